@@ -1,0 +1,1 @@
+"""Audit and remediate ECR image tag mutability across an AWS organization."""
