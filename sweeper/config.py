@@ -1,0 +1,307 @@
+"""The shape of config.yaml: its keys, their types, defaults and limits.
+
+`sweeper.config_loading` makes a Config of the file, the environment and the options.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sweeper.model import ACCEPTABLE_REASONS, Reason
+
+ENVIRONMENT_PREFIX = "SWEEPER_"
+MAX_EXCLUSION_FILTERS = 5  # ECR: ImageTagMutabilityExclusionFilters, 1 to 5
+
+
+def _decoded(value: object) -> object:
+    """An environment variable is text: lists and mappings are JSON there, or comma-separated."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith(("[", "{")):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not valid JSON: {error}") from None
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _matching(pattern: str, allowed: str) -> BeforeValidator:
+    """Text that matches the whole pattern; an unquoted number in YAML is not text."""
+    compiled = re.compile(pattern)
+
+    def check(value: object) -> object:
+        if isinstance(value, int) and not isinstance(value, bool):
+            raise ValueError(
+                f"{value} is not quoted: write it in quotes, because YAML reads "
+                "012345670123 as another number"
+            )
+        if not isinstance(value, str) or not compiled.fullmatch(value):
+            raise ValueError(f"{value!r} is not allowed; allowed: {allowed}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _not_only_wildcards(value: str) -> str:
+    if not value.strip("*"):
+        raise ValueError(f"{value!r} matches every tag, so nothing would be immutable")
+    if value.count("*") > 2:
+        raise ValueError(f"{value!r} has more than 2 '*', which ECR refuses")
+    return value
+
+
+def _expiry(value: object) -> object:
+    if isinstance(value, str) and value != "never":
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    elif value == "never" or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    raise ValueError(f"{value!r} is not allowed; allowed: a date such as 2027-01-31, or never")
+
+
+def _acceptable(value: object) -> object:
+    if value not in ACCEPTABLE_REASONS:
+        raise ValueError(
+            f"{value!r} cannot be accepted in advance; allowed: {', '.join(ACCEPTABLE_REASONS)}"
+        )
+    return value
+
+
+AccountId = Annotated[
+    str, _matching(r"\d{12}", 'an account id, 12 digits in quotes: "123456789012"')
+]
+AccountGlob = Annotated[
+    str, _matching(r"[0-9*?]{1,12}", '"*" or an account id in quotes, with * and ? as wildcards')
+]
+OuId = Annotated[
+    str,
+    _matching(
+        r"r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}",
+        "an OU id (ou-ab12-11111111) or a root id (r-ab12)",
+    ),
+]
+RegionName = Annotated[
+    str, _matching(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}", "a region's name, such as eu-central-1")
+]
+RegionGlob = Annotated[
+    str, _matching(r"[a-z0-9*?-]+", 'a region\'s name, with * and ? as wildcards: "ap-*"')
+]
+RepositoryGlob = Annotated[
+    str,
+    _matching(r"[a-z0-9._/*?-]+", 'a repository\'s name, with * and ? as wildcards: "sandbox/*"'),
+]
+RoleName = Annotated[
+    str,
+    _matching(
+        r"([\x21-\x2e\x30-\x7e]+/)*[\w+=,.@-]{1,64}",
+        "an IAM role name, with its path before it if any",
+    ),
+]
+ExclusionFilter = Annotated[
+    str,
+    _matching(
+        r"[0-9a-zA-Z._*-]{1,128}",
+        "1 to 128 of letters, digits, '.', '_', '-' and '*'",
+    ),
+    AfterValidator(_not_only_wildcards),
+]
+TopicArn = Annotated[
+    str,
+    _matching(
+        r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?",
+        "an SNS topic's ARN: arn:aws:sns:eu-central-1:123456789012:name",
+    ),
+]
+BucketName = Annotated[
+    str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name, 3 to 63 characters")
+]
+FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json, csv, text")]
+
+Text = Annotated[str, _matching(r"(?s).*\S.*", "text that is not empty")]
+Expiry = Annotated[date | Literal["never"], BeforeValidator(_expiry)]
+AcceptableReason = Annotated[Reason, BeforeValidator(_acceptable)]
+AccountIds = Annotated[tuple[AccountId, ...], BeforeValidator(_decoded)]
+OuIds = Annotated[tuple[OuId, ...], BeforeValidator(_decoded)]
+RegionNames = Annotated[tuple[RegionName, ...], BeforeValidator(_decoded)]
+ExclusionFilters = Annotated[tuple[ExclusionFilter, ...], BeforeValidator(_decoded)]
+Tags = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_decoded)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OrganizationConfig(_Section):
+    """Which accounts, and how they are entered."""
+
+    role_name: RoleName | None = "ecr-immutability-sweeper"
+    enumerate: bool = True
+    external_id: Annotated[
+        str | None, Field(min_length=2, max_length=1224, pattern=r"^[\w+=,.@:/-]*$")
+    ] = None
+    sts_region: RegionName | None = None
+    include_ous: OuIds = ()
+    exclude_ous: OuIds = ()
+    include_accounts: AccountIds = ()
+    exclude_accounts: AccountIds = ()
+    include_tags: Tags = {}
+    exclude_tags: Tags = {}
+
+    @property
+    def needs_ou_paths(self) -> bool:
+        """True where an account's place in the tree decides something here."""
+        return bool(self.include_ous or self.exclude_ous)
+
+    @property
+    def needs_tags(self) -> bool:
+        """True where an account's tags decide something."""
+        return bool(self.include_tags or self.exclude_tags)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        asks = [
+            key
+            for key in ("include_ous", "exclude_ous", "include_tags", "exclude_tags")
+            if getattr(self, key)
+        ]
+        if self.role_name is None and (asks or self.include_accounts or self.exclude_accounts):
+            raise ValueError(
+                "role_name null looks at the caller's own account only: "
+                "remove the filters (include_…, exclude_…) or name a role"
+            )
+        if not self.enumerate and asks:
+            raise ValueError(
+                f"{', '.join(asks)} cannot be used with enumerate: false, "
+                "which does not call Organizations"
+            )
+        if not self.enumerate and self.role_name is not None and not self.include_accounts:
+            raise ValueError("enumerate: false needs include_accounts: exactly these are swept")
+        return self
+
+
+class RegionsConfig(_Section):
+    """Which regions of each account."""
+
+    include: RegionNames = ()
+    exclude: RegionNames = ()
+
+
+class AcceptedGap(_Section):
+    """What may stay unseen without breaking coverage."""
+
+    reason: AcceptableReason
+    account: AccountGlob = "*"
+    region: RegionGlob = "*"
+
+
+class CoverageConfig(_Section):
+    """What the sweep need not see."""
+
+    accept: Annotated[tuple[AcceptedGap, ...], BeforeValidator(_decoded)] = ()
+
+
+class PolicyConfig(_Section):
+    """What counts as compliant."""
+
+    allowed_exclusions: ExclusionFilters = ()
+    exempt_pull_through_cache: bool = True
+
+
+class ExemptionRule(_Section):
+    """Repositories that may stay as they are, why, and until when (inclusive, UTC)."""
+
+    account: AccountGlob = "*"
+    region: RegionGlob = "*"
+    repository: RepositoryGlob
+    reason: Text
+    expires: Expiry
+
+
+class RemediationConfig(_Section):
+    """Whether, where and how much may be written."""
+
+    auto_remediate: Literal["ENABLED", "DISABLED"] = "ENABLED"
+    include_ous: OuIds = ()
+    include_accounts: AccountIds = ()
+    exclude_accounts: AccountIds = ()
+    exclusions: Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)] = ()
+    max_changes: Annotated[int, Field(ge=0)] = 500
+    min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class S3Config(_Section):
+    """Where in S3 the report goes; the prefix has no slash at either end."""
+
+    bucket: BucketName
+    prefix: Annotated[str, Field(max_length=512), AfterValidator(lambda text: text.strip("/"))] = ""
+    kms_key_id: Text | None = None
+
+
+class ReportConfig(_Section):
+    """Where the report goes, in which formats, and when people are told."""
+
+    directory: Path | None = None
+    s3: S3Config | None = None
+    sns_topic_arn: TopicArn | None = None
+    formats: Annotated[tuple[FormatName, ...], BeforeValidator(_decoded), Field(min_length=1)] = (
+        "json",
+        "csv",
+    )
+    notify: Literal["when_needed", "always"] = "when_needed"
+
+
+class LimitsConfig(_Section):
+    """How much at once, and for how long."""
+
+    max_workers: Annotated[int, Field(ge=1, le=1024)] = 64
+    deadline_seconds: Annotated[float | None, Field(gt=0)] = None
+
+
+class Config(BaseSettings):
+    """The whole configuration, checked and frozen. Made by `config_loading.load_config` only."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+        env_parse_none_str="null",
+        enable_decoding=False,
+        extra="forbid",
+        frozen=True,
+    )
+
+    organization: OrganizationConfig = OrganizationConfig()
+    regions: RegionsConfig = RegionsConfig()
+    coverage: CoverageConfig = CoverageConfig()
+    policy: PolicyConfig = PolicyConfig()
+    exemptions: Annotated[tuple[ExemptionRule, ...], BeforeValidator(_decoded)] = ()
+    remediation: RemediationConfig = RemediationConfig()
+    report: ReportConfig = ReportConfig()
+    limits: LimitsConfig = LimitsConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        organization = self.organization
+        if self.remediation.include_ous and (
+            organization.role_name is None or not organization.enumerate
+        ):
+            raise ValueError(
+                "remediation.include_ous needs Organizations: "
+                "it cannot be used with enumerate: false or role_name: null"
+            )
+        return self

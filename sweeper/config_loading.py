@@ -1,0 +1,222 @@
+"""config.yaml, the environment and the command line's options -> Config.
+
+The only reader of the file and of the environment. Options override the environment, which
+overrides the file. Nothing has been called when an error is raised here, and every error names
+where the value came from, its key and what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+
+from sweeper.config import ENVIRONMENT_PREFIX, Config
+from sweeper.errors import ConfigurationError
+
+CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+DEFAULT_FILE = "config.yaml"
+# The parent tool's variables, still honoured.
+LEGACY_VARIABLES = {
+    "SNS_TOPIC_ARN": ("report", "sns_topic_arn"),
+    "AUTO_REMEDIATE": ("remediation", "auto_remediate"),
+}
+
+Values = dict[str, Any]
+
+
+def load_config(path: str | None = None, options: Values | None = None) -> Config:
+    """The configuration from `path`, the environment and `options` (nested like the file).
+
+    Without `path`: the file that SWEEPER_CONFIG names, else ./config.yaml where it exists, else
+    the defaults. Raises ConfigurationError.
+    """
+    options = options or {}
+    chosen = path or os.environ.get(CONFIG_VARIABLE)
+    if not chosen and Path(DEFAULT_FILE).exists():
+        chosen = DEFAULT_FILE
+    file_values = _read_file(chosen) if chosen else {}
+    _refuse_unknown_variables(os.environ)
+    legacy_values = _legacy(os.environ)
+
+    class Loaded(Config):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            legacy = InitSettingsSource(settings_cls, legacy_values)
+            file = InitSettingsSource(settings_cls, file_values)
+            return init_settings, env_settings, legacy, file
+
+    try:
+        return Loaded(**options)
+    except ValidationError as error:
+        problems = [
+            f"{_source(problem['loc'], options, chosen)}: {_problem(problem)}"
+            for problem in error.errors(include_url=False)
+        ]
+        raise ConfigurationError("\n".join(problems)) from None
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without its worst surprise: the second of two equal keys does not win silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is not text", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _read_file(path: str) -> Values:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: not UTF-8 text: byte {error.start}") from None
+    try:
+        values = yaml.load(text, _StrictLoader)  # noqa: S506 (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
+        raise ConfigurationError(f"{path}:{where} not valid YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}: not valid YAML: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{path}: a mapping of keys is expected, such as 'report:'")
+    # A section that is there but empty ("report:" alone) means its defaults.
+    return {
+        key: {} if value is None and key in Config.model_fields else value
+        for key, value in values.items()
+    }
+
+
+# --- the environment -----------------------------------------------------------------------------
+
+
+def _variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Every variable that the configuration knows: one for each key that holds a value."""
+    for name, field in model.model_fields.items():
+        variable = prefix + name.upper()
+        inner = [] if get_origin(field.annotation) is tuple else _models(field.annotation)
+        if not inner:
+            yield variable
+        for section in inner:
+            yield from _variables(section, variable + "__")
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = {*_variables(Config, ENVIRONMENT_PREFIX), CONFIG_VARIABLE}
+    for variable in sorted(environment):
+        if not variable.upper().startswith(ENVIRONMENT_PREFIX) or variable.upper() in known:
+            continue
+        near = difflib.get_close_matches(variable.upper(), known, n=3)
+        hint = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else "names are like SWEEPER_REPORT__NOTIFY"
+        )
+        raise ConfigurationError(f"environment: {variable} is not a variable of sweeper; {hint}")
+
+
+def _legacy(environment: Mapping[str, str]) -> Values:
+    values: Values = {}
+    for variable, (section, key) in LEGACY_VARIABLES.items():
+        value = environment.get(variable)
+        if not value:
+            continue
+        prefixed = f"{ENVIRONMENT_PREFIX}{section}__{key}".upper()
+        if environment.get(prefixed, value) != value:
+            raise ConfigurationError(
+                f"environment: {variable} and {prefixed} contradict each other; set one of them"
+            )
+        values.setdefault(section, {})[key] = value
+    return values
+
+
+# --- what to tell a person -----------------------------------------------------------------------
+
+
+def _source(location: tuple[int | str, ...], options: Values, path: str | None) -> str:
+    """Where the value at `location` came from, and its key as it is written there."""
+    keys = [str(part) for part in location if isinstance(part, str)]
+    key = _dotted(location)
+    value: object = options
+    for part in keys:
+        if not isinstance(value, dict) or part not in value:
+            break
+        value = value[part]
+    else:
+        if keys:
+            return f"command line: {key}"
+    for depth in range(len(keys), 0, -1):
+        variable = ENVIRONMENT_PREFIX + "__".join(keys[:depth]).upper()
+        if variable in os.environ:
+            return f"environment: {variable}"
+    for variable, target in LEGACY_VARIABLES.items():
+        if tuple(keys[:2]) == target and os.environ.get(variable):
+            return f"environment: {variable}"
+    return ": ".join(part for part in (path or "configuration", key) if part)
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _problem(problem: Any) -> str:
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_key(problem["loc"])
+    if kind == "value_error":
+        return str(context["error"])
+    text = str(problem["msg"])
+    text = text[0].lower() + text[1:]
+    return f"{problem['input']!r} is not allowed: {text}"
+
+
+def _unknown_key(location: tuple[int | str, ...]) -> str:
+    model: type[BaseModel] = Config
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        inner = _models(field.annotation) if field else []
+        model = inner[0] if inner else model
+    allowed = list(model.model_fields)
+    near = difflib.get_close_matches(str(location[-1]), allowed, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown key; {hint}allowed here: {', '.join(allowed)}"
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    """The models that a field's annotation is made of: itself, or in a union or tuple."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]

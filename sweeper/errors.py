@@ -1,0 +1,34 @@
+"""One tree of errors: whatever this package raises on purpose is a SweeperError."""
+
+from __future__ import annotations
+
+from sweeper.model import Reason
+
+
+class SweeperError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigurationError(SweeperError):
+    """The configuration cannot be used: names file or variable, key, and what is allowed.
+
+    Raised before anything is called; exit status 2.
+    """
+
+
+class OperationFailed(SweeperError):
+    """An operation outside this process failed; `reason` is from the closed list.
+
+    `error_code` is the service's own code (``AccessDeniedException``) or the name of the
+    SDK's exception; `message` is the service's text, untrusted, without credentials.
+    """
+
+    def __init__(self, reason: Reason, message: str, error_code: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.error_code = error_code
+
+
+class NothingToSweep(OperationFailed):
+    """There is no account to look at, and running again will not change that; exit status 2."""

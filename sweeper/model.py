@@ -1,0 +1,382 @@
+"""The values that the sweep computes with: frozen, without behaviour beyond what they are.
+
+Text that came from AWS (names, messages, tags) is kept as it came; what shows it escapes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Literal
+
+SCHEMA_VERSION: Literal["1"] = "1"
+
+
+class Compliance(StrEnum):
+    """The verdict on a repository."""
+
+    COMPLIANT = "compliant"
+    NON_COMPLIANT = "non_compliant"
+    EXEMPT = "exempt"
+    UNDETERMINED = "undetermined"
+
+
+class Stage(StrEnum):
+    """Where in the sweep a failure happened."""
+
+    ENUMERATE = "enumerate"
+    OPEN_ACCOUNT = "open_account"
+    EXAMINE = "examine"
+    CHANGE = "change"
+    DELIVER = "deliver"
+
+
+class Reason(StrEnum):
+    """Why something was skipped, failed, withheld or superseded: a closed list."""
+
+    # Nothing to sweep
+    NO_CREDENTIALS = "no_credentials"
+    NOT_IN_ORGANIZATION = "not_in_organization"
+    NOT_ALLOWED_TO_LIST = "not_allowed_to_list"
+    NO_ACCOUNT_CHOSEN = "no_account_chosen"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    UNKNOWN_OU = "unknown_ou"
+    # Accounts
+    ACCOUNT_PENDING_ACTIVATION = "account_pending_activation"
+    ACCOUNT_SUSPENDED = "account_suspended"
+    ACCOUNT_PENDING_CLOSURE = "account_pending_closure"
+    ACCOUNT_CLOSED = "account_closed"
+    ACCOUNT_STATE_UNKNOWN = "account_state_unknown"
+    ACCOUNT_EXCLUDED = "account_excluded"
+    ASSUME_ROLE_DENIED = "assume_role_denied"
+    STS_REGION_DISABLED = "sts_region_disabled"
+    REGIONS_UNREADABLE = "regions_unreadable"
+    # Regions
+    REGION_EXCLUDED = "region_excluded"
+    REGION_ENABLING = "region_enabling"
+    REGION_DISABLING = "region_disabling"
+    REGION_STATUS_UNKNOWN = "region_status_unknown"
+    REGION_NOT_ENABLED = "region_not_enabled"
+    # Denied: by what, where AWS says it
+    DENIED = "denied"
+    DENIED_BY_SCP = "denied_by_scp"
+    DENIED_BY_RCP = "denied_by_rcp"
+    DENIED_BY_PERMISSIONS_BOUNDARY = "denied_by_permissions_boundary"
+    DENIED_BY_SESSION_POLICY = "denied_by_session_policy"
+    DENIED_BY_IDENTITY_POLICY = "denied_by_identity_policy"
+    DENIED_BY_RESOURCE_POLICY = "denied_by_resource_policy"
+    DENIED_BY_VPC_ENDPOINT_POLICY = "denied_by_vpc_endpoint_policy"
+    # Passing trouble
+    THROTTLED = "throttled"
+    TIMED_OUT = "timed_out"
+    CONNECTION_FAILED = "connection_failed"
+    CREDENTIALS_EXPIRED = "credentials_expired"
+    SERVICE_ERROR = "service_error"
+    REQUEST_REFUSED = "request_refused"
+    UNEXPECTED_RESPONSE = "unexpected_response"
+    INTERNAL_ERROR = "internal_error"
+    DEADLINE = "deadline"
+    INTERRUPTED = "interrupted"
+    # Changes
+    MAX_CHANGES = "max_changes"
+    MIN_COVERAGE = "min_coverage"
+    TOO_MANY_FILTERS = "too_many_filters"
+    PULL_THROUGH_RULES_UNREADABLE = "pull_through_rules_unreadable"
+    NOT_CONFIRMED = "not_confirmed"
+    WRITE_NOT_PERMITTED = "write_not_permitted"
+    CHANGED_SINCE_EXAMINED = "changed_since_examined"
+    NOW_COMPLIANT = "now_compliant"
+    REPOSITORY_DELETED = "repository_deleted"
+    # Deliveries
+    WRITE_FAILED = "write_failed"
+    DESTINATION_MISSING = "destination_missing"
+
+    @property
+    def is_denial(self) -> bool:
+        """True for the reasons that say: not permitted."""
+        return self.value == "denied" or self.value.startswith("denied_by_")
+
+
+# What coverage.accept may name: lasting conditions that a person can know and accept. Passing
+# trouble, and anything that says nothing about the target, is not acceptable in advance.
+ACCEPTABLE_REASONS = (
+    Reason.ASSUME_ROLE_DENIED,
+    Reason.STS_REGION_DISABLED,
+    Reason.REGIONS_UNREADABLE,
+    Reason.REGION_NOT_ENABLED,
+    Reason.DENIED,
+    Reason.DENIED_BY_SCP,
+    Reason.DENIED_BY_RCP,
+    Reason.DENIED_BY_PERMISSIONS_BOUNDARY,
+    Reason.DENIED_BY_IDENTITY_POLICY,
+    Reason.DENIED_BY_RESOURCE_POLICY,
+    Reason.DENIED_BY_VPC_ENDPOINT_POLICY,
+)
+
+
+class ChangeStatus(StrEnum):
+    """What became of a planned change."""
+
+    PLANNED = "planned"
+    APPLIED = "applied"
+    FAILED = "failed"
+    WITHHELD = "withheld"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of the organization.
+
+    `state` is AWS's word (``ACTIVE``); `ou_path` the ids from the root down to the account's
+    OU, None where it was not asked for; `tags` are None where they were not read.
+    """
+
+    id: str
+    name: str
+    state: str
+    ou_path: tuple[str, ...] | None = None
+    tags: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """What the enumeration saw; `id` is None where Organizations was not called."""
+
+    id: str | None
+    partition: str
+    account_id: str
+    accounts: tuple[Account, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedAccount:
+    """An account whose member role was assumed, with its regions as (name, RegionOptStatus)."""
+
+    account: Account
+    regions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One account in one region: the unit that is examined."""
+
+    account: Account
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """An ECR repository's facts; `mutability` is AWS's word, known to this version or not."""
+
+    name: str
+    arn: str
+    mutability: str
+    exclusion_filters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """Why a finding is exempt, or would be had the exemption not expired."""
+
+    source: Literal["config", "pull_through_cache"]
+    rule: str
+    reason: str
+    expires: date | None
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What would be, was, or could not be written for a finding."""
+
+    status: ChangeStatus
+    to_mutability: str
+    to_exclusion_filters: tuple[str, ...]
+    reason: Reason | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A repository that is not simply compliant. `reason` is a sentence for people."""
+
+    check: str
+    account_id: str
+    account_name: str
+    region: str
+    repository: str
+    arn: str
+    compliance: Compliance
+    mutability: str
+    exclusion_filters: tuple[str, ...]
+    reason: str
+    exemption: Exemption | None = None
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A target that was seen whole. `counts` are (compliant, non-compliant, exempt)."""
+
+    counts: tuple[int, int, int]
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An account or target that was left out on purpose."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An account, target, change or delivery that could not be done."""
+
+    stage: Stage
+    reason: Reason
+    message: str
+    error_code: str | None = None
+
+
+# --- the report: these values, as they stand, are report.json ---------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Which sweep this was. Times are UTC, ISO 8601."""
+
+    id: str
+    started_at: str
+    finished_at: str
+    version: str
+    partition: str | None
+    organization_id: str | None
+    account_id: str | None
+    auto_remediate: Literal["ENABLED", "DISABLED"]
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTotals:
+    """planned = opened + skipped + failed."""
+
+    planned: int
+    opened: int
+    skipped: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTotals:
+    """planned = examined + skipped + failed."""
+
+    planned: int
+    examined: int
+    skipped: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryTotals:
+    """examined = compliant + non_compliant + exempt + undetermined, as they were found."""
+
+    examined: int
+    compliant: int
+    non_compliant: int
+    exempt: int
+    undetermined: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTotals:
+    """`planned` counts every change; the others part it, but for what a dry run leaves planned."""
+
+    planned: int
+    applied: int
+    failed: int
+    withheld: int
+    superseded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """`remaining`: findings, undetermined ones included, that are left when the sweep ends."""
+
+    accounts: AccountTotals
+    targets: TargetTotals
+    repositories: RepositoryTotals
+    changes: ChangeTotals
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Shares from 0 to 1: accounts opened of those chosen, targets examined of those planned
+    and not skipped; `complete` when nothing failed and nothing is undetermined."""
+
+    accounts: float
+    targets: float
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSummary:
+    """What was examined in an account: region -> (compliant, non-compliant, exempt)."""
+
+    id: str
+    name: str
+    ou_path: str | None
+    state: str
+    regions: Mapping[str, tuple[int, int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedItem:
+    """An account (`region` None) or a target that was left out on purpose."""
+
+    account_id: str
+    region: str | None
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class FailedItem:
+    """The enumeration (no account), an account (no region) or a target that could not be seen."""
+
+    stage: Stage
+    account_id: str | None
+    region: str | None
+    reason: Reason
+    error_code: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of the report at one sink; `location` is where it lies when it was delivered."""
+
+    sink: str
+    location: str
+    status: Literal["delivered", "not_needed", "failed"]
+    reason: Reason | None = None
+    error_code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One sweep, whole. Sequences are sorted by account, region, repository."""
+
+    schema_version: Literal["1"]
+    run: Run
+    totals: Totals
+    coverage: Coverage
+    accounts: Sequence[AccountSummary]
+    findings: Sequence[Finding]
+    skipped: Sequence[SkippedItem]
+    failures: Sequence[FailedItem]
+    deliveries: Sequence[Delivery] = ()

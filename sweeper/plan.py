@@ -1,0 +1,269 @@
+"""What to look at and what to change: pure functions of what was seen and the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, TypeVar
+
+from sweeper.errors import NothingToSweep
+from sweeper.model import (
+    Account,
+    Change,
+    ChangeStatus,
+    Compliance,
+    Coverage,
+    Examined,
+    Failed,
+    Finding,
+    OpenedAccount,
+    Reason,
+    Skipped,
+    Stage,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from sweeper.config import AcceptedGap, Config, OrganizationConfig, RemediationConfig
+
+R = TypeVar("R")
+Outcome = Examined | Skipped | Failed
+
+# AWS Organizations, Account.State; the older Status has a subset of the words.
+_INACTIVE = {
+    "PENDING_ACTIVATION": Reason.ACCOUNT_PENDING_ACTIVATION,
+    "SUSPENDED": Reason.ACCOUNT_SUSPENDED,
+    "PENDING_CLOSURE": Reason.ACCOUNT_PENDING_CLOSURE,
+    "CLOSED": Reason.ACCOUNT_CLOSED,
+}
+
+
+def select_accounts(
+    accounts: Sequence[Account], config: Config
+) -> tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]:
+    """The accounts to open, and each of the others with why not; both sorted by id.
+
+    Filters of different kinds narrow each other: an account is chosen when it passes all that
+    are given. Raises NothingToSweep when an included account is not there, or none is chosen.
+    """
+    known = {account.id for account in accounts}
+    wanted = (*config.organization.include_accounts, *config.remediation.include_accounts)
+    if missing := sorted(set(wanted) - known):
+        raise NothingToSweep(
+            Reason.UNKNOWN_ACCOUNT,
+            f"included but not among the {len(known)} accounts of the organization: "
+            f"{', '.join(missing)}",
+        )
+    chosen: list[Account] = []
+    left_out: list[tuple[Account, Skipped | Failed]] = []
+    for account in sorted(accounts, key=lambda account: account.id):
+        if not _selected(account, config.organization):
+            left_out.append((account, Skipped(Reason.ACCOUNT_EXCLUDED)))
+        elif account.state == "ACTIVE":
+            chosen.append(account)
+        elif account.state in _INACTIVE:
+            left_out.append((account, Skipped(_INACTIVE[account.state])))
+        else:
+            message = f"the account's state {account.state!r} is unknown to this version"
+            failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_STATE_UNKNOWN, message)
+            left_out.append((account, failed))
+    if not chosen:
+        excluded = sum(outcome.reason is Reason.ACCOUNT_EXCLUDED for _, outcome in left_out)
+        raise NothingToSweep(
+            Reason.NO_ACCOUNT_CHOSEN,
+            f"no account is left to sweep: of {len(accounts)}, {excluded} are excluded by the "
+            f"filters under organization and {len(accounts) - excluded} are not active",
+        )
+    return tuple(chosen), tuple(left_out)
+
+
+def plan_targets(
+    opened: Iterable[OpenedAccount], config: Config
+) -> tuple[tuple[Target, ...], tuple[tuple[Target, Skipped | Failed], ...]]:
+    """The targets to examine, in working order, and each of the others with why not.
+
+    The order is account by account, each account beginning at another region: so that the calls
+    under way at one moment spread over regions, and few connections serve each.
+    """
+    targets: list[Target] = []
+    left_out: list[tuple[Target, Skipped | Failed]] = []
+    for position, account in enumerate(opened):
+        enabled: list[str] = []
+        for region, status in sorted(account.regions):
+            outcome = _region_outcome(region, status, config)
+            if outcome is None:
+                enabled.append(region)
+            elif outcome != _DISABLED:
+                left_out.append((Target(account.account, region), outcome))
+        start = position % len(enabled) if enabled else 0
+        for region in (*enabled[start:], *enabled[:start]):
+            targets.append(Target(account.account, region))
+    return tuple(targets), tuple(left_out)
+
+
+# A region that the account did not enable holds nothing: it is no target.
+_DISABLED = Skipped(Reason.REGION_NOT_ENABLED)
+
+
+def _region_outcome(region: str, status: str, config: Config) -> Skipped | Failed | None:
+    match status:  # AWS Account Management, RegionOptStatus
+        case "DISABLED":
+            return _DISABLED
+        case _ if region in config.regions.exclude:
+            return Skipped(Reason.REGION_EXCLUDED)
+        case "ENABLED" | "ENABLED_BY_DEFAULT":
+            return None
+        case "ENABLING":
+            return Skipped(Reason.REGION_ENABLING)
+        case "DISABLING":
+            return Skipped(Reason.REGION_DISABLING)
+        case _:
+            message = f"the region's status {status!r} is unknown to this version"
+            return Failed(Stage.OPEN_ACCOUNT, Reason.REGION_STATUS_UNKNOWN, message)
+
+
+def accept_known_gaps(
+    outcome: R | Failed, account_id: str, region: str | None, rules: Sequence[AcceptedGap]
+) -> R | Failed | Skipped:
+    """The outcome, or a skip where `coverage.accept` knows such a failure.
+
+    A rule for particular regions does not accept an account that could not be opened.
+    """
+    if isinstance(outcome, Failed) and any(
+        rule.reason is outcome.reason
+        and fnmatchcase(account_id, rule.account)
+        and (rule.region == "*" if region is None else fnmatchcase(region, rule.region))
+        for rule in rules
+    ):
+        return Skipped(outcome.reason)
+    return outcome
+
+
+def _selected(account: Account, organization: OrganizationConfig) -> bool:
+    tags = account.tags or {}
+    return (
+        _in_scope(
+            account,
+            organization.include_ous,
+            organization.include_accounts,
+            organization.exclude_accounts,
+        )
+        and not _below(account, organization.exclude_ous)
+        and all(tags.get(key) in values for key, values in organization.include_tags.items())
+        and not any(tags.get(key) in values for key, values in organization.exclude_tags.items())
+    )
+
+
+def in_write_scope(account: Account, remediation: RemediationConfig) -> bool:
+    """Whether `remediation` lets anything be written in the account."""
+    return remediation.auto_remediate == "ENABLED" and _in_scope(
+        account,
+        remediation.include_ous,
+        remediation.include_accounts,
+        remediation.exclude_accounts,
+    )
+
+
+def _in_scope(
+    account: Account,
+    include_ous: Collection[str],
+    include_accounts: Collection[str],
+    exclude_accounts: Collection[str],
+) -> bool:
+    return (
+        (not include_ous or _below(account, include_ous))
+        and (not include_accounts or account.id in include_accounts)
+        and account.id not in exclude_accounts
+    )
+
+
+def _below(account: Account, ous: Collection[str]) -> bool:
+    return any(ou in ous for ou in account.ou_path or ())
+
+
+def plan_changes(
+    targets: Sequence[Target],
+    outcomes: Sequence[Outcome],
+    *,
+    config: Config,
+    coverage: Coverage,
+    remedies: Mapping[str, Callable[[Finding], Change]],
+) -> list[Outcome]:
+    """The outcomes, with each finding's change: what would be written, or why it is withheld.
+
+    `remedies` maps a check's name to its remedy. Above `max_changes`, or below `min_coverage`,
+    all changes are withheld together: half a plan is nobody's plan.
+    """
+    planned = [
+        _with_changes(target, outcome, config.remediation, remedies)
+        for target, outcome in zip(targets, outcomes, strict=True)
+    ]
+    hold = _held_back(planned, config.remediation, coverage)
+    if hold is None:
+        return planned
+    return [
+        map_changes(
+            outcome, lambda change: replace(change, status=ChangeStatus.WITHHELD, reason=hold)
+        )
+        for outcome in planned
+    ]
+
+
+def map_changes(outcome: Outcome, edit: Callable[[Change], Change]) -> Outcome:
+    """The outcome with every change that is still planned replaced by `edit` of it."""
+    if not isinstance(outcome, Examined) or not outcome.findings:
+        return outcome
+    return replace(
+        outcome,
+        findings=tuple(
+            replace(finding, change=edit(finding.change))
+            if finding.change and finding.change.status is ChangeStatus.PLANNED
+            else finding
+            for finding in outcome.findings
+        ),
+    )
+
+
+def _with_changes(
+    target: Target,
+    outcome: Outcome,
+    remediation: RemediationConfig,
+    remedies: Mapping[str, Callable[[Finding], Change]],
+) -> Outcome:
+    if not isinstance(outcome, Examined) or not outcome.findings:
+        return outcome
+    writable = in_write_scope(target.account, remediation)
+    return replace(
+        outcome,
+        findings=tuple(
+            # A check may have withheld the change itself: it could not tell whether it is due.
+            replace(finding, change=finding.change or remedies[finding.check](finding))
+            if writable and finding.compliance is Compliance.NON_COMPLIANT
+            else replace(finding, change=None)
+            for finding in outcome.findings
+        ),
+    )
+
+
+def _held_back(
+    outcomes: Sequence[Outcome],
+    remediation: RemediationConfig,
+    coverage: Coverage,
+) -> Reason | None:
+    if sum(1 for _ in planned_findings(outcomes)) > remediation.max_changes:
+        return Reason.MAX_CHANGES
+    if min(coverage.accounts, coverage.targets) < remediation.min_coverage:
+        return Reason.MIN_COVERAGE
+    return None
+
+
+def planned_findings(
+    outcomes: Iterable[Outcome],
+) -> Iterable[Finding]:
+    """The findings whose change is still planned."""
+    for outcome in outcomes:
+        if isinstance(outcome, Examined):
+            for finding in outcome.findings:
+                if finding.change and finding.change.status is ChangeStatus.PLANNED:
+                    yield finding

@@ -1,0 +1,266 @@
+"""Outcomes -> one Report, its coverage and the exit status: pure functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+
+from sweeper.model import (
+    SCHEMA_VERSION,
+    Account,
+    AccountSummary,
+    AccountTotals,
+    ChangeStatus,
+    ChangeTotals,
+    Compliance,
+    Coverage,
+    Examined,
+    Failed,
+    FailedItem,
+    Finding,
+    OpenedAccount,
+    Reason,
+    Report,
+    RepositoryTotals,
+    Run,
+    Skipped,
+    SkippedItem,
+    Stage,
+    Target,
+    TargetTotals,
+    Totals,
+)
+
+AccountOutcome = tuple[Account, OpenedAccount | Skipped | Failed]
+TargetOutcome = tuple[Target, Examined | Skipped | Failed]
+
+
+class ExitStatus(IntEnum):
+    """What the process says when it ends."""
+
+    CLEAN = 0
+    INTERNAL_ERROR = 1
+    UNUSABLE = 2
+    FINDINGS_REMAIN = 3
+    COVERAGE_INCOMPLETE = 4
+    NOT_DELIVERED = 5
+
+
+# Failures of the enumeration that running again does not cure.
+_NOTHING_TO_SWEEP = {
+    Reason.NO_CREDENTIALS,
+    Reason.NOT_IN_ORGANIZATION,
+    Reason.NOT_ALLOWED_TO_LIST,
+    Reason.NO_ACCOUNT_CHOSEN,
+    Reason.UNKNOWN_ACCOUNT,
+    Reason.UNKNOWN_OU,
+}
+
+
+def remains(finding: Finding) -> bool:
+    """Whether the finding is left when the sweep ends."""
+    if finding.compliance not in (Compliance.NON_COMPLIANT, Compliance.UNDETERMINED):
+        return False
+    change = finding.change
+    if change is None:
+        return True
+    return not (
+        change.status is ChangeStatus.APPLIED
+        or (
+            change.status is ChangeStatus.SUPERSEDED
+            and change.reason in (Reason.NOW_COMPLIANT, Reason.REPOSITORY_DELETED)
+        )
+    )
+
+
+def coverage(accounts: Iterable[AccountOutcome], targets: Iterable[TargetOutcome]) -> Coverage:
+    """How much was seen of what was to be seen; what was skipped was not to be seen."""
+    opened = chosen = examined = planned = 0
+    complete = True
+    for _, account_outcome in accounts:
+        chosen += not isinstance(account_outcome, Skipped)
+        opened += isinstance(account_outcome, OpenedAccount)
+        complete = complete and not isinstance(account_outcome, Failed)
+    for _, outcome in targets:
+        match outcome:
+            case Examined(findings=findings):
+                examined += 1
+                planned += 1
+                complete = complete and not any(
+                    finding.compliance is Compliance.UNDETERMINED for finding in findings
+                )
+            case Failed():
+                planned += 1
+                complete = False
+            case Skipped():
+                pass
+    return Coverage(
+        accounts=_share(opened, chosen),
+        # Where no account was opened, nothing was seen, not all of nothing.
+        targets=_share(examined, planned) if opened or planned else _share(opened, chosen),
+        complete=complete,
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 1.0
+
+
+def aggregate(
+    run: Run, accounts: Sequence[AccountOutcome], targets: Sequence[TargetOutcome]
+) -> Report:
+    """The report on these outcomes, each account and each target exactly once among them."""
+    targets = sorted(targets, key=lambda pair: (pair[0].account.id, pair[0].region))
+    accounts = sorted(accounts, key=lambda pair: pair[0].id)
+    findings = sorted(
+        (
+            finding
+            for _, outcome in targets
+            if isinstance(outcome, Examined)
+            for finding in outcome.findings
+        ),
+        key=lambda finding: (
+            finding.account_id,
+            finding.region,
+            finding.repository,
+            finding.check,
+        ),
+    )
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        run=run,
+        totals=_totals(accounts, targets, findings),
+        coverage=coverage(accounts, targets),
+        accounts=_summaries(targets),
+        findings=findings,
+        skipped=_skipped(accounts, targets),
+        failures=_failures(accounts, targets),
+    )
+
+
+def ended_early(run: Run, failure: Failed) -> Report:
+    """The report of a sweep that could not tell which accounts there are."""
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        run=run,
+        totals=_totals((), (), ()),
+        coverage=Coverage(accounts=0.0, targets=0.0, complete=False),
+        accounts=(),
+        findings=(),
+        skipped=(),
+        failures=(
+            FailedItem(
+                Stage.ENUMERATE, None, None, failure.reason, failure.error_code, failure.message
+            ),
+        ),
+    )
+
+
+def exit_status(report: Report) -> ExitStatus:
+    """What the report, deliveries included, says to whoever started the sweep."""
+    if any(
+        failure.stage is Stage.ENUMERATE and failure.reason in _NOTHING_TO_SWEEP
+        for failure in report.failures
+    ):
+        return ExitStatus.UNUSABLE
+    if any(delivery.status == "failed" for delivery in report.deliveries):
+        return ExitStatus.NOT_DELIVERED
+    if not report.coverage.complete:
+        return ExitStatus.COVERAGE_INCOMPLETE
+    return ExitStatus.FINDINGS_REMAIN if report.totals.remaining else ExitStatus.CLEAN
+
+
+def _totals(
+    accounts: Sequence[AccountOutcome],
+    targets: Sequence[TargetOutcome],
+    findings: Sequence[Finding],
+) -> Totals:
+    by_account = Counter(type(outcome) for _, outcome in accounts)
+    by_target = Counter(type(outcome) for _, outcome in targets)
+    compliant = non_compliant = exempt = 0
+    for _, outcome in targets:
+        if isinstance(outcome, Examined):
+            compliant += outcome.counts[0]
+            non_compliant += outcome.counts[1]
+            exempt += outcome.counts[2]
+    undetermined = sum(finding.compliance is Compliance.UNDETERMINED for finding in findings)
+    changes = Counter(finding.change.status for finding in findings if finding.change)
+    return Totals(
+        accounts=AccountTotals(
+            planned=len(accounts),
+            opened=by_account[OpenedAccount],
+            skipped=by_account[Skipped],
+            failed=by_account[Failed],
+        ),
+        targets=TargetTotals(
+            planned=len(targets),
+            examined=by_target[Examined],
+            skipped=by_target[Skipped],
+            failed=by_target[Failed],
+        ),
+        repositories=RepositoryTotals(
+            examined=compliant + non_compliant + exempt + undetermined,
+            compliant=compliant,
+            non_compliant=non_compliant,
+            exempt=exempt,
+            undetermined=undetermined,
+        ),
+        changes=ChangeTotals(
+            planned=changes.total(),
+            applied=changes[ChangeStatus.APPLIED],
+            failed=changes[ChangeStatus.FAILED],
+            withheld=changes[ChangeStatus.WITHHELD],
+            superseded=changes[ChangeStatus.SUPERSEDED],
+        ),
+        remaining=sum(remains(finding) for finding in findings),
+    )
+
+
+def _summaries(targets: Sequence[TargetOutcome]) -> tuple[AccountSummary, ...]:
+    summaries: list[AccountSummary] = []
+    regions: dict[str, tuple[int, int, int]] = {}
+    for target, outcome in targets:
+        if not isinstance(outcome, Examined):
+            continue
+        account = target.account
+        if not summaries or summaries[-1].id != account.id:
+            regions = {}
+            ou_path = None if account.ou_path is None else "/".join(account.ou_path)
+            summaries.append(
+                AccountSummary(account.id, account.name, ou_path, account.state, regions)
+            )
+        regions[target.region] = outcome.counts
+    return tuple(summaries)
+
+
+def _skipped(
+    accounts: Sequence[AccountOutcome], targets: Sequence[TargetOutcome]
+) -> tuple[SkippedItem, ...]:
+    items = [
+        SkippedItem(account.id, None, outcome.reason)
+        for account, outcome in accounts
+        if isinstance(outcome, Skipped)
+    ]
+    items += [
+        SkippedItem(target.account.id, target.region, skipped.reason)
+        for target, skipped in targets
+        if isinstance(skipped, Skipped)
+    ]
+    return tuple(sorted(items, key=lambda item: (item.account_id, item.region or "")))
+
+
+def _failures(
+    accounts: Sequence[AccountOutcome], targets: Sequence[TargetOutcome]
+) -> tuple[FailedItem, ...]:
+    items = [
+        FailedItem(f.stage, account.id, None, f.reason, f.error_code, f.message)
+        for account, f in accounts
+        if isinstance(f, Failed)
+    ]
+    items += [
+        FailedItem(f.stage, target.account.id, target.region, f.reason, f.error_code, f.message)
+        for target, f in targets
+        if isinstance(f, Failed)
+    ]
+    return tuple(sorted(items, key=lambda item: (item.account_id or "", item.region or "")))

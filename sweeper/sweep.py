@@ -1,0 +1,110 @@
+"""The sweep, from top to bottom: read this first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sweeper.changes import make_changes
+from sweeper.concurrency import attempt
+from sweeper.model import (
+    Examined,
+    Failed,
+    OpenedAccount,
+    Organization,
+    Report,
+    Run,
+    Stage,
+    Target,
+)
+from sweeper.plan import accept_known_gaps, plan_changes, plan_targets, select_accounts
+from sweeper.ports import Check, Cloud, Conduct, Pool
+from sweeper.report import aggregate, coverage, ended_early
+
+if TYPE_CHECKING:
+    from sweeper.config import Config
+
+
+def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduct) -> Report:
+    """Look at every target, change what the plan allows, and report on all of it.
+
+    Raises nothing that AWS could cause: whatever ends the sweep early is in the report.
+    """
+    started = conduct.now()
+    pool = Pool(config.limits.max_workers, conduct)
+
+    organization = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)
+    if isinstance(organization, Failed):
+        return ended_early(_run(config, conduct, started, None), organization)
+    selected = attempt(
+        Stage.ENUMERATE, lambda _: select_accounts(organization.accounts, config), None
+    )
+    if isinstance(selected, Failed):
+        return ended_early(_run(config, conduct, started, organization), selected)
+    chosen, others = selected
+
+    opened = [
+        accept_known_gaps(outcome, account.id, None, config.coverage.accept)
+        for account, outcome in zip(
+            chosen, pool.map(Stage.OPEN_ACCOUNT, cloud.open_account, chosen), strict=True
+        )
+    ]
+    targets, left_out = plan_targets(
+        (account for account in opened if isinstance(account, OpenedAccount)), config
+    )
+    examined = [
+        accept_known_gaps(outcome, target.account.id, target.region, config.coverage.accept)
+        for target, outcome in zip(
+            targets,
+            pool.map(Stage.EXAMINE, lambda target: _examine(checks, target), targets),
+            strict=True,
+        )
+    ]
+    accounts = [*zip(chosen, opened, strict=True), *others]
+    outcomes = plan_changes(
+        targets,
+        examined,
+        config=config,
+        coverage=coverage(accounts, [*zip(targets, examined, strict=True), *left_out]),
+        remedies={check.name: check.remedy for check in checks},
+    )
+    if not conduct.dry_run:
+        outcomes = make_changes(pool, checks, targets, outcomes)
+    return aggregate(
+        _run(config, conduct, started, organization),
+        accounts,
+        [*zip(targets, outcomes, strict=True), *left_out],
+    )
+
+
+def _examine(checks: Sequence[Check], target: Target) -> Examined:
+    """All checks on one target; with several, a repository counts once for each."""
+    results = [check.examine(target) for check in checks]
+    if len(results) == 1:
+        return results[0]
+    compliant, non_compliant, exempt = (
+        sum(result.counts[kind] for result in results) for kind in range(3)
+    )
+    findings = tuple(finding for result in results for finding in result.findings)
+    return Examined((compliant, non_compliant, exempt), findings)
+
+
+def _run(
+    config: Config, conduct: Conduct, started: datetime, organization: Organization | None
+) -> Run:
+    return Run(
+        id=conduct.run_id,
+        started_at=_utc(started),
+        finished_at=_utc(conduct.now()),
+        version=conduct.version,
+        partition=organization.partition if organization else None,
+        organization_id=organization.id if organization else None,
+        account_id=organization.account_id if organization else None,
+        auto_remediate=config.remediation.auto_remediate,
+        dry_run=conduct.dry_run,
+    )
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
