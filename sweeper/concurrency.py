@@ -75,7 +75,7 @@ def attempt(stage: Stage, work: Callable[[T], R], item: T) -> R | Failed:
     except OperationFailed as error:
         return Failed(stage, error.reason, error.message, error.error_code)
     except Exception as error:  # noqa: BLE001 (one defect must not lose every other outcome)
-        return Failed(stage, Reason.INTERNAL_ERROR, _described(error), type(error).__name__)
+        return Failed(stage, Reason.INTERNAL_ERROR, described(error), type(error).__name__)
 
 
 def concurrently(
@@ -126,7 +126,7 @@ def concurrently(
     return results
 
 
-def _described(error: Exception) -> str:
+def described(error: Exception) -> str:
     """The error and the place it came from, in one line."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

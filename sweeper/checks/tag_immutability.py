@@ -279,11 +279,6 @@ class TagImmutability:
         return replace(finding, reason=reason, change=change)
 
 
-def make_check(registry: Registry, config: Config, today: date) -> TagImmutability:
-    """The check, ready for a sweep."""
-    return TagImmutability(registry, config, today)
-
-
 def _may_be_cached(finding: Finding) -> bool:
     return finding.compliance is Compliance.NON_COMPLIANT and "/" in finding.repository
 
@@ -300,3 +295,6 @@ def _quoted(filters: Iterable[str]) -> str:
 def _healthy(compliant: int) -> Examined:
     """One value for all targets alike: a healthy target costs a pointer."""
     return Examined((compliant, 0, 0))
+
+
+CHECK = TagImmutability

@@ -1,0 +1,39 @@
+# Everything here needs only git, make and Python >= 3.11: uv is taken where it is, and otherwise
+# installed through pip into .uv, an environment of its own.
+PYTHON ?= python3
+UV := $(or $(shell command -v uv),.uv/bin/uv)
+BIN := .venv/bin
+
+.PHONY: help install demo test check schema clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(filter .uv/%,$(UV)):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; choose one with make PYTHON=python3.x")'
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv
+
+.venv/.installed: pyproject.toml uv.lock | $(filter .uv/%,$(UV))
+	$(UV) sync --locked --quiet --python $(PYTHON) --no-python-downloads
+	@touch $@
+
+install: .venv/.installed ## make .venv from the lock file
+
+demo: install ## sweep an embedded organization: no AWS account, no network
+	$(BIN)/sweeper demo
+
+test: install ## run the tests
+	$(BIN)/pytest
+
+check: install ## format, lint, types, layers, and what the README promises
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+schema: install ## write docs/report.schema.json anew
+	$(BIN)/python -m sweeper.formats.schema
+
+clean: ## remove what the other targets made
+	rm -rf .venv .uv dist sweeper-demo .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

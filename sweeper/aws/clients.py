@@ -1,0 +1,92 @@
+"""Two SDK sessions, one client for each service and region, shared by all accounts and threads."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import botocore
+from botocore.client import BaseClient
+from botocore.config import Config as ClientConfig
+from botocore.credentials import CredentialResolver
+from botocore.model import OperationModel
+from botocore.session import Session
+
+from sweeper import __version__
+from sweeper.aws.credentials import BoundCredentialProvider, MemberSessions
+from sweeper.aws.retries import Retries
+from sweeper.concurrency import Stop
+from sweeper.errors import SweeperError
+
+CONNECT_TIMEOUT = 5  # seconds
+READ_TIMEOUT = 10  # seconds
+
+
+class ActionRefused(SweeperError):
+    """A call that this run may not make was stopped before it was signed: a defect."""
+
+
+class Clients:
+    """`central` clients act as the caller, `member` clients as the account that is bound."""
+
+    def __init__(
+        self, central: Session, sessions: MemberSessions, *, max_workers: int, stop: Stop
+    ) -> None:
+        self._central = central
+        self._sessions = sessions
+        self._member = Session()
+        # The caller's profile is not the member's: only the provider below gives credentials.
+        self._member.register_component(
+            "credential_provider", CredentialResolver([BoundCredentialProvider(sessions)])
+        )
+        # No timestamp of a member's response is used; parsing them costs a sixth of a call.
+        self._member.get_component("response_parser_factory").set_parser_defaults(
+            timestamp_parser=lambda value: value
+        )
+        self._retries = Retries(stop)
+        self._config = ClientConfig(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            max_pool_connections=max_workers,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            user_agent=f"sweeper/{__version__} botocore/{botocore.__version__}",
+        )
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[bool, str, str | None], Any] = {}
+
+    def central(self, service: str, region: str | None = None) -> Any:
+        """The caller's client; `region` None is the caller's own region."""
+        return self._client(False, service, region)
+
+    def member(self, service: str, region: str) -> Any:
+        """The client that signs for the account that is bound to the calling thread."""
+        return self._client(True, service, region)
+
+    def _client(self, member: bool, service: str, region: str | None) -> Any:
+        key = (member, service, region)
+        client = self._clients.get(key)
+        if client is None:
+            with self._lock:  # building a client is not thread-safe
+                client = self._clients.get(key)
+                if client is None:
+                    client = self._clients[key] = self._build(member, service, region)
+        return client
+
+    def _build(self, member: bool, service: str, region: str | None) -> BaseClient:
+        session, config = self._central, self._config
+        if member:
+            session = self._member
+            # The parameters are this package's own: checking them costs an eighth of a call.
+            config = config.merge(ClientConfig(parameter_validation=False))
+        client = session.create_client(service, region_name=region, config=config)
+        self._retries.register(client)
+        if member:
+            event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
+            client.meta.events.register(event, self._refuse_what_is_not_allowed)
+        return client
+
+    def _refuse_what_is_not_allowed(self, model: OperationModel, **_: Any) -> None:
+        """Stop any member call outside the session policy, where no session policy is, too."""
+        action = f"{model.service_model.signing_name}:{model.name}"
+        if action not in self._sessions.bound().allowed_actions:
+            raise ActionRefused(f"{action} is not among the actions of this run")

@@ -1,0 +1,203 @@
+"""The organization and its accounts, as `sweeper.ports.Cloud` asks for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.credentials import ReadOnlyCredentials
+from botocore.session import Session
+
+from sweeper.aws.clients import Clients
+from sweeper.aws.credentials import MemberSession, MemberSessions, bound_to
+from sweeper.aws.errors import required, translated
+from sweeper.aws.organizations import Organizations
+from sweeper.aws.partitions import FALLBACK_REGION, partition_of, sts_region
+from sweeper.concurrency import Stop
+from sweeper.errors import NothingToSweep, OperationFailed
+from sweeper.model import Account, OpenedAccount, Organization, Reason
+from sweeper.plan import in_write_scope
+
+if TYPE_CHECKING:
+    from sweeper.config import Config
+
+CORE_ACTIONS = frozenset({"account:ListRegions"})
+MAX_SESSION_POLICY = 2048  # STS: AssumeRole, Policy, characters
+
+
+class AwsCloud:
+    """AWS with the caller's credentials and the member role; every method raises OperationFailed.
+
+    `read_actions` and `write_actions` are the checks' own; writes are allowed only where this
+    run may write.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        session: Session,
+        stop: Stop,
+        run_id: str,
+        read_actions: Iterable[str],
+        write_actions: Iterable[str],
+        may_write: bool,
+    ) -> None:
+        self._config = config
+        self._session = session
+        self._stop = stop
+        self._run_id = run_id
+        self._read_actions = CORE_ACTIONS.union(read_actions)
+        self._write_actions = frozenset(write_actions) if may_write else frozenset()
+        self._sessions = MemberSessions(self._assume)
+        self.clients = Clients(
+            session, self._sessions, max_workers=config.limits.max_workers, stop=stop
+        )
+        self._caller_region: str | None = session.get_config_variable("region")
+        self._partition = ""
+        self._sts_region = ""
+        self._writable: set[str] = set()  # account ids
+
+    def list_accounts(self) -> Organization:
+        """Who the caller is, and the accounts to choose from."""
+        caller = self._caller_identity()
+        own_id, arn = str(required(caller, "Account")), str(required(caller, "Arn"))
+        self._partition = partition_of(arn)
+        self._sts_region = self._config.organization.sts_region or sts_region(
+            self._session, self._partition, self._caller_region
+        )
+        organization_id, accounts = self._accounts(own_id, arn)
+        self._writable = {
+            account.id for account in accounts if in_write_scope(account, self._config.remediation)
+        }
+        return Organization(organization_id, self._partition, own_id, accounts)
+
+    def open_account(self, account: Account) -> OpenedAccount:
+        """Assume the member role once, and read the account's regions."""
+        self._sessions.open(account.id)
+        if self._config.regions.include:
+            included = tuple((region, "ENABLED") for region in self._config.regions.include)
+            return OpenedAccount(account, included)
+        try:
+            return OpenedAccount(account, self._regions(account))
+        except OperationFailed as error:
+            if error.reason.is_denial:
+                raise OperationFailed(
+                    Reason.REGIONS_UNREADABLE, error.message, error.error_code
+                ) from None
+            raise
+
+    def _caller_identity(self) -> Any:
+        try:
+            with translated():
+                region = self._caller_region or FALLBACK_REGION
+                return self.clients.central("sts", region).get_caller_identity()
+        except OperationFailed as error:
+            if error.reason in _UNUSABLE_CREDENTIALS or error.reason.is_denial:
+                raise NothingToSweep(
+                    Reason.NO_CREDENTIALS,
+                    f"no usable AWS credentials: {error.message}; sign in, or set AWS_PROFILE or "
+                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_REGION",
+                    error.error_code,
+                ) from None
+            raise
+
+    def _accounts(self, own_id: str, caller_arn: str) -> tuple[str | None, tuple[Account, ...]]:
+        organization = self._config.organization
+        if organization.role_name is None:
+            return None, (Account(own_id, "", "ACTIVE"),)
+        if not organization.enumerate:
+            ids = dict.fromkeys(organization.include_accounts)
+            return None, tuple(Account(account_id, "", "ACTIVE") for account_id in ids)
+        client = self.clients.central("organizations", self._sts_region)
+        organizations = Organizations(client, caller_arn, self._stop)
+        organization_id, accounts = organizations.accounts()
+        named_ous = (
+            *organization.include_ous,
+            *organization.exclude_ous,
+            *self._config.remediation.include_ous,
+        )
+        if named_ous:
+            accounts = organizations.with_ou_paths(accounts, named_ous)
+        if organization.include_tags or organization.exclude_tags:
+            wanted = {
+                account.id
+                for account in accounts
+                if account.state == "ACTIVE" and account.id not in organization.exclude_accounts
+            }
+            if organization.include_accounts:
+                wanted.intersection_update(organization.include_accounts)
+            accounts = organizations.with_tags(accounts, wanted)
+        return organization_id, accounts
+
+    def _assume(self, account_id: str) -> MemberSession:
+        organization = self._config.organization
+        allowed = self._read_actions
+        if account_id in self._writable:
+            allowed = allowed | self._write_actions
+        if organization.role_name is None:
+            credentials = self._session.get_credentials()
+            if credentials is None:
+                raise OperationFailed(Reason.NO_CREDENTIALS, "the caller's credentials are gone")
+            with translated():
+                return MemberSession(credentials.get_frozen_credentials(), None, allowed)
+        parameters: dict[str, Any] = {
+            "RoleArn": f"arn:{self._partition}:iam::{account_id}:role/{organization.role_name}",
+            "RoleSessionName": f"sweeper-{self._run_id}",
+            "Policy": session_policy(allowed),
+        }
+        if organization.external_id:
+            parameters["ExternalId"] = organization.external_id
+        try:
+            with translated():
+                response = self.clients.central("sts", self._sts_region).assume_role(**parameters)
+        except OperationFailed as error:
+            if error.reason in (Reason.DENIED, Reason.DENIED_BY_IDENTITY_POLICY):
+                # STS does not say whether the role, its trust or the ExternalId is wrong.
+                raise OperationFailed(
+                    Reason.ASSUME_ROLE_DENIED, error.message, error.error_code
+                ) from None
+            raise
+        keys = required(response, "Credentials")
+        expires = required(keys, "Expiration")
+        if not isinstance(expires, datetime):
+            raise OperationFailed(Reason.UNEXPECTED_RESPONSE, "the Expiration is not a time")
+        return MemberSession(
+            ReadOnlyCredentials(
+                required(keys, "AccessKeyId"),
+                required(keys, "SecretAccessKey"),
+                required(keys, "SessionToken"),
+            ),
+            expires,
+            allowed,
+        )
+
+    def _regions(self, account: Account) -> tuple[tuple[str, str], ...]:
+        client = self.clients.member("account", self._sts_region)
+        # One page holds all regions that there are; the paginator asks on where it does not.
+        pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
+        with bound_to(account.id), translated():
+            return tuple(
+                (str(required(region, "RegionName")), str(required(region, "RegionOptStatus")))
+                for page in pages
+                for region in required(page, "Regions")
+            )
+
+
+_UNUSABLE_CREDENTIALS = {
+    Reason.NO_CREDENTIALS,
+    Reason.CREDENTIALS_EXPIRED,
+    Reason.REGION_NOT_ENABLED,  # what STS answers to a key that it does not know
+    Reason.REQUEST_REFUSED,  # a signature that does not match: a wrong secret
+}
+
+
+def session_policy(actions: Iterable[str]) -> str:
+    """The policy that narrows a member session to `actions`, whatever the role may do."""
+    statement = {"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
+    if len(policy) > MAX_SESSION_POLICY:
+        raise ValueError(f"the session policy has {len(policy)} of {MAX_SESSION_POLICY} characters")
+    return policy

@@ -1,0 +1,101 @@
+"""Amazon ECR as the bound member account sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sweeper.aws.clients import Clients
+from sweeper.aws.credentials import bound_to
+from sweeper.aws.errors import required, translated
+from sweeper.errors import OperationFailed
+from sweeper.model import Reason, Repository, Target
+
+PAGE_SIZE = 1000  # ECR: DescribeRepositories maxResults, 1 to 1000, default 100
+
+
+class EcrRegistry:
+    """ECR in the account and region of a target; every method raises OperationFailed."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def repositories(self, target: Target) -> Iterator[Repository]:
+        """Every repository of the registry, page by page."""
+        for page in self._pages(target, "describe_repositories"):
+            for item in required(page, "repositories"):
+                yield _repository(target, item)
+
+    def repository(self, target: Target, name: str) -> Repository | None:
+        """The repository as it is now; None when it is gone."""
+        client = self._clients.member("ecr", target.region)
+        try:
+            with bound_to(target.account.id), translated():
+                response = client.describe_repositories(repositoryNames=[name])
+        except OperationFailed as error:
+            if error.reason is Reason.REPOSITORY_DELETED:
+                return None
+            raise
+        (item,) = required(response, "repositories")
+        return _repository(target, item)
+
+    def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
+        """The repository prefixes of the registry's pull-through cache rules."""
+        return tuple(
+            str(required(rule, "ecrRepositoryPrefix"))
+            for page in self._pages(target, "describe_pull_through_cache_rules")
+            for rule in required(page, "pullThroughCacheRules")
+        )
+
+    def put_image_tag_mutability(
+        self, target: Target, name: str, mutability: str, filters: Sequence[str]
+    ) -> Repository:
+        """Write the setting; the setting that ECR answers with."""
+        client = self._clients.member("ecr", target.region)
+        parameters: dict[str, Any] = {"repositoryName": name, "imageTagMutability": mutability}
+        if filters:  # mandatory with …_WITH_EXCLUSION, refused without
+            parameters["imageTagMutabilityExclusionFilters"] = [
+                {"filterType": "WILDCARD", "filter": text} for text in filters
+            ]
+        with bound_to(target.account.id), translated():
+            response = client.put_image_tag_mutability(**parameters)
+        return Repository(
+            name=name,
+            arn="",
+            mutability=str(required(response, "imageTagMutability")),
+            exclusion_filters=_filters(response),
+        )
+
+    def _pages(self, target: Target, operation: str) -> Iterator[Mapping[str, Any]]:
+        """The operation's pages, read whole in this thread while the account is bound."""
+        client = self._clients.member("ecr", target.region)
+        pages = client.get_paginator(operation).paginate(PaginationConfig={"PageSize": PAGE_SIZE})
+        iterator = iter(pages)
+        while True:
+            # Bound for each page and not around the yield, which hands control to the caller.
+            with bound_to(target.account.id), translated():
+                page = next(iterator, None)
+            if page is None:
+                return
+            yield page
+
+
+def _repository(target: Target, item: Mapping[str, Any]) -> Repository:
+    if item.get("registryId") != target.account.id:
+        # Facts of another account would be judged, and changed, as this one's.
+        raise OperationFailed(
+            Reason.UNEXPECTED_RESPONSE,
+            f"a repository of registry {item.get('registryId')} in the answer for "
+            f"{target.account.id}",
+        )
+    return Repository(
+        name=str(required(item, "repositoryName")),
+        arn=str(required(item, "repositoryArn")),
+        mutability=str(item.get("imageTagMutability", "")),
+        exclusion_filters=_filters(item),
+    )
+
+
+def _filters(item: Mapping[str, Any]) -> tuple[str, ...]:
+    filters = item.get("imageTagMutabilityExclusionFilters")
+    return tuple(str(required(entry, "filter")) for entry in filters) if filters else ()

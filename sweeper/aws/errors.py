@@ -1,0 +1,126 @@
+"""What AWS and its SDK raise -> OperationFailed with a reason of the closed list.
+
+The only place that reads error codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from botocore import exceptions as sdk
+from botocore.parsers import ResponseParserError
+
+from sweeper.errors import OperationFailed
+from sweeper.model import Reason
+
+MAX_MESSAGE = 500  # characters of a service's message that are kept
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html: the message
+# of a denial names the type of policy, where the service says it at all.
+_POLICY_TYPES = {
+    "service control policy": Reason.DENIED_BY_SCP,
+    "resource control policy": Reason.DENIED_BY_RCP,
+    "permissions boundary": Reason.DENIED_BY_PERMISSIONS_BOUNDARY,
+    "session policy": Reason.DENIED_BY_SESSION_POLICY,
+    "identity-based policy": Reason.DENIED_BY_IDENTITY_POLICY,
+    "resource-based policy": Reason.DENIED_BY_RESOURCE_POLICY,
+    "VPC endpoint policy": Reason.DENIED_BY_VPC_ENDPOINT_POLICY,
+}
+_DENIALS = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "UnauthorizedOperation",
+    "KMSAccessDenied",
+    "KMSAccessDeniedException",
+}
+_CODES = {
+    **dict.fromkeys(_DENIALS, Reason.DENIED),
+    **dict.fromkeys(
+        (
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "Throttled",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "RequestLimitExceeded",
+            "TooManyRequestsException",
+            "BandwidthLimitExceeded",
+            "PriorRequestNotComplete",
+            "SlowDown",
+        ),
+        Reason.THROTTLED,
+    ),
+    **dict.fromkeys(
+        ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"),
+        Reason.CREDENTIALS_EXPIRED,
+    ),
+    # What a region that the account has not enabled answers to valid credentials.
+    **dict.fromkeys(
+        ("UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure", "OptInRequired"),
+        Reason.REGION_NOT_ENABLED,
+    ),
+    "RegionDisabledException": Reason.STS_REGION_DISABLED,
+    "AWSOrganizationsNotInUseException": Reason.NOT_IN_ORGANIZATION,
+    "OrganizationalUnitNotFoundException": Reason.UNKNOWN_OU,
+    "RepositoryNotFoundException": Reason.REPOSITORY_DELETED,
+    "NoSuchBucket": Reason.DESTINATION_MISSING,
+    "NotFound": Reason.DESTINATION_MISSING,
+    "NotFoundException": Reason.DESTINATION_MISSING,
+}
+# In order: the first class that fits names the reason.
+_EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (
+    (sdk.NoCredentialsError, Reason.NO_CREDENTIALS),
+    (sdk.PartialCredentialsError, Reason.NO_CREDENTIALS),
+    (sdk.CredentialRetrievalError, Reason.NO_CREDENTIALS),
+    (sdk.ProfileNotFound, Reason.NO_CREDENTIALS),
+    (sdk.SSOError, Reason.NO_CREDENTIALS),
+    (sdk.TokenRetrievalError, Reason.NO_CREDENTIALS),
+    (sdk.InvalidConfigError, Reason.NO_CREDENTIALS),
+    (sdk.ConnectTimeoutError, Reason.TIMED_OUT),
+    (sdk.ReadTimeoutError, Reason.TIMED_OUT),
+    (sdk.HTTPClientError, Reason.CONNECTION_FAILED),
+    (ResponseParserError, Reason.UNEXPECTED_RESPONSE),
+    (sdk.PaginationError, Reason.UNEXPECTED_RESPONSE),
+    (sdk.BotoCoreError, Reason.REQUEST_REFUSED),
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise OperationFailed in the place of what the SDK raises inside."""
+    try:
+        yield
+    except sdk.ClientError as error:
+        raise _from_response(error) from None
+    except (sdk.BotoCoreError, ResponseParserError) as error:
+        reason = next(reason for kind, reason in _EXCEPTIONS if isinstance(error, kind))
+        raise OperationFailed(reason, str(error)[:MAX_MESSAGE], type(error).__name__) from None
+
+
+def required(response: Mapping[str, Any], key: str) -> Any:
+    """The response's value under `key`: an answer without it is no answer, not an empty one."""
+    try:
+        return response[key]
+    except KeyError:
+        raise OperationFailed(
+            Reason.UNEXPECTED_RESPONSE, f"the response has no {key}: it is not what AWS sends"
+        ) from None
+
+
+def _from_response(error: sdk.ClientError) -> OperationFailed:
+    details = error.response.get("Error", {})
+    code = str(details.get("Code", "Unknown"))
+    message = str(details.get("Message", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    reason = _CODES.get(code)
+    if reason is Reason.DENIED:
+        reason = next(
+            (found for text, found in _POLICY_TYPES.items() if text in message), Reason.DENIED
+        )
+    if reason is None:
+        reason = Reason.SERVICE_ERROR if status >= 500 else Reason.REQUEST_REFUSED
+    return OperationFailed(reason, message[:MAX_MESSAGE], code)

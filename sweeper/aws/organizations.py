@@ -1,0 +1,161 @@
+"""AWS Organizations as the caller sees it: accounts, their place in the tree, their tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from sweeper.aws.errors import required, translated
+from sweeper.concurrency import Stop, concurrently
+from sweeper.errors import NothingToSweep, OperationFailed
+from sweeper.model import Account, Failed, Reason, Stage
+
+TAG_WORKERS = 4  # Organizations' rates are for the whole organization: more would be throttled
+
+
+class Organizations:
+    """Organizations with the caller's credentials; every method raises OperationFailed."""
+
+    def __init__(self, client: Any, caller_arn: str, stop: Stop) -> None:
+        self._client = client
+        self._caller = caller_arn
+        self._stop = stop
+
+    def accounts(self) -> tuple[str | None, tuple[Account, ...]]:
+        """The organization's id and all of its accounts, whatever their state."""
+        organization_id = None
+        accounts = []
+        for item in self._items("list_accounts", "Accounts"):
+            # arn:aws:organizations::111111111111:account/o-exampleorgid/222222222222
+            organization_id = organization_id or str(item.get("Arn", "//")).split("/")[1] or None
+            accounts.append(
+                Account(
+                    id=str(required(item, "Id")),
+                    name=str(item.get("Name", "")),
+                    # Status was retired on 2026-09-09, and some answer with nothing else.
+                    state=str(item.get("State") or item.get("Status") or ""),
+                    ou_path=_ou_path(item.get("Paths")),
+                )
+            )
+        return organization_id, tuple(accounts)
+
+    def with_ou_paths(
+        self, accounts: Sequence[Account], named: Iterable[str]
+    ) -> tuple[Account, ...]:
+        """The accounts with their place in the tree; NothingToSweep where a named OU is not in it.
+
+        `Account.Paths` says it at no cost; where any account lacks it, the tree is walked.
+        """
+        if all(account.ou_path is not None for account in accounts):
+            seen = {ou for account in accounts for ou in account.ou_path or ()}
+            for ou in sorted(set(named) - seen):
+                self._require_ou(ou)
+            return tuple(accounts)
+        places, known = self._walk()
+        if missing := sorted(set(named) - known):
+            raise _unknown_ou(missing[0])
+        return tuple(replace(account, ou_path=places.get(account.id, ())) for account in accounts)
+
+    def with_tags(self, accounts: Sequence[Account], wanted: set[str]) -> tuple[Account, ...]:
+        """The accounts, those whose id is in `wanted` with their tags."""
+
+        def read(account: Account) -> dict[str, str]:
+            items = self._items("list_tags_for_resource", "Tags", ResourceId=account.id)
+            return {str(item["Key"]): str(item["Value"]) for item in items}
+
+        asked = [account for account in accounts if account.id in wanted]
+        results = concurrently(
+            Stage.ENUMERATE,
+            read,
+            asked,
+            workers=TAG_WORKERS,
+            stop=self._stop,
+            observe=lambda _: None,
+        )
+        tags: dict[str, dict[str, str]] = {}
+        for account, result in zip(asked, results, strict=True):
+            if isinstance(result, Failed):
+                raise OperationFailed(result.reason, result.message, result.error_code)
+            tags[account.id] = result
+        return tuple(replace(account, tags=tags.get(account.id)) for account in accounts)
+
+    def _walk(self) -> tuple[dict[str, tuple[str, ...]], set[str]]:
+        """account id -> the ids from its root down, and every root and OU that there is."""
+        places: dict[str, tuple[str, ...]] = {}
+        known: set[str] = set()
+        pending: list[tuple[str, ...]] = [
+            (str(root["Id"]),) for root in self._items("list_roots", "Roots")
+        ]
+        while pending:
+            path = pending.pop()
+            known.add(path[-1])
+            for item in self._items("list_accounts_for_parent", "Accounts", ParentId=path[-1]):
+                places[str(item["Id"])] = path
+            children = self._items(
+                "list_children", "Children", ParentId=path[-1], ChildType="ORGANIZATIONAL_UNIT"
+            )
+            pending += [(*path, str(child["Id"])) for child in children]
+        return places, known
+
+    def _require_ou(self, ou: str) -> None:
+        """An OU without accounts is in no account's path, but it may be there."""
+        if ou.startswith("r-"):
+            raise _unknown_ou(ou)
+        try:
+            with self._explained("DescribeOrganizationalUnit"):
+                self._client.describe_organizational_unit(OrganizationalUnitId=ou)
+        except OperationFailed as error:
+            if error.reason is Reason.UNKNOWN_OU:
+                raise _unknown_ou(ou) from None
+            raise
+
+    def _items(self, operation: str, key: str, **parameters: str) -> Iterator[Mapping[str, Any]]:
+        """Every item of every page, empty pages passed over."""
+        pages = iter(self._client.get_paginator(operation).paginate(**parameters))
+        action = "".join(word.capitalize() for word in operation.split("_"))
+        while True:
+            self._stop.check()
+            with self._explained(action):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield from required(page, key)
+
+    @contextmanager
+    def _explained(self, action: str) -> Iterator[None]:
+        """Say who was refused what, and what that one needs."""
+        try:
+            with translated():
+                yield
+        except OperationFailed as error:
+            if error.reason is Reason.NOT_IN_ORGANIZATION:
+                raise NothingToSweep(
+                    error.reason,
+                    f"{self._caller} is in an account that belongs to no organization; run it in "
+                    "the management account or a delegated administrator, or set "
+                    "organization.role_name: null for this account alone",
+                    error.error_code,
+                ) from None
+            if error.reason.is_denial:
+                raise NothingToSweep(
+                    Reason.NOT_ALLOWED_TO_LIST,
+                    f"{self._caller} may not call organizations:{action}: allow it, and run it in "
+                    "the management account or a delegated administrator, or set "
+                    "organization.enumerate: false and name the accounts "
+                    f"({error.message})",
+                    error.error_code,
+                ) from None
+            raise
+
+
+def _ou_path(paths: Sequence[str] | None) -> tuple[str, ...] | None:
+    """``o-…/r-…/ou-…/ou-…/<account>/`` -> the ids from the root down."""
+    if not paths:
+        return None
+    return tuple(part for part in paths[0].split("/") if part.startswith(("r-", "ou-")))
+
+
+def _unknown_ou(ou: str) -> NothingToSweep:
+    return NothingToSweep(Reason.UNKNOWN_OU, f"{ou} is not in the organization")

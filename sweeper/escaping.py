@@ -1,0 +1,52 @@
+"""Text that others chose, made harmless for where it is shown.
+
+Repository names, account names and service messages are written by whoever owns an account:
+they must not move a cursor, forge a line, hide or reorder what is beside them, or be computed
+by a spreadsheet.
+"""
+
+from __future__ import annotations
+
+from unicodedata import category
+
+# Control and format characters (bidi overrides and zero-width ones are among them), lone
+# surrogates, line and paragraph separators.
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Letters and marks that show nothing: combining grapheme joiner, Hangul and Braille blanks,
+# Khmer and Mongolian invisible signs.
+_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+# https://owasp.org/www-community/attacks/CSV_Injection, the full-width forms included.
+_FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+
+
+def hidden(character: str) -> bool:
+    """Whether a reader would not see the character, or see others differently for it."""
+    return category(character) in _HIDDEN_CATEGORIES or character in _BLANKS
+
+
+def plain(text: str) -> str:
+    r"""The text on one line, each hidden character as a visible ``\xXX`` or ``\uXXXX``.
+
+    For terminals, logs, messages and text files. Not reversible: a backslash stays one.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_spelled(character) if hidden(character) else character for character in text)
+
+
+def shortened(text: str, limit: int) -> str:
+    """`plain(text)`, cut to `limit` characters; an ellipsis tells that it was."""
+    shown = plain(text)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def csv_cell(text: str) -> str:
+    """The text for a cell that a spreadsheet shows and does not compute."""
+    return ("'" if text.startswith(_FORMULA_STARTS) else "") + plain(text)
+
+
+def _spelled(character: str) -> str:
+    code = ord(character)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

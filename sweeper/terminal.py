@@ -1,0 +1,191 @@
+"""What a person at a terminal sees on stderr: progress, one question, the summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from sweeper.escaping import plain
+from sweeper.model import ChangeStatus, Compliance, Finding, Report, Stage
+
+MAX_ROWS = 25  # of a table; the report has them all
+
+_LABELS = {
+    Stage.OPEN_ACCOUNT: "accounts opened",
+    Stage.EXAMINE: "targets examined",
+    Stage.CHANGE: "targets changed",
+}
+
+
+class ProgressObserver:
+    """A bar a stage, with how many are done of how many, and the time it took."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:<17}"),
+            BarColumn(bar_width=32),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> ProgressObserver:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def pause(self) -> None:
+        """Leave the terminal to a question; `begin` goes on."""
+        self._progress.stop()
+
+    def begin(self, stage: Stage, total: int) -> None:
+        """A new bar."""
+        self._progress.start()
+        self._task = self._progress.add_task(_LABELS[stage], total=total)
+
+    def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:  # noqa: ARG002
+        """The bar advances."""
+        if self._task is not None:
+            self._progress.advance(self._task, len(outcomes))
+
+
+def question(findings: Sequence[Finding]) -> str:
+    """What is about to be done, in a sentence."""
+    accounts = len({finding.account_id for finding in findings})
+    kinds = Counter(finding.change.to_mutability for finding in findings if finding.change)
+    to = " and ".join(f"{count} to {kind}" for kind, count in sorted(kinds.items()))
+    return f"About to set {to}, in {_count(accounts, 'account')}. Go on?"
+
+
+def show(report: Report, console: Console) -> None:
+    """The summary: what is open, what could not be seen, the numbers, where the report lies."""
+    _show_findings(report, console)
+    _show_failures(report, console)
+    _show_totals(report, console)
+    for delivery in report.deliveries:
+        style = "bold red" if delivery.status == "failed" else ""
+        detail = f": {plain(delivery.message)}" if delivery.message else ""
+        text = f"{delivery.sink}: {delivery.status.replace('_', ' ')} {plain(delivery.location)}"
+        console.print(Text(text + detail, style=style), soft_wrap=True)
+
+
+def _show_findings(report: Report, console: Console) -> None:
+    if not report.findings:
+        return
+    table = Table(title="Findings", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Account", "Region", "Repository", "Mutability", "Verdict", "Change"):
+        table.add_column(heading, overflow="fold")
+    order = {Compliance.NON_COMPLIANT: 0, Compliance.UNDETERMINED: 0, Compliance.EXEMPT: 1}
+    ordered = sorted(report.findings, key=lambda finding: order[finding.compliance])
+    for finding in ordered[:MAX_ROWS]:
+        table.add_row(
+            Text(plain(f"{finding.account_id} {finding.account_name}".strip())),
+            finding.region,
+            Text(plain(finding.repository)),
+            Text(plain(" ".join((finding.mutability, *finding.exclusion_filters)))),
+            _verdict(finding),
+            _change(finding),
+        )
+    console.print(table)
+    if left := len(ordered) - MAX_ROWS:
+        if left > 0:
+            console.print(f"… and {_count(left, 'more finding')} in the report\n")
+
+
+def _verdict(finding: Finding) -> Text:
+    text = str(finding.compliance).replace("_", "-")
+    if finding.exemption:
+        text += f" ({finding.exemption.source.replace('_', ' ')})"
+        if finding.exemption.expired:
+            text = f"{finding.compliance.replace('_', '-')} (exemption expired)"
+    return Text(plain(text), style="dim" if finding.compliance is Compliance.EXEMPT else "yellow")
+
+
+def _change(finding: Finding) -> Text:
+    if finding.change is None:
+        return Text("none", style="dim")
+    styles = {ChangeStatus.APPLIED: "green", ChangeStatus.FAILED: "bold red"}
+    reason = f" ({finding.change.reason})" if finding.change.reason else ""
+    return Text(f"{finding.change.status}{reason}", style=styles.get(finding.change.status, ""))
+
+
+def _show_failures(report: Report, console: Console) -> None:
+    if not report.failures:
+        return
+    table = Table(title="Could not be seen", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Account", "Region", "Stage", "Reason", "Message"):
+        table.add_column(heading, overflow="fold")
+    for failure in report.failures[:MAX_ROWS]:
+        table.add_row(
+            failure.account_id or "all",
+            failure.region or "all",
+            str(failure.stage),
+            Text(str(failure.reason), style="bold red"),
+            Text(plain(failure.message)),
+        )
+    console.print(table)
+    left = len(report.failures) - MAX_ROWS
+    if left > 0:
+        console.print(f"… and {_count(left, 'more failure')} in the report\n")
+
+
+def _show_totals(report: Report, console: Console) -> None:
+    totals, coverage = report.totals, report.coverage
+    accounts, targets, changes = totals.accounts, totals.targets, totals.changes
+    repositories = totals.repositories
+    table = Table(title="Summary", title_justify="left", box=SIMPLE_HEAD, show_header=False)
+    complete = "complete" if coverage.complete else "NOT COMPLETE"
+    rows = (
+        (
+            "Coverage",
+            f"{complete}: {_percent(coverage.accounts)} of accounts, "
+            f"{_percent(coverage.targets)} of targets",
+        ),
+        (
+            "Accounts",
+            f"{accounts.opened} opened, {accounts.failed} failed, {accounts.skipped} skipped",
+        ),
+        (
+            "Targets",
+            f"{targets.examined} examined, {targets.failed} failed, {targets.skipped} skipped",
+        ),
+        (
+            "Repositories",
+            f"{repositories.examined} examined: {repositories.compliant} compliant, "
+            f"{repositories.non_compliant} non-compliant, {repositories.exempt} exempt, "
+            f"{repositories.undetermined} undetermined",
+        ),
+        (
+            "Changes",
+            f"{changes.planned} planned: {changes.applied} applied, {changes.failed} failed, "
+            f"{changes.withheld} withheld, {changes.superseded} superseded"
+            + (" (dry run)" if report.run.dry_run else ""),
+        ),
+        ("Remaining", _count(totals.remaining, "finding")),
+    )
+    for name, text in rows:
+        bad = (name == "Coverage" and not coverage.complete) or (
+            name == "Remaining" and totals.remaining
+        )
+        table.add_row(name, Text(text, style="bold red" if bad else ""))
+    console.print(table)
+
+
+def _percent(share: float) -> str:
+    """Never 100 % where something is missing."""
+    return f"{min(share * 100, 99.9 if share < 1 else 100):.4g} %"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
