@@ -14,7 +14,7 @@ from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import MemberSession, MemberSessions, bound_to
 from sweeper.aws.errors import required, translated
 from sweeper.aws.organizations import Organizations
-from sweeper.aws.partitions import FALLBACK_REGION, partition_of, sts_region
+from sweeper.aws.partitions import FALLBACK_REGION, first_region, partition_of, sts_region
 from sweeper.concurrency import Stop
 from sweeper.errors import NothingToSweep, OperationFailed
 from sweeper.model import Account, OpenedAccount, Organization, Reason
@@ -58,6 +58,7 @@ class AwsCloud:
         self._caller_region: str | None = session.get_config_variable("region")
         self._partition = ""
         self._sts_region = ""
+        self._global_region = ""  # where the partition serves its global services from
         self._writable: set[str] = set()  # account ids
 
     def list_accounts(self) -> Organization:
@@ -65,6 +66,7 @@ class AwsCloud:
         caller = self._caller_identity()
         own_id, arn = str(required(caller, "Account")), str(required(caller, "Arn"))
         self._partition = partition_of(arn)
+        self._global_region = first_region(self._session, self._partition)
         self._sts_region = self._config.organization.sts_region or sts_region(
             self._session, self._partition, self._caller_region
         )
@@ -111,7 +113,7 @@ class AwsCloud:
         if not organization.enumerate:
             ids = dict.fromkeys(organization.include_accounts)
             return None, tuple(Account(account_id, "", "ACTIVE") for account_id in ids)
-        client = self.clients.central("organizations", self._sts_region)
+        client = self.clients.central("organizations", self._global_region)
         organizations = Organizations(client, caller_arn, self._stop)
         organization_id, accounts = organizations.accounts()
         named_ous = (
@@ -175,7 +177,7 @@ class AwsCloud:
         )
 
     def _regions(self, account: Account) -> tuple[tuple[str, str], ...]:
-        client = self.clients.member("account", self._sts_region)
+        client = self.clients.member("account", self._global_region)
         # One page holds all regions that there are; the paginator asks on where it does not.
         pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
         with bound_to(account.id), translated():

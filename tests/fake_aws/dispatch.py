@@ -1,0 +1,209 @@
+"""From an HTTP request to an answer: find the operation, verify, inject faults, run, count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from tests.fake_aws import paging, sigv4
+from tests.fake_aws.services import account, ec2, ecr, organizations, s3, sns, sts
+from tests.fake_aws.services.base import Call, Service
+from tests.fake_aws.wire import ApiError, Reply, Request
+
+if TYPE_CHECKING:
+    from tests.fake_aws.iam import Principal
+    from tests.fake_aws.state import State
+    from tests.fake_aws.world import Fault
+
+SERVICES = {
+    each.name: each
+    for each in (
+        *(account.SERVICE, ec2.SERVICE, ecr.SERVICE, organizations.SERVICE),
+        *(s3.SERVICE, sns.SERVICE, sts.SERVICE),
+    )
+}
+_BY_TARGET = {each.target: each for each in SERVICES.values() if each.target}
+_TOKENS = ("NextToken", "nextToken", "continuation-token")
+
+
+@dataclass(slots=True)
+class Answer:
+    """What to send and after how many seconds; no reply means: close the connection."""
+
+    reply: Reply | None
+    delay: float
+
+
+class _Reset(Exception):  # noqa: N818 - not an error: the fault that closes the connection
+    pass
+
+
+@dataclass(slots=True)
+class _Located:
+    service: Service
+    operation: str
+
+
+def _locate(request: Request, claim: sigv4.Authorization | None) -> _Located:
+    """Find service and operation from the request; the credential scope only helps with S3."""
+    target = request.headers.get("x-amz-target")
+    if target is not None:
+        prefix, _, operation = target.rpartition(".")
+        return _Located(
+            _BY_TARGET.get(prefix, ecr.SERVICE), operation if prefix in _BY_TARGET else target
+        )
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        params = sts.SERVICE.wire.params(request)
+        version, action = params.get("Version", ""), params.get("Action", "")
+        service = _BY_TARGET.get(version)
+        return (
+            _Located(service, action) if service else _Located(sts.SERVICE, f"{version}:{action}")
+        )
+    if request.method == "POST" and (claim is None or claim.service != "s3"):
+        return _Located(account.SERVICE, account.PATHS.get(request.path, unquote(request.path)))
+    return _Located(s3.SERVICE, s3.operation_of(request))
+
+
+def handle(state: State, request: Request) -> Answer:
+    """Answer one AWS request; never raises for what a client can send."""
+    counters = state.counters
+    claim = sigv4.parse(request.headers.get("authorization"))
+    located = _locate(request, claim)
+    service, operation = located.service, located.operation
+    known = operation in service.operations
+    counters.calls[f"{service.name}:{operation}"] += 1
+    counters.saw(request.headers.get("user-agent", ""))
+    subject, region, delay = "", claim.region if claim else "", state.latency(service.name)
+    try:
+        if not known:
+            counters.unknown_operations += 1
+            raise service.error(
+                service.codes.unknown_operation,
+                f"The fake does not offer {service.name}:{operation}",
+            )
+        principal = _authenticate(state, service, request, claim)
+        call = _call(state, located, request, principal, region)
+        subject = _subject(call)
+        counters.calls_by_account[subject] += 1
+        page = next(
+            (paging.page_number(call.params[name]) for name in _TOKENS if name in call.params), 1
+        )
+        fault = state.faults.meet(service.name, operation, subject, region, page)
+        if fault is not None:
+            counters.faults[fault.action] += 1
+            if fault.action == "hang":
+                delay = fault.seconds
+            else:
+                return Answer(_faulty(fault, call), delay)
+        return Answer(service.wire.render(operation, _run(call)), delay)
+    except _Reset:
+        return Answer(None, delay)
+    except ApiError as error:
+        counters.errors[error.code] += 1
+        counters.refuse(f"{service.name}:{operation}", subject, region, str(error))
+        reply = service.wire.error(error)
+        if request.method == "HEAD":
+            reply.body = b""
+        return Answer(reply, delay)
+
+
+def _run(call: Call) -> object:
+    try:
+        return call.service.operations[call.operation](call)
+    except paging.BadTokenError as error:
+        raise call.invalid(
+            "You provided an invalid pagination token", Reason="INVALID_NEXT_TOKEN"
+        ) from error
+
+
+def _call(
+    state: State, located: _Located, request: Request, principal: Principal, region: str
+) -> Call:
+    service = located.service
+    try:
+        params = service.wire.params(request)
+    except ValueError as error:
+        raise ApiError("SerializationException", f"The body cannot be read: {error}") from error
+    return Call(state, service, located.operation, principal, region, params, request)
+
+
+def _subject(call: Call) -> str:
+    """Give the account acted upon: for AssumeRole the role's, else the caller's."""
+    target = sts.target_account(call.params) if call.operation == "AssumeRole" else None
+    return target or call.principal.account
+
+
+def _authenticate(
+    state: State, service: Service, request: Request, claim: sigv4.Authorization | None
+) -> Principal:
+    """Give the principal of a rightly signed request; raises the service's error otherwise."""
+    counters, codes = state.counters, service.codes
+    if claim is None:
+        counters.unsigned += 1
+        raise service.error(codes.missing_authentication, "Missing Authentication Token")
+    principal = state.principals.get(claim.access_key)
+    unknown = service.error(
+        codes.unknown_key, "The security token included in the request is invalid."
+    )
+    if principal is None:
+        counters.unknown_keys += 1
+        raise unknown
+    if claim.service != service.name:
+        counters.bad_scopes += 1
+        raise service.error(
+            codes.bad_scope, f"Credential should be scoped to correct service: '{service.name}'."
+        )
+    if (
+        service.is_global
+        and state.world.strict_global_region
+        and claim.region != state.global_region
+    ):
+        counters.bad_scopes += 1
+        raise service.error(
+            codes.bad_scope,
+            f"Credential should be scoped to a valid Region, not '{claim.region}'; {service.name} "
+            "is signed for "
+            f"{state.global_region}.",
+        )
+    problem = sigv4.problem(request, claim, principal.secret, state.now())
+    if problem is not None:
+        counters.bad_signatures += 1
+        raise service.error(codes.bad_signature, problem)
+    if request.headers.get("x-amz-security-token") != principal.token:
+        counters.unknown_keys += 1
+        raise unknown
+    if principal.expires <= state.now():
+        counters.expired += 1
+        raise service.error(codes.expired, "The security token included in the request is expired")
+    if not service.is_global and not state.is_enabled(principal.account, claim.region):
+        counters.unknown_keys += 1
+        raise unknown
+    return principal
+
+
+def _faulty(fault: Fault, call: Call) -> Reply:
+    """Give the answer of a fault that answers at all; raises for errors and resets."""
+    service, codes = call.service, call.service.codes
+    match fault.action:
+        case "throttle":
+            slow = "Please reduce your request rate." if service.name == "s3" else "Rate exceeded"
+            raise service.error(codes.throttle, fault.message or slow)
+        case "server_error":
+            raise service.error(
+                codes.server_error, fault.message or "We encountered an internal error. Try again."
+            )
+        case "access_denied":
+            who, what = call.principal.arn, f"{service.name}:{call.operation}"
+            raise service.error(
+                codes.denied,
+                fault.message or f"User: {who} is not authorized to perform: {what} on resource: *",
+            )
+        case "error":
+            raise ApiError(fault.code, fault.message or "An injected error", fault.status)
+        case "empty":
+            return Reply(200, "application/x-amz-json-1.1")
+        case "garbage":
+            return Reply(200, "text/html", b"<html><body>502 Bad <Gateway></html")
+        case _:
+            raise _Reset

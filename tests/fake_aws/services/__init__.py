@@ -1,0 +1,1 @@
+"""One module for each AWS service; an operation is one decorated function."""

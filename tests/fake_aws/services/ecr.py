@@ -1,0 +1,209 @@
+"""Amazon ECR: repositories, tag mutability, pull-through cache rules."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, get_args
+
+from tests.fake_aws.generate import DNS_SUFFIX
+from tests.fake_aws.services.base import Call, Service
+from tests.fake_aws.wire import ApiError, Codes, Json
+from tests.fake_aws.world import Mutability, Repository
+
+if TYPE_CHECKING:
+    from tests.fake_aws.world import PullThroughRule
+
+SERVICE = Service("ecr", Json(), Codes(), target="AmazonEC2ContainerRegistry_V20150921")
+_FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
+_MOST_FILTERS = 5
+_MOST_WILDCARDS = 2
+_MOST_NAMES = 100
+_CREATED = 1_700_000_000.0
+
+
+def _arn(call: Call, rest: str, account: str | None = None) -> str:
+    return (
+        f"arn:{call.partition}:ecr:{call.region}:{account or call.principal.account}:"
+        f"repository/{rest}"
+    )
+
+
+def _own_registry(call: Call, action: str, rest: str) -> str:
+    """Give the registry's account, authorised; another account's registry is refused."""
+    account = call.principal.account
+    wanted = call.params.get("registryId", account)
+    if wanted != account:
+        raise call.service.error(
+            call.service.codes.denied,
+            f"User: {call.principal.arn} is not authorized to perform: {action} on resource: "
+            f"{_arn(call, rest, str(wanted))} because no resource-based policy allows the {action} "
+            "action",
+        )
+    call.allow(action, _arn(call, rest))
+    return account
+
+
+def _missing(call: Call, name: str) -> ApiError:
+    return ApiError(
+        "RepositoryNotFoundException",
+        f"The repository with name '{name}' does not exist in the registry with id "
+        f"'{call.principal.account}'",
+    )
+
+
+def _filters(filters: tuple[str, ...]) -> dict[str, Any]:
+    if not filters:
+        return {}
+    given = [{"filterType": "WILDCARD", "filter": each} for each in filters]
+    return {"imageTagMutabilityExclusionFilters": given}
+
+
+def _described(call: Call, host: str, arn: str, each: Repository) -> dict[str, Any]:
+    return {
+        "repositoryArn": arn + each.name,
+        "registryId": call.principal.account,
+        "repositoryName": each.name,
+        "repositoryUri": f"{host}/{each.name}",
+        "createdAt": _CREATED,
+        "imageTagMutability": each.mutability,
+        **_filters(each.exclusion_filters),
+        "imageScanningConfiguration": {"scanOnPush": False},
+        "encryptionConfiguration": {"encryptionType": "AES256"},
+    }
+
+
+@SERVICE.operation("DescribeRepositories")
+def describe_repositories(call: Call) -> dict[str, Any]:
+    """List repositories, or give those named: all of them or none."""
+    names = call.params.get("repositoryNames")
+    account = call.principal.account
+    registries = call.state.registries
+    if names is None:
+        _own_registry(call, "ecr:DescribeRepositories", "*")
+        found, more = call.page(
+            lambda start, stop: registries.part(account, call.region, start, stop),
+            registries.count(account, call.region),
+            call.number("maxResults", 100, 1000),
+            token="nextToken",
+        )
+    else:
+        found, more = _named(call, names), {}
+    host = f"{account}.dkr.ecr.{call.region}.{DNS_SUFFIX[call.partition]}"
+    arn = _arn(call, "")
+    return {"repositories": [_described(call, host, arn, each) for each in found], **more}
+
+
+def _named(call: Call, names: Any) -> list[Repository]:
+    if not isinstance(names, list) or not 1 <= len(names) <= _MOST_NAMES:
+        raise call.invalid(
+            "Invalid parameter at 'repositoryNames' failed to satisfy constraint: 1 to 100 names"
+        )
+    if "maxResults" in call.params or "nextToken" in call.params:
+        raise call.invalid(
+            "Invalid parameter: 'repositoryNames' may not be specified together with 'maxResults' "
+            "or 'nextToken'"
+        )
+    found = []
+    for name in names:
+        account = _own_registry(call, "ecr:DescribeRepositories", name)
+        each = call.state.registries.find(account, call.region, name)
+        if each is None:
+            raise _missing(call, name)
+        found.append(each)
+    return found
+
+
+@SERVICE.operation("PutImageTagMutability")
+def put_image_tag_mutability(call: Call) -> dict[str, Any]:
+    """Change one repository; every attempt is recorded, with whether it was accepted."""
+    record: dict[str, Any] = {
+        "account": call.principal.account,
+        "region": call.region,
+        "repository": call.params.get("repositoryName"),
+        "mutability": call.params.get("imageTagMutability"),
+        "filters": call.params.get("imageTagMutabilityExclusionFilters"),
+        "accepted": False,
+    }
+    call.state.counters.writes.append(record)
+    name = call.text("repositoryName")
+    account = _own_registry(call, "ecr:PutImageTagMutability", name)
+    mutability = call.text("imageTagMutability")
+    if mutability not in get_args(Mutability):
+        raise call.invalid(
+            "Invalid parameter at 'imageTagMutability' failed to satisfy constraint: "
+            f"'Member must satisfy enum value set: [{', '.join(get_args(Mutability))}]'"
+        )
+    filters = _checked_filters(call, mutability)
+    if call.state.registries.find(account, call.region, name) is None:
+        raise _missing(call, name)
+    changed = Repository(name, mutability, filters)  # type: ignore[arg-type]  # an enum value
+    call.state.registries.put(account, call.region, changed)
+    record["accepted"] = True
+    return {
+        "registryId": account,
+        "repositoryName": name,
+        "imageTagMutability": mutability,
+        **_filters(filters),
+    }
+
+
+def _checked_filters(call: Call, mutability: str) -> tuple[str, ...]:
+    where = (
+        "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy constraint: "
+    )
+    given = call.params.get("imageTagMutabilityExclusionFilters")
+    if not mutability.endswith("_WITH_EXCLUSION"):
+        if given is not None:
+            raise call.invalid(f"{where}'exclusion filters cannot be specified with {mutability}'")
+        return ()
+    if not isinstance(given, list) or not 1 <= len(given) <= _MOST_FILTERS:
+        raise call.invalid(f"{where}'1 to {_MOST_FILTERS} filters are required with {mutability}'")
+    for each in given:
+        if not isinstance(each, dict) or each.get("filterType") != "WILDCARD":
+            raise call.invalid(f"{where}'filterType must be WILDCARD'")
+        pattern = each.get("filter")
+        if not isinstance(pattern, str) or not _FILTER.fullmatch(pattern):
+            raise call.invalid(
+                f"{where}'Member must satisfy regular expression pattern: ^{_FILTER.pattern}$'"
+            )
+        if pattern.count("*") > _MOST_WILDCARDS:
+            raise call.invalid(f"{where}'a filter may have at most {_MOST_WILDCARDS} wildcards'")
+    return tuple(each["filter"] for each in given)
+
+
+@SERVICE.operation("DescribePullThroughCacheRules")
+def describe_pull_through_cache_rules(call: Call) -> dict[str, Any]:
+    """List the rules, or give those of the prefixes named: all of them or none."""
+    account = call.principal.account
+    if call.params.get("registryId", account) != account:
+        _own_registry(call, "ecr:DescribePullThroughCacheRules", "*")
+    call.allow("ecr:DescribePullThroughCacheRules", "*")
+    rules = call.state.registries.rules(account, call.region)
+    prefixes = call.params.get("ecrRepositoryPrefixes")
+    if prefixes is not None:
+        known = {rule.prefix: rule for rule in rules}
+        absent = [prefix for prefix in prefixes if prefix not in known]
+        if absent:
+            raise ApiError(
+                "PullThroughCacheRuleNotFoundException",
+                f"The pull through cache rule with repository prefix '{absent[0]}' does not exist "
+                "in the registry "
+                f"with id '{account}'",
+            )
+        return {"pullThroughCacheRules": [_rule(account, known[prefix]) for prefix in prefixes]}
+    found, more = call.page(
+        lambda start, stop: list(rules[start:stop]),
+        len(rules),
+        call.number("maxResults", 100, 1000),
+        token="nextToken",
+    )
+    return {"pullThroughCacheRules": [_rule(account, rule) for rule in found], **more}
+
+
+def _rule(account: str, rule: PullThroughRule) -> dict[str, Any]:
+    return {
+        "ecrRepositoryPrefix": rule.prefix,
+        "upstreamRegistryUrl": rule.upstream,
+        "createdAt": _CREATED,
+        "registryId": account,
+    }

@@ -1,0 +1,106 @@
+"""Amazon SNS: publishing to a topic."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+from tests.fake_aws.services.base import Call, Service
+from tests.fake_aws.wire import QUERY_CODES, ApiError, Codes, Query, elements
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SERVICE = Service(
+    "sns",
+    Query("http://sns.amazonaws.com/doc/2010-03-31/"),
+    Codes(
+        unknown_key=QUERY_CODES.unknown_key,
+        expired=QUERY_CODES.expired,
+        bad_signature=QUERY_CODES.bad_signature,
+        bad_scope=QUERY_CODES.bad_scope,
+        missing_authentication=QUERY_CODES.missing_authentication,
+        denied=("AuthorizationError", 403),
+        throttle=("Throttling", 400),
+        server_error=("InternalError", 500),
+        invalid=("InvalidParameter", 400),
+        unknown_operation=("InvalidAction", 400),
+    ),
+    target="2010-03-31",
+)
+_LARGEST_MESSAGE = 256 * 1024
+_SUBJECT = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,98}")
+
+
+def _attributes(params: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    attributes: dict[str, dict[str, str]] = {}
+    index = 1
+    while (name := params.get(f"MessageAttributes.entry.{index}.Name")) is not None:
+        prefix = f"MessageAttributes.entry.{index}.Value."
+        attributes[name] = {
+            key.removeprefix(prefix): value
+            for key, value in params.items()
+            if key.startswith(prefix)
+        }
+        index += 1
+    return attributes
+
+
+def _check(
+    call: Call, message: str, subject: str | None, attributes: Mapping[str, Mapping[str, str]]
+) -> None:
+    size = len(message.encode()) + sum(
+        len(text.encode()) for name, value in attributes.items() for text in (name, *value.values())
+    )
+    if size > _LARGEST_MESSAGE:
+        raise call.invalid("Invalid parameter: Message too long")
+    if subject is not None and not _SUBJECT.fullmatch(subject):
+        raise call.invalid("Invalid parameter: Subject")
+    for value in attributes.values():
+        if "DataType" not in value or not (value.get("StringValue") or value.get("BinaryValue")):
+            raise ApiError(
+                "ParameterValueInvalid",
+                "The message attribute must contain a non-empty value and type.",
+            )
+    if call.params.get("MessageStructure") == "json":
+        try:
+            valid = isinstance(json.loads(message)["default"], str)
+        except (ValueError, KeyError, TypeError):
+            valid = False
+        if not valid:
+            raise call.invalid(
+                "Invalid parameter: Message Structure - No default entry in JSON message body"
+            )
+
+
+@SERVICE.operation("Publish")
+def publish(call: Call) -> str:
+    """Keep a message; the topic must exist and its region must be the signed one."""
+    arn = call.params.get("TopicArn") or call.params.get("TargetArn") or ""
+    parts = arn.split(":")
+    if len(parts) != 6 or parts[3] != call.region:
+        raise call.invalid("Invalid parameter: TopicArn")
+    call.allow("SNS:Publish", arn, parts[4])
+    if arn not in call.state.world.topics:
+        raise ApiError("NotFound", "Topic does not exist", 404)
+    message = call.params.get("Message", "")
+    if not message:
+        raise call.invalid("Invalid parameter: Empty message")
+    attributes = _attributes(call.params)
+    subject = call.params.get("Subject")
+    _check(call, message, subject, attributes)
+    message_id = str(uuid.uuid4())
+    call.state.messages.append(
+        {
+            "topic_arn": arn,
+            "subject": subject,
+            "message": message,
+            "attributes": attributes,
+            "structure": call.params.get("MessageStructure"),
+            "message_id": message_id,
+            "account": call.principal.account,
+        }
+    )
+    return elements(MessageId=message_id)
