@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 INTERNAL_ERROR = 1
 UNUSABLE = 2
+INTERRUPTED = 130  # the shell's own for SIGINT, before any sweep has begun
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,7 +43,7 @@ def cli() -> None:
 @click.option(
     "--format", "form", type=click.Choice(["json", "text"]), help="Print the report to stdout."
 )
-def run(
+def run(  # noqa: PLR0917 (click passes them by name)
     path: str | None,
     dry_run: bool,
     deliver: bool,
@@ -53,7 +54,7 @@ def run(
     output: str | None,
     form: str | None,
 ) -> int:
-    """Sweep the organization.
+    r"""Sweep the organization.
 
     \b
     Exit status: 0 all examined, no finding remains; 1 internal error; 2 usage, configuration,
@@ -89,51 +90,62 @@ def demo() -> int:
 
 
 def conduct(
-    config: Config, *, dry_run: bool, deliver_dry_run: bool = False, ask: bool = True
+    config: Config,
+    *,
+    dry_run: bool,
+    deliver_dry_run: bool = False,
+    ask: bool = True,
+    terminal: bool | None = None,
 ) -> tuple[Report, int]:
-    """One sweep with its progress, its question and its summary; the report and exit status."""
-    from sweeper import app, logs
+    """One sweep, for a person (`terminal`; None: where stderr is one) or for a machine.
+
+    A person gets progress, one question before anything is written and a summary; a machine
+    gets logs. The report, and the exit status.
+    """
+    from sweeper import logs
     from sweeper.concurrency import Stop
     from sweeper.report import exit_status
 
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr.isatty() if terminal is None else terminal
     logs.configure(terminal=terminal)
     stop = Stop(config.limits.deadline_seconds)
     with _stopped_by_signals(stop) as interrupt:
-        if not terminal:
-            report = app.run(
-                config,
-                dry_run=dry_run,
-                deliver_dry_run=deliver_dry_run,
-                stop=stop,
-                observer=logs.LogObserver(),
-            )
-        else:
-            from rich.console import Console
+        arguments: dict[str, Any] = {
+            "dry_run": dry_run,
+            "deliver_dry_run": deliver_dry_run,
+            "stop": stop,
+        }
+        if terminal:
+            report = _run_for_a_person(config, arguments, interrupt, ask=ask)
+            return report, int(exit_status(report))
+        from sweeper import app
 
-            from sweeper.terminal import ProgressObserver, show
-
-            console = Console(stderr=True, highlight=False)
-            with ProgressObserver(console) as progress:
-
-                def approve(findings: Sequence[Finding]) -> bool:
-                    if not ask or not sys.stdin.isatty():
-                        return True
-                    return _confirmed(findings, console, progress, interrupt)
-
-                report = app.run(
-                    config,
-                    dry_run=dry_run,
-                    deliver_dry_run=deliver_dry_run,
-                    stop=stop,
-                    observer=progress,
-                    approve=approve,
-                )
-            show(report, console)
+        report = app.run(config, observer=logs.LogObserver(), **arguments)
     status = exit_status(report)
-    if not terminal:
-        logs.log_finished(report, status)
+    logs.log_finished(report, status)
     return report, int(status)
+
+
+def _run_for_a_person(
+    config: Config, arguments: dict[str, Any], interrupt: Interrupt, *, ask: bool
+) -> Report:
+    from rich.console import Console
+
+    from sweeper import app
+    from sweeper.terminal import ProgressObserver, show
+
+    width = None if sys.stderr.isatty() else 120
+    console = Console(stderr=True, highlight=False, width=width)
+    with ProgressObserver(console) as progress:
+
+        def approve(findings: Sequence[Finding]) -> bool:
+            if not ask or not sys.stdin.isatty():
+                return True
+            return _confirmed(findings, console, progress, interrupt)
+
+        report = app.run(config, observer=progress, approve=approve, **arguments)
+    show(report, console)
+    return report
 
 
 def _confirmed(
@@ -195,10 +207,20 @@ def _print(report: Report, form: str) -> None:
 
 def main() -> None:
     """The console script: every end of a run has its exit status and no stack trace."""
-    sys.exit(_main())
+    from sweeper.concurrency import or_defect
+    from sweeper.escaping import plain
+
+    result = or_defect(_main)
+    if isinstance(result, str):
+        click.echo(f"sweeper: internal error, please report it: {plain(result)}", err=True)
+        sys.exit(INTERNAL_ERROR)
+    sys.exit(result)
 
 
 def _main() -> int:
+    from sweeper.errors import ConfigurationError
+    from sweeper.escaping import plain
+
     try:
         result = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -206,20 +228,9 @@ def _main() -> int:
         return error.exit_code
     except click.Abort:
         click.echo("sweeper: interrupted", err=True)
-        return 130
-    except Exception as error:  # noqa: BLE001 (the last resort: an exit status, not a trace)
-        return _explained(error)
-    return result if isinstance(result, int) else 0
-
-
-def _explained(error: Exception) -> int:
-    from sweeper.concurrency import described
-    from sweeper.errors import ConfigurationError
-    from sweeper.escaping import plain
-
-    if isinstance(error, ConfigurationError):
+        return INTERRUPTED
+    except ConfigurationError as error:
         for line in str(error).splitlines():
             click.echo(f"sweeper: {plain(line)}", err=True)
         return UNUSABLE
-    click.echo(f"sweeper: internal error, please report it: {plain(described(error))}", err=True)
-    return INTERNAL_ERROR
+    return result if isinstance(result, int) else 0

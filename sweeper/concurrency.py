@@ -44,9 +44,9 @@ class Stop:
     @property
     def reason(self) -> Reason | None:
         """Why no new work may start, None while it may."""
-        if self._requested is None and self._deadline is not None:
-            if self._clock() >= self._deadline:
-                self._requested = Reason.DEADLINE
+        due = self._deadline is not None and self._clock() >= self._deadline
+        if due and self._requested is None:
+            self._requested = Reason.DEADLINE
         return self._requested
 
     def check(self) -> None:
@@ -75,7 +75,13 @@ def attempt(stage: Stage, work: Callable[[T], R], item: T) -> R | Failed:
     except OperationFailed as error:
         return Failed(stage, error.reason, error.message, error.error_code)
     except Exception as error:  # noqa: BLE001 (one defect must not lose every other outcome)
-        return Failed(stage, Reason.INTERNAL_ERROR, described(error), type(error).__name__)
+        return Failed(stage, Reason.INTERNAL_ERROR, _described(error), type(error).__name__)
+
+
+def or_defect(work: Callable[[], R]) -> R | str:
+    """The result of `work()`, or the defect that ended it, in one line without a stack trace."""
+    failure = attempt(Stage.ENUMERATE, lambda _: work(), None)
+    return failure.message if isinstance(failure, Failed) else failure
 
 
 def concurrently(
@@ -126,7 +132,7 @@ def concurrently(
     return results
 
 
-def described(error: Exception) -> str:
+def _described(error: Exception) -> str:
     """The error and the place it came from, in one line."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

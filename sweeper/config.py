@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sweeper.model import ACCEPTABLE_REASONS, Reason
 
 ENVIRONMENT_PREFIX = "SWEEPER_"
+MAX_WILDCARDS = 2  # ECR: in one filter
 MAX_EXCLUSION_FILTERS = 5  # ECR: ImageTagMutabilityExclusionFilters, 1 to 5
 
 
@@ -36,7 +37,15 @@ def _decoded(value: object) -> object:
             return json.loads(value)
         except json.JSONDecodeError as error:
             raise ValueError(f"not valid JSON: {error}") from None
-    return [part.strip() for part in value.split(",") if part.strip()]
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if not parts:  # a template's empty parameter must not widen what is swept or written
+        raise ValueError("empty text is not allowed; allowed: [] for none, or leave it out")
+    return parts
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Without what was said before: a region named twice is still one target."""
+    return tuple(dict.fromkeys(values))
 
 
 def _matching(pattern: str, allowed: str) -> BeforeValidator:
@@ -45,7 +54,7 @@ def _matching(pattern: str, allowed: str) -> BeforeValidator:
 
     def check(value: object) -> object:
         if isinstance(value, int) and not isinstance(value, bool):
-            raise ValueError(
+            raise ValueError(  # noqa: TRY004 (pydantic takes it for the message)
                 f"{value} is not quoted: write it in quotes, because YAML reads "
                 "012345670123 as another number"
             )
@@ -59,7 +68,7 @@ def _matching(pattern: str, allowed: str) -> BeforeValidator:
 def _not_only_wildcards(value: str) -> str:
     if not value.strip("*"):
         raise ValueError(f"{value!r} matches every tag, so nothing would be immutable")
-    if value.count("*") > 2:
+    if value.count("*") > MAX_WILDCARDS:
         raise ValueError(f"{value!r} has more than 2 '*', which ECR refuses")
     return value
 
@@ -136,10 +145,17 @@ FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json
 Text = Annotated[str, _matching(r"(?s).*\S.*", "text that is not empty")]
 Expiry = Annotated[date | Literal["never"], BeforeValidator(_expiry)]
 AcceptableReason = Annotated[Reason, BeforeValidator(_acceptable)]
-AccountIds = Annotated[tuple[AccountId, ...], BeforeValidator(_decoded)]
-OuIds = Annotated[tuple[OuId, ...], BeforeValidator(_decoded)]
-RegionNames = Annotated[tuple[RegionName, ...], BeforeValidator(_decoded)]
-ExclusionFilters = Annotated[tuple[ExclusionFilter, ...], BeforeValidator(_decoded)]
+AccountIds = Annotated[tuple[AccountId, ...], BeforeValidator(_decoded), AfterValidator(_distinct)]
+OuIds = Annotated[tuple[OuId, ...], BeforeValidator(_decoded), AfterValidator(_distinct)]
+RegionNames = Annotated[
+    tuple[RegionName, ...], BeforeValidator(_decoded), AfterValidator(_distinct)
+]
+ExclusionFilters = Annotated[
+    tuple[ExclusionFilter, ...], BeforeValidator(_decoded), AfterValidator(_distinct)
+]
+FormatNames = Annotated[
+    tuple[FormatName, ...], BeforeValidator(_decoded), AfterValidator(_distinct)
+]
 Tags = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_decoded)]
 
 
@@ -259,10 +275,7 @@ class ReportConfig(_Section):
     directory: Path | None = None
     s3: S3Config | None = None
     sns_topic_arn: TopicArn | None = None
-    formats: Annotated[tuple[FormatName, ...], BeforeValidator(_decoded), Field(min_length=1)] = (
-        "json",
-        "csv",
-    )
+    formats: Annotated[FormatNames, Field(min_length=1)] = ("json", "csv")
     notify: Literal["when_needed", "always"] = "when_needed"
 
 

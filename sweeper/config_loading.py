@@ -52,8 +52,8 @@ def load_config(path: str | None = None, options: Values | None = None) -> Confi
             settings_cls: type[BaseSettings],
             init_settings: PydanticBaseSettingsSource,
             env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             legacy = InitSettingsSource(settings_cls, legacy_values)
             file = InitSettingsSource(settings_cls, file_values)
@@ -89,6 +89,14 @@ class _StrictLoader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except ValueError as error:  # a date such as 2027-02-30
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value}: {error}", node.start_mark
+            ) from None
 
 
 def _read_file(path: str) -> Values:
@@ -134,7 +142,8 @@ def _variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     known = {*_variables(Config, ENVIRONMENT_PREFIX), CONFIG_VARIABLE}
     for variable in sorted(environment):
-        if not variable.upper().startswith(ENVIRONMENT_PREFIX) or variable.upper() in known:
+        # In capitals only: of two spellings of one variable, one would win silently.
+        if not variable.upper().startswith(ENVIRONMENT_PREFIX) or variable in known:
             continue
         near = difflib.get_close_matches(variable.upper(), known, n=3)
         hint = (
@@ -192,24 +201,43 @@ def _dotted(location: tuple[int | str, ...]) -> str:
     return text
 
 
+# pydantic's types of error that speak of Python rather than of YAML.
+_EXPECTED = {
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys",
+    "model_type": "a mapping of keys",
+}
+
+
 def _problem(problem: Any) -> str:
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown_key(problem["loc"])
+    if kind == "missing":
+        fields = _section(problem["loc"]).model_fields
+        required = [name for name, field in fields.items() if field.is_required()]
+        return f"missing; required here: {', '.join(required)}"
     if kind == "value_error":
         return str(context["error"])
+    if kind in _EXPECTED:
+        return f"{problem['input']!r} is not allowed; allowed: {_EXPECTED[kind]}"
     text = str(problem["msg"])
     text = text[0].lower() + text[1:]
     return f"{problem['input']!r} is not allowed: {text}"
 
 
-def _unknown_key(location: tuple[int | str, ...]) -> str:
+def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model that the last key of `location` belongs to."""
     model: type[BaseModel] = Config
     for part in location[:-1]:
         field = model.model_fields.get(str(part))
         inner = _models(field.annotation) if field else []
         model = inner[0] if inner else model
-    allowed = list(model.model_fields)
+    return model
+
+
+def _unknown_key(location: tuple[int | str, ...]) -> str:
+    allowed = list(_section(location).model_fields)
     near = difflib.get_close_matches(str(location[-1]), allowed, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"unknown key; {hint}allowed here: {', '.join(allowed)}"

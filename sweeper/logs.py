@@ -1,4 +1,4 @@
-"""Structured logs on stderr: stable dotted events with fields, JSON where no terminal reads them."""
+"""Structured logs on stderr: stable dotted events with fields, JSON where no person reads."""
 
 from __future__ import annotations
 

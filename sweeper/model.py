@@ -316,7 +316,8 @@ class Totals:
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """Shares from 0 to 1: accounts opened of those chosen, targets examined of those planned
-    and not skipped; `complete` when nothing failed and nothing is undetermined."""
+    and not skipped; `complete` when nothing failed and nothing is undetermined.
+    """
 
     accounts: float
     targets: float

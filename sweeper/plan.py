@@ -97,8 +97,9 @@ def plan_targets(
             elif outcome != _DISABLED:
                 left_out.append((Target(account.account, region), outcome))
         start = position % len(enabled) if enabled else 0
-        for region in (*enabled[start:], *enabled[:start]):
-            targets.append(Target(account.account, region))
+        targets += [
+            Target(account.account, region) for region in (*enabled[start:], *enabled[:start])
+        ]
     return tuple(targets), tuple(left_out)
 
 

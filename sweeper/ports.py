@@ -38,11 +38,16 @@ class Check(Protocol):
     """One question about every repository; see `sweeper.checks`."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What its findings are filed under."""
+
     @property
-    def read_actions(self) -> frozenset[str]: ...
+    def read_actions(self) -> frozenset[str]:
+        """The IAM actions that `examine` needs."""
+
     @property
-    def write_actions(self) -> frozenset[str]: ...
+    def write_actions(self) -> frozenset[str]:
+        """The IAM actions that `apply` needs beyond them."""
 
     def examine(self, target: Target) -> Examined:
         """The whole target judged, or OperationFailed."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.progress import TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -38,7 +44,7 @@ class ProgressObserver:
         )
         self._task: TaskID | None = None
 
-    def __enter__(self) -> ProgressObserver:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
@@ -98,9 +104,9 @@ def _show_findings(report: Report, console: Console) -> None:
             _change(finding),
         )
     console.print(table)
-    if left := len(ordered) - MAX_ROWS:
-        if left > 0:
-            console.print(f"… and {_count(left, 'more finding')} in the report\n")
+    left = len(ordered) - MAX_ROWS
+    if left > 0:
+        console.print(f"… and {_count(left, 'more finding')} in the report\n")
 
 
 def _verdict(finding: Finding) -> Text:
@@ -126,16 +132,22 @@ def _show_failures(report: Report, console: Console) -> None:
     table = Table(title="Could not be seen", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("Account", "Region", "Stage", "Reason", "Message"):
         table.add_column(heading, overflow="fold")
-    for failure in report.failures[:MAX_ROWS]:
+    # An account that cannot be read in 17 regions for one reason is one row.
+    rows: dict[tuple[str, str, str, str], list[str]] = {}
+    for failure in report.failures:
+        key = (failure.account_id or "all", failure.stage, failure.reason, failure.message)
+        rows.setdefault(key, []).append(failure.region or "all")
+    for (account_id, stage, reason, message), regions in list(rows.items())[:MAX_ROWS]:
+        more = f" and {len(regions) - 1} more" if len(regions) > 1 else ""
         table.add_row(
-            failure.account_id or "all",
-            failure.region or "all",
-            str(failure.stage),
-            Text(str(failure.reason), style="bold red"),
-            Text(plain(failure.message)),
+            account_id,
+            regions[0] + more,
+            stage,
+            Text(reason, style="bold red"),
+            Text(plain(message)),
         )
     console.print(table)
-    left = len(report.failures) - MAX_ROWS
+    left = len(rows) - MAX_ROWS
     if left > 0:
         console.print(f"… and {_count(left, 'more failure')} in the report\n")
 

@@ -20,6 +20,7 @@ from sweeper.errors import SweeperError
 
 CONNECT_TIMEOUT = 5  # seconds
 READ_TIMEOUT = 10  # seconds
+DELIVERY_SERVICES = {"s3", "sns"}
 
 
 class ActionRefused(SweeperError):
@@ -44,6 +45,8 @@ class Clients:
             timestamp_parser=lambda value: value
         )
         self._retries = Retries(stop)
+        # The report of a sweep that was told to stop is still delivered, with retries.
+        self._delivery_retries = Retries(Stop())
         self._config = ClientConfig(
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
@@ -79,7 +82,8 @@ class Clients:
             # The parameters are this package's own: checking them costs an eighth of a call.
             config = config.merge(ClientConfig(parameter_validation=False))
         client = session.create_client(service, region_name=region, config=config)
-        self._retries.register(client)
+        retries = self._delivery_retries if service in DELIVERY_SERVICES else self._retries
+        retries.register(client)
         if member:
             event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
             client.meta.events.register(event, self._refuse_what_is_not_allowed)

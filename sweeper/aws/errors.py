@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 from botocore import exceptions as sdk
@@ -122,5 +123,9 @@ def _from_response(error: sdk.ClientError) -> OperationFailed:
             (found for text, found in _POLICY_TYPES.items() if text in message), Reason.DENIED
         )
     if reason is None:
-        reason = Reason.SERVICE_ERROR if status >= 500 else Reason.REQUEST_REFUSED
+        reason = (
+            Reason.SERVICE_ERROR
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            else Reason.REQUEST_REFUSED
+        )
     return OperationFailed(reason, message[:MAX_MESSAGE], code)

@@ -82,7 +82,7 @@ class Organizations:
         return tuple(replace(account, tags=tags.get(account.id)) for account in accounts)
 
     def _walk(self) -> tuple[dict[str, tuple[str, ...]], set[str]]:
-        """account id -> the ids from its root down, and every root and OU that there is."""
+        """Account id -> the ids from its root down, and every root and OU that there is."""
         places: dict[str, tuple[str, ...]] = {}
         known: set[str] = set()
         pending: list[tuple[str, ...]] = [

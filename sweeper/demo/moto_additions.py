@@ -1,0 +1,268 @@
+"""What moto 5.2 lacks of AWS and the sweep needs, added from outside for as long as it is asked.
+
+- account:ListRegions, which moto does not have
+- ecr:DescribeRepositories in pages, which moto answers whole
+- ecr:DescribePullThroughCacheRules, which moto does not have
+- ecr:PutImageTagMutability answers with the exclusion filters, which moto leaves out
+- sts:AssumeRole is refused where the role does not exist; moto gives credentials for any name
+- one request at a time: moto is not safe with threads in one process
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from botocore.session import get_session
+from moto.account import urls as account_urls
+from moto.account.responses import AccountResponse
+from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult
+from moto.ecr.responses import ECRResponse
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import iam_backends
+from moto.sts.responses import TokenResponse
+
+T = TypeVar("T")
+
+# Every region that opened later has to be enabled first:
+# https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html
+ENABLED_BY_DEFAULT = frozenset(
+    [
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-south-1",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ca-central-1",
+        "eu-central-1",
+        "eu-north-1",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-west-1",
+        "us-west-2",
+    ]
+)
+LIST_REGIONS_PATH = "{0}/listRegions$"
+_ABSENT = object()
+
+
+class Additions:
+    """The data that moto has no place for: regions by account, pull-through cache rules."""
+
+    def __init__(self) -> None:
+        self._enabled: dict[str, frozenset[str]] = {}
+        self._rules: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        self._names = tuple(sorted(get_session().get_available_regions("ecr")))
+
+    def enable_regions(self, account_id: str, names: Iterable[str]) -> None:
+        """These regions, and no others, are enabled in the account.
+
+        AWS cannot switch off a region that is on by default; here it can, to keep a demo small.
+        """
+        enabled = frozenset(names)
+        if unknown := enabled.difference(self._names):
+            raise ValueError(f"not regions of ECR: {', '.join(sorted(unknown))}")
+        self._enabled[account_id] = enabled
+
+    def regions(self, account_id: str) -> list[tuple[str, str]]:
+        """Every region with its RegionOptStatus in the account."""
+        enabled = self._enabled.get(account_id, ENABLED_BY_DEFAULT)
+        return [
+            (name, _opt_status(name) if name in enabled else "DISABLED") for name in self._names
+        ]
+
+    def add_pull_through_cache_rule(
+        self, account_id: str, region: str, prefix: str, upstream: str
+    ) -> None:
+        """Repositories below `prefix/` are filled from the registry `upstream`."""
+        now = datetime.now(UTC)
+        self._rules[account_id, region].append(
+            {
+                "ecrRepositoryPrefix": prefix,
+                "upstreamRegistryUrl": upstream,
+                "createdAt": now,
+                "updatedAt": now,
+                "registryId": account_id,
+            }
+        )
+
+    def pull_through_cache_rules(self, account_id: str, region: str) -> Sequence[Mapping[str, Any]]:
+        """The rules of the registry."""
+        return self._rules.get((account_id, region), ())
+
+
+@contextmanager
+def installed() -> Iterator[Additions]:
+    """Install everything into moto, and put back what was there; use it with `mock_aws`."""
+    additions = Additions()
+    with ExitStack() as stack:
+        for owner, name, value in (
+            (BotocoreStubber, "process_request", _serialised(BotocoreStubber.process_request)),
+            (AccountResponse, "list_regions", _list_regions(additions)),
+            (ECRResponse, "describe_repositories", _describe_repositories),
+            (ECRResponse, "describe_pull_through_cache_rules", _describe_rules(additions)),
+            (
+                ECRResponse,
+                "put_image_tag_mutability",
+                _with_exclusion_filters(ECRResponse.put_image_tag_mutability),
+            ),
+            (TokenResponse, "assume_role", _of_existing_roles(TokenResponse.assume_role)),
+        ):
+            stack.enter_context(_replaced(owner, name, value))
+        had_path = LIST_REGIONS_PATH in account_urls.url_paths
+        if not had_path:
+            account_urls.url_paths[LIST_REGIONS_PATH] = AccountResponse.dispatch
+            stack.callback(account_urls.url_paths.pop, LIST_REGIONS_PATH)
+        yield additions
+
+
+@contextmanager
+def _replaced(owner: type, name: str, value: object) -> Iterator[None]:
+    """The class's own attribute, replaced or added inside."""
+    original = vars(owner).get(name, _ABSENT)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if original is _ABSENT:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, original)
+
+
+def _serialised(original: Callable[..., T]) -> Callable[..., T]:
+    lock = threading.RLock()  # moto's own code may make requests, too
+
+    def process_request(*args: Any, **kwargs: Any) -> T:
+        with lock:
+            return original(*args, **kwargs)
+
+    return process_request
+
+
+# --- operations: methods of moto's response classes, called by their AWS names --------------------
+
+
+def _list_regions(additions: Additions) -> Callable[[AccountResponse], ActionResult]:
+    def list_regions(self: AccountResponse) -> ActionResult:
+        wanted = self._get_param("RegionOptStatusContains")
+        regions = [
+            {"RegionName": name, "RegionOptStatus": status}
+            for name, status in additions.regions(self._get_account_id())
+            if not wanted or status in wanted
+        ]
+        page, token = _page(
+            regions, self._get_param("MaxResults") or 50, 50, self._get_param("NextToken")
+        )
+        return ActionResult({"Regions": page} | ({"NextToken": token} if token else {}))
+
+    return list_regions
+
+
+def _describe_repositories(self: ECRResponse) -> ActionResult:
+    names = self._get_param("repositoryNames")
+    repositories = self.ecr_backend.describe_repositories(
+        repository_names=names, registry_id=self._get_param("registryId")
+    )
+    if names:
+        return ActionResult({"repositories": repositories})
+    return _ecr_page(self, "repositories", repositories)
+
+
+def _describe_rules(additions: Additions) -> Callable[[ECRResponse], ActionResult]:
+    def describe_pull_through_cache_rules(self: ECRResponse) -> ActionResult:
+        rules = additions.pull_through_cache_rules(self.current_account, self.region)
+        prefixes = self._get_param("ecrRepositoryPrefixes")
+        if not prefixes:
+            return _ecr_page(self, "pullThroughCacheRules", rules)
+        found = {rule["ecrRepositoryPrefix"]: rule for rule in rules}
+        if missing := [prefix for prefix in prefixes if prefix not in found]:
+            raise ServiceException(
+                "PullThroughCacheRuleNotFoundException",
+                f"The pull through cache rule with repository prefix '{missing[0]}' does not "
+                f"exist in the registry with id '{self.current_account}'",
+            )
+        return ActionResult({"pullThroughCacheRules": [found[prefix] for prefix in prefixes]})
+
+    return describe_pull_through_cache_rules
+
+
+def _with_exclusion_filters(
+    original: Callable[[ECRResponse], ActionResult],
+) -> Callable[[ECRResponse], ActionResult]:
+    def put_image_tag_mutability(self: ECRResponse) -> ActionResult:
+        written = original(self).result
+        assert isinstance(written, dict)
+        filters = self._get_param("imageTagMutabilityExclusionFilters")
+        if filters:
+            written = {**written, "imageTagMutabilityExclusionFilters": filters}
+        return ActionResult(written)
+
+    return put_image_tag_mutability
+
+
+def _of_existing_roles(
+    original: Callable[[TokenResponse], ActionResult],
+) -> Callable[[TokenResponse], Any]:
+    def assume_role(self: TokenResponse) -> Any:
+        arn = str(self._get_param("RoleArn"))
+        account_id = (arn.split(":") + [""] * 5)[4]
+        try:
+            iam_backends[account_id][self.partition].get_role_by_arn(arn)
+        except NotFoundException:
+            _, caller, _ = self.backend.get_caller_identity(self.get_access_key(), self.region)
+            refusal = ServiceException(
+                "AccessDenied",
+                f"User: {caller} is not authorized to perform: sts:AssumeRole on resource: {arn}",
+            )
+            _, headers, body = self.serialized(ActionResult(refusal))
+            return body, {**headers, "status": 403}  # moto answers 400 to what it has no model of
+        return original(self)
+
+    return assume_role
+
+
+def _ecr_page(response: ECRResponse, key: str, items: Sequence[object]) -> ActionResult:
+    """One page as ECR gives it: 100 items where not asked otherwise, at most 1,000."""
+    size, token = response._get_param("maxResults"), response._get_param("nextToken")
+    page, next_token = _page(items, 100 if size is None else size, 1000, token)
+    return ActionResult({key: page} | ({"nextToken": next_token} if next_token else {}))
+
+
+def _page(
+    items: Sequence[T], size: int, limit: int, token: str | None
+) -> tuple[list[T], str | None]:
+    """The page that `token` stands for, and the token of the next one."""
+    try:
+        start = int(base64.b64decode(token, validate=True)) if token else 0
+    except (binascii.Error, ValueError):
+        raise _invalid("nextToken") from None
+    if not 1 <= size <= limit:
+        raise _invalid("maxResults")
+    end = start + size
+    next_token = base64.b64encode(str(end).encode()).decode() if end < len(items) else None
+    return list(items[start:end]), next_token
+
+
+def _invalid(parameter: str) -> ServiceException:
+    return ServiceException(
+        "InvalidParameterException",
+        f"Invalid parameter at '{parameter}' failed to satisfy constraint",
+    )
+
+
+def _opt_status(region: str) -> str:
+    return "ENABLED_BY_DEFAULT" if region in ENABLED_BY_DEFAULT else "ENABLED"

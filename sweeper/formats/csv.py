@@ -1,0 +1,102 @@
+"""report.csv: findings, failures and what was skipped in one flat table, safe in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from sweeper.escaping import csv_cell
+from sweeper.formats import Format
+from sweeper.formats.wording import account_names, exemption_text, setting
+from sweeper.model import FailedItem, Finding, Report, SkippedItem
+
+COLUMNS = (
+    "record",
+    "account_id",
+    "account_name",
+    "region",
+    "repository",
+    "arn",
+    "mutability",
+    "exclusion_filters",
+    "compliance",
+    "reason",
+    "exemption",
+    "change_status",
+    "change_reason",
+    "change_to",
+    "error_code",
+    "message",
+    "stage",
+)
+
+
+def render(report: Report) -> bytes:
+    """A header, always, then one row for each finding, failure and skipped item."""
+    out = io.BytesIO()
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in _rows(report):
+        writer.writerow({column: csv_cell(value) for column, value in row.items() if value})
+    return out.getvalue()
+
+
+def _rows(report: Report) -> Iterator[dict[str, str | None]]:
+    names = account_names(report)
+    for finding in report.findings:
+        yield _finding(finding)
+    for failure in report.failures:
+        yield _failure(failure, names.get(failure.account_id or ""))
+    for skipped in report.skipped:
+        yield _skipped(skipped, names.get(skipped.account_id))
+
+
+def _finding(finding: Finding) -> dict[str, str | None]:
+    row: dict[str, str | None] = {
+        "record": "finding",
+        "account_id": finding.account_id,
+        "account_name": finding.account_name,
+        "region": finding.region,
+        "repository": finding.repository,
+        "arn": finding.arn,
+        "mutability": finding.mutability,
+        "exclusion_filters": " ".join(finding.exclusion_filters),
+        "compliance": finding.compliance,
+        "reason": finding.reason,
+    }
+    if finding.exemption:
+        row["exemption"] = exemption_text(finding.exemption)
+    if change := finding.change:
+        row["change_status"] = change.status
+        row["change_reason"] = change.reason
+        row["change_to"] = setting(change.to_mutability, change.to_exclusion_filters)
+        row["message"] = change.error
+    return row
+
+
+def _failure(failure: FailedItem, account_name: str | None) -> dict[str, str | None]:
+    return {
+        "record": "failure",
+        "account_id": failure.account_id,
+        "account_name": account_name,
+        "region": failure.region,
+        "reason": failure.reason,
+        "error_code": failure.error_code,
+        "message": failure.message,
+        "stage": failure.stage,
+    }
+
+
+def _skipped(skipped: SkippedItem, account_name: str | None) -> dict[str, str | None]:
+    return {
+        "record": "skipped",
+        "account_id": skipped.account_id,
+        "account_name": account_name,
+        "region": skipped.region,
+        "reason": skipped.reason,
+    }
+
+
+FORMAT = Format("csv", "csv", "text/csv; charset=utf-8", render)

@@ -1,0 +1,199 @@
+"""report.txt: the whole report for a person, plain text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from textwrap import wrap
+
+from sweeper.escaping import plain, shortened
+from sweeper.formats import Format
+from sweeper.formats.wording import (
+    account_names,
+    advice,
+    exemption_text,
+    explanation,
+    number,
+    outcome,
+    seen,
+    setting,
+    unseen,
+    where,
+)
+from sweeper.model import ChangeStatus, Compliance, Finding, Report, SkippedItem, Stage
+
+WIDTH = 100
+_NAMED_SKIPS = 3  # of each reason; the others are counted
+_NOT_MADE = (ChangeStatus.FAILED, ChangeStatus.WITHHELD)
+
+
+def render(report: Report) -> bytes:
+    """The report as UTF-8 text; sections without content are left out."""
+    sections = (
+        _heading(report),
+        _totals(report),
+        _findings(report),
+        _exempt(report),
+        _failures(report),
+        _skipped(report),
+        _deliveries(report),
+    )
+    return "\n".join("".join(f"{line}\n" for line in lines) for lines in sections if lines).encode()
+
+
+def _heading(report: Report) -> list[str]:
+    run = report.run
+    dry_run = " (dry run)" if run.dry_run else ""
+    organization = f"organization {run.organization_id}" if run.organization_id else ""
+    caller = f"from account {run.account_id}" if run.account_id else ""
+    return [
+        plain(f"ECR image tag mutability: sweep {run.id}{dry_run}"),
+        plain(
+            ", ".join(
+                filter(None, (f"{run.started_at} to {run.finished_at}", organization, caller))
+            )
+        ),
+        plain(f"Auto-Remediation: {run.auto_remediate}, sweeper {run.version}"),
+        "",
+        *_wrapped(f"{unseen(report)} {seen(report)}", ""),
+    ]
+
+
+def _totals(report: Report) -> list[str]:
+    totals = report.totals
+    accounts, targets, repositories, changes = (
+        totals.accounts,
+        totals.targets,
+        totals.repositories,
+        totals.changes,
+    )
+    return [
+        f"Accounts       {accounts.planned:,}: {accounts.opened:,} opened, "
+        f"{accounts.skipped:,} skipped, {accounts.failed:,} failed",
+        f"Their regions  {targets.planned:,}: {targets.examined:,} examined, "
+        f"{targets.skipped:,} skipped, {targets.failed:,} failed",
+        f"Repositories   {repositories.examined:,}: {repositories.compliant:,} compliant, "
+        f"{repositories.non_compliant:,} non-compliant, {repositories.exempt:,} exempt, "
+        f"{repositories.undetermined:,} undetermined",
+        f"Changes        {changes.planned:,} planned: {changes.applied:,} applied, "
+        f"{changes.failed:,} failed, {changes.withheld:,} withheld, "
+        f"{changes.superseded:,} superseded",
+        f"Remaining      {number(totals.remaining, 'finding')}",
+    ]
+
+
+def _findings(report: Report) -> list[str]:
+    findings = [item for item in report.findings if item.compliance is not Compliance.EXEMPT]
+    if not findings:
+        return []
+    lines = [f"FINDINGS ({len(findings):,}; {report.totals.remaining:,} remain)"]
+    for account, group in _by_account(findings):
+        lines += ["", f"  {account}"]
+        for finding in group:
+            lines += _finding(finding, report)
+    return [*lines, *_advice_on_changes(findings)]
+
+
+def _finding(finding: Finding, report: Report) -> Iterator[str]:
+    yield f"    {plain(finding.region)}  {plain(finding.repository)}"
+    current = setting(finding.mutability, finding.exclusion_filters)
+    done = outcome(finding, report.run)
+    yield from _wrapped(f"{current}, {finding.compliance}: {done}", "      ")
+    if finding.exemption:
+        yield from _wrapped(f"its exemption {exemption_text(finding.exemption)}", "      ")
+
+
+def _advice_on_changes(findings: Iterable[Finding]) -> Iterator[str]:
+    """What to do about the changes that were not made, once for each reason."""
+    not_made = Counter(
+        finding.change.reason
+        for finding in findings
+        if finding.change and finding.change.status in _NOT_MADE and finding.change.reason
+    )
+    for reason, count in sorted(not_made.items()):
+        if text := advice(Stage.CHANGE, reason):
+            yield ""
+            yield from _wrapped(f"{number(count, 'change')} not made ({reason}): {text}.", "  ")
+
+
+def _exempt(report: Report) -> list[str]:
+    findings = [item for item in report.findings if item.compliance is Compliance.EXEMPT]
+    if not findings:
+        return []
+    lines = [f"EXEMPT ({len(findings):,})"]
+    for account, group in _by_account(findings):
+        lines += ["", f"  {account}"]
+        for finding in group:
+            current = setting(finding.mutability, finding.exclusion_filters)
+            lines.append(f"    {plain(finding.region)}  {plain(finding.repository)}  {current}")
+            if finding.exemption:
+                lines += _wrapped(exemption_text(finding.exemption), "      ")
+    return lines
+
+
+def _by_account(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
+    for account_id, group in groupby(findings, key=lambda finding: finding.account_id):
+        of_account = list(group)
+        name = shortened(of_account[0].account_name, 60)
+        yield f"{plain(account_id)} {name}".rstrip(), of_account
+
+
+def _failures(report: Report) -> list[str]:
+    if not report.failures:
+        return []
+    names = account_names(report)
+    lines = [f"COULD NOT BE SEEN ({len(report.failures):,})"]
+    failures = sorted(report.failures, key=lambda failure: failure.reason)
+    for reason, group in groupby(failures, key=lambda failure: failure.reason):
+        lines.append("")
+        lines += [f"  {where(item, names)}: {reason}, {explanation(item)}" for item in group]
+        if text := advice(Stage.EXAMINE, reason):
+            lines += _wrapped(f"What to do: {text}.", "    ")
+    return lines
+
+
+def _skipped(report: Report) -> list[str]:
+    if not report.skipped:
+        return []
+    lines = [f"SKIPPED ON PURPOSE ({len(report.skipped):,})", ""]
+    skipped = sorted(report.skipped, key=lambda item: item.reason)
+    for reason, group in groupby(skipped, key=lambda item: item.reason):
+        items = list(group)
+        named = ", ".join(map(_place, items[:_NAMED_SKIPS]))
+        more = ", …" if len(items) > _NAMED_SKIPS else ""
+        lines.append(f"  {reason}: {len(items):,} ({named}{more})")
+    return lines
+
+
+def _place(item: SkippedItem) -> str:
+    return plain(f"{item.account_id} {item.region}" if item.region else item.account_id)
+
+
+def _deliveries(report: Report) -> list[str]:
+    if not report.deliveries:
+        return []
+    lines = ["DELIVERIES", ""]
+    for item in report.deliveries:
+        detail = "" if item.status == "delivered" else f": {item.status.replace('_', ' ')}"
+        if item.status == "failed":
+            explained = ", ".join(filter(None, (item.reason, item.error_code, item.message)))
+            detail = f": FAILED ({plain(explained)})"
+        lines.append(f"  {item.sink}: {plain(item.location)}{detail}")
+        if item.reason and (text := advice(Stage.DELIVER, item.reason)):
+            lines += _wrapped(f"What to do: {text}.", "    ")
+    return lines
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+FORMAT = Format("text", "txt", "text/plain; charset=utf-8", render)

@@ -1,0 +1,214 @@
+"""What a report says in words, the same in every format and message for people.
+
+Text that is returned is plain: one line, without anything hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sweeper.escaping import plain, shortened
+from sweeper.model import (
+    Change,
+    ChangeStatus,
+    Compliance,
+    Exemption,
+    FailedItem,
+    Finding,
+    Reason,
+    Report,
+    Run,
+    Stage,
+)
+
+# What to do about a failure; a reason that says it itself has no line here.
+_ADVICE = {
+    Reason.NO_CREDENTIALS: "give this process AWS credentials: a task role, a profile, or SSO",
+    Reason.NOT_IN_ORGANIZATION: "run in the management account or a delegated administrator of "
+    "an organization, or set organization.enumerate: false",
+    Reason.NOT_ALLOWED_TO_LIST: "run in the management account or a delegated administrator, "
+    "with organizations:ListAccounts",
+    Reason.UNKNOWN_ACCOUNT: "correct organization.include_accounts",
+    Reason.UNKNOWN_OU: "correct the OU ids under organization and remediation",
+    Reason.ACCOUNT_STATE_UNKNOWN: "update sweeper: AWS has a state that this version does not know",
+    Reason.ASSUME_ROLE_DENIED: "the member role is missing there, or its trust policy or "
+    "ExternalId does not admit this caller: deploy the StackSet to the account",
+    Reason.STS_REGION_DISABLED: "set organization.sts_region to a region that the account has "
+    "enabled",
+    Reason.REGIONS_UNREADABLE: "except account:ListRegions from the region-deny SCP, or list "
+    "regions.include",
+    Reason.REGION_STATUS_UNKNOWN: "update sweeper: AWS has a region status that this version "
+    "does not know",
+    Reason.REGION_NOT_ENABLED: "the account does not have this region enabled: remove it from "
+    "regions.include, or accept the reason under coverage.accept",
+    Reason.DENIED: "let the member role read ECR there, or accept the reason under coverage.accept",
+    Reason.DENIED_BY_SCP: "except the member role from the SCP, leave the region out with "
+    "regions.exclude, or accept the reason under coverage.accept",
+    Reason.DENIED_BY_RCP: "except the member role from the resource control policy",
+    Reason.DENIED_BY_PERMISSIONS_BOUNDARY: "let the member role's permissions boundary allow "
+    "what its policy allows",
+    Reason.DENIED_BY_SESSION_POLICY: "the session policy is sweeper's own: report this as a defect",
+    Reason.DENIED_BY_IDENTITY_POLICY: "update the member role's policy: deploy the StackSet again",
+    Reason.DENIED_BY_VPC_ENDPOINT_POLICY: "let the VPC endpoint's policy admit the member role",
+    Reason.THROTTLED: "run again, at another time or with a lower limits.max_workers",
+    Reason.TIMED_OUT: "run again; if it stays, look at the network between here and the region",
+    Reason.CONNECTION_FAILED: "run again; if it stays, look at the proxy, the DNS and the VPC "
+    "endpoints here",
+    Reason.CREDENTIALS_EXPIRED: "run again with credentials that outlast the sweep",
+    Reason.SERVICE_ERROR: "run again; the AWS Health Dashboard tells of a known disturbance",
+    Reason.UNEXPECTED_RESPONSE: "something between here and AWS may change the answers: look at "
+    "the proxy and the endpoint URLs",
+    Reason.INTERNAL_ERROR: "report this as a defect of sweeper, with its message",
+    Reason.DEADLINE: "raise limits.deadline_seconds, or sweep fewer accounts at a time",
+    Reason.INTERRUPTED: "run again",
+    Reason.MAX_CHANGES: "raise remediation.max_changes if so many changes are meant",
+    Reason.MIN_COVERAGE: "cure the failures, or lower remediation.min_coverage",
+    Reason.TOO_MANY_FILTERS: "name fewer remediation.exclusions or policy.allowed_exclusions",
+    Reason.PULL_THROUGH_RULES_UNREADABLE: "let the member role call "
+    "ecr:DescribePullThroughCacheRules",
+    Reason.WRITE_FAILED: "look at the path, its permissions and the space left",
+    Reason.DESTINATION_MISSING: "create the bucket or topic, or correct its name under report",
+}
+# A denial of a write: what is to be allowed is not what was asked for when looking.
+_ADVICE_ON_DENIAL = {
+    Stage.CHANGE: "let the member role call ecr:PutImageTagMutability there, or leave the account "
+    "out with remediation.exclude_accounts",
+    Stage.DELIVER: "let the caller write there: s3:PutObject or sns:Publish, and the use of the "
+    "KMS key",
+}
+
+_WITHHELD = {
+    Reason.MAX_CHANGES: "the plan has more changes than remediation.max_changes",
+    Reason.MIN_COVERAGE: "less was seen than remediation.min_coverage asks for",
+    Reason.TOO_MANY_FILTERS: "more exclusion filters would remain than ECR allows",
+    Reason.PULL_THROUGH_RULES_UNREADABLE: "the pull-through cache rules could not be read",
+    Reason.NOT_CONFIRMED: "not confirmed",
+}
+_SUPERSEDED = {
+    Reason.NOW_COMPLIANT: "it was closed by others meanwhile",
+    Reason.REPOSITORY_DELETED: "it was deleted meanwhile",
+    Reason.CHANGED_SINCE_EXAMINED: "its setting was changed by others meanwhile",
+}
+
+
+def advice(stage: Stage, reason: Reason) -> str | None:
+    """What to do about a failure for this reason in this stage, where there is something."""
+    if stage in _ADVICE_ON_DENIAL and (reason.is_denial or reason is Reason.WRITE_NOT_PERMITTED):
+        return _ADVICE_ON_DENIAL[stage]
+    return _ADVICE.get(reason)
+
+
+def number(count: int, singular: str, plural: str | None = None) -> str:
+    """The count and what is counted: "1 account", "1,204 accounts"."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def setting(mutability: str, filters: Sequence[str]) -> str:
+    """A mutability with its exclusion filters."""
+    return plain(f"{mutability} ({', '.join(filters)})" if filters else mutability)
+
+
+def account_names(report: Report) -> dict[str, str]:
+    """Account id -> name, as far as the report knows it: of accounts that were examined."""
+    return {account.id: account.name for account in report.accounts}
+
+
+def exemption_text(exemption: Exemption) -> str:
+    """Why a repository may stay as it is, until when, and whether that is over."""
+    if exemption.source == "pull_through_cache":
+        return plain(exemption.reason)
+    until = ""
+    if exemption.expires:
+        until = f"{'expired on' if exemption.expired else 'until'} {exemption.expires}: "
+    return plain(f"{until}{exemption.reason} (rule {exemption.rule})")
+
+
+def outcome(finding: Finding, run: Run) -> str:
+    """What was done about the finding, or why nothing was."""
+    if finding.change is not None:
+        return _change_outcome(finding.change, run)
+    match finding.compliance:
+        case Compliance.EXEMPT:
+            return "left as it is: exempt"
+        case Compliance.UNDETERMINED:
+            return f"left as it is: {plain(finding.reason)}"
+    if run.auto_remediate == "DISABLED":
+        return "left as it is: Auto-Remediation is DISABLED"
+    return "left as it is: outside the scope of remediation"
+
+
+def _change_outcome(change: Change, run: Run) -> str:
+    to = setting(change.to_mutability, change.to_exclusion_filters)
+    error = f": {shortened(change.error, 600)}" if change.error else ""
+    match change.status:
+        case ChangeStatus.APPLIED:
+            return f"set to {to}"
+        case ChangeStatus.PLANNED:
+            return f"would be set to {to}" + (" (dry run)" if run.dry_run else "")
+        case ChangeStatus.FAILED:
+            return f"could NOT be set to {to} ({change.reason}{error})"
+        case ChangeStatus.WITHHELD:
+            return f"not set to {to}: {_words(_WITHHELD, change.reason)}{error}"
+        case ChangeStatus.SUPERSEDED:
+            return f"left as it is: {_words(_SUPERSEDED, change.reason)}"
+
+
+def _words(table: dict[Reason, str], reason: Reason | None) -> str:
+    return table.get(reason, str(reason)) if reason else "for a reason that was not recorded"
+
+
+def ended_early(report: Report) -> FailedItem | None:
+    """The failure that ended the sweep before it saw an account, if one did."""
+    return next(
+        (
+            failure
+            for failure in report.failures
+            if failure.stage is Stage.ENUMERATE and failure.account_id is None
+        ),
+        None,
+    )
+
+
+def unseen(report: Report) -> str:
+    """A sentence that says what was not seen, or that all was."""
+    if report.coverage.complete:
+        return "Everything was seen."
+    if ended_early(report):
+        return "NOTHING WAS SEEN: which accounts to sweep could not be determined."
+    totals = report.totals
+    parts = []
+    if totals.accounts.failed:
+        chosen = totals.accounts.planned - totals.accounts.skipped
+        parts.append(f"{totals.accounts.failed:,} of {number(chosen, 'account')}")
+    if totals.targets.failed:
+        planned = totals.targets.planned - totals.targets.skipped
+        parts.append(f"{totals.targets.failed:,} of {number(planned, 'account-region')}")
+    clauses = [f"{' and '.join(parts)} could not be examined"] if parts else []
+    if count := totals.repositories.undetermined:
+        clauses.append(f"{number(count, 'repository', 'repositories')} could not be judged")
+    return f"NOT EVERYTHING WAS SEEN: {'; '.join(clauses)}."
+
+
+def seen(report: Report) -> str:
+    """A sentence that says how much was seen."""
+    totals = report.totals
+    return (
+        f"Seen: {number(totals.repositories.examined, 'repository', 'repositories')} in "
+        f"{number(totals.targets.examined, 'account-region')} of "
+        f"{number(totals.accounts.opened, 'account')}."
+    )
+
+
+def where(failure: FailedItem, names: dict[str, str]) -> str:
+    """The place of a failure: account, its name where it is known, and region."""
+    if failure.account_id is None:
+        return "the whole sweep"
+    name = names.get(failure.account_id)
+    account = plain(failure.account_id) + (f" ({shortened(name, 60)})" if name else "")
+    return f"{account} {plain(failure.region)}" if failure.region else account
+
+
+def explanation(failure: FailedItem, limit: int = 600) -> str:
+    """The service's code and message."""
+    message = shortened(failure.message, limit)
+    return f"{shortened(failure.error_code, 100)}: {message}" if failure.error_code else message

@@ -1,0 +1,178 @@
+"""The message to people: its subject and its text, pure.
+
+The shape is that of the single-account tool before this one: a sentence, a numbered list of
+repositories, and whether Auto-Remediation is on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from sweeper.escaping import plain, shortened
+from sweeper.formats.wording import (
+    account_names,
+    advice,
+    ended_early,
+    explanation,
+    number,
+    outcome,
+    seen,
+    setting,
+    unseen,
+    where,
+)
+from sweeper.model import ChangeStatus, Compliance, Delivery, Finding, Report
+from sweeper.report import remains
+
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: 256 KiB for all of it; what is
+# left is for the envelope that a subscriber gets. The subject: under 100 ASCII characters.
+LIMIT = 250_000
+_SUBJECT_LIMIT = 99
+_NAMED_FAILURES = 3  # of each reason; the others are counted
+_MESSAGE_LIMIT = 240  # characters of a service's message
+
+
+def subject(report: Report) -> str:
+    """The essential on one line."""
+    changes = report.totals.changes
+    parts = []
+    if failure := ended_early(report):
+        parts.append(f"sweep ended early ({failure.reason})")
+    if still_open := _still_open(report):
+        parts.append(number(still_open, "mutable repository", "mutable repositories"))
+    if changes.applied:
+        parts.append(f"{changes.applied:,} closed")
+    if changes.failed:
+        parts.append(f"{number(changes.failed, 'change')} failed")
+    if not report.coverage.complete:
+        parts.append("coverage incomplete")
+    name = "sweeper (dry run)" if report.run.dry_run else "sweeper"
+    text = f"{name}: {', '.join(parts) or 'no mutable repository'}"
+    return text.encode("ascii", "replace").decode()[:_SUBJECT_LIMIT]
+
+
+def message(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> str:
+    """The text, at most `limit` bytes of UTF-8; it says how many findings it leaves out."""
+    head = "\n".join(_opening(report)) + "\n"
+    tail = "\n" + "\n".join(_closing(report, so_far)) + "\n"
+    findings = _listed(report)
+    left = limit - len(head.encode()) - len(tail.encode()) - len(_left_out(len(findings)).encode())
+    entries: list[str] = []
+    for position, finding in enumerate(findings, 1):
+        entry = _entry(position, finding, report)
+        left -= len(entry.encode())
+        if left < 0:
+            break
+        entries.append(entry)
+    more = _left_out(len(findings) - len(entries)) if len(entries) < len(findings) else ""
+    return head + "".join(entries) + more + tail
+
+
+def _opening(report: Report) -> Iterator[str]:
+    repositories, changes = report.totals.repositories, report.totals.changes
+    place = report.run.organization_id or report.run.account_id
+    of = f" of {plain(place)}" if place else ""
+    if repositories.non_compliant:
+        found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
+        yield (
+            f"Image tags could be overwritten in {found}{of}: {changes.applied:,} closed by this "
+            f"sweep, {_still_open(report):,} still open."
+        )
+    elif repositories.examined:
+        yield f"No ECR repository{of} was found whose image tags can be overwritten."
+    else:
+        yield f"No ECR repository{of} was seen."
+    if report.run.dry_run:
+        yield "This was a dry run: nothing was changed."
+    if changes.failed:
+        yield f"{number(changes.failed, 'change')} FAILED: they come first, each with its cause."
+    if changes.withheld:
+        yield f"{number(changes.withheld, 'change')} withheld: each says why."
+    if not report.coverage.complete:
+        yield unseen(report)
+    yield ""
+
+
+def _still_open(report: Report) -> int:
+    """Repositories whose tags can be overwritten after the sweep."""
+    return sum(
+        finding.compliance is Compliance.NON_COMPLIANT and remains(finding)
+        for finding in report.findings
+    )
+
+
+def _listed(report: Report) -> list[Finding]:
+    """Failed changes, then what else remains, then what was dealt with; exempt ones are not."""
+    findings = [item for item in report.findings if item.compliance is not Compliance.EXEMPT]
+    return sorted(findings, key=_urgency)
+
+
+def _urgency(finding: Finding) -> int:
+    if finding.change and finding.change.status is ChangeStatus.FAILED:
+        return 0
+    return 1 if remains(finding) else 2
+
+
+def _entry(position: int, finding: Finding, report: Report) -> str:
+    name = shortened(finding.account_name, 60)
+    account = plain(finding.account_id) + (f" ({name})" if name else "")
+    current = setting(finding.mutability, finding.exclusion_filters)
+    return (
+        f"{position}. Repository: {shortened(finding.repository, _MESSAGE_LIMIT)}\n"
+        f"   Account: {account}, region: {plain(finding.region)}\n"
+        f"   {current}: {outcome(finding, report.run)}\n"
+    )
+
+
+def _left_out(count: int) -> str:
+    return (
+        f"… and {number(count, 'more repository', 'more repositories')} for which this message "
+        "has no room: see the full report.\n"
+    )
+
+
+def _closing(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
+    yield f"Auto-Remediation: {report.run.auto_remediate}"
+    if exempt := report.totals.repositories.exempt:
+        yield f"Exempt, and not listed: {number(exempt, 'repository', 'repositories')}"
+    yield ""
+    yield from _coverage(report)
+    yield ""
+    yield from _whereabouts(so_far)
+    run = report.run
+    yield plain(f"Sweep {run.id}, {run.started_at} to {run.finished_at}, sweeper {run.version}")
+
+
+def _coverage(report: Report) -> Iterator[str]:
+    yield f"Coverage: {'complete' if report.coverage.complete else 'INCOMPLETE'}. {seen(report)}"
+    names = account_names(report)
+    failures = sorted(report.failures, key=lambda failure: failure.reason)
+    for reason, group in groupby(failures, key=lambda failure: failure.reason):
+        items = list(group)
+        yield f"- {reason}: {len(items):,}"
+        for item in items[:_NAMED_FAILURES]:
+            yield f"    {where(item, names)}: {explanation(item, _MESSAGE_LIMIT)}"
+        if len(items) > _NAMED_FAILURES:
+            yield f"    … and {len(items) - _NAMED_FAILURES:,} more"
+        if text := advice(items[0].stage, reason):
+            yield f"    What to do: {text}."
+    if report.skipped:
+        accounts = sum(item.region is None for item in report.skipped)
+        regions = len(report.skipped) - accounts
+        yield (
+            f"Skipped on purpose: {number(accounts, 'account')}, "
+            f"{number(regions, 'account-region')}."
+        )
+
+
+def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
+    for delivery in so_far:
+        location = shortened(delivery.location, 1100)
+        if delivery.status == "delivered":
+            yield f"The full report: {location}"
+        elif delivery.status == "failed":
+            why = ": ".join(filter(None, (delivery.reason, delivery.error_code, delivery.message)))
+            yield f"The full report could NOT be delivered to {location} ({shortened(why, 600)})"
+    if not so_far:
+        yield "The full report is kept nowhere else: set report.s3 to keep it."
