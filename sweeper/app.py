@@ -80,7 +80,7 @@ def run(
 def _session() -> Session:
     session = Session()
     try:
-        session.get_config_variable("region")  # reads the profile, which may not be there
+        session.get_scoped_config()  # reads the profile, which may not be there
     except BotoCoreError as error:
         raise ConfigurationError(f"AWS configuration: {error}") from None
     return session

@@ -47,6 +47,6 @@ def csv_cell(text: str) -> str:
 
 def _spelled(character: str) -> str:
     code = ord(character)
-    if code <= 0xFF:
+    if character <= "\xff":
         return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    return f"\\u{code:04x}" if character <= "\uffff" else f"\\U{code:08x}"

@@ -21,8 +21,10 @@ from rich.text import Text
 
 from sweeper.escaping import plain
 from sweeper.model import ChangeStatus, Compliance, Finding, Report, Stage
+from sweeper.report import remains
 
 MAX_ROWS = 25  # of a table; the report has them all
+MAX_ROWS_OF_ACCOUNT = 3  # so that many accounts are seen
 
 _LABELS = {
     Stage.OPEN_ACCOUNT: "accounts opened",
@@ -87,43 +89,58 @@ def show(report: Report, console: Console) -> None:
 
 
 def _show_findings(report: Report, console: Console) -> None:
+    """What is open first, then what was closed, then what is exempt; some of each account."""
     if not report.findings:
         return
     table = Table(title="Findings", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Account", "Region", "Repository", "Mutability", "Verdict", "Change"):
-        table.add_column(heading, overflow="fold")
-    order = {Compliance.NON_COMPLIANT: 0, Compliance.UNDETERMINED: 0, Compliance.EXEMPT: 1}
-    ordered = sorted(report.findings, key=lambda finding: order[finding.compliance])
-    for finding in ordered[:MAX_ROWS]:
+    table.add_column("Account", no_wrap=True)
+    table.add_column("Name", overflow="ellipsis", no_wrap=True, max_width=16)
+    table.add_column("Region", no_wrap=True)
+    table.add_column("Repository", overflow="fold")
+    table.add_column("Tag mutability", no_wrap=True)
+    table.add_column("Outcome", max_width=18)
+    shown: Counter[tuple[int, str]] = Counter()
+    for finding in sorted(report.findings, key=_urgency):
+        group = (_urgency(finding), finding.account_id)
+        shown[group] += 1
+        if shown[group] > MAX_ROWS_OF_ACCOUNT or table.row_count >= MAX_ROWS:
+            continue
+        filters = " ".join(finding.exclusion_filters)
         table.add_row(
-            Text(plain(f"{finding.account_id} {finding.account_name}".strip())),
+            finding.account_id,
+            Text(plain(finding.account_name)),
             finding.region,
             Text(plain(finding.repository)),
-            Text(plain(" ".join((finding.mutability, *finding.exclusion_filters)))),
-            _verdict(finding),
-            _change(finding),
+            Text("\n".join(plain(text) for text in (finding.mutability, filters) if text)),
+            _outcome(finding),
         )
     console.print(table)
-    left = len(ordered) - MAX_ROWS
+    left = len(report.findings) - table.row_count
     if left > 0:
-        console.print(f"… and {_count(left, 'more finding')} in the report\n")
+        console.print(f"… and {_count(left, 'more finding')}, all of them in the report\n")
 
 
-def _verdict(finding: Finding) -> Text:
-    text = str(finding.compliance).replace("_", "-")
-    if finding.exemption:
-        text += f" ({finding.exemption.source.replace('_', ' ')})"
-        if finding.exemption.expired:
-            text = f"{finding.compliance.replace('_', '-')} (exemption expired)"
-    return Text(plain(text), style="dim" if finding.compliance is Compliance.EXEMPT else "yellow")
+def _urgency(finding: Finding) -> int:
+    if finding.compliance is Compliance.EXEMPT:
+        return 2
+    return 0 if remains(finding) else 1
 
 
-def _change(finding: Finding) -> Text:
-    if finding.change is None:
-        return Text("none", style="dim")
+def _outcome(finding: Finding) -> Text:
+    """What became of the finding, and where nothing did, what it is."""
+    change, exemption = finding.change, finding.exemption
+    if finding.compliance is Compliance.EXEMPT and exemption:
+        return Text(f"exempt ({exemption.source.replace('_', ' ')})", style="dim")
+    verdict = str(finding.compliance).replace("_", "-")
+    if exemption and exemption.expired:
+        verdict += " (exemption expired)"
+    if change is None:
+        return Text(verdict, style="yellow")
+    reason = f" ({change.reason})" if change.reason else ""
+    expired = " (exemption expired)" if exemption and exemption.expired else ""
+    text = f"{change.status}{reason}{expired}"
     styles = {ChangeStatus.APPLIED: "green", ChangeStatus.FAILED: "bold red"}
-    reason = f" ({finding.change.reason})" if finding.change.reason else ""
-    return Text(f"{finding.change.status}{reason}", style=styles.get(finding.change.status, ""))
+    return Text(text, style=styles.get(change.status, "yellow"))
 
 
 def _show_failures(report: Report, console: Console) -> None:

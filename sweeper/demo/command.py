@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from sweeper.cli import conduct
 from sweeper.config import ENVIRONMENT_PREFIX, Config
 from sweeper.config_loading import LEGACY_VARIABLES
 from sweeper.demo import demo_organization
 from sweeper.report import ExitStatus
+from sweeper.runner import conduct
 
 _MEANING = {
     ExitStatus.CLEAN: "all examined, nothing remains",
@@ -32,12 +32,18 @@ def run_demo() -> None:
     with _without_settings():
         _say("Building an organization in memory (moto): no AWS account, no network …")
         with demo_organization() as options:
-            config = Config(**options)
-            _sweep("First sweep: find what can be overwritten, and close it", config)
-            _sweep("Second sweep: it stays clean", config)
-            directory = Path(config.report.directory or ".").resolve()
-            names = ", ".join(sorted(path.name for path in directory.iterdir()))
-            _say(f"The second sweep's report is in {directory}: {names}")
+            first = Config(**options)
+            directory = first.report.directory or Path("sweeper-demo")
+            _sweep("First sweep: find what can be overwritten, and close it", first)
+            later = first.report.model_copy(update={"directory": directory / "second"})
+            second = first.model_copy(update={"report": later})
+            _sweep("Second sweep: what was closed stays closed", second)
+            _say(
+                "\nThe account that could not be opened has no member role, as it happens in every "
+                "real\norganization: it is named, and the sweep does not say that all is well."
+                f"\nThe reports are in {directory.resolve()}: report.txt, report.json, report.csv; "
+                "the second sweep's\nare in its folder second."
+            )
 
 
 def _sweep(title: str, config: Config) -> None:

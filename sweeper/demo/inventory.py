@@ -30,6 +30,15 @@ class Repositories:
 
 
 @dataclass(frozen=True, slots=True)
+class PullThroughCacheRule:
+    """Repositories below `prefix/` in the region are filled from the registry `upstream`."""
+
+    region: str
+    prefix: str
+    upstream: str
+
+
+@dataclass(frozen=True, slots=True)
 class DemoAccount:
     """One account; the first of ACCOUNTS is the management account."""
 
@@ -39,53 +48,25 @@ class DemoAccount:
     repositories: tuple[Repositories, ...] = ()
     suspended: bool = False
     has_member_role: bool = True
-    # (region, prefix, upstream)
-    pull_through_cache_rules: tuple[tuple[str, str, str], ...] = ()
+    pull_through_cache_rules: tuple[PullThroughCacheRule, ...] = ()
+
+
+def _words(text: str, below: str = "") -> list[str]:
+    return [below + word for word in text.split()]
 
 
 def _services(team: str, *services: str, parts: Iterable[str] = ("api", "worker")) -> list[str]:
     return [f"{team}/{service}-{part}" for service, part in product(services, parts)]
 
 
-_TEAMS = [
-    "accounts",
-    "billing",
-    "catalog",
-    "checkout",
-    "delivery",
-    "fraud",
-    "identity",
-    "inventory",
-    "notifications",
-    "orders",
-    "platform",
-    "pricing",
-    "recommendations",
-    "returns",
-    "search",
-]
-_SERVICES = [
-    "archive",
-    "audit",
-    "cache",
-    "calendar",
-    "contacts",
-    "currency",
-    "documents",
-    "events",
-    "exports",
-    "gateway",
-    "history",
-    "imports",
-    "ledger",
-    "limits",
-    "profiles",
-    "reports",
-    "rules",
-    "schedules",
-    "sessions",
-    "webhooks",
-]
+_TEAMS = _words(
+    "accounts billing catalog checkout delivery fraud identity inventory notifications orders "
+    "platform pricing recommendations returns search"
+)
+_SERVICES = _words(
+    "archive audit cache calendar contacts currency documents events exports gateway history "
+    "imports ledger limits profiles reports rules schedules sessions webhooks"
+)
 _PARTS = ("api", "jobs", "web", "worker")
 _EVERY_SERVICE = [name for team in _TEAMS for name in _services(team, *_SERVICES, parts=_PARTS)]
 
@@ -93,66 +74,30 @@ _SHARED_SERVICES = (
     Repositories("eu-central-1", _EVERY_SERVICE),
     Repositories(
         "eu-central-1",
-        [
-            f"base/{name}"
-            for name in [
-                "go",
-                "java-17",
-                "java-21",
-                "node-20",
-                "node-22",
-                "python",
-                "static",
-                "ubi",
-            ]
-        ],
+        _words("go java-17 java-21 node-20 node-22 python static ubi", "base/"),
         IMMUTABLE_BUT,
         (SIGNATURES,),
     ),
     Repositories(
         "eu-central-1",
-        [f"base-legacy/{name}" for name in ["centos-7", "java-8", "node-14", "php-7", "python-2"]],
+        _words("centos-7 java-8 node-14 php-7 python-2", "base-legacy/"),
         IMMUTABLE_BUT,
         (SIGNATURES, "latest"),
     ),
     Repositories(
         "eu-central-1",
-        [
-            f"tools/{name}"
-            for name in [
-                "dive",
-                "grype",
-                "helm",
-                "jq",
-                "kubectl",
-                "renovate",
-                "syft",
-                "terraform",
-                "trivy",
-            ]
-        ],
+        _words("dive grype helm jq kubectl renovate syft terraform trivy", "tools/"),
         MUTABLE_BUT,
         ("release-*",),
     ),
     Repositories(
         "eu-central-1",
-        [
-            f"docker-hub/{name}"
-            for name in [
-                "grafana/grafana",
-                "grafana/loki",
-                "library/alpine",
-                "library/busybox",
-                "library/debian",
-                "library/nginx",
-                "library/node",
-                "library/postgres",
-                "library/python",
-                "library/redis",
-                "library/traefik",
-                "prom/prometheus",
-            ]
-        ],
+        _words(
+            "grafana/grafana grafana/loki library/alpine library/busybox library/debian "
+            "library/nginx library/node library/postgres library/python library/redis "
+            "library/traefik prom/prometheus",
+            "docker-hub/",
+        ),
         MUTABLE,
     ),
     Repositories("us-east-1", _services("platform", *_SERVICES)),
@@ -182,7 +127,9 @@ ACCOUNTS = (
         ("Workloads", "Production"),
         ("ap-southeast-1", "eu-central-1", "eu-central-2", "eu-west-1", "us-east-1", "us-west-2"),
         _SHARED_SERVICES,
-        pull_through_cache_rules=(("eu-central-1", "docker-hub", "registry-1.docker.io"),),
+        pull_through_cache_rules=(
+            PullThroughCacheRule("eu-central-1", "docker-hub", "registry-1.docker.io"),
+        ),
     ),
     DemoAccount(
         "payments-production",
@@ -214,9 +161,7 @@ ACCOUNTS = (
             Repositories(
                 "eu-west-1", _services("spark", "clicks", "orders", "prices", "stock"), MUTABLE
             ),
-            Repositories(
-                "eu-west-1", [f"spark/legacy-{name}" for name in ["etl", "joins", "udf"]], MUTABLE
-            ),
+            Repositories("eu-west-1", _words("etl joins udf", "spark/legacy-"), MUTABLE),
         ),
     ),
     DemoAccount(  # bought last month: the StackSet has not reached it

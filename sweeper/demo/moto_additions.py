@@ -11,20 +11,20 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from xml.sax.saxutils import escape
 
 from botocore.session import get_session
 from moto.account import urls as account_urls
 from moto.account.responses import AccountResponse
 from moto.core.botocore_stubber import BotocoreStubber
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
+from moto.ecr.exceptions import InvalidParameterException
 from moto.ecr.responses import ECRResponse
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
@@ -56,7 +56,19 @@ ENABLED_BY_DEFAULT = frozenset(
     ]
 )
 LIST_REGIONS_PATH = "{0}/listRegions$"
+ECR_PAGE_LIMIT = 1000
 _ABSENT = object()
+# Written out: STS's model has no AccessDenied, so moto would answer 400, with a warning.
+_ASSUME_ROLE_DENIED = """\
+<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <Error>
+    <Type>Sender</Type>
+    <Code>AccessDenied</Code>
+    <Message>User: {user} is not authorized to perform: sts:AssumeRole on resource: {role}</Message>
+  </Error>
+  <RequestId>moto</RequestId>
+</ErrorResponse>
+"""
 
 
 class Additions:
@@ -165,7 +177,7 @@ def _list_regions(additions: Additions) -> Callable[[AccountResponse], ActionRes
             if not wanted or status in wanted
         ]
         page, token = _page(
-            regions, self._get_param("MaxResults") or 50, 50, self._get_param("NextToken")
+            regions, self._get_param("MaxResults", 50), self._get_param("NextToken")
         )
         return ActionResult({"Regions": page} | ({"NextToken": token} if token else {}))
 
@@ -184,18 +196,10 @@ def _describe_repositories(self: ECRResponse) -> ActionResult:
 
 def _describe_rules(additions: Additions) -> Callable[[ECRResponse], ActionResult]:
     def describe_pull_through_cache_rules(self: ECRResponse) -> ActionResult:
+        if self._get_param("ecrRepositoryPrefixes"):
+            raise NotImplementedError("the sweep reads all rules")
         rules = additions.pull_through_cache_rules(self.current_account, self.region)
-        prefixes = self._get_param("ecrRepositoryPrefixes")
-        if not prefixes:
-            return _ecr_page(self, "pullThroughCacheRules", rules)
-        found = {rule["ecrRepositoryPrefix"]: rule for rule in rules}
-        if missing := [prefix for prefix in prefixes if prefix not in found]:
-            raise ServiceException(
-                "PullThroughCacheRuleNotFoundException",
-                f"The pull through cache rule with repository prefix '{missing[0]}' does not "
-                f"exist in the registry with id '{self.current_account}'",
-            )
-        return ActionResult({"pullThroughCacheRules": [found[prefix] for prefix in prefixes]})
+        return _ecr_page(self, "pullThroughCacheRules", rules)
 
     return describe_pull_through_cache_rules
 
@@ -204,12 +208,11 @@ def _with_exclusion_filters(
     original: Callable[[ECRResponse], ActionResult],
 ) -> Callable[[ECRResponse], ActionResult]:
     def put_image_tag_mutability(self: ECRResponse) -> ActionResult:
-        written = original(self).result
-        assert isinstance(written, dict)
+        written: Any = original(self).result
         filters = self._get_param("imageTagMutabilityExclusionFilters")
-        if filters:
-            written = {**written, "imageTagMutabilityExclusionFilters": filters}
-        return ActionResult(written)
+        return ActionResult(
+            written | ({"imageTagMutabilityExclusionFilters": filters} if filters else {})
+        )
 
     return put_image_tag_mutability
 
@@ -224,12 +227,9 @@ def _of_existing_roles(
             iam_backends[account_id][self.partition].get_role_by_arn(arn)
         except NotFoundException:
             _, caller, _ = self.backend.get_caller_identity(self.get_access_key(), self.region)
-            refusal = ServiceException(
-                "AccessDenied",
-                f"User: {caller} is not authorized to perform: sts:AssumeRole on resource: {arn}",
-            )
-            _, headers, body = self.serialized(ActionResult(refusal))
-            return body, {**headers, "status": 403}  # moto answers 400 to what it has no model of
+            return _ASSUME_ROLE_DENIED.format(user=escape(caller), role=escape(arn)), {
+                "status": 403
+            }
         return original(self)
 
     return assume_role
@@ -237,31 +237,26 @@ def _of_existing_roles(
 
 def _ecr_page(response: ECRResponse, key: str, items: Sequence[object]) -> ActionResult:
     """One page as ECR gives it: 100 items where not asked otherwise, at most 1,000."""
-    size, token = response._get_param("maxResults"), response._get_param("nextToken")
-    page, next_token = _page(items, 100 if size is None else size, 1000, token)
+    size = response._get_param("maxResults", 100)  # noqa: SLF001 (how moto's responses read)
+    token = response._get_param("nextToken")  # noqa: SLF001
+    if not 1 <= size <= ECR_PAGE_LIMIT:
+        raise InvalidParameterException(
+            f"Invalid parameter at 'maxResults' failed to satisfy constraint: "
+            f"'Member must be between 1 and {ECR_PAGE_LIMIT}'"
+        )
+    try:
+        page, next_token = _page(items, size, token)
+    except ValueError:
+        raise InvalidParameterException("Invalid parameter at 'nextToken'") from None
     return ActionResult({key: page} | ({"nextToken": next_token} if next_token else {}))
 
 
-def _page(
-    items: Sequence[T], size: int, limit: int, token: str | None
-) -> tuple[list[T], str | None]:
-    """The page that `token` stands for, and the token of the next one."""
-    try:
-        start = int(base64.b64decode(token, validate=True)) if token else 0
-    except (binascii.Error, ValueError):
-        raise _invalid("nextToken") from None
-    if not 1 <= size <= limit:
-        raise _invalid("maxResults")
+def _page(items: Sequence[T], size: int, token: str | None) -> tuple[list[T], str | None]:
+    """The page that `token` stands for, and the token of the next one, if there is one."""
+    start = int(base64.b64decode(token, validate=True)) if token else 0
     end = start + size
-    next_token = base64.b64encode(str(end).encode()).decode() if end < len(items) else None
-    return list(items[start:end]), next_token
-
-
-def _invalid(parameter: str) -> ServiceException:
-    return ServiceException(
-        "InvalidParameterException",
-        f"Invalid parameter at '{parameter}' failed to satisfy constraint",
-    )
+    more = end < len(items)
+    return list(items[start:end]), base64.b64encode(str(end).encode()).decode() if more else None
 
 
 def _opt_status(region: str) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import boto3
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ecr.models import ecr_backends
 from moto.iam.models import iam_backends
 from moto.moto_api._internal import mock_random
@@ -55,7 +55,7 @@ def options() -> dict[str, Any]:
                 "expires": "2026-03-31",
             },
         ],
-        "report": {"directory": "./sweeper-demo", "formats": ["json", "csv"]},
+        "report": {"directory": "./sweeper-demo", "formats": ["json", "csv", "text"]},
     }
 
 
@@ -129,8 +129,8 @@ def _furnish(account: DemoAccount, account_id: str, additions: Additions) -> Non
     and a request for each repository.
     """
     additions.enable_regions(account_id, account.regions)
-    for region, prefix, upstream in account.pull_through_cache_rules:
-        additions.add_pull_through_cache_rule(account_id, region, prefix, upstream)
+    for rule in account.pull_through_cache_rules:
+        additions.add_pull_through_cache_rule(account_id, rule.region, rule.prefix, rule.upstream)
     if account.has_member_role:
         iam_backends[account_id]["aws"].create_role(
             role_name=MEMBER_ROLE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,7 +15,7 @@ from sweeper.model import Report
 class _Untitled(GenerateJsonSchema):
     """Without a title for each property that only repeats its name."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (pydantic names it)
         return False
 
 
@@ -42,4 +43,4 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    print(text(), end="")
+    sys.stdout.write(text())

@@ -49,6 +49,7 @@ _ADVICE = {
     "what its policy allows",
     Reason.DENIED_BY_SESSION_POLICY: "the session policy is sweeper's own: report this as a defect",
     Reason.DENIED_BY_IDENTITY_POLICY: "update the member role's policy: deploy the StackSet again",
+    Reason.DENIED_BY_RESOURCE_POLICY: "let the resource's own policy admit the member role",
     Reason.DENIED_BY_VPC_ENDPOINT_POLICY: "let the VPC endpoint's policy admit the member role",
     Reason.THROTTLED: "run again, at another time or with a lower limits.max_workers",
     Reason.TIMED_OUT: "run again; if it stays, look at the network between here and the region",
@@ -149,7 +150,7 @@ def _change_outcome(change: Change, run: Run) -> str:
             return f"could NOT be set to {to} ({change.reason}{error})"
         case ChangeStatus.WITHHELD:
             return f"not set to {to}: {_words(_WITHHELD, change.reason)}{error}"
-        case ChangeStatus.SUPERSEDED:
+        case ChangeStatus.SUPERSEDED:  # pragma: no branch (the last of them)
             return f"left as it is: {_words(_SUPERSEDED, change.reason)}"
 
 

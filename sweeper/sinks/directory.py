@@ -29,7 +29,11 @@ class DirectorySink:
         self._directory = directory
         self._formats = formats
 
-    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
+    def deliver(
+        self,
+        report: Report,
+        so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
+    ) -> Delivery:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
         with _write_errors(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from sweeper.formats.wording import (
     account_names,
     advice,
     ended_early,
+    exemption_text,
     explanation,
     number,
     outcome,
@@ -118,10 +119,12 @@ def _entry(position: int, finding: Finding, report: Report) -> str:
     name = shortened(finding.account_name, 60)
     account = plain(finding.account_id) + (f" ({name})" if name else "")
     current = setting(finding.mutability, finding.exclusion_filters)
+    exemption = exemption_text(finding.exemption) if finding.exemption else ""
     return (
         f"{position}. Repository: {shortened(finding.repository, _MESSAGE_LIMIT)}\n"
         f"   Account: {account}, region: {plain(finding.region)}\n"
         f"   {current}: {outcome(finding, report.run)}\n"
+        + (f"   Its exemption {exemption}\n" if exemption else "")
     )
 
 

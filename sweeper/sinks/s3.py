@@ -33,7 +33,11 @@ class S3Sink:
         self._formats = formats
         self._central = central
 
-    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
+    def deliver(
+        self,
+        report: Report,
+        so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
+    ) -> Delivery:
         """Write the objects; raises OperationFailed.
 
         latest.json is moved last, when all the others are there, and never by a dry run.

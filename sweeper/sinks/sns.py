@@ -31,7 +31,8 @@ class SnsSink:
 
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Publish one message, or find that none is needed; raises OperationFailed."""
-        if not needed(report, self._notify):
+        undelivered = any(delivery.status == "failed" for delivery in so_far)
+        if not undelivered and not needed(report, self._notify):
             return Delivery(self.name, self.location, "not_needed")
         region = self.location.split(":")[3]
         once = {}

@@ -1,0 +1,66 @@
+"""What the README shows is what the program prints."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def sample(name: str) -> str:
+    found = re.search(rf"<!-- sample: {re.escape(name)} -->\n```text\n(.*?)```", README, re.DOTALL)
+    assert found, f"README.md shows no sample {name!r}"
+    return found.group(1)
+
+
+def printed(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sweeper", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=True,
+    )
+
+
+def without_what_varies(text: str) -> list[str]:
+    """The report's lines; its ids and times are of the run."""
+    text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{6}", "<run>", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>", text)
+    return re.sub(r"\bo-[a-z0-9]{10}\b", "<organization>", text).splitlines()
+
+
+def test_the_help_is_the_programs(tmp_path: Path) -> None:
+    assert sample("help") == printed("run", "--help", folder=tmp_path).stdout
+
+
+def test_the_report_is_the_demos(tmp_path: Path) -> None:
+    said = printed("demo", folder=tmp_path).stderr
+    report = (tmp_path / "sweeper-demo" / "report.txt").read_text(encoding="utf-8")
+    shown = without_what_varies(sample("report.txt"))
+    assert without_what_varies(report)[: len(shown)] == shown
+    assert "Second sweep" in said
+
+
+def test_every_key_of_the_configuration_is_in_config_yaml_with_its_default() -> None:
+    from sweeper.config import Config
+    from sweeper.config_loading import load_config
+
+    assert load_config(str(ROOT / "config.yaml")).model_dump() == Config().model_dump()
+    text = (ROOT / "config.yaml").read_text(encoding="utf-8")
+    for section, field in Config.model_fields.items():
+        assert f"\n{section}:" in text
+        for key in getattr(field.annotation, "model_fields", {}):
+            assert re.search(rf"^  {key}: ", text, re.MULTILINE), f"{section}.{key}"
+
+
+def test_the_member_roles_actions_are_named() -> None:
+    from sweeper.aws.cloud import CORE_ACTIONS
+    from sweeper.checks.tag_immutability import READ_ACTIONS, WRITE_ACTIONS
+
+    for action in CORE_ACTIONS | READ_ACTIONS | WRITE_ACTIONS:
+        assert f"`{action}`" in README
