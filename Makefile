@@ -23,8 +23,11 @@ install: .venv/.installed ## make .venv from the lock file
 demo: install ## sweep an embedded organization: no AWS account, no network
 	$(BIN)/sweeper demo
 
-test: install ## run the tests
-	$(BIN)/pytest
+test: install ## run the tests, with their branch coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 check: install ## format, lint, types, layers, and what the README promises
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import sweeper.checks
 from sweeper import __version__
 from sweeper.aws.cloud import AwsCloud
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.partitions import known_regions
+from sweeper.aws.partitions import FALLBACK_REGION, known_regions
 from sweeper.concurrency import Stop
 from sweeper.config import Config
 from sweeper.discovery import discover
@@ -81,6 +82,9 @@ def _session() -> Session:
     session = Session()
     try:
         session.get_scoped_config()  # reads the profile, which may not be there
+        if session.get_config_variable("region") is None:
+            # Containers and functions have AWS_REGION, which this SDK does not read by itself.
+            session.set_config_variable("region", os.environ.get("AWS_REGION", FALLBACK_REGION))
     except BotoCoreError as error:
         raise ConfigurationError(f"AWS configuration: {error}") from None
     return session

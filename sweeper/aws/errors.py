@@ -84,6 +84,7 @@ _EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (
     (sdk.ConnectTimeoutError, Reason.TIMED_OUT),
     (sdk.ReadTimeoutError, Reason.TIMED_OUT),
     (sdk.HTTPClientError, Reason.CONNECTION_FAILED),
+    (sdk.ConnectionError, Reason.CONNECTION_FAILED),
     (ResponseParserError, Reason.UNEXPECTED_RESPONSE),
     (sdk.PaginationError, Reason.UNEXPECTED_RESPONSE),
     (sdk.BotoCoreError, Reason.REQUEST_REFUSED),
