@@ -1,0 +1,132 @@
+import csv
+import io
+from datetime import date
+
+import pytest
+
+from sweeper.escaping import hidden
+from sweeper.formats.csv import COLUMNS, render
+from sweeper.model import ChangeStatus, Compliance, Failed, Finding, Reason, Skipped, Stage
+from sweeper.report import ended_early
+from tests.factories import (
+    ACCOUNT_ID,
+    account,
+    change,
+    exemption,
+    failed,
+    finding,
+    hostile_report,
+    report,
+    run,
+    target,
+)
+
+
+def rows(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+
+
+def filled(row: dict[str, str]) -> dict[str, str]:
+    return {column: value for column, value in row.items() if value}
+
+
+def test_the_header_is_always_there() -> None:
+    assert render(report()) == (",".join(COLUMNS) + "\n").encode()
+
+
+BASE = {
+    "record": "finding",
+    "account_id": ACCOUNT_ID,
+    "account_name": "product-a",
+    "region": "eu-central-1",
+    "repository": "product-a/service-one",
+    "arn": f"arn:aws:ecr:eu-central-1:{ACCOUNT_ID}:repository/product-a/service-one",
+    "mutability": "MUTABLE",
+    "compliance": "non_compliant",
+    "reason": "image tags can be overwritten",
+}
+
+
+@pytest.mark.parametrize(
+    ("item", "more"),
+    [
+        (finding(), {}),
+        (finding(exclusion_filters=("a*", "b")), {"exclusion_filters": "a* b"}),
+        (finding(change=change()), {"change_status": "applied", "change_to": "IMMUTABLE"}),
+        (
+            finding(
+                change=change(
+                    ChangeStatus.FAILED,
+                    reason=Reason.THROTTLED,
+                    error="Throttling: slow",
+                    to_mutability="IMMUTABLE_WITH_EXCLUSION",
+                    to_exclusion_filters=("latest", "dev*"),
+                )
+            ),
+            {
+                "change_status": "failed",
+                "change_reason": "throttled",
+                "change_to": "IMMUTABLE_WITH_EXCLUSION (latest, dev*)",
+                "message": "Throttling: slow",
+            },
+        ),
+        (
+            finding(compliance=Compliance.EXEMPT, exemption=exemption(expires=date(2027, 1, 31))),
+            {
+                "compliance": "exempt",
+                "exemption": "until 2027-01-31: rebuilt nightly (rule * * sandbox/*)",
+            },
+        ),
+    ],
+)
+def test_findings(item: Finding, more: dict[str, str]) -> None:
+    [row] = rows(render(report([item])))
+    assert filled(row) == BASE | more
+
+
+def test_failures_and_skipped() -> None:
+    content = render(
+        report(
+            [],
+            [(target(region="eu-west-1"), failed())],
+            [(account("000011112222"), Skipped(Reason.ACCOUNT_SUSPENDED))],
+        )
+    )
+    assert [filled(row) for row in rows(content)] == [
+        {
+            "record": "failure",
+            "account_id": ACCOUNT_ID,
+            "account_name": "product-a",
+            "region": "eu-west-1",
+            "reason": "denied_by_scp",
+            "error_code": "AccessDeniedException",
+            "message": "User is not authorized",
+            "stage": "examine",
+        },
+        {"record": "skipped", "account_id": "000011112222", "reason": "account_suspended"},
+    ]
+
+
+def test_a_sweep_that_ended_early() -> None:
+    early = ended_early(run(), Failed(Stage.ENUMERATE, Reason.TIMED_OUT, "slow"))
+    [row] = rows(render(early))
+    assert filled(row) == {
+        "record": "failure",
+        "reason": "timed_out",
+        "message": "slow",
+        "stage": "enumerate",
+    }
+
+
+def test_hostile_text_is_no_formula_and_no_second_line() -> None:
+    content = render(hostile_report())
+    assert not any(hidden(char) for char in content.decode().replace("\n", ""))
+    found = rows(content)
+    assert len(found) == content.count(b"\n") - 1
+    assert not [v for row in found for v in row.values() if v.startswith(tuple("=+-@\t\r"))]
+    assert "'=cmd|' /C calc'!A1" in {row["repository"] for row in found}
+
+
+def test_the_same_facts_give_the_same_bytes() -> None:
+    items = [finding(name) for name in ("c", "a", "b")]
+    assert render(report(items)) == render(report(items[::-1]))

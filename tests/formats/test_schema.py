@@ -1,0 +1,102 @@
+import json
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+
+from sweeper.formats import schema
+from sweeper.formats.json import render
+from sweeper.model import Change, ChangeStatus, Compliance, Delivery, Failed, Reason, Report, Stage
+from sweeper.report import ended_early
+from tests.factories import exemption, finding, hostile_report, report, run
+
+PUBLISHED = Path(__file__).parents[2] / "docs" / "report.schema.json"
+
+REPORTS = {
+    "empty": report(),
+    "hostile": hostile_report(),
+    "ended early": ended_early(run(), Failed(Stage.ENUMERATE, Reason.TIMED_OUT, "")),
+    "every verdict and status": report(
+        [
+            *(
+                finding(
+                    f"v-{compliance}",
+                    compliance=compliance,
+                    exemption=exemption(expires=date(2026, 1, 1)),
+                )
+                for compliance in Compliance
+                if compliance is not Compliance.COMPLIANT
+            ),
+            *(
+                finding(f"c-{status}", change=Change(status, "IMMUTABLE", ("dev*",)))
+                for status in ChangeStatus
+            ),
+        ]
+    ),
+    "delivered": replace(report(), deliveries=(Delivery("s3", "s3://b/", "delivered"),)),
+}
+
+
+def validator() -> Draft202012Validator:
+    published = json.loads(PUBLISHED.read_text())
+    Draft202012Validator.check_schema(published)
+    return Draft202012Validator(published, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def test_the_published_schema_is_current() -> None:
+    assert PUBLISHED.read_text() == schema.text(), (
+        "run: python -m sweeper.formats.schema > docs/report.schema.json"
+    )
+
+
+@pytest.mark.parametrize("case", REPORTS)
+def test_reports_are_valid(case: str) -> None:
+    validator().validate(json.loads(render(REPORTS[case])))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("surprise",), 1),
+        (("run", "surprise"), 1),
+        (("schema_version",), "2"),
+        (("totals", "remaining"), "none"),
+        (("findings", 0, "compliance"), "fine"),
+        (("findings", -1, "exemption", "expires"), "soon"),
+    ],
+)
+def test_other_documents_are_not(path: tuple[Any, ...], value: object) -> None:
+    document = json.loads(render(REPORTS["every verdict and status"]))
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(ValidationError):
+        validator().validate(document)
+
+
+def test_every_key_is_required() -> None:
+    document = json.loads(render(report()))
+    del document["deliveries"]
+    with pytest.raises(ValidationError, match="deliveries"):
+        validator().validate(document)
+
+
+def test_every_object_is_described() -> None:
+    definitions = schema.schema()["$defs"].items()
+    assert [name for name, value in definitions if not value.get("description")] == []
+
+
+def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    import runpy
+
+    with pytest.warns(RuntimeWarning):
+        runpy.run_module("sweeper.formats.schema", run_name="__main__")
+    assert capsys.readouterr().out == schema.text()
+
+
+def test_the_report_is_the_model() -> None:
+    assert set(schema.schema()["properties"]) == set(Report.__slots__)

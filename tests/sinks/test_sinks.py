@@ -1,0 +1,83 @@
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.config import Config, ReportConfig, S3Config
+from sweeper.errors import OperationFailed
+from sweeper.formats import formats
+from sweeper.model import Delivery, Reason, Report
+from sweeper.sinks import SinkContext, deliver, make_sinks, rendered
+from tests.factories import report
+
+
+@dataclass
+class FakeSink:
+    """Remembers what it was told; fails where it is given an error."""
+
+    name: str
+    error: Exception | None = None
+    told: list[tuple[Delivery, ...]] = field(default_factory=list)
+    location: str = "somewhere"
+
+    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
+        """As told."""
+        assert report.deliveries == ()
+        self.told.append(tuple(so_far))
+        if self.error:
+            raise self.error
+        return Delivery(self.name, "there", "delivered")
+
+
+def test_no_sink_depends_on_another() -> None:
+    sinks = [
+        FakeSink("a", OperationFailed(Reason.WRITE_FAILED, "full", "ENOSPC")),
+        FakeSink("b", KeyError("defect")),
+        FakeSink("c"),
+    ]
+    delivered = deliver(replace(report(), deliveries=(Delivery("x", "y", "failed"),)), sinks)
+    first, second, third = delivered.deliveries
+    assert first == Delivery("a", "somewhere", "failed", Reason.WRITE_FAILED, "ENOSPC", "full")
+    assert (second.status, second.reason, second.error_code) == (
+        "failed",
+        Reason.INTERNAL_ERROR,
+        "KeyError",
+    )
+    assert third == Delivery("c", "there", "delivered")
+    assert sinks[2].told == [(first, second)]
+    assert replace(delivered, deliveries=()) == report()
+
+
+def test_a_copy_does_not_tell_of_deliveries() -> None:
+    item = report()
+    with_deliveries = replace(item, deliveries=(Delivery("x", "y", "failed"),))
+    chosen = tuple(formats().values())
+    assert list(rendered(with_deliveries, chosen)) == list(rendered(item, chosen))
+
+
+def no_client(service: str, region: str | None) -> Any:
+    raise AssertionError("making the sinks must call nothing")
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        (ReportConfig(), []),
+        (ReportConfig(directory=Path("out")), ["directory"]),
+        (
+            ReportConfig(
+                sns_topic_arn="arn:aws:sns:eu-central-1:123456789012:topic",
+                s3=S3Config(bucket="bucket"),
+                directory=Path("out"),
+            ),
+            ["directory", "s3", "sns"],
+        ),
+    ],
+)
+def test_the_sinks_of_a_configuration_in_their_order(
+    config: ReportConfig, names: list[str]
+) -> None:
+    context = SinkContext(Config(report=config), tuple(formats().values()), no_client)
+    assert [sink.name for sink in make_sinks(context)] == names

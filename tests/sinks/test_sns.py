@@ -1,0 +1,109 @@
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from sweeper.errors import OperationFailed
+from sweeper.model import ChangeStatus, Compliance, Delivery, Reason, Report
+from sweeper.sinks.message import message, subject
+from sweeper.sinks.sns import SnsSink, needed
+from tests.factories import change, exemption, failed, finding, hostile_report, report, target
+
+REGION = "eu-west-1"  # not the caller's own
+SO_FAR = (Delivery("s3", "s3://b/report.json", "delivered"),)
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (report(), False),
+        (report([finding(compliance=Compliance.EXEMPT, exemption=exemption())]), False),
+        (
+            report([finding(change=change(ChangeStatus.SUPERSEDED, reason=Reason.NOW_COMPLIANT))]),
+            False,
+        ),
+        (report([finding()]), True),
+        (report([finding(change=change())]), True),
+        (report([finding(change=change(ChangeStatus.FAILED, reason=Reason.DENIED))]), True),
+        (report([], [(target(region="us-east-1"), failed())]), True),
+    ],
+)
+def test_needed(item: Report, expected: bool) -> None:
+    assert needed(item, "when_needed") is expected
+    assert needed(item, "always") is True
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        yield
+
+
+def topic(suffix: str = "") -> tuple[str, Callable[[], list[dict[str, Any]]]]:
+    """A topic's ARN, and what its subscriber received."""
+    attributes = {"FifoTopic": "true"} if suffix else {}
+    queue_attributes = {"FifoQueue": "true"} if suffix else {}
+    sns = boto3.client("sns", region_name=REGION)
+    sqs = boto3.client("sqs", region_name=REGION)
+    arn = sns.create_topic(Name=f"reports{suffix}", Attributes=attributes)["TopicArn"]
+    url = sqs.create_queue(QueueName=f"inbox{suffix}", Attributes=queue_attributes)["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue["Attributes"]["QueueArn"])
+
+    def received() -> list[dict[str, Any]]:
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(item["Body"]) for item in found]
+
+    return arn, received
+
+
+def sink(arn: str, notify: Literal["when_needed", "always"] = "when_needed") -> SnsSink:
+    def central(service: str, region: str | None) -> Any:
+        assert (service, region) == ("sns", REGION)
+        return boto3.client("sns", region_name=region)
+
+    return SnsSink(arn, notify, central)
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("suffix", ["", ".fifo"])
+def test_one_message_as_it_was_made(suffix: str) -> None:
+    arn, received = topic(suffix)
+    item = hostile_report()
+    assert sink(arn).deliver(item, SO_FAR) == Delivery("sns", arn, "delivered")
+    [got] = received()
+    assert got["Subject"] == subject(item)
+    assert got["Message"] == message(item, SO_FAR)
+    assert "The full report: s3://b/report.json" in got["Message"]
+
+
+@pytest.mark.usefixtures("aws")
+def test_five_thousand_findings_are_accepted() -> None:
+    arn, received = topic()
+    item = report([finding(f"team-{index:05}/service") for index in range(5000)])
+    sink(arn).deliver(item, ())
+    [got] = received()
+    assert got["Subject"] == "sweeper: 5,000 mutable repositories"
+    assert "more repositories for which this message has no room" in got["Message"]
+
+
+@pytest.mark.usefixtures("aws")
+def test_nothing_is_sent_when_nothing_is_to_be_told() -> None:
+    arn, received = topic()
+    assert sink(arn).deliver(report(), ()) == Delivery("sns", arn, "not_needed")
+    assert received() == []
+    assert sink(arn, "always").deliver(report(), ()).status == "delivered"
+    assert [got["Subject"] for got in received()] == ["sweeper: no mutable repository"]
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_topic_that_is_not_there() -> None:
+    with pytest.raises(OperationFailed) as caught:
+        sink(f"arn:aws:sns:{REGION}:123456789012:gone").deliver(report([finding()]), ())
+    assert caught.value.reason is Reason.DESTINATION_MISSING

@@ -1,0 +1,74 @@
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeper.escaping import csv_cell, hidden, plain, shortened
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("product-a/service-one", "product-a/service-one"),
+        ("Zürich 東京\u3000支店 🚀", "Zürich 東京\u3000支店 🚀"),
+        ("<script>", "<script>"),
+        ("[red]x[/red]", "[red]x[/red]"),
+        ("a\nb\r\tc", r"a\x0ab\x0d\x09c"),
+        ("\x1b[31m", r"\x1b[31m"),
+        ("\x00\x7f\x9b", r"\x00\x7f\x9b"),
+        ("abc\u202egnp.exe", r"abc\u202egnp.exe"),
+        ("\u2066x\u2069", r"\u2066x\u2069"),
+        ("zero\u200bwidth\ufeff", r"zero\u200bwidth\ufeff"),
+        ("a\u2028b\u2029c", r"a\u2028b\u2029c"),
+        ("lone\ud800", r"lone\ud800"),
+        ("tag\U000e0041", r"tag\U000e0041"),
+        ("\u3164", r"\u3164"),
+    ],
+)
+def test_plain(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("", ""),
+        ("name", "name"),
+        ("a=b", "a=b"),
+        ("=cmd()", "'=cmd()"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("\t=1", r"'\x09=1"),
+        ("\r=1", r"'\x0d=1"),
+        ("\uff1d1", "'\uff1d1"),
+    ],
+)
+def test_csv_cell(text: str, cell: str) -> None:
+    assert csv_cell(text) == cell
+
+
+def test_shortened_says_that_it_cut() -> None:
+    assert shortened("abcdef", 6) == "abcdef"
+    assert shortened("abcdefg", 6) == "abcde…"
+    assert shortened("\n" * 6, 6) == r"\x0a\…"
+
+
+@given(st.text(st.characters()))
+def test_nothing_hidden_is_left_and_all_of_it_can_be_written(text: str) -> None:
+    shown = plain(text)
+    assert not any(map(hidden, shown))
+    assert plain(shown) == shown
+    assert len(shown.splitlines()) <= 1
+    shown.encode()
+
+
+@given(st.text(st.characters()))
+def test_a_cell_is_no_formula_and_one_field(text: str) -> None:
+    out = io.StringIO()
+    csv.writer(out).writerow([csv_cell(text), "next"])
+    [[cell, _]] = csv.reader(io.StringIO(out.getvalue()))
+    assert cell[:1] not in set("=+-@\t\r")
