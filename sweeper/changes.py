@@ -22,7 +22,8 @@ def make_changes(
     due = list(planned_findings(outcomes))
     if not due:
         return outcomes
-    if not pool.conduct.approve(due):
+    stopped = pool.conduct.stop.reason  # nobody need decide on what will not be done
+    if not stopped and not pool.conduct.approve(due):
         return [map_changes(outcome, _not_confirmed) for outcome in outcomes]
     writer = _Writer(checks, pool.conduct.stop)
     items = [
@@ -60,13 +61,14 @@ class _Writer:
         if reason := self._stop.reason:
             return _failed(change, Failed(Stage.CHANGE, reason, NOT_REACHED))
         if target.account.id in self._denied:
-            message = "another write in this account was denied before"
+            message = "another change in this account was denied before"
             return _failed(change, Failed(Stage.CHANGE, Reason.WRITE_NOT_PERMITTED, message))
         check = self._checks[finding.check]
         result = attempt(Stage.CHANGE, lambda _: check.apply(target, finding, change), None)
         if not isinstance(result, Failed):
             return result
-        if result.reason.is_denial:
+        # A repository's own policy says nothing about the account's others.
+        if result.reason.is_denial and result.reason is not Reason.DENIED_BY_RESOURCE_POLICY:
             self._denied.add(target.account.id)
         return _failed(change, result)
 

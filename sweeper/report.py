@@ -93,13 +93,14 @@ def coverage(accounts: Iterable[AccountOutcome], targets: Iterable[TargetOutcome
             case Failed():
                 planned += 1
                 complete = False
-            case Skipped():
-                pass
+            case _:  # Skipped
+                continue
     return Coverage(
         accounts=_share(opened, chosen),
         # Where no account was opened, nothing was seen, not all of nothing.
         targets=_share(examined, planned) if opened or planned else _share(opened, chosen),
-        complete=complete,
+        # Where every account is an accepted gap, nothing was seen: that is not complete.
+        complete=complete and opened > 0,
     )
 
 
@@ -164,6 +165,11 @@ def exit_status(report: Report) -> ExitStatus:
         for failure in report.failures
     ):
         return ExitStatus.UNUSABLE
+    if any(
+        failure.stage is Stage.ENUMERATE and failure.reason is Reason.INTERNAL_ERROR
+        for failure in report.failures
+    ):
+        return ExitStatus.INTERNAL_ERROR
     if any(delivery.status == "failed" for delivery in report.deliveries):
         return ExitStatus.NOT_DELIVERED
     if not report.coverage.complete:

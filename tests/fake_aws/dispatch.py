@@ -35,7 +35,7 @@ class Answer:
     delay: float
 
 
-class _Reset(Exception):  # noqa: N818 - not an error: the fault that closes the connection
+class _Reset(Exception):
     pass
 
 

@@ -1,0 +1,356 @@
+"""Tables of facts -> verdict, exemption, remedy, and what becomes of a write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import pytest
+
+from sweeper.checks.tag_immutability import (
+    CHECK,
+    TagImmutability,
+    configured_exemption,
+    evaluate,
+    pull_through_exemption,
+    remedy,
+)
+from sweeper.config import ExemptionRule
+from sweeper.errors import OperationFailed
+from sweeper.model import ChangeStatus, Compliance, Examined, Reason, Repository
+from tests.fakes import (
+    REGION,
+    TODAY,
+    FakeRegistry,
+    Key,
+    account_id,
+    failure,
+    make_change,
+    make_config,
+    make_finding,
+    make_repository,
+    make_target,
+)
+
+PLACE = (account_id(1), REGION)
+KEY: Key = (*PLACE, "app")
+OK, BAD = Compliance.COMPLIANT, Compliance.NON_COMPLIANT
+EXEMPT, UNKNOWN = Compliance.EXEMPT, Compliance.UNDETERMINED
+
+
+@pytest.mark.parametrize(
+    ("mutability", "filters", "allowed", "compliance", "reason"),
+    [
+        ("IMMUTABLE", (), (), OK, ""),
+        ("IMMUTABLE_WITH_EXCLUSION", ("latest",), ("latest",), OK, ""),
+        ("IMMUTABLE_WITH_EXCLUSION", ("latest", "v*"), ("v*", "latest", "x"), OK, ""),
+        ("IMMUTABLE_WITH_EXCLUSION", ("latest",), (), BAD, "match 'latest' can be overwritten"),
+        ("IMMUTABLE_WITH_EXCLUSION", ("a", "b", "c"), ("b",), BAD, "match 'a', 'c' can"),
+        # Allowed as exact text: neither as a pattern nor whatever the case.
+        ("IMMUTABLE_WITH_EXCLUSION", ("latest",), ("late*", "LATEST"), BAD, "'latest'"),
+        ("MUTABLE", (), ("latest",), BAD, "image tags can be overwritten"),
+        ("MUTABLE_WITH_EXCLUSION", ("v*",), ("v*",), BAD, "but for those that match 'v*'"),
+        ("SOMEWHAT_MUTABLE", (), (), UNKNOWN, "'SOMEWHAT_MUTABLE' is unknown to this version"),
+        ("immutable", (), (), UNKNOWN, "unknown"),
+        ("", (), (), UNKNOWN, "unknown"),
+    ],
+)
+def test_verdict(
+    mutability: str,
+    filters: Sequence[str],
+    allowed: Sequence[str],
+    compliance: Compliance,
+    reason: str,
+) -> None:
+    verdict = evaluate(make_repository("app", mutability, filters), allowed)
+    assert verdict.compliance is compliance
+    assert reason in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("mutability", "filters", "exclusions", "allowed", "expected"),
+    [
+        ("MUTABLE", (), (), (), ()),
+        ("MUTABLE", (), ("latest",), (), ("latest",)),
+        ("MUTABLE", (), ("b", "a", "b"), (), ("b", "a")),
+        ("MUTABLE_WITH_EXCLUSION", ("v*",), (), ("v*",), ()),
+        ("MUTABLE_WITH_EXCLUSION", ("v*",), ("latest",), ("v*",), ("latest",)),
+        ("IMMUTABLE_WITH_EXCLUSION", ("a", "b"), (), (), ()),
+        ("IMMUTABLE_WITH_EXCLUSION", ("a", "b"), (), ("b",), ("b",)),
+        ("IMMUTABLE_WITH_EXCLUSION", ("a", "b"), ("b", "c"), ("b",), ("b", "c")),
+        ("IMMUTABLE_WITH_EXCLUSION", ("e", "x"), tuple("abcd"), ("e",), tuple("abcde")),
+    ],
+)
+def test_remedy(
+    mutability: str,
+    filters: Sequence[str],
+    exclusions: Sequence[str],
+    allowed: Sequence[str],
+    expected: tuple[str, ...],
+) -> None:
+    change = remedy(mutability, filters, exclusions=exclusions, allowed_filters=allowed)
+    assert change.status is ChangeStatus.PLANNED
+    assert change.to_exclusion_filters == expected
+    assert change.to_mutability == ("IMMUTABLE_WITH_EXCLUSION" if expected else "IMMUTABLE")
+
+
+def test_more_than_five_filters_are_not_written() -> None:
+    change = remedy(
+        "IMMUTABLE_WITH_EXCLUSION",
+        ("e", "f", "x"),
+        exclusions=tuple("abcd"),
+        allowed_filters=("e", "f"),
+    )
+    assert (change.status, change.reason) == (ChangeStatus.WITHHELD, Reason.TOO_MANY_FILTERS)
+    assert change.to_exclusion_filters == tuple("abcdef")
+
+
+def rule(**values: Any) -> ExemptionRule:
+    return ExemptionRule.model_validate(
+        {"repository": "*", "reason": "because", "expires": "never", **values}
+    )
+
+
+@pytest.mark.parametrize(
+    ("expires", "expired"),
+    [
+        ("never", False),
+        (date(2026, 6, 14), True),
+        (date(2026, 6, 15), False),
+        (date(2026, 6, 16), False),
+    ],
+)
+def test_an_exemption_holds_through_its_last_day(expires: object, expired: bool) -> None:
+    exemption = configured_exemption(*PLACE, "app", (rule(expires=expires),), TODAY)
+    assert exemption is not None
+    assert exemption.expired is expired
+    assert exemption.expires == (None if expires == "never" else expires)
+    assert (exemption.source, exemption.rule) == ("config", "* * *")
+
+
+@pytest.mark.parametrize(
+    ("values", "matches"),
+    [
+        ({"repository": "sandbox/*"}, True),
+        ({"repository": "sandbox"}, False),
+        ({"repository": "sandbox/?"}, False),
+        ({"repository": "*", "account": account_id(1)}, True),
+        ({"repository": "*", "account": account_id(2)}, False),
+        ({"repository": "*", "account": "00000000000?"}, True),
+        ({"repository": "*", "region": "eu-*"}, True),
+        ({"repository": "*", "region": "us-*"}, False),
+    ],
+)
+def test_an_exemption_matches_account_region_and_repository(
+    values: dict[str, str], matches: bool
+) -> None:
+    found = configured_exemption(*PLACE, "sandbox/app", (rule(**values),), TODAY)
+    assert (found is not None) is matches
+
+
+def test_an_exemption_in_force_wins_over_expired_ones() -> None:
+    old = rule(reason="old", expires=date(2020, 1, 1))
+    older = rule(reason="older", expires=date(2019, 1, 1))
+    current = rule(reason="current")
+    for rules, expected in (((old, older), "old"), ((old, older, current), "current")):
+        exemption = configured_exemption(*PLACE, "app", rules, TODAY)
+        assert exemption is not None
+        assert exemption.reason == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "prefixes", "expected"),
+    [
+        ("foo/x", ("foo",), "foo"),
+        ("foo/x", ("foo/",), "foo/"),
+        ("foobar/x", ("foo",), None),
+        ("foo", ("foo",), None),
+        ("foo/bar/x", ("foo", "foo/bar"), "foo/bar"),
+        ("foo/barn/x", ("foo", "foo/bar"), "foo"),
+        ("a/foo/x", ("foo",), None),
+        ("app/x", ("ROOT",), None),
+        ("ROOT/x", ("ROOT",), None),
+        ("foo/x", ("ROOT", "foo"), "foo"),
+        ("app/x", (), None),
+    ],
+)
+def test_pull_through_cache_rules(name: str, prefixes: Sequence[str], expected: str | None) -> None:
+    exemption = pull_through_exemption(name, prefixes)
+    assert (exemption and exemption.rule) == expected
+    if exemption:
+        assert exemption.source == "pull_through_cache"
+        assert repr(expected) in exemption.reason
+
+
+def examine(registry: FakeRegistry, **sections: Any) -> Examined:
+    return CHECK(registry, make_config(**sections), TODAY).examine(make_target())
+
+
+def registry_of(*facts: Repository | Exception, **rest: Any) -> FakeRegistry:
+    return FakeRegistry({PLACE: facts}, **rest)
+
+
+def test_a_registry_is_judged_whole() -> None:
+    examined = examine(
+        registry_of(
+            make_repository("a", "IMMUTABLE"),
+            make_repository("b", "MUTABLE"),
+            make_repository("cache/c", "MUTABLE"),
+            make_repository("d", "NEW_WORD"),
+            make_repository("sandbox/e", "MUTABLE"),
+            prefixes={PLACE: ("cache",)},
+        ),
+        exemptions=[{"repository": "sandbox/*", "reason": "play", "expires": "never"}],
+    )
+    assert examined.counts == (1, 1, 2)
+    assert [(found.repository, found.compliance) for found in examined.findings] == [
+        ("b", BAD),
+        ("cache/c", EXEMPT),
+        ("d", UNKNOWN),
+        ("sandbox/e", EXEMPT),
+    ]
+    assert [finding.change for finding in examined.findings] == [None] * 4
+
+
+@pytest.mark.parametrize("facts", [(), (make_repository("a", "IMMUTABLE"),)])
+def test_a_healthy_registry_has_no_findings(facts: Sequence[Repository]) -> None:
+    assert examine(registry_of(*facts)) == Examined((len(facts), 0, 0))
+
+
+@pytest.mark.parametrize("section", ["policy.allowed_exclusions", "remediation.exclusions"])
+def test_the_filters_of_either_list_are_allowed(section: str) -> None:
+    outer, inner = section.split(".")
+    registry = registry_of(make_repository("app", "IMMUTABLE_WITH_EXCLUSION", ("latest",)))
+    assert examine(registry, **{outer: {inner: ["latest"]}}).counts == (1, 0, 0)
+    assert examine(registry, **{outer: {inner: ["other"]}}).counts == (0, 1, 0)
+
+
+def test_a_failure_on_a_later_page_fails_the_target() -> None:
+    with pytest.raises(OperationFailed):
+        examine(registry_of(make_repository("a", "IMMUTABLE"), failure(Reason.DENIED)))
+
+
+def test_an_expired_exemption_is_listed_but_does_not_exempt() -> None:
+    rules = [{"repository": "app", "reason": "soon", "expires": "2026-06-14"}]
+    (finding,) = examine(registry_of(make_repository()), exemptions=rules).findings
+    assert finding.compliance is BAD
+    assert finding.exemption is not None
+    assert finding.exemption.expired
+
+
+def test_an_unknown_setting_is_never_exempt() -> None:
+    rules = [{"repository": "*", "reason": "all", "expires": "never"}]
+    facts = registry_of(make_repository("cache/x", "NEW_WORD"), prefixes={PLACE: ("cache",)})
+    assert examine(facts, exemptions=rules).findings[0].compliance is UNKNOWN
+
+
+def test_a_configured_exemption_is_named_before_a_pull_through_cache_rule() -> None:
+    rules = [{"repository": "cache/*", "reason": "ours", "expires": "never"}]
+    registry = registry_of(make_repository("cache/x"), prefixes={PLACE: ("cache",)})
+    (finding,) = examine(registry, exemptions=rules).findings
+    assert finding.exemption is not None
+    assert finding.exemption.source == "config"
+    assert registry.calls == []
+
+
+def test_a_pull_through_cache_rule_exempts_where_the_configured_one_expired() -> None:
+    rules = [{"repository": "cache/*", "reason": "ours", "expires": "2020-01-01"}]
+    registry = registry_of(make_repository("cache/x"), prefixes={PLACE: ("cache",)})
+    (finding,) = examine(registry, exemptions=rules).findings
+    assert finding.exemption is not None
+    assert (finding.compliance, finding.exemption.source) == (EXEMPT, "pull_through_cache")
+
+
+@pytest.mark.parametrize(
+    ("name", "mutability", "policy", "asked"),
+    [
+        ("a/b", "MUTABLE", {}, True),
+        ("a/b", "MUTABLE", {"exempt_pull_through_cache": False}, False),
+        ("ab", "MUTABLE", {}, False),
+        ("a/b", "IMMUTABLE", {}, False),
+        ("a/b", "NEW_WORD", {}, False),
+    ],
+)
+def test_the_rules_are_read_only_where_they_could_matter(
+    name: str, mutability: str, policy: dict[str, bool], asked: bool
+) -> None:
+    registry = registry_of(make_repository(name, mutability), prefixes={PLACE: ("a",)})
+    examine(registry, policy=policy)
+    assert bool(registry.calls) is asked
+
+
+def test_where_the_rules_cannot_be_read_the_finding_stands_and_its_change_is_withheld() -> None:
+    examined = examine(
+        registry_of(
+            make_repository("a/b"), make_repository("c"), prefixes={PLACE: failure(Reason.DENIED)}
+        )
+    )
+    cached, plain = examined.findings
+    assert (cached.compliance, plain.compliance) == (BAD, BAD)
+    assert "could not be read (denied)" in cached.reason
+    assert cached.change is not None
+    assert cached.change.status is ChangeStatus.WITHHELD
+    assert cached.change.reason is Reason.PULL_THROUGH_RULES_UNREADABLE
+    assert cached.change.error == "SomeCode: it was denied"
+    assert plain.change is None
+
+
+def check_on(registry: FakeRegistry) -> TagImmutability:
+    config = make_config(policy={"allowed_exclusions": ["latest"]})
+    return TagImmutability(registry, config, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("now", "status", "reason"),
+    [
+        (make_repository("app", "MUTABLE"), ChangeStatus.APPLIED, None),
+        (None, ChangeStatus.SUPERSEDED, Reason.REPOSITORY_DELETED),
+        (make_repository("app", "IMMUTABLE"), ChangeStatus.SUPERSEDED, Reason.NOW_COMPLIANT),
+        (
+            make_repository("app", "IMMUTABLE_WITH_EXCLUSION", ("latest",)),
+            ChangeStatus.SUPERSEDED,
+            Reason.NOW_COMPLIANT,
+        ),
+        (
+            make_repository("app", "MUTABLE_WITH_EXCLUSION", ("v*",)),
+            ChangeStatus.SUPERSEDED,
+            Reason.CHANGED_SINCE_EXAMINED,
+        ),
+        (
+            make_repository("app", "NEW_WORD"),
+            ChangeStatus.SUPERSEDED,
+            Reason.CHANGED_SINCE_EXAMINED,
+        ),
+    ],
+)
+def test_only_what_still_is_as_it_was_judged_is_written(
+    now: Repository | None, status: ChangeStatus, reason: Reason | None
+) -> None:
+    registry = registry_of(reread={KEY: now})
+    change = check_on(registry).apply(make_target(), make_finding(), make_change())
+    assert (change.status, change.reason) == (status, reason)
+    expected = [(KEY, "IMMUTABLE", ())] if status is ChangeStatus.APPLIED else []
+    assert registry.writes == expected
+
+
+def test_the_order_of_filters_is_not_a_difference() -> None:
+    facts = make_repository("app", "IMMUTABLE_WITH_EXCLUSION", ("b", "a"))
+    finding = make_finding(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("a", "b"))
+    registry = registry_of(reread={KEY: facts})
+    change = check_on(registry).apply(make_target(), finding, make_change())
+    assert change.status is ChangeStatus.APPLIED
+
+
+def test_a_repository_that_cannot_be_read_again_is_not_written() -> None:
+    registry = registry_of(reread={KEY: failure(Reason.DENIED)})
+    with pytest.raises(OperationFailed):
+        check_on(registry).apply(make_target(), make_finding(), make_change())
+    assert registry.writes == []
+
+
+def test_an_answer_other_than_what_was_written_is_a_failure() -> None:
+    registry = registry_of(make_repository(), answers={KEY: make_repository("app", "MUTABLE")})
+    with pytest.raises(OperationFailed, match="ECR answered the write with MUTABLE") as caught:
+        check_on(registry).apply(make_target(), make_finding(), make_change())
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE

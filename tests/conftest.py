@@ -1,0 +1,32 @@
+"""Every test starts without the machine's environment, in an empty directory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# No deadline: how long an example takes says nothing about it.
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+_FOREIGN = ("SWEEPER_", "AWS_")
+_LEGACY = ("SNS_TOPIC_ARN", "AUTO_REMEDIATE")
+_HARMLESS = {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for variable in os.environ:
+        if variable.upper().startswith(_FOREIGN) or variable in _LEGACY:
+            monkeypatch.delenv(variable)
+    for variable, value in _HARMLESS.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.chdir(tmp_path)

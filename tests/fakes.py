@@ -1,0 +1,366 @@
+"""Fakes of the sweep's protocols. Each is a rule over facts; a fact that is an error is raised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from sweeper.checks.tag_immutability import NAME, TagImmutability
+from sweeper.concurrency import Stop
+from sweeper.config import Config
+from sweeper.errors import OperationFailed
+from sweeper.model import (
+    Account,
+    Change,
+    ChangeStatus,
+    Compliance,
+    Finding,
+    OpenedAccount,
+    Organization,
+    Reason,
+    Report,
+    Repository,
+    Stage,
+    Target,
+)
+from sweeper.ports import Conduct
+from sweeper.sweep import sweep
+
+T = TypeVar("T")
+Place = tuple[str, str]  # account id, region
+Key = tuple[str, str, str]  # account id, region, repository
+Write = tuple[Key, str, tuple[str, ...]]
+
+REGION = "eu-central-1"
+TODAY = date(2026, 6, 15)
+NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
+
+
+def make_config(**sections: Any) -> Config:
+    return Config.model_validate(sections)
+
+
+def account_id(number: int) -> str:
+    return f"{number:012d}"
+
+
+def make_account(number: int = 1, **facts: Any) -> Account:
+    values = {"id": account_id(number), "name": f"account {number}", "state": "ACTIVE", **facts}
+    return Account(**values)
+
+
+def make_target(number: int = 1, region: str = REGION) -> Target:
+    return Target(make_account(number), region)
+
+
+def make_repository(
+    name: str = "app", mutability: str = "MUTABLE", filters: Sequence[str] = ()
+) -> Repository:
+    return Repository(name, f"arn:aws:ecr:::repository/{name}", mutability, tuple(filters))
+
+
+def make_change(status: ChangeStatus = ChangeStatus.PLANNED, **values: Any) -> Change:
+    return replace(Change(status, "IMMUTABLE", ()), **values)
+
+
+def make_finding(name: str = "app", target: Target | None = None, **values: Any) -> Finding:
+    target = target or make_target()
+    finding = Finding(
+        check=NAME,
+        account_id=target.account.id,
+        account_name=target.account.name,
+        region=target.region,
+        repository=name,
+        arn=f"arn:aws:ecr:::repository/{name}",
+        compliance=Compliance.NON_COMPLIANT,
+        mutability="MUTABLE",
+        exclusion_filters=(),
+        reason="image tags can be overwritten",
+    )
+    return replace(finding, **values)
+
+
+def failure(reason: Reason = Reason.THROTTLED) -> OperationFailed:
+    return OperationFailed(reason, f"it was {reason}", "SomeCode")
+
+
+def _given(fact: T | Exception) -> T:
+    if isinstance(fact, Exception):
+        raise fact
+    return fact
+
+
+@dataclass
+class FakeCloud:
+    """An organization; `regions` are those of each account, else REGION alone."""
+
+    accounts: Sequence[Account] | Exception
+    regions: Mapping[str, Sequence[tuple[str, str]] | Exception] = field(default_factory=dict)
+
+    def list_accounts(self) -> Organization:
+        return Organization("o-1", "aws", account_id(1), tuple(_given(self.accounts)))
+
+    def open_account(self, account: Account) -> OpenedAccount:
+        regions = _given(self.regions.get(account.id, ((REGION, "ENABLED"),)))
+        return OpenedAccount(account, tuple(regions))
+
+
+@dataclass
+class FakeRegistry:
+    """Registries that keep what is written.
+
+    An error among a registry's repositories is raised when it is reached, as on a later page.
+    `reread` and `answers` say what a read before a write, and a write, meet instead.
+    """
+
+    registries: Mapping[Place, Sequence[Repository | Exception]]
+    prefixes: Mapping[Place, Sequence[str] | Exception] = field(default_factory=dict)
+    reread: Mapping[Key, Repository | Exception | None] = field(default_factory=dict)
+    answers: Mapping[Key, Repository | Exception] = field(default_factory=dict)
+    calls: list[tuple[str, Key]] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+    written: dict[Key, Repository] = field(default_factory=dict)
+
+    def repositories(self, target: Target) -> Iterator[Repository]:
+        for fact in self.registries.get((target.account.id, target.region), ()):
+            repository = _given(fact)
+            yield self.written.get(_key(target, repository.name), repository)
+
+    def repository(self, target: Target, name: str) -> Repository | None:
+        key = _key(target, name)
+        self.calls.append(("read", key))
+        if key in self.reread:
+            return _given(self.reread[key])
+        return next(found for found in self.repositories(target) if found.name == name)
+
+    def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
+        self.calls.append(("rules", _key(target, "")))
+        return tuple(_given(self.prefixes.get((target.account.id, target.region), ())))
+
+    def put_image_tag_mutability(
+        self, target: Target, name: str, mutability: str, filters: Sequence[str]
+    ) -> Repository:
+        key = _key(target, name)
+        self.calls.append(("write", key))
+        self.writes.append((key, mutability, tuple(filters)))
+        answer = _given(self.answers.get(key, make_repository(name, mutability, filters)))
+        self.written[key] = answer
+        return answer
+
+
+def _key(target: Target, name: str) -> Key:
+    return target.account.id, target.region, name
+
+
+@dataclass
+class FakeObserver:
+    """Remembers what it was told."""
+
+    stages: list[tuple[Stage, int]] = field(default_factory=list)
+    seen: int = 0
+
+    def begin(self, stage: Stage, total: int) -> None:
+        self.stages.append((stage, total))
+
+    def done(self, stage: Stage, outcomes: Sequence[tuple[object, object]]) -> None:
+        self.seen += len(outcomes)
+
+
+@dataclass
+class FakeClock:
+    """Time that passes only while something sleeps."""
+
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def make_conduct(
+    *,
+    dry_run: bool = False,
+    stop: Stop | None = None,
+    approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
+) -> Conduct:
+    return Conduct(
+        run_id="run-1",
+        version="1.2.3",
+        dry_run=dry_run,
+        now=lambda: NOW,
+        stop=stop or Stop(),
+        observer=FakeObserver(),
+        approve=approve,
+    )
+
+
+def run_sweep(
+    cloud: FakeCloud, registry: FakeRegistry, config: Config, conduct: Conduct | None = None
+) -> Report:
+    check = TagImmutability(registry, config, TODAY)
+    return sweep(cloud, (check,), config, conduct or make_conduct())
+
+
+# --- random organizations ------------------------------------------------------------------------
+
+ROOT, PROD, DEV = "r-ab12", "ou-ab12-11111111", "ou-ab12-22222222"
+REGIONS = ("ap-east-1", "eu-west-1", "us-east-1")
+FILTERS = ("latest", "v*", "a", "b", "c", "d")
+MUTABILITIES = (
+    "IMMUTABLE",
+    "IMMUTABLE_WITH_EXCLUSION",
+    "MUTABLE",
+    "MUTABLE_WITH_EXCLUSION",
+    "NEW_WORD",
+)
+PASSING = (Reason.THROTTLED, Reason.TIMED_OUT, Reason.SERVICE_ERROR)
+DENIALS = (Reason.DENIED, Reason.DENIED_BY_SCP)
+
+
+@dataclass(frozen=True)
+class World:
+    """The facts of an organization, a configuration, and how the sweep is conducted."""
+
+    accounts: tuple[Account, ...]
+    regions: Mapping[str, tuple[tuple[str, str], ...] | Exception]
+    registries: Mapping[Place, tuple[Repository | Exception, ...]]
+    prefixes: Mapping[Place, tuple[str, ...] | Exception]
+    reread: Mapping[Key, Repository | Exception | None]
+    answers: Mapping[Key, Repository | Exception]
+    config: Config
+    dry_run: bool
+    approved: bool
+
+    def sweep(self, workers: int = 2) -> tuple[Report, FakeRegistry]:
+        limits = self.config.limits.model_copy(update={"max_workers": workers})
+        config = self.config.model_copy(update={"limits": limits})
+        registry = FakeRegistry(self.registries, self.prefixes, self.reread, self.answers)
+        cloud = FakeCloud(self.accounts, self.regions)
+        conduct = make_conduct(dry_run=self.dry_run, approve=lambda _: self.approved)
+        return run_sweep(cloud, registry, config, conduct), registry
+
+
+def errors(reasons: Sequence[Reason]) -> st.SearchStrategy[Exception]:
+    known = st.sampled_from(reasons).map(lambda reason: OperationFailed(reason, "why", "Code"))
+    return known | st.just(ZeroDivisionError("a defect"))
+
+
+def rarely(
+    what: st.SearchStrategy[Any], otherwise: st.SearchStrategy[Any], one_in: int = 6
+) -> st.SearchStrategy[Any]:
+    numbers = st.integers(1, one_in)
+    return numbers.flatmap(lambda number: what if number == one_in else otherwise)
+
+
+filters = st.lists(st.sampled_from(FILTERS), unique=True, max_size=3)
+
+
+@st.composite
+def repositories(draw: st.DrawFn, name: str) -> Repository:
+    mutability = draw(st.sampled_from(MUTABILITIES))
+    excluding = mutability.endswith("_WITH_EXCLUSION")
+    return make_repository(name, mutability, draw(filters) if excluding else ())
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> Config:
+    some_accounts = rarely(
+        st.lists(st.sampled_from([account_id(1), account_id(2)]), unique=True), st.just([])
+    )
+    some_ous = rarely(st.just([PROD]), st.just([]))
+    reasons = st.sampled_from([Reason.DENIED, Reason.ASSUME_ROLE_DENIED])
+    gaps = st.fixed_dictionaries(
+        {"reason": reasons, "region": st.sampled_from(["*", "ap-*"])},
+    )
+    rules = st.fixed_dictionaries(
+        {
+            "repository": st.sampled_from(["app", "cache/*", "*"]),
+            "reason": st.just("because"),
+            "expires": st.sampled_from(["never", "2026-06-14", "2026-06-15"]),
+        }
+    )
+    return make_config(
+        organization={
+            "include_ous": draw(some_ous),
+            "exclude_ous": draw(rarely(st.just([DEV]), st.just([]))),
+            "exclude_accounts": draw(some_accounts),
+        },
+        regions={"exclude": draw(rarely(st.just(["us-east-1"]), st.just([])))},
+        coverage={"accept": draw(rarely(st.lists(gaps, min_size=1), st.just([])))},
+        policy={
+            "allowed_exclusions": draw(filters),
+            "exempt_pull_through_cache": draw(st.booleans()),
+        },
+        exemptions=draw(rarely(st.lists(rules, min_size=1), st.just([]))),
+        remediation={
+            "auto_remediate": draw(rarely(st.just("DISABLED"), st.just("ENABLED"))),
+            "include_ous": draw(some_ous),
+            "exclude_accounts": draw(some_accounts),
+            "exclusions": draw(filters),
+            "max_changes": draw(rarely(st.integers(0, 3), st.just(500))),
+            "min_coverage": draw(rarely(st.sampled_from([0.5, 1.0]), st.just(0.0))),
+        },
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn, denials: Sequence[Reason] = DENIALS) -> World:
+    """Any organization; with `denials` a write, or the read before it, may be refused."""
+    numbers = range(1, draw(st.integers(1, 4)) + 1)
+    paths = st.sampled_from([(ROOT,), (ROOT, PROD), (ROOT, PROD, DEV)])
+    states = rarely(st.sampled_from(["SUSPENDED", "CLOSED", "DREAMING"]), st.just("ACTIVE"))
+    statuses = rarely(
+        st.sampled_from(["DISABLED", "ENABLING", "HALF"]), st.just("ENABLED_BY_DEFAULT")
+    )
+    seeing = errors((*PASSING, *DENIALS, Reason.ASSUME_ROLE_DENIED))
+    writing = errors((*PASSING, *denials))
+    names = st.lists(
+        st.sampled_from(["app", "web", "cache/x", "cachet/x"]), unique=True, min_size=1
+    )
+
+    accounts = tuple(
+        make_account(number, state=draw(states), ou_path=draw(paths)) for number in numbers
+    )
+    regions: dict[str, Any] = {}
+    registries: dict[Place, tuple[Repository | Exception, ...]] = {}
+    prefixes: dict[Place, Any] = {}
+    reread: dict[Key, Any] = {}
+    answers: dict[Key, Any] = {}
+    for account in accounts:
+        present = draw(st.lists(st.sampled_from(REGIONS), unique=True, min_size=1))
+        regions[account.id] = draw(
+            rarely(seeing, st.just(tuple((region, draw(statuses)) for region in present)))
+        )
+        for region in present:
+            place = account.id, region
+            facts: list[Repository | Exception] = [draw(repositories(name)) for name in draw(names)]
+            for fact in tuple(facts):
+                assert isinstance(fact, Repository)
+                if draw(rarely(st.just(True), st.just(False))):
+                    changed = st.none() | repositories(fact.name) | writing
+                    reread[*place, fact.name] = draw(changed)
+                if draw(rarely(st.just(True), st.just(False))):
+                    answers[*place, fact.name] = draw(repositories(fact.name) | writing)
+            if draw(rarely(st.just(True), st.just(False))):
+                facts.insert(draw(st.integers(0, len(facts))), draw(seeing))
+            registries[place] = tuple(facts)
+            prefixes[place] = draw(
+                rarely(errors((*PASSING, *DENIALS)), st.sampled_from([(), ("cache",), ("ROOT",)]))
+            )
+    return World(
+        accounts,
+        regions,
+        registries,
+        prefixes,
+        reread,
+        answers,
+        draw(configs()),
+        dry_run=draw(rarely(st.just(True), st.just(False))),
+        approved=draw(rarely(st.just(False), st.just(True))),
+    )

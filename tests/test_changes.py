@@ -1,0 +1,278 @@
+"""Writing a plan: what is called, and what is recorded when something goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from sweeper.changes import make_changes
+from sweeper.checks.tag_immutability import TagImmutability
+from sweeper.concurrency import NOT_REACHED, Stop
+from sweeper.model import (
+    Change,
+    ChangeStatus,
+    Examined,
+    Failed,
+    Finding,
+    Reason,
+    Repository,
+    Skipped,
+    Stage,
+    Target,
+)
+from sweeper.plan import Outcome
+from sweeper.ports import Pool
+from tests.fakes import (
+    REGION,
+    TODAY,
+    FakeObserver,
+    FakeRegistry,
+    Key,
+    account_id,
+    failure,
+    make_change,
+    make_conduct,
+    make_config,
+    make_finding,
+    make_repository,
+    make_target,
+)
+
+NAMES = ("a", "b", "c")
+ONE, TWO, ELSEWHERE = make_target(1), make_target(2), make_target(1, "us-east-1")
+
+
+def key(target: Target, name: str) -> Key:
+    return target.account.id, target.region, name
+
+
+def apply(
+    registry: FakeRegistry,
+    *targets: Target,
+    stop: Stop | None = None,
+    approved: bool = True,
+    workers: int = 1,
+) -> list[list[tuple[ChangeStatus, Reason | None]]]:
+    """What became of the changes to NAMES in each of the targets."""
+    outcomes: list[Outcome] = [
+        Examined(
+            (0, 3, 0),
+            tuple(make_finding(name, target, change=make_change()) for name in NAMES),
+        )
+        for target in targets
+    ]
+    conduct = make_conduct(stop=stop, approve=lambda _: approved)
+    check = TagImmutability(registry, make_config(), TODAY)
+    changed = make_changes(Pool(workers, conduct), (check,), targets, outcomes)
+    return [
+        [(change.status, change.reason) for change in changes_of(outcome)] for outcome in changed
+    ]
+
+
+def changes_of(outcome: Outcome) -> list[Change]:
+    assert isinstance(outcome, Examined)
+    return [finding.change for finding in outcome.findings if finding.change]
+
+
+def registry_of(
+    *targets: Target,
+    answers: Mapping[Key, Repository | Exception] | None = None,
+    reread: Mapping[Key, Repository | Exception | None] | None = None,
+) -> FakeRegistry:
+    facts = tuple(make_repository(name) for name in NAMES)
+    registries = {(target.account.id, target.region): facts for target in targets}
+    return FakeRegistry(registries, answers=answers or {}, reread=reread or {})
+
+
+def written(registry: FakeRegistry) -> list[Key]:
+    return [key for key, _, _ in registry.writes]
+
+
+APPLIED = (ChangeStatus.APPLIED, None)
+NOT_PERMITTED = (ChangeStatus.FAILED, Reason.WRITE_NOT_PERMITTED)
+
+
+def failed(reason: Reason) -> tuple[ChangeStatus, Reason]:
+    return ChangeStatus.FAILED, reason
+
+
+def test_the_changes_of_a_target_go_one_after_another_each_read_again_before() -> None:
+    registry = registry_of(ONE)
+    assert apply(registry, ONE, workers=8) == [[APPLIED] * 3]
+    assert registry.calls == [
+        (call, key(ONE, name)) for name in NAMES for call in ("read", "write")
+    ]
+
+
+def test_outcomes_without_a_planned_change_are_left_as_they_are() -> None:
+    withheld = make_change(ChangeStatus.WITHHELD, reason=Reason.TOO_MANY_FILTERS)
+    findings = (
+        make_finding("a", change=make_change()),
+        make_finding("b", change=withheld),
+        make_finding("c"),
+    )
+    outcomes: list[Outcome] = [
+        Skipped(Reason.REGION_EXCLUDED),
+        Examined((1, 0, 0)),
+        Examined((0, 3, 0), findings),
+        Failed(Stage.EXAMINE, Reason.DENIED, "no"),
+    ]
+    conduct = make_conduct()
+    check = TagImmutability(registry_of(ONE), make_config(), TODAY)
+    changed = make_changes(Pool(1, conduct), (check,), [ONE] * 4, list(outcomes))
+    assert [changed[index] for index in (0, 1, 3)] == [outcomes[index] for index in (0, 1, 3)]
+    assert isinstance(changed[2], Examined)
+    assert [finding.change for finding in changed[2].findings] == [
+        make_change(ChangeStatus.APPLIED),
+        withheld,
+        None,
+    ]
+    assert isinstance(conduct.observer, FakeObserver)
+    assert conduct.observer.stages == [(Stage.CHANGE, 1)]
+
+
+def test_without_a_planned_change_nobody_is_asked() -> None:
+    def approve(_: Sequence[Finding]) -> bool:
+        raise AssertionError
+
+    outcomes: list[Outcome] = [Examined((0, 1, 0), (make_finding(),))]
+    pool = Pool(1, make_conduct(approve=approve))
+    assert make_changes(pool, (), [ONE], outcomes) == outcomes
+
+
+def test_who_approves_is_asked_once_with_what_is_due() -> None:
+    asked: list[Sequence[Finding]] = []
+
+    def approve(findings: Sequence[Finding]) -> bool:
+        asked.append(findings)
+        return False
+
+    due = make_finding("a", change=make_change())
+    outcomes: list[Outcome] = [Examined((0, 2, 0), (due, make_finding("b")))]
+    make_changes(Pool(1, make_conduct(approve=approve)), (), [ONE], outcomes)
+    assert asked == [[due]]
+
+
+def test_what_is_not_confirmed_is_withheld_without_a_call() -> None:
+    registry = registry_of(ONE, TWO)
+    withheld = (ChangeStatus.WITHHELD, Reason.NOT_CONFIRMED)
+    assert apply(registry, ONE, TWO, approved=False) == [[withheld] * 3] * 2
+    assert registry.calls == []
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        (None, Reason.REPOSITORY_DELETED),
+        (make_repository("b", "IMMUTABLE"), Reason.NOW_COMPLIANT),
+        (
+            make_repository("b", "IMMUTABLE_WITH_EXCLUSION", ("x",)),
+            Reason.CHANGED_SINCE_EXAMINED,
+        ),
+    ],
+)
+def test_what_changed_since_is_left_alone(now: Repository | None, reason: Reason) -> None:
+    registry = registry_of(ONE, reread={key(ONE, "b"): now})
+    superseded = (ChangeStatus.SUPERSEDED, reason)
+    assert apply(registry, ONE) == [[APPLIED, superseded, APPLIED]]
+    assert written(registry) == [key(ONE, "a"), key(ONE, "c")]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        Reason.THROTTLED,
+        Reason.TIMED_OUT,
+        Reason.SERVICE_ERROR,
+        Reason.REQUEST_REFUSED,
+        Reason.CREDENTIALS_EXPIRED,
+    ],
+)
+def test_one_failed_write_does_not_stop_the_others(reason: Reason) -> None:
+    registry = registry_of(ONE, answers={key(ONE, "a"): failure(reason)})
+    assert apply(registry, ONE) == [[failed(reason), APPLIED, APPLIED]]
+
+
+def test_a_repository_that_cannot_be_read_again_is_not_written() -> None:
+    registry = registry_of(ONE, reread={key(ONE, "b"): failure(Reason.TIMED_OUT)})
+    assert apply(registry, ONE) == [[APPLIED, failed(Reason.TIMED_OUT), APPLIED]]
+    assert written(registry) == [key(ONE, "a"), key(ONE, "c")]
+
+
+def test_a_repositorys_own_policy_denies_nothing_for_the_others() -> None:
+    denied = Reason.DENIED_BY_RESOURCE_POLICY
+    registry = registry_of(ONE, answers={key(ONE, "b"): failure(denied)})
+    assert apply(registry, ONE) == [[APPLIED, failed(denied), APPLIED]]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        reason
+        for reason in Reason
+        if reason.is_denial and reason is not Reason.DENIED_BY_RESOURCE_POLICY
+    ],
+)
+def test_after_a_denied_write_the_rest_of_the_account_is_not_called(reason: Reason) -> None:
+    registry = registry_of(ONE, ELSEWHERE, TWO, answers={key(ONE, "b"): failure(reason)})
+    assert apply(registry, ONE, ELSEWHERE, TWO) == [
+        [APPLIED, failed(reason), NOT_PERMITTED],
+        [NOT_PERMITTED] * 3,
+        [APPLIED] * 3,
+    ]
+    assert written(registry) == [
+        key(ONE, "a"),
+        key(ONE, "b"),
+        *(key(TWO, name) for name in NAMES),
+    ]
+    assert not any(target == key(ONE, "c") for _, target in registry.calls)
+
+
+def test_a_defect_in_one_change_keeps_what_was_applied_before_and_after() -> None:
+    registry = registry_of(ONE, answers={key(ONE, "b"): ZeroDivisionError("oh")})
+    assert apply(registry, ONE) == [[APPLIED, failed(Reason.INTERNAL_ERROR), APPLIED]]
+
+
+def test_a_failed_change_says_what_was_said() -> None:
+    registry = registry_of(ONE, answers={key(ONE, "a"): failure(Reason.DENIED)})
+    outcome: Outcome = Examined((0, 1, 0), (make_finding("a", change=make_change()),))
+    check = TagImmutability(registry, make_config(), TODAY)
+    (changed,) = make_changes(Pool(1, make_conduct()), (check,), [ONE], [outcome])
+    assert changes_of(changed) == [
+        make_change(ChangeStatus.FAILED, reason=Reason.DENIED, error="SomeCode: it was denied")
+    ]
+
+
+def test_stopped_in_the_middle_the_rest_is_recorded_as_not_reached() -> None:
+    stop = Stop()
+
+    class Interrupting(FakeRegistry):
+        def repository(self, target: Target, name: str) -> Repository | None:
+            if name == "b":
+                stop.request()
+            return super().repository(target, name)
+
+    facts = tuple(make_repository(name) for name in NAMES)
+    registry = Interrupting({(account_id(number), REGION): facts for number in (1, 2)})
+    interrupted = failed(Reason.INTERRUPTED)
+    assert apply(registry, ONE, TWO, stop=stop) == [
+        [APPLIED, APPLIED, interrupted],
+        [interrupted] * 3,
+    ]
+    assert written(registry) == [key(ONE, "a"), key(ONE, "b")]
+
+
+def test_stopped_before_the_first_change_nothing_is_called() -> None:
+    stop, registry = Stop(), registry_of(ONE)
+    stop.request(Reason.DEADLINE)
+    assert apply(registry, ONE, stop=stop) == [[failed(Reason.DEADLINE)] * 3]
+    assert registry.calls == []
+
+
+def test_what_was_not_reached_says_so() -> None:
+    stop = Stop()
+    stop.request()
+    outcome: Outcome = Examined((0, 1, 0), (make_finding("a", change=make_change()),))
+    (changed,) = make_changes(Pool(1, make_conduct(stop=stop)), (), [ONE], [outcome])
+    assert [change.error for change in changes_of(changed)] == [NOT_REACHED]

@@ -1,0 +1,266 @@
+"""What holds for every organization, every failure and every configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
+
+from hypothesis import event, given, settings
+
+from sweeper.checks.tag_immutability import TagImmutability, evaluate, remedy
+from sweeper.errors import OperationFailed
+from sweeper.model import (
+    ChangeStatus,
+    Compliance,
+    Finding,
+    Reason,
+    Report,
+    Repository,
+    Stage,
+    Target,
+)
+from sweeper.report import ExitStatus, exit_status, remains
+from tests.fakes import (
+    DENIALS,
+    FILTERS,
+    MUTABILITIES,
+    PROD,
+    TODAY,
+    Key,
+    World,
+    make_repository,
+    worlds,
+)
+
+
+def ended_early(report: Report) -> bool:
+    return any(failed.account_id is None for failed in report.failures)
+
+
+@given(worlds())
+@settings(max_examples=200)
+def test_every_account_and_target_has_exactly_one_outcome(world: World) -> None:
+    report, _ = world.sweep()
+    if ended_early(report):
+        assert exit_status(report) is ExitStatus.UNUSABLE
+        return
+    skipped = [(item.account_id, item.region) for item in report.skipped]
+    failed = [(item.account_id, item.region) for item in report.failures]
+    examined = [(account.id, region) for account in report.accounts for region in account.regions]
+    listed = [*skipped, *failed, *examined]
+    assert len(listed) == len(set(listed))
+
+    totals = report.totals
+    left_out = {account for account, region in listed if region is None}
+    opened = {account.id for account in world.accounts} - left_out
+    assert totals.accounts.planned == len(world.accounts)
+    assert totals.accounts.opened == len(opened)
+    assert totals.accounts.skipped == sum(region is None for _, region in skipped)
+    assert totals.accounts.failed == sum(region is None for _, region in failed)
+
+    planned = set()
+    for account in opened:
+        regions = world.regions[account]
+        assert not isinstance(regions, Exception)
+        planned |= {(account, region) for region, status in regions if status != "DISABLED"}
+    assert {place for place in listed if place[1] is not None} == planned
+    assert totals.targets.planned == len(planned)
+    assert totals.targets.examined == len(examined)
+    assert totals.targets.skipped == sum(region is not None for _, region in skipped)
+    assert totals.targets.failed == sum(region is not None for _, region in failed)
+
+
+@given(worlds())
+def test_the_totals_equal_the_lists(world: World) -> None:
+    report, _ = world.sweep()
+    found, counted = report.totals.repositories, report.totals.changes
+    by_compliance = [finding.compliance for finding in report.findings]
+    by_status = [finding.change.status for finding in report.findings if finding.change]
+    assert found.examined == (
+        found.compliant + found.non_compliant + found.exempt + found.undetermined
+    )
+    assert found.non_compliant == by_compliance.count(Compliance.NON_COMPLIANT)
+    assert found.exempt == by_compliance.count(Compliance.EXEMPT)
+    assert found.undetermined == by_compliance.count(Compliance.UNDETERMINED)
+    assert Compliance.COMPLIANT not in by_compliance
+    assert counted.planned == len(by_status)
+    assert counted.applied == by_status.count(ChangeStatus.APPLIED)
+    still = 0 if not report.run.dry_run else by_status.count(ChangeStatus.PLANNED)
+    assert counted.planned == still + (
+        counted.applied + counted.failed + counted.withheld + counted.superseded
+    )
+    assert report.totals.remaining == sum(map(remains, report.findings))
+    complete = not report.failures and not found.undetermined
+    assert report.coverage.complete is complete
+    if complete:
+        expected = ExitStatus.FINDINGS_REMAIN if report.totals.remaining else ExitStatus.CLEAN
+        assert exit_status(report) is expected
+
+
+def is_closable(world: World, finding: Finding) -> bool:
+    """Whether the finding's own facts, and the scope, let it be changed; said anew."""
+    (account,) = (found for found in world.accounts if found.id == finding.account_id)
+    place = finding.account_id, finding.region
+    (fact,) = (
+        found
+        for found in world.registries[place]
+        if isinstance(found, Repository) and found.name == finding.repository
+    )
+    remediation, policy = world.config.remediation, world.config.policy
+    allowed = {*policy.allowed_exclusions, *remediation.exclusions}
+    is_open = fact.mutability.startswith("MUTABLE") or (
+        fact.mutability == "IMMUTABLE_WITH_EXCLUSION" and not {*fact.exclusion_filters} <= allowed
+    )
+    covers = {"app": fact.name == "app", "cache/*": fact.name.startswith("cache/"), "*": True}
+    exempt = any(
+        covers[rule.repository] and str(rule.expires) in ("never", "2026-06-15")
+        for rule in world.config.exemptions
+    )
+    rules = world.prefixes[place] if policy.exempt_pull_through_cache else ()
+    cached = "/" in fact.name and (
+        isinstance(rules, Exception) or ("cache" in rules and fact.name == "cache/x")
+    )
+    path = account.ou_path or ()
+    in_scope = (
+        not remediation.include_ous or PROD in path
+    ) and account.id not in remediation.exclude_accounts
+    return is_open and not exempt and not cached and in_scope
+
+
+@given(worlds())
+@settings(max_examples=200)
+def test_a_write_needs_all_of_its_conditions(world: World) -> None:
+    report, registry = world.sweep()
+    closable = {
+        (finding.account_id, finding.region, finding.repository): finding
+        for finding in report.findings
+        if is_closable(world, finding)
+    }
+    remediation = world.config.remediation
+    fitting = {
+        key
+        for key, finding in closable.items()
+        if finding.change and finding.change.reason is not Reason.TOO_MANY_FILTERS
+    }
+    seen = min(report.coverage.accounts, report.coverage.targets)
+    may_write = (
+        remediation.auto_remediate == "ENABLED"
+        and not world.dry_run
+        and world.approved
+        and len(fitting) <= remediation.max_changes
+        and seen >= remediation.min_coverage
+    )
+    event(f"may write: {may_write}; writes: {bool(registry.writes)}")
+    unchanged = {
+        key
+        for key, finding in closable.items()
+        if key not in world.reread or is_same(world.reread[key], finding)
+    }
+    written = [key for key, _, _ in registry.writes]
+    assert len(written) == len(set(written))
+    assert set(written) <= (fitting & unchanged if may_write else set())
+    for key in written:
+        change = closable[key].change
+        assert change is not None
+        assert change.status in (ChangeStatus.APPLIED, ChangeStatus.FAILED)
+    applied = {
+        (found.account_id, found.region, found.repository)
+        for found in report.findings
+        if found.change and found.change.status is ChangeStatus.APPLIED
+    }
+    assert applied <= set(written)
+    if may_write and not any(has_denial(facts) for facts in (world.reread, world.answers)):
+        assert set(written) == fitting & unchanged
+
+
+def is_same(now: Repository | Exception | None, finding: Finding) -> bool:
+    return isinstance(now, Repository) and (
+        (now.mutability, {*now.exclusion_filters})
+        == (finding.mutability, {*finding.exclusion_filters})
+    )
+
+
+def has_denial(facts: Mapping[Key, object]) -> bool:
+    return any(
+        isinstance(fact, OperationFailed) and fact.reason in DENIALS for fact in facts.values()
+    )
+
+
+@given(worlds())
+def test_what_was_applied_is_compliant_when_it_is_read_again(world: World) -> None:
+    report, registry = world.sweep()
+    check = TagImmutability(registry, world.config, TODAY)
+    for found in report.findings:
+        if found.change and found.change.status is ChangeStatus.APPLIED:
+            (account,) = (one for one in world.accounts if one.id == found.account_id)
+            examined = check.examine(Target(account, found.region))
+            assert found.repository not in {left.repository for left in examined.findings}
+
+
+@given(worlds())
+def test_a_registry_that_could_not_be_read_whole_is_never_examined(world: World) -> None:
+    report, _ = world.sweep()
+    examined = {(account.id, region) for account in report.accounts for region in account.regions}
+    broken = {
+        place
+        for place, facts in world.registries.items()
+        if any(isinstance(fact, Exception) for fact in facts)
+    }
+    assert not examined & broken
+    assert not {(found.account_id, found.region) for found in report.findings} & broken
+    compliant = sum(
+        repository.mutability == "IMMUTABLE"
+        for place in examined
+        for repository in world.registries[place]
+        if isinstance(repository, Repository)
+    )
+    assert report.totals.repositories.compliant >= compliant
+    if any(failed.stage is Stage.EXAMINE for failed in report.failures):
+        assert not report.coverage.complete
+        assert report.coverage.targets < 1
+
+
+@given(worlds(denials=()))
+def test_the_same_facts_give_the_same_report_whatever_the_number_of_workers(world: World) -> None:
+    """But for which write meets a denial first: what it spares others depends on their order."""
+    assert world.sweep(workers=1)[0] == world.sweep(workers=8)[0]
+
+
+@given(worlds())
+def test_a_dry_run_reads_and_writes_nothing_more_than_an_audit(world: World) -> None:
+    report, registry = replace(world, dry_run=True).sweep()
+    assert {call for call, _ in registry.calls} <= {"rules"}
+    assert registry.writes == []
+    assert report.totals.changes.applied == 0
+
+
+@given(worlds(denials=()))
+def test_the_plan_of_a_dry_run_is_what_a_run_changes(world: World) -> None:
+    dry, _ = replace(world, dry_run=True).sweep()
+    _, registry = replace(world, dry_run=False, approved=True, reread={}).sweep()
+    planned = {
+        (found.account_id, found.region, found.repository, found.change.to_exclusion_filters)
+        for found in dry.findings
+        if found.change and found.change.status is ChangeStatus.PLANNED
+    }
+    assert {(*key, kept) for key, _, kept in registry.writes} == planned
+
+
+def test_applying_a_remedy_makes_the_verdict_compliant_or_it_is_withheld() -> None:
+    """For every mutability and every choice of filters, exclusions and allowed filters."""
+    choices = [chosen for size in range(4) for chosen in combinations(FILTERS, size)]
+    for mutability in MUTABILITIES[1:4]:
+        for own in choices:
+            for exclusions in (*choices, FILTERS[:5]):
+                for others in ((), ("a",), FILTERS):
+                    allowed = {*others, *exclusions}
+                    change = remedy(mutability, own, exclusions=exclusions, allowed_filters=allowed)
+                    kept = change.to_exclusion_filters
+                    if change.status is ChangeStatus.WITHHELD:
+                        assert len(kept) > 5
+                        continue
+                    after = make_repository("app", change.to_mutability, kept)
+                    assert evaluate(after, allowed).compliance is Compliance.COMPLIANT
+                    assert len(kept) == len(set(kept)) <= 5
+                    assert (change.to_mutability == "IMMUTABLE") is (not kept)

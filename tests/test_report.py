@@ -1,0 +1,252 @@
+"""Outcomes -> report, coverage, exit status."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sweeper.model import (
+    AccountSummary,
+    AccountTotals,
+    ChangeStatus,
+    ChangeTotals,
+    Compliance,
+    Coverage,
+    Delivery,
+    Examined,
+    Failed,
+    FailedItem,
+    OpenedAccount,
+    Reason,
+    Report,
+    RepositoryTotals,
+    Run,
+    Skipped,
+    SkippedItem,
+    Stage,
+    TargetTotals,
+)
+from sweeper.report import (
+    AccountOutcome,
+    ExitStatus,
+    TargetOutcome,
+    aggregate,
+    coverage,
+    ended_early,
+    exit_status,
+    remains,
+)
+from tests.fakes import account_id, make_account, make_change, make_finding, make_target
+
+RUN = Run("id", "then", "now", "1", "aws", "o-1", account_id(1), "ENABLED", dry_run=False)
+SKIPPED = Skipped(Reason.REGION_EXCLUDED)
+FAILED = Failed(Stage.EXAMINE, Reason.DENIED, "no", "AccessDenied")
+NOT_OPENED = Failed(Stage.OPEN_ACCOUNT, Reason.ASSUME_ROLE_DENIED, "no")
+UNKNOWN = make_finding("odd", compliance=Compliance.UNDETERMINED)
+
+
+def opened(number: int) -> AccountOutcome:
+    account = make_account(number)
+    return account, OpenedAccount(account, ())
+
+
+def examined(number: int, region: str, *names: str, compliant: int = 0) -> TargetOutcome:
+    target = make_target(number, region)
+    findings = tuple(make_finding(name, target) for name in names)
+    return target, Examined((compliant, len(names), 0), findings)
+
+
+def test_the_whole_report() -> None:
+    exempt = make_finding("z", make_target(2, "b-b-1"), compliance=Compliance.EXEMPT)
+    accounts: list[AccountOutcome] = [
+        opened(2),
+        (make_account(4), NOT_OPENED),
+        opened(1),
+        (make_account(3), Skipped(Reason.ACCOUNT_CLOSED)),
+    ]
+    targets: list[TargetOutcome] = [
+        examined(2, "c-c-1", "b", "a", compliant=3),
+        (make_target(2, "b-b-1"), Examined((0, 0, 1), (exempt, UNKNOWN))),
+        (make_target(1, "b-b-1"), FAILED),
+        (make_target(2, "a-a-1"), SKIPPED),
+        examined(1, "a-a-1"),
+    ]
+    report = aggregate(RUN, accounts, targets)
+
+    assert report == aggregate(RUN, accounts[::-1], targets[::-1])
+    assert report.totals.accounts == AccountTotals(4, opened=2, skipped=1, failed=1)
+    assert report.totals.targets == TargetTotals(5, examined=3, skipped=1, failed=1)
+    assert report.totals.repositories == RepositoryTotals(
+        7, compliant=3, non_compliant=2, exempt=1, undetermined=1
+    )
+    assert report.totals.remaining == 3
+    assert report.coverage == Coverage(accounts=2 / 3, targets=3 / 4, complete=False)
+    assert report.accounts == (
+        AccountSummary(account_id(1), "account 1", None, "ACTIVE", {"a-a-1": (0, 0, 0)}),
+        AccountSummary(
+            account_id(2), "account 2", None, "ACTIVE", {"b-b-1": (0, 0, 1), "c-c-1": (3, 2, 0)}
+        ),
+    )
+    assert [finding.repository for finding in report.findings] == ["odd", "z", "a", "b"]
+    assert report.skipped == (
+        SkippedItem(account_id(2), "a-a-1", Reason.REGION_EXCLUDED),
+        SkippedItem(account_id(3), None, Reason.ACCOUNT_CLOSED),
+    )
+    assert report.failures == (
+        FailedItem(Stage.EXAMINE, account_id(1), "b-b-1", Reason.DENIED, "AccessDenied", "no"),
+        FailedItem(Stage.OPEN_ACCOUNT, account_id(4), None, Reason.ASSUME_ROLE_DENIED, None, "no"),
+    )
+
+
+def test_an_account_shows_where_it_is() -> None:
+    account = make_account(1, ou_path=("r-ab12", "ou-ab12-11111111"))
+    target = replace(make_target(1), account=account)
+    (summary,) = aggregate(RUN, [opened(1)], [(target, Examined((1, 0, 0)))]).accounts
+    assert summary.ou_path == "r-ab12/ou-ab12-11111111"
+
+
+def test_changes_are_counted_by_what_became_of_them() -> None:
+    counts = {
+        ChangeStatus.APPLIED: 1,
+        ChangeStatus.FAILED: 2,
+        ChangeStatus.WITHHELD: 3,
+        ChangeStatus.SUPERSEDED: 4,
+        ChangeStatus.PLANNED: 5,
+    }
+    findings = tuple(
+        make_finding(f"{status}-{number}", change=make_change(status))
+        for status, count in counts.items()
+        for number in range(count)
+    )
+    targets: list[TargetOutcome] = [(make_target(), Examined((0, 16, 0), (*findings, UNKNOWN)))]
+    report = aggregate(RUN, [opened(1)], targets)
+    assert report.totals.changes == ChangeTotals(15, 1, 2, 3, 4)
+    assert report.totals.remaining == 15
+
+
+@pytest.mark.parametrize(
+    ("accounts", "targets", "expected"),
+    [
+        # Nothing is there, or every account is an accepted gap: nothing was seen.
+        ([], [], Coverage(1.0, 1.0, complete=False)),
+        (
+            [(make_account(1), Skipped(Reason.ASSUME_ROLE_DENIED))],
+            [],
+            Coverage(1.0, 1.0, complete=False),
+        ),
+        ([opened(1)], [], Coverage(1.0, 1.0, complete=True)),
+        ([opened(1)], [examined(1, "a-a-1")], Coverage(1.0, 1.0, complete=True)),
+        ([opened(1)], [examined(1, "a-a-1", "x")], Coverage(1.0, 1.0, complete=True)),
+        ([opened(1)], [(make_target(1), SKIPPED)], Coverage(1.0, 1.0, complete=True)),
+        ([opened(1)], [(make_target(1), FAILED)], Coverage(1.0, 0.0, complete=False)),
+        (
+            [opened(1)],
+            [examined(1, "a-a-1"), (make_target(1), FAILED)],
+            Coverage(1.0, 0.5, complete=False),
+        ),
+        (
+            [opened(1)],
+            [(make_target(1), Examined((0, 0, 0), (UNKNOWN,)))],
+            Coverage(1.0, 1.0, complete=False),
+        ),
+        # Where no account could be opened, nothing was seen.
+        ([(make_account(1), NOT_OPENED)], [], Coverage(0.0, 0.0, complete=False)),
+        (
+            [opened(1), (make_account(2), NOT_OPENED)],
+            [examined(1, "a-a-1")],
+            Coverage(0.5, 1.0, complete=False),
+        ),
+        (
+            [opened(1), (make_account(2), Skipped(Reason.ACCOUNT_CLOSED))],
+            [examined(1, "a-a-1")],
+            Coverage(1.0, 1.0, complete=True),
+        ),
+    ],
+)
+def test_coverage(
+    accounts: list[AccountOutcome], targets: list[TargetOutcome], expected: Coverage
+) -> None:
+    assert coverage(accounts, targets) == expected
+
+
+@pytest.mark.parametrize("compliance", list(Compliance))
+def test_what_remains_without_a_change(compliance: Compliance) -> None:
+    expected = compliance in (Compliance.NON_COMPLIANT, Compliance.UNDETERMINED)
+    assert remains(make_finding(compliance=compliance)) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "expected"),
+    [
+        (ChangeStatus.PLANNED, None, True),
+        (ChangeStatus.APPLIED, None, False),
+        (ChangeStatus.FAILED, Reason.DENIED, True),
+        (ChangeStatus.WITHHELD, Reason.MAX_CHANGES, True),
+        (ChangeStatus.SUPERSEDED, Reason.NOW_COMPLIANT, False),
+        (ChangeStatus.SUPERSEDED, Reason.REPOSITORY_DELETED, False),
+        (ChangeStatus.SUPERSEDED, Reason.CHANGED_SINCE_EXAMINED, True),
+    ],
+)
+def test_what_remains_after_a_change(
+    status: ChangeStatus, reason: Reason | None, expected: bool
+) -> None:
+    assert remains(make_finding(change=make_change(status, reason=reason))) is expected
+
+
+CLEAN = aggregate(RUN, [opened(1)], [examined(1, "a-a-1")])
+FOUND = aggregate(RUN, [opened(1)], [examined(1, "a-a-1", "x")])
+UNSEEN = aggregate(RUN, [opened(1)], [(make_target(1), FAILED)])
+FOUND_AND_UNSEEN = aggregate(
+    RUN, [opened(1)], [examined(1, "a-a-1", "x"), (make_target(1), FAILED)]
+)
+ODD = aggregate(RUN, [opened(1)], [(make_target(1), Examined((0, 0, 0), (UNKNOWN,)))])
+LOST = Delivery("s3", "s3://bucket", "failed", Reason.WRITE_FAILED)
+SENT = Delivery("sns", "arn", "delivered")
+
+
+def early(reason: Reason) -> Report:
+    return ended_early(RUN, Failed(Stage.ENUMERATE, reason, "why", "Code"))
+
+
+@pytest.mark.parametrize(
+    ("report", "deliveries", "status"),
+    [
+        (CLEAN, (), 0),
+        (CLEAN, (SENT, Delivery("sns", "arn", "not_needed")), 0),
+        (FOUND, (SENT,), 3),
+        (UNSEEN, (), 4),
+        (ODD, (), 4),
+        (FOUND_AND_UNSEEN, (), 4),
+        (CLEAN, (SENT, LOST), 5),
+        (FOUND, (LOST,), 5),
+        (FOUND_AND_UNSEEN, (LOST,), 5),
+        (early(Reason.NO_CREDENTIALS), (), 2),
+        (early(Reason.NOT_IN_ORGANIZATION), (), 2),
+        (early(Reason.NOT_ALLOWED_TO_LIST), (), 2),
+        (early(Reason.NO_ACCOUNT_CHOSEN), (), 2),
+        (early(Reason.UNKNOWN_ACCOUNT), (), 2),
+        (early(Reason.UNKNOWN_OU), (), 2),
+        (early(Reason.UNKNOWN_OU), (LOST,), 2),
+        (early(Reason.THROTTLED), (), 4),
+        (early(Reason.INTERRUPTED), (), 4),
+        (early(Reason.THROTTLED), (LOST,), 5),
+    ],
+)
+def test_exit_status(report: Report, deliveries: tuple[Delivery, ...], status: int) -> None:
+    assert exit_status(replace(report, deliveries=deliveries)) == status
+
+
+def test_an_account_of_unknown_state_is_a_gap_not_a_wrong_use() -> None:
+    failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_STATE_UNKNOWN, "odd")
+    report = aggregate(RUN, [opened(1), (make_account(2), failed)], [])
+    assert exit_status(report) is ExitStatus.COVERAGE_INCOMPLETE
+
+
+def test_a_sweep_that_ended_early_says_why_and_saw_nothing() -> None:
+    report = early(Reason.THROTTLED)
+    assert report.failures == (
+        FailedItem(Stage.ENUMERATE, None, None, Reason.THROTTLED, "Code", "why"),
+    )
+    assert report.coverage == Coverage(0.0, 0.0, complete=False)
+    assert report.totals.accounts.planned == 0
