@@ -1,0 +1,224 @@
+"""The organization and its accounts, as the sweep asks for them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.session import Session
+
+from sweeper.aws.cloud import CORE_ACTIONS, MAX_SESSION_POLICY, session_policy
+from sweeper.checks.tag_immutability import READ_ACTIONS, WRITE_ACTIONS
+from sweeper.errors import NothingToSweep, OperationFailed
+from sweeper.model import Account, Reason
+from tests.aws.conftest import Enter
+from tests.aws.support import make_cloud, opened
+from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import Deny, Fault, Role, World
+
+
+def _open(aws: FakeAws, place: int = 1, **sections: Any) -> tuple[tuple[str, str], ...]:
+    cloud = make_cloud(**sections)
+    accounts = {account.id: account for account in cloud.list_accounts().accounts}
+    return cloud.open_account(accounts[aws.world.accounts[place].id]).regions
+
+
+def _why_not(aws: FakeAws, **sections: Any) -> OperationFailed:
+    with pytest.raises(OperationFailed) as caught:
+        _open(aws, **sections)
+    return caught.value
+
+
+def test_an_account_is_opened_with_its_regions(enter: Enter) -> None:
+    data = World.generate(accounts=2, regions=2).to_json()
+    data["accounts"][1]["regions"] = {"af-south-1": "ENABLED", "us-east-2": "DISABLING"}
+    aws = enter(World.from_json(data))
+    regions = dict(_open(aws))
+    assert regions["us-east-1"] == "ENABLED_BY_DEFAULT"
+    assert regions["af-south-1"] == "ENABLED"
+    assert regions["us-east-2"] == "DISABLING"
+    assert regions["me-south-1"] == "DISABLED"
+    assert aws.statistics().calls["account:ListRegions"] == 1
+
+
+def test_regions_that_are_named_are_not_asked_for(aws: FakeAws) -> None:
+    regions = _open(aws, regions={"include": ["eu-central-1", "ap-south-1"]})
+    assert regions == (("eu-central-1", "ENABLED"), ("ap-south-1", "ENABLED"))
+    assert "account:ListRegions" not in aws.statistics().calls
+
+
+@pytest.mark.parametrize(
+    "role", [Role(exists=False), Role(name="another"), Role(external_id="secret-id")]
+)
+def test_a_role_that_cannot_be_assumed(enter: Enter, role: Role) -> None:
+    aws = enter(World.generate(accounts=2, regions=1, role=role))
+    failed = _why_not(aws)
+    assert failed.reason is Reason.ASSUME_ROLE_DENIED
+    assert failed.error_code == "AccessDenied"
+    assert aws.world.accounts[1].id in failed.message
+
+
+def test_a_policy_above_that_forbids_assuming_says_so(enter: Enter) -> None:
+    deny = Deny(actions=("sts:AssumeRole",), kind="rcp")
+    failed = _why_not(enter(World.generate(accounts=2, regions=1, denies=(deny,))))
+    assert failed.reason is Reason.DENIED_BY_RCP
+
+
+def test_an_sts_region_that_the_account_has_not(enter: Enter) -> None:
+    data = World.generate(accounts=2, regions=1, sts_needs_target_region=True).to_json()
+    data["accounts"][0]["regions"] = {"af-south-1": "ENABLED"}
+    aws = enter(World.from_json(data))
+    failed = _why_not(aws, organization={"sts_region": "af-south-1"})
+    assert failed.reason is Reason.STS_REGION_DISABLED
+
+
+@pytest.mark.parametrize("kind", ["scp", "permissions_boundary", "identity_policy"])
+def test_regions_that_may_not_be_read(enter: Enter, kind: Any) -> None:
+    deny = Deny(actions=("account:*",), kind=kind)
+    failed = _why_not(enter(World.generate(accounts=2, regions=1, denies=(deny,))))
+    assert failed.reason is Reason.REGIONS_UNREADABLE
+    assert "account:ListRegions" in failed.message
+
+
+def test_passing_trouble_with_the_regions_is_not_a_denial(aws: FakeAws) -> None:
+    aws.faults([Fault("throttle", operation="ListRegions")])
+    assert _why_not(aws).reason is Reason.THROTTLED
+
+
+@pytest.mark.parametrize(
+    ("operation", "action"),
+    [("AssumeRole", "garbage"), ("ListRegions", "garbage"), ("ListRegions", "empty")],
+)
+def test_an_answer_that_is_none_fails_the_account(
+    aws: FakeAws, operation: str, action: str
+) -> None:
+    aws.faults([{"action": action, "operation": operation}])
+    assert _why_not(aws).reason is Reason.UNEXPECTED_RESPONSE
+
+
+def test_credentials_without_an_end_that_can_be_read_are_none(aws: FakeAws) -> None:
+    session = Session()
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
+    cloud = make_cloud(session=session)
+    account = cloud.list_accounts().accounts[1]
+    with pytest.raises(OperationFailed, match="Expiration") as caught:
+        cloud.open_account(account)
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def test_the_session_is_that_of_the_partitions_role(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=2, regions=1, partition="aws-cn"))
+    opened(aws, 1)
+    (record,) = aws.statistics().assume_role
+    account = aws.world.accounts[1].id
+    assert record["role_arn"] == f"arn:aws-cn:iam::{account}:role/ecr-immutability-sweeper"
+    assert record["region"] == "cn-northwest-1"
+    assert record["external_id_given"] is False
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "chosen"),
+    [
+        ("aws", "us-east-2", "us-east-2"),
+        ("aws", "af-south-1", "us-east-1"),
+        ("aws-cn", "cn-north-1", "cn-north-1"),
+        ("aws-us-gov", "us-gov-east-1", "us-gov-east-1"),
+    ],
+)
+def test_roles_are_assumed_at_a_regional_endpoint(
+    enter: Enter, monkeypatch: pytest.MonkeyPatch, partition: str, region: str, chosen: str
+) -> None:
+    data = World.generate(accounts=2, regions=2, partition=partition).to_json()
+    data["accounts"][0]["regions"] = {"af-south-1": "ENABLED"} if partition == "aws" else {}
+    aws = enter(World.from_json(data))
+    monkeypatch.setenv("AWS_REGION", region)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    opened(aws, 1)
+    assert {record["region"] for record in aws.statistics().assume_role} == {chosen}
+
+
+def test_named_accounts_need_no_organization(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=3, regions=1, caller_mode="not_allowed"))
+    named = [aws.world.accounts[2].id, aws.world.accounts[1].id, aws.world.accounts[2].id]
+    organization = make_cloud(
+        organization={"enumerate": False, "include_accounts": named}
+    ).list_accounts()
+    assert organization.accounts == tuple(Account(each, "", "ACTIVE") for each in named[:2])
+    assert organization.id is None
+    assert aws.statistics().calls == {"sts:GetCallerIdentity": 1}
+
+
+def test_the_callers_own_account_needs_nothing_but_the_caller(aws: FakeAws) -> None:
+    cloud = make_cloud(organization={"role_name": None})
+    organization = cloud.list_accounts()
+    own = aws.world.caller.account
+    assert organization.accounts == (Account(own, "", "ACTIVE"),)
+    assert dict(cloud.open_account(organization.accounts[0]).regions)["us-east-1"]
+    assert aws.statistics().calls == {"sts:GetCallerIdentity": 1, "account:ListRegions": 1}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AWS_ACCESS_KEY_ID", None),
+        ("AWS_ACCESS_KEY_ID", "AKIASTRANGER00000000"),
+        ("AWS_SECRET_ACCESS_KEY", None),
+        ("AWS_SECRET_ACCESS_KEY", "wrong"),
+        ("AWS_SESSION_TOKEN", "of another session"),
+    ],
+)
+def test_credentials_that_are_no_use(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, variable: str, value: str | None
+) -> None:
+    if value is None:
+        monkeypatch.delenv(variable)
+    else:
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(NothingToSweep, match="no usable AWS credentials") as caught:
+        make_cloud().list_accounts()
+    assert caught.value.reason is Reason.NO_CREDENTIALS
+    assert "central-secret" not in str(caught.value)
+
+
+def test_an_unreachable_sts_is_passing_trouble(aws: FakeAws) -> None:
+    aws.faults([Fault("reset", operation="GetCallerIdentity")])
+    with pytest.raises(OperationFailed) as caught:
+        make_cloud().list_accounts()
+    assert caught.value.reason is Reason.CONNECTION_FAILED
+    assert not isinstance(caught.value, NothingToSweep)
+
+
+def test_an_endpoint_that_does_not_listen_is_passing_trouble(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(OperationFailed) as caught:
+        make_cloud().list_accounts()
+    assert caught.value.reason is Reason.CONNECTION_FAILED
+
+
+def test_credentials_that_vanish_after_the_listing(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = make_cloud(organization={"role_name": None})
+    (account,) = cloud.list_accounts().accounts
+    monkeypatch.setattr(cloud._session, "get_credentials", lambda: None)
+    with pytest.raises(OperationFailed) as caught:
+        cloud.open_account(account)
+    assert caught.value.reason is Reason.NO_CREDENTIALS
+
+
+def test_the_session_policy_allows_the_actions_and_no_more() -> None:
+    actions = CORE_ACTIONS | READ_ACTIONS | WRITE_ACTIONS
+    policy = session_policy(actions)
+    assert len(policy) <= MAX_SESSION_POLICY
+    assert json.loads(policy) == {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}],
+    }
+
+
+def test_a_session_policy_that_sts_would_refuse_is_a_defect() -> None:
+    with pytest.raises(ValueError, match="2048"):
+        session_policy(f"ecr:Action{number:03d}" for number in range(200))

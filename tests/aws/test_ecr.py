@@ -1,0 +1,139 @@
+"""ECR of one account and region: every page of it, or an error."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from sweeper.aws.ecr import EcrRegistry
+from sweeper.errors import OperationFailed
+from sweeper.model import Reason, Repository
+from tests.aws.conftest import Enter
+from tests.aws.support import opened, target
+from tests.fake_aws import world
+from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import Fault, PullThroughRule, Registry, World
+
+
+def _entered(enter: Enter, *registries: Registry) -> FakeAws:
+    return enter(World.generate(accounts=2, regions=2, registries=registries))
+
+
+def _registry(aws: FakeAws, *, may_write: bool = False) -> EcrRegistry:
+    registry = EcrRegistry(opened(aws, may_write=may_write).clients)
+    aws.reset_statistics()
+    return registry
+
+
+def test_all_pages_are_read(enter: Enter) -> None:
+    aws = _entered(enter, Registry(count=2500))
+    found = list(_registry(aws).repositories(target(aws)))
+    assert len({repository.name for repository in found}) == len(found) == 2500
+    assert aws.statistics().calls == {"ecr:DescribeRepositories": 3}
+
+
+def test_an_empty_registry_has_no_repository(enter: Enter) -> None:
+    aws = _entered(enter, Registry(repositories=()))
+    assert list(_registry(aws).repositories(target(aws))) == []
+
+
+def test_the_facts_are_those_of_ecr(enter: Enter) -> None:
+    given = world.Repository("a/b", "IMMUTABLE_WITH_EXCLUSION", ("latest", "pr-*"))
+    aws = _entered(enter, Registry(repositories=(given,)))
+    (found,) = _registry(aws).repositories(target(aws))
+    arn = f"arn:aws:ecr:us-east-1:{aws.world.accounts[0].id}:repository/a/b"
+    assert found == Repository("a/b", arn, "IMMUTABLE_WITH_EXCLUSION", ("latest", "pr-*"))
+
+
+@pytest.mark.parametrize("page", [1, 2])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault("access_denied"), Reason.DENIED),
+        (Fault("garbage"), Reason.UNEXPECTED_RESPONSE),
+        (Fault("empty"), Reason.UNEXPECTED_RESPONSE),
+        (Fault("throttle"), Reason.THROTTLED),
+    ],
+)
+def test_a_page_that_fails_fails_the_whole(
+    enter: Enter, fault: Fault, reason: Reason, page: int
+) -> None:
+    aws = _entered(enter, Registry(count=1500))
+    registry = _registry(aws)
+    aws.faults([dataclasses.replace(fault, service="ecr", only_page=page)])
+    with pytest.raises(OperationFailed) as caught:
+        list(registry.repositories(target(aws)))
+    assert caught.value.reason is reason
+
+
+def test_the_registry_of_another_account_is_refused(aws: FakeAws) -> None:
+    cloud = opened(aws)
+    registry = EcrRegistry(cloud.clients)
+    mine = target(aws)
+    stranger = dataclasses.replace(mine.account, id="999999999999")
+    # As if the credentials of one account were used for another.
+    cloud._sessions._sessions[stranger.id] = cloud._sessions._sessions[mine.account.id]
+    with pytest.raises(OperationFailed, match=mine.account.id) as caught:
+        list(registry.repositories(dataclasses.replace(mine, account=stranger)))
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def test_one_repository_as_it_is_now(enter: Enter) -> None:
+    aws = _entered(enter, Registry(repositories=(world.Repository("app"),)))
+    registry, place = _registry(aws), target(aws)
+    before = registry.repository(place, "app")
+    assert before is not None
+    assert before.mutability == "MUTABLE"
+    aws.put_repository(place.account.id, place.region, world.Repository("app", "IMMUTABLE"))
+    after = registry.repository(place, "app")
+    assert after is not None
+    assert after.mutability == "IMMUTABLE"
+
+
+def test_a_repository_that_is_gone_is_none(aws: FakeAws) -> None:
+    assert _registry(aws).repository(target(aws), "gone") is None
+
+
+def test_a_repository_that_cannot_be_read_is_not_gone(aws: FakeAws) -> None:
+    registry = _registry(aws)
+    aws.faults([Fault("access_denied", operation="DescribeRepositories")])
+    with pytest.raises(OperationFailed) as caught:
+        registry.repository(target(aws), "app")
+    assert caught.value.reason is Reason.DENIED
+
+
+def test_the_prefixes_of_the_pull_through_cache(enter: Enter) -> None:
+    rules = tuple(PullThroughRule(f"cache-{number}") for number in range(3))
+    aws = _entered(enter, Registry(pull_through_rules=rules))
+    prefixes = _registry(aws).pull_through_cache_prefixes(target(aws))
+    assert prefixes == ("cache-0", "cache-1", "cache-2")
+
+
+def test_a_setting_is_written_with_its_filters(enter: Enter) -> None:
+    aws = _entered(enter, Registry(repositories=(world.Repository("app"),)))
+    registry, place = _registry(aws, may_write=True), target(aws)
+    written = registry.put_image_tag_mutability(
+        place, "app", "IMMUTABLE_WITH_EXCLUSION", ("latest", "pr-*")
+    )
+    assert (written.mutability, written.exclusion_filters) == (
+        "IMMUTABLE_WITH_EXCLUSION",
+        ("latest", "pr-*"),
+    )
+    (state,) = aws.repositories(place.account.id, place.region)
+    assert (state.mutability, state.exclusion_filters) == (
+        written.mutability,
+        written.exclusion_filters,
+    )
+    written = registry.put_image_tag_mutability(place, "app", "IMMUTABLE", ())
+    assert (written.mutability, written.exclusion_filters) == ("IMMUTABLE", ())
+    assert aws.statistics().writes[-1]["filters"] is None
+
+
+def test_a_write_answered_with_nothing_is_not_taken_for_done(enter: Enter) -> None:
+    aws = _entered(enter, Registry(repositories=(world.Repository("app"),)))
+    registry = _registry(aws, may_write=True)
+    aws.faults([Fault("garbage", operation="PutImageTagMutability")])
+    with pytest.raises(OperationFailed) as caught:
+        registry.put_image_tag_mutability(target(aws), "app", "IMMUTABLE", ())
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE

@@ -1,0 +1,167 @@
+"""What AWS and its SDK raise, and the reason it becomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore import exceptions as sdk
+from botocore.parsers import ResponseParserError
+
+from sweeper.aws.errors import MAX_MESSAGE, required, translated
+from sweeper.errors import OperationFailed
+from sweeper.model import Reason
+
+USER = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: ecr:X on resource: *"
+URL = "https://api.ecr.eu-central-1.amazonaws.com/"
+
+
+def _client_error(code: str, message: str = "", status: int = 400) -> sdk.ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return sdk.ClientError(response, "AnOperation")
+
+
+def _failed(error: Exception) -> OperationFailed:
+    with pytest.raises(OperationFailed) as caught, translated():
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("AccessDenied", Reason.DENIED),
+        ("AccessDeniedException", Reason.DENIED),
+        ("AuthorizationError", Reason.DENIED),
+        ("UnauthorizedOperation", Reason.DENIED),
+        ("KMSAccessDenied", Reason.DENIED),
+        ("KMSAccessDeniedException", Reason.DENIED),
+        ("Throttling", Reason.THROTTLED),
+        ("ThrottlingException", Reason.THROTTLED),
+        ("ThrottledException", Reason.THROTTLED),
+        ("Throttled", Reason.THROTTLED),
+        ("RequestThrottled", Reason.THROTTLED),
+        ("RequestThrottledException", Reason.THROTTLED),
+        ("RequestLimitExceeded", Reason.THROTTLED),
+        ("TooManyRequestsException", Reason.THROTTLED),
+        ("BandwidthLimitExceeded", Reason.THROTTLED),
+        ("PriorRequestNotComplete", Reason.THROTTLED),
+        ("SlowDown", Reason.THROTTLED),
+        ("ExpiredToken", Reason.CREDENTIALS_EXPIRED),
+        ("ExpiredTokenException", Reason.CREDENTIALS_EXPIRED),
+        ("RequestExpired", Reason.CREDENTIALS_EXPIRED),
+        ("TokenRefreshRequired", Reason.CREDENTIALS_EXPIRED),
+        ("UnrecognizedClientException", Reason.REGION_NOT_ENABLED),
+        ("InvalidClientTokenId", Reason.REGION_NOT_ENABLED),
+        ("AuthFailure", Reason.REGION_NOT_ENABLED),
+        ("OptInRequired", Reason.REGION_NOT_ENABLED),
+        ("RegionDisabledException", Reason.STS_REGION_DISABLED),
+        ("AWSOrganizationsNotInUseException", Reason.NOT_IN_ORGANIZATION),
+        ("OrganizationalUnitNotFoundException", Reason.UNKNOWN_OU),
+        ("RepositoryNotFoundException", Reason.REPOSITORY_DELETED),
+        ("NoSuchBucket", Reason.DESTINATION_MISSING),
+        ("NotFound", Reason.DESTINATION_MISSING),
+        ("NotFoundException", Reason.DESTINATION_MISSING),
+        ("InvalidParameterException", Reason.REQUEST_REFUSED),
+        ("InventedTomorrowException", Reason.REQUEST_REFUSED),
+    ],
+)
+def test_every_code_has_its_reason(code: str, reason: Reason) -> None:
+    failed = _failed(_client_error(code, "a message"))
+    assert (failed.reason, failed.error_code, failed.message) == (reason, code, "a message")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("with an explicit deny in a service control policy", Reason.DENIED_BY_SCP),
+        ("because no service control policy allows the ecr:X action", Reason.DENIED_BY_SCP),
+        ("with an explicit deny in a resource control policy", Reason.DENIED_BY_RCP),
+        ("because no resource control policy allows the ecr:X action", Reason.DENIED_BY_RCP),
+        ("with an explicit deny in a permissions boundary", Reason.DENIED_BY_PERMISSIONS_BOUNDARY),
+        ("because no permissions boundary allows it", Reason.DENIED_BY_PERMISSIONS_BOUNDARY),
+        ("with an explicit deny in a session policy", Reason.DENIED_BY_SESSION_POLICY),
+        ("because no session policy allows the ecr:X action", Reason.DENIED_BY_SESSION_POLICY),
+        ("with an explicit deny in an identity-based policy", Reason.DENIED_BY_IDENTITY_POLICY),
+        ("because no identity-based policy allows it", Reason.DENIED_BY_IDENTITY_POLICY),
+        ("with an explicit deny in a resource-based policy", Reason.DENIED_BY_RESOURCE_POLICY),
+        ("because no resource-based policy allows it", Reason.DENIED_BY_RESOURCE_POLICY),
+        ("with an explicit deny in a VPC endpoint policy", Reason.DENIED_BY_VPC_ENDPOINT_POLICY),
+        ("because no VPC endpoint policy allows it", Reason.DENIED_BY_VPC_ENDPOINT_POLICY),
+        ("", Reason.DENIED),
+    ],
+)
+def test_a_denial_says_by_what(words: str, reason: Reason) -> None:
+    failed = _failed(_client_error("AccessDeniedException", f"{USER} {words}"))
+    assert failed.reason is reason
+    assert failed.reason.is_denial
+
+
+def test_only_a_denial_is_read_for_the_kind_of_policy() -> None:
+    failed = _failed(_client_error("ValidationException", "the session policy is not valid"))
+    assert failed.reason is Reason.REQUEST_REFUSED
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_an_unknown_code_of_a_broken_service(status: int) -> None:
+    failed = _failed(_client_error("InternalFailure", status=status))
+    assert failed.reason is Reason.SERVICE_ERROR
+
+
+def test_a_known_code_counts_more_than_the_status() -> None:
+    assert _failed(_client_error("SlowDown", status=503)).reason is Reason.THROTTLED
+
+
+def test_an_error_without_anything_in_it() -> None:
+    failed = _failed(sdk.ClientError({}, "AnOperation"))
+    assert (failed.reason, failed.error_code) == (Reason.REQUEST_REFUSED, "Unknown")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (sdk.NoCredentialsError(), Reason.NO_CREDENTIALS),
+        (sdk.PartialCredentialsError(provider="env", cred_var="k"), Reason.NO_CREDENTIALS),
+        (sdk.CredentialRetrievalError(provider="sso", error_msg="x"), Reason.NO_CREDENTIALS),
+        (sdk.ProfileNotFound(profile="p"), Reason.NO_CREDENTIALS),
+        (sdk.SSOTokenLoadError(error_msg="x"), Reason.NO_CREDENTIALS),
+        (sdk.UnauthorizedSSOTokenError(), Reason.NO_CREDENTIALS),
+        (sdk.TokenRetrievalError(provider="sso", error_msg="x"), Reason.NO_CREDENTIALS),
+        (sdk.InvalidConfigError(error_msg="x"), Reason.NO_CREDENTIALS),
+        (sdk.ConnectTimeoutError(endpoint_url=URL), Reason.TIMED_OUT),
+        (sdk.ReadTimeoutError(endpoint_url=URL), Reason.TIMED_OUT),
+        (sdk.EndpointConnectionError(endpoint_url=URL), Reason.CONNECTION_FAILED),
+        (sdk.ConnectionClosedError(endpoint_url=URL), Reason.CONNECTION_FAILED),
+        (sdk.SSLError(endpoint_url=URL, error=OSError()), Reason.CONNECTION_FAILED),
+        (sdk.ProxyConnectionError(proxy_url=URL, error="x"), Reason.CONNECTION_FAILED),
+        (ResponseParserError("no XML"), Reason.UNEXPECTED_RESPONSE),
+        (sdk.PaginationError(message="same token twice"), Reason.UNEXPECTED_RESPONSE),
+        (sdk.ParamValidationError(report="x"), Reason.REQUEST_REFUSED),
+        (sdk.NoRegionError(), Reason.REQUEST_REFUSED),
+    ],
+)
+def test_what_the_sdk_raises_has_its_reason(error: Exception, reason: Reason) -> None:
+    failed = _failed(error)
+    assert (failed.reason, failed.error_code) == (reason, type(error).__name__)
+    assert failed.message == str(error)
+
+
+def test_messages_are_cut() -> None:
+    long = "x" * (MAX_MESSAGE + 1)
+    assert len(_failed(_client_error("AccessDenied", long)).message) == MAX_MESSAGE
+    assert len(_failed(ResponseParserError(long)).message) == MAX_MESSAGE
+
+
+def test_a_defect_is_not_taken_for_an_error_of_aws() -> None:
+    with pytest.raises(KeyError), translated():
+        raise KeyError("a defect")
+
+
+def test_what_is_required_is_there_or_the_answer_is_none() -> None:
+    assert required({"Accounts": []}, "Accounts") == []
+    with pytest.raises(OperationFailed, match="no Accounts") as caught:
+        required({}, "Accounts")
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE

@@ -1,0 +1,243 @@
+"""AWS Organizations: accounts, their place in the tree, their tags, and why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.session import Session
+
+from sweeper.aws.organizations import Organizations
+from sweeper.concurrency import Stop
+from sweeper.errors import NothingToSweep, OperationFailed
+from sweeper.model import Account, Reason
+from tests.aws.conftest import Enter
+from tests.aws.support import make_cloud, quick_stop
+from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import AccountState, Fault, World
+
+WORKLOADS, PAYMENTS, SANDBOX = "ou-fake-00000002", "ou-fake-00000005", "ou-fake-00000006"
+UNKNOWN = "ou-fake-99999999"
+PATHS = pytest.mark.parametrize("give_paths", [True, False], ids=["with paths", "without"])
+
+
+def _listed(aws: FakeAws, **organization: Any) -> dict[str, Account]:
+    """The accounts by id, as a run with this configuration lists them."""
+    listed = make_cloud(organization=organization).list_accounts().accounts
+    return {account.id: account for account in listed}
+
+
+def _organization_calls(aws: FakeAws) -> dict[str, int]:
+    return {
+        name.partition(":")[2]: count
+        for name, count in aws.statistics().calls.items()
+        if name.startswith("organizations:")
+    }
+
+
+def _expected_paths(world: World) -> dict[str, tuple[str, ...]]:
+    parents = {unit.id: unit.parent for unit in world.units}
+
+    def path(parent: str) -> tuple[str, ...]:
+        return (*path(parents[parent]), parent) if parent in parents else (world.root_id,)
+
+    return {account.id: path(account.parent) for account in world.accounts}
+
+
+def test_all_pages_are_read_and_empty_ones_passed_over(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=45, regions=1, empty_pages=True))
+    organization = make_cloud().list_accounts()
+    assert [account.id for account in organization.accounts] == [
+        account.id for account in aws.world.accounts
+    ]
+    assert [account.name for account in organization.accounts] == [
+        account.name for account in aws.world.accounts
+    ]
+    assert organization.id == "o-fakeorg0001"
+    assert organization.partition == "aws"
+    assert organization.account_id == aws.world.caller.account
+
+
+def test_the_tree_and_the_tags_are_not_asked_for_without_need(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=20, regions=1))
+    listed = _listed(aws, exclude_accounts=["111111111111"])
+    assert _organization_calls(aws) == {"ListAccounts": 1}
+    assert {account.tags for account in listed.values()} == {None}
+
+
+@pytest.mark.parametrize(
+    ("given", "old", "expected"),
+    [
+        ("ACTIVE", False, "ACTIVE"),
+        ("SUSPENDED", False, "SUSPENDED"),
+        ("PENDING_ACTIVATION", False, "PENDING_ACTIVATION"),
+        ("PENDING_CLOSURE", False, "PENDING_CLOSURE"),
+        ("CLOSED", False, "CLOSED"),
+        ("ACTIVE", True, "ACTIVE"),
+        ("SUSPENDED", True, "SUSPENDED"),
+        ("CLOSED", True, "SUSPENDED"),
+        ("PENDING_CLOSURE", True, "PENDING_CLOSURE"),
+    ],
+)
+def test_an_accounts_state_is_read_where_it_is(
+    enter: Enter, given: AccountState, old: bool, expected: str
+) -> None:
+    data = World.generate(accounts=3, regions=1, give_state=not old).to_json()
+    data["accounts"][2]["state"] = given
+    aws = enter(World.from_json(data))
+    assert _listed(aws)[aws.world.accounts[2].id].state == expected
+
+
+@PATHS
+def test_every_account_has_its_place_in_the_tree(enter: Enter, give_paths: bool) -> None:
+    world = World.generate(accounts=30, regions=1, give_paths=give_paths, empty_pages=True)
+    aws = enter(world)
+    listed = _listed(aws, include_ous=[WORKLOADS])
+    assert {account.id: account.ou_path for account in listed.values()} == _expected_paths(world)
+    walked = {"ListRoots", "ListAccountsForParent", "ListChildren"}
+    assert walked.isdisjoint(_organization_calls(aws)) is give_paths
+
+
+def test_the_account_at_the_end_of_a_path_is_no_ou(enter: Enter) -> None:
+    world = World.generate(accounts=8, regions=1, paths_end_in_account=False)
+    aws = enter(world)
+    listed = _listed(aws, include_ous=[WORKLOADS])
+    assert {account.id: account.ou_path for account in listed.values()} == _expected_paths(world)
+
+
+@PATHS
+@pytest.mark.parametrize("ou", [UNKNOWN, "r-another"])
+@pytest.mark.parametrize("key", ["include_ous", "exclude_ous"])
+def test_an_ou_that_is_not_there_is_named(
+    enter: Enter, give_paths: bool, ou: str, key: str
+) -> None:
+    aws = enter(World.generate(accounts=8, regions=1, give_paths=give_paths))
+    with pytest.raises(NothingToSweep, match=ou) as caught:
+        _listed(aws, **{key: [WORKLOADS, ou]})
+    assert caught.value.reason is Reason.UNKNOWN_OU
+
+
+def test_an_ou_of_the_write_scope_must_be_there_too(aws: FakeAws) -> None:
+    with pytest.raises(NothingToSweep, match=UNKNOWN):
+        make_cloud(remediation={"include_ous": [UNKNOWN]}).list_accounts()
+
+
+@PATHS
+def test_an_ou_without_accounts_is_there(enter: Enter, give_paths: bool) -> None:
+    aws = enter(World.generate(accounts=3, regions=1, give_paths=give_paths))
+    assert SANDBOX not in {account.parent for account in aws.world.accounts}
+    assert len(_listed(aws, include_ous=[SANDBOX])) == 3
+
+
+@PATHS
+def test_the_root_is_an_ou(enter: Enter, give_paths: bool) -> None:
+    aws = enter(World.generate(accounts=3, regions=1, give_paths=give_paths))
+    assert len(_listed(aws, include_ous=["r-fake"])) == 3
+
+
+def test_tags_are_read_of_the_accounts_that_they_decide_about(enter: Enter) -> None:
+    data = World.generate(accounts=6, regions=1).to_json()
+    data["accounts"][4]["state"] = "SUSPENDED"
+    aws = enter(World.from_json(data))
+    excluded = aws.world.accounts[0].id
+    listed = _listed(aws, include_tags={"team": ["search"]}, exclude_accounts=[excluded])
+    asked = {account.id for account in listed.values() if account.tags is not None}
+    assert asked == {aws.world.accounts[place].id for place in (1, 2, 3, 5)}
+    assert listed[aws.world.accounts[1].id].tags == aws.world.accounts[1].tags
+    assert _organization_calls(aws)["ListTagsForResource"] == 4
+
+
+def test_tags_of_named_accounts_only(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=6, regions=1))
+    named = aws.world.accounts[2].id
+    _listed(aws, exclude_tags={"team": ["search"]}, include_accounts=[named])
+    assert _organization_calls(aws)["ListTagsForResource"] == 1
+
+
+def test_tags_that_cannot_be_read_are_not_absent(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=6, regions=1))
+    aws.faults([Fault("access_denied", operation="ListTagsForResource", skip=2)])
+    with pytest.raises(OperationFailed, match="organizations:ListTagsForResource") as caught:
+        _listed(aws, include_tags={"team": ["search"]})
+    assert caught.value.reason is Reason.NOT_ALLOWED_TO_LIST
+
+
+def test_not_in_an_organization(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=3, regions=1, caller_mode="not_in_organization"))
+    with pytest.raises(NothingToSweep, match=aws.world.caller.principal_arn) as caught:
+        _listed(aws)
+    assert caught.value.reason is Reason.NOT_IN_ORGANIZATION
+    assert caught.value.error_code == "AWSOrganizationsNotInUseException"
+
+
+def test_not_allowed_to_list(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=3, regions=1, caller_mode="not_allowed"))
+    with pytest.raises(NothingToSweep, match="organizations:ListAccounts") as caught:
+        _listed(aws)
+    assert caught.value.reason is Reason.NOT_ALLOWED_TO_LIST
+    assert aws.world.caller.principal_arn in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("action", "give_paths"),
+    [
+        ("DescribeOrganizationalUnit", True),
+        ("ListRoots", False),
+        ("ListAccountsForParent", False),
+        ("ListChildren", False),
+    ],
+)
+def test_what_the_caller_may_not_do_is_named(enter: Enter, action: str, give_paths: bool) -> None:
+    aws = enter(World.generate(accounts=3, regions=1, give_paths=give_paths))
+    aws.faults([Fault("access_denied", operation=action)])
+    with pytest.raises(NothingToSweep, match=f"organizations:{action}") as caught:
+        _listed(aws, include_ous=[SANDBOX])
+    assert caught.value.reason is Reason.NOT_ALLOWED_TO_LIST
+
+
+def test_a_delegated_administrator_may_list(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=3, regions=1, caller_mode="delegated"))
+    assert len(_listed(aws)) == 3
+
+
+@pytest.mark.parametrize("action", ["garbage", "empty", "throttle", "server_error"])
+def test_passing_trouble_is_not_an_empty_organization(aws: FakeAws, action: str) -> None:
+    aws.faults([{"action": action, "operation": "ListAccounts"}])
+    with pytest.raises(OperationFailed) as caught:
+        _listed(aws)
+    assert not isinstance(caught.value, NothingToSweep)
+
+
+def test_a_second_page_that_fails_fails_the_listing(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=45, regions=1))
+    aws.faults([Fault("garbage", operation="ListAccounts", only_page=2)])
+    with pytest.raises(OperationFailed) as caught:
+        _listed(aws)
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def test_a_stop_ends_the_listing_between_pages(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=45, regions=1))
+    stop = quick_stop()
+    stop.request()
+    with pytest.raises(OperationFailed) as caught:
+        make_cloud(stop=stop).list_accounts()
+    assert caught.value.reason is Reason.INTERRUPTED
+    assert _organization_calls(aws) == {}
+
+
+def test_an_account_without_an_id_is_no_account() -> None:
+    class Client:
+        def get_paginator(self, operation: str) -> Any:
+            return self
+
+        def paginate(self, **parameters: str) -> Any:
+            yield {"Accounts": [{"Name": "nameless", "State": "ACTIVE"}]}
+
+    with pytest.raises(OperationFailed, match="no Id"):
+        Organizations(Client(), "arn", Stop()).accounts()
+
+
+def test_the_sdk_knows_state_and_paths() -> None:
+    model = Session().get_service_model("organizations").shape_for("Account")
+    assert {"State", "Paths"} <= set(getattr(model, "members", {}))

@@ -1,0 +1,138 @@
+"""The report reaches every destination that it can, whatever became of the others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.end_to_end.harness import calls, run, small_world
+from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import World
+
+BUCKET = "sweeper-reports"
+
+
+def _world() -> World:
+    return small_world(accounts=3, regions=1)
+
+
+def _config(world: World, **report: Any) -> dict[str, Any]:
+    return {
+        "report": {
+            "s3": {"bucket": BUCKET, "prefix": "ecr"},
+            "sns_topic_arn": world.topics[0],
+            **report,
+        }
+    }
+
+
+def test_everywhere_in_one_run(aws: FakeAws, tmp_path: Path) -> None:
+    world = _world()
+    aws.load(world)
+    ended = run(aws, tmp_path, "--format", "json", config=_config(world))
+    printed = json.loads(ended.stdout)
+    assert [(each["sink"], each["status"]) for each in printed["deliveries"]] == [
+        ("directory", "delivered"),
+        ("s3", "delivered"),
+        ("sns", "delivered"),
+    ]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "report.csv",
+        "report.json",
+    ]
+    run_id = ended.report["run"]["id"]
+    day = ended.report["run"]["started_at"][:10]
+    stored = {each.key: each for each in aws.objects()}
+    assert set(stored) == {
+        f"ecr/{day}/{run_id}/report.json",
+        f"ecr/{day}/{run_id}/report.csv",
+        "ecr/latest.json",
+    }
+    assert json.loads(stored["ecr/latest.json"].body) == ended.report
+    (message,) = aws.messages()
+    assert message["topic_arn"] == world.topics[0]
+    assert f"s3://{BUCKET}/ecr/{day}/{run_id}/report.json" in message["message"]
+    assert ended.report["deliveries"] == []
+    assert ended.status == 0
+
+
+def test_a_missing_bucket_does_not_keep_the_report_from_people(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    world = _world()
+    aws.load(world)
+    config = _config(world, s3={"bucket": "no-such-bucket"})
+    ended = run(aws, tmp_path, "--format", "json", config=config)
+    deliveries = {each["sink"]: each for each in json.loads(ended.stdout)["deliveries"]}
+    assert deliveries["directory"]["status"] == "delivered"
+    assert deliveries["sns"]["status"] == "delivered"
+    assert deliveries["s3"]["status"] == "failed"
+    assert deliveries["s3"]["reason"] == "destination_missing"
+    (message,) = aws.messages()
+    assert "no-such-bucket" in message["message"]
+    assert ended.report["totals"]["remaining"] == 0
+    assert ended.status == 5
+    assert "delivery.failed" in {entry["event"] for entry in ended.logs}
+
+
+def test_a_directory_that_cannot_be_written_is_exit_status_5(aws: FakeAws, tmp_path: Path) -> None:
+    world = _world()
+    aws.load(world)
+    (tmp_path / "out").write_text("a file, not a directory")
+    ended = run(aws, tmp_path, config=_config(world))
+    assert ended.status == 5
+    assert len(aws.objects()) == 3
+    assert len(aws.messages()) == 1
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_dry_run_stays_here_unless_it_is_told_to_deliver(aws: FakeAws, tmp_path: Path) -> None:
+    world = _world()
+    aws.load(world)
+    run(aws, tmp_path / "kept", "--dry-run", config=_config(world))
+    assert (tmp_path / "kept" / "out" / "report.json").exists()
+    assert aws.objects() == []
+    assert aws.messages() == []
+    assert not {"s3:PutObject", "sns:Publish"} & calls(aws).keys()
+
+    run(aws, tmp_path / "delivered", "--dry-run", "--deliver", config=_config(world))
+    assert len(aws.messages()) == 1
+    assert {each.key.rpartition("/")[2] for each in aws.objects()} == {"report.json", "report.csv"}
+
+
+def test_people_are_told_when_there_is_something_to_tell(aws: FakeAws, tmp_path: Path) -> None:
+    world = small_world(accounts=2, regions=1, non_compliant_share=0.0)
+    repositories = [{"name": "closed", "mutability": "IMMUTABLE"}]
+    aws.load({**world.to_json(), "registries": [{"repositories": repositories}]})
+    quiet = run(aws, tmp_path, "--format", "json", config=_config(world))
+    assert quiet.status == 0
+    assert aws.messages() == []
+    deliveries = {each["sink"]: each["status"] for each in json.loads(quiet.stdout)["deliveries"]}
+    assert deliveries["sns"] == "not_needed"
+
+    run(aws, tmp_path, config=_config(world, notify="always"))
+    assert len(aws.messages()) == 1
+
+
+def test_the_message_names_what_remains_and_what_failed(aws: FakeAws, tmp_path: Path) -> None:
+    world = _world()
+    aws.load({**world.to_json(), "role": {"actions": ["account:ListRegions", "ecr:Describe*"]}})
+    ended = run(aws, tmp_path, config=_config(world))
+    (message,) = aws.messages()
+    for finding in ended.report["findings"]:
+        assert finding["repository"] in message["message"]
+        assert finding["account_id"] in message["message"]
+    assert "write_not_permitted" in message["message"]
+    assert ended.status == 3
+
+
+def test_a_sweep_that_ended_early_is_delivered_everywhere(aws: FakeAws, tmp_path: Path) -> None:
+    world = small_world(accounts=3, regions=1, caller_mode="not_allowed")
+    aws.load(world)
+    ended = run(aws, tmp_path, config=_config(world))
+    assert ended.status == 2
+    latest = next(each for each in aws.objects() if each.key == "ecr/latest.json")
+    assert json.loads(latest.body)["failures"][0]["reason"] == "not_allowed_to_list"
+    (message,) = aws.messages()
+    assert "organizations:ListAccounts" in message["message"]

@@ -1,0 +1,132 @@
+"""A sweep that is told to end, or runs out of time, still reports what it saw and what not."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.harness import Ended, end, run, small_world, start
+from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import Fault
+
+SLOW = 0.3  # seconds a call
+ONE_AT_A_TIME = {"limits": {"max_workers": 1}}
+
+
+def wait_for_call(aws: FakeAws, operation: str, process: subprocess.Popen[str]) -> None:
+    """Wait until the fake was asked for it, or the run ended without."""
+    while process.poll() is None and not aws.statistics().calls.get(operation):
+        time.sleep(0.02)
+
+
+def stopped(aws: FakeAws, directory: Path, during: str, number: signal.Signals) -> Ended:
+    process = start(aws, directory, config=ONE_AT_A_TIME)
+    wait_for_call(aws, during, process)
+    process.send_signal(number)
+    return end(process, directory)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_sweep_with_its_report(
+    aws: FakeAws, tmp_path: Path, number: signal.Signals
+) -> None:
+    aws.load(small_world(accounts=4))
+    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW)])
+    ended = stopped(aws, tmp_path, "ecr:DescribeRepositories", number)
+    report = ended.report
+    assert {item["reason"] for item in report["failures"]} == {"interrupted"}
+    assert not report["coverage"]["complete"]
+    totals = report["totals"]["targets"]
+    assert totals["planned"] == 20 == totals["examined"] + totals["failed"]
+    assert totals["failed"] > 0
+    assert ended.status == 4
+    assert "Traceback" not in ended.stderr
+    assert ended.logs[-1]["event"] == "sweep.finished"
+
+
+def test_a_signal_while_writing_leaves_every_change_accounted_for(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    aws.load(small_world(accounts=4))
+    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=SLOW)])
+    ended = stopped(aws, tmp_path, "ecr:PutImageTagMutability", signal.SIGTERM)
+    changes = ended.report["totals"]["changes"]
+    assert changes["planned"] == changes["applied"] + changes["failed"]
+    assert changes["applied"] == sum(each["accepted"] for each in aws.statistics().writes)
+    assert changes["failed"] > 0
+    assert {
+        item["change"]["reason"]
+        for item in ended.report["findings"]
+        if item["change"]["status"] == "failed"
+    } == {"interrupted"}
+    assert ended.status == 3
+
+
+def test_a_signal_while_listing_is_passing_trouble(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=60, regions=1))
+    aws.faults([Fault("hang", operation="ListAccounts", seconds=SLOW)])
+    ended = stopped(aws, tmp_path, "organizations:ListAccounts", signal.SIGTERM)
+    (failure,) = ended.report["failures"]
+    assert (failure["stage"], failure["reason"]) == ("enumerate", "interrupted")
+    assert ended.status == 4
+
+
+def test_a_signal_ends_the_wait_for_a_throttled_service(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=2, regions=1))
+    aws.faults([Fault("throttle", operation="ListAccounts")])
+    ended = stopped(aws, tmp_path, "organizations:ListAccounts", signal.SIGTERM)
+    (failure,) = ended.report["failures"]
+    assert failure["reason"] == "interrupted"
+    assert ended.status == 4
+
+
+def test_a_second_signal_ends_the_process_at_once(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=2))
+    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=8)])
+    process = start(aws, tmp_path, config=ONE_AT_A_TIME)
+    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    ended = end(process, tmp_path)
+    assert ended.status == -signal.SIGINT
+    assert not (tmp_path / "out").exists()
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_sweep_that_was_stopped_still_delivers_with_patience(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    world = small_world(accounts=2)
+    aws.load(world)
+    aws.faults(
+        [
+            Fault("hang", operation="DescribeRepositories", seconds=SLOW),
+            Fault("throttle", operation="PutObject", times=1),
+            Fault("server_error", operation="Publish", times=1),
+        ]
+    )
+    report = {"s3": {"bucket": world.buckets[0].name}, "sns_topic_arn": world.topics[0]}
+    process = start(aws, tmp_path, config={**ONE_AT_A_TIME, "report": report})
+    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    process.terminate()
+    ended = end(process, tmp_path)
+    assert ended.status == 4
+    assert len(aws.objects()) == 3
+    assert len(aws.messages()) == 1
+
+
+def test_the_deadline_ends_the_sweep_with_its_report(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world())
+    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW)])
+    config = {"limits": {"max_workers": 1, "deadline_seconds": 2}}
+    ended = run(aws, tmp_path, config=config)
+    assert {item["reason"] for item in ended.report["failures"]} == {"deadline"}
+    assert not ended.report["coverage"]["complete"]
+    assert ended.status == 4
+    assert aws.statistics().writes == []
+    assert "Traceback" not in ended.stderr

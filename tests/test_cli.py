@@ -1,0 +1,237 @@
+"""The command line as a person at a terminal meets it, and as a machine does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from sweeper import __version__
+from tests.end_to_end.harness import (
+    COMMAND,
+    changes,
+    environment,
+    open_repositories,
+    small_world,
+    write_config,
+    writes,
+)
+from tests.fake_aws.process import FakeAws
+
+TIMEOUT_SECONDS = 120
+QUESTION = r"About to set .* Go on\? \[y/N\]"
+WORLD = small_world(accounts=3, regions=2)
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[FakeAws]:
+    with FakeAws(WORLD) as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(process: FakeAws) -> FakeAws:
+    process.load(WORLD)
+    return process
+
+
+class Terminal:
+    """The command at a pseudo-terminal; `shell` may redirect what is not to be the terminal."""
+
+    def __init__(self, aws: FakeAws, directory: Path, *options: str, shell: str = "") -> None:
+        command = f"{shlex.join((*COMMAND, '--output', 'out', *options))} {shell}"
+        self._directory = directory
+        self._child = pexpect.spawn(
+            "/bin/sh",
+            ["-c", f"exec {command}"],
+            cwd=str(directory),
+            env=environment(aws, TERM="xterm-256color", COLUMNS=None),
+            dimensions=(60, 200),
+            encoding="utf-8",
+            timeout=TIMEOUT_SECONDS,
+        )
+        self.shown = ""
+
+    def asked(self) -> None:
+        self._child.expect(QUESTION)
+        self.shown += str(self._child.before) + str(self._child.after)
+
+    def answer(self, text: str) -> None:
+        self._child.sendline(text)
+
+    def interrupt(self) -> None:
+        self._child.sendintr()
+
+    def ended(self) -> int:
+        """Read what is left; the exit status."""
+        self._child.expect(pexpect.EOF)
+        self.shown += str(self._child.before)
+        self._child.close()
+        status = self._child.exitstatus
+        assert status is not None, f"ended by signal {self._child.signalstatus}"
+        return int(status)
+
+    @property
+    def report(self) -> Any:
+        return json.loads((self._directory / "out" / "report.json").read_text(encoding="utf-8"))
+
+
+def test_progress_and_a_summary_are_shown(aws: FakeAws, tmp_path: Path) -> None:
+    terminal = Terminal(aws, tmp_path, "--dry-run")
+    assert terminal.ended() == 3
+    for text in ("accounts opened", "targets examined", "Findings", "Summary", "complete: 100 %"):
+        assert text in terminal.shown
+    assert "directory: delivered out" in terminal.shown
+    assert '"event"' not in terminal.shown
+    assert not re.search(QUESTION, terminal.shown)
+    assert writes(aws) == []
+
+
+@pytest.mark.parametrize("answer", ["n", ""])
+def test_nothing_is_written_without_a_yes(aws: FakeAws, tmp_path: Path, answer: str) -> None:
+    terminal = Terminal(aws, tmp_path)
+    terminal.asked()
+    assert writes(aws) == []
+    terminal.answer(answer)
+    assert terminal.ended() == 3
+    assert writes(aws) == []
+    assert changes(terminal.report) == {("withheld", "not_confirmed")}
+    assert len(re.findall(QUESTION, terminal.shown)) == 1
+
+
+def test_ctrl_c_at_the_question_is_a_no(aws: FakeAws, tmp_path: Path) -> None:
+    terminal = Terminal(aws, tmp_path)
+    terminal.asked()
+    terminal.interrupt()
+    assert terminal.ended() == 3
+    assert writes(aws) == []
+    assert changes(terminal.report) == {("withheld", "not_confirmed")}
+    assert "Traceback" not in terminal.shown
+
+
+def test_everything_is_written_after_one_yes(aws: FakeAws, tmp_path: Path) -> None:
+    count = len(open_repositories(aws))
+    terminal = Terminal(aws, tmp_path)
+    terminal.asked()
+    assert f"About to set {count} to IMMUTABLE, in 3 accounts." in terminal.shown
+    terminal.answer("y")
+    assert terminal.ended() == 0
+    assert len(writes(aws)) == count
+    assert open_repositories(aws) == {}
+    assert "targets changed" in terminal.shown
+    assert len(re.findall(QUESTION, terminal.shown)) == 1
+
+
+def test_yes_is_not_asked(aws: FakeAws, tmp_path: Path) -> None:
+    terminal = Terminal(aws, tmp_path, "--yes")
+    assert terminal.ended() == 0
+    assert not re.search(QUESTION, terminal.shown)
+    assert open_repositories(aws) == {}
+
+
+def test_nothing_is_asked_when_nothing_is_to_be_written(aws: FakeAws, tmp_path: Path) -> None:
+    write_config(tmp_path, {"remediation": {"max_changes": 1}})
+    terminal = Terminal(aws, tmp_path)
+    assert terminal.ended() == 3
+    assert not re.search(QUESTION, terminal.shown)
+    assert changes(terminal.report) == {("withheld", "max_changes")}
+
+
+def test_nobody_is_asked_who_cannot_answer(aws: FakeAws, tmp_path: Path) -> None:
+    terminal = Terminal(aws, tmp_path, shell="< /dev/null")
+    assert terminal.ended() == 0
+    assert not re.search(QUESTION, terminal.shown)
+    assert open_repositories(aws) == {}
+
+
+def test_json_alone_goes_to_stdout(aws: FakeAws, tmp_path: Path) -> None:
+    terminal = Terminal(aws, tmp_path, "--format", "json", shell="> printed.json")
+    terminal.asked()
+    terminal.answer("y")
+    assert terminal.ended() == 0
+    printed = json.loads((tmp_path / "printed.json").read_text(encoding="utf-8"))
+    assert printed["totals"] == terminal.report["totals"]
+    assert "Summary" in terminal.shown
+    assert "schema_version" not in terminal.shown
+
+
+def test_failures_are_shown(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=2, regions=1, role={"exists": False}))
+    terminal = Terminal(aws, tmp_path)
+    assert terminal.ended() == 4
+    assert "Could not be seen" in terminal.shown
+    assert "assume_role_denied" in terminal.shown
+    assert "NOT COMPLETE: 0 % of accounts" in terminal.shown
+
+
+def test_what_ends_a_sweep_early_is_shown(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=2, regions=1, caller_mode="not_allowed"))
+    terminal = Terminal(aws, tmp_path)
+    assert terminal.ended() == 2
+    assert "not_allowed_to_list" in terminal.shown
+    assert "organizations:ListAccounts" in terminal.shown
+
+
+def test_hostile_names_do_nothing_to_a_terminal(aws: FakeAws, tmp_path: Path) -> None:
+    names = ("[red]x[/red]", "a\x07\x1b[2Jb", "two\nlines", "to\u202eleft")
+    world = small_world(accounts=len(names), regions=1)
+    accounts = tuple(
+        dataclasses.replace(account, name=name)
+        for account, name in zip(world.accounts, names, strict=True)
+    )
+    aws.load(dataclasses.replace(world, accounts=accounts))
+    terminal = Terminal(aws, tmp_path, "--dry-run")
+    assert terminal.ended() == 3
+    for text in ("[red]x[/red]", r"a\x07\x1b[2Jb", r"two\x0alines", r"to\u202eleft"):
+        assert text in terminal.shown
+    for character in ("\x07", "\x1b[2J", "\u202e"):
+        assert character not in terminal.shown
+
+
+def _sweeper(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sweeper", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=TIMEOUT_SECONDS,
+    )
+
+
+def test_the_version() -> None:
+    ended = _sweeper("--version")
+    assert ended.stdout == f"sweeper {__version__}\n"
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("run", "--help"), ("run", "-h")])
+def test_help(arguments: tuple[str, ...]) -> None:
+    ended = _sweeper(*arguments)
+    assert ended.stdout.startswith("Usage: sweeper")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_the_help_of_run_names_every_option_and_exit_status() -> None:
+    text = _sweeper("run", "--help").stdout
+    for option in ("config", "dry-run", "deliver", "yes", "account", "region", "ou", "output"):
+        assert f"--{option} " in text
+    assert "--format [json|text]" in text
+    assert all(f" {status} " in text.replace("\n", " ") for status in range(6))
+
+
+@pytest.mark.parametrize("arguments", [("sweep",), ("run", "stray"), ("run", "--config")])
+def test_usage_errors_are_exit_status_2(arguments: tuple[str, ...]) -> None:
+    ended = _sweeper(*arguments)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert "Error: " in ended.stderr

@@ -1,0 +1,161 @@
+"""Logs: one event a line, its fields stable, nothing in them that a terminal obeys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import structlog
+
+from sweeper import logs
+from sweeper.model import (
+    ChangeStatus,
+    Delivery,
+    Examined,
+    Failed,
+    FailedItem,
+    OpenedAccount,
+    Reason,
+    Skipped,
+    Stage,
+)
+from tests import factories
+
+FAILED = Failed(Stage.EXAMINE, Reason.DENIED_BY_SCP, "not\nauthorized\x1b[2J", "AccessDenied")
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
+def _logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    entries = [json.loads(line) for line in captured.err.splitlines()]
+    for entry in entries:
+        assert entry.pop("timestamp").endswith("Z")
+    return entries
+
+
+def test_a_stage_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(terminal=False)
+    logs.LogObserver().begin(Stage.EXAMINE, 17)
+    assert _logged(capsys) == [
+        {"event": "stage.started", "level": "info", "stage": "examine", "total": 17}
+    ]
+
+
+def test_what_failed_is_told_and_what_did_not_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(terminal=False)
+    observer = logs.LogObserver()
+    account, target = factories.account(), factories.target()
+    observer.done(Stage.OPEN_ACCOUNT, [(account, OpenedAccount(account, ()))])
+    observer.done(
+        Stage.OPEN_ACCOUNT, [(account, replace(FAILED, stage=Stage.OPEN_ACCOUNT, error_code=None))]
+    )
+    observer.done(Stage.EXAMINE, [(target, Examined((1, 0, 0))), (target, FAILED)])
+    observer.done(Stage.EXAMINE, [(target, Skipped(Reason.REGION_EXCLUDED))])
+    common = {
+        "account_id": account.id,
+        "level": "warning",
+        "message": r"not\x0aauthorized\x1b[2J",
+        "reason": "denied_by_scp",
+    }
+    assert _logged(capsys) == [
+        {
+            **common,
+            "event": "account.failed",
+            "region": None,
+            "stage": "open_account",
+            "error_code": None,
+        },
+        {
+            **common,
+            "event": "target.failed",
+            "region": target.region,
+            "stage": "examine",
+            "error_code": "AccessDenied",
+        },
+    ]
+
+
+def test_every_write_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(terminal=False)
+    applied = factories.change(ChangeStatus.APPLIED)
+    failed = factories.change(
+        ChangeStatus.FAILED, reason=Reason.WRITE_NOT_PERMITTED, error="denied before"
+    )
+    withheld = factories.change(ChangeStatus.WITHHELD, reason=Reason.MAX_CHANGES)
+    findings = (
+        factories.finding("one", change=applied),
+        factories.finding("two", change=failed),
+        factories.finding("three", change=withheld),
+        factories.finding("four"),
+    )
+    observer = logs.LogObserver()
+    observer.done(Stage.CHANGE, [("an item", Examined((0, 4, 0), findings))])
+    # What was examined is no write yet.
+    observer.done(Stage.EXAMINE, [(factories.target(), Examined((0, 4, 0), findings))])
+    entries = _logged(capsys)
+    assert [
+        (entry["event"], entry["level"], entry["repository"], entry["reason"], entry["error"])
+        for entry in entries
+    ] == [
+        ("change.applied", "info", "one", None, None),
+        ("change.failed", "warning", "two", "write_not_permitted", "denied before"),
+    ]
+    assert entries[0]["from_mutability"] == "MUTABLE"
+    assert entries[0]["to_mutability"] == "IMMUTABLE"
+    assert entries[0]["to_exclusion_filters"] == []
+
+
+def test_the_end_is_told_with_the_totals(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(terminal=False)
+    report = factories.report([factories.finding()])
+    logs.log_finished(report, 3)
+    (entry,) = _logged(capsys)
+    assert entry["event"] == "sweep.finished"
+    assert entry["run_id"] == report.run.id
+    assert (entry["exit_status"], entry["remaining"], entry["coverage_complete"]) == (3, 1, True)
+
+
+def test_what_ended_the_sweep_and_what_was_not_delivered_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(terminal=False)
+    report = replace(
+        factories.report(),
+        failures=(
+            FailedItem(Stage.ENUMERATE, None, None, Reason.NO_CREDENTIALS, None, "sign in"),
+            factories.failure(),
+        ),
+        deliveries=(
+            Delivery("directory", "out", "delivered"),
+            Delivery("s3", "s3://b", "failed", Reason.DESTINATION_MISSING, "NoSuchBucket", "gone"),
+        ),
+    )
+    logs.log_finished(report, 5)
+    entries = _logged(capsys)
+    assert [(entry["event"], entry["level"]) for entry in entries] == [
+        ("enumerate.failed", "error"),
+        ("delivery.failed", "error"),
+        ("sweep.finished", "info"),
+    ]
+    assert entries[0]["reason"] == "no_credentials"
+    assert (entries[1]["sink"], entries[1]["reason"]) == ("s3", "destination_missing")
+
+
+def test_a_person_gets_warnings_only_and_no_json(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(terminal=True)
+    observer = logs.LogObserver()
+    observer.begin(Stage.EXAMINE, 1)
+    observer.done(Stage.EXAMINE, [(factories.target(), FAILED)])
+    shown = capsys.readouterr().err
+    assert len(shown.splitlines()) == 1
+    assert "target.failed" in shown
+    assert "\x1b" not in shown

@@ -1,0 +1,178 @@
+"""What a person at a terminal is shown."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from sweeper import terminal
+from sweeper.model import (
+    ChangeStatus,
+    Compliance,
+    Coverage,
+    Delivery,
+    Finding,
+    Reason,
+    Report,
+    Stage,
+)
+from tests import factories
+
+
+def _console() -> tuple[Console, io.StringIO]:
+    out = io.StringIO()
+    return Console(file=out, width=160, highlight=False, force_terminal=False), out
+
+
+def _shown(report: Report) -> str:
+    console, out = _console()
+    terminal.show(report, console)
+    return out.getvalue()
+
+
+def _row(shown: str, text: str) -> str:
+    return next(line for line in shown.splitlines() if text in line)
+
+
+@pytest.mark.parametrize(
+    ("finding", "outcome"),
+    [
+        (factories.finding("app"), "non-compliant"),
+        (factories.finding("app", change=factories.change()), "applied"),
+        (
+            factories.finding(
+                "app", change=factories.change(ChangeStatus.FAILED, reason=Reason.THROTTLED)
+            ),
+            "failed (throttled)",
+        ),
+        (
+            factories.finding(
+                "app",
+                compliance=Compliance.EXEMPT,
+                exemption=factories.exemption(source="pull_through_cache"),
+            ),
+            "exempt (pull",
+        ),
+        (
+            factories.finding("app", exemption=factories.exemption(expired=True)),
+            "non-compliant",
+        ),
+        (factories.finding("app", compliance=Compliance.UNDETERMINED), "undetermined"),
+    ],
+)
+def test_a_finding_says_what_became_of_it(finding: Finding, outcome: str) -> None:
+    row = _row(_shown(factories.report([finding])), " app ")
+    assert finding.account_id in row
+    assert finding.region in row
+    assert finding.mutability in row
+    assert outcome in row
+
+
+@pytest.mark.parametrize("change", [None, factories.change()])
+def test_an_exemption_that_expired_is_told(change: object) -> None:
+    finding = factories.finding(exemption=factories.exemption(expired=True), change=change)
+    words = _shown(factories.report([finding])).replace("\n", " ")
+    assert "(exemption" in words
+    assert "expired)" in words
+
+
+def test_what_remains_comes_first() -> None:
+    findings = [
+        factories.finding("a-exempt", compliance=Compliance.EXEMPT),
+        factories.finding("b-closed", change=factories.change()),
+        factories.finding("c-open"),
+    ]
+    shown = _shown(factories.report(findings))
+    assert shown.index("c-open") < shown.index("b-closed") < shown.index("a-exempt")
+
+
+def test_long_tables_are_cut_and_say_so() -> None:
+    findings = [
+        factories.finding(f"app-{number}", account_id=f"{number // 5:012d}")
+        for number in range(5 * terminal.MAX_ROWS)
+    ]
+    shown = _shown(factories.report(findings))
+    rows = sum("eu-central-1" in line for line in shown.splitlines())
+    assert rows == terminal.MAX_ROWS
+    assert f"… and {len(findings) - rows} more findings" in shown
+
+    failures = [
+        (factories.account(f"{number:012d}"), factories.failed())
+        for number in range(terminal.MAX_ROWS + 1)
+    ]
+    assert "… and 1 more failure in the report" in _shown(factories.report(failures=failures))
+
+
+def test_failures_are_shown_once_for_each_account_and_reason() -> None:
+    failures = [
+        (factories.target(region=region), factories.failed())
+        for region in ("eu-west-1", "eu-west-2", "eu-west-3")
+    ]
+    row = _row(_shown(factories.report(failures=failures)), "denied_by_scp")
+    assert "eu-west-1 and 2 more" in row
+    assert "User is not authorized" in row
+
+
+def test_the_summary() -> None:
+    report = replace(
+        factories.report([factories.finding(change=factories.change())], compliant=4),
+        deliveries=(
+            Delivery("directory", "out", "delivered"),
+            Delivery("sns", "arn", "not_needed"),
+            Delivery("s3", "s3://b", "failed", Reason.DESTINATION_MISSING, "NoSuchBucket", "gone"),
+        ),
+    )
+    shown = _shown(report)
+    assert "complete: 100 % of accounts, 100 % of targets" in shown
+    assert "5 examined: 4 compliant, 1 non-compliant, 0 exempt, 0 undetermined" in shown
+    assert "1 planned: 1 applied, 0 failed, 0 withheld, 0 superseded" in shown
+    assert "0 findings" in shown
+    assert "directory: delivered out" in shown
+    assert "sns: not needed arn" in shown
+    assert "s3: failed s3://b: gone" in shown
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0, "0 %"), (0.5, "50 %"), (0.99999, "99.9 %"), (1.0, "100 %")]
+)
+def test_a_share_is_never_rounded_up_to_all(share: float, text: str) -> None:
+    report = replace(factories.report(), coverage=Coverage(share, 1.0, complete=share == 1))
+    assert f"complete: {text} of accounts" in _shown(report).replace("NOT COMPLETE", "complete")
+
+
+def test_the_question_says_what_would_be_done() -> None:
+    first = factories.finding(change=factories.change())
+    other = factories.finding(
+        account_id="222222222222",
+        change=factories.change(to_mutability="IMMUTABLE_WITH_EXCLUSION"),
+    )
+    assert terminal.question([first]) == "About to set 1 to IMMUTABLE, in 1 account. Go on?"
+    assert terminal.question([first, first, other]) == (
+        "About to set 2 to IMMUTABLE and 1 to IMMUTABLE_WITH_EXCLUSION, in 2 accounts. Go on?"
+    )
+
+
+def test_progress_goes_on_after_a_question() -> None:
+    console, out = _console()
+    with terminal.ProgressObserver(console) as progress:
+        progress.done(Stage.EXAMINE, [])
+        progress.begin(Stage.EXAMINE, 2)
+        progress.done(Stage.EXAMINE, [(1, 1), (2, 2)])
+        progress.pause()
+        progress.begin(Stage.CHANGE, 3)
+        progress.done(Stage.CHANGE, [(1, 1)])
+    shown = out.getvalue()
+    assert "targets examined" in shown
+    assert "2/2" in shown
+    assert "targets changed" in shown
+    assert "1/3" in shown
+
+
+def test_hostile_text_is_shown_as_text() -> None:
+    shown = _shown(factories.hostile_report())
+    for character in ("\x1b", "\u202e", "\u200b", "\u2028", "\ud800", "\x7f", "\x9b", "\t", "\r"):
+        assert character not in shown
+    assert "[red]markup[/red]" in shown
