@@ -6,7 +6,7 @@ from botocore.session import Session
 
 # The regions that every account of the aws partition has without opting in; later ones are
 # opt-in. https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
-_ON_BY_DEFAULT = {
+ON_BY_DEFAULT = {
     "ap-northeast-1",
     "ap-northeast-2",
     "ap-northeast-3",
@@ -47,7 +47,7 @@ def sts_region(session: Session, partition: str, caller_region: str | None) -> s
 
     The target account must have the region enabled, and an opt-in region may not be.
     """
-    if caller_region and (partition != "aws" or caller_region in _ON_BY_DEFAULT):
+    if caller_region and (partition != "aws" or caller_region in ON_BY_DEFAULT):
         return caller_region
     return first_region(session, partition)
 

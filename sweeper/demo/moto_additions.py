@@ -30,31 +30,10 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from moto.sts.responses import TokenResponse
 
+from sweeper.aws.partitions import ON_BY_DEFAULT
+
 T = TypeVar("T")
 
-# Every region that opened later has to be enabled first:
-# https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html
-ENABLED_BY_DEFAULT = frozenset(
-    [
-        "ap-northeast-1",
-        "ap-northeast-2",
-        "ap-northeast-3",
-        "ap-south-1",
-        "ap-southeast-1",
-        "ap-southeast-2",
-        "ca-central-1",
-        "eu-central-1",
-        "eu-north-1",
-        "eu-west-1",
-        "eu-west-2",
-        "eu-west-3",
-        "sa-east-1",
-        "us-east-1",
-        "us-east-2",
-        "us-west-1",
-        "us-west-2",
-    ]
-)
 LIST_REGIONS_PATH = "{0}/listRegions$"
 ECR_PAGE_LIMIT = 1000
 _ABSENT = object()
@@ -91,7 +70,7 @@ class Additions:
 
     def regions(self, account_id: str) -> list[tuple[str, str]]:
         """Every region with its RegionOptStatus in the account."""
-        enabled = self._enabled.get(account_id, ENABLED_BY_DEFAULT)
+        enabled = self._enabled.get(account_id, ON_BY_DEFAULT)
         return [
             (name, _opt_status(name) if name in enabled else "DISABLED") for name in self._names
         ]
@@ -260,4 +239,4 @@ def _page(items: Sequence[T], size: int, token: str | None) -> tuple[list[T], st
 
 
 def _opt_status(region: str) -> str:
-    return "ENABLED_BY_DEFAULT" if region in ENABLED_BY_DEFAULT else "ENABLED"
+    return "ENABLED_BY_DEFAULT" if region in ON_BY_DEFAULT else "ENABLED"

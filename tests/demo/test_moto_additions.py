@@ -21,7 +21,8 @@ from moto.ecr.responses import ECRResponse
 from moto.iam.models import iam_backends
 from moto.sts.responses import TokenResponse
 
-from sweeper.demo.moto_additions import ENABLED_BY_DEFAULT, Additions, installed
+from sweeper.aws.partitions import ON_BY_DEFAULT
+from sweeper.demo.moto_additions import Additions, installed
 
 REGION = "eu-central-1"
 OWN_ACCOUNT, OTHER_ACCOUNT = "123456789012", "222222222222"
@@ -118,8 +119,8 @@ class TestListRegions:
 
     def test_what_is_on_by_default(self, additions: Additions) -> None:
         regions = self._regions()
-        assert {name for name in regions if regions[name] != "DISABLED"} == ENABLED_BY_DEFAULT
-        assert len(regions) > len(ENABLED_BY_DEFAULT)
+        assert {name for name in regions if regions[name] != "DISABLED"} == ON_BY_DEFAULT
+        assert len(regions) > len(ON_BY_DEFAULT)
 
     def test_differs_by_account(self, additions: Additions) -> None:
         additions.enable_regions(OWN_ACCOUNT, ["eu-west-1", "eu-central-2"])
