@@ -36,7 +36,7 @@ check: install ## format, lint, types, layers, and what the README promises
 	$(BIN)/lint-imports
 
 schema: install ## write docs/report.schema.json anew
-	$(BIN)/python -m sweeper.formats.schema
+	$(BIN)/python -m sweeper.formats.schema > docs/report.schema.json
 
 clean: ## remove what the other targets made
 	rm -rf .venv .uv dist sweeper-demo .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
