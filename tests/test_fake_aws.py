@@ -1027,6 +1027,9 @@ def test_statistics(aws: FakeAws) -> None:
     assert statistics.total_calls == 4
     assert statistics.calls == {"ecr:DescribeRepositories": 3, "sts:AssumeRole": 1}
     assert statistics.calls_by_account == {MEMBER: 4}
+    ((account, (first, last)),) = statistics.spans.items()
+    assert (account, first) == (MEMBER, 0)
+    assert last > first
     assert statistics.assume_roles == {MEMBER: 1}
     (assumed,) = statistics.assume_role
     assert (assumed["session_name"], assumed["duration_seconds"]) == ("a-test", "900")
