@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import scenarios
+from benchmarks import peers, scenarios
 from benchmarks.tables import Section, render
 
 _RESULTS = Path(__file__).with_name("results")
@@ -24,6 +24,7 @@ SCENARIOS: dict[str, Callable[[], list[Section]]] = {
     "throttling": scenarios.throttling,
     "large": scenarios.large,
     "memory": scenarios.memory,
+    "peers": peers.beside_sweeper,
 }
 QUICK = ("organization", "imports")
 FULL = (*QUICK, "throttling", "large", "memory")

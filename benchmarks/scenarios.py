@@ -34,11 +34,11 @@ def compare(
     for turn in range(max(plan.values())):
         for contender, rounds in plan.items():
             if turn < rounds:
-                runs[contender.name].append(_measured(contender, aws)[0])
+                runs[contender.name].append(measured(contender, aws)[0])
     return {name: medians(name, each, truth) for name, each in runs.items()}, runs
 
 
-def _measured(contender: Contender, aws: FakeAws) -> tuple[Measurement, Statistics, Any]:
+def measured(contender: Contender, aws: FakeAws) -> tuple[Measurement, Statistics, Any]:
     """One run; the report too, when it is sweeper's."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         directory = Path(name)
@@ -158,11 +158,14 @@ def throttling() -> list[Section]:
         for name, service in (("none", None), ("ecr", "ecr"), ("all", "*")):
             faults = worlds.throttling(tuple(sorted(bad)), service) if service else ()
             aws.faults(faults)
-            measurement, statistics, report = _measured(SWEEPER, aws)
+            measurement, statistics, report = measured(SWEEPER, aws)
             seconds = median(
                 last - first
                 for account, (first, last) in statistics.spans.items()
                 if account not in bad
+            )
+            done = max(
+                last for account, (_, last) in statistics.spans.items() if account not in bad
             )
             failures = [each for each in report["failures"] if each["account_id"] in bad]
             lost = len(report["failures"]) - len(failures)
@@ -173,7 +176,7 @@ def throttling() -> list[Section]:
             rows.append(
                 (
                     *(name, f"{used.wall:.1f}", f"{used.cpu:.2f}", f"{measurement.calls:,}"),
-                    *(str(lost), f"{seconds:.2f}", f"{slower:.2f}"),
+                    *(str(lost), f"{seconds:.2f}", f"{slower:.2f}", f"{done:.1f}"),
                     ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())),
                 )
             )
@@ -181,7 +184,7 @@ def throttling() -> list[Section]:
                 "measurement": asdict(measurement),
                 "lost": lost,
                 "healthy_seconds": seconds,
-                "reasons": reasons,
+                "reasons": dict(reasons),
             }
             if service is None:
                 continue
@@ -198,13 +201,22 @@ def throttling() -> list[Section]:
                 ),
             ]
     columns = (
-        *("throttled", "wall s", "CPU s", "calls", "healthy lost", "healthy account s", "x calm"),
+        *(
+            "throttled",
+            "wall s",
+            "CPU s",
+            "calls",
+            "healthy lost",
+            "healthy account s",
+            "x calm",
+            "done s",
+        ),
         "failures",
     )
     title = f"{described(THROTTLED_ACCOUNTS, truth, world.latency)}; {THROTTLED} throttled"
     notes = (
         "ecr: their ECR calls; all: every call that acts upon them. healthy account s: median "
-        "time from an account's first call to its last answer.",
+        "time from an account's first call to its last answer; done: the last answer to any.",
     )
     return [Section("throttling", title, columns, tuple(rows), tuple(goals), notes, data)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import json
 import subprocess
@@ -654,6 +655,22 @@ def test_repositories_come_in_pages(aws: FakeAws) -> None:
     token = ecr.describe_repositories(maxResults=1)["nextToken"]
     another = member(aws, account=WORLD.accounts[2].id, region="us-west-2")
     assert refusal(another.describe_repositories, nextToken=token)[0] == "InvalidParameterException"
+
+
+def test_tags_are_asked_of_a_repository_that_is_there(aws: FakeAws) -> None:
+    aws.load(
+        dataclasses.replace(
+            WORLD,
+            registries=(Registry(repositories=(Repository("a/b"),)),),
+            role=Role(actions=("ecr:ListTagsForResource",)),
+        )
+    )
+    tags = member(aws).list_tags_for_resource
+    arn = f"arn:aws:ecr:us-east-1:{MEMBER}:repository/"
+    assert tags(resourceArn=f"{arn}a/b")["tags"] == []
+    assert refusal(tags, resourceArn=f"{arn}c")[0] == "RepositoryNotFoundException"
+    elsewhere = arn.replace("us-east-1", "us-east-2")
+    assert refusal(tags, resourceArn=f"{elsewhere}a/b")[0] == "InvalidParameterException"
 
 
 def test_explicit_repositories_and_rules(aws: FakeAws) -> None:

@@ -52,6 +52,7 @@ def test_a_contender_finds_the_truth_with_the_same_calls(
     }
     assert measurement.calls == sum(calls.values()) + identity
     assert measurement.connections > 0
+    assert not measurement.errors
     assert measurement.usage.cpu > 0
     assert measurement.usage.wall > 0
 

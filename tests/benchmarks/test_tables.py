@@ -19,7 +19,7 @@ TRUTH = Truth(targets=100, repositories=500, found=7)
 
 
 def measured(cpu: float, found: Truth = TRUTH) -> Measurement:
-    return Measurement(Usage(0, wall=cpu * 2, cpu=cpu, peak_mb=50), 120, 64, found)
+    return Measurement(Usage(0, wall=cpu * 2, cpu=cpu, peak_mb=50), 120, 64, {}, found)
 
 
 def row(name: str, *cpu: float, found: Truth = TRUTH) -> Row:
