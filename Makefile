@@ -38,7 +38,7 @@ check: install ## format, lint, types, layers, and what the README promises
 bench: install ## what a sweep costs beside the alternatives: 3 minutes
 	$(BIN)/python -m benchmarks
 
-bench-full: install ## the same for up to 10,000 accounts, and with throttled ones: half an hour
+bench-full: install ## the same for up to 10,000 accounts, and with throttled ones: a quarter of an hour
 	$(BIN)/python -m benchmarks --full
 
 bench-peers: install ## the same beside other tools, which are installed first

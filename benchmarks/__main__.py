@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import peers, scenarios
+from benchmarks.measure import ContenderFailed
 from benchmarks.tables import Section, render
 
 _RESULTS = Path(__file__).with_name("results")
+_BUSY = 0.5  # load average
 SCENARIOS: dict[str, Callable[[], list[Section]]] = {
     "organization": scenarios.organization,
     "imports": scenarios.imports,
@@ -45,13 +47,18 @@ def machine() -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Measure, print, write; 1 for a missed goal with --check."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+def _arguments() -> argparse.Namespace:
+    width = max(map(len, SCENARIOS))
     summaries = [
-        f"{name}: {(each.__doc__ or '').splitlines()[0]}" for name, each in SCENARIOS.items()
+        f"  {name.ljust(width)}  {str(scenario.__doc__).splitlines()[0]}"
+        for name, scenario in SCENARIOS.items()
     ]
-    parser.epilog = " ".join(summaries)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="What a sweep costs beside the alternatives, on a fake AWS.",
+        epilog="\n".join(["scenarios:", *summaries]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--scenario",
         action="append",
@@ -63,7 +70,7 @@ def main() -> int:
     parser.add_argument(
         "--peers",
         action="store_true",
-        help="also peers, as far as they are installed: python -m benchmarks.peers",
+        help="also peers, as far as python -m benchmarks.peers has installed them",
     )
     parser.add_argument("--check", action="store_true", help="exit status 1 if a goal was missed")
     parser.add_argument(
@@ -72,19 +79,12 @@ def main() -> int:
         metavar="FILE",
         help="write every measurement as JSON; default: into benchmarks/results",
     )
-    options = parser.parse_args()
-    started = datetime.now(UTC)
-    chosen = options.scenario or (FULL if options.full else QUICK)
-    names = dict.fromkeys([*chosen, *(["peers"] if options.peers else [])])
-    facts = machine()
-    sections: list[Section] = []
-    for name in names:
-        for section in SCENARIOS[name]():
-            sections.append(section)
-            print(f"\n{render(section)}", flush=True)
-    output = options.output or _RESULTS / f"{started:%Y%m%dT%H%M%SZ}.json"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    document = {
+    return parser.parse_args()
+
+
+def document(started: datetime, facts: dict[str, Any], sections: list[Section]) -> dict[str, Any]:
+    """What is written: every round, every goal and whether it was met."""
+    return {
         "started_at": started.isoformat(timespec="seconds"),
         "machine": facts,
         "sections": [
@@ -93,7 +93,35 @@ def main() -> int:
             for section in sections
         ],
     }
-    output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Measure, print, write; 1 for a contender that failed and, with --check, a missed goal."""
+    options = _arguments()
+    started = datetime.now(UTC)
+    chosen = options.scenario or (FULL if options.full else QUICK)
+    names = dict.fromkeys([*chosen, *(["peers"] if options.peers else [])])
+    output = options.output or _RESULTS / f"{started:%Y%m%dT%H%M%SZ}.json"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    facts = machine()
+    print(
+        f"Python {facts['python']}, {facts['cores']} cores ({facts['processor']}), "
+        f"botocore {facts['packages']['botocore']}, load before {facts['load_before'][0]:.2f}"
+    )
+    if facts["load_before"][0] > _BUSY:
+        print("The machine is busy: threads that wait for each other cost CPU, all times are high.")
+    sections: list[Section] = []
+    for name in names:
+        try:
+            made = SCENARIOS[name]()
+        except ContenderFailed as error:
+            print(error, file=sys.stderr)
+            return 1
+        for section in made:
+            print(f"\n{render(section)}", flush=True)
+        sections += made
+        written = json.dumps(document(started, facts, sections), indent=1)
+        output.write_text(f"{written}\n", encoding="utf-8")
     missed = sum(not goal.met for section in sections for goal in section.goals)
     print(f"{missed} goals missed; every measurement: {output}")
     return 1 if missed and options.check else 0
