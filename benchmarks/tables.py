@@ -29,7 +29,7 @@ class Goal:
 
     def __str__(self) -> str:
         sign = ">=" if self.at_least else "<="
-        value = "not measured" if self.value is None else f"{self.value:,.2f}"
+        value = "not measured" if self.value is None else f"{self.value:,.3f}"
         return f"{'PASS' if self.met else 'MISS'}  {self.text}: {value} ({sign} {self.limit:g})"
 
 

@@ -36,7 +36,7 @@ def test_the_result_is_printed_and_written(
 ) -> None:
     run(monkeypatch, "--scenario", "imports", "--peers")
     printed = capsys.readouterr().out
-    assert printed.count("MISS  missed: 4.00 (<= 3)") == 2
+    assert printed.count("MISS  missed: 4.000 (<= 3)") == 2
     assert "2 goals missed" in printed
     written = json.loads(Path("here/result.json").read_text())
     assert [each["goals"][0]["met"] for each in written["sections"]] == [False, False]

@@ -105,5 +105,5 @@ def test_a_section_is_printed_in_columns() -> None:
         "",
         "A note.",
         "",
-        "MISS  CPU: 12.00 (<= 3)",
+        "MISS  CPU: 12.000 (<= 3)",
     ]
