@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help install demo test check schema clean
+.PHONY: help install demo test check bench bench-full bench-peers schema clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,8 +35,18 @@ check: install ## format, lint, types, layers, and what the README promises
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: install ## what a sweep costs beside the alternatives: 3 minutes
+	$(BIN)/python -m benchmarks
+
+bench-full: install ## the same for up to 10,000 accounts, and with throttled ones: a quarter of an hour
+	$(BIN)/python -m benchmarks --full
+
+bench-peers: install ## the same beside other tools, which are installed first
+	$(BIN)/python -m benchmarks.peers
+	$(BIN)/python -m benchmarks --scenario peers
+
 schema: install ## write docs/report.schema.json anew
 	$(BIN)/python -m sweeper.formats.schema > docs/report.schema.json
 
 clean: ## remove what the other targets made
-	rm -rf .venv .uv dist sweeper-demo .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .uv dist sweeper-demo benchmarks/results benchmarks/.peers .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
