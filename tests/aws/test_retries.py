@@ -126,7 +126,7 @@ def test_the_deadline_ends_the_wait(aws: FakeAws) -> None:
 @pytest.mark.parametrize(
     ("action", "ending"),
     [
-        ("server_error", "InternalServerException, and may have taken effect"),
+        ("server_error", "ServerException, and may have taken effect"),
         ("reset", "ConnectionClosedError, and may have taken effect"),
     ],
 )
