@@ -13,11 +13,13 @@ from typing import TypeVar
 from sweeper.errors import OperationFailed
 from sweeper.model import Failed, Reason, Stage
 
-# How often the main thread looks at what the workers finished, and a waiting thread at whether
-# it should stop; seconds.
+# How often the main thread looks at what the workers finished; seconds.
 TICK = 0.1
-# For each thread at work, how many more may wait between two attempts of a call.
-WAITERS = 3
+# How many threads of a pool may wait between two attempts of a call, beside those at work: a
+# function of AWS Lambda has 1,024 threads at most.
+MAX_WAITING = 700
+# How often a waiting thread looks whether it should stop; seconds.
+WAIT_TICK = 0.5
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,7 +69,7 @@ class Stop:
         until = self._clock() + seconds
         with crew.replaced() if crew else nullcontext():
             while self.reason is None and (left := until - self._clock()) > 0:
-                self._sleep(min(left, TICK))
+                self._sleep(min(left, WAIT_TICK))
         return self.reason is None
 
 
@@ -133,7 +135,7 @@ def concurrently(
             observe([(items[index], results[index]) for index in batch])
 
     workers = max(1, min(workers, len(items)))
-    with ThreadPoolExecutor(workers * (1 + WAITERS), "sweep") as pool:
+    with ThreadPoolExecutor(workers + MAX_WAITING, "sweep") as pool:
         crew = _Crew(workers, lambda: pool.submit(drain) if pending else None)
         try:
             crew.starts()
@@ -169,7 +171,7 @@ class _Crew:
     def starts(self) -> None:
         """Start the threads that are missing."""
         with self._lock:
-            while self._at_work < self._wanted and self._waiting <= self._wanted * WAITERS:
+            while self._at_work < self._wanted and self._waiting <= MAX_WAITING:
                 try:
                     thread = self._start()
                 except RuntimeError:  # the system has no more: those that run do all the work

@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 
-from sweeper.concurrency import NOT_REACHED, TICK, WAITERS, Stop, attempt, concurrently, or_defect
+from sweeper.concurrency import NOT_REACHED, WAIT_TICK, Stop, attempt, concurrently, or_defect
 from sweeper.errors import NothingToSweep, OperationFailed
 from sweeper.model import Failed, Reason, Stage
 from tests.fakes import FakeClock, failure
@@ -202,7 +202,7 @@ def test_without_a_deadline_nothing_stops_it() -> None:
     assert stop.reason is None
 
 
-@pytest.mark.parametrize("seconds", [0, TICK / 2, 3])
+@pytest.mark.parametrize("seconds", [0, WAIT_TICK / 2, 3])
 def test_a_wait_lasts_as_long_as_it_should(seconds: float) -> None:
     clock = FakeClock()
     Stop(None, clock, clock.sleep).wait(seconds)
@@ -219,7 +219,7 @@ def test_a_wait_ends_when_it_is_stopped() -> None:
 
     stop = Stop(None, clock, sleep)
     assert not stop.wait(60)
-    assert clock.now < 102 + 2 * TICK
+    assert clock.now < 102 + 2 * WAIT_TICK
 
 
 def test_a_wait_ends_at_the_deadline() -> None:
@@ -227,7 +227,7 @@ def test_a_wait_ends_at_the_deadline() -> None:
     stop = Stop(5, clock, clock.sleep)
     assert not stop.wait(60)
     assert stop.reason is Reason.DEADLINE
-    assert clock.now < 105 + 2 * TICK
+    assert clock.now < 105 + 2 * WAIT_TICK
 
 
 def test_who_waits_keeps_nobody_from_working() -> None:
@@ -240,10 +240,10 @@ def test_who_waits_keeps_nobody_from_working() -> None:
 
     def work(item: int) -> int:
         if item < 2:
-            assert stop.wait(TICK)
+            assert stop.wait(WAIT_TICK)
         done.append(item)
         if len(done) == 8:
-            clock.sleep(TICK)
+            clock.sleep(WAIT_TICK)
             others_done.set()
         return item
 
@@ -254,19 +254,20 @@ def test_who_waits_keeps_nobody_from_working() -> None:
     assert set(done[8:]) == {0, 1}
 
 
-def test_no_more_than_so_many_wait_at_a_time() -> None:
-    """All that wait come back when no thread is left to begin another item."""
-    most = 2 * (1 + WAITERS)
+def test_as_many_wait_at_a_time_as_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one thread less this would not end."""
+    monkeypatch.setattr("sweeper.concurrency.MAX_WAITING", 5)
+    most = 2 + 5
     together = threading.Barrier(most, timeout=30)
 
     def sleep(_: float) -> None:
         together.wait()
-        clock.sleep(TICK)
+        clock.sleep(WAIT_TICK)
 
     clock = FakeClock()
     stop = Stop(None, clock, sleep)
     results = concurrently(
-        STAGE, lambda _: stop.wait(TICK / 2), range(most), workers=2, stop=stop, observe=ignore
+        STAGE, lambda _: stop.wait(WAIT_TICK / 2), range(most), workers=2, stop=stop, observe=ignore
     )
     assert results == [True] * most
 

@@ -6,7 +6,7 @@ import pytest
 
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.retries import MAX_ATTEMPTS, MAX_WAIT
-from sweeper.concurrency import TICK, Stop
+from sweeper.concurrency import WAIT_TICK, Stop
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 from tests.aws.support import make_cloud, opened, target
@@ -109,7 +109,7 @@ def test_a_stop_ends_the_wait(aws: FakeAws) -> None:
     assert caught.value.reason is Reason.INTERRUPTED
     assert "attempt 1 had ended with ThrottlingException" in caught.value.message
     assert len(slept) == 1
-    assert slept[0] <= TICK
+    assert slept[0] <= WAIT_TICK
     assert _asked(aws) == 1
 
 
@@ -120,7 +120,7 @@ def test_the_deadline_ends_the_wait(aws: FakeAws) -> None:
     with pytest.raises(OperationFailed) as caught:
         _examine(aws, stop)
     assert caught.value.reason is Reason.DEADLINE
-    assert clock.now <= 100.5 + TICK
+    assert clock.now <= 100.5 + WAIT_TICK
 
 
 @pytest.mark.parametrize(

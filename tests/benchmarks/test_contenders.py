@@ -87,7 +87,7 @@ def test_only_the_throttled_accounts_fail(aws: FakeAws, tmp_path: Path) -> None:
         aws.faults([])
     assert measurement.found.targets == TRUTH.targets / 2
     assert {each["account_id"] for each in sweeper_report(tmp_path)["failures"]} == {account}
-    assert set(statistics.spans) >= {each.id for each in WORLD.accounts}
+    assert set(statistics.spans) >= {f"ecr:{each.id}" for each in WORLD.accounts}
 
 
 def test_memory_is_the_programs_own(tmp_path: Path) -> None:

@@ -38,15 +38,16 @@ class Counters:
     writes: list[dict[str, Any]] = field(default_factory=list)
     first_call: float | None = None
 
-    def called(self, account: str, delay: float) -> None:
-        """Count a call that acts upon an account and is answered in `delay` seconds."""
+    def called(self, service: str, account: str, delay: float) -> None:
+        """Count a call to a service that acts upon an account and is answered in `delay` seconds."""
         self.calls_by_account[account] += 1
         now = time.monotonic()
         if self.first_call is None:
             self.first_call = now
         arrived = now - self.first_call
-        first, _ = self.spans.get(account, (arrived, arrived))
-        self.spans[account] = (first, arrived + delay)
+        key = f"{service}:{account}"
+        first, _ = self.spans.get(key, (arrived, arrived))
+        self.spans[key] = (first, arrived + delay)
 
     def refuse(self, operation: str, account: str, region: str, reason: str) -> None:
         """Keep why a call was refused; only the first hundred."""
@@ -83,8 +84,8 @@ class Counters:
     def to_json(self) -> dict[str, Any]:
         """Give everything; `assume_roles` counts the calls for each target account.
 
-        `spans` are, for each account acted upon, when its first call arrived and when its last one
-        was answered, in seconds since the first call of all.
+        `spans` are, for each service and account acted upon (``ecr:111111111111``), when its first
+        call arrived and when its last one was answered, in seconds since the first call of all.
         """
         counters = ("calls", "calls_by_account", "pages", "errors", "faults")
         plain = (
