@@ -103,12 +103,15 @@ def _formats(config: Config) -> tuple[Format, ...]:
 
 def _refuse_unknown_regions(config: Config, session: Session) -> None:
     """A region that is named, not read from an account, may be mistyped."""
-    known = known_regions(session)
-    for key, regions in (
+    named = (
         ("regions.include", config.regions.include),
         ("regions.exclude", config.regions.exclude),
-        ("organization.sts_region", filter(None, (config.organization.sts_region,))),
-    ):
+        ("organization.sts_region", tuple(filter(None, (config.organization.sts_region,)))),
+    )
+    if not any(regions for _, regions in named):
+        return  # what the SDK knows is a large file
+    known = known_regions(session)
+    for key, regions in named:
         for region in regions:
             if region not in known:
                 raise ConfigurationError(

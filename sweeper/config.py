@@ -293,6 +293,7 @@ class LimitsConfig(_Section):
 
     max_workers: Annotated[int, _NUMBER, Field(ge=1, le=1024)] = 64
     deadline_seconds: Annotated[Annotated[float, Field(gt=0)] | None, _NUMBER] = None
+    http_sender: Literal["own", "botocore"] = "own"
 
 
 class Config(BaseSettings):

@@ -110,10 +110,11 @@ def _share(part: int, whole: int) -> float:
 
 
 def aggregate(
-    run: Run, accounts: Sequence[AccountOutcome], targets: Sequence[TargetOutcome]
+    run: Run, accounts: Sequence[AccountOutcome], targets: Iterable[TargetOutcome]
 ) -> Report:
     """The report on these outcomes, each account and each target exactly once among them."""
-    targets = sorted(targets, key=lambda pair: (pair[0].account.id, pair[0].region))
+    targets = sorted(targets, key=lambda pair: pair[0].region)
+    targets.sort(key=lambda pair: pair[0].account.id)  # stable, and without a key for each
     accounts = sorted(accounts, key=lambda pair: pair[0].id)
     findings = sorted(
         (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from sweeper.changes import make_changes
@@ -72,7 +74,7 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
         targets,
         examined,
         config=config,
-        coverage=coverage(accounts, [*zip(targets, examined, strict=True), *left_out]),
+        coverage=coverage(accounts, chain(zip(targets, examined, strict=True), left_out)),
         unknown_exclusions=unknown_exclusions(organization.accounts, config),
         remedies={check.name: check.remedy for check in checks},
     )
@@ -81,20 +83,25 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
     return aggregate(
         _run(config, conduct, started, organization),
         accounts,
-        [*zip(targets, outcomes, strict=True), *left_out],
+        chain(zip(targets, outcomes, strict=True), left_out),
     )
 
 
 def _examine(checks: Sequence[Check], target: Target) -> Examined:
     """All checks on one target; with several, a repository counts once for each."""
     results = [check.examine(target) for check in checks]
-    if len(results) == 1:
-        return results[0]
     compliant, non_compliant, exempt = (
         sum(result.counts[kind] for result in results) for kind in range(3)
     )
     findings = tuple(finding for result in results for finding in result.findings)
-    return Examined((compliant, non_compliant, exempt), findings)
+    counts = (compliant, non_compliant, exempt)
+    return Examined(counts, findings) if findings else _without_findings(counts)
+
+
+@lru_cache(maxsize=4096)
+def _without_findings(counts: tuple[int, int, int]) -> Examined:
+    """One value for all the targets that are alike, of which there may be hundred thousands."""
+    return Examined(counts)
 
 
 def _run(

@@ -127,6 +127,7 @@ def test_the_file_is_the_argument_then_the_variable_then_the_default(
         ("remediation: {min_coverage: .nan}", ("remediation.min_coverage",)),
         ("remediation: {max_changes: -1}", ("max_changes", "greater than or equal to 0")),
         ("limits: {max_workers: 0}", ("limits.max_workers", "greater than or equal to 1")),
+        ("limits: {http_sender: other}", ("limits.http_sender", "'other'", "own", "botocore")),
         ("limits: {max_workers: many}", ("limits.max_workers", "'many'", "integer")),
         ("limits: {deadline_seconds: 0}", ("limits.deadline_seconds", "greater than 0")),
         ("report: {formats: []}", ("report.formats", "at least 1")),

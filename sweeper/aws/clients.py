@@ -11,10 +11,12 @@ from botocore.config import Config as ClientConfig
 from botocore.credentials import CredentialResolver
 from botocore.model import OperationModel
 from botocore.session import Session
+from urllib3 import Timeout
 
 from sweeper import __version__
 from sweeper.aws.credentials import BoundCredentialProvider, MemberSessions
 from sweeper.aws.retries import Retries
+from sweeper.aws.sender import Sender
 from sweeper.concurrency import Stop
 from sweeper.errors import OperationFailed, SweeperError
 from sweeper.model import Reason
@@ -32,11 +34,19 @@ class Clients:
     """`central` clients act as the caller, `member` clients as the account that is bound."""
 
     def __init__(
-        self, central: Session, sessions: MemberSessions, *, max_workers: int, stop: Stop
+        self,
+        central: Session,
+        sessions: MemberSessions,
+        *,
+        max_workers: int,
+        stop: Stop,
+        own_sender: bool = True,
     ) -> None:
         self._central = central
         self._sessions = sessions
         self._member = Session()
+        # One loader: the SDK's models are read, and kept, once.
+        self._member.register_component("data_loader", central.get_component("data_loader"))
         # The caller's profile is not the member's: only the provider below gives credentials.
         self._member.register_component(
             "credential_provider", CredentialResolver([BoundCredentialProvider(sessions)])
@@ -55,6 +65,14 @@ class Clients:
             retries={"total_max_attempts": 1, "mode": "standard"},
             user_agent=f"sweeper/{__version__} botocore/{botocore.__version__}",
         )
+        self._sender: Sender | None = None
+        # A profile with proxies_config (its own CA, client certificate) is left to the SDK.
+        if own_sender and not central.get_config_variable("proxies_config"):
+            self._sender = Sender(
+                central.get_config_variable("ca_bundle"),
+                connections=max_workers,
+                timeout=Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
+            )
         self._lock = threading.Lock()
         self._clients: dict[tuple[bool, str, str | None], Any] = {}
 
@@ -90,6 +108,8 @@ class Clients:
             ) from None
         retries = self._delivery_retries if service in DELIVERY_SERVICES else self._retries
         retries.register(client)
+        if self._sender and service not in DELIVERY_SERVICES:
+            self._sender.register(client)
         if member:
             event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
             client.meta.events.register(event, self._refuse_what_is_not_allowed)

@@ -53,13 +53,18 @@ class AwsCloud:
         self._write_actions = frozenset(write_actions) if may_write else frozenset()
         self._sessions = MemberSessions(self._assume)
         self.clients = Clients(
-            session, self._sessions, max_workers=config.limits.max_workers, stop=stop
+            session,
+            self._sessions,
+            max_workers=config.limits.max_workers,
+            stop=stop,
+            own_sender=config.limits.http_sender == "own",
         )
         self._caller_region: str | None = session.get_config_variable("region")
         self._partition = ""
         self._sts_region = ""
         self._global_region = ""  # where the partition serves its global services from
         self._writable: set[str] = set()  # account ids
+        self._known_regions: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
 
     def list_accounts(self) -> Organization:
         """Who the caller is, and the accounts to choose from."""
@@ -188,7 +193,8 @@ class AwsCloud:
                 Reason.UNEXPECTED_RESPONSE,
                 f"none of the {len(regions)} regions in the answer is enabled: no account is so",
             )
-        return regions
+        # Most accounts have the same regions: kept once, not once for each account.
+        return self._known_regions.setdefault(regions, regions)
 
 
 _UNUSABLE_CREDENTIALS = {

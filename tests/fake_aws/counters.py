@@ -39,7 +39,7 @@ class Counters:
     first_call: float | None = None
 
     def called(self, service: str, account: str, delay: float) -> None:
-        """Count a call to a service that acts upon an account and is answered in `delay` seconds."""
+        """Count a call to a service upon an account that is answered in `delay` seconds."""
         self.calls_by_account[account] += 1
         now = time.monotonic()
         if self.first_call is None:

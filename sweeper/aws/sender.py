@@ -1,0 +1,147 @@
+"""One light HTTP session for all of the SDK's clients, in the place of one heavy session for each.
+
+It stands in through the public `before-send` event: retries, endpoints, signatures and parsing stay
+botocore's. Proxies and CA bundles are read as botocore reads them, certificates are always
+verified, and what fails raises what botocore's own session raises, on which its retries depend.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+from botocore import exceptions as sdk
+from botocore.awsrequest import AWSResponse
+from botocore.client import BaseClient
+from botocore.httpsession import (
+    ProxyConfiguration,
+    create_urllib3_context,
+    get_cert_path,
+    mask_proxy_url,
+)
+from botocore.utils import get_environ_proxies
+from urllib3 import exceptions as http
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+_NO_RETRIES = urllib3.Retry(False)  # urllib3's word for: raise what happened, as it is
+_MOST_HOSTS = 1000  # more than there are endpoints: a pool that is forgotten loses its connections
+# In order: the first class that fits.
+_ERRORS: tuple[tuple[type[Exception], type[sdk.BotoCoreError]], ...] = (
+    (http.SSLError, sdk.SSLError),
+    (http.NewConnectionError, sdk.EndpointConnectionError),
+    (http.ProxyError, sdk.ProxyConnectionError),
+    (http.ConnectTimeoutError, sdk.ConnectTimeoutError),
+    (http.ReadTimeoutError, sdk.ReadTimeoutError),
+    (http.ProtocolError, sdk.ConnectionClosedError),
+    (Exception, sdk.HTTPClientError),
+)
+
+
+class Sender:
+    """Sends for the clients that are registered; shared by all threads.
+
+    `ca_bundle` is the session's setting, None where there is none; `timeout` is in seconds.
+    """
+
+    def __init__(
+        self, ca_bundle: str | None, *, connections: int, timeout: urllib3.Timeout
+    ) -> None:
+        self._ca_bundle = ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE")
+        self._options: dict[str, Any] = {
+            "num_pools": _MOST_HOSTS,
+            "maxsize": connections,
+            "timeout": timeout,
+        }
+        self._lock = threading.Lock()
+        self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._routes: dict[str, tuple[urllib3.HTTPConnectionPool, str | None]] = {}
+
+    def register(self, client: BaseClient) -> None:
+        """Let `client` send through this."""
+        service = client.meta.service_model.service_id.hyphenize()
+        handler: Any = self._send  # botocore-stubs: handlers that answer are not known
+        client.meta.events.register(f"before-send.{service}", handler)
+
+    def _send(self, request: Any, **_: Any) -> AWSResponse:
+        scheme, netloc, path, query, _fragment = urlsplit(request.url)
+        proxy = None
+        try:
+            pool, proxy = self._route(f"{scheme}://{netloc}")
+            target = f"{path or '/'}?{query}" if query else path or "/"
+            response = pool.urlopen(
+                request.method,
+                request.url if proxy and scheme == "http" else target,
+                body=request.body,
+                headers=dict(request.headers.items()),
+                retries=_NO_RETRIES,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
+            )
+            headers: Any = response.headers  # botocore-stubs: AWSResponse takes any mapping
+            answer = AWSResponse(request.url, response.status, headers, response)
+            answer.content  # noqa: B018 (reads it whole, which also frees the connection)
+        except (http.HTTPError, OSError) as error:
+            raise next(kind for cause, kind in _ERRORS if isinstance(error, cause))(
+                endpoint_url=request.url, proxy_url=mask_proxy_url(proxy or ""), error=error
+            ) from error
+        return answer
+
+    def _route(self, origin: str) -> tuple[urllib3.HTTPConnectionPool, str | None]:
+        """The connections to `origin`, and the proxy that they go through."""
+        route = self._routes.get(origin)
+        if route is None:
+            with self._lock:
+                proxies = ProxyConfiguration(get_environ_proxies(origin))
+                proxy = proxies.proxy_url_for(origin)
+                if proxy not in self._managers:
+                    self._managers[proxy] = self._manager(proxies, proxy)
+                pool = self._managers[proxy].connection_from_url(origin)
+                pool.ConnectionCls = _TlsConnection if pool.scheme == "https" else _Connection
+                route = self._routes[origin] = (pool, proxy)
+        return route
+
+    def _manager(self, proxies: ProxyConfiguration, proxy: str | None) -> urllib3.PoolManager:
+        context = create_urllib3_context()
+        context.check_hostname = True
+        try:
+            context.load_verify_locations(self._ca_bundle or get_cert_path(verify=True))
+        except OSError as error:
+            raise http.SSLError(error) from error
+        options = {**self._options, "ssl_context": context}
+        if proxy is None:
+            return urllib3.PoolManager(**options)
+        headers = proxies.proxy_headers_for(proxy)
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+
+
+class _OneWrite:
+    """Head and body of a request leave in one write: one system call, one packet, one record."""
+
+    _held: list[bytes] | None = None
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        held = self._held = []
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc]
+        finally:
+            self._held = None
+        self.send(b"".join(held))
+
+    def send(self, data: Any) -> None:
+        if self._held is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._held.append(data)
+
+
+class _Connection(_OneWrite, HTTPConnection):
+    """A connection of urllib3's, or through a proxy."""
+
+
+class _TlsConnection(_OneWrite, HTTPSConnection):
+    """The same with TLS."""
