@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Any
-
-import structlog
+from datetime import UTC, datetime
+from typing import Any, TextIO
 
 from sweeper.escaping import plain
 from sweeper.model import ChangeStatus, Examined, Failed, Finding, Report, Stage, Target
 
-log: Any = structlog.get_logger()
+_logger = logging.getLogger("sweeper")
 
 _FAILED_EVENTS = {
     Stage.OPEN_ACCOUNT: "account.failed",
@@ -23,25 +23,46 @@ _FAILED_EVENTS = {
 
 def configure(*, terminal: bool) -> None:
     """JSON for machines; on a terminal, where progress is shown, warnings only."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _escaped,
-            structlog.dev.ConsoleRenderer(colors=False)
-            if terminal
-            else structlog.processors.JSONRenderer(sort_keys=True),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.WARNING if terminal else logging.INFO
-        ),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=False,
-    )
+    handler = _Handler(sys.stderr)
+    handler.setFormatter(_Lines() if terminal else _Json())
+    _logger.handlers = [handler]
+    _logger.setLevel(logging.WARNING if terminal else logging.INFO)
+    _logger.propagate = False
 
 
-def _escaped(_logger: Any, _method: str, event: Any) -> Any:
-    return {key: plain(value) if isinstance(value, str) else value for key, value in event.items()}
+def log(level: int, event: str, **fields: object) -> None:
+    """One event, with its dotted name; text in its fields is untrusted, and escaped."""
+    safe = {
+        name: plain(value) if isinstance(value, str) else value for name, value in fields.items()
+    }
+    _logger.log(level, event, extra={"fields": safe})
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Say nothing: where a log cannot be written, neither can a complaint about it."""
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        common = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "timestamp": moment.replace("+00:00", "Z"),
+        }
+        return json.dumps({**common, **_fields(record)}, sort_keys=True)
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
+        return f"{record.levelname.lower()}: {record.getMessage()} {fields}"
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    fields: dict[str, object] = getattr(record, "fields", {})
+    return fields
 
 
 class LogObserver:
@@ -49,7 +70,7 @@ class LogObserver:
 
     def begin(self, stage: Stage, total: int) -> None:
         """`stage.started`."""
-        log.info("stage.started", stage=str(stage), total=total)
+        log(logging.INFO, "stage.started", stage=str(stage), total=total)
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:
         """`account.failed`, `target.failed` or `.not_changed`, `change.applied` or `.failed`."""
@@ -58,7 +79,8 @@ class LogObserver:
                 # A change's item is its target and what was found there.
                 place = item[0] if stage is Stage.CHANGE else item
                 account = place.account if isinstance(place, Target) else place
-                log.warning(
+                log(
+                    logging.WARNING,
                     _FAILED_EVENTS[stage],
                     account_id=account.id,
                     region=place.region if isinstance(place, Target) else None,
@@ -77,8 +99,8 @@ def _log_change(finding: Finding) -> None:
     if change is None or change.status not in (ChangeStatus.APPLIED, ChangeStatus.FAILED):
         return
     applied = change.status is ChangeStatus.APPLIED
-    emit = log.info if applied else log.warning
-    emit(
+    log(
+        logging.INFO if applied else logging.WARNING,
         "change.applied" if applied else "change.failed",
         account_id=finding.account_id,
         region=finding.region,
@@ -95,7 +117,8 @@ def log_finished(report: Report, exit_status: int) -> None:
     """`enumerate.failed`, `delivery.failed`, and `sweep.finished` with the totals."""
     for failure in report.failures:
         if failure.stage is Stage.ENUMERATE and failure.account_id is None:
-            log.error(
+            log(
+                logging.ERROR,
                 "enumerate.failed",
                 reason=str(failure.reason),
                 error_code=failure.error_code,
@@ -103,7 +126,8 @@ def log_finished(report: Report, exit_status: int) -> None:
             )
     for delivery in report.deliveries:
         if delivery.status == "failed":
-            log.error(
+            log(
+                logging.ERROR,
                 "delivery.failed",
                 sink=delivery.sink,
                 location=delivery.location,
@@ -111,7 +135,8 @@ def log_finished(report: Report, exit_status: int) -> None:
                 message=delivery.message,
             )
     totals = report.totals
-    log.info(
+    log(
+        logging.INFO,
         "sweep.finished",
         run_id=report.run.id,
         dry_run=report.run.dry_run,

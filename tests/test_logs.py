@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-import structlog
 
 from sweeper import logs
 from sweeper.model import (
@@ -30,7 +30,7 @@ FAILED = Failed(Stage.EXAMINE, Reason.DENIED_BY_SCP, "not\nauthorized\x1b[2J", "
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
     yield
-    structlog.reset_defaults()
+    logging.getLogger("sweeper").handlers.clear()
 
 
 def _logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

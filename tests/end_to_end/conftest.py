@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.end_to_end.harness import Here, small_world
 from tests.fake_aws.process import FakeAws
@@ -23,4 +23,4 @@ def here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Here]:
     yield Here(tmp_path, monkeypatch, capsys)
-    structlog.reset_defaults()
+    logging.getLogger("sweeper").handlers.clear()
