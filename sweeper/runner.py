@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper import app, logs
+from sweeper import app, logs, metrics
 from sweeper.concurrency import Stop
 from sweeper.model import Finding, Report
 from sweeper.report import exit_status
@@ -29,15 +30,19 @@ def conduct(
     deliver_dry_run: bool = False,
     ask: bool = True,
     terminal: bool | None = None,
+    at_most_seconds: float | None = None,
 ) -> tuple[Report, int]:
     """One sweep, for a person (`terminal`; None: where stderr is one) or for a machine.
 
     A person gets progress, one question before anything is written and a summary; a machine
-    gets logs. The report, and the exit status.
+    gets logs and, for CloudWatch, a line of metrics. No new work starts after `at_most_seconds`
+    or limits.deadline_seconds, the smaller of both. The report, and the exit status.
     """
+    began = time.monotonic()
     terminal = sys.stderr.isatty() if terminal is None else terminal
     logs.configure(terminal=terminal)
-    stop = Stop(config.limits.deadline_seconds)
+    deadlines = (config.limits.deadline_seconds, at_most_seconds)
+    stop = Stop(min((each for each in deadlines if each is not None), default=None))
     with _stopped_by_signals(stop) as interrupt:
         arguments: dict[str, Any] = {
             "dry_run": dry_run,
@@ -49,6 +54,7 @@ def conduct(
             return report, int(exit_status(report))
         report = app.run(config, observer=logs.LogObserver(), **arguments)
     status = exit_status(report)
+    metrics.emit(report, time.monotonic() - began, sys.stderr)
     logs.log_finished(report, status)
     return report, int(status)
 
