@@ -10,7 +10,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.image.containers import (
     build,
     output,
     provide_base,
+    release,
     run_command,
     size,
 )
@@ -138,6 +140,15 @@ def check_sigterm(aws: FakeAws) -> None:
     check("  nothing was written", aws.statistics().writes == [])
 
 
+@contextmanager
+def removed_at_the_end() -> Iterator[None]:
+    """No container stays, whatever became of it."""
+    try:
+        yield
+    finally:
+        output(*PODMAN, "rm", "--force", "--ignore", "--time", "0", NAME)
+
+
 def check_a_lambda(aws: FakeAws) -> None:
     """The same image, with Lambda's entry point and command, under the emulator."""
 
@@ -157,14 +168,14 @@ def check_a_lambda(aws: FakeAws) -> None:
         )
         return Emulator(command, port, directory=Path.cwd(), environment=os.environ)
 
-    with function(900) as emulator:
+    with removed_at_the_end(), function(900) as emulator:
         summary = emulator.invoke({})
         good = summary.get("exit_status") == 0 and open_repositories(aws) == {}
         check("Lambda: a run, every repository closed", good, "" if good else emulator.said)
         check("  report delivered", delivered(aws)["run"]["id"] == summary["run_id"])
         error = emulator.invoke({"dryrun": True})
         check("  an unknown key of the event", error["errorType"] == "ConfigurationError")
-    with function(20) as emulator:
+    with removed_at_the_end(), function(20) as emulator:
         summary = emulator.invoke({})
         good = failures(delivered(aws)) == {(None, None, "deadline")}
         check("Lambda: too little time, report delivered, marked incomplete", good)
@@ -187,4 +198,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        release()

@@ -57,13 +57,19 @@ def provide_base(kind: str, image: str) -> str:
 
 def build() -> None:
     """Build the image of the Dockerfile as it stands."""
-    command = ("buildah", *STORAGE, "bud", "--isolation", "chroot", "--network", "host")
-    subprocess.run([*command, "--pull-never", "--quiet", "--tag", TAG, "."], check=True, cwd=ROOT)
+    options = ("--isolation", "chroot", "--network", "host", "--pull-never", "--quiet")
+    command = ("buildah", *STORAGE, "bud", *options, "--tag", TAG, ".")
+    subprocess.run(command, check=True, stdout=sys.stderr, cwd=ROOT)
 
 
 def size(image: str) -> int:
     """The bytes of an image, its base included."""
     return int(output(*PODMAN, "image", "inspect", "--format", "{{.Size}}", image))
+
+
+def release() -> None:
+    """Undo the mounts that buildah and podman leave, so that the folder can be removed."""
+    _succeeds("umount", "--recursive", str(HOME / "storage" / "overlay"))
 
 
 def _succeeds(*command: str) -> bool:

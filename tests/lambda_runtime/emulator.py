@@ -92,9 +92,9 @@ class Emulator:
     def _end(self) -> None:
         process = self._process
         if process is not None and process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
+            process.terminate()  # which ends the runtime, too
             try:
-                process.wait(10)
+                process.wait(20)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
