@@ -7,7 +7,7 @@ BIN := .venv/bin
 # The emulator of Lambda's runtime API ships in the wheel of aws-sam-cli, of which only it is kept.
 EMULATOR := .tools/aws-lambda-rie
 
-.PHONY: help install demo test check image-test schema clean
+.PHONY: help install demo test check image-test bench bench-full bench-peers schema clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,8 +47,18 @@ check: install ## format, lint, types, layers, and what the README promises
 image-test: install $(EMULATOR) ## build the container image and run it as a task and as a Lambda (root; buildah, podman, runc)
 	$(BIN)/python -m tests.image
 
+bench: install ## what a sweep costs beside the alternatives: 3 minutes
+	$(BIN)/python -m benchmarks
+
+bench-full: install ## the same for up to 10,000 accounts, and with throttled ones: a quarter of an hour
+	$(BIN)/python -m benchmarks --full
+
+bench-peers: install ## the same beside other tools, which are installed first
+	$(BIN)/python -m benchmarks.peers
+	$(BIN)/python -m benchmarks --scenario peers
+
 schema: install ## write docs/report.schema.json anew
-	$(BIN)/python -m sweeper.formats.schema
+	$(BIN)/python -m sweeper.formats.schema > docs/report.schema.json
 
 clean: ## remove what the other targets made
-	rm -rf .venv .uv .tools dist sweeper-demo .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .uv .tools dist sweeper-demo benchmarks/results benchmarks/.peers .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

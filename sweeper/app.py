@@ -90,7 +90,9 @@ def _session() -> Session:
         session.get_scoped_config()  # reads the profile, which may not be there
         if session.get_config_variable("region") is None:
             # Containers and functions have AWS_REGION, which this SDK does not read by itself.
-            session.set_config_variable("region", os.environ.get("AWS_REGION", FALLBACK_REGION))
+            session.set_config_variable("region", os.environ.get("AWS_REGION") or FALLBACK_REGION)
+        # Tokens of the global endpoint fail in opt-in regions, whatever the profile prefers.
+        session.set_config_variable("sts_regional_endpoints", "regional")
     except BotoCoreError as error:
         raise ConfigurationError(f"AWS configuration: {error}") from None
     return session

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sweeper.concurrency import NOT_REACHED, Stop, attempt
-from sweeper.model import Change, ChangeStatus, Examined, Failed, Finding, Reason, Stage, Target
+from sweeper.model import Change, ChangeStatus, Failed, Finding, Reason, Stage, Target
 from sweeper.plan import Outcome, map_changes, planned_findings
 from sweeper.ports import Check, Pool
 
@@ -26,15 +26,12 @@ def make_changes(
     if not stopped and not pool.conduct.approve(due):
         return [map_changes(outcome, _not_confirmed) for outcome in outcomes]
     writer = _Writer(checks, pool.conduct.stop)
-    items = [
-        (index, targets[index], outcome)
-        for index, outcome in enumerate(outcomes)
-        if isinstance(outcome, Examined) and any(planned_findings((outcome,)))
-    ]
-    results = pool.map(Stage.CHANGE, lambda item: writer.change(item[1], item[2]), items)
+    indexes = [i for i, outcome in enumerate(outcomes) if any(planned_findings((outcome,)))]
+    items = [(targets[i], outcomes[i]) for i in indexes]
+    results = pool.map(Stage.CHANGE, lambda item: writer.change(*item), items)
     changed = list(outcomes)
-    for (index, _, before), after in zip(items, results, strict=True):
-        changed[index] = _all_failed(before, after) if isinstance(after, Failed) else after
+    for i, after in zip(indexes, results, strict=True):
+        changed[i] = _all_failed(outcomes[i], after) if isinstance(after, Failed) else after
     return changed
 
 
@@ -47,15 +44,9 @@ class _Writer:
         # Account ids; adding to a set and looking up in it are atomic.
         self._denied: set[str] = set()
 
-    def change(self, target: Target, outcome: Examined) -> Examined:
+    def change(self, target: Target, outcome: Outcome) -> Outcome:
         """The target's outcome with each planned change ended."""
-        findings = tuple(
-            replace(finding, change=self._apply(target, finding, finding.change))
-            if finding.change and finding.change.status is ChangeStatus.PLANNED
-            else finding
-            for finding in outcome.findings
-        )
-        return replace(outcome, findings=findings)
+        return map_changes(outcome, lambda finding, change: self._apply(target, finding, change))
 
     def _apply(self, target: Target, finding: Finding, change: Change) -> Change:
         if reason := self._stop.reason:
@@ -73,12 +64,12 @@ class _Writer:
         return _failed(change, result)
 
 
-def _not_confirmed(change: Change) -> Change:
+def _not_confirmed(_: Finding, change: Change) -> Change:
     return replace(change, status=ChangeStatus.WITHHELD, reason=Reason.NOT_CONFIRMED)
 
 
-def _all_failed(before: Examined, failure: Failed) -> Outcome:
-    return map_changes(before, lambda change: _failed(change, failure))
+def _all_failed(before: Outcome, failure: Failed) -> Outcome:
+    return map_changes(before, lambda _, change: _failed(change, failure))
 
 
 def _failed(change: Change, failure: Failed) -> Change:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,6 @@ from sweeper import __version__
 if TYPE_CHECKING:
     from sweeper.model import Report
 
-INTERNAL_ERROR = 1
-UNUSABLE = 2
 INTERRUPTED = 130  # the shell's own for SIGINT, before any sweep has begun
 
 
@@ -61,7 +60,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.app import read_remote
     from sweeper.config_loading import load_config
-    from sweeper.runner import conduct
+    from sweeper.runner import conduct, is_terminal
 
     options: dict[str, Any] = {}
     for section, key, value in (
@@ -70,13 +69,12 @@ def run(  # noqa: PLR0917 (click passes them by name)
         ("regions", "include", regions),
         ("report", "directory", output),
     ):
-        if value:
+        if value not in (None, ()):
             options.setdefault(section, {})[key] = value
     config = load_config(path, options, read_remote=read_remote)
     report, status = conduct(config, dry_run=dry_run, deliver_dry_run=deliver, ask=not yes)
-    terminal = sys.stderr.isatty()
-    if form or (dry_run and not terminal):
-        _print(report, form or "text")
+    if form or (dry_run and not is_terminal(sys.stderr)):
+        status = _print(report, form or "text", status)
     return status
 
 
@@ -85,32 +83,53 @@ def demo() -> int:
     """Sweep an organization embedded with moto: no AWS account, no network."""
     from sweeper.demo.command import run_demo
 
-    run_demo()
-    return 0
+    return run_demo()
 
 
-def _print(report: Report, form: str) -> None:
+def _print(report: Report, form: str, status: int) -> int:
+    """Print the report; the exit status, which a reader who leaves early does not change."""
     from sweeper.formats import formats
+    from sweeper.report import ExitStatus
 
-    sys.stdout.buffer.write(formats()[form].render(report))
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(formats()[form].render(report))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        return status
+    except OSError as error:
+        _say(f"the report could not be printed: {error.strerror}")
+        return status if status == ExitStatus.INTERNAL_ERROR else ExitStatus.NOT_DELIVERED
+    return status
 
 
 def main() -> None:
     """The console script: every end of a run has its exit status and no stack trace."""
     from sweeper.concurrency import or_defect
     from sweeper.escaping import plain
+    from sweeper.report import ExitStatus
 
     result = or_defect(_main)
     if isinstance(result, str):
-        click.echo(f"sweeper: internal error, please report it: {plain(result)}", err=True)
-        sys.exit(INTERNAL_ERROR)
+        _say(f"internal error, please report it: {plain(result)}")
+        result = ExitStatus.INTERNAL_ERROR
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # it is broken: the interpreter would fail on it again, with its own status
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(result)
+
+
+def _say(text: str) -> None:
+    from sweeper.concurrency import or_defect
+
+    or_defect(lambda: click.echo(f"sweeper: {text}", err=True))
 
 
 def _main() -> int:
     from sweeper.errors import ConfigurationError
     from sweeper.escaping import plain
+    from sweeper.report import ExitStatus
 
     try:
         result = cli.main(prog_name="sweeper", standalone_mode=False)
@@ -118,10 +137,10 @@ def _main() -> int:
         error.show()
         return error.exit_code
     except click.Abort:
-        click.echo("sweeper: interrupted", err=True)
+        _say("interrupted")
         return INTERRUPTED
     except ConfigurationError as error:
         for line in str(error).splitlines():
-            click.echo(f"sweeper: {plain(line)}", err=True)
-        return UNUSABLE
+            _say(plain(line))
+        return ExitStatus.UNUSABLE
     return result if isinstance(result, int) else 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 from sweeper.errors import OperationFailed
@@ -14,6 +16,8 @@ from sweeper.model import Failed, Reason, Stage
 # How often the main thread looks at what the workers finished, and a waiting thread at whether
 # it should stop; seconds.
 TICK = 0.1
+# For each thread at work, how many more may wait between two attempts of a call.
+WAITERS = 3
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -54,14 +58,21 @@ class Stop:
         if reason := self.reason:
             raise OperationFailed(reason, NOT_REACHED)
 
-    def wait(self, seconds: float) -> None:
-        """Wait; raise OperationFailed as soon as the sweep is told to stop."""
-        until = self._clock() + seconds
-        while (left := until - self._clock()) > 0:
-            self.check()
-            self._sleep(min(left, TICK))
-        self.check()
+    def wait(self, seconds: float) -> bool:
+        """Wait, while another thread of the pool works in this one's place.
 
+        False as soon as the sweep is told to stop, True when the time has passed before.
+        """
+        crew: _Crew | None = getattr(_worker, "crew", None)
+        until = self._clock() + seconds
+        with crew.replaced() if crew else nullcontext():
+            while self.reason is None and (left := until - self._clock()) > 0:
+                self._sleep(min(left, TICK))
+        return self.reason is None
+
+
+# A thread of a pool finds its crew here.
+_worker = threading.local()
 
 NOT_REACHED = "not reached before the sweep was stopped"
 # What an item has until its outcome is known; none is left when the pool has ended.
@@ -103,10 +114,12 @@ def concurrently(
     finished: deque[int] = deque()
 
     def drain() -> None:
-        while True:
+        _worker.crew = crew
+        while crew.goes_on():
             try:
                 index = pending.popleft()
             except IndexError:
+                crew.ends()
                 return
             if reason := stop.reason:
                 results[index] = Failed(stage, reason, NOT_REACHED)
@@ -119,17 +132,82 @@ def concurrently(
         if batch:
             observe([(items[index], results[index]) for index in batch])
 
-    with ThreadPoolExecutor(max(1, min(workers, len(items))), "sweep") as pool:
+    workers = max(1, min(workers, len(items)))
+    with ThreadPoolExecutor(workers * (1 + WAITERS), "sweep") as pool:
+        crew = _Crew(workers, lambda: pool.submit(drain) if pending else None)
         try:
-            running = {pool.submit(drain) for _ in range(min(workers, len(items)))}
+            crew.starts()
+            if not (running := crew.started()):
+                drain()  # no thread is to be had: this one does the work
             while running:
                 ended, running = wait(running, timeout=TICK)
+                running |= crew.started()
                 report_finished()
                 for worker in ended:
                     worker.result()
+            report_finished()
         finally:
             pending.clear()  # an exception in this thread must not wait for all the work
+            _worker.crew = None
     return results
+
+
+class _Crew:
+    """The threads at work: as many as wanted, and one more for each that waits.
+
+    So a target that is throttled keeps no other from being examined. A thread that comes back
+    goes on at once; the first to end its item when there are too many leaves.
+    """
+
+    def __init__(self, wanted: int, start: Callable[[], Future[None] | None]) -> None:
+        self._wanted = wanted
+        self._start = start
+        self._lock = threading.Lock()
+        self._at_work = self._waiting = 0
+        self._started: deque[Future[None]] = deque()
+
+    def starts(self) -> None:
+        """Start the threads that are missing."""
+        with self._lock:
+            while self._at_work < self._wanted and self._waiting <= self._wanted * WAITERS:
+                try:
+                    thread = self._start()
+                except RuntimeError:  # the system has no more: those that run do all the work
+                    return
+                if thread is None:
+                    return
+                self._at_work += 1
+                self._started.append(thread)
+
+    def started(self) -> set[Future[None]]:
+        """The threads that were started since this was last asked."""
+        return {self._started.popleft() for _ in range(len(self._started))}
+
+    def goes_on(self) -> bool:
+        """Whether the calling thread, between two items, is still wanted."""
+        with self._lock:
+            surplus = self._at_work > self._wanted
+            self._at_work -= surplus
+            return not surplus
+
+    def ends(self) -> None:
+        """The calling thread ends."""
+        with self._lock:
+            self._at_work -= 1
+
+    @contextmanager
+    def replaced(self) -> Iterator[None]:
+        """The calling thread waits inside."""
+        with self._lock:
+            self._at_work -= 1
+            self._waiting += 1
+        self.starts()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work += 1
+                self._waiting -= 1
 
 
 def _described(error: Exception) -> str:

@@ -21,11 +21,10 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sweeper.model import ACCEPTABLE_REASONS, Reason
+from sweeper.model import ACCEPTABLE_REASONS, MAX_EXCLUSION_FILTERS, Reason
 
 ENVIRONMENT_PREFIX = "SWEEPER_"
 MAX_WILDCARDS = 2  # ECR: in one filter
-MAX_EXCLUSION_FILTERS = 5  # ECR: ImageTagMutabilityExclusionFilters, 1 to 5
 
 
 def _decoded(value: object) -> object:
@@ -82,6 +81,18 @@ def _expiry(value: object) -> object:
     elif value == "never" or (isinstance(value, date) and not isinstance(value, datetime)):
         return value
     raise ValueError(f"{value!r} is not allowed; allowed: a date such as 2027-01-31, or never")
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):  # which Python takes for a number
+        raise ValueError(f"{value!r} is not allowed; allowed: a number")  # noqa: TRY004
+    return value
+
+
+def _directory(value: object) -> object:
+    if value == "":  # which a Path takes for the working directory
+        raise ValueError("empty text is not allowed; allowed: a directory's path, or null for none")
+    return value
 
 
 def _acceptable(value: object) -> object:
@@ -142,6 +153,8 @@ BucketName = Annotated[
 ]
 FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json, csv, text")]
 
+_NUMBER = BeforeValidator(_number)
+Directory = Annotated[Path, BeforeValidator(_directory)]
 Text = Annotated[str, _matching(r"(?s).*\S.*", "text that is not empty")]
 Expiry = Annotated[date | Literal["never"], BeforeValidator(_expiry)]
 AcceptableReason = Annotated[Reason, BeforeValidator(_acceptable)]
@@ -179,16 +192,6 @@ class OrganizationConfig(_Section):
     include_tags: Tags = {}
     exclude_tags: Tags = {}
 
-    @property
-    def needs_ou_paths(self) -> bool:
-        """True where an account's place in the tree decides something here."""
-        return bool(self.include_ous or self.exclude_ous)
-
-    @property
-    def needs_tags(self) -> bool:
-        """True where an account's tags decide something."""
-        return bool(self.include_tags or self.exclude_tags)
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         asks = [
@@ -216,6 +219,12 @@ class RegionsConfig(_Section):
 
     include: RegionNames = ()
     exclude: RegionNames = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if both := sorted(set(self.include).intersection(self.exclude)):
+            raise ValueError(f"{', '.join(both)}: both included and excluded; allowed: one of them")
+        return self
 
 
 class AcceptedGap(_Section):
@@ -257,8 +266,8 @@ class RemediationConfig(_Section):
     include_accounts: AccountIds = ()
     exclude_accounts: AccountIds = ()
     exclusions: Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)] = ()
-    max_changes: Annotated[int, Field(ge=0)] = 500
-    min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.0
+    max_changes: Annotated[int, _NUMBER, Field(ge=0)] = 500
+    min_coverage: Annotated[float, _NUMBER, Field(ge=0, le=1)] = 0.0
 
 
 class S3Config(_Section):
@@ -272,7 +281,7 @@ class S3Config(_Section):
 class ReportConfig(_Section):
     """Where the report goes, in which formats, and when people are told."""
 
-    directory: Path | None = None
+    directory: Directory | None = None
     s3: S3Config | None = None
     sns_topic_arn: TopicArn | None = None
     formats: Annotated[FormatNames, Field(min_length=1)] = ("json", "csv")
@@ -282,8 +291,8 @@ class ReportConfig(_Section):
 class LimitsConfig(_Section):
     """How much at once, and for how long."""
 
-    max_workers: Annotated[int, Field(ge=1, le=1024)] = 64
-    deadline_seconds: Annotated[float | None, Field(gt=0)] = None
+    max_workers: Annotated[int, _NUMBER, Field(ge=1, le=1024)] = 64
+    deadline_seconds: Annotated[Annotated[float, Field(gt=0)] | None, _NUMBER] = None
 
 
 class Config(BaseSettings):

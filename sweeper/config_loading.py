@@ -46,8 +46,14 @@ def load_config(
     `options_from` is what errors call the options. Raises ConfigurationError.
     """
     options = options or {}
+    for source, name in (
+        ("command line: --config", path),
+        (f"environment: {CONFIG_VARIABLE}", os.environ.get(CONFIG_VARIABLE)),
+    ):
+        if name == "":
+            raise ConfigurationError(f"{source} is empty; name a file, or leave it out")
     chosen = path or os.environ.get(CONFIG_VARIABLE)
-    if not chosen and Path(DEFAULT_FILE).exists():
+    if not chosen and os.path.lexists(DEFAULT_FILE):  # a link that leads nowhere is an error
         chosen = DEFAULT_FILE
     file_values: Values = {}
     if chosen:
@@ -128,6 +134,8 @@ def _parse(path: str, text: str) -> Values:
         raise ConfigurationError(f"{path}:{where} not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path}: not valid YAML: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: nested too deeply") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -172,8 +180,12 @@ def _legacy(environment: Mapping[str, str]) -> Values:
     values: Values = {}
     for variable, (section, key) in LEGACY_VARIABLES.items():
         value = environment.get(variable)
-        if not value:
+        if value is None:
             continue
+        if not value:  # a template's empty parameter must not turn remediation on
+            raise ConfigurationError(
+                f"environment: {variable} is empty; give it a value, or leave it out"
+            )
         prefixed = f"{ENVIRONMENT_PREFIX}{section}__{key}".upper()
         if environment.get(prefixed, value) != value:
             raise ConfigurationError(

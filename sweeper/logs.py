@@ -10,11 +10,15 @@ from typing import Any
 import structlog
 
 from sweeper.escaping import plain
-from sweeper.model import Account, ChangeStatus, Examined, Failed, Finding, Report, Stage, Target
+from sweeper.model import ChangeStatus, Examined, Failed, Finding, Report, Stage, Target
 
 log: Any = structlog.get_logger()
 
-_FAILED_EVENTS = {Stage.OPEN_ACCOUNT: "account.failed", Stage.EXAMINE: "target.failed"}
+_FAILED_EVENTS = {
+    Stage.OPEN_ACCOUNT: "account.failed",
+    Stage.EXAMINE: "target.failed",
+    Stage.CHANGE: "target.not_changed",
+}
 
 
 def configure(*, terminal: bool) -> None:
@@ -48,14 +52,16 @@ class LogObserver:
         log.info("stage.started", stage=str(stage), total=total)
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:
-        """`account.failed`, `target.failed`, `change.applied`, `change.failed`."""
+        """`account.failed`, `target.failed` or `.not_changed`, `change.applied` or `.failed`."""
         for item, outcome in outcomes:
-            if isinstance(outcome, Failed) and stage in _FAILED_EVENTS:
-                account = item.account if isinstance(item, Target) else item
+            if isinstance(outcome, Failed):
+                # A change's item is its target and what was found there.
+                place = item[0] if stage is Stage.CHANGE else item
+                account = place.account if isinstance(place, Target) else place
                 log.warning(
                     _FAILED_EVENTS[stage],
-                    account_id=account.id if isinstance(account, Account) else None,
-                    region=item.region if isinstance(item, Target) else None,
+                    account_id=account.id,
+                    region=place.region if isinstance(place, Target) else None,
                     stage=str(outcome.stage),
                     reason=str(outcome.reason),
                     error_code=outcome.error_code,

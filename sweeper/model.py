@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Literal
 
 SCHEMA_VERSION: Literal["1"] = "1"
+MAX_EXCLUSION_FILTERS = 5  # ECR: ImageTagMutabilityExclusionFilters, 1 to 5
 
 
 class Compliance(StrEnum):
@@ -37,6 +38,7 @@ class Reason(StrEnum):
     """Why something was skipped, failed, withheld or superseded: a closed list."""
 
     # Nothing to sweep
+    AWS_CONFIGURATION_INVALID = "aws_configuration_invalid"
     NO_CREDENTIALS = "no_credentials"
     NOT_IN_ORGANIZATION = "not_in_organization"
     NOT_ALLOWED_TO_LIST = "not_allowed_to_list"
@@ -49,6 +51,7 @@ class Reason(StrEnum):
     ACCOUNT_PENDING_CLOSURE = "account_pending_closure"
     ACCOUNT_CLOSED = "account_closed"
     ACCOUNT_STATE_UNKNOWN = "account_state_unknown"
+    ACCOUNT_OU_UNKNOWN = "account_ou_unknown"
     ACCOUNT_EXCLUDED = "account_excluded"
     ASSUME_ROLE_DENIED = "assume_role_denied"
     STS_REGION_DISABLED = "sts_region_disabled"
@@ -73,6 +76,7 @@ class Reason(StrEnum):
     TIMED_OUT = "timed_out"
     CONNECTION_FAILED = "connection_failed"
     CREDENTIALS_EXPIRED = "credentials_expired"
+    SIGNATURE_REFUSED = "signature_refused"
     SERVICE_ERROR = "service_error"
     REQUEST_REFUSED = "request_refused"
     UNEXPECTED_RESPONSE = "unexpected_response"
@@ -175,6 +179,7 @@ class Repository:
     arn: str
     mutability: str
     exclusion_filters: tuple[str, ...] = ()
+    unknown_filter_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

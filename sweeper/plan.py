@@ -31,7 +31,7 @@ R = TypeVar("R")
 Outcome = Examined | Skipped | Failed
 
 # AWS Organizations, Account.State; the older Status has a subset of the words.
-_INACTIVE = {
+INACTIVE_STATES = {
     "PENDING_ACTIVATION": Reason.ACCOUNT_PENDING_ACTIVATION,
     "SUSPENDED": Reason.ACCOUNT_SUSPENDED,
     "PENDING_CLOSURE": Reason.ACCOUNT_PENDING_CLOSURE,
@@ -47,23 +47,27 @@ def select_accounts(
     Filters of different kinds narrow each other: an account is chosen when it passes all that
     are given. Raises NothingToSweep when an included account is not there, or none is chosen.
     """
-    known = {account.id for account in accounts}
-    wanted = (*config.organization.include_accounts, *config.remediation.include_accounts)
-    if missing := sorted(set(wanted) - known):
+    organization, remediation = config.organization, config.remediation
+    wanted = (*organization.include_accounts, *remediation.include_accounts)
+    if missing := _unknown(accounts, wanted, config):
         raise NothingToSweep(
             Reason.UNKNOWN_ACCOUNT,
-            f"included but not among the {len(known)} accounts of the organization: "
-            f"{', '.join(missing)}",
+            f"included but not among the {len(accounts)} accounts of the organization: {missing}",
         )
+    by_place = organization.include_ous or organization.exclude_ous
     chosen: list[Account] = []
     left_out: list[tuple[Account, Skipped | Failed]] = []
     for account in sorted(accounts, key=lambda account: account.id):
-        if not _selected(account, config.organization):
+        if by_place and account.ou_path is None and account.state not in INACTIVE_STATES:
+            message = "the account is in no OU of the tree as it was read: it moved, or just came"
+            failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_OU_UNKNOWN, message)
+            left_out.append((account, failed))
+        elif not _selected(account, organization):
             left_out.append((account, Skipped(Reason.ACCOUNT_EXCLUDED)))
         elif account.state == "ACTIVE":
             chosen.append(account)
-        elif account.state in _INACTIVE:
-            left_out.append((account, Skipped(_INACTIVE[account.state])))
+        elif account.state in INACTIVE_STATES:
+            left_out.append((account, Skipped(INACTIVE_STATES[account.state])))
         else:
             message = f"the account's state {account.state!r} is unknown to this version"
             failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_STATE_UNKNOWN, message)
@@ -76,6 +80,19 @@ def select_accounts(
             f"filters under organization and {len(accounts) - excluded} are not active",
         )
     return tuple(chosen), tuple(left_out)
+
+
+def unknown_exclusions(accounts: Sequence[Account], config: Config) -> str:
+    """Accounts that are excluded but not there, in text: a slip would let another be written."""
+    excluded = (*config.organization.exclude_accounts, *config.remediation.exclude_accounts)
+    return _unknown(accounts, excluded, config)
+
+
+def _unknown(accounts: Sequence[Account], named: Iterable[str], config: Config) -> str:
+    """The named ids that are no account's; where Organizations is not asked, none is known."""
+    if config.organization.role_name is None or not config.organization.enumerate:
+        return ""
+    return ", ".join(sorted(set(named) - {account.id for account in accounts}))
 
 
 def plan_targets(
@@ -189,36 +206,42 @@ def plan_changes(
     *,
     config: Config,
     coverage: Coverage,
+    unknown_exclusions: str,
     remedies: Mapping[str, Callable[[Finding], Change]],
 ) -> list[Outcome]:
     """The outcomes, with each finding's change: what would be written, or why it is withheld.
 
-    `remedies` maps a check's name to its remedy. Above `max_changes`, or below `min_coverage`,
-    all changes are withheld together: half a plan is nobody's plan.
+    `remedies` maps a check's name to its remedy. Above `max_changes`, below `min_coverage`, or
+    where an excluded account is not known, all changes are withheld together: half a plan is
+    nobody's plan.
     """
     planned = [
         _with_changes(target, outcome, config.remediation, remedies)
         for target, outcome in zip(targets, outcomes, strict=True)
     ]
-    hold = _held_back(planned, config.remediation, coverage)
+    hold = _held_back(planned, config.remediation, coverage, unknown_exclusions)
     if hold is None:
         return planned
+    error = unknown_exclusions if hold is Reason.UNKNOWN_ACCOUNT else None
     return [
         map_changes(
-            outcome, lambda change: replace(change, status=ChangeStatus.WITHHELD, reason=hold)
+            outcome,
+            lambda _, change: replace(
+                change, status=ChangeStatus.WITHHELD, reason=hold, error=error
+            ),
         )
         for outcome in planned
     ]
 
 
-def map_changes(outcome: Outcome, edit: Callable[[Change], Change]) -> Outcome:
+def map_changes(outcome: Outcome, edit: Callable[[Finding, Change], Change]) -> Outcome:
     """The outcome with every change that is still planned replaced by `edit` of it."""
     if not isinstance(outcome, Examined) or not outcome.findings:
         return outcome
     return replace(
         outcome,
         findings=tuple(
-            replace(finding, change=edit(finding.change))
+            replace(finding, change=edit(finding, finding.change))
             if finding.change and finding.change.status is ChangeStatus.PLANNED
             else finding
             for finding in outcome.findings
@@ -251,7 +274,10 @@ def _held_back(
     outcomes: Sequence[Outcome],
     remediation: RemediationConfig,
     coverage: Coverage,
+    unknown_exclusions: str,
 ) -> Reason | None:
+    if unknown_exclusions:
+        return Reason.UNKNOWN_ACCOUNT
     if sum(1 for _ in planned_findings(outcomes)) > remediation.max_changes:
         return Reason.MAX_CHANGES
     if min(coverage.accounts, coverage.targets) < remediation.min_coverage:

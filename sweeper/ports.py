@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from sweeper.concurrency import Stop, concurrently
+from sweeper.concurrency import Stop, attempt, concurrently
 from sweeper.model import (
     Account,
     Change,
@@ -60,7 +60,7 @@ class Check(Protocol):
 
 
 class Observer(Protocol):
-    """Who watches a sweep; called from the sweep's own thread only."""
+    """Who watches a sweep; called from the sweep's own thread only. What it raises is lost."""
 
     def begin(self, stage: Stage, total: int) -> None:
         """A stage over `total` accounts, targets or changes begins."""
@@ -95,12 +95,17 @@ class Pool:
     def map(self, stage: Stage, work: Callable[[T], R], items: Sequence[T]) -> list[R | Failed]:
         """One outcome for each item, in order; see `concurrently`."""
         observer = self.conduct.observer
-        observer.begin(stage, len(items))
+
+        # Who watches must not end what is watched: a broken terminal stops no sweep.
+        def observe(batch: Sequence[tuple[object, object]]) -> None:
+            attempt(stage, lambda _: observer.done(stage, batch), None)
+
+        attempt(stage, lambda _: observer.begin(stage, len(items)), None)
         return concurrently(
             stage,
             work,
             items,
             workers=self._workers,
             stop=self.conduct.stop,
-            observe=lambda batch: observer.done(stage, batch),
+            observe=observe,
         )

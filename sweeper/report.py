@@ -49,6 +49,7 @@ class ExitStatus(IntEnum):
 
 # Failures of the enumeration that running again does not cure.
 _NOTHING_TO_SWEEP = {
+    Reason.AWS_CONFIGURATION_INVALID,
     Reason.NO_CREDENTIALS,
     Reason.NOT_IN_ORGANIZATION,
     Reason.NOT_ALLOWED_TO_LIST,
@@ -97,15 +98,15 @@ def coverage(accounts: Iterable[AccountOutcome], targets: Iterable[TargetOutcome
                 continue
     return Coverage(
         accounts=_share(opened, chosen),
-        # Where no account was opened, nothing was seen, not all of nothing.
-        targets=_share(examined, planned) if opened or planned else _share(opened, chosen),
-        # Where every account is an accepted gap, nothing was seen: that is not complete.
-        complete=complete and opened > 0,
+        targets=_share(examined, planned),
+        # Where all is an accepted gap or left out, nothing was seen: that is not complete.
+        complete=complete and examined > 0,
     )
 
 
 def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 1.0
+    """None of nothing is nothing seen, not all of it."""
+    return part / whole if whole else 0.0
 
 
 def aggregate(

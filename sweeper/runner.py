@@ -7,12 +7,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from sweeper import app, logs, metrics
-from sweeper.concurrency import Stop
+from sweeper.concurrency import Stop, or_defect
+from sweeper.errors import ConfigurationError
 from sweeper.model import Finding, Report
 from sweeper.report import exit_status
 
@@ -39,7 +40,16 @@ def conduct(
     or limits.deadline_seconds, the smaller of both. The report, and the exit status.
     """
     began = time.monotonic()
-    terminal = sys.stderr.isatty() if terminal is None else terminal
+    unattended = dry_run or not ask or config.remediation.auto_remediate == "DISABLED"
+    terminals = is_terminal(sys.stdin), is_terminal(sys.stderr)
+    if not unattended and any(terminals) and not all(terminals):
+        missing = "stdin" if terminals[1] else "stderr"
+        raise ConfigurationError(
+            f"this run may change repositories, and {missing} is not a terminal, so that it cannot "
+            "ask before: pass --yes to change them unasked, or --dry-run"
+        )
+    terminal = terminals[1] if terminal is None else terminal
+    ask = ask and all(terminals)
     logs.configure(terminal=terminal)
     deadlines = (config.limits.deadline_seconds, at_most_seconds)
     stop = Stop(min((each for each in deadlines if each is not None), default=None))
@@ -54,9 +64,14 @@ def conduct(
             return report, int(exit_status(report))
         report = app.run(config, observer=logs.LogObserver(), **arguments)
     status = exit_status(report)
-    metrics.emit(report, time.monotonic() - began, sys.stderr)
-    logs.log_finished(report, status)
+    or_defect(lambda: metrics.emit(report, time.monotonic() - began, sys.stderr))
+    or_defect(lambda: logs.log_finished(report, status))
     return report, int(status)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person reads or writes the stream; one that is closed is none."""
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def _run_for_a_person(
@@ -66,17 +81,20 @@ def _run_for_a_person(
 
     from sweeper.terminal import ProgressObserver, show
 
-    width = None if sys.stderr.isatty() else 120
+    width = None if is_terminal(sys.stderr) else 120
     console = Console(stderr=True, highlight=False, width=width)
-    with ProgressObserver(console) as progress:
+    progress = ProgressObserver(console)
 
-        def approve(findings: Sequence[Finding]) -> bool:
-            if not ask or not sys.stdin.isatty():
-                return True
-            return _confirmed(findings, console, progress, interrupt)
+    def approve(findings: Sequence[Finding]) -> bool:
+        return not ask or _confirmed(findings, console, progress, interrupt)
 
+    # What a person sees may break, with the terminal; the sweep and its status do not.
+    or_defect(progress.start)
+    try:
         report = app.run(config, observer=progress, approve=approve, **arguments)
-    show(report, console)
+    finally:
+        or_defect(progress.stop)
+    or_defect(lambda: show(report, console))
     return report
 
 
@@ -85,7 +103,7 @@ def _confirmed(
 ) -> bool:
     from sweeper.terminal import question
 
-    progress.pause()
+    progress.stop()
     with interrupt.raising():
         try:
             return click.confirm(question(findings), default=False, err=True)
@@ -95,7 +113,11 @@ def _confirmed(
 
 
 class Interrupt:
-    """What SIGINT and SIGTERM do: ask the sweep to end; a second SIGINT ends the process."""
+    """What SIGINT, SIGTERM and SIGHUP do: ask the sweep to end; a second SIGINT ends the process.
+
+    Only a person at a terminal presses twice. Whoever else sends a signal again must not end a
+    sweep between a write and its record.
+    """
 
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
@@ -104,7 +126,8 @@ class Interrupt:
     def __call__(self, signum: int, _frame: object) -> None:
         """Handle the signal; see the class."""
         self._stop.request()
-        signal.signal(signum, signal.SIG_DFL)
+        if signum == signal.SIGINT:
+            signal.signal(signum, signal.SIG_DFL)
         if self._raising:
             raise KeyboardInterrupt
 
@@ -122,7 +145,9 @@ class Interrupt:
 def _stopped_by_signals(stop: Stop) -> Iterator[Interrupt]:
     interrupt = Interrupt(stop)
     previous = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN  # as nohup has it
     }
     try:
         yield interrupt

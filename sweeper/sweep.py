@@ -18,7 +18,13 @@ from sweeper.model import (
     Stage,
     Target,
 )
-from sweeper.plan import accept_known_gaps, plan_changes, plan_targets, select_accounts
+from sweeper.plan import (
+    accept_known_gaps,
+    plan_changes,
+    plan_targets,
+    select_accounts,
+    unknown_exclusions,
+)
 from sweeper.ports import Check, Cloud, Conduct, Pool
 from sweeper.report import aggregate, coverage, ended_early
 
@@ -67,6 +73,7 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
         examined,
         config=config,
         coverage=coverage(accounts, [*zip(targets, examined, strict=True), *left_out]),
+        unknown_exclusions=unknown_exclusions(organization.accounts, config),
         remedies={check.name: check.remedy for check in checks},
     )
     if not conduct.dry_run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -46,15 +46,12 @@ class ProgressObserver:
         )
         self._task: TaskID | None = None
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Take the terminal."""
         self._progress.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def pause(self) -> None:
-        """Leave the terminal to a question; `begin` goes on."""
+    def stop(self) -> None:
+        """Leave the terminal, to a question or for good; `begin` goes on."""
         self._progress.stop()
 
     def begin(self, stage: Stage, total: int) -> None:

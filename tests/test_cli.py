@@ -146,10 +146,17 @@ def test_nothing_is_asked_when_nothing_is_to_be_written(aws: FakeAws, tmp_path: 
     assert changes(terminal.report) == {("withheld", "max_changes")}
 
 
-def test_nobody_is_asked_who_cannot_answer(aws: FakeAws, tmp_path: Path) -> None:
-    terminal = Terminal(aws, tmp_path, shell="< /dev/null")
-    assert terminal.ended() == 0
-    assert not re.search(QUESTION, terminal.shown)
+@pytest.mark.parametrize(("shell", "missing"), [("< /dev/null", "stdin"), ("2> errors", "stderr")])
+def test_who_cannot_be_asked_changes_nothing(
+    aws: FakeAws, tmp_path: Path, shell: str, missing: str
+) -> None:
+    terminal = Terminal(aws, tmp_path, shell=shell)
+    assert terminal.ended() == 2
+    errors = tmp_path / "errors"
+    shown = errors.read_text(encoding="utf-8") if errors.exists() else terminal.shown
+    assert f"{missing} is not a terminal, so that it cannot ask" in shown
+    assert writes(aws) == []
+    assert Terminal(aws, tmp_path, "--yes", shell=shell).ended() == 0
     assert open_repositories(aws) == {}
 
 

@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 
-from sweeper.concurrency import NOT_REACHED, TICK, Stop, attempt, concurrently, or_defect
+from sweeper.concurrency import NOT_REACHED, TICK, WAITERS, Stop, attempt, concurrently, or_defect
 from sweeper.errors import NothingToSweep, OperationFailed
 from sweeper.model import Failed, Reason, Stage
 from tests.fakes import FakeClock, failure
@@ -218,15 +218,75 @@ def test_a_wait_ends_when_it_is_stopped() -> None:
             stop.request()
 
     stop = Stop(None, clock, sleep)
-    with pytest.raises(OperationFailed) as caught:
-        stop.wait(60)
-    assert caught.value.reason is Reason.INTERRUPTED
+    assert not stop.wait(60)
     assert clock.now < 102 + 2 * TICK
 
 
 def test_a_wait_ends_at_the_deadline() -> None:
     clock = FakeClock()
-    with pytest.raises(OperationFailed) as caught:
-        Stop(5, clock, clock.sleep).wait(60)
-    assert caught.value.reason is Reason.DEADLINE
+    stop = Stop(5, clock, clock.sleep)
+    assert not stop.wait(60)
+    assert stop.reason is Reason.DEADLINE
     assert clock.now < 105 + 2 * TICK
+
+
+def test_who_waits_keeps_nobody_from_working() -> None:
+    """The waits of the first two end only when all the others are done."""
+    others_done = threading.Event()
+    done: list[int] = []
+
+    def sleep(_: float) -> None:
+        assert others_done.wait(30)
+
+    def work(item: int) -> int:
+        if item < 2:
+            assert stop.wait(TICK)
+        done.append(item)
+        if len(done) == 8:
+            clock.sleep(TICK)
+            others_done.set()
+        return item
+
+    clock = FakeClock()
+    stop = Stop(None, clock, sleep)
+    results = concurrently(STAGE, work, range(10), workers=2, stop=stop, observe=ignore)
+    assert results == list(range(10))
+    assert set(done[8:]) == {0, 1}
+
+
+def test_no_more_than_so_many_wait_at_a_time() -> None:
+    """All that wait come back when no thread is left to begin another item."""
+    most = 2 * (1 + WAITERS)
+    together = threading.Barrier(most, timeout=30)
+
+    def sleep(_: float) -> None:
+        together.wait()
+        clock.sleep(TICK)
+
+    clock = FakeClock()
+    stop = Stop(None, clock, sleep)
+    results = concurrently(
+        STAGE, lambda _: stop.wait(TICK / 2), range(most), workers=2, stop=stop, observe=ignore
+    )
+    assert results == [True] * most
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_where_the_system_has_no_thread_left_the_others_do_it_all(
+    monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    left = [None] * threads
+    start = threading.Thread.start
+
+    def start_or_not(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_or_not)
+    seen: dict[int, int | Failed] = {}
+    results = concurrently(
+        STAGE, lambda item: item, range(20), workers=4, stop=Stop(), observe=seen.update
+    )
+    assert results == list(range(20)) == [seen[item] for item in range(20)]

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from sweeper.config import Config
 from sweeper.config_loading import load_config
 from sweeper.errors import ConfigurationError
 from sweeper.model import ACCEPTABLE_REASONS, Reason
@@ -283,10 +282,26 @@ def test_the_variables_of_the_parent_tool(monkeypatch: Environment) -> None:
     assert load_config(options=options).remediation.auto_remediate == "ENABLED"
 
 
-def test_an_empty_variable_of_the_parent_tool_is_not_set(monkeypatch: Environment) -> None:
-    monkeypatch.setenv("AUTO_REMEDIATE", "")
-    monkeypatch.setenv("SNS_TOPIC_ARN", "")
-    assert load_config().model_dump(exclude_defaults=True) == {}
+@pytest.mark.parametrize("variable", ["AUTO_REMEDIATE", "SNS_TOPIC_ARN", "SWEEPER_CONFIG"])
+def test_an_empty_variable_is_no_default(monkeypatch: Environment, variable: str) -> None:
+    monkeypatch.setenv(variable, "")
+    assert refusal().startswith(f"environment: {variable} is empty; ")
+
+
+def test_an_empty_file_name_is_no_default() -> None:
+    write("remediation: {auto_remediate: DISABLED}")
+    with pytest.raises(ConfigurationError, match=r"^command line: --config is empty; "):
+        load_config("")
+
+
+def test_a_link_that_leads_nowhere_is_no_default() -> None:
+    Path("config.yaml").symlink_to("elsewhere.yaml")
+    assert refusal() == "config.yaml: cannot be read: No such file or directory"
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused() -> None:
+    write("a: " + "[" * 5000)
+    assert refusal() == "config.yaml: nested too deeply"
 
 
 def test_both_spellings_must_agree(monkeypatch: Environment) -> None:
@@ -307,15 +322,27 @@ def test_what_is_named_twice_counts_once() -> None:
     assert config.report.formats == ("json",)
 
 
-def test_what_the_enumeration_must_ask_for() -> None:
-    plain = Config().organization
-    asking = Config.model_validate(
-        {"organization": {"exclude_ous": ["r-ab12"], "exclude_tags": {"env": ["dev"]}}}
-    ).organization
-    assert (plain.needs_ou_paths, plain.needs_tags) == (False, False)
-    assert (asking.needs_ou_paths, asking.needs_tags) == (True, True)
-
-
 def test_the_configuration_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_config().limits.max_workers = 1
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("regions: {include: [eu-west-1], exclude: [eu-west-1]}", "eu-west-1: both included and"),
+        ("remediation: {max_changes: true}", "True is not allowed; allowed: a number"),
+        ("remediation: {min_coverage: true}", "True is not allowed; allowed: a number"),
+        ("limits: {max_workers: true}", "True is not allowed; allowed: a number"),
+        ("limits: {deadline_seconds: true}", "True is not allowed; allowed: a number"),
+        ('report: {directory: ""}', "empty text is not allowed; allowed: a directory's path"),
+    ],
+)
+def test_what_would_be_taken_for_something_else_is_refused(text: str, problem: str) -> None:
+    write(text)
+    assert problem in refusal()
+
+
+def test_an_option_against_the_file_is_refused() -> None:
+    write("regions: {exclude: [eu-west-1]}")
+    assert "both included and excluded" in refusal(options={"regions": {"include": ["eu-west-1"]}})

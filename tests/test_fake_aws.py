@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import json
 import subprocess
@@ -656,6 +657,22 @@ def test_repositories_come_in_pages(aws: FakeAws) -> None:
     assert refusal(another.describe_repositories, nextToken=token)[0] == "InvalidParameterException"
 
 
+def test_tags_are_asked_of_a_repository_that_is_there(aws: FakeAws) -> None:
+    aws.load(
+        dataclasses.replace(
+            WORLD,
+            registries=(Registry(repositories=(Repository("a/b"),)),),
+            role=Role(actions=("ecr:ListTagsForResource",)),
+        )
+    )
+    tags = member(aws).list_tags_for_resource
+    arn = f"arn:aws:ecr:us-east-1:{MEMBER}:repository/"
+    assert tags(resourceArn=f"{arn}a/b")["tags"] == []
+    assert refusal(tags, resourceArn=f"{arn}c")[0] == "RepositoryNotFoundException"
+    elsewhere = arn.replace("us-east-1", "us-east-2")
+    assert refusal(tags, resourceArn=f"{elsewhere}a/b")[0] == "InvalidParameterException"
+
+
 def test_explicit_repositories_and_rules(aws: FakeAws) -> None:
     registry = Registry(
         account=MEMBER,
@@ -1027,6 +1044,9 @@ def test_statistics(aws: FakeAws) -> None:
     assert statistics.total_calls == 4
     assert statistics.calls == {"ecr:DescribeRepositories": 3, "sts:AssumeRole": 1}
     assert statistics.calls_by_account == {MEMBER: 4}
+    ((account, (first, last)),) = statistics.spans.items()
+    assert (account, first) == (MEMBER, 0)
+    assert last > first
     assert statistics.assume_roles == {MEMBER: 1}
     (assumed,) = statistics.assume_role
     assert (assumed["session_name"], assumed["duration_seconds"]) == ("a-test", "900")

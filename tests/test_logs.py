@@ -84,6 +84,22 @@ def test_what_failed_is_told_and_what_did_not_is_not(capsys: pytest.CaptureFixtu
     ]
 
 
+def test_a_target_whose_changes_were_not_reached_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(terminal=False)
+    target = factories.target()
+    failed = Failed(Stage.CHANGE, Reason.INTERRUPTED, "not reached")
+    logs.LogObserver().done(Stage.CHANGE, [((target, Examined((0, 1, 0))), failed)])
+    (entry,) = _logged(capsys)
+    assert (entry["event"], entry["account_id"], entry["region"], entry["reason"]) == (
+        "target.not_changed",
+        target.account.id,
+        target.region,
+        "interrupted",
+    )
+
+
 def test_every_write_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(terminal=False)
     applied = factories.change(ChangeStatus.APPLIED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from sweeper.plan import (
     plan_targets,
     planned_findings,
     select_accounts,
+    unknown_exclusions,
 )
 from tests.fakes import (
     account_id,
@@ -234,7 +236,10 @@ def planned_change(finding: Finding) -> Change:
 
 
 def changes_of(
-    findings: Mapping[int, tuple[Finding, ...]], coverage: Coverage = ALL_SEEN, **remediation: Any
+    findings: Mapping[int, tuple[Finding, ...]],
+    coverage: Coverage = ALL_SEEN,
+    unknown: str = "",
+    **remediation: Any,
 ) -> list[Change | None]:
     """The changes planned for the accounts' findings, after a target that failed."""
     targets = [make_target(9), *(make_target(number) for number in findings)]
@@ -245,6 +250,7 @@ def changes_of(
         outcomes,
         config=make_config(remediation=remediation),
         coverage=coverage,
+        unknown_exclusions=unknown,
         remedies={make_finding().check: planned_change},
     )
     assert planned[0] is DENIED
@@ -308,8 +314,71 @@ def test_what_the_check_withheld_stays_withheld() -> None:
 def test_outcomes_without_findings_are_the_same_values() -> None:
     examined: list[Outcome] = [Examined((5, 0, 0)), Skipped(Reason.REGION_EXCLUDED)]
     targets = [make_target(1), make_target(2)]
-    planned = plan_changes(targets, examined, config=make_config(), coverage=ALL_SEEN, remedies={})
+    planned = plan_changes(
+        targets,
+        examined,
+        config=make_config(),
+        coverage=ALL_SEEN,
+        unknown_exclusions="",
+        remedies={},
+    )
     assert all(one is other for one, other in zip(planned, examined, strict=True))
+
+
+def test_where_an_exclusion_names_nobody_nothing_is_changed() -> None:
+    findings = {1: (make_finding("a"),), 2: (make_finding("a"),)}
+    expected = replace(held(Reason.UNKNOWN_ACCOUNT), error="999999999999")
+    assert changes_of(findings, unknown="999999999999") == [expected] * 2
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({}, ""),
+        ({"organization": {"exclude_accounts": [account_id(1)]}}, ""),
+        ({"organization": {"exclude_accounts": [account_id(9)]}}, account_id(9)),
+        ({"remediation": {"exclude_accounts": [account_id(1), account_id(8)]}}, account_id(8)),
+        (
+            {
+                "organization": {"exclude_accounts": [account_id(9)]},
+                "remediation": {"exclude_accounts": [account_id(8), account_id(9)]},
+            },
+            f"{account_id(8)}, {account_id(9)}",
+        ),
+        # Where Organizations is not asked, nobody knows who else there is.
+        (
+            {
+                "organization": {"enumerate": False, "include_accounts": [account_id(1)]},
+                "remediation": {"exclude_accounts": [account_id(9)]},
+            },
+            "",
+        ),
+    ],
+)
+def test_exclusions_that_name_nobody(sections: dict[str, Any], expected: str) -> None:
+    assert unknown_exclusions((make_account(1),), make_config(**sections)) == expected
+
+
+def test_the_write_scope_may_be_wider_than_accounts_that_are_named() -> None:
+    config = make_config(
+        organization={"enumerate": False, "include_accounts": [account_id(1)]},
+        remediation={"include_accounts": [account_id(1), account_id(2)]},
+    )
+    chosen, _ = select_accounts((make_account(1),), config)
+    assert chosen == (make_account(1),)
+
+
+@pytest.mark.parametrize("key", ["include_ous", "exclude_ous"])
+def test_an_account_without_a_place_passes_no_filter_by_place(key: str) -> None:
+    placed, lost = make_account(1, ou_path=(ROOT, PROD)), make_account(2)
+    closed = make_account(3, state="CLOSED")
+    config = make_config(organization={key: [PROD if key == "include_ous" else DEV]})
+    chosen, left_out = select_accounts((placed, lost, closed), config)
+    assert chosen == (placed,)
+    outcome = dict(left_out)[lost]
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.ACCOUNT_OU_UNKNOWN
+    assert isinstance(dict(left_out)[closed], Skipped)
 
 
 @pytest.mark.parametrize(("max_changes", "is_held"), [(0, True), (2, True), (3, False), (4, False)])

@@ -129,16 +129,22 @@ def test_changes_are_counted_by_what_became_of_them() -> None:
     ("accounts", "targets", "expected"),
     [
         # Nothing is there, or every account is an accepted gap: nothing was seen.
-        ([], [], Coverage(1.0, 1.0, complete=False)),
+        ([], [], Coverage(0.0, 0.0, complete=False)),
         (
             [(make_account(1), Skipped(Reason.ASSUME_ROLE_DENIED))],
             [],
-            Coverage(1.0, 1.0, complete=False),
+            Coverage(0.0, 0.0, complete=False),
         ),
-        ([opened(1)], [], Coverage(1.0, 1.0, complete=True)),
+        # Nothing examined is nothing seen.
+        ([opened(1)], [], Coverage(1.0, 0.0, complete=False)),
         ([opened(1)], [examined(1, "a-a-1")], Coverage(1.0, 1.0, complete=True)),
         ([opened(1)], [examined(1, "a-a-1", "x")], Coverage(1.0, 1.0, complete=True)),
-        ([opened(1)], [(make_target(1), SKIPPED)], Coverage(1.0, 1.0, complete=True)),
+        ([opened(1)], [(make_target(1), SKIPPED)], Coverage(1.0, 0.0, complete=False)),
+        (
+            [opened(1)],
+            [examined(1, "a-a-1"), (make_target(1), SKIPPED)],
+            Coverage(1.0, 1.0, complete=True),
+        ),
         ([opened(1)], [(make_target(1), FAILED)], Coverage(1.0, 0.0, complete=False)),
         (
             [opened(1)],

@@ -157,13 +157,15 @@ def test_the_question_says_what_would_be_done() -> None:
 
 def test_progress_goes_on_after_a_question() -> None:
     console, out = _console()
-    with terminal.ProgressObserver(console) as progress:
-        progress.done(Stage.EXAMINE, [])
-        progress.begin(Stage.EXAMINE, 2)
-        progress.done(Stage.EXAMINE, [(1, 1), (2, 2)])
-        progress.pause()
-        progress.begin(Stage.CHANGE, 3)
-        progress.done(Stage.CHANGE, [(1, 1)])
+    progress = terminal.ProgressObserver(console)
+    progress.start()
+    progress.done(Stage.EXAMINE, [])
+    progress.begin(Stage.EXAMINE, 2)
+    progress.done(Stage.EXAMINE, [(1, 1), (2, 2)])
+    progress.stop()
+    progress.begin(Stage.CHANGE, 3)
+    progress.done(Stage.CHANGE, [(1, 1)])
+    progress.stop()
     shown = out.getvalue()
     assert "targets examined" in shown
     assert "2/2" in shown

@@ -16,7 +16,8 @@ from sweeper import __version__
 from sweeper.aws.credentials import BoundCredentialProvider, MemberSessions
 from sweeper.aws.retries import Retries
 from sweeper.concurrency import Stop
-from sweeper.errors import SweeperError
+from sweeper.errors import OperationFailed, SweeperError
+from sweeper.model import Reason
 
 CONNECT_TIMEOUT = 5  # seconds
 READ_TIMEOUT = 10  # seconds
@@ -82,7 +83,12 @@ class Clients:
             session = self._member
             # The parameters are this package's own: checking them costs an eighth of a call.
             config = config.merge(ClientConfig(parameter_validation=False))
-        client = session.create_client(service, region_name=region, config=config)
+        try:
+            client = session.create_client(service, region_name=region, config=config)
+        except ValueError as error:  # botocore's, for an endpoint URL that is none
+            raise OperationFailed(
+                Reason.AWS_CONFIGURATION_INVALID, str(error), type(error).__name__
+            ) from None
         retries = self._delivery_retries if service in DELIVERY_SERVICES else self._retries
         retries.register(client)
         event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"

@@ -18,7 +18,7 @@ from sweeper.aws.partitions import FALLBACK_REGION, first_region, partition_of, 
 from sweeper.concurrency import Stop
 from sweeper.errors import NothingToSweep, OperationFailed
 from sweeper.model import Account, OpenedAccount, Organization, Reason
-from sweeper.plan import in_write_scope
+from sweeper.plan import INACTIVE_STATES, in_write_scope
 
 if TYPE_CHECKING:
     from sweeper.config import Config
@@ -86,10 +86,12 @@ class AwsCloud:
             return OpenedAccount(account, self._regions(account))
         except OperationFailed as error:
             if error.reason.is_denial:
-                raise OperationFailed(
-                    Reason.REGIONS_UNREADABLE, error.message, error.error_code
-                ) from None
-            raise
+                reason = Reason.REGIONS_UNREADABLE
+            elif error.reason is Reason.REGION_NOT_ENABLED:
+                reason = Reason.REQUEST_REFUSED  # it was not a region of the account that was asked
+            else:
+                raise
+            raise OperationFailed(reason, error.message, error.error_code) from None
 
     def _caller_identity(self) -> Any:
         try:
@@ -127,7 +129,8 @@ class AwsCloud:
             wanted = {
                 account.id
                 for account in accounts
-                if account.state == "ACTIVE" and account.id not in organization.exclude_accounts
+                if account.state not in INACTIVE_STATES
+                and account.id not in organization.exclude_accounts
             }
             if organization.include_accounts:
                 wanted.intersection_update(organization.include_accounts)
@@ -143,8 +146,7 @@ class AwsCloud:
             credentials = self._session.get_credentials()
             if credentials is None:
                 raise OperationFailed(Reason.NO_CREDENTIALS, "the caller's credentials are gone")
-            with translated():
-                return MemberSession(credentials.get_frozen_credentials(), None, allowed)
+            return MemberSession(credentials, None, allowed)
         parameters: dict[str, Any] = {
             "RoleArn": f"arn:{self._partition}:iam::{account_id}:role/{organization.role_name}",
             "RoleSessionName": f"sweeper-{self._run_id}",
@@ -156,12 +158,7 @@ class AwsCloud:
             with translated():
                 response = self.clients.central("sts", self._sts_region).assume_role(**parameters)
         except OperationFailed as error:
-            if error.reason in (Reason.DENIED, Reason.DENIED_BY_IDENTITY_POLICY):
-                # STS does not say whether the role, its trust or the ExternalId is wrong.
-                raise OperationFailed(
-                    Reason.ASSUME_ROLE_DENIED, error.message, error.error_code
-                ) from None
-            raise
+            raise _of_assume_role(error) from None
         keys = required(response, "Credentials")
         expires = required(keys, "Expiration")
         if not isinstance(expires, datetime):
@@ -181,19 +178,41 @@ class AwsCloud:
         # One page holds all regions that there are; the paginator asks on where it does not.
         pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
         with bound_to(account.id), translated():
-            return tuple(
+            regions = tuple(
                 (str(required(region, "RegionName")), str(required(region, "RegionOptStatus")))
                 for page in pages
                 for region in required(page, "Regions")
             )
+        if all(status == "DISABLED" for _, status in regions):
+            raise OperationFailed(
+                Reason.UNEXPECTED_RESPONSE,
+                f"none of the {len(regions)} regions in the answer is enabled: no account is so",
+            )
+        return regions
 
 
 _UNUSABLE_CREDENTIALS = {
     Reason.NO_CREDENTIALS,
     Reason.CREDENTIALS_EXPIRED,
     Reason.REGION_NOT_ENABLED,  # what STS answers to a key that it does not know
-    Reason.REQUEST_REFUSED,  # a signature that does not match: a wrong secret
+    Reason.SIGNATURE_REFUSED,
 }
+
+
+def _of_assume_role(error: OperationFailed) -> OperationFailed:
+    """The failure of AssumeRole, in words of what it is about."""
+    reason = error.reason
+    if reason in (
+        Reason.DENIED,
+        Reason.DENIED_BY_IDENTITY_POLICY,
+        Reason.DENIED_BY_RESOURCE_POLICY,
+    ):
+        # STS does not say whether the role, its trust or the ExternalId is wrong.
+        reason = Reason.ASSUME_ROLE_DENIED
+    elif reason is Reason.REGION_NOT_ENABLED:
+        # The keys that are not known here are the caller's: it says nothing about the account.
+        reason = Reason.NO_CREDENTIALS
+    return OperationFailed(reason, error.message, error.error_code)
 
 
 def session_policy(actions: Iterable[str]) -> str:

@@ -35,7 +35,7 @@ class MemberSession:
     Without a repr, so that no log or error shows a secret.
     """
 
-    keys: ReadOnlyCredentials
+    keys: ReadOnlyCredentials | Credentials
     expires: datetime | None
     allowed_actions: frozenset[str]
 
@@ -91,7 +91,9 @@ class BoundCredentials(Credentials):
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
         """The keys for the account that is bound."""
-        return self._sessions.bound().keys
+        keys = self._sessions.bound().keys
+        # The caller's own, used where no role is assumed, know how to renew themselves.
+        return keys.get_frozen_credentials() if isinstance(keys, Credentials) else keys
 
 
 class BoundCredentialProvider(CredentialProvider):

@@ -36,8 +36,12 @@ class EcrRegistry:
             if error.reason is Reason.REPOSITORY_DELETED:
                 return None
             raise
-        (item,) = required(response, "repositories")
-        return _repository(target, item)
+        items = required(response, "repositories")
+        if len(items) != 1:
+            raise OperationFailed(
+                Reason.UNEXPECTED_RESPONSE, f"{len(items)} repositories in the answer for one"
+            )
+        return _repository(target, items[0])
 
     def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
         """The repository prefixes of the registry's pull-through cache rules."""
@@ -64,6 +68,7 @@ class EcrRegistry:
             arn="",
             mutability=str(required(response, "imageTagMutability")),
             exclusion_filters=_filters(response),
+            unknown_filter_types=_unknown_filter_types(response),
         )
 
     def _pages(self, target: Target, operation: str) -> Iterator[Mapping[str, Any]]:
@@ -93,9 +98,18 @@ def _repository(target: Target, item: Mapping[str, Any]) -> Repository:
         arn=str(required(item, "repositoryArn")),
         mutability=str(item.get("imageTagMutability", "")),
         exclusion_filters=_filters(item),
+        unknown_filter_types=_unknown_filter_types(item),
     )
 
 
 def _filters(item: Mapping[str, Any]) -> tuple[str, ...]:
     filters = item.get("imageTagMutabilityExclusionFilters")
     return tuple(str(required(entry, "filter")) for entry in filters) if filters else ()
+
+
+def _unknown_filter_types(item: Mapping[str, Any]) -> tuple[str, ...]:
+    filters = item.get("imageTagMutabilityExclusionFilters")
+    if not filters:
+        return ()
+    types = {str(required(entry, "filterType")) for entry in filters}
+    return tuple(sorted(types - {"WILDCARD"}))

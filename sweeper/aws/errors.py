@@ -5,6 +5,7 @@ The only place that reads error codes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
 MAX_MESSAGE = 500  # characters of a service's message that are kept
+_TOKEN = re.compile(r"(x-amz-security-token\W{1,3})\S+", re.IGNORECASE)
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html: the message
 # of a denial names the type of policy, where the service says it at all.
@@ -64,6 +66,11 @@ _CODES = {
         ("UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure", "OptInRequired"),
         Reason.REGION_NOT_ENABLED,
     ),
+    # A wrong secret key, or a clock that is wrong.
+    **dict.fromkeys(
+        ("SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"),
+        Reason.SIGNATURE_REFUSED,
+    ),
     "RegionDisabledException": Reason.STS_REGION_DISABLED,
     "AWSOrganizationsNotInUseException": Reason.NOT_IN_ORGANIZATION,
     "OrganizationalUnitNotFoundException": Reason.UNKNOWN_OU,
@@ -80,10 +87,12 @@ _EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (
     (sdk.NoCredentialsError, Reason.NO_CREDENTIALS),
     (sdk.PartialCredentialsError, Reason.NO_CREDENTIALS),
     (sdk.CredentialRetrievalError, Reason.NO_CREDENTIALS),
-    (sdk.ProfileNotFound, Reason.NO_CREDENTIALS),
+    (sdk.ProfileNotFound, Reason.AWS_CONFIGURATION_INVALID),
+    (sdk.ConfigParseError, Reason.AWS_CONFIGURATION_INVALID),
     (sdk.SSOError, Reason.NO_CREDENTIALS),
     (sdk.TokenRetrievalError, Reason.NO_CREDENTIALS),
-    (sdk.InvalidConfigError, Reason.NO_CREDENTIALS),
+    (sdk.InvalidConfigError, Reason.AWS_CONFIGURATION_INVALID),
+    (sdk.InvalidRegionError, Reason.AWS_CONFIGURATION_INVALID),
     (sdk.ConnectTimeoutError, Reason.TIMED_OUT),
     (sdk.ReadTimeoutError, Reason.TIMED_OUT),
     (sdk.HTTPClientError, Reason.CONNECTION_FAILED),
@@ -116,10 +125,15 @@ def required(response: Mapping[str, Any], key: str) -> Any:
         ) from None
 
 
+def _without_secrets(message: str) -> str:
+    """A refused signature's message goes on with the whole request, the session's token in it."""
+    return _TOKEN.sub(r"\1 (left out)", message.partition("\n")[0])
+
+
 def _from_response(error: sdk.ClientError) -> OperationFailed:
     details = error.response.get("Error", {})
     code = str(details.get("Code", "Unknown"))
-    message = str(details.get("Message", ""))
+    message = _without_secrets(str(details.get("Message", "")))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     reason = _CODES.get(code)
     if reason is Reason.DENIED:

@@ -26,27 +26,27 @@ class Organizations:
     def accounts(self) -> tuple[str | None, tuple[Account, ...]]:
         """The organization's id and all of its accounts, whatever their state."""
         organization_id = None
-        accounts = []
+        accounts: dict[str, Account] = {}  # a page that is read twice counts once
         for item in self._items("list_accounts", "Accounts"):
             # arn:aws:organizations::111111111111:account/o-exampleorgid/222222222222
             organization_id = organization_id or str(item.get("Arn", "//")).split("/")[1] or None
-            accounts.append(
-                Account(
-                    id=str(required(item, "Id")),
-                    name=str(item.get("Name", "")),
-                    # Status was retired on 2026-09-09, and some answer with nothing else.
-                    state=str(item.get("State") or item.get("Status") or ""),
-                    ou_path=_ou_path(item.get("Paths")),
-                )
+            account_id = str(required(item, "Id"))
+            accounts[account_id] = Account(
+                id=account_id,
+                name=str(item.get("Name", "")),
+                # Status was retired on 2026-09-09, and some answer with nothing else.
+                state=str(item.get("State") or item.get("Status") or ""),
+                ou_path=_ou_path(item.get("Paths")),
             )
-        return organization_id, tuple(accounts)
+        return organization_id, tuple(accounts.values())
 
     def with_ou_paths(
         self, accounts: Sequence[Account], named: Iterable[str]
     ) -> tuple[Account, ...]:
         """The accounts with their place in the tree; NothingToSweep where a named OU is not in it.
 
-        `Account.Paths` says it at no cost; where any account lacks it, the tree is walked.
+        `Account.Paths` says it at no cost; where any account lacks it, the tree is walked. An
+        account that moved or came while it was walked has no place.
         """
         if all(account.ou_path is not None for account in accounts):
             seen = {ou for account in accounts for ou in account.ou_path or ()}
@@ -56,7 +56,7 @@ class Organizations:
         places, known = self._walk()
         if missing := sorted(set(named) - known):
             raise _unknown_ou(missing[0])
-        return tuple(replace(account, ou_path=places.get(account.id, ())) for account in accounts)
+        return tuple(replace(account, ou_path=places.get(account.id)) for account in accounts)
 
     def with_tags(self, accounts: Sequence[Account], wanted: set[str]) -> tuple[Account, ...]:
         """The accounts, those whose id is in `wanted` with their tags."""

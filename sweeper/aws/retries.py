@@ -8,12 +8,19 @@ shared here, and one throttled account must not use up what the others need.
 from __future__ import annotations
 
 import random
+from http import HTTPStatus
 from typing import Any
 
 from botocore.client import BaseClient
-from botocore.retries.standard import RetryEventAdapter, StandardRetryConditions
+from botocore.retries.standard import (
+    RetryContext,
+    RetryEventAdapter,
+    StandardRetryConditions,
+)
 
 from sweeper.concurrency import Stop
+from sweeper.errors import OperationFailed
+from sweeper.model import Reason
 
 MAX_ATTEMPTS = 5
 MAX_WAIT = 20.0  # seconds
@@ -38,5 +45,21 @@ class Retries:
         context = self._adapter.create_retry_context(**event)
         if not self._conditions.is_retryable(context):
             return None
-        self._stop.wait(random.uniform(0, min(MAX_WAIT, 2.0 ** (context.attempt_number - 1))))  # noqa: S311
+        longest = min(MAX_WAIT, 2.0 ** (context.attempt_number - 1))
+        if not self._stop.wait(random.uniform(0, longest)):  # noqa: S311
+            raise OperationFailed(
+                self._stop.reason or Reason.INTERRUPTED,
+                "stopped while waiting to try again: "
+                f"attempt {context.attempt_number} had ended with {_ending(context)}",
+            )
         return 0
+
+
+def _ending(context: RetryContext) -> str:
+    """How an attempt ended, for people; without AWS having said no, it may have taken effect."""
+    if context.caught_exception is not None:
+        return f"{type(context.caught_exception).__name__}, and may have taken effect"
+    code = context.get_error_code() or f"HTTP {context.http_response.status_code}"
+    if context.http_response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return f"{code}, and may have taken effect"
+    return str(code)

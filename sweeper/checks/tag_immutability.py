@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sweeper.errors import OperationFailed
 from sweeper.model import (
+    MAX_EXCLUSION_FILTERS,
     Change,
     ChangeStatus,
     Compliance,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 NAME = "ecr-image-tag-immutability"
 READ_ACTIONS = frozenset({"ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules"})
 WRITE_ACTIONS = frozenset({"ecr:PutImageTagMutability"})
-MAX_FILTERS = 5  # ECR: ImageTagMutabilityExclusionFilters
 ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule; it exempts nothing
 
 
@@ -63,30 +63,33 @@ class Verdict:
 
 def evaluate(repository: Repository, allowed_filters: Collection[str]) -> Verdict:
     """Whether the repository's tags can be overwritten, exemptions aside."""
+    filters = repository.exclusion_filters
     match repository.mutability:
+        case _ if repository.unknown_filter_types:
+            types = _quoted(repository.unknown_filter_types)
+            unknown = f"exclusion filters of type {types} are unknown to this version"
         case "IMMUTABLE":
             return Verdict(Compliance.COMPLIANT)
-        case "IMMUTABLE_WITH_EXCLUSION":
-            refused = [text for text in repository.exclusion_filters if text not in allowed_filters]
+        case "IMMUTABLE_WITH_EXCLUSION" if filters:
+            refused = [text for text in filters if text not in allowed_filters]
             if not refused:
                 return Verdict(Compliance.COMPLIANT)
             return Verdict(
                 Compliance.NON_COMPLIANT,
                 f"image tags that match {_quoted(refused)} can be overwritten",
             )
+        case "IMMUTABLE_WITH_EXCLUSION":
+            unknown = "IMMUTABLE_WITH_EXCLUSION without its exclusion filters"
         case "MUTABLE":
             return Verdict(Compliance.NON_COMPLIANT, "image tags can be overwritten")
         case "MUTABLE_WITH_EXCLUSION":
             return Verdict(
                 Compliance.NON_COMPLIANT,
-                "image tags can be overwritten, but for those that match "
-                f"{_quoted(repository.exclusion_filters)}",
+                f"image tags can be overwritten, but for those that match {_quoted(filters)}",
             )
-        case unknown:
-            return Verdict(
-                Compliance.UNDETERMINED,
-                f"imageTagMutability {unknown!r} is unknown to this version",
-            )
+        case word:
+            unknown = f"imageTagMutability {word!r} is unknown to this version"
+    return Verdict(Compliance.UNDETERMINED, unknown)
 
 
 def remedy(
@@ -106,7 +109,7 @@ def remedy(
         kept = []
     remaining = tuple(dict.fromkeys((*exclusions, *kept)))
     to_mutability = "IMMUTABLE_WITH_EXCLUSION" if remaining else "IMMUTABLE"
-    if len(remaining) > MAX_FILTERS:
+    if len(remaining) > MAX_EXCLUSION_FILTERS:
         return Change(
             ChangeStatus.WITHHELD, to_mutability, remaining, reason=Reason.TOO_MANY_FILTERS
         )
@@ -207,7 +210,10 @@ class TagImmutability:
         now = self._registry.repository(target, finding.repository)
         if now is None:
             return replace(change, status=ChangeStatus.SUPERSEDED, reason=Reason.REPOSITORY_DELETED)
-        if _setting(now) != (finding.mutability, frozenset(finding.exclusion_filters)):
+        if now.unknown_filter_types or _setting(now) != (
+            finding.mutability,
+            frozenset(finding.exclusion_filters),
+        ):
             compliant = evaluate(now, self._allowed).compliance is Compliance.COMPLIANT
             reason = Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
             return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason)

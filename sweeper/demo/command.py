@@ -13,7 +13,8 @@ import click
 from sweeper.config import ENVIRONMENT_PREFIX, Config
 from sweeper.config_loading import LEGACY_VARIABLES
 from sweeper.demo import demo_organization
-from sweeper.report import ExitStatus
+from sweeper.model import Report
+from sweeper.report import ExitStatus, exit_status
 from sweeper.runner import conduct
 
 _MEANING = {
@@ -24,35 +25,49 @@ _MEANING = {
 }
 
 
-def run_demo() -> None:
+def run_demo() -> int:
     """Sweep the embedded organization twice: it is closed, and it stays closed.
 
-    Raises ConfigurationError where moto is not installed.
+    The exit status: 0 where both sweeps ended as they do in a real organization, with a report,
+    and the second had nothing left to change. Raises ConfigurationError where moto is missing.
     """
     with _without_settings():
         _say("Building an organization in memory (moto): no AWS account, no network …")
         with demo_organization() as options:
             first = Config(**options)
             directory = first.report.directory or Path("sweeper-demo")
-            _sweep("First sweep: find what can be overwritten, and close it", first)
+            one = _sweep("First sweep: find what can be overwritten, and close it", first)
             later = first.report.model_copy(update={"directory": directory / "second"})
             second = first.model_copy(update={"report": later})
-            _sweep("Second sweep: what was closed stays closed", second)
+            two = _sweep("Second sweep: what was closed stays closed", second)
+            if not (_ended_well(one) and _ended_well(two)) or two.totals.changes.planned:
+                _say("\nThe demo did not end as it should: please report it as a defect.")
+                return ExitStatus.INTERNAL_ERROR
             _say(
                 "\nThe account that could not be opened has no member role, as it happens in every "
                 "real\norganization: it is named, and the sweep does not say that all is well."
                 f"\nThe reports are in {directory.resolve()}: report.txt, report.json, report.csv; "
                 "the second sweep's\nare in its folder second."
             )
+    return ExitStatus.CLEAN
 
 
-def _sweep(title: str, config: Config) -> None:
+def _ended_well(report: Report) -> bool:
+    return exit_status(report) in {
+        ExitStatus.CLEAN,
+        ExitStatus.FINDINGS_REMAIN,
+        ExitStatus.COVERAGE_INCOMPLETE,
+    }
+
+
+def _sweep(title: str, config: Config) -> Report:
     _say(f"\n=== {title}\n")
     started = time.monotonic()
-    _, status = conduct(config, dry_run=False, ask=False, terminal=True)
+    report, status = conduct(config, dry_run=False, ask=False, terminal=True)
     seconds = time.monotonic() - started
     meaning = _MEANING.get(ExitStatus(status), "it could not be done")
     _say(f"\nThe sweep took {seconds:.1f} s; `sweeper run` would exit with {status}: {meaning}.")
+    return report
 
 
 def _say(text: str) -> None:

@@ -28,9 +28,12 @@ _ADVICE = {
     "an organization, or set organization.enumerate: false",
     Reason.NOT_ALLOWED_TO_LIST: "run in the management account or a delegated administrator, "
     "with organizations:ListAccounts",
-    Reason.UNKNOWN_ACCOUNT: "correct organization.include_accounts",
+    Reason.AWS_CONFIGURATION_INVALID: "correct the AWS settings of this process: profile, region, "
+    "endpoint URLs",
+    Reason.UNKNOWN_ACCOUNT: "correct the account ids under organization and remediation",
     Reason.UNKNOWN_OU: "correct the OU ids under organization and remediation",
     Reason.ACCOUNT_STATE_UNKNOWN: "update sweeper: AWS has a state that this version does not know",
+    Reason.ACCOUNT_OU_UNKNOWN: "run again",
     Reason.ASSUME_ROLE_DENIED: "the member role is missing there, or its trust policy or "
     "ExternalId does not admit this caller: deploy the StackSet to the account",
     Reason.STS_REGION_DISABLED: "set organization.sts_region to a region that the account has "
@@ -56,6 +59,7 @@ _ADVICE = {
     Reason.CONNECTION_FAILED: "run again; if it stays, look at the proxy, the DNS and the VPC "
     "endpoints here",
     Reason.CREDENTIALS_EXPIRED: "run again with credentials that outlast the sweep",
+    Reason.SIGNATURE_REFUSED: "correct the secret key and the clock of this machine",
     Reason.SERVICE_ERROR: "run again; the AWS Health Dashboard tells of a known disturbance",
     Reason.UNEXPECTED_RESPONSE: "something between here and AWS may change the answers: look at "
     "the proxy and the endpoint URLs",
@@ -79,6 +83,7 @@ _ADVICE_ON_DENIAL = {
 }
 
 _WITHHELD = {
+    Reason.UNKNOWN_ACCOUNT: "an account that is excluded is not in the organization",
     Reason.MAX_CHANGES: "the plan has more changes than remediation.max_changes",
     Reason.MIN_COVERAGE: "less was seen than remediation.min_coverage asks for",
     Reason.TOO_MANY_FILTERS: "more exclusion filters would remain than ECR allows",
@@ -187,6 +192,9 @@ def unseen(report: Report) -> str:
     clauses = [f"{' and '.join(parts)} could not be examined"] if parts else []
     if count := totals.repositories.undetermined:
         clauses.append(f"{number(count, 'repository', 'repositories')} could not be judged")
+    if not totals.targets.examined:
+        clauses = clauses or ["no account-region was left to examine"]
+        return f"NOTHING WAS SEEN: {'; '.join(clauses)}."
     return f"NOT EVERYTHING WAS SEEN: {'; '.join(clauses)}."
 
 

@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from botocore.credentials import ReadOnlyCredentials
 from botocore.session import Session
 
 from sweeper.aws.cloud import CORE_ACTIONS, MAX_SESSION_POLICY, session_policy
 from sweeper.checks.tag_immutability import READ_ACTIONS, WRITE_ACTIONS
 from sweeper.errors import NothingToSweep, OperationFailed
-from sweeper.model import Account, Reason
+from sweeper.model import ACCEPTABLE_REASONS, Account, Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, opened
 from tests.fake_aws.process import FakeAws
@@ -207,6 +208,72 @@ def test_credentials_that_vanish_after_the_listing(
     with pytest.raises(OperationFailed) as caught:
         cloud.open_account(account)
     assert caught.value.reason is Reason.NO_CREDENTIALS
+
+
+def test_the_callers_own_keys_renew_themselves(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = make_cloud(organization={"role_name": None})
+    (account,) = cloud.list_accounts().accounts
+    keys = cloud._session.get_credentials()
+    assert keys
+    asked: list[int] = []
+
+    def frozen() -> ReadOnlyCredentials:
+        asked.append(1)
+        return ReadOnlyCredentials(keys.access_key, keys.secret_key, keys.token)
+
+    monkeypatch.setattr(keys, "get_frozen_credentials", frozen)
+    cloud.open_account(account)
+    cloud.open_account(account)
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "reason"),
+    [
+        ("AssumeRole", "InvalidClientTokenId", Reason.NO_CREDENTIALS),
+        ("ListRegions", "UnrecognizedClientException", Reason.REQUEST_REFUSED),
+    ],
+)
+def test_an_account_is_not_given_up_as_a_region_that_is_not_enabled(
+    aws: FakeAws, operation: str, code: str, reason: Reason
+) -> None:
+    """That reason may be accepted in advance, and these say nothing about the account."""
+    aws.faults([Fault("error", operation=operation, code=code)])
+    failed = _why_not(aws)
+    assert (failed.reason, failed.error_code) == (reason, code)
+    assert reason not in ACCEPTABLE_REASONS
+
+
+def test_no_resource_based_policy_allows_it(aws: FakeAws) -> None:
+    message = "User: x is not authorized: because no resource-based policy allows it"
+    aws.faults([Fault("error", operation="AssumeRole", code="AccessDenied", message=message)])
+    assert _why_not(aws).reason is Reason.ASSUME_ROLE_DENIED
+
+
+@pytest.mark.parametrize(
+    "regions", [[], [{"RegionName": "us-east-1", "RegionOptStatus": "DISABLED"}]]
+)
+def test_an_account_without_any_region_is_none(aws: FakeAws, regions: list[dict[str, str]]) -> None:
+    cloud = make_cloud()
+    account = cloud.list_accounts().accounts[1]
+    client = cloud.clients.member("account", "us-east-1")
+    client.meta.events.register(
+        "after-call.account.ListRegions", lambda parsed, **_: parsed.update(Regions=regions)
+    )
+    with pytest.raises(OperationFailed, match="is enabled") as caught:
+        cloud.open_account(account)
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def test_an_endpoint_that_is_none_is_the_callers_mistake(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
+    with pytest.raises(OperationFailed, match="nonsense") as caught:
+        make_cloud().list_accounts()
+    assert caught.value.reason is Reason.AWS_CONFIGURATION_INVALID
 
 
 def test_the_session_policy_allows_the_actions_and_no_more() -> None:

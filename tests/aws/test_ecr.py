@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,38 @@ def test_the_facts_are_those_of_ecr(enter: Enter) -> None:
     (found,) = _registry(aws).repositories(target(aws))
     arn = f"arn:aws:ecr:us-east-1:{aws.world.accounts[0].id}:repository/a/b"
     assert found == Repository("a/b", arn, "IMMUTABLE_WITH_EXCLUSION", ("latest", "pr-*"))
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_one_repository_is_asked_for(aws: FakeAws, count: int) -> None:
+    cloud = opened(aws)
+    registry = EcrRegistry(cloud.clients)
+    name = next(repository.name for repository in registry.repositories(target(aws)))
+    cloud.clients.member("ecr", "us-east-1").meta.events.register(
+        "after-call.ecr.DescribeRepositories",
+        lambda parsed, **_: parsed.update(repositories=parsed["repositories"][:1] * count),
+    )
+    with pytest.raises(OperationFailed, match=f"^{count} repositories") as caught:
+        registry.repository(target(aws), name)
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def test_a_filter_type_that_is_not_known_is_kept(aws: FakeAws) -> None:
+    cloud = opened(aws)
+    client = cloud.clients.member("ecr", "us-east-1")
+    filters = [
+        {"filterType": "REGEX", "filter": "a"},
+        {"filterType": "WILDCARD", "filter": "b"},
+    ]
+
+    def edit(parsed: dict[str, Any], **_: object) -> None:
+        for item in parsed["repositories"]:
+            item["imageTagMutabilityExclusionFilters"] = filters
+
+    client.meta.events.register("after-call.ecr.DescribeRepositories", edit)
+    for repository in EcrRegistry(cloud.clients).repositories(target(aws)):
+        assert repository.exclusion_filters == ("a", "b")
+        assert repository.unknown_filter_types == ("REGEX",)
 
 
 @pytest.mark.parametrize("page", [1, 2])

@@ -58,6 +58,9 @@ def _failed(error: Exception) -> OperationFailed:
         ("InvalidClientTokenId", Reason.REGION_NOT_ENABLED),
         ("AuthFailure", Reason.REGION_NOT_ENABLED),
         ("OptInRequired", Reason.REGION_NOT_ENABLED),
+        ("SignatureDoesNotMatch", Reason.SIGNATURE_REFUSED),
+        ("InvalidSignatureException", Reason.SIGNATURE_REFUSED),
+        ("IncompleteSignature", Reason.SIGNATURE_REFUSED),
         ("RegionDisabledException", Reason.STS_REGION_DISABLED),
         ("AWSOrganizationsNotInUseException", Reason.NOT_IN_ORGANIZATION),
         ("OrganizationalUnitNotFoundException", Reason.UNKNOWN_OU),
@@ -100,6 +103,20 @@ def test_a_denial_says_by_what(words: str, reason: Reason) -> None:
     assert failed.reason.is_denial
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "It does not match.\n\nThe Canonical String should have been\n'POST\n/\n"
+        "x-amz-security-token:THE-TOKEN'",
+        "It does not match: x-amz-security-token:THE-TOKEN",
+        "It does not match. X-Amz-Security-Token=THE-TOKEN",
+        '"X-Amz-Security-Token": "THE-TOKEN"',
+    ],
+)
+def test_no_message_holds_a_sessions_token(message: str) -> None:
+    assert "THE-TOKEN" not in _failed(_client_error("SignatureDoesNotMatch", message)).message
+
+
 def test_only_a_denial_is_read_for_the_kind_of_policy() -> None:
     failed = _failed(_client_error("ValidationException", "the session policy is not valid"))
     assert failed.reason is Reason.REQUEST_REFUSED
@@ -126,11 +143,13 @@ def test_an_error_without_anything_in_it() -> None:
         (sdk.NoCredentialsError(), Reason.NO_CREDENTIALS),
         (sdk.PartialCredentialsError(provider="env", cred_var="k"), Reason.NO_CREDENTIALS),
         (sdk.CredentialRetrievalError(provider="sso", error_msg="x"), Reason.NO_CREDENTIALS),
-        (sdk.ProfileNotFound(profile="p"), Reason.NO_CREDENTIALS),
+        (sdk.ProfileNotFound(profile="p"), Reason.AWS_CONFIGURATION_INVALID),
         (sdk.SSOTokenLoadError(error_msg="x"), Reason.NO_CREDENTIALS),
         (sdk.UnauthorizedSSOTokenError(), Reason.NO_CREDENTIALS),
         (sdk.TokenRetrievalError(provider="sso", error_msg="x"), Reason.NO_CREDENTIALS),
-        (sdk.InvalidConfigError(error_msg="x"), Reason.NO_CREDENTIALS),
+        (sdk.InvalidConfigError(error_msg="x"), Reason.AWS_CONFIGURATION_INVALID),
+        (sdk.ConfigParseError(path="x"), Reason.AWS_CONFIGURATION_INVALID),
+        (sdk.InvalidRegionError(region_name="x y"), Reason.AWS_CONFIGURATION_INVALID),
         (sdk.ConnectTimeoutError(endpoint_url=URL), Reason.TIMED_OUT),
         (sdk.ReadTimeoutError(endpoint_url=URL), Reason.TIMED_OUT),
         (sdk.EndpointConnectionError(endpoint_url=URL), Reason.CONNECTION_FAILED),

@@ -107,6 +107,7 @@ def test_a_stop_ends_the_wait(aws: FakeAws) -> None:
     with pytest.raises(OperationFailed) as caught:
         _examine(aws, stop)
     assert caught.value.reason is Reason.INTERRUPTED
+    assert "attempt 1 had ended with ThrottlingException" in caught.value.message
     assert len(slept) == 1
     assert slept[0] <= TICK
     assert _asked(aws) == 1
@@ -120,6 +121,24 @@ def test_the_deadline_ends_the_wait(aws: FakeAws) -> None:
         _examine(aws, stop)
     assert caught.value.reason is Reason.DEADLINE
     assert clock.now <= 100.5 + TICK
+
+
+@pytest.mark.parametrize(
+    ("action", "ending"),
+    [
+        ("server_error", "ServerException, and may have taken effect"),
+        ("reset", "ConnectionClosedError, and may have taken effect"),
+    ],
+)
+def test_a_call_that_may_have_taken_effect_says_so(aws: FakeAws, action: str, ending: str) -> None:
+    stop = Stop(clock=FakeClock(), sleep=lambda _: stop.request())
+    aws.faults([{"action": action, "operation": LISTING}])
+    with pytest.raises(OperationFailed) as caught:
+        _examine(aws, stop)
+    assert (
+        caught.value.message
+        == f"stopped while waiting to try again: attempt 1 had ended with {ending}"
+    )
 
 
 def test_a_retried_call_is_signed_anew(aws: FakeAws) -> None:

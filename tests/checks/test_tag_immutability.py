@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -54,6 +55,7 @@ EXEMPT, UNKNOWN = Compliance.EXEMPT, Compliance.UNDETERMINED
         ("SOMEWHAT_MUTABLE", (), (), UNKNOWN, "'SOMEWHAT_MUTABLE' is unknown to this version"),
         ("immutable", (), (), UNKNOWN, "unknown"),
         ("", (), (), UNKNOWN, "unknown"),
+        ("IMMUTABLE_WITH_EXCLUSION", (), (), UNKNOWN, "without its exclusion filters"),
     ],
 )
 def test_verdict(
@@ -66,6 +68,31 @@ def test_verdict(
     verdict = evaluate(make_repository("app", mutability, filters), allowed)
     assert verdict.compliance is compliance
     assert reason in verdict.reason
+
+
+@pytest.mark.parametrize("mutability", ["IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"])
+def test_a_filter_of_an_unknown_type_is_not_judged(mutability: str) -> None:
+    repository = replace(
+        make_repository("app", mutability, ("latest",)), unknown_filter_types=("REGEX",)
+    )
+    verdict = evaluate(repository, ("latest",))
+    assert verdict.compliance is UNKNOWN
+    assert "'REGEX'" in verdict.reason
+
+
+def test_a_repository_whose_filters_became_of_an_unknown_type_is_left_alone() -> None:
+    before = make_repository("app", "MUTABLE_WITH_EXCLUSION", ("latest",))
+    registry = FakeRegistry(
+        {PLACE: (before,)}, reread={KEY: replace(before, unknown_filter_types=("REGEX",))}
+    )
+    check = TagImmutability(registry, make_config(), TODAY)
+    (finding,) = check.examine(make_target()).findings
+    change = check.apply(make_target(), finding, check.remedy(finding))
+    assert (change.status, change.reason) == (
+        ChangeStatus.SUPERSEDED,
+        Reason.CHANGED_SINCE_EXAMINED,
+    )
+    assert registry.writes == []
 
 
 @pytest.mark.parametrize(

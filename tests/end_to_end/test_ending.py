@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import signal
 import subprocess
 import time
@@ -9,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.harness import Ended, end, run, small_world, start
+from tests.end_to_end.harness import (
+    COMMAND,
+    Ended,
+    end,
+    environment,
+    open_repositories,
+    run,
+    small_world,
+    start,
+)
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
 
@@ -30,7 +41,7 @@ def stopped(aws: FakeAws, directory: Path, during: str, number: signal.Signals) 
     return end(process, directory)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_sweep_with_its_report(
     aws: FakeAws, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -64,6 +75,73 @@ def test_a_signal_while_writing_leaves_every_change_accounted_for(
         if item["change"]["status"] == "failed"
     } == {"interrupted"}
     assert ended.status == 3
+
+
+def test_who_asks_again_to_end_still_gets_the_report(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=2))
+    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=2)])
+    process = start(aws, tmp_path, config=ONE_AT_A_TIME)
+    wait_for_call(aws, "ecr:PutImageTagMutability", process)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
+        process.send_signal(number)
+        time.sleep(0.1)
+    ended = end(process, tmp_path)
+    assert ended.status == 3
+    changes = ended.report["totals"]["changes"]
+    assert changes["applied"] == sum(each["accepted"] for each in aws.statistics().writes)
+
+
+def test_what_nohup_ignores_stays_ignored(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=2))
+    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW)])
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = start(aws, tmp_path, config=ONE_AT_A_TIME)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    process.send_signal(signal.SIGHUP)
+    assert end(process, tmp_path).status == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--format", "json")])
+def test_a_log_that_nobody_takes_stops_nothing(
+    aws: FakeAws, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    world = small_world(accounts=3)
+    aws.load(world)
+    process = start(aws, tmp_path, *options)
+    assert process.stderr
+    process.stderr.close()
+    with process:
+        assert process.stdout
+        printed = process.stdout.read()
+    assert process.returncode == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert report["totals"]["changes"]["applied"] > 0
+    assert open_repositories(aws) == {}
+    assert bool(printed) is bool(options)
+
+
+@pytest.mark.parametrize(("redirection", "status"), [("| head -c 10", 3), ("> /dev/full", 5)])
+def test_a_report_that_cannot_be_printed(
+    aws: FakeAws, tmp_path: Path, redirection: str, status: int
+) -> None:
+    """Who reads no further has what was wanted; a full disk has not."""
+    aws.load(small_world(accounts=20, regions=3))
+    command = f"{shlex.join((*COMMAND, '--dry-run', '--format', 'json'))} {redirection}"
+    # The status is that of the command, not of the pipe's last.
+    ended = subprocess.run(
+        ["/bin/bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"],
+        cwd=tmp_path,
+        env=environment(aws),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == status
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_signal_while_listing_is_passing_trouble(aws: FakeAws, tmp_path: Path) -> None:

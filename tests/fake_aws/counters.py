@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ class Counters:
 
     calls: Counter[str] = field(default_factory=Counter)
     calls_by_account: Counter[str] = field(default_factory=Counter)
+    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
     pages: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
@@ -34,6 +36,17 @@ class Counters:
     assume_role: list[dict[str, Any]] = field(default_factory=list)
     user_agents: set[str] = field(default_factory=set)
     writes: list[dict[str, Any]] = field(default_factory=list)
+    first_call: float | None = None
+
+    def called(self, account: str, delay: float) -> None:
+        """Count a call that acts upon an account and is answered in `delay` seconds."""
+        self.calls_by_account[account] += 1
+        now = time.monotonic()
+        if self.first_call is None:
+            self.first_call = now
+        arrived = now - self.first_call
+        first, _ = self.spans.get(account, (arrived, arrived))
+        self.spans[account] = (first, arrived + delay)
 
     def refuse(self, operation: str, account: str, region: str, reason: str) -> None:
         """Keep why a call was refused; only the first hundred."""
@@ -68,7 +81,11 @@ class Counters:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything; `assume_roles` counts the calls for each target account."""
+        """Give everything; `assume_roles` counts the calls for each target account.
+
+        `spans` are, for each account acted upon, when its first call arrived and when its last one
+        was answered, in seconds since the first call of all.
+        """
         counters = ("calls", "calls_by_account", "pages", "errors", "faults")
         plain = (
             *(
@@ -81,7 +98,7 @@ class Counters:
                 "refused",
             ),
             *("connections", "open_connections", "max_connections", "in_flight", "max_in_flight"),
-            *("assume_role", "writes"),
+            *("spans", "assume_role", "writes"),
         )
         return {
             "total_calls": sum(self.calls.values()),

@@ -85,7 +85,7 @@ def handle(state: State, request: Request) -> Answer:
         principal = _authenticate(state, service, request, claim)
         call = _call(state, located, request, principal, region)
         subject = _subject(call)
-        counters.calls_by_account[subject] += 1
+        counters.called(subject, delay)
         page = next(
             (paging.page_number(call.params[name]) for name in _TOKENS if name in call.params), 1
         )

@@ -113,6 +113,19 @@ def _named(call: Call, names: Any) -> list[Repository]:
     return found
 
 
+@SERVICE.operation("ListTagsForResource")
+def list_tags_for_resource(call: Call) -> dict[str, Any]:
+    """List a repository's tags: none has any."""
+    arn = call.text("resourceArn")
+    name = arn.partition(":repository/")[2]
+    account = _own_registry(call, "ecr:ListTagsForResource", name)
+    if arn != _arn(call, name):
+        raise call.invalid(f"Invalid parameter at 'resourceArn': {arn}")
+    if call.state.registries.find(account, call.region, name) is None:
+        raise _missing(call, name)
+    return {"tags": []}
+
+
 @SERVICE.operation("PutImageTagMutability")
 def put_image_tag_mutability(call: Call) -> dict[str, Any]:
     """Change one repository; every attempt is recorded, with whether it was accepted."""

@@ -1,0 +1,242 @@
+"""What is measured: one function a scenario, each gives the sections of its tables."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import worlds
+from benchmarks.contenders import FLOOR, SWEEPER, USUAL, console_script, sweeper_report
+from benchmarks.measure import Contender, Measurement, Usage, launch, measure
+from benchmarks.tables import Goal, Row, Section, comparison, medians, ratio
+from benchmarks.worlds import Truth
+from tests.fake_aws.process import FakeAws, Statistics
+
+THREADS = 64  # limits.max_workers, sweeper's default
+MOST_CPU = 3.0  # times the floor's
+MOST_CONNECTIONS = 2.5  # for each thread
+SMALL, LARGE, LARGEST, MEMORY = 100, 1_000, 5_000, 10_000  # accounts
+THROTTLED_ACCOUNTS, THROTTLED = 120, 40
+
+
+def compare(
+    aws: FakeAws, plan: Mapping[Contender, int], truth: Truth
+) -> tuple[dict[str, Row], dict[str, list[Measurement]]]:
+    """Run each contender so many rounds, interleaved, and give the medians."""
+    runs: dict[str, list[Measurement]] = {contender.name: [] for contender in plan}
+    for turn in range(max(plan.values())):
+        for contender, rounds in plan.items():
+            if turn < rounds:
+                runs[contender.name].append(measured(contender, aws)[0])
+    return {name: medians(name, each, truth) for name, each in runs.items()}, runs
+
+
+def measured(contender: Contender, aws: FakeAws) -> tuple[Measurement, Statistics, Any]:
+    """One run; the report too, when it is sweeper's."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
+        directory = Path(name)
+        measurement, statistics = measure(contender, aws, directory)
+        report = sweeper_report(directory) if contender is SWEEPER else None
+    used = measurement.usage
+    say(f"{contender.name}: {used.cpu:.2f} CPU s, {used.wall:.1f} s, {used.peak_mb:.0f} MB")
+    return measurement, statistics, report
+
+
+def say(text: str) -> None:
+    """Tell whoever waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def described(accounts: int, truth: Truth, latency: float) -> str:
+    """The work, in a table's title."""
+    return (
+        f"{accounts:,} accounts x {truth.targets // accounts} regions, {truth.repositories:,} "
+        f"repositories, {truth.found:,} tag-mutable, latency {latency * 1000:g} ms"
+    )
+
+
+def data_of(runs: Mapping[str, Sequence[Measurement]]) -> dict[str, Any]:
+    """Every round, for the JSON."""
+    return {name: [asdict(each) for each in rounds] for name, rounds in runs.items()}
+
+
+def organization() -> list[Section]:
+    """100 accounts: sweeper beside the usual way and the floor.
+
+    The usual way takes more than a minute: one round.
+    """
+    world, truth = worlds.organization(SMALL)
+    say(f"organization: {described(SMALL, truth, world.latency)}")
+    with FakeAws(world) as aws:
+        rows, runs = compare(aws, {SWEEPER: 5, FLOOR: 5, USUAL: 1}, truth)
+    columns, cells = comparison([rows["floor"], rows["sweeper"], rows["usual"]], truth)
+    goals = (
+        *_beside_the_floor(rows),
+        Goal(
+            "the usual way's CPU, times sweeper's", ratio(rows["usual"], rows["sweeper"]), 10, True
+        ),
+    )
+    notes = (
+        "Medians of interleaved rounds. usual: a boto3 session an account, a client a region, "
+        "32 threads; floor: urllib3 and hmac, no SDK.",
+    )
+    title = described(SMALL, truth, world.latency)
+    return [Section("organization", title, columns, cells, goals, notes, data_of(runs))]
+
+
+def _beside_the_floor(rows: Mapping[str, Row]) -> tuple[Goal, ...]:
+    sweeper = rows["sweeper"]
+    connections = sweeper.connections / THREADS if sweeper.correct else None
+    return (
+        Goal("sweeper's CPU, times the floor's", ratio(sweeper, rows["floor"]), MOST_CPU),
+        Goal("sweeper's connections, for each thread", connections, MOST_CONNECTIONS),
+    )
+
+
+def large() -> list[Section]:
+    """1,000 accounts beside the floor, and 5,000: what a target costs must not grow."""
+    sections = []
+    cost: dict[int, float | None] = {}
+    for accounts, plan in ((LARGE, {SWEEPER: 3, FLOOR: 3}), (LARGEST, {SWEEPER: 1})):
+        world, truth = worlds.organization(accounts)
+        say(f"large: {described(accounts, truth, world.latency)}")
+        with FakeAws(world) as aws:
+            rows, runs = compare(aws, plan, truth)
+        sweeper = rows["sweeper"]
+        cost[accounts] = sweeper.cpu / truth.targets if sweeper.correct else None
+        columns, cells = comparison(list(rows.values()), truth)
+        title = described(accounts, truth, world.latency)
+        if accounts == LARGE:
+            peak = sweeper.peak_mb if sweeper.correct else None
+            goals = (*_beside_the_floor(rows), Goal("peak MB at 1,000 accounts", peak, 80))
+        else:
+            few, many = cost[LARGE], cost[LARGEST]
+            growth = many / few if many and few else None
+            goals = (Goal("CPU a target, times that of 1,000 accounts", growth, 1.25),)
+        sections.append(Section("large", title, columns, cells, goals, (), data_of(runs)))
+    return sections
+
+
+def memory() -> list[Section]:
+    """10,000 accounts, 170,000 targets, 10,000 findings, no latency: the peak memory."""
+    world, truth = worlds.organization(MEMORY, latency=0)
+    say(f"memory: {described(MEMORY, truth, 0)}")
+    with FakeAws(world) as aws:
+        rows, runs = compare(aws, {SWEEPER: 1}, truth)
+    sweeper = rows["sweeper"]
+    columns, cells = comparison([sweeper], truth)
+    goal = Goal("peak MB at 10,000 accounts", sweeper.peak_mb if sweeper.correct else None, 150)
+    title = described(MEMORY, truth, 0)
+    return [Section("memory", title, columns, cells, (goal,), (), data_of(runs))]
+
+
+def throttling() -> list[Section]:
+    """120 accounts, 40 of them throttled for ever, beside the same 120 without a fault.
+
+    Healthy calls lost: targets and accounts without a fault that the report lists as failed. How
+    long a healthy account takes is measured at the fake: from the arrival of its first call to
+    the answer to its last one (AssumeRole, ListRegions, a DescribeRepositories for each region).
+    That has all waits in it that the throttled accounts cause, in calls, between calls and for a
+    worker. Since accounts are opened first and examined then, it has other accounts' work in
+    it too, in both runs.
+    """
+    world, truth = worlds.organization(THROTTLED_ACCOUNTS)
+    bad = set(worlds.throttled_accounts(world, THROTTLED))
+    say(f"throttling: {described(THROTTLED_ACCOUNTS, truth, world.latency)}, {THROTTLED} throttled")
+    rows: list[tuple[str, ...]] = []
+    goals: list[Goal] = []
+    data: dict[str, Any] = {}
+    calm = 0.0
+    with FakeAws(world) as aws:
+        for name, service in (("none", None), ("ecr", "ecr"), ("all", "*")):
+            faults = worlds.throttling(tuple(sorted(bad)), service) if service else ()
+            aws.faults(faults)
+            measurement, statistics, report = measured(SWEEPER, aws)
+            seconds = median(
+                last - first
+                for account, (first, last) in statistics.spans.items()
+                if account not in bad
+            )
+            done = max(
+                last for account, (_, last) in statistics.spans.items() if account not in bad
+            )
+            failures = [each for each in report["failures"] if each["account_id"] in bad]
+            lost = len(report["failures"]) - len(failures)
+            reasons = Counter(each["reason"] for each in failures)
+            calm = calm or seconds
+            slower = seconds / calm
+            used = measurement.usage
+            rows.append(
+                (
+                    *(name, f"{used.wall:.1f}", f"{used.cpu:.2f}", f"{measurement.calls:,}"),
+                    *(str(lost), f"{seconds:.2f}", f"{slower:.2f}", f"{done:.1f}"),
+                    ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())),
+                )
+            )
+            data[name] = {
+                "measurement": asdict(measurement),
+                "lost": lost,
+                "healthy_seconds": seconds,
+                "reasons": dict(reasons),
+            }
+            if service is None:
+                continue
+            others = sum(count for reason, count in reasons.items() if reason != "throttled")
+            listed = len({each["account_id"] for each in failures})
+            goals += [
+                Goal(f"{name}: healthy accounts and targets lost", lost, 0),
+                Goal(f"{name}: a healthy account's median time, times the calm one's", slower, 1.5),
+                Goal(f"{name}: failures for another reason than throttled", others, 0),
+                Goal(f"{name}: throttled accounts among the failures", listed, THROTTLED, True),
+            ]
+    columns = (
+        *("throttled", "wall s", "CPU s", "calls"),
+        *("healthy lost", "healthy account s", "x calm", "done s", "failures"),
+    )
+    title = f"{described(THROTTLED_ACCOUNTS, truth, world.latency)}; {THROTTLED} throttled"
+    notes = (
+        "ecr: their ECR calls; all: every call that acts upon them. healthy account s: median "
+        "time from an account's first call to its last answer; done: the last answer to any.",
+    )
+    return [Section("throttling", title, columns, tuple(rows), tuple(goals), notes, data)]
+
+
+def imports() -> list[Section]:
+    """CPU of starting up: sweeper's command line and its help beside `import boto3`."""
+    python = [sys.executable, "-c"]
+    commands = {
+        "python": [*python, "pass"],
+        "import boto3": [*python, "import boto3"],
+        "import sweeper.cli": [*python, "import sweeper.cli"],
+        "sweeper --help": [str(console_script()), "--help"],
+    }
+    say("imports")
+    used: dict[str, list[Usage]] = {name: [] for name in commands}
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
+        for turn in range(8):
+            for name, command in commands.items():
+                usage = launch(command, Path(directory), dict(os.environ))
+                if usage.status:
+                    raise RuntimeError(f"{name}: exit status {usage.status}")
+                if turn:  # the first one reads the files, and may compile them
+                    used[name].append(usage)
+    cpu = {name: median(each.cpu for each in rounds) for name, rounds in used.items()}
+    boto3 = cpu["import boto3"]
+    rows = tuple(
+        (name, str(len(used[name])), f"{seconds:.3f}", f"{seconds / boto3:.2f}")
+        for name, seconds in cpu.items()
+    )
+    goals = tuple(
+        Goal(f"CPU of `{name}`, times that of `import boto3`", cpu[name] / boto3, 0.5)
+        for name in ("import sweeper.cli", "sweeper --help")
+    )
+    columns = ("start", "rounds", "CPU s", "x boto3")
+    data = {name: [asdict(each) for each in rounds] for name, rounds in used.items()}
+    return [Section("imports", "Start-up", columns, rows, goals, (), data)]
