@@ -4,7 +4,10 @@ PYTHON ?= python3
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help install demo test check bench bench-full bench-peers schema clean
+# The emulator of Lambda's runtime API ships in the wheel of aws-sam-cli, of which only it is kept.
+EMULATOR := .tools/aws-lambda-rie
+
+.PHONY: help install demo test check image-test bench bench-full bench-peers schema clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,10 +23,16 @@ $(filter .uv/%,$(UV)):
 
 install: .venv/.installed ## make .venv from the lock file
 
+$(EMULATOR): tests/lambda_runtime/emulator.txt | install
+	rm -rf .tools/sam
+	$(UV) pip install --quiet --python $(BIN)/python --target .tools/sam --no-deps --no-build --require-hashes -r $<
+	install -m 755 .tools/sam/samcli/local/rapid/aws-lambda-rie-$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64) $@
+	rm -rf .tools/sam
+
 demo: install ## sweep an embedded organization: no AWS account, no network
 	$(BIN)/sweeper demo
 
-test: install ## run the tests, with their branch coverage
+test: install $(EMULATOR) ## run the tests, with their branch coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
@@ -34,6 +43,9 @@ check: install ## format, lint, types, layers, and what the README promises
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+image-test: install $(EMULATOR) ## build the container image and run it as a task and as a Lambda (root; buildah, podman, runc)
+	$(BIN)/python -m tests.image
 
 bench: install ## what a sweep costs beside the alternatives: 3 minutes
 	$(BIN)/python -m benchmarks
@@ -49,4 +61,4 @@ schema: install ## write docs/report.schema.json anew
 	$(BIN)/python -m sweeper.formats.schema > docs/report.schema.json
 
 clean: ## remove what the other targets made
-	rm -rf .venv .uv dist sweeper-demo benchmarks/results benchmarks/.peers .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .uv .tools dist sweeper-demo benchmarks/results benchmarks/.peers .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,6 +13,7 @@ from botocore.session import Session
 import sweeper.checks
 from sweeper import __version__
 from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.documents import read_document
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.partitions import FALLBACK_REGION, known_regions
 from sweeper.concurrency import Stop
@@ -76,6 +77,11 @@ def run(
     if dry_run and not deliver_dry_run:
         sinks = [sink for sink in sinks if sink.name == "directory"]
     return deliver(report, sinks)
+
+
+def read_remote(location: str) -> str:
+    """The text at ``ssm:<name>`` or ``s3://<bucket>/<key>``; raises ConfigurationError."""
+    return read_document(_session(), location)
 
 
 def _session() -> Session:

@@ -23,7 +23,9 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--config", "path", metavar="FILE", help="config.yaml to read.")
+@click.option(
+    "--config", "path", metavar="FILE", help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY."
+)
 @click.option("--dry-run", is_flag=True, help="Look and plan; write nothing.")
 @click.option("--deliver", is_flag=True, help="Deliver a dry run to S3 and SNS too.")
 @click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
@@ -56,6 +58,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
       4  coverage is not complete
       5  a report was not delivered
     """  # noqa: D301 (click's mark for lines to keep)
+    from sweeper.app import read_remote
     from sweeper.config_loading import load_config
     from sweeper.runner import conduct, is_terminal
 
@@ -68,7 +71,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
     ):
         if value not in (None, ()):
             options.setdefault(section, {})[key] = value
-    config = load_config(path, options)
+    config = load_config(path, options, read_remote=read_remote)
     report, status = conduct(config, dry_run=dry_run, deliver_dry_run=deliver, ask=not yes)
     if form or (dry_run and not is_terminal(sys.stderr)):
         status = _print(report, form or "text", status)

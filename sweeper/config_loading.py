@@ -1,7 +1,7 @@
 """config.yaml, the environment and the command line's options -> Config.
 
 The only reader of the file and of the environment. Options override the environment, which
-overrides the file. Nothing has been called when an error is raised here, and every error names
+overrides the file. Nothing has been swept when an error is raised here, and every error names
 where the value came from, its key and what is allowed.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -22,6 +22,7 @@ from sweeper.errors import ConfigurationError
 
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 DEFAULT_FILE = "config.yaml"
+REMOTE = ("ssm:", "s3://")  # how a location begins that is not a file
 # The parent tool's variables, still honoured.
 LEGACY_VARIABLES = {
     "SNS_TOPIC_ARN": ("report", "sns_topic_arn"),
@@ -31,11 +32,18 @@ LEGACY_VARIABLES = {
 Values = dict[str, Any]
 
 
-def load_config(path: str | None = None, options: Values | None = None) -> Config:
+def load_config(
+    path: str | None = None,
+    options: Values | None = None,
+    *,
+    options_from: str = "command line",
+    read_remote: Callable[[str], str] | None = None,
+) -> Config:
     """The configuration from `path`, the environment and `options` (nested like the file).
 
     Without `path`: the file that SWEEPER_CONFIG names, else ./config.yaml where it exists, else
-    the defaults. Raises ConfigurationError.
+    the defaults. A path that begins as in REMOTE is read with `read_remote`, where it is given.
+    `options_from` is what errors call the options. Raises ConfigurationError.
     """
     options = options or {}
     for source, name in (
@@ -47,7 +55,10 @@ def load_config(path: str | None = None, options: Values | None = None) -> Confi
     chosen = path or os.environ.get(CONFIG_VARIABLE)
     if not chosen and os.path.lexists(DEFAULT_FILE):  # a link that leads nowhere is an error
         chosen = DEFAULT_FILE
-    file_values = _read_file(chosen) if chosen else {}
+    file_values: Values = {}
+    if chosen:
+        remote = read_remote if chosen.startswith(REMOTE) else None
+        file_values = _parse(chosen, (remote or _read_file)(chosen))
     _refuse_unknown_variables(os.environ)
     legacy_values = _legacy(os.environ)
 
@@ -69,7 +80,7 @@ def load_config(path: str | None = None, options: Values | None = None) -> Confi
         return Loaded(**options)
     except ValidationError as error:
         problems = [
-            f"{_source(problem['loc'], options, chosen)}: {_problem(problem)}"
+            f"{_source(problem['loc'], options, options_from, chosen)}: {_problem(problem)}"
             for problem in error.errors(include_url=False)
         ]
         raise ConfigurationError("\n".join(problems)) from None
@@ -105,13 +116,16 @@ class _StrictLoader(yaml.SafeLoader):
             ) from None
 
 
-def _read_file(path: str) -> Values:
+def _read_file(path: str) -> str:
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not UTF-8 text: byte {error.start}") from None
+
+
+def _parse(path: str, text: str) -> Values:
     try:
         values = yaml.load(text, _StrictLoader)  # noqa: S506 (a SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -184,7 +198,9 @@ def _legacy(environment: Mapping[str, str]) -> Values:
 # --- what to tell a person -----------------------------------------------------------------------
 
 
-def _source(location: tuple[int | str, ...], options: Values, path: str | None) -> str:
+def _source(
+    location: tuple[int | str, ...], options: Values, options_from: str, path: str | None
+) -> str:
     """Where the value at `location` came from, and its key as it is written there."""
     keys = [str(part) for part in location if isinstance(part, str)]
     key = _dotted(location)
@@ -195,7 +211,7 @@ def _source(location: tuple[int | str, ...], options: Values, path: str | None) 
         value = value[part]
     else:
         if keys:
-            return f"command line: {key}"
+            return f"{options_from}: {key}"
     for depth in range(len(keys), 0, -1):
         variable = ENVIRONMENT_PREFIX + "__".join(keys[:depth]).upper()
         if variable in os.environ:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from sweeper import app, logs
+from sweeper import app, logs, metrics
 from sweeper.concurrency import Stop, or_defect
 from sweeper.errors import ConfigurationError
 from sweeper.model import Finding, Report
@@ -31,12 +32,15 @@ def conduct(
     deliver_dry_run: bool = False,
     ask: bool = True,
     terminal: bool | None = None,
+    at_most_seconds: float | None = None,
 ) -> tuple[Report, int]:
     """One sweep, for a person (`terminal`; None: where stderr is one) or for a machine.
 
     A person gets progress, one question before anything is written and a summary; a machine
-    gets logs. The report, and the exit status.
+    gets logs and, for CloudWatch, a line of metrics. No new work starts after `at_most_seconds`
+    or limits.deadline_seconds, the smaller of both. The report, and the exit status.
     """
+    began = time.monotonic()
     unattended = dry_run or not ask or config.remediation.auto_remediate == "DISABLED"
     terminals = is_terminal(sys.stdin), is_terminal(sys.stderr)
     if not unattended and any(terminals) and not all(terminals):
@@ -49,7 +53,8 @@ def conduct(
     ask = ask and all(terminals)
     logs.configure(terminal=terminal)
     gc.set_threshold(10_000, 10, 10)  # a call leaves hundreds of objects and no cycles: -5 % CPU
-    stop = Stop(config.limits.deadline_seconds)
+    deadlines = (config.limits.deadline_seconds, at_most_seconds)
+    stop = Stop(min((each for each in deadlines if each is not None), default=None))
     with _stopped_by_signals(stop) as interrupt:
         arguments: dict[str, Any] = {
             "dry_run": dry_run,
@@ -61,6 +66,7 @@ def conduct(
             return report, int(exit_status(report))
         report = app.run(config, observer=logs.LogObserver(), **arguments)
     status = exit_status(report)
+    or_defect(lambda: metrics.emit(report, time.monotonic() - began, sys.stderr))
     or_defect(lambda: logs.log_finished(report, status))
     return report, int(status)
 

@@ -55,6 +55,7 @@ class Clients:
         self._member.get_component("response_parser_factory").set_parser_defaults(
             timestamp_parser=lambda value: value
         )
+        self._stop = stop
         self._retries = Retries(stop)
         # The report of a sweep that was told to stop is still delivered, with retries.
         self._delivery_retries = Retries(Stop())
@@ -108,12 +109,18 @@ class Clients:
             ) from None
         retries = self._delivery_retries if service in DELIVERY_SERVICES else self._retries
         retries.register(client)
-        if self._sender and service not in DELIVERY_SERVICES:
-            self._sender.register(client)
+        event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
+        if service not in DELIVERY_SERVICES:
+            client.meta.events.register(event, self._refuse_when_stopped)
+            if self._sender:
+                self._sender.register(client)
         if member:
-            event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
             client.meta.events.register(event, self._refuse_what_is_not_allowed)
         return client
+
+    def _refuse_when_stopped(self, **_: Any) -> None:
+        """Begin no call once the sweep was told to stop: not a next page, nor a planned write."""
+        self._stop.check()
 
     def _refuse_what_is_not_allowed(self, model: OperationModel, **_: Any) -> None:
         """Stop any member call outside the session policy, where no session policy is, too."""

@@ -76,6 +76,9 @@ _CODES = {
     "OrganizationalUnitNotFoundException": Reason.UNKNOWN_OU,
     "RepositoryNotFoundException": Reason.REPOSITORY_DELETED,
     "NoSuchBucket": Reason.DESTINATION_MISSING,
+    "NoSuchKey": Reason.DESTINATION_MISSING,
+    "ParameterNotFound": Reason.DESTINATION_MISSING,
+    "ParameterVersionNotFound": Reason.DESTINATION_MISSING,
     "NotFound": Reason.DESTINATION_MISSING,
     "NotFoundException": Reason.DESTINATION_MISSING,
 }

@@ -11,8 +11,10 @@ import pytest
 from sweeper import __version__
 from sweeper.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT, ActionRefused
 from sweeper.aws.credentials import bound_to
+from sweeper.errors import OperationFailed
+from sweeper.model import Reason
 from tests.aws.conftest import Enter
-from tests.aws.support import REGION, make_cloud, opened
+from tests.aws.support import REGION, make_cloud, opened, quick_stop
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import World
 
@@ -115,3 +117,23 @@ def test_what_no_check_asks_for_is_refused_even_where_writing_is_allowed(
     with bound_to(aws.world.caller.account), pytest.raises(ActionRefused):
         call(**parameters)
     assert aws.statistics().total_calls == 0
+
+
+@pytest.mark.parametrize("reason", [Reason.INTERRUPTED, Reason.DEADLINE])
+def test_no_call_begins_after_the_stop_but_those_that_deliver(aws: FakeAws, reason: Reason) -> None:
+    stop = quick_stop()
+    clients = opened(aws, stop=stop).clients
+    aws.reset_statistics()
+    stop.request(reason)
+    calls = (
+        clients.member("ecr", REGION).describe_repositories,
+        clients.central("sts", REGION).get_caller_identity,
+        clients.central("organizations", REGION).list_accounts,
+    )
+    with bound_to(aws.world.accounts[0].id):
+        for call in calls:
+            with pytest.raises(OperationFailed) as caught:
+                call()
+            assert caught.value.reason is reason
+    clients.central("s3").list_objects_v2(Bucket=aws.world.buckets[0].name)
+    assert aws.statistics().calls == {"s3:ListObjectsV2": 1}

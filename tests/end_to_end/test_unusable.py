@@ -222,7 +222,8 @@ def test_nothing_to_sweep_is_explained_and_reported(  # noqa: PLR0917
     for text in named:
         assert text in failure["message"]
     assert ended.report["coverage"] == {"accounts": 0.0, "targets": 0.0, "complete": False}
-    assert [entry["event"] for entry in ended.logs] == ["enumerate.failed", "sweep.finished"]
+    events = [entry["event"] for entry in ended.logs]
+    assert events == ["sweep.metrics", "enumerate.failed", "sweep.finished"]
     assert "sts:AssumeRole" not in calls(aws)
 
 
@@ -248,7 +249,7 @@ def test_the_process_itself_ends_that_way(aws: FakeAws, tmp_path: Path) -> None:
 def test_a_defect_is_told_without_a_trace(
     aws: FakeAws, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("boom\x1b[2J")
 
     monkeypatch.setattr("sweeper.config_loading.load_config", broken)
@@ -263,7 +264,7 @@ def test_a_defect_is_told_without_a_trace(
 def test_an_interrupt_before_the_sweep(
     aws: FakeAws, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sweeper.config_loading.load_config", interrupted)

@@ -1,0 +1,87 @@
+"""A text that lies in SSM Parameter Store or in S3: where a deployment keeps its configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import botocore
+from botocore.config import Config as ClientConfig
+from botocore.session import Session
+
+from sweeper import __version__
+from sweeper.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT
+from sweeper.aws.errors import required, translated
+from sweeper.errors import ConfigurationError, OperationFailed
+from sweeper.model import Reason
+
+SSM = "ssm:"
+S3 = "s3://"
+MAX_BYTES = 1_000_000
+_NEEDED = {
+    SSM: "ssm:GetParameter, and kms:Decrypt where the parameter is encrypted with a key of yours",
+    S3: "s3:GetObject, and s3:ListBucket to be told that an object is missing; "
+    "kms:Decrypt where the object is encrypted with a key of yours",
+}
+
+
+def read_document(session: Session, location: str) -> str:
+    """The text at ``ssm:<name>`` or ``s3://<bucket>/<key>``, in the session's region.
+
+    Raises ConfigurationError that names the location and what is wrong with it.
+    """
+    scheme, fetch = (S3, _object) if location.startswith(S3) else (SSM, _parameter)
+    try:
+        body = fetch(session, location.removeprefix(scheme))
+    except _Malformed as error:
+        raise ConfigurationError(f"{location}: {error}") from None
+    except OperationFailed as error:
+        raise ConfigurationError(f"{location}: {_problem(error, scheme)}") from None
+    if len(body) > MAX_BYTES:
+        raise ConfigurationError(f"{location}: too large; allowed: {MAX_BYTES:,} bytes")
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{location}: not UTF-8 text: byte {error.start}") from None
+
+
+class _Malformed(ValueError):
+    """The location is not one; says what is allowed."""
+
+
+def _parameter(session: Session, name: str) -> bytes:
+    if not name:
+        raise _Malformed("no parameter is named; allowed: ssm:<name>, such as ssm:/sweeper/config")
+    with translated():
+        client: Any = session.create_client("ssm", config=_client_config())
+        response = client.get_parameter(Name=name, WithDecryption=True)
+    return str(required(required(response, "Parameter"), "Value")).encode()
+
+
+def _object(session: Session, path: str) -> bytes:
+    bucket, _, key = path.partition("/")
+    if not bucket or not key:
+        raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
+    with translated():
+        client: Any = session.create_client("s3", config=_client_config())
+        response = client.get_object(Bucket=bucket, Key=key)
+        # One byte more than is allowed, so that no size that is claimed need be believed.
+        body: bytes = required(response, "Body").read(MAX_BYTES + 1)
+    return body
+
+
+def _client_config() -> ClientConfig:
+    return ClientConfig(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retries={"total_max_attempts": 3, "mode": "standard"},
+        user_agent=f"sweeper/{__version__} botocore/{botocore.__version__}",
+    )
+
+
+def _problem(error: OperationFailed, scheme: str) -> str:
+    code = f"{error.error_code}: {error.message}" if error.message else f"{error.error_code}"
+    if error.reason is Reason.DESTINATION_MISSING:
+        return f"it does not exist ({code})"
+    if error.reason.is_denial:
+        return f"access is denied ({code}); needed: {_NEEDED[scheme]}"
+    return f"cannot be read ({code})"

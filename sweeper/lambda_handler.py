@@ -1,0 +1,114 @@
+"""The Lambda: one event, one sweep, within the time that the function has.
+
+The configuration is read anew for each event, so that a change of it needs no new deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from sweeper.app import read_remote
+from sweeper.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT
+from sweeper.config_loading import load_config
+from sweeper.errors import ConfigurationError, SweeperError
+from sweeper.escaping import plain
+from sweeper.model import Report, Stage
+from sweeper.report import ExitStatus
+from sweeper.runner import conduct
+
+# What is kept of the function's time, in seconds. The calls in flight when the sweep stops end
+# within one connection and one read time-out, because no call and no retry begins after it. Then
+# the report is made and delivered, which takes a few seconds: enough is left for one of its
+# calls to time out and be made again.
+IN_FLIGHT = CONNECT_TIMEOUT + READ_TIMEOUT
+DELIVERY = 30
+RESERVE = IN_FLIGHT + DELIVERY
+
+SCHEDULERS = {"aws.events", "aws.scheduler"}
+_SWITCHES = ("dry_run", "deliver")
+_LISTS = {
+    "accounts": ("organization", "include_accounts"),
+    "regions": ("regions", "include"),
+    "ous": ("organization", "include_ous"),
+}
+
+
+class SweepFailed(SweeperError):
+    """The sweep could not be done, or has a defect: an error of the function, which alarms see."""
+
+
+class LambdaContext(Protocol):
+    """What Lambda gives besides the event, as far as it is used."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """How long the function may still run."""
+
+
+def handler(event: object, context: LambdaContext) -> dict[str, Any]:
+    """Sweep as the event says; a summary of the report.
+
+    An event of a schedule, or an empty one, is the run that the configuration describes. Else it
+    may have what the command line has as options: dry_run and deliver (true or false), accounts,
+    regions and ous (lists). Raises ConfigurationError, and SweepFailed where the exit status
+    would be 1 or 2; findings, gaps and failed deliveries are in the summary.
+    """
+    overrides = _overrides(event)
+    options: dict[str, dict[str, Any]] = {}
+    for key, (section, name) in _LISTS.items():
+        if key in overrides:
+            options.setdefault(section, {})[name] = overrides[key]
+    config = load_config(None, options, options_from="event", read_remote=read_remote)
+    report, status = conduct(
+        config,
+        dry_run=overrides.get("dry_run", False),
+        deliver_dry_run=overrides.get("deliver", False),
+        ask=False,
+        terminal=False,
+        at_most_seconds=max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE),
+    )
+    if status in (ExitStatus.INTERNAL_ERROR, ExitStatus.UNUSABLE):
+        raise SweepFailed(_cause(report))
+    return {
+        "run_id": report.run.id,
+        "dry_run": report.run.dry_run,
+        "exit_status": status,
+        "totals": asdict(report.totals),
+        "coverage": asdict(report.coverage),
+        "deliveries": [asdict(delivery) for delivery in report.deliveries],
+    }
+
+
+def _overrides(event: object) -> Mapping[str, Any]:
+    """What the event says differently from the configuration; raises ConfigurationError."""
+    if not isinstance(event, dict):
+        raise ConfigurationError(
+            f"event: {type(event).__name__} is not allowed; allowed: a mapping"
+        )
+    if event.get("source") in SCHEDULERS and event.get("detail-type") == "Scheduled Event":
+        return {}
+    for key, value in event.items():
+        if key in _SWITCHES:
+            _require(isinstance(value, bool), key, value, "true or false")
+        elif key in _LISTS:
+            # An empty list must not widen what the configuration narrows.
+            good = isinstance(value, list) and value and all(isinstance(v, str) for v in value)
+            _require(bool(good), key, value, "a list of texts that is not empty, or leave it out")
+        else:
+            allowed = ", ".join((*_SWITCHES, *_LISTS))
+            raise ConfigurationError(f"event: {key!r} is unknown; allowed: {allowed}")
+    return event
+
+
+def _require(good: bool, key: str, value: object, allowed: str) -> None:
+    if not good:
+        raise ConfigurationError(f"event: {key}: {value!r} is not allowed; allowed: {allowed}")
+
+
+def _cause(report: Report) -> str:
+    return "; ".join(
+        plain(f"{failure.reason}: {failure.message}")
+        for failure in report.failures
+        if failure.stage is Stage.ENUMERATE
+    )

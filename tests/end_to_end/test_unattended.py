@@ -1,0 +1,64 @@
+"""What a deployment relies on: a configuration in S3, and one line of metrics."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.session import Session
+
+from tests.end_to_end.harness import calls, run, small_world, writes
+from tests.fake_aws.process import FakeAws
+
+WORLD = small_world(accounts=2, regions=1)
+BUCKET = WORLD.buckets[0].name
+AUDIT = b"remediation: {auto_remediate: DISABLED}\n"
+
+
+@pytest.fixture
+def stored(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """The fake AWS with a configuration in its bucket."""
+    aws.load(WORLD)
+    with monkeypatch.context() as patch:
+        for name, value in aws.environment.items():
+            patch.setenv(name, value)
+        s3: Any = Session().create_client("s3")
+        s3.put_object(Bucket=BUCKET, Key="config.yaml", Body=AUDIT)
+    aws.reset_statistics()
+    return aws
+
+
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_the_configuration_may_lie_in_s3(stored: FakeAws, tmp_path: Path, by: str) -> None:
+    location = f"s3://{BUCKET}/config.yaml"
+    if by == "option":
+        ended = run(stored, tmp_path, "--config", location)
+    else:
+        ended = run(stored, tmp_path, SWEEPER_CONFIG=location)
+    assert ended.status == 3
+    assert ended.report["run"]["auto_remediate"] == "DISABLED"
+    assert writes(stored) == []
+
+
+def test_a_configuration_that_is_not_there_is_exit_status_2(
+    stored: FakeAws, tmp_path: Path
+) -> None:
+    ended = run(stored, tmp_path, "--config", f"s3://{BUCKET}/nothing.yaml")
+    assert ended.status == 2
+    assert ended.stderr.startswith(f"sweeper: s3://{BUCKET}/nothing.yaml: it does not exist")
+    assert set(calls(stored)) == {"s3:GetObject"}
+
+
+def test_a_run_is_one_line_of_metrics_beside_the_logs(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(WORLD)
+    ended = run(aws, tmp_path, "--dry-run", "--format", "json")
+    totals = json.loads(ended.stdout)["totals"]
+    assert [line["event"] for line in ended.logs[-2:]] == ["sweep.metrics", "sweep.finished"]
+    (line,) = (line for line in ended.logs if "_aws" in line)
+    assert line["SweepsFinished"] == [1]
+    assert line["FindingsRemaining"] == [totals["remaining"]]
+    assert line["TargetsExamined"] == [2]
+    assert line["CoverageIncomplete"] == [0]
+    assert line["dry_run"] is True
