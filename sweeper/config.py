@@ -19,7 +19,6 @@ from pydantic import (
     Field,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sweeper.model import ACCEPTABLE_REASONS, MAX_EXCLUSION_FILTERS, Reason
 
@@ -296,17 +295,8 @@ class LimitsConfig(_Section):
     http_sender: Literal["own", "botocore"] = "own"
 
 
-class Config(BaseSettings):
-    """The whole configuration, checked and frozen. Made by `config_loading.load_config` only."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX,
-        env_nested_delimiter="__",
-        env_parse_none_str="null",
-        enable_decoding=False,
-        extra="forbid",
-        frozen=True,
-    )
+class Config(_Section):
+    """The whole configuration, checked and frozen."""
 
     organization: OrganizationConfig = OrganizationConfig()
     regions: RegionsConfig = RegionsConfig()

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from sweeper.config import ENVIRONMENT_PREFIX, Config
 from sweeper.errors import ConfigurationError
@@ -59,25 +58,11 @@ def load_config(
     if chosen:
         remote = read_remote if chosen.startswith(REMOTE) else None
         file_values = _parse(chosen, (remote or _read_file)(chosen))
-    _refuse_unknown_variables(os.environ)
-    legacy_values = _legacy(os.environ)
-
-    class Loaded(Config):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            legacy = InitSettingsSource(settings_cls, legacy_values)
-            file = InitSettingsSource(settings_cls, file_values)
-            return init_settings, env_settings, legacy, file
-
+    values = file_values
+    for layer in (_legacy(os.environ), _from_environment(os.environ), options):
+        values = _merged(values, layer)
     try:
-        return Loaded(**options)
+        return Config.model_validate(values)
     except ValidationError as error:
         problems = [
             f"{_source(problem['loc'], options, options_from, chosen)}: {_problem(problem)}"
@@ -150,30 +135,55 @@ def _parse(path: str, text: str) -> Values:
 # --- the environment -----------------------------------------------------------------------------
 
 
-def _variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    """Every variable that the configuration knows: one for each key that holds a value."""
+def _variables(
+    model: type[BaseModel] = Config, path: tuple[str, ...] = ()
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every variable that the configuration knows, and its key: those that hold a value."""
     for name, field in model.model_fields.items():
-        variable = prefix + name.upper()
+        key = (*path, name)
         inner = [] if get_origin(field.annotation) is tuple else _models(field.annotation)
         if not inner:
-            yield variable
+            yield ENVIRONMENT_PREFIX + "__".join(key).upper(), key
         for section in inner:
-            yield from _variables(section, variable + "__")
+            yield from _variables(section, key)
 
 
-def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = {*_variables(Config, ENVIRONMENT_PREFIX), CONFIG_VARIABLE}
+def _from_environment(environment: Mapping[str, str]) -> Values:
+    """The values of the variables that are known; text, but for null."""
+    known = dict(_variables())
+    values: Values = {}
     for variable in sorted(environment):
         # In capitals only: of two spellings of one variable, one would win silently.
-        if not variable.upper().startswith(ENVIRONMENT_PREFIX) or variable in known:
+        if not variable.upper().startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
             continue
-        near = difflib.get_close_matches(variable.upper(), known, n=3)
-        hint = (
-            f"did you mean {' or '.join(near)}?"
-            if near
-            else "names are like SWEEPER_REPORT__NOTIFY"
-        )
-        raise ConfigurationError(f"environment: {variable} is not a variable of sweeper; {hint}")
+        if variable not in known:
+            raise ConfigurationError(
+                f"environment: {variable} is not a variable of sweeper; {_hint(variable, known)}"
+            )
+        text = environment[variable]
+        value: object = None if text == "null" else text
+        for key in reversed(known[variable]):
+            value = {key: value}
+        values = _merged(values, value)
+    return values
+
+
+def _hint(variable: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(variable.upper(), [*known, CONFIG_VARIABLE], n=3)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return "names are like SWEEPER_REPORT__NOTIFY"
+
+
+def _merged(values: Any, over: Any) -> Any:
+    """The values with those of `over` in their place, key by key where both are mappings."""
+    if not isinstance(over, dict):
+        return over
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        return values  # where a mapping is expected: the error is about what stands there
+    return {**values, **{key: _merged(values.get(key), value) for key, value in over.items()}}
 
 
 def _legacy(environment: Mapping[str, str]) -> Values:
