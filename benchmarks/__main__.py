@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import peers, scenarios
-from benchmarks.measure import ContenderFailed
+from benchmarks.measure import RESULTS, ContenderFailed
 from benchmarks.tables import Section, render
 
-_RESULTS = Path(__file__).with_name("results")
 _BUSY = 0.5  # load average
 SCENARIOS: dict[str, Callable[[], list[Section]]] = {
     "organization": scenarios.organization,
@@ -101,7 +100,7 @@ def main() -> int:
     started = datetime.now(UTC)
     chosen = options.scenario or (FULL if options.full else QUICK)
     names = dict.fromkeys([*chosen, *(["peers"] if options.peers else [])])
-    output = options.output or _RESULTS / f"{started:%Y%m%dT%H%M%SZ}.json"
+    output = options.output or RESULTS / f"{started:%Y%m%dT%H%M%SZ}.json"
     output.parent.mkdir(parents=True, exist_ok=True)
     facts = machine()
     print(

@@ -15,6 +15,7 @@ from benchmarks.worlds import Truth
 from tests.fake_aws.process import FakeAws, Statistics
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
+RESULTS = Path(__file__).with_name("results")
 _FOREIGN = ("AWS_", "SWEEPER_")
 _LEGACY = ("SNS_TOPIC_ARN", "AUTO_REMEDIATE")
 
@@ -60,11 +61,17 @@ class Measurement:
     found: Truth
 
 
+def compiled() -> dict[str, str]:
+    """The machine's variables; byte code is kept, as it is where a package is installed."""
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return own | {"PYTHONPYCACHEPREFIX": str(RESULTS / "bytecode")}
+
+
 def environment(aws: FakeAws) -> dict[str, str]:
     """The machine's variables but for those of AWS and sweeper, and the fake's."""
     own = {
         name: value
-        for name, value in os.environ.items()
+        for name, value in compiled().items()
         if not name.upper().startswith(_FOREIGN) and name not in _LEGACY
     }
     return own | aws.environment
