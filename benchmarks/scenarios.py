@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections import Counter
@@ -14,7 +13,7 @@ from typing import Any
 
 from benchmarks import worlds
 from benchmarks.contenders import FLOOR, SWEEPER, USUAL, console_script, sweeper_report
-from benchmarks.measure import Contender, Measurement, Usage, launch, measure
+from benchmarks.measure import Contender, Measurement, Usage, compiled, launch, measure
 from benchmarks.tables import Goal, Row, Section, comparison, medians, ratio
 from benchmarks.worlds import Truth
 from tests.fake_aws.process import FakeAws, Statistics
