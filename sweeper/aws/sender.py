@@ -24,7 +24,6 @@ from botocore.httpsession import (
 )
 from botocore.utils import get_environ_proxies
 from urllib3 import exceptions as http
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 _NO_RETRIES = urllib3.Retry(False)  # urllib3's word for: raise what happened, as it is
 _MOST_HOSTS = 1000  # more than there are endpoints: a pool that is forgotten loses its connections
@@ -101,7 +100,6 @@ class Sender:
                 if proxy not in self._managers:
                     self._managers[proxy] = self._manager(proxies, proxy)
                 pool = self._managers[proxy].connection_from_url(origin)
-                pool.ConnectionCls = _TlsConnection if pool.scheme == "https" else _Connection
                 route = self._routes[origin] = (pool, proxy)
         return route
 
@@ -117,31 +115,3 @@ class Sender:
             return urllib3.PoolManager(**options)
         headers = proxies.proxy_headers_for(proxy)
         return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
-
-
-class _OneWrite:
-    """Head and body of a request leave in one write: one system call, one packet, one record."""
-
-    _held: list[bytes] | None = None
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        held = self._held = []
-        try:
-            super().request(*args, **kwargs)  # type: ignore[misc]
-        finally:
-            self._held = None
-        self.send(b"".join(held))
-
-    def send(self, data: Any) -> None:
-        if self._held is None:
-            super().send(data)  # type: ignore[misc]
-        else:
-            self._held.append(data)
-
-
-class _Connection(_OneWrite, HTTPConnection):
-    """A connection of urllib3's, or through a proxy."""
-
-
-class _TlsConnection(_OneWrite, HTTPSConnection):
-    """The same with TLS."""
