@@ -7,7 +7,18 @@ BIN := .venv/bin
 # The emulator of Lambda's runtime API ships in the wheel of aws-sam-cli, of which only it is kept.
 EMULATOR := .tools/aws-lambda-rie
 
-.PHONY: help install demo test check image-test bench bench-full bench-peers schema clean
+# What is deployed, and where; the AWS CLI's own variables say with which credentials.
+STACK ?= sweeper
+STACK_SET ?= $(STACK)-member-role
+IMAGE ?= sweeper
+REGION = $(or $(AWS_REGION),$(AWS_DEFAULT_REGION),$(shell aws configure get region))
+AT_ONCE := --operation-preferences MaxConcurrentPercentage=100,FailureTolerancePercentage=100
+comma := ,
+space := $(subst ,, )
+SAM := $(or $(shell command -v sam),$(UV) tool run --from aws-sam-cli==1.162.1 sam)
+
+.PHONY: help install demo test check image-test bench bench-full bench-peers schema clean \
+	build build-Function sam-package sam-deploy sam-tail-logs stackset-deploy stackset-status destroy
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +54,8 @@ check: install ## format, lint, types, layers, and what the README promises
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/cfn-lint stacksets/*.yaml
+	$(BIN)/hadolint Dockerfile
 
 image-test: install $(EMULATOR) ## build the container image and run it as a task and as a Lambda (root; buildah, podman, runc)
 	$(BIN)/python -m tests.image
@@ -57,8 +70,48 @@ bench-peers: install ## the same beside other tools, which are installed first
 	$(BIN)/python -m benchmarks.peers
 	$(BIN)/python -m benchmarks --scenario peers
 
+build: ## the container image, for the architecture of this machine
+	$(or $(shell command -v docker),$(shell command -v buildah),docker) build --build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE) .
+
+# What sam build runs for the function: the locked dependencies as wheels for Lambda, and the package.
+build-Function: $(filter .uv/%,$(UV))
+	$(UV) export --locked --quiet --no-dev --no-emit-project --output-file "$(ARTIFACTS_DIR)/requirements.txt"
+	$(UV) pip install --quiet --target "$(ARTIFACTS_DIR)" --only-binary :all: --require-hashes \
+		--python-platform x86_64-manylinux_2_28 --python-version 3.13 --requirement "$(ARTIFACTS_DIR)/requirements.txt"
+	cp -R sweeper "$(ARTIFACTS_DIR)/"
+
+sam-package: ## build the Lambda's package in .aws-sam
+	$(SAM) validate --lint --template stacksets/central-lambda.yaml
+	$(SAM) build --template stacksets/central-lambda.yaml
+
+sam-deploy: sam-package ## deploy the Lambda; PARAMETERS="Key=value ..."
+	$(SAM) deploy --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_NAMED_IAM $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+
+sam-tail-logs: ## follow the Lambda's log
+	$(SAM) logs --stack-name $(STACK) --tail
+
+stackset-deploy: ## make or update the member role's StackSet; OUS="ou-..." PARAMETERS="CentralRoleArn=... OrganizationId=o-..."
+	@test -n "$(OUS)" -a -n "$(PARAMETERS)" || { echo 'needed: OUS="r-... or ou-..." PARAMETERS="CentralRoleArn=... OrganizationId=o-..."'; exit 2; }
+	command="update-stack-set $(AT_ONCE)"; \
+	aws cloudformation describe-stack-set --stack-set-name $(STACK_SET) >/dev/null || command=create-stack-set; \
+	aws cloudformation $$command --stack-set-name $(STACK_SET) --template-body file://stacksets/member-role.yaml \
+		--capabilities CAPABILITY_NAMED_IAM --permission-model SERVICE_MANAGED \
+		--auto-deployment Enabled=true,RetainStacksOnAccountRemoval=false \
+		--parameters $(foreach pair,$(PARAMETERS),ParameterKey=$(subst =,$(comma)ParameterValue=,$(pair)))
+	while aws cloudformation list-stack-set-operations --stack-set-name $(STACK_SET) --query 'Summaries[].Status' --output text | grep -Eq 'RUNNING|QUEUED'; do sleep 5; done
+	aws cloudformation create-stack-instances --stack-set-name $(STACK_SET) --regions $(REGION) $(AT_ONCE) \
+		--deployment-targets OrganizationalUnitIds=$(subst $(space),$(comma),$(strip $(OUS)))
+
+stackset-status: ## where the member role is, and where it is not
+	aws cloudformation list-stack-instances --stack-set-name $(STACK_SET) --output table \
+		--query 'Summaries[].{Account:Account,OU:OrganizationalUnitId,Status:StackInstanceStatus.DetailedStatus,Reason:StatusReason}'
+
+destroy: ## delete the central stack; its reports and their key are kept
+	aws cloudformation delete-stack --stack-name $(STACK)
+	aws cloudformation wait stack-delete-complete --stack-name $(STACK)
+
 schema: install ## write docs/report.schema.json anew
 	$(BIN)/python -m sweeper.formats.schema > docs/report.schema.json
 
 clean: ## remove what the other targets made
-	rm -rf .venv .uv .tools dist sweeper-demo benchmarks/results benchmarks/.peers .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .uv .tools .aws-sam dist sweeper-demo benchmarks/results benchmarks/.peers .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

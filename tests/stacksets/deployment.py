@@ -1,0 +1,297 @@
+"""A small organization in moto, entered through what the templates make there."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
+from typing import Any
+from unittest import mock
+
+import boto3
+from botocore.loaders import JSONFileLoader
+from moto import mock_aws
+from moto.ecr.models import ecr_backends
+from moto.iam.models import Role, iam_backends
+
+from sweeper import app
+from sweeper.concurrency import Stop
+from sweeper.config_loading import load_config
+from sweeper.demo import moto_additions
+from sweeper.logs import LogObserver
+from sweeper.model import Report
+from tests.stacksets import templates
+from tests.stacksets.authority import Authority, enforced
+from tests.stacksets.iam import listed, parse
+
+REGION = "eu-central-1"
+REGIONS = (REGION, "eu-west-1")
+MANAGEMENT = "123456789012"  # moto's own
+EXTERNAL_ID = "an-external-id"
+MEMBER_ROLE = "ecr-immutability-sweeper"
+OPEN_REPOSITORIES = ("payments", "mirror/alpine")  # a name with a slash: cache rules are read
+SETUP = {
+    "AWS_ACCESS_KEY_ID": "AKIASETUP",
+    "AWS_SECRET_ACCESS_KEY": "setup",
+    "AWS_DEFAULT_REGION": REGION,
+}
+
+
+class Deployment:
+    """The organization, its stacks, and sweeps in the role that a central template made."""
+
+    def __init__(self, central: str) -> None:
+        self.central = central
+        self.accounts: tuple[str, ...] = ()
+        self.root = ""
+        self.unit = ""
+        self.empty_unit = ""
+        self.central_role_arn = ""
+        self.environment: dict[str, str] = {}
+        self.member_parameters: dict[str, str] = {}
+        self.stack: dict[str, str] = {}
+
+    def build(self, additions: moto_additions.Additions) -> None:
+        """Everything that a person would do, in its order."""
+        client = boto3.client("organizations")
+        client.create_organization(FeatureSet="ALL")
+        organization_id = client.describe_organization()["Organization"]["Id"]
+        self.root = client.list_roots()["Roots"][0]["Id"]
+        unit = client.create_organizational_unit(ParentId=self.root, Name="workloads")
+        self.unit = unit["OrganizationalUnit"]["Id"]
+        unit = client.create_organizational_unit(ParentId=self.root, Name="empty")
+        self.empty_unit = unit["OrganizationalUnit"]["Id"]
+        members = []
+        for name in ("search", "platform"):
+            created = client.create_account(AccountName=name, Email=f"{name}@example.com")
+            members.append(created["CreateAccountStatus"]["AccountId"])
+            client.move_account(
+                AccountId=members[-1], SourceParentId=self.root, DestinationParentId=self.unit
+            )
+        self.accounts = (MANAGEMENT, *members)
+        for account in self.accounts:
+            client.tag_resource(ResourceId=account, Tags=[{"Key": "swept", "Value": "yes"}])
+            additions.enable_regions(account, REGIONS)
+        self._deploy_central()
+        self.member_parameters = {
+            "CentralRoleArn": self.central_role_arn,
+            "OrganizationId": organization_id,
+            "ExternalId": EXTERNAL_ID,
+            "AllowRemediation": "true",
+        }
+        self._roll_out()
+
+    def _deploy_central(self) -> None:
+        self.stack = self.central_stack("sweeper", {"ExternalId": EXTERNAL_ID})
+        self.central_role_arn = self.stack["CentralRoleArn"]
+        self.environment = self._environment()
+
+    def central_stack(self, name: str, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Make a stack of the central template; its outputs."""
+        if self.central == "central-lambda":
+            template = templates.transformed(self.central, _uploaded_code())
+        else:
+            template = templates.load(self.central)
+            subnets = boto3.client("ec2").describe_subnets()["Subnets"][:2]
+            parameters = {
+                **parameters,
+                "ImageUri": f"{MANAGEMENT}.dkr.ecr.{REGION}.amazonaws.com/sweeper:1",
+                "ImageRepositoryArn": f"arn:aws:ecr:{REGION}:{MANAGEMENT}:repository/sweeper",
+                "VpcId": subnets[0]["VpcId"],
+                "SubnetIds": ",".join(subnet["SubnetId"] for subnet in subnets),
+            }
+        client = boto3.client("cloudformation")
+        with warnings.catch_warnings():  # of what moto does not make: the schedule and the like
+            warnings.simplefilter("ignore", UserWarning)
+            client.create_stack(
+                StackName=name,
+                TemplateBody=json.dumps(template),
+                Parameters=_parameters(parameters),
+                Capabilities=["CAPABILITY_NAMED_IAM"],
+            )
+        (stack,) = client.describe_stacks(StackName=name)["Stacks"]
+        return {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
+
+    def _environment(self) -> dict[str, str]:
+        """The variables that the stack gives to its task or its function."""
+        if self.central == "central-lambda":
+            client = boto3.client("lambda")
+            (function,) = client.list_functions()["Functions"]
+            return dict(function["Environment"]["Variables"])
+        described = boto3.client("ecs").describe_task_definition(taskDefinition="sweeper")
+        (container,) = described["taskDefinition"]["containerDefinitions"]
+        # moto leaves AWS::NoValue in a list as null.
+        return {item["name"]: item["value"] for item in container["environment"] if item}
+
+    def _roll_out(self) -> None:
+        """The StackSet for the members, a plain stack for the management account."""
+        client = boto3.client("cloudformation")
+        client.create_stack_set(
+            StackSetName="sweeper-member",
+            PermissionModel="SERVICE_MANAGED",
+            AutoDeployment={"Enabled": True, "RetainStacksOnAccountRemoval": False},
+            **_member_stack(self.member_parameters),
+        )
+        client.create_stack_instances(
+            StackSetName="sweeper-member",
+            DeploymentTargets={"OrganizationalUnitIds": [self.unit]},
+            Regions=[REGION],
+        )
+        self._make_management_stack(self.member_parameters)
+
+    def _make_management_stack(self, parameters: Mapping[str, str]) -> None:
+        client = boto3.client("cloudformation")
+        client.create_stack(StackName="sweeper-member", **_member_stack(parameters))
+
+    @contextmanager
+    def management_stack(self, **changes: str | None) -> Iterator[None]:
+        """The management account's member role with other parameters; None is the default."""
+        client = boto3.client("cloudformation")
+        changed = {
+            key: value
+            for key, value in {**self.member_parameters, **changes}.items()
+            if value is not None
+        }
+        client.delete_stack(StackName="sweeper-member")
+        self._make_management_stack(changed)
+        try:
+            yield
+        finally:
+            client.delete_stack(StackName="sweeper-member")
+            self._make_management_stack(self.member_parameters)
+
+    def role(self, account: str, name: str = MEMBER_ROLE) -> Role:
+        """The role as the stack made it."""
+        return iam_backends[account]["aws"].get_role(name)
+
+    @property
+    def central_role(self) -> Role:
+        """The role that the sweep runs as."""
+        return self.role(MANAGEMENT, self.central_role_arn.split("/")[-1])
+
+    def reopen(self) -> None:
+        """In every account and region the same repositories, all open."""
+        for account in self.accounts:
+            for region in REGIONS:
+                registry = ecr_backends[account][region]
+                registry.repositories.clear()
+                for name in OPEN_REPOSITORIES:
+                    registry.create_repository(
+                        repository_name=name,
+                        registry_id=None,
+                        encryption_config={"encryptionType": "AES256"},
+                        image_scan_config={"scanOnPush": True},
+                        image_tag_mutability="MUTABLE",
+                        tags=[],
+                    )
+
+    def mutability(self, account: str) -> set[str]:
+        """The settings of the account's repositories."""
+        return {
+            repository.image_tag_mutability or ""
+            for region in REGIONS
+            for repository in ecr_backends[account][region].repositories.values()
+        }
+
+    def sweep(
+        self,
+        *,
+        dry_run: bool = False,
+        role_arn: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        service_control_policies: Sequence[Any] = (),
+    ) -> tuple[Report, Authority]:
+        """The real sweep, configured by the stack's variables, with IAM enforced."""
+        keys = boto3.client("sts").assume_role(
+            RoleArn=role_arn or self.central_role_arn, RoleSessionName="task"
+        )["Credentials"]
+        session = {
+            "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": keys["SessionToken"],
+            "AWS_REGION": REGION,
+            "SWEEPER_LIMITS__HTTP_SENDER": "botocore",  # which moto answers in the place of
+        }
+        with (
+            mock.patch.dict(os.environ, session | self.environment),
+            enforced(MANAGEMENT, service_control_policies) as authority,
+        ):
+            os.environ.pop("AWS_DEFAULT_REGION")
+            report = app.run(
+                load_config(options=dict(options or {})),
+                dry_run=dry_run,
+                deliver_dry_run=True,
+                stop=Stop(None),
+                observer=LogObserver(),
+            )
+        return report, authority
+
+
+@contextmanager
+def deployed(central: str) -> Iterator[Deployment]:
+    """The organization with the central template's stack, for as long as the context lasts."""
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(os.environ, SETUP))
+        # Every sweep has sessions of its own; the SDK's models are read from disk once for all.
+        load = cache(JSONFileLoader().load_file)
+        stack.enter_context(
+            mock.patch.object(JSONFileLoader, "load_file", lambda _, path: load(path))
+        )
+        stack.enter_context(mock_aws())
+        additions = stack.enter_context(moto_additions.installed())
+        stack.enter_context(mock.patch.dict(os.environ, SETUP))
+        deployment = Deployment(central)
+        deployment.build(additions)
+        yield deployment
+
+
+@contextmanager
+def without(role: Role, sid: str, action: str) -> Iterator[None]:
+    """The role as if the statement of its template did not grant the action."""
+    original = dict(role.policies)
+    removed = False
+    for name, document in original.items():
+        statements = [dict(statement) for statement in parse(document)]
+        for statement in statements:
+            if statement["Sid"] == sid:
+                granted = [*listed(statement["Action"])]
+                granted.remove(action)
+                statement["Action"] = granted
+                removed = True
+        role.policies[name] = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    assert removed, f"{role.name} has no statement {sid}"
+    try:
+        yield
+    finally:
+        role.policies.clear()
+        role.policies.update(original)
+
+
+def _member_stack(parameters: Mapping[str, str]) -> Any:
+    return {
+        "TemplateBody": json.dumps(templates.load("member-role")),
+        "Parameters": _parameters(parameters),
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
+    }
+
+
+def _parameters(values: Mapping[str, str]) -> Any:
+    return [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
+
+
+def _uploaded_code() -> str:
+    """An archive in a bucket: moto makes no function without one."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("handler.py", "")
+    client = boto3.client("s3")
+    where: Any = {"LocationConstraint": REGION}
+    with suppress(client.exceptions.BucketAlreadyOwnedByYou):
+        client.create_bucket(Bucket="code", CreateBucketConfiguration=where)
+    client.put_object(Bucket="code", Key="function.zip", Body=archive.getvalue())
+    return "s3://code/function.zip"

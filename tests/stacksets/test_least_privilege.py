@@ -1,0 +1,234 @@
+"""Nothing is granted that is not needed: without any one action the sweep fails, and says so.
+
+The tables must have a row for every action of every statement that the templates have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from unittest import mock
+
+import pytest
+from moto.organizations.models import FakeAccount
+
+import sweeper.checks
+from sweeper.aws.cloud import CORE_ACTIONS
+from sweeper.discovery import discover
+from sweeper.model import ChangeStatus, Reason, Report, Stage
+from tests.stacksets import templates
+from tests.stacksets.deployment import MANAGEMENT, Deployment, without
+from tests.stacksets.iam import Request, actions, allows, listed, parse
+
+Row = tuple[str, str]  # a statement's Sid, an action
+
+
+def _statements(template: str, role: str) -> Iterator[Mapping[str, Any]]:
+    """The statements of the role's policy `sweep`, those under a condition included."""
+    for policy in templates.resource(template, role)["Policies"]:
+        if policy["PolicyName"] == "sweep":
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def _rows(template: str, role: str) -> set[Row]:
+    return {
+        (statement["Sid"], action)
+        for statement in _statements(template, role)
+        for action in listed(statement["Action"])
+    }
+
+
+# --- the member role ------------------------------------------------------------------------------
+
+
+def _failed(stage: Stage, reason: Reason) -> Callable[[Report, str], bool]:
+    return lambda report, account: (
+        {
+            (failure.stage, failure.reason)
+            for failure in report.failures
+            if failure.account_id == account
+        }
+        == {(stage, reason)}
+    )
+
+
+def _change(status: ChangeStatus, reason: Reason) -> Callable[[Report, str], bool]:
+    return lambda report, account: (
+        (status, reason)
+        in {
+            (finding.change.status, finding.change.reason)
+            for finding in report.findings
+            if finding.account_id == account and finding.change
+        }
+    )
+
+
+MEMBER: dict[Row, Callable[[Report, str], bool]] = {
+    ("Regions", "account:ListRegions"): _failed(Stage.OPEN_ACCOUNT, Reason.REGIONS_UNREADABLE),
+    ("Repositories", "ecr:DescribeRepositories"): _failed(
+        Stage.EXAMINE, Reason.DENIED_BY_IDENTITY_POLICY
+    ),
+    ("PullThroughCacheRules", "ecr:DescribePullThroughCacheRules"): _change(
+        ChangeStatus.WITHHELD, Reason.PULL_THROUGH_RULES_UNREADABLE
+    ),
+    ("TagMutability", "ecr:PutImageTagMutability"): _change(
+        ChangeStatus.FAILED, Reason.DENIED_BY_IDENTITY_POLICY
+    ),
+}
+
+
+def test_the_member_table_is_complete() -> None:
+    assert set(MEMBER) == _rows("member-role", "MemberRole")
+
+
+@pytest.mark.parametrize("row", MEMBER, ids=lambda row: row[1])
+def test_the_member_role_needs_every_action(deployment: Deployment, row: Row) -> None:
+    account = deployment.accounts[1]
+    with without(deployment.role(account), *row):
+        report, _ = deployment.sweep()
+    assert MEMBER[row](report, account)
+    assert deployment.mutability(account) != {"IMMUTABLE"}
+    assert deployment.mutability(deployment.accounts[2]) == {"IMMUTABLE"}
+
+
+def test_the_role_grants_what_core_and_checks_declare() -> None:
+    checks = discover(sweeper.checks, "CHECK").values()
+    read = set(CORE_ACTIONS).union(*(check.read_actions for check in checks))
+    write = set[str]().union(*(check.write_actions for check in checks))
+    always, remediating = set[str](), set[str]()
+    for policy in templates.resource("member-role", "MemberRole")["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if "Fn::If" in statement:
+                condition, conditional, otherwise = statement["Fn::If"]
+                assert (condition, otherwise) == ("MayRemediate", {"Ref": "AWS::NoValue"})
+                remediating.update(actions([conditional]))
+            else:
+                always.update(actions([statement]))
+    assert (always, remediating) == (read, write)
+
+
+# --- the central role -----------------------------------------------------------------------------
+
+
+def _undelivered(sink: str) -> Callable[[Report], bool]:
+    return lambda report: (
+        {
+            (delivery.status, delivery.reason)
+            for delivery in report.deliveries
+            if delivery.sink == sink
+        }
+        == {("failed", Reason.DENIED_BY_IDENTITY_POLICY)}
+    )
+
+
+def _nothing_opened(report: Report) -> bool:
+    return {failure.reason for failure in report.failures} == {Reason.ASSUME_ROLE_DENIED}
+
+
+def _not_listed(report: Report) -> bool:
+    (failure,) = report.failures
+    return (failure.stage, failure.reason) == (Stage.ENUMERATE, Reason.NOT_ALLOWED_TO_LIST)
+
+
+CENTRAL: dict[Row, Callable[[Report], bool]] = {
+    ("Accounts", "organizations:ListAccounts"): _not_listed,
+    ("Accounts", "organizations:ListRoots"): _not_listed,
+    ("Tree", "organizations:ListAccountsForParent"): _not_listed,
+    ("Tree", "organizations:ListChildren"): _not_listed,
+    ("Units", "organizations:DescribeOrganizationalUnit"): _not_listed,
+    ("AccountTags", "organizations:ListTagsForResource"): _not_listed,
+    ("MemberRoles", "sts:AssumeRole"): _nothing_opened,
+    ("Reports", "s3:PutObject"): _undelivered("s3"),
+    ("ReportKey", "kms:GenerateDataKey"): _undelivered("s3"),
+    ("Topic", "sns:Publish"): _undelivered("sns"),
+    ("TopicKey", "kms:Decrypt"): _undelivered("sns"),
+    ("TopicKey", "kms:GenerateDataKey"): _undelivered("sns"),
+}
+# Granted only where ConfigLocation is given; see the test at the end.
+CONFIG: set[Row] = {
+    ("ConfigParameter", "ssm:GetParameter"),
+    ("ConfigObject", "s3:GetObject"),
+    ("ConfigKey", "kms:Decrypt"),
+}
+
+
+@pytest.mark.parametrize("template", templates.CENTRAL)
+def test_the_central_table_is_complete(template: str) -> None:
+    assert set(CENTRAL) | CONFIG == _rows(template, "CentralRole")
+
+
+def _sweep_by_everything(deployment: Deployment) -> Report:
+    """A sweep whose filters need all of Organizations, as it is with `Paths` and without."""
+    options = {
+        "organization": {
+            "include_ous": [deployment.root, deployment.empty_unit],
+            "include_tags": {"swept": ["yes"]},
+        }
+    }
+    report, _ = deployment.sweep(options=options)
+    if report.failures or any(delivery.status == "failed" for delivery in report.deliveries):
+        return report
+    deployment.reopen()
+    describe = FakeAccount.describe
+
+    def with_paths(account: FakeAccount) -> dict[str, Any]:
+        path = f"{account.organization_id}/{deployment.root}/{account.id}/"
+        return {**describe(account), "Paths": [path]}
+
+    with mock.patch.object(FakeAccount, "describe", with_paths):
+        report, _ = deployment.sweep(options=options)
+    return report
+
+
+def test_with_every_action_the_sweep_by_everything_succeeds(deployment: Deployment) -> None:
+    report = _sweep_by_everything(deployment)
+    assert report.failures == ()
+    assert report.totals.remaining == 0
+    assert {delivery.status for delivery in report.deliveries} == {"delivered"}
+
+
+@pytest.mark.parametrize("row", CENTRAL, ids=lambda row: f"{row[0]}-{row[1]}")
+def test_the_central_role_needs_every_action(deployment: Deployment, row: Row) -> None:
+    with without(deployment.central_role, *row):
+        report = _sweep_by_everything(deployment)
+    assert CENTRAL[row](report)
+
+
+KEY = f"arn:aws:kms:eu-central-1:{MANAGEMENT}:key/11111111-2222-3333-4444-555555555555"
+PARAMETER = Request(
+    "ssm:GetParameter", f"arn:aws:ssm:eu-central-1:{MANAGEMENT}:parameter/sweeper/config"
+)
+OBJECT = Request("s3:GetObject", "arn:aws:s3:::settings/sweeper/config.yaml")
+DECRYPTED = Request("kms:Decrypt", KEY, {"kms:viaservice": "s3.eu-central-1.amazonaws.com"})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "allowed"),
+    [
+        ({}, set()),
+        ({"ConfigLocation": "ssm:/sweeper/config"}, {PARAMETER.action}),
+        ({"ConfigLocation": "s3://settings/sweeper/config.yaml"}, {OBJECT.action}),
+        (
+            {
+                "ConfigLocation": "s3://settings/sweeper/config.yaml",
+                "ConfigKmsKeyArn": KEY,
+            },
+            {OBJECT.action, DECRYPTED.action},
+        ),
+    ],
+)
+def test_the_configuration_can_be_read_where_it_is_and_nowhere_else(
+    deployment: Deployment, parameters: dict[str, str], allowed: set[str]
+) -> None:
+    name = "-".join(["reader", *sorted(allowed)]).replace(":", "-")
+    deployment.central_stack(name, {**parameters, "CentralRoleName": name})
+    role = deployment.role(MANAGEMENT, name)
+    statements = [each for policy in role.policies.values() for each in parse(policy)]
+    read = {
+        request.action for request in (PARAMETER, OBJECT, DECRYPTED) if allows(statements, request)
+    }
+    assert read == allowed
+    elsewhere = Request(PARAMETER.action, PARAMETER.resource + "s")
+    assert not allows(statements, elsewhere)
+    assert set(actions(statements)) == allowed | {action for _, action in CENTRAL}

@@ -1,0 +1,169 @@
+"""The real sweep in the roles that the templates make, with IAM enforced."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto.sts.models import sts_backends
+
+from sweeper.model import Reason, Report
+from tests.stacksets import templates
+from tests.stacksets.deployment import (
+    EXTERNAL_ID,
+    MANAGEMENT,
+    MEMBER_ROLE,
+    OPEN_REPOSITORIES,
+    REGIONS,
+    Deployment,
+)
+from tests.stacksets.iam import actions, parse
+
+OPEN = len(OPEN_REPOSITORIES) * len(REGIONS)  # in each account
+
+
+def _failures(report: Report) -> set[tuple[str | None, Reason]]:
+    return {(failure.account_id, failure.reason) for failure in report.failures}
+
+
+def _member_sessions(deployment: Deployment) -> Iterator[tuple[str, set[str]]]:
+    """Account and actions of each session policy that a member role was assumed with."""
+    for account in deployment.accounts:
+        for session in sts_backends[account]["aws"].assumed_roles:
+            if session.role_arn.endswith(f"/{MEMBER_ROLE}"):
+                yield account, set(actions(parse(session.policy)))
+
+
+@pytest.mark.parametrize("stacks", templates.CENTRAL, indirect=True)
+class TestBothCentralTemplates:
+    def test_a_dry_run_sees_everything_and_writes_nothing(self, deployment: Deployment) -> None:
+        report, authority = deployment.sweep(dry_run=True)
+        assert report.coverage.complete
+        assert report.totals.changes.planned == OPEN * len(deployment.accounts)
+        assert [delivery.status for delivery in report.deliveries] == ["delivered"] * 2
+        assert (MEMBER_ROLE, "ecr:PutImageTagMutability") not in authority.used
+        assert deployment.mutability(MANAGEMENT) == {"MUTABLE"}
+
+    def test_a_sweep_closes_everything(self, deployment: Deployment) -> None:
+        report, _ = deployment.sweep()
+        assert report.coverage.complete
+        assert report.totals.changes.applied == OPEN * len(deployment.accounts)
+        assert [delivery.status for delivery in report.deliveries] == ["delivered"] * 2
+        for account in deployment.accounts:
+            assert deployment.mutability(account) == {"IMMUTABLE"}
+
+    def test_the_report_lies_in_the_stacks_bucket(self, deployment: Deployment) -> None:
+        report, _ = deployment.sweep()
+        bucket = deployment.stack["ReportBucketName"]
+        keys = {
+            item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
+        }
+        folder = f"{report.run.started_at[:10]}/{report.run.id}"
+        assert {"latest.json", f"{folder}/report.json", f"{folder}/report.csv"} <= keys
+
+
+def test_session_policies_ask_for_no_more_than_the_role_grants(deployment: Deployment) -> None:
+    for account in deployment.accounts:
+        sts_backends[account]["aws"].assumed_roles.clear()
+    deployment.sweep(dry_run=True)
+    reading = dict(_member_sessions(deployment))
+    deployment.sweep()
+    writing = dict(_member_sessions(deployment))
+    assert set(reading) == set(writing) == set(deployment.accounts)
+    for account in deployment.accounts:
+        role = deployment.role(account)
+        granted = {action for policy in role.policies.values() for action in actions(parse(policy))}
+        assert writing[account] == granted
+        assert reading[account] == granted - {"ecr:PutImageTagMutability"}
+
+
+@pytest.mark.parametrize("external_id", ["another-id", None])
+def test_a_wrong_external_id_opens_no_account(
+    deployment: Deployment, external_id: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {**deployment.environment, "SWEEPER_ORGANIZATION__EXTERNAL_ID": external_id}
+    environment = {name: value for name, value in given.items() if value is not None}
+    monkeypatch.setattr(deployment, "environment", environment)
+    report, _ = deployment.sweep()
+    assert _failures(report) == {
+        (account, Reason.ASSUME_ROLE_DENIED) for account in deployment.accounts
+    }
+    assert EXTERNAL_ID not in str(report)
+
+
+def test_another_role_of_the_central_account_opens_no_account(deployment: Deployment) -> None:
+    # It may do all that the central role may; the members do not trust it.
+    client = boto3.client("iam")
+    twin = client.create_role(
+        RoleName="twin",
+        AssumeRolePolicyDocument=json.dumps(deployment.central_role.assume_role_policy_document),
+    )["Role"]
+    role = deployment.role(MANAGEMENT, "twin")
+    role.policies.update(deployment.central_role.policies)
+    report, _ = deployment.sweep(role_arn=twin["Arn"])
+    assert _failures(report) == {
+        (account, Reason.ASSUME_ROLE_DENIED) for account in deployment.accounts
+    }
+    assert all(delivery.status == "delivered" for delivery in report.deliveries)
+
+
+def test_without_allow_remediation_the_role_only_looks(deployment: Deployment) -> None:
+    with deployment.management_stack(AllowRemediation=None):
+        report, _ = deployment.sweep()
+    assert report.coverage.complete
+    refused = {
+        finding.change.reason
+        for finding in report.findings
+        if finding.account_id == MANAGEMENT and finding.change
+    }
+    assert refused == {Reason.DENIED_BY_IDENTITY_POLICY, Reason.WRITE_NOT_PERMITTED}
+    assert deployment.mutability(MANAGEMENT) == {"MUTABLE"}
+    others = [account for account in deployment.accounts if account != MANAGEMENT]
+    assert report.totals.changes.applied == OPEN * len(others)
+
+
+def test_the_permissions_boundary_bounds_the_role(deployment: Deployment) -> None:
+    look = {"Effect": "Allow", "Action": ["account:*", "ecr:Describe*"], "Resource": "*"}
+    boundary = boto3.client("iam").create_policy(
+        PolicyName="boundary",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [look]}),
+    )["Policy"]["Arn"]
+    with deployment.management_stack(PermissionsBoundaryArn=boundary):
+        report, _ = deployment.sweep()
+    refused = {
+        finding.change.reason
+        for finding in report.findings
+        if finding.account_id == MANAGEMENT and finding.change
+    }
+    assert refused == {Reason.DENIED_BY_PERMISSIONS_BOUNDARY, Reason.WRITE_NOT_PERMITTED}
+
+
+def test_a_role_of_another_name_is_out_of_the_central_roles_reach(deployment: Deployment) -> None:
+    with deployment.management_stack(RoleName="another"):
+        report, _ = deployment.sweep(options={"organization": {"role_name": "another"}})
+    assert _failures(report) == {
+        (account, Reason.ASSUME_ROLE_DENIED) for account in deployment.accounts
+    }
+
+
+def test_a_path_belongs_to_the_role_that_is_named(deployment: Deployment) -> None:
+    with deployment.management_stack(RolePath="/security/"):
+        report, _ = deployment.sweep()
+    assert _failures(report) == {(MANAGEMENT, Reason.ASSUME_ROLE_DENIED)}
+
+
+def test_the_service_control_policy_lets_the_sweep_through(deployment: Deployment) -> None:
+    policy = json.loads(
+        (templates.FOLDER / "deny-tag-mutability-changes.json").read_text(encoding="utf-8")
+    )
+    report, _ = deployment.sweep(service_control_policies=[policy])
+    assert report.totals.remaining == 0
+    # It is the policy that is evaluated: another name in it, and it refuses the sweep.
+    text = json.dumps(policy).replace(f"role/{MEMBER_ROLE}", "role/another")
+    deployment.reopen()
+    report, _ = deployment.sweep(service_control_policies=[json.loads(text)])
+    refused = {finding.change.reason for finding in report.findings if finding.change}
+    assert Reason.DENIED_BY_SCP in refused
+    assert deployment.mutability(MANAGEMENT) == {"IMMUTABLE"}  # which no such policy binds

@@ -1,0 +1,504 @@
+"""Facts of the templates that no deployment in moto shows: what it ignores without a word."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.config_loading import CONFIG_VARIABLE, _variables
+from tests.stacksets import templates
+
+NO_VALUE = {"Ref": "AWS::NoValue"}
+TOPIC = {"Fn::If": ["MakesTopic", {"Ref": "Topic"}, {"Ref": "SNSTopicARN"}]}
+ROOT = Path(__file__).parents[2]
+
+
+def _at(value: Any, *path: str | int) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+# --- parameters -----------------------------------------------------------------------------------
+
+SHARED_DEFAULTS = {
+    "Interval": "rate(24 hours)",
+    "ScheduleState": "DISABLED",
+    "AutoRemediate": "ENABLED",
+    "ConfigLocation": "",
+    "ConfigKmsKeyArn": "",
+    "CentralRoleName": "ecr-immutability-sweeper-central",
+    "MemberRoleName": "ecr-immutability-sweeper",
+    "ExternalId": "",
+    "SNSTopicARN": "",
+    "SNSTopicKmsKeyArn": "",
+    "NotificationEmail": "",
+    "ReportRetentionDays": 400,
+    "LogRetentionDays": 90,
+    "MaxSilenceHours": 48,
+}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "member-role": {
+        "CentralRoleArn": None,
+        "OrganizationId": None,
+        "ExternalId": "",
+        "AllowRemediation": "false",
+        "RoleName": "ecr-immutability-sweeper",
+        "RolePath": "/",
+        "PermissionsBoundaryArn": "",
+    },
+    "central-fargate": SHARED_DEFAULTS
+    | {
+        "ImageUri": None,
+        "ImageRepositoryArn": None,
+        "CpuArchitecture": "X86_64",
+        "VpcId": None,
+        "SubnetIds": None,
+        "SecurityGroupId": "",
+        "AssignPublicIp": "DISABLED",
+    },
+    "central-lambda": SHARED_DEFAULTS,
+}
+ALLOWED = {
+    "Interval": ("rate(24 hours)", "rate(1 day)", "cron(0 6 * * ? *)"),
+    "ConfigLocation": ("", "ssm:/sweeper/config", "s3://settings/sweeper/config.yaml"),
+    "ConfigKmsKeyArn": ("", "arn:aws-cn:kms:cn-north-1:123456789012:key/1a2b"),
+    "CentralRoleName": ("ecr-immutability-sweeper-central",),
+    "MemberRoleName": ("ecr-immutability-sweeper", "security/auditor"),
+    "ExternalId": ("", "an-external-id"),
+    "SNSTopicARN": ("", "arn:aws-us-gov:sns:us-gov-west-1:123456789012:audit"),
+    "SNSTopicKmsKeyArn": ("",),
+    "NotificationEmail": ("", "security@example.com"),
+    "CentralRoleArn": (
+        "arn:aws:iam::123456789012:role/ecr-immutability-sweeper-central",
+        "arn:aws-cn:iam::123456789012:role/security/central",
+    ),
+    "OrganizationId": ("o-a1b2c3d4e5",),
+    "RoleName": ("ecr-immutability-sweeper",),
+    "RolePath": ("/", "/security/audit/"),
+    "PermissionsBoundaryArn": ("", "arn:aws:iam::123456789012:policy/boundary"),
+    "ImageUri": (
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sweeper:0.1.0",
+        f"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/tools/sweeper@sha256:{'0' * 64}",
+    ),
+    "ImageRepositoryArn": ("arn:aws:ecr:eu-west-1:123456789012:repository/tools/sweeper",),
+    "SecurityGroupId": ("", "sg-0123456789abcdef0"),
+}
+REFUSED = {
+    "Interval": ("daily", "rate(0 hours)", "rate(24)", ""),
+    "ConfigLocation": ("config.yaml", "ssm:sweeper", "s3://settings", "https://example.com/c"),
+    "ConfigKmsKeyArn": ("alias/aws/s3",),
+    "CentralRoleName": ("", "a/b", "a b", "x" * 65),
+    "MemberRoleName": ("", "*", "/security/auditor", "security/*"),
+    "ExternalId": ("x", "with space"),
+    "SNSTopicARN": ("audit", "arn:aws:sqs:eu-west-1:123456789012:audit"),
+    "SNSTopicKmsKeyArn": ("alias/aws/sns",),
+    "NotificationEmail": ("security",),
+    "CentralRoleArn": (
+        "",
+        "arn:aws:iam::123456789012:root",
+        "arn:aws:iam::123456789012:role/*",
+        "arn:aws:iam::*:role/central",
+    ),
+    "OrganizationId": ("", "*", "r-ab12"),
+    "RoleName": ("", "*", "a/b"),
+    "RolePath": ("", "security", "/security"),
+    "PermissionsBoundaryArn": ("boundary",),
+    "ImageUri": ("sweeper", "https://example.com/sweeper:1"),
+    "ImageRepositoryArn": ("*", "arn:aws:ecr:eu-west-1:123456789012:repository/*"),
+    "SecurityGroupId": ("default",),
+}
+
+
+@pytest.mark.parametrize("name", templates.NAMES)
+def test_parameters_and_their_defaults(name: str) -> None:
+    parameters = templates.load(name)["Parameters"]
+    assert {key: value.get("Default") for key, value in parameters.items()} == DEFAULTS[name]
+
+
+@pytest.mark.parametrize("name", templates.NAMES)
+def test_parameters_are_described_constrained_and_grouped(name: str) -> None:
+    template = templates.load(name)
+    for key, parameter in template["Parameters"].items():
+        assert parameter["Description"].endswith("."), key
+        if parameter["Type"].startswith(("AWS::", "List<AWS::")):
+            continue  # CloudFormation checks that these are there
+        assert {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter), key
+        assert parameter["ConstraintDescription"].startswith("must be"), key
+    interface = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [key for group in interface for key in group["Parameters"]]
+    assert sorted(grouped) == sorted(template["Parameters"])
+    assert all(output["Description"] for output in template["Outputs"].values())
+
+
+def _patterns() -> Iterator[tuple[str, str, str]]:
+    for name in templates.NAMES:
+        for key, parameter in templates.load(name)["Parameters"].items():
+            if "AllowedPattern" in parameter:
+                yield name, key, parameter["AllowedPattern"]
+
+
+@pytest.mark.parametrize(("name", "key", "pattern"), [*_patterns()])
+def test_patterns_allow_what_is_meant_and_nothing_else(name: str, key: str, pattern: str) -> None:
+    for value in ALLOWED[key]:
+        assert re.fullmatch(pattern, value), value
+    for value in REFUSED[key]:
+        assert not re.fullmatch(pattern, value), value
+
+
+# --- the member role ------------------------------------------------------------------------------
+
+
+def test_the_member_role_trusts_one_role_of_one_organization() -> None:
+    properties = templates.resource("member-role", "MemberRole")
+    (statement,) = properties["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"]["AWS"]["Fn::Sub"][0].endswith(":iam::${CentralAccountId}:root")
+    assert statement["Condition"] == {
+        "ArnEquals": {"aws:PrincipalArn": {"Ref": "CentralRoleArn"}},
+        "StringEquals": {
+            "aws:PrincipalOrgID": {"Ref": "OrganizationId"},
+            "sts:ExternalId": {"Fn::If": ["HasExternalId", {"Ref": "ExternalId"}, NO_VALUE]},
+        },
+    }
+    assert properties["PermissionsBoundary"] == {
+        "Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, NO_VALUE]
+    }
+    assert "ManagedPolicyArns" not in properties
+
+
+# --- what both central templates share ------------------------------------------------------------
+
+SHARED_RESOURCES = {
+    "Key",
+    "ReportBucket",
+    "ReportBucketPolicy",
+    "Topic",
+    "TopicPolicy",
+    "EmailSubscription",
+    "LogGroup",
+    "DeadLetterQueue",
+    "NotStartedAlarm",
+    "CoverageIncompleteAlarm",
+    "ChangesFailedAlarm",
+    "SilenceAlarm",
+}
+
+
+def test_what_is_shared_is_equal() -> None:
+    fargate, function = (templates.load(name) for name in templates.CENTRAL)
+    for logical_id in SHARED_RESOURCES:
+        assert fargate["Resources"][logical_id] == function["Resources"][logical_id], logical_id
+    assert set(fargate["Resources"]) & set(function["Resources"]) == SHARED_RESOURCES | {
+        "CentralRole",
+        "Schedule",
+        "SchedulerRole",
+    }
+    assert fargate["Rules"] == function["Rules"]
+    for key in SHARED_DEFAULTS:
+        assert fargate["Parameters"][key] == function["Parameters"][key], key
+    for key, condition in function["Conditions"].items():
+        assert fargate["Conditions"][key] == condition, key
+    assert set(fargate["Conditions"]) - set(function["Conditions"]) == {"MakesSecurityGroup"}
+    sweeps = [
+        policy
+        for template in (fargate, function)
+        for policy in template["Resources"]["CentralRole"]["Properties"]["Policies"]
+        if policy["PolicyName"] == "sweep"
+    ]
+    assert sweeps[0] == sweeps[1]
+    for key in ("CentralRoleArn", "ReportBucketName", "TopicArn", "KeyArn", "LogGroupName"):
+        assert fargate["Outputs"][key] == function["Outputs"][key]
+
+
+@pytest.mark.parametrize("name", templates.CENTRAL)
+class TestCentral:
+    def test_the_schedule_retries_and_keeps_what_fails(self, name: str) -> None:
+        schedule = templates.resource(name, "Schedule")
+        assert schedule["State"] == {"Ref": "ScheduleState"}
+        assert schedule["ScheduleExpression"] == {"Ref": "Interval"}
+        assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+        target = schedule["Target"]
+        assert target["RetryPolicy"] == {
+            "MaximumEventAgeInSeconds": 3600,
+            "MaximumRetryAttempts": 5,
+        }
+        queue = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+        assert target["DeadLetterConfig"] == {"Arn": queue}
+        (policy,) = templates.resource(name, "SchedulerRole")["Policies"]
+        granted = {
+            action: statement["Resource"]
+            for statement in policy["PolicyDocument"]["Statement"]
+            for action in [statement["Action"]]
+        }
+        assert granted["sqs:SendMessage"] == queue
+
+    def test_reports_are_private_encrypted_kept_and_expire(self, name: str) -> None:
+        resource = templates.load(name)["Resources"]["ReportBucket"]
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain",) * 2
+        bucket = resource["Properties"]
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+        (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert encryption["ServerSideEncryptionByDefault"] == {
+            "SSEAlgorithm": "aws:kms",
+            "KMSMasterKeyID": {"Fn::GetAtt": ["Key", "Arn"]},
+        }
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+        (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+        assert rule["ExpirationInDays"] == {"Ref": "ReportRetentionDays"}
+        assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+
+    def test_the_bucket_is_reached_over_tls_only(self, name: str) -> None:
+        policy = templates.resource(name, "ReportBucketPolicy")["PolicyDocument"]
+        conditions = []
+        for statement in policy["Statement"]:
+            assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+            assert statement["Action"] == "s3:*"
+            assert statement["Resource"] == [
+                {"Fn::GetAtt": ["ReportBucket", "Arn"]},
+                {"Fn::Sub": "${ReportBucket.Arn}/*"},
+            ]
+            conditions.append(statement["Condition"])
+        assert conditions == [
+            {"Bool": {"aws:SecureTransport": "false"}},
+            {"NumericLessThan": {"s3:TlsVersion": "1.2"}},
+        ]
+
+    def test_alarms_and_events_may_publish_encrypted(self, name: str) -> None:
+        assert templates.resource(name, "Topic")["KmsMasterKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]}
+        key = templates.resource(name, "Key")
+        assert key["EnableKeyRotation"] is True
+        services = {
+            statement["Principal"]["Service"]: statement["Action"]
+            for statement in key["KeyPolicy"]["Statement"]
+            if isinstance(statement["Principal"].get("Service"), str)
+        }
+        use = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        assert services == {"cloudwatch.amazonaws.com": use, "events.amazonaws.com": use}
+        publishers = {
+            statement["Principal"]["Service"]
+            for statement in templates.resource(name, "TopicPolicy")["PolicyDocument"]["Statement"]
+            if statement["Effect"] == "Allow"
+        }
+        assert publishers == set(services)
+
+    @pytest.mark.parametrize(
+        ("alarm", "facts"),
+        [
+            (
+                "NotStartedAlarm",
+                (
+                    "AWS/SQS",
+                    "ApproximateNumberOfMessagesVisible",
+                    "Maximum",
+                    300,
+                    1,
+                    0,
+                    "notBreaching",
+                ),
+            ),
+            (
+                "CoverageIncompleteAlarm",
+                ("Sweeper", "CoverageIncomplete", "Maximum", 3600, 1, 0, "ignore"),
+            ),
+            ("ChangesFailedAlarm", ("Sweeper", "ChangesFailed", "Sum", 3600, 1, 0, "ignore")),
+            (
+                "SilenceAlarm",
+                (
+                    "Sweeper",
+                    "SweepsFinished",
+                    "Sum",
+                    3600,
+                    {"Ref": "MaxSilenceHours"},
+                    1,
+                    "breaching",
+                ),
+            ),
+        ],
+    )
+    def test_alarms(self, name: str, alarm: str, facts: tuple[Any, ...]) -> None:
+        properties = templates.resource(name, alarm)
+        keys = ("Namespace", "MetricName", "Statistic", "Period", "EvaluationPeriods", "Threshold")
+        assert tuple(properties[key] for key in (*keys, "TreatMissingData")) == facts
+        assert properties["AlarmActions"] == [TOPIC]
+        if properties["Namespace"] == "Sweeper":
+            assert "Dimensions" not in properties
+
+    def test_silence_is_an_alarm_where_sweeps_are_scheduled(self, name: str) -> None:
+        silence = templates.resource(name, "SilenceAlarm")
+        assert silence["ActionsEnabled"] == {"Fn::If": ["IsScheduled", True, False]}
+        assert silence["ComparisonOperator"] == "LessThanThreshold"
+        assert silence["DatapointsToAlarm"] == silence["EvaluationPeriods"]
+        hours = templates.load(name)["Parameters"]["MaxSilenceHours"]
+        # CloudWatch: an alarm spans at most 7 days.
+        assert hours["MaxValue"] * silence["Period"] == 7 * 24 * 3600
+
+    def test_logs_are_kept_as_long_as_asked(self, name: str) -> None:
+        logs = templates.resource(name, "LogGroup")
+        assert logs["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+        assert logs["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]}
+
+
+def _environment(name: str) -> dict[str, Any]:
+    if name == "central-lambda":
+        return dict(templates.resource(name, "Function")["Environment"]["Variables"])
+    (container,) = templates.resource(name, "TaskDefinition")["ContainerDefinitions"]
+    variables = {}
+    for item in container["Environment"]:
+        if "Fn::If" in item:
+            condition, entry, otherwise = item["Fn::If"]
+            variables[entry["Name"]] = {"Fn::If": [condition, entry["Value"], otherwise]}
+        else:
+            variables[item["Name"]] = item["Value"]
+    return variables
+
+
+def test_both_give_the_program_the_same_variables_and_it_knows_them() -> None:
+    fargate, function = (_environment(name) for name in templates.CENTRAL)
+    assert fargate == function
+    assert set(fargate) <= {*dict(_variables()), CONFIG_VARIABLE}
+    # An empty text is refused by the program: what is not given is not set.
+    for variable in ("SWEEPER_CONFIG", "SWEEPER_ORGANIZATION__EXTERNAL_ID"):
+        assert fargate[variable]["Fn::If"][2] == NO_VALUE
+
+
+# --- Fargate --------------------------------------------------------------------------------------
+
+
+def test_the_task_is_confined() -> None:
+    task = templates.resource("central-fargate", "TaskDefinition")
+    (container,) = task["ContainerDefinitions"]
+    facts = {
+        ("User",): "65532:65532",
+        ("ReadonlyRootFilesystem",): True,
+        ("Privileged",): False,
+        ("LinuxParameters",): {"Capabilities": {"Drop": ["ALL"]}},
+        ("StopTimeout",): 120,
+        ("Image",): {"Ref": "ImageUri"},
+        ("Command",): ["run"],
+        ("LogConfiguration", "Options", "awslogs-group"): {"Ref": "LogGroup"},
+    }
+    assert {path: _at(container, *path) for path in facts} == facts
+    assert task["TaskRoleArn"] == {"Fn::GetAtt": ["CentralRole", "Arn"]}
+    assert task["ExecutionRoleArn"] == {"Fn::GetAtt": ["ExecutionRole", "Arn"]}
+    assert "Volumes" not in task
+
+
+def test_only_ecs_of_this_account_runs_as_the_central_role() -> None:
+    policy = templates.resource("central-fargate", "CentralRole")["AssumeRolePolicyDocument"]
+    (statement,) = policy["Statement"]
+    assert statement["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {
+        "aws:SourceAccount": {"Ref": "AWS::AccountId"}
+    }
+
+
+def test_the_execution_role_pulls_one_image() -> None:
+    (policy,) = templates.resource("central-fargate", "ExecutionRole")["Policies"]
+    resources = {
+        statement["Sid"]: statement["Resource"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    }
+    assert resources["Image"] == {"Ref": "ImageRepositoryArn"}
+    assert "Fn::Sub" in resources["Logs"]
+
+
+def test_the_scheduler_starts_this_task_in_this_cluster() -> None:
+    (policy,) = templates.resource("central-fargate", "SchedulerRole")["Policies"]
+    task, roles, _ = policy["PolicyDocument"]["Statement"]
+    assert task["Condition"] == {"ArnEquals": {"ecs:cluster": {"Fn::GetAtt": ["Cluster", "Arn"]}}}
+    assert roles["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+    }
+    assert len(roles["Resource"]) == 2
+    ecs = templates.resource("central-fargate", "Schedule")["Target"]["EcsParameters"]
+    assert ecs["TaskDefinitionArn"] == {"Ref": "TaskDefinition"}
+    network = ecs["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert network["AssignPublicIp"] == {"Ref": "AssignPublicIp"}
+    assert network["Subnets"] == {"Ref": "SubnetIds"}
+
+
+def test_nothing_reaches_the_task() -> None:
+    group = templates.resource("central-fargate", "SecurityGroup")
+    assert "SecurityGroupIngress" not in group
+    (egress,) = group["SecurityGroupEgress"]
+    assert (egress["IpProtocol"], egress["FromPort"], egress["ToPort"]) == ("tcp", 443, 443)
+
+
+@pytest.mark.parametrize(
+    ("detail", "told"),
+    [
+        ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 0}]}, False),
+        ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 3}]}, False),
+        ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 4}]}, False),
+        ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 1}]}, True),
+        ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 2}]}, True),
+        ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 5}]}, True),
+        ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 137}]}, True),
+        ({"stopCode": "TaskFailedToStart", "containers": [{}]}, True),
+        ({"stopCode": "UserInitiated", "containers": [{"exitCode": 0}]}, True),
+    ],
+)
+def test_who_is_told_of_a_task_that_stopped(detail: dict[str, Any], told: bool) -> None:
+    rule = templates.resource("central-fargate", "TaskFailedRule")
+    pattern = rule["EventPattern"]
+    assert pattern["source"] == ["aws.ecs"]
+    assert pattern["detail-type"] == ["ECS Task State Change"]
+    assert pattern["detail"]["clusterArn"] == [{"Fn::GetAtt": ["Cluster", "Arn"]}]
+    assert pattern["detail"]["lastStatus"] == ["STOPPED"]
+    by_code, by_exit = pattern["detail"]["$or"]
+    ((code,), (status,)) = by_code["stopCode"], by_exit["containers"]["exitCode"]
+    exits = [each["exitCode"] for each in detail["containers"] if "exitCode" in each]
+    assert told is (
+        detail["stopCode"] not in code["anything-but"]
+        or any(each not in status["anything-but"] for each in exits)
+    )
+    (target,) = rule["Targets"]
+    assert target["Arn"] == TOPIC
+
+
+# --- Lambda ---------------------------------------------------------------------------------------
+
+
+def test_the_function_runs_once_at_a_time_and_is_not_repeated() -> None:
+    function = templates.resource("central-lambda", "Function")
+    facts = {
+        ("PackageType",): "Zip",
+        ("Handler",): "sweeper.lambda_handler.handler",
+        ("Runtime",): "python3.13",
+        ("Timeout",): 900,
+        ("ReservedConcurrentExecutions",): 1,
+        ("Tracing",): "Active",
+        ("Role",): {"Fn::GetAtt": ["CentralRole", "Arn"]},
+        ("LoggingConfig", "LogGroup"): {"Ref": "LogGroup"},
+        ("EventInvokeConfig", "MaximumRetryAttempts"): 0,
+        ("EventInvokeConfig", "DestinationConfig", "OnFailure", "Destination"): {
+            "Fn::GetAtt": ["DeadLetterQueue", "Arn"]
+        },
+    }
+    assert {path: _at(function, *path) for path in facts} == facts
+    metadata = templates.load("central-lambda")["Resources"]["Function"]["Metadata"]
+    assert metadata == {"BuildMethod": "makefile"}
+    assert "build-Function:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_the_application_is_this_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    application = templates.load("central-lambda")["Metadata"]["AWS::ServerlessRepo::Application"]
+    assert application["SemanticVersion"] == project["version"]
+    assert application["SpdxLicenseId"] == project["license"]
+    for key in ("LicenseUrl", "ReadmeUrl"):
+        assert (templates.FOLDER / application[key]).is_file()
+
+
+def test_a_function_that_fails_is_an_alarm() -> None:
+    alarm = templates.resource("central-lambda", "FunctionFailedAlarm")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "Function"}}]
+    assert alarm["AlarmActions"] == [TOPIC]
