@@ -18,7 +18,7 @@ space := $(subst ,, )
 SAM := $(or $(shell command -v sam),$(UV) tool run --from aws-sam-cli==1.162.1 sam)
 
 .PHONY: help install demo test check image-test bench bench-full bench-peers schema clean \
-	build build-Function sam-package sam-deploy sam-tail-logs stackset-deploy stackset-status destroy
+	build build-Function sam-package sam-test sam-deploy sam-tail-logs stackset-deploy stackset-status destroy
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,6 +83,11 @@ build-Function: $(filter .uv/%,$(UV))
 sam-package: ## build the Lambda's package in .aws-sam
 	$(SAM) validate --lint --template stacksets/central-lambda.yaml
 	$(SAM) build --template stacksets/central-lambda.yaml
+
+sam-test: sam-package install $(EMULATOR) ## run the Lambda's package under Lambda's emulator; needs Python 3.13
+	$(UV) venv --quiet --clear --python 3.13 .tools/runtime
+	$(UV) pip install --quiet --python .tools/runtime/bin/python "awslambdaric>=4.2,<5"
+	$(BIN)/python -m tests.lambda_runtime .tools/runtime/bin/python .aws-sam/build/Function
 
 sam-deploy: sam-package ## deploy the Lambda; PARAMETERS="Key=value ..."
 	$(SAM) deploy --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_NAMED_IAM $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
