@@ -171,7 +171,8 @@ class _Crew:
     def starts(self) -> None:
         """Start the threads that are missing."""
         with self._lock:
-            while self._at_work < self._wanted and self._waiting <= MAX_WAITING:
+            most = self._wanted + MAX_WAITING
+            while self._at_work < self._wanted and self._at_work + self._waiting < most:
                 try:
                     thread = self._start()
                 except RuntimeError:  # the system has no more: those that run do all the work
