@@ -45,7 +45,8 @@ demo: install ## sweep an embedded organization: no AWS account, no network
 
 test: install $(EMULATOR) ## run the tests, with their branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
