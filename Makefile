@@ -47,7 +47,6 @@ test: install $(EMULATOR) ## run the tests, with their branch coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n auto --dist worksteal
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 check: install ## format, lint, types, layers, and what the README promises
