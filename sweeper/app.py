@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
 import sweeper.checks
-from sweeper import __version__
+from sweeper import __version__, state
+from sweeper.aws.bucket import Bucket
 from sweeper.aws.cloud import AwsCloud
-from sweeper.aws.documents import read_document
+from sweeper.aws.documents import client_config, read_document
 from sweeper.aws.ecr import EcrRegistry
+from sweeper.aws.lease import Lease
 from sweeper.aws.partitions import FALLBACK_REGION, known_regions
-from sweeper.concurrency import Stop
+from sweeper.concurrency import Stop, attempt
 from sweeper.config import Config
 from sweeper.discovery import discover
 from sweeper.errors import ConfigurationError
 from sweeper.formats import Format, formats
-from sweeper.model import Finding, Report
+from sweeper.journal.lines import Header
+from sweeper.journal.run import RunJournal
+from sweeper.model import Failed, Finding, Reason, Report, Stage
 from sweeper.ports import Check, Conduct, Observer
-from sweeper.sinks import SinkContext, deliver, make_sinks
-from sweeper.sweep import sweep
+from sweeper.report import cut_short, ended_early
+from sweeper.sinks import Sink, SinkContext, deliver, make_sinks
+from sweeper.sinks.directory import DirectorySink
+from sweeper.sweep import describe_run, sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run's end: its report with its deliveries, and whether `resume` can go on with it."""
+
+    report: Report
+    resumable: bool
 
 
 def run(
@@ -32,51 +51,150 @@ def run(
     *,
     dry_run: bool,
     deliver_dry_run: bool = False,
+    resume: str | None = None,
     stop: Stop,
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
-) -> Report:
-    """Sweep and deliver; the report with what became of its deliveries.
+) -> Ended:
+    """Sweep and deliver, or go on with the run that `resume` names.
 
     A dry run is delivered to a directory only, unless `deliver_dry_run`. Raises
-    ConfigurationError before anything is called.
+    ConfigurationError before anything is called but what is to be resumed.
     """
     session = _session()
     chosen_formats = _formats(config)
     _refuse_unknown_regions(config, session)
-    started = datetime.now(UTC)
-    run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    kinds = [kind for _, kind in sorted(discover(sweeper.checks, "CHECK").items())]
-    cloud = AwsCloud(
-        config,
-        session=session,
-        stop=stop,
-        run_id=run_id,
-        read_actions=frozenset().union(*(kind.read_actions for kind in kinds)),
-        write_actions=frozenset().union(*(kind.write_actions for kind in kinds)),
-        may_write=not dry_run and config.remediation.auto_remediate == "ENABLED",
-    )
-    registry = EcrRegistry(cloud.clients)
-    checks: list[Check] = [kind(registry, config, started.date()) for kind in kinds]
-    report = sweep(
-        cloud,
-        checks,
-        config,
-        Conduct(
-            run_id=run_id,
+    directory = state.state_directory(config)
+    if resume:
+        begun = state.resume(resume, directory, _bucket(config, _once(session)))
+    else:
+        begun = state.begin(directory, _new_header(config, dry_run=dry_run))
+    header = begun.header
+    with ExitStack() as at_the_end:
+        at_the_end.callback(begun.close, finished=False)
+        state.check_same(header, config, dry_run=dry_run)
+        kinds = [kind for _, kind in sorted(discover(sweeper.checks, "CHECK").items())]
+        cloud = AwsCloud(
+            config,
+            session=session,
+            stop=stop,
+            run_id=header.run_id,
+            read_actions=frozenset().union(*(kind.read_actions for kind in kinds)),
+            write_actions=frozenset().union(*(kind.write_actions for kind in kinds)),
+            may_write=not dry_run and config.remediation.auto_remediate == "ENABLED",
+        )
+        at_the_end.callback(cloud.clients.close)
+        registry = EcrRegistry(cloud.clients)
+        checks: list[Check] = [kind(registry, config, header.started_at.date()) for kind in kinds]
+        bucket = _bucket(config, cloud.clients.central)
+        lease = _lease(bucket, header) if bucket and bucket.config.lease and not dry_run else None
+        journal = RunJournal(header, begun.past, begun.file, _archive(bucket, header))
+        conduct = Conduct(
+            run_id=header.run_id,
             version=__version__,
             dry_run=dry_run,
+            started=header.started_at,
             now=lambda: datetime.now(UTC),
             stop=stop,
             observer=observer,
             approve=approve,
-        ),
+            journal=journal,
+            may_write=lease.check if lease else lambda: None,
+        )
+        sinks = make_sinks(
+            SinkContext(config=config, formats=chosen_formats, central=cloud.clients.central)
+        )
+        if dry_run and not deliver_dry_run:
+            sinks = _local(sinks)
+        if lease and (held := _held_by_another(lease, begun if resume else None)):
+            begun.close(finished=not resume)
+            report = ended_early(describe_run(config, conduct, None), held)
+            # The place in S3, and who is told, are the other sweep's business.
+            return Ended(deliver(report, _local(sinks)), resumable=False)
+        if lease:
+            at_the_end.callback(lease.release)
+        fallback = _fallback(directory, header, chosen_formats)
+        report = sweep(cloud, checks, config, conduct)
+        report = deliver(report, sinks, _patience(config, stop), fallback)
+        finished = not cut_short(report) and _is_kept(report, [*sinks, fallback])
+        resumable = begun.file is not None and not finished
+        begun.close(finished=finished)
+    return Ended(report, resumable)
+
+
+def unfinished(config: Config) -> list[Path]:
+    """The journals on this machine of runs that ended before they had finished."""
+    return state.unfinished(state.state_directory(config))
+
+
+def _new_header(config: Config, *, dry_run: bool) -> Header:
+    started = datetime.now(UTC).replace(microsecond=0)
+    run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return Header(run_id, started, __version__, dry_run, state.digests(config))
+
+
+def _bucket(config: Config, central: Callable[[str, str | None], Any]) -> Bucket | None:
+    return Bucket(config.report.s3, central) if config.report.s3 else None
+
+
+def _once(session: Session) -> Callable[[str, str | None], Any]:
+    """Makes clients for what is read before a sweep begins."""
+    return lambda service, region: session.create_client(
+        service, region_name=region, config=client_config()
     )
-    context = SinkContext(config=config, formats=chosen_formats, central=cloud.clients.central)
-    sinks = make_sinks(context)
-    if dry_run and not deliver_dry_run:
-        sinks = [sink for sink in sinks if sink.name == "directory"]
-    return deliver(report, sinks)
+
+
+def _archive(bucket: Bucket | None, header: Header) -> Callable[[bytes], None] | None:
+    if bucket is None:
+        return None
+
+    def put(plan: bytes) -> None:
+        bucket.put(state.plan_name(header.run_id), plan, "application/jsonl")
+
+    return put
+
+
+def _lease(bucket: Bucket, header: Header) -> Lease:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Lease(bucket, run_id=header.run_id, host=socket.gethostname(), since=now)
+
+
+def _held_by_another(lease: Lease, resumed: state.Begun | None) -> Failed | None:
+    """Take the lease; the failure that says who has it, where another sweep does.
+
+    Where it cannot be told, the sweep goes on and looks; `lease.check` lets it write nothing.
+    """
+    # The lock on its journal proves that the process that held the lease has ended.
+    dead = resumed.header.run_id if resumed and resumed.file else None
+    failure = attempt(Stage.ENUMERATE, lambda _: lease.acquire(from_dead=dead), None)
+    if isinstance(failure, Failed) and failure.reason is Reason.LEASE_HELD:
+        return failure
+    return None
+
+
+def _fallback(
+    directory: Path | None, header: Header, formats: Sequence[Format]
+) -> DirectorySink | None:
+    if directory is None:
+        return None
+    return DirectorySink(directory / "reports" / header.run_id, formats, "fallback")
+
+
+def _local(sinks: Sequence[Sink]) -> list[Sink]:
+    return [sink for sink in sinks if sink.name == "directory"]
+
+
+def _patience(config: Config, stop: Stop) -> Callable[[float], bool]:
+    until = stop.now() + config.limits.delivery_seconds
+    return lambda seconds: stop.now() + seconds < until and stop.wait(seconds)
+
+
+def _is_kept(report: Report, sinks: Sequence[Sink | None]) -> bool:
+    """Whether the whole report lies where it should, or at least somewhere."""
+    keepers = {sink.name for sink in sinks if sink and sink.keeps}
+    delivered = {each.sink for each in report.deliveries if each.status == "delivered"}
+    failed = any(each.status == "failed" for each in report.deliveries)
+    return not failed or not keepers.isdisjoint(delivered)
 
 
 def read_remote(location: str) -> str:

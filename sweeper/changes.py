@@ -2,45 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from sweeper.concurrency import NOT_REACHED, Stop, attempt
+from sweeper.concurrency import NOT_REACHED, attempt
 from sweeper.model import Change, ChangeStatus, Failed, Finding, Reason, Stage, Target
-from sweeper.plan import Outcome, map_changes, planned_findings
-from sweeper.ports import Check, Pool
+from sweeper.plan import Outcome, map_changes, no_longer_writable, planned_findings
+from sweeper.ports import Check, Cloud, Conduct, Pool
+
+if TYPE_CHECKING:
+    from sweeper.config import Config
 
 
 def make_changes(
-    pool: Pool, checks: Sequence[Check], targets: Sequence[Target], outcomes: list[Outcome]
+    pool: Pool,
+    cloud: Cloud,
+    checks: Sequence[Check],
+    config: Config,
+    *,
+    targets: Sequence[Target],
+    outcomes: list[Outcome],
 ) -> list[Outcome]:
     """Write the plan: targets in parallel, the changes of one target one after another.
 
     ECR's rates are for each account and region, and a write that is refused in an account need
     not be refused there again and again. The outcomes come back with what became of each change.
     """
-    due = list(planned_findings(outcomes))
-    if not due:
-        return outcomes
-    stopped = pool.conduct.stop.reason  # nobody need decide on what will not be done
-    if not stopped and not pool.conduct.approve(due):
-        return [map_changes(outcome, _not_confirmed) for outcome in outcomes]
-    writer = _Writer(checks, pool.conduct.stop)
+    conduct = pool.conduct
+    if any(planned_findings(outcomes)) and not conduct.stop.reason:
+        outcomes = _still_writable(cloud, config, outcomes)
+        outcomes = _allowed(conduct, targets, outcomes)
+    writer = _Writer(checks, conduct)
     indexes = [i for i, outcome in enumerate(outcomes) if any(planned_findings((outcome,)))]
+    if not indexes:
+        return outcomes
     items = [(targets[i], outcomes[i]) for i in indexes]
     results = pool.map(Stage.CHANGE, lambda item: writer.change(*item), items)
     changed = list(outcomes)
     for i, after in zip(indexes, results, strict=True):
-        changed[i] = _all_failed(outcomes[i], after) if isinstance(after, Failed) else after
+        changed[i] = _all(outcomes[i], _failing(after)) if isinstance(after, Failed) else after
     return changed
+
+
+def _still_writable(cloud: Cloud, config: Config, outcomes: list[Outcome]) -> list[Outcome]:
+    """Look at the organization again: an account may have left it, or its OU, since it was listed.
+
+    What is no longer in the scope of remediation is left alone.
+    """
+    now = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)
+    if isinstance(now, Failed):
+        return [_all(outcome, _withholding(now)) for outcome in outcomes]
+    accounts = {account.id: account for account in now.accounts}
+
+    def check(finding: Finding, change: Change) -> Change:
+        reason = no_longer_writable(accounts.get(finding.account_id), config)
+        return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason) if reason else change
+
+    return [map_changes(outcome, check) for outcome in outcomes]
+
+
+def _allowed(conduct: Conduct, targets: Sequence[Target], outcomes: list[Outcome]) -> list[Outcome]:
+    """The outcomes, their changes withheld unless all that a write needs beforehand is there."""
+    due = list(planned_findings(outcomes))
+    if not due:
+        return outcomes
+    held: Failed | None = attempt(Stage.CHANGE, lambda _: conduct.may_write(), None)
+    if held is None and not conduct.approve(due):
+        held = Failed(Stage.CHANGE, Reason.NOT_CONFIRMED, "")
+    if held is None:
+        held = attempt(Stage.CHANGE, lambda _: conduct.journal.plan(targets, outcomes), None)
+    if held is None:
+        return outcomes
+    return [_all(outcome, _withholding(held)) for outcome in outcomes]
 
 
 class _Writer:
     """Writes the changes of one target at a time; used by all threads."""
 
-    def __init__(self, checks: Sequence[Check], stop: Stop) -> None:
+    def __init__(self, checks: Sequence[Check], conduct: Conduct) -> None:
         self._checks = {check.name: check for check in checks}
-        self._stop = stop
+        self._conduct = conduct
         # Account ids; adding to a set and looking up in it are atomic.
         self._denied: set[str] = set()
 
@@ -49,29 +91,54 @@ class _Writer:
         return map_changes(outcome, lambda finding, change: self._apply(target, finding, change))
 
     def _apply(self, target: Target, finding: Finding, change: Change) -> Change:
-        if reason := self._stop.reason:
-            return _failed(change, Failed(Stage.CHANGE, reason, NOT_REACHED))
+        if reason := self._conduct.stop.reason:
+            return _failing(Failed(Stage.CHANGE, reason, NOT_REACHED))(change)
         if target.account.id in self._denied:
             message = "another change in this account was denied before"
-            return _failed(change, Failed(Stage.CHANGE, Reason.WRITE_NOT_PERMITTED, message))
+            return _failing(Failed(Stage.CHANGE, Reason.WRITE_NOT_PERMITTED, message))(change)
+        journal = self._conduct.journal
         check = self._checks[finding.check]
-        result = attempt(Stage.CHANGE, lambda _: check.apply(target, finding, change), None)
-        if not isinstance(result, Failed):
-            return result
-        # A repository's own policy says nothing about the account's others.
-        if result.reason.is_denial and result.reason is not Reason.DENIED_BY_RESOURCE_POLICY:
-            self._denied.add(target.account.id)
-        return _failed(change, result)
+
+        def intend() -> None:
+            self._conduct.may_write()
+            journal.intend(finding)
+
+        result = attempt(
+            Stage.CHANGE,
+            lambda _: check.apply(
+                target,
+                finding,
+                change,
+                intend=intend,
+                unsettled=finding.key in journal.past.unsettled,
+            ),
+            None,
+        )
+        if isinstance(result, Failed):
+            # A repository's own policy says nothing about the account's others.
+            if result.reason.is_denial and result.reason is not Reason.DENIED_BY_RESOURCE_POLICY:
+                self._denied.add(target.account.id)
+            result = _failing(result)(change)
+        journal.settle(replace(finding, change=result))
+        return result
 
 
-def _not_confirmed(_: Finding, change: Change) -> Change:
-    return replace(change, status=ChangeStatus.WITHHELD, reason=Reason.NOT_CONFIRMED)
+Edit = Callable[[Change], Change]
 
 
-def _all_failed(before: Outcome, failure: Failed) -> Outcome:
-    return map_changes(before, lambda _, change: _failed(change, failure))
+def _all(outcome: Outcome, edit: Edit) -> Outcome:
+    return map_changes(outcome, lambda _, change: edit(change))
 
 
-def _failed(change: Change, failure: Failed) -> Change:
+def _failing(failure: Failed) -> Edit:
+    return _ending(ChangeStatus.FAILED, failure)
+
+
+def _withholding(failure: Failed) -> Edit:
+    return _ending(ChangeStatus.WITHHELD, failure)
+
+
+def _ending(status: ChangeStatus, failure: Failed) -> Edit:
+    """The edit that ends a change as the failure says."""
     error = f"{failure.error_code}: {failure.message}" if failure.error_code else failure.message
-    return replace(change, status=ChangeStatus.FAILED, reason=failure.reason, error=error)
+    return lambda change: replace(change, status=status, reason=failure.reason, error=error or None)

@@ -28,6 +28,7 @@ def cli() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Look and plan; write nothing.")
 @click.option("--deliver", is_flag=True, help="Deliver a dry run to S3 and SNS too.")
+@click.option("--resume", metavar="RUN", help="Go on with a run: its id, or its journal's path.")
 @click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
 @click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account.")
 @click.option("--region", "regions", multiple=True, metavar="REGION", help="Only this region.")
@@ -40,6 +41,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
     path: str | None,
     dry_run: bool,
     deliver: bool,
+    resume: str | None,
     yes: bool,
     accounts: tuple[str, ...],
     regions: tuple[str, ...],
@@ -57,6 +59,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
       3  findings remain
       4  coverage is not complete
       5  a report was not delivered
+      6  another sweep is at work on the same place in S3
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.app import read_remote
     from sweeper.config_loading import load_config
@@ -72,7 +75,9 @@ def run(  # noqa: PLR0917 (click passes them by name)
         if value not in (None, ()):
             options.setdefault(section, {})[key] = value
     config = load_config(path, options, read_remote=read_remote)
-    report, status = conduct(config, dry_run=dry_run, deliver_dry_run=deliver, ask=not yes)
+    report, status = conduct(
+        config, dry_run=dry_run, deliver_dry_run=deliver, resume=resume, ask=not yes
+    )
     if form or (dry_run and not is_terminal(sys.stderr)):
         status = _print(report, form or "text", status)
     return status

@@ -55,6 +55,10 @@ class Stop:
             self._requested = Reason.DEADLINE
         return self._requested
 
+    def now(self) -> float:
+        """The time by which deadline and waits are measured; seconds, from any beginning."""
+        return self._clock()
+
     def check(self) -> None:
         """Raise OperationFailed when no new work may start."""
         if reason := self.reason:

@@ -275,6 +275,7 @@ class S3Config(_Section):
     bucket: BucketName
     prefix: Annotated[str, Field(max_length=512), AfterValidator(lambda text: text.strip("/"))] = ""
     kms_key_id: Text | None = None
+    lease: bool = True
 
 
 class ReportConfig(_Section):
@@ -287,11 +288,18 @@ class ReportConfig(_Section):
     notify: Literal["when_needed", "always"] = "when_needed"
 
 
+class StateConfig(_Section):
+    """What a run keeps on this machine until it has ended well."""
+
+    directory: Directory | None = None
+
+
 class LimitsConfig(_Section):
     """How much at once, and for how long."""
 
     max_workers: Annotated[int, _NUMBER, Field(ge=1, le=1024)] = 64
     deadline_seconds: Annotated[Annotated[float, Field(gt=0)] | None, _NUMBER] = None
+    delivery_seconds: Annotated[float, _NUMBER, Field(ge=0, le=3600)] = 120.0
     http_sender: Literal["own", "botocore"] = "own"
 
 
@@ -305,6 +313,7 @@ class Config(_Section):
     exemptions: Annotated[tuple[ExemptionRule, ...], BeforeValidator(_decoded)] = ()
     remediation: RemediationConfig = RemediationConfig()
     report: ReportConfig = ReportConfig()
+    state: StateConfig = StateConfig()
     limits: LimitsConfig = LimitsConfig()
 
     @model_validator(mode="after")

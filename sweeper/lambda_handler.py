@@ -52,7 +52,7 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     An event of a schedule, or an empty one, is the run that the configuration describes. Else it
     may have what the command line has as options: dry_run and deliver (true or false), accounts,
     regions and ous (lists). Raises ConfigurationError, and SweepFailed where the exit status
-    would be 1 or 2; findings, gaps and failed deliveries are in the summary.
+    would be 1, 2 or 6; findings, gaps and failed deliveries are in the summary.
     """
     overrides = _overrides(event)
     options: dict[str, dict[str, Any]] = {}
@@ -68,7 +68,7 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
         terminal=False,
         at_most_seconds=max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE),
     )
-    if status in (ExitStatus.INTERNAL_ERROR, ExitStatus.UNUSABLE):
+    if status in (ExitStatus.INTERNAL_ERROR, ExitStatus.UNUSABLE, ExitStatus.LEASE_HELD):
         raise SweepFailed(_cause(report))
     return {
         "run_id": report.run.id,

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TextIO
 
 from sweeper.escaping import plain
@@ -113,8 +114,15 @@ def _log_change(finding: Finding) -> None:
     )
 
 
-def log_finished(report: Report, exit_status: int) -> None:
-    """`enumerate.failed`, `delivery.failed`, and `sweep.finished` with the totals."""
+def log_unfinished(journal: Path) -> None:
+    """`journal.unfinished`: an earlier run on this machine ended before it had finished."""
+    log(logging.WARNING, "journal.unfinished", run_id=journal.stem, path=str(journal))
+
+
+def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -> None:
+    """`enumerate.failed`, `delivery.failed`, `delivery.fallback`, and `sweep.finished` with the
+    totals; it is `resumable` where `--resume` can go on with it.
+    """
     for failure in report.failures:
         if failure.stage is Stage.ENUMERATE and failure.account_id is None:
             log(
@@ -134,6 +142,8 @@ def log_finished(report: Report, exit_status: int) -> None:
                 reason=delivery.reason and str(delivery.reason),
                 message=delivery.message,
             )
+        if delivery.sink == "fallback":
+            log(logging.WARNING, "delivery.fallback", location=delivery.location)
     totals = report.totals
     log(
         logging.INFO,
@@ -151,4 +161,5 @@ def log_finished(report: Report, exit_status: int) -> None:
         changes_failed=totals.changes.failed,
         remaining=totals.remaining,
         coverage_complete=report.coverage.complete,
+        resumable=resumable,
     )

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     NO_ACCOUNT_CHOSEN = "no_account_chosen"
     UNKNOWN_ACCOUNT = "unknown_account"
     UNKNOWN_OU = "unknown_ou"
+    LEASE_HELD = "lease_held"
     # Accounts
     ACCOUNT_PENDING_ACTIVATION = "account_pending_activation"
     ACCOUNT_SUSPENDED = "account_suspended"
@@ -54,6 +55,9 @@ class Reason(StrEnum):
     ACCOUNT_OU_UNKNOWN = "account_ou_unknown"
     ACCOUNT_EXCLUDED = "account_excluded"
     ASSUME_ROLE_DENIED = "assume_role_denied"
+    ACCESS_LOST = "access_lost"
+    ACCOUNT_LEFT = "account_left"
+    ACCOUNT_MOVED = "account_moved"
     STS_REGION_DISABLED = "sts_region_disabled"
     REGIONS_UNREADABLE = "regions_unreadable"
     # Regions
@@ -75,8 +79,10 @@ class Reason(StrEnum):
     THROTTLED = "throttled"
     TIMED_OUT = "timed_out"
     CONNECTION_FAILED = "connection_failed"
+    ENDPOINT_UNREACHABLE = "endpoint_unreachable"
     CREDENTIALS_EXPIRED = "credentials_expired"
     SIGNATURE_REFUSED = "signature_refused"
+    CLOCK_SKEW = "clock_skew"
     SERVICE_ERROR = "service_error"
     REQUEST_REFUSED = "request_refused"
     UNEXPECTED_RESPONSE = "unexpected_response"
@@ -90,6 +96,9 @@ class Reason(StrEnum):
     PULL_THROUGH_RULES_UNREADABLE = "pull_through_rules_unreadable"
     NOT_CONFIRMED = "not_confirmed"
     WRITE_NOT_PERMITTED = "write_not_permitted"
+    NOT_RECORDED = "not_recorded"
+    LEASE_UNAVAILABLE = "lease_unavailable"
+    LEASE_LOST = "lease_lost"
     CHANGED_SINCE_EXAMINED = "changed_since_examined"
     NOW_COMPLIANT = "now_compliant"
     REPOSITORY_DELETED = "repository_deleted"
@@ -102,6 +111,19 @@ class Reason(StrEnum):
         """True for the reasons that say: not permitted."""
         return self.value == "denied" or self.value.startswith("denied_by_")
 
+    @property
+    def leaves_it_open(self) -> bool:
+        """True for the reasons of a write that failed and may have taken effect all the same."""
+        return self in _OPEN_ENDS
+
+
+_OPEN_ENDS = (
+    Reason.TIMED_OUT,
+    Reason.CONNECTION_FAILED,
+    Reason.ENDPOINT_UNREACHABLE,
+    Reason.SERVICE_ERROR,
+    Reason.UNEXPECTED_RESPONSE,
+)
 
 # What coverage.accept may name: lasting conditions that a person can know and accept. Passing
 # trouble, and anything that says nothing about the target, is not acceptable in advance.
@@ -170,6 +192,11 @@ class Target:
     account: Account
     region: str
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Account id and region."""
+        return self.account.id, self.region
+
 
 @dataclass(frozen=True, slots=True)
 class Repository:
@@ -204,6 +231,9 @@ class Change:
     error: str | None = None
 
 
+Key = tuple[str, str, str, str]  # check, account id, region, repository
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A repository that is not simply compliant. `reason` is a sentence for people."""
@@ -220,6 +250,11 @@ class Finding:
     reason: str
     exemption: Exemption | None = None
     change: Change | None = None
+
+    @property
+    def key(self) -> Key:
+        """What names the finding among all those of a sweep."""
+        return self.check, self.account_id, self.region, self.repository
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sweeper.model import (
     Examined,
     Failed,
     Finding,
+    Key,
     OpenedAccount,
     Reason,
     Skipped,
@@ -183,6 +184,21 @@ def in_write_scope(account: Account, remediation: RemediationConfig) -> bool:
     )
 
 
+def no_longer_writable(account: Account | None, config: Config) -> Reason | None:
+    """Why nothing may be written in an account any more that was planned to be; `account` is as it
+    is now, None where it is not there.
+    """
+    if account is None:
+        return Reason.ACCOUNT_LEFT
+    if account.state in INACTIVE_STATES:
+        return INACTIVE_STATES[account.state]
+    if not (
+        _selected(account, config.organization) and in_write_scope(account, config.remediation)
+    ):
+        return Reason.ACCOUNT_MOVED
+    return None
+
+
 def _in_scope(
     account: Account,
     include_ous: Collection[str],
@@ -283,6 +299,22 @@ def _held_back(
     if min(coverage.accounts, coverage.targets) < remediation.min_coverage:
         return Reason.MIN_COVERAGE
     return None
+
+
+def with_settled(outcomes: Iterable[Outcome], settled: Mapping[Key, Change]) -> list[Outcome]:
+    """The outcomes, with what an earlier process of the run had already made of their changes."""
+    return [
+        replace(
+            outcome,
+            findings=tuple(
+                replace(finding, change=settled.get(finding.key, finding.change))
+                for finding in outcome.findings
+            ),
+        )
+        if isinstance(outcome, Examined) and outcome.findings and settled
+        else outcome
+        for outcome in outcomes
+    ]
 
 
 def planned_findings(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from sweeper.model import (
     Examined,
     Failed,
     Finding,
+    Key,
     OpenedAccount,
     Organization,
     Stage,
@@ -32,6 +34,30 @@ class Cloud(Protocol):
 
     def open_account(self, account: Account) -> OpenedAccount:
         """Assume the member role once, and read the account's regions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an earlier process of the same run had done, as its journal tells.
+
+    `examined` is by account id and region. `settled` are changes that were made, or found to be
+    superseded; `unsettled` those that were about to be made when the process ended.
+    """
+
+    opened: Mapping[str, OpenedAccount] = field(default_factory=dict)
+    examined: Mapping[tuple[str, str], Examined] = field(default_factory=dict)
+    settled: Mapping[Key, Change] = field(default_factory=dict)
+    unsettled: AbstractSet[Key] = frozenset()
+
+    def joined(self, organization: Organization) -> Organization:
+        """The organization, the accounts that were opened as they were then.
+
+        What was seen and done there stays in the report, whatever became of the account. Before
+        anything is written, the accounts are looked at as they are.
+        """
+        now = {account.id: account for account in organization.accounts}
+        then = {opened.account.id: opened.account for opened in self.opened.values()}
+        return replace(organization, accounts=tuple({**now, **then}.values()))
 
 
 class Check(Protocol):
@@ -55,8 +81,20 @@ class Check(Protocol):
     def remedy(self, finding: Finding) -> Change:
         """Pure: what would close the finding."""
 
-    def apply(self, target: Target, finding: Finding, change: Change) -> Change:
-        """Write the change if what was judged still holds; OperationFailed where it cannot."""
+    def apply(
+        self,
+        target: Target,
+        finding: Finding,
+        change: Change,
+        *,
+        intend: Callable[[], None],
+        unsettled: bool,
+    ) -> Change:
+        """Write the change if what was judged still holds; OperationFailed where it cannot.
+
+        `intend` is called just before the write, and may forbid it by raising OperationFailed.
+        Where an earlier write is `unsettled`, and the change is found made, it is the run's own.
+        """
 
 
 class Observer(Protocol):
@@ -69,20 +107,64 @@ class Observer(Protocol):
         """Some of the stage's items have their outcome."""
 
 
+class Journal(Observer, Protocol):
+    """The run's record, written as it goes, so that a process that ends anyhow loses nothing."""
+
+    @property
+    def past(self) -> Past:
+        """What need not be done again."""
+
+    def plan(self, targets: Sequence[Target], outcomes: Sequence[object]) -> None:
+        """The plan stands, and nothing is written yet.
+
+        Raises OperationFailed where it cannot be put on record: then nothing may be written.
+        """
+
+    def intend(self, finding: Finding) -> None:
+        """The finding's change is about to be written. Raises OperationFailed: then it may not.
+
+        Called by any thread.
+        """
+
+    def settle(self, finding: Finding) -> None:
+        """The finding's change has ended as it says. Raises nothing; called by any thread."""
+
+
+class Observers:
+    """Several observers as one; what one raises keeps nothing from the next."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+
+    def begin(self, stage: Stage, total: int) -> None:
+        """Tell all."""
+        for observer in self._observers:
+            attempt(stage, lambda observer: observer.begin(stage, total), observer)
+
+    def done(self, stage: Stage, outcomes: Sequence[tuple[object, object]]) -> None:
+        """Tell all."""
+        for observer in self._observers:
+            attempt(stage, lambda observer: observer.done(stage, outcomes), observer)
+
+
 @dataclass(frozen=True, slots=True)
 class Conduct:
     """How this run is done: its identity, whether it may write, who watches, asks and stops it.
 
-    `approve` is asked once, with the findings whose change is about to be written.
+    `approve` is asked once, with the findings whose change is about to be written. `may_write`
+    raises OperationFailed where another sweep may be at work; any thread calls it.
     """
 
     run_id: str
     version: str
     dry_run: bool
+    started: datetime
     now: Callable[[], datetime]
     stop: Stop
     observer: Observer
     approve: Callable[[Sequence[Finding]], bool]
+    journal: Journal
+    may_write: Callable[[], None]
 
 
 class Pool:
@@ -94,18 +176,14 @@ class Pool:
 
     def map(self, stage: Stage, work: Callable[[T], R], items: Sequence[T]) -> list[R | Failed]:
         """One outcome for each item, in order; see `concurrently`."""
-        observer = self.conduct.observer
-
         # Who watches must not end what is watched: a broken terminal stops no sweep.
-        def observe(batch: Sequence[tuple[object, object]]) -> None:
-            attempt(stage, lambda _: observer.done(stage, batch), None)
-
-        attempt(stage, lambda _: observer.begin(stage, len(items)), None)
+        observer = Observers((self.conduct.journal, self.conduct.observer))
+        observer.begin(stage, len(items))
         return concurrently(
             stage,
             work,
             items,
             workers=self._workers,
             stop=self.conduct.stop,
-            observe=observe,
+            observe=lambda batch: observer.done(stage, batch),
         )

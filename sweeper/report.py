@@ -45,6 +45,7 @@ class ExitStatus(IntEnum):
     FINDINGS_REMAIN = 3
     COVERAGE_INCOMPLETE = 4
     NOT_DELIVERED = 5
+    LEASE_HELD = 6
 
 
 # Failures of the enumeration that running again does not cure.
@@ -160,6 +161,17 @@ def ended_early(run: Run, failure: Failed) -> Report:
     )
 
 
+def cut_short(report: Report) -> bool:
+    """Whether the sweep was stopped before its end, so that there is something to go on with."""
+    reasons = [failure.reason for failure in report.failures]
+    reasons += [
+        finding.change.reason
+        for finding in report.findings
+        if finding.change and finding.change.reason
+    ]
+    return Reason.DEADLINE in reasons or Reason.INTERRUPTED in reasons
+
+
 def exit_status(report: Report) -> ExitStatus:
     """What the report, deliveries included, says to whoever started the sweep."""
     if any(
@@ -172,6 +184,8 @@ def exit_status(report: Report) -> ExitStatus:
         for failure in report.failures
     ):
         return ExitStatus.INTERNAL_ERROR
+    if any(failure.reason is Reason.LEASE_HELD for failure in report.failures):
+        return ExitStatus.LEASE_HELD
     if any(delivery.status == "failed" for delivery in report.deliveries):
         return ExitStatus.NOT_DELIVERED
     if not report.coverage.complete:

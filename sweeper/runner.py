@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -16,7 +17,7 @@ from sweeper import app, logs, metrics
 from sweeper.concurrency import Stop, or_defect
 from sweeper.errors import ConfigurationError
 from sweeper.model import Finding, Report
-from sweeper.report import exit_status
+from sweeper.report import ExitStatus, exit_status
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,12 +31,14 @@ def conduct(
     *,
     dry_run: bool,
     deliver_dry_run: bool = False,
+    resume: str | None = None,
     ask: bool = True,
     terminal: bool | None = None,
     at_most_seconds: float | None = None,
 ) -> tuple[Report, int]:
     """One sweep, for a person (`terminal`; None: where stderr is one) or for a machine.
 
+    `resume` names a run that ended before it had finished, and that is gone on with.
     A person gets progress, one question before anything is written and a summary; a machine
     gets logs and, for CloudWatch, a line of metrics. No new work starts after `at_most_seconds`
     or limits.deadline_seconds, the smaller of both. The report, and the exit status.
@@ -55,19 +58,24 @@ def conduct(
     gc.set_threshold(10_000, 10, 10)  # a call leaves hundreds of objects and no cycles: -5 % CPU
     deadlines = (config.limits.deadline_seconds, at_most_seconds)
     stop = Stop(min((each for each in deadlines if each is not None), default=None))
+    for journal in app.unfinished(config) if resume is None else ():
+        logs.log_unfinished(journal)
     with _stopped_by_signals(stop) as interrupt:
         arguments: dict[str, Any] = {
             "dry_run": dry_run,
             "deliver_dry_run": deliver_dry_run,
+            "resume": resume,
             "stop": stop,
         }
         if terminal:
             report = _run_for_a_person(config, arguments, interrupt, ask=ask)
             return report, int(exit_status(report))
-        report = app.run(config, observer=logs.LogObserver(), **arguments)
+        ended = app.run(config, observer=logs.LogObserver(), **arguments)
+    report = ended.report
     status = exit_status(report)
-    or_defect(lambda: metrics.emit(report, time.monotonic() - began, sys.stderr))
-    or_defect(lambda: logs.log_finished(report, status))
+    if status is not ExitStatus.LEASE_HELD:  # which is no sweep
+        or_defect(lambda: metrics.emit(report, time.monotonic() - began, sys.stderr))
+    or_defect(lambda: logs.log_finished(report, status, resumable=ended.resumable))
     return report, int(status)
 
 
@@ -93,11 +101,11 @@ def _run_for_a_person(
     # What a person sees may break, with the terminal; the sweep and its status do not.
     or_defect(progress.start)
     try:
-        report = app.run(config, observer=progress, approve=approve, **arguments)
+        ended = app.run(config, observer=progress, approve=approve, **arguments)
     finally:
         or_defect(progress.stop)
-    or_defect(lambda: show(report, console))
-    return report
+    or_defect(lambda: show(ended.report, console, resumable=ended.resumable))
+    return ended.report
 
 
 def _confirmed(
@@ -114,22 +122,31 @@ def _confirmed(
             return False
 
 
-class Interrupt:
-    """What SIGINT, SIGTERM and SIGHUP do: ask the sweep to end; a second SIGINT ends the process.
+# Seconds from the first signal in which another is taken for the same: of a terminal's process
+# group, each wrapper that passes it on sends it once more.
+ONE_SIGNAL = 1.0
 
-    Only a person at a terminal presses twice. Whoever else sends a signal again must not end a
-    sweep between a write and its record.
+
+class Interrupt:
+    """What SIGINT, SIGTERM and SIGHUP do: ask the sweep to end; a second one ends the process.
+
+    Nothing is lost then: a change is in the journal before it is written.
     """
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:
         self._stop = stop
+        self._clock = clock
+        self._first: float | None = None
         self._raising = False
 
     def __call__(self, signum: int, _frame: object) -> None:
         """Handle the signal; see the class."""
-        self._stop.request()
-        if signum == signal.SIGINT:
+        if self._first is None:
+            self._first = self._clock()
+        elif self._clock() - self._first >= ONE_SIGNAL:
             signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+        self._stop.request()
         if self._raising:
             raise KeyboardInterrupt
 

@@ -26,6 +26,7 @@ from sweeper.plan import (
     plan_targets,
     select_accounts,
     unknown_exclusions,
+    with_settled,
 )
 from sweeper.ports import Check, Cloud, Conduct, Pool
 from sweeper.report import aggregate, coverage, ended_early
@@ -39,23 +40,29 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
 
     Raises nothing that AWS could cause: whatever ends the sweep early is in the report.
     """
-    started = conduct.now()
+    past = conduct.journal.past
     pool = Pool(config.limits.max_workers, conduct)
 
-    organization = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)
+    organization = attempt(Stage.ENUMERATE, lambda _: past.joined(cloud.list_accounts()), None)
     if isinstance(organization, Failed):
-        return ended_early(_run(config, conduct, started, None), organization)
+        return ended_early(describe_run(config, conduct, None), organization)
     selected = attempt(
         Stage.ENUMERATE, lambda _: select_accounts(organization.accounts, config), None
     )
     if isinstance(selected, Failed):
-        return ended_early(_run(config, conduct, started, organization), selected)
+        return ended_early(describe_run(config, conduct, organization), selected)
     chosen, others = selected
 
     opened = [
         accept_known_gaps(outcome, account.id, None, config.coverage.accept)
         for account, outcome in zip(
-            chosen, pool.map(Stage.OPEN_ACCOUNT, cloud.open_account, chosen), strict=True
+            chosen,
+            pool.map(
+                Stage.OPEN_ACCOUNT,
+                lambda account: past.opened.get(account.id) or cloud.open_account(account),
+                chosen,
+            ),
+            strict=True,
         )
     ]
     targets, left_out = plan_targets(
@@ -65,7 +72,11 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
         accept_known_gaps(outcome, target.account.id, target.region, config.coverage.accept)
         for target, outcome in zip(
             targets,
-            pool.map(Stage.EXAMINE, lambda target: _examine(checks, target), targets),
+            pool.map(
+                Stage.EXAMINE,
+                lambda target: past.examined.get(target.place) or _examine(checks, target),
+                targets,
+            ),
             strict=True,
         )
     ]
@@ -78,10 +89,11 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
         unknown_exclusions=unknown_exclusions(organization.accounts, config),
         remedies={check.name: check.remedy for check in checks},
     )
+    outcomes = with_settled(outcomes, past.settled)
     if not conduct.dry_run:
-        outcomes = make_changes(pool, checks, targets, outcomes)
+        outcomes = make_changes(pool, cloud, checks, config, targets=targets, outcomes=outcomes)
     return aggregate(
-        _run(config, conduct, started, organization),
+        describe_run(config, conduct, organization),
         accounts,
         chain(zip(targets, outcomes, strict=True), left_out),
     )
@@ -104,12 +116,11 @@ def _without_findings(counts: tuple[int, int, int]) -> Examined:
     return Examined(counts)
 
 
-def _run(
-    config: Config, conduct: Conduct, started: datetime, organization: Organization | None
-) -> Run:
+def describe_run(config: Config, conduct: Conduct, organization: Organization | None) -> Run:
+    """Which sweep this is, as its report says it; it has ended now."""
     return Run(
         id=conduct.run_id,
-        started_at=_utc(started),
+        started_at=_utc(conduct.started),
         finished_at=_utc(conduct.now()),
         version=conduct.version,
         partition=organization.partition if organization else None,

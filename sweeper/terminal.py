@@ -73,7 +73,7 @@ def question(findings: Sequence[Finding]) -> str:
     return f"About to set {to}, in {_count(accounts, 'account')}. Go on?"
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Report, console: Console, *, resumable: bool = False) -> None:
     """The summary: what is open, what could not be seen, the numbers, where the report lies."""
     _show_findings(report, console)
     _show_failures(report, console)
@@ -83,6 +83,12 @@ def show(report: Report, console: Console) -> None:
         detail = f": {plain(delivery.message)}" if delivery.message else ""
         text = f"{delivery.sink}: {delivery.status.replace('_', ' ')} {plain(delivery.location)}"
         console.print(Text(text + detail, style=style), soft_wrap=True)
+    if resumable:
+        console.print(
+            "\nThe sweep did not come to its end. To go on with it, add to the same command: "
+            f"--resume {report.run.id}",
+            soft_wrap=True,
+        )
 
 
 def _show_findings(report: Report, console: Console) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ from sweeper.model import (
     Stage,
     Target,
 )
-from sweeper.ports import Conduct
+from sweeper.ports import Conduct, Past
 from sweeper.sweep import sweep
 
 T = TypeVar("T")
@@ -114,13 +114,15 @@ class FakeRegistry:
     """Registries that keep what is written.
 
     An error among a registry's repositories is raised when it is reached, as on a later page.
-    `reread` and `answers` say what a read before a write, and a write, meet instead.
+    `reread` and `answers` say what a read before a write, and a write, meet instead; a write in
+    `took_effect` is made all the same.
     """
 
     registries: Mapping[Place, Sequence[Repository | Exception]]
     prefixes: Mapping[Place, Sequence[str] | Exception] = field(default_factory=dict)
     reread: Mapping[Key, Repository | Exception | None] = field(default_factory=dict)
     answers: Mapping[Key, Repository | Exception] = field(default_factory=dict)
+    took_effect: Collection[Key] = ()
     calls: list[tuple[str, Key]] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     written: dict[Key, Repository] = field(default_factory=dict)
@@ -135,7 +137,7 @@ class FakeRegistry:
         self.calls.append(("read", key))
         if key in self.reread:
             return _given(self.reread[key])
-        return next(found for found in self.repositories(target) if found.name == name)
+        return next((each for each in self.repositories(target) if each.name == name), None)
 
     def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
         self.calls.append(("rules", _key(target, "")))
@@ -147,6 +149,8 @@ class FakeRegistry:
         key = _key(target, name)
         self.calls.append(("write", key))
         self.writes.append((key, mutability, tuple(filters)))
+        if key in self.took_effect:
+            self.written[key] = make_repository(name, mutability, filters)
         answer = _given(self.answers.get(key, make_repository(name, mutability, filters)))
         self.written[key] = answer
         return answer
@@ -183,20 +187,45 @@ class FakeClock:
         self.now += seconds
 
 
+@dataclass
+class FakeJournal(FakeObserver):
+    """Remembers what was recorded; refuses with `refuses` where that is given."""
+
+    past: Past = field(default_factory=Past)
+    refuses: OperationFailed | None = None
+    records: list[tuple[str, Any]] = field(default_factory=list)
+
+    def plan(self, targets: Sequence[Target], outcomes: Sequence[object]) -> None:
+        if self.refuses:
+            raise self.refuses
+        self.records.append(("plan", len(targets)))
+
+    def intend(self, finding: Finding) -> None:
+        self.records.append(("intend", finding))
+
+    def settle(self, finding: Finding) -> None:
+        self.records.append(("settle", finding))
+
+
 def make_conduct(
     *,
     dry_run: bool = False,
     stop: Stop | None = None,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
+    journal: FakeJournal | None = None,
+    may_write: Callable[[], None] = lambda: None,
 ) -> Conduct:
     return Conduct(
         run_id="run-1",
         version="1.2.3",
         dry_run=dry_run,
+        started=NOW,
         now=lambda: NOW,
         stop=stop or Stop(),
         observer=FakeObserver(),
         approve=approve,
+        journal=journal or FakeJournal(),
+        may_write=may_write,
     )
 
 

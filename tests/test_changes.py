@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from sweeper.changes import make_changes
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.concurrency import NOT_REACHED, Stop
 from sweeper.model import (
+    Account,
     Change,
     ChangeStatus,
     Examined,
@@ -22,15 +24,21 @@ from sweeper.model import (
     Target,
 )
 from sweeper.plan import Outcome
-from sweeper.ports import Pool
+from sweeper.ports import Check, Past, Pool
 from tests.fakes import (
+    DEV,
+    PROD,
     REGION,
+    ROOT,
     TODAY,
+    FakeCloud,
+    FakeJournal,
     FakeObserver,
     FakeRegistry,
     Key,
     account_id,
     failure,
+    make_account,
     make_change,
     make_conduct,
     make_config,
@@ -64,10 +72,25 @@ def apply(
     ]
     conduct = make_conduct(stop=stop, approve=lambda _: approved)
     check = TagImmutability(registry, make_config(), TODAY)
-    changed = make_changes(Pool(workers, conduct), (check,), targets, outcomes)
+    changed = change(Pool(workers, conduct), (check,), targets, outcomes)
     return [
         [(change.status, change.reason) for change in changes_of(outcome)] for outcome in changed
     ]
+
+
+def change(
+    pool: Pool,
+    checks: Sequence[Check],
+    targets: Sequence[Target],
+    outcomes: list[Outcome],
+    cloud: FakeCloud | None = None,
+    **sections: Any,
+) -> list[Outcome]:
+    """As the sweep calls it, in an organization that is as it was."""
+    there = FakeCloud(tuple({target.account.id: target.account for target in targets}.values()))
+    return make_changes(
+        pool, cloud or there, checks, make_config(**sections), targets=targets, outcomes=outcomes
+    )
 
 
 def changes_of(outcome: Outcome) -> list[Change]:
@@ -120,7 +143,7 @@ def test_outcomes_without_a_planned_change_are_left_as_they_are() -> None:
     ]
     conduct = make_conduct()
     check = TagImmutability(registry_of(ONE), make_config(), TODAY)
-    changed = make_changes(Pool(1, conduct), (check,), [ONE] * 4, list(outcomes))
+    changed = change(Pool(1, conduct), (check,), [ONE] * 4, list(outcomes))
     assert [changed[index] for index in (0, 1, 3)] == [outcomes[index] for index in (0, 1, 3)]
     assert isinstance(changed[2], Examined)
     assert [finding.change for finding in changed[2].findings] == [
@@ -138,7 +161,7 @@ def test_without_a_planned_change_nobody_is_asked() -> None:
 
     outcomes: list[Outcome] = [Examined((0, 1, 0), (make_finding(),))]
     pool = Pool(1, make_conduct(approve=approve))
-    assert make_changes(pool, (), [ONE], outcomes) == outcomes
+    assert change(pool, (), [ONE], outcomes) == outcomes
 
 
 def test_who_approves_is_asked_once_with_what_is_due() -> None:
@@ -150,7 +173,7 @@ def test_who_approves_is_asked_once_with_what_is_due() -> None:
 
     due = make_finding("a", change=make_change())
     outcomes: list[Outcome] = [Examined((0, 2, 0), (due, make_finding("b")))]
-    make_changes(Pool(1, make_conduct(approve=approve)), (), [ONE], outcomes)
+    change(Pool(1, make_conduct(approve=approve)), (), [ONE], outcomes)
     assert asked == [[due]]
 
 
@@ -238,7 +261,7 @@ def test_a_failed_change_says_what_was_said() -> None:
     registry = registry_of(ONE, answers={key(ONE, "a"): failure(Reason.DENIED)})
     outcome: Outcome = Examined((0, 1, 0), (make_finding("a", change=make_change()),))
     check = TagImmutability(registry, make_config(), TODAY)
-    (changed,) = make_changes(Pool(1, make_conduct()), (check,), [ONE], [outcome])
+    (changed,) = change(Pool(1, make_conduct()), (check,), [ONE], [outcome])
     assert changes_of(changed) == [
         make_change(ChangeStatus.FAILED, reason=Reason.DENIED, error="SomeCode: it was denied")
     ]
@@ -274,5 +297,124 @@ def test_what_was_not_reached_says_so() -> None:
     stop = Stop()
     stop.request()
     outcome: Outcome = Examined((0, 1, 0), (make_finding("a", change=make_change()),))
-    (changed,) = make_changes(Pool(1, make_conduct(stop=stop)), (), [ONE], [outcome])
+    (changed,) = change(Pool(1, make_conduct(stop=stop)), (), [ONE], [outcome])
     assert [change.error for change in changes_of(changed)] == [NOT_REACHED]
+
+
+# --- what a write needs beforehand ---------------------------------------------------------------
+
+CHANGE: Outcome = Examined((0, 1, 0), (make_finding("a", ONE, change=make_change()),))
+
+
+def changed_in(cloud: FakeCloud, registry: FakeRegistry, **sections: Any) -> Change:
+    check = TagImmutability(registry, make_config(), TODAY)
+    pool = Pool(1, make_conduct())
+    (changed,) = change(pool, (check,), [ONE], [CHANGE], cloud, **sections)
+    return changes_of(changed)[0]
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        ([], Reason.ACCOUNT_LEFT),
+        ([make_account(1, state="SUSPENDED")], Reason.ACCOUNT_SUSPENDED),
+        ([make_account(1, state="PENDING_CLOSURE")], Reason.ACCOUNT_PENDING_CLOSURE),
+        ([make_account(1, ou_path=(ROOT, DEV))], Reason.ACCOUNT_MOVED),
+        ([make_account(1, ou_path=None)], Reason.ACCOUNT_MOVED),
+    ],
+)
+@pytest.mark.parametrize("section", ["organization", "remediation"])
+def test_an_account_that_is_not_as_it_was_is_left_alone(
+    now: list[Account], reason: Reason, section: str
+) -> None:
+    registry = registry_of(ONE)
+    changed = changed_in(FakeCloud(now), registry, **{section: {"include_ous": [PROD]}})
+    assert (changed.status, changed.reason) == (ChangeStatus.SUPERSEDED, reason)
+    assert registry.calls == []
+
+
+def test_an_account_that_moved_within_the_scope_is_written() -> None:
+    there = FakeCloud([make_account(1, ou_path=(ROOT, PROD, "ou-ab12-33333333"))])
+    changed = changed_in(there, registry_of(ONE), remediation={"include_ous": [PROD]})
+    assert changed.status is ChangeStatus.APPLIED
+
+
+def test_where_the_accounts_cannot_be_listed_again_nothing_is_written() -> None:
+    registry = registry_of(ONE)
+    changed = changed_in(FakeCloud(failure(Reason.THROTTLED)), registry)
+    assert (changed.status, changed.reason) == (ChangeStatus.WITHHELD, Reason.THROTTLED)
+    assert changed.error == "SomeCode: it was throttled"
+    assert registry.calls == []
+
+
+def test_without_the_lease_nobody_is_asked_and_nothing_is_written() -> None:
+    def refuse() -> None:
+        raise failure(Reason.LEASE_UNAVAILABLE)
+
+    def approve(_: Sequence[Finding]) -> bool:
+        raise AssertionError
+
+    registry = registry_of(ONE)
+    conduct = make_conduct(may_write=refuse, approve=approve)
+    check = TagImmutability(registry, make_config(), TODAY)
+    (changed,) = change(Pool(1, conduct), (check,), [ONE], [CHANGE])
+    (after,) = changes_of(changed)
+    assert (after.status, after.reason) == (ChangeStatus.WITHHELD, Reason.LEASE_UNAVAILABLE)
+    assert registry.calls == []
+
+
+def test_a_lease_that_is_lost_meanwhile_ends_the_writing() -> None:
+    registry = registry_of(ONE)
+
+    def hold() -> None:
+        if registry.writes:
+            raise failure(Reason.LEASE_LOST)
+
+    check = TagImmutability(registry, make_config(), TODAY)
+    findings = tuple(make_finding(name, ONE, change=make_change()) for name in NAMES)
+    pool = Pool(1, make_conduct(may_write=hold))
+    (changed,) = change(pool, (check,), [ONE], [Examined((0, 3, 0), findings)])
+    lost = failed(Reason.LEASE_LOST)
+    assert [(each.status, each.reason) for each in changes_of(changed)] == [APPLIED, lost, lost]
+    assert written(registry) == [key(ONE, "a")]
+
+
+def test_a_plan_that_cannot_be_put_on_record_is_not_written() -> None:
+    registry = registry_of(ONE)
+    journal = FakeJournal(refuses=failure(Reason.NOT_RECORDED))
+    check = TagImmutability(registry, make_config(), TODAY)
+    (changed,) = change(Pool(1, make_conduct(journal=journal)), (check,), [ONE], [CHANGE])
+    (after,) = changes_of(changed)
+    assert (after.status, after.reason) == (ChangeStatus.WITHHELD, Reason.NOT_RECORDED)
+    assert registry.calls == []
+
+
+def test_each_change_is_recorded_before_and_after_its_write() -> None:
+    registry = registry_of(ONE, answers={key(ONE, "b"): failure(Reason.DENIED)})
+    journal = FakeJournal()
+    check = TagImmutability(registry, make_config(), TODAY)
+    findings = tuple(make_finding(name, ONE, change=make_change()) for name in NAMES)
+    pool = Pool(1, make_conduct(journal=journal))
+    change(pool, (check,), [ONE], [Examined((0, 3, 0), findings)])
+    told = [
+        (kind, each.repository, each.change.status)
+        for kind, each in journal.records
+        if kind != "plan"
+    ]
+    assert journal.records[0] == ("plan", 1)
+    assert told == [
+        ("intend", "a", ChangeStatus.PLANNED),
+        ("settle", "a", ChangeStatus.APPLIED),
+        ("intend", "b", ChangeStatus.PLANNED),
+        ("settle", "b", ChangeStatus.FAILED),
+    ]
+
+
+def test_a_change_that_was_begun_before_is_settled() -> None:
+    registry = registry_of(ONE, reread={key(ONE, "a"): make_repository("a", "IMMUTABLE")})
+    finding = make_finding("a", ONE, change=make_change())
+    journal = FakeJournal(past=Past(unsettled={finding.key}))
+    check = TagImmutability(registry, make_config(), TODAY)
+    (changed,) = change(Pool(1, make_conduct(journal=journal)), (check,), [ONE], [CHANGE])
+    assert [each.status for each in changes_of(changed)] == [ChangeStatus.APPLIED]
+    assert registry.writes == []

@@ -57,6 +57,7 @@ class Clients:
         )
         self._stop = stop
         self._retries = Retries(stop)
+        self._member_retries = Retries(stop, sessions.renew)
         # The report of a sweep that was told to stop is still delivered, with retries.
         self._delivery_retries = Retries(Stop())
         self._config = ClientConfig(
@@ -107,16 +108,24 @@ class Clients:
             raise OperationFailed(
                 Reason.AWS_CONFIGURATION_INVALID, str(error), type(error).__name__
             ) from None
-        retries = self._delivery_retries if service in DELIVERY_SERVICES else self._retries
-        retries.register(client)
         event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
-        if service not in DELIVERY_SERVICES:
-            client.meta.events.register(event, self._refuse_when_stopped)
-            if self._sender:
-                self._sender.register(client)
+        if service in DELIVERY_SERVICES:
+            self._delivery_retries.register(client)
+            return client
+        client.meta.events.register(event, self._refuse_when_stopped)
+        if self._sender:
+            self._sender.register(client)
         if member:
             client.meta.events.register(event, self._refuse_what_is_not_allowed)
+        (self._member_retries if member else self._retries).register(client)
         return client
+
+    def close(self) -> None:
+        """Close every connection; no client can be used after it."""
+        for client in self._clients.values():
+            client.close()
+        if self._sender:
+            self._sender.close()
 
     def _refuse_when_stopped(self, **_: Any) -> None:
         """Begin no call once the sweep was told to stop: not a next page, nor a planned write."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.credentials import ReadOnlyCredentials
 from botocore.session import Session
 
+from sweeper.aws.answers import items, required, text
 from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import MemberSession, MemberSessions, bound_to
-from sweeper.aws.errors import required, translated
+from sweeper.aws.errors import translated
 from sweeper.aws.organizations import Organizations
 from sweeper.aws.partitions import FALLBACK_REGION, first_region, partition_of, sts_region
 from sweeper.concurrency import Stop
@@ -63,22 +64,19 @@ class AwsCloud:
         self._partition = ""
         self._sts_region = ""
         self._global_region = ""  # where the partition serves its global services from
-        self._writable: set[str] = set()  # account ids
+        self._caller: tuple[str, str] | None = None  # account id, ARN
+        self._known: frozenset[str] = frozenset()  # ids of the accounts that were listed
+        self._writable: frozenset[str] = frozenset()
         self._known_regions: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
 
     def list_accounts(self) -> Organization:
-        """Who the caller is, and the accounts to choose from."""
-        caller = self._caller_identity()
-        own_id, arn = str(required(caller, "Account")), str(required(caller, "Arn"))
-        self._partition = partition_of(arn)
-        self._global_region = first_region(self._session, self._partition)
-        self._sts_region = self._config.organization.sts_region or sts_region(
-            self._session, self._partition, self._caller_region
-        )
+        """Who the caller is, and the accounts to choose from, as they are now."""
+        own_id, arn = self._identity()
         organization_id, accounts = self._accounts(own_id, arn)
-        self._writable = {
+        self._known = frozenset(account.id for account in accounts)
+        self._writable = frozenset(
             account.id for account in accounts if in_write_scope(account, self._config.remediation)
-        }
+        )
         return Organization(organization_id, self._partition, own_id, accounts)
 
     def open_account(self, account: Account) -> OpenedAccount:
@@ -97,6 +95,18 @@ class AwsCloud:
             else:
                 raise
             raise OperationFailed(reason, error.message, error.error_code) from None
+
+    def _identity(self) -> tuple[str, str]:
+        """The caller's account and ARN, asked for once, and what follows from them."""
+        if self._caller is None:
+            caller = self._caller_identity()
+            self._caller = text(caller, "Account"), text(caller, "Arn")
+            self._partition = partition_of(self._caller[1])
+            self._global_region = first_region(self._session, self._partition)
+            self._sts_region = self._config.organization.sts_region or sts_region(
+                self._session, self._partition, self._caller_region
+            )
+        return self._caller
 
     def _caller_identity(self) -> Any:
         try:
@@ -144,6 +154,11 @@ class AwsCloud:
 
     def _assume(self, account_id: str) -> MemberSession:
         organization = self._config.organization
+        if account_id not in self._known:
+            # Not even the name of our role is told to whoever is not in the organization.
+            raise OperationFailed(
+                Reason.ACCOUNT_LEFT, "the account is no longer among those of the organization"
+            )
         allowed = self._read_actions
         if account_id in self._writable:
             allowed = allowed | self._write_actions
@@ -170,9 +185,7 @@ class AwsCloud:
             raise OperationFailed(Reason.UNEXPECTED_RESPONSE, "the Expiration is not a time")
         return MemberSession(
             ReadOnlyCredentials(
-                required(keys, "AccessKeyId"),
-                required(keys, "SecretAccessKey"),
-                required(keys, "SessionToken"),
+                text(keys, "AccessKeyId"), text(keys, "SecretAccessKey"), text(keys, "SessionToken")
             ),
             expires,
             allowed,
@@ -184,9 +197,9 @@ class AwsCloud:
         pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
         with bound_to(account.id), translated():
             regions = tuple(
-                (str(required(region, "RegionName")), str(required(region, "RegionOptStatus")))
+                (text(region, "RegionName"), text(region, "RegionOptStatus"))
                 for page in pages
-                for region in required(page, "Regions")
+                for region in items(page, "Regions")
             )
         if all(status == "DISABLED" for _, status in regions):
             raise OperationFailed(

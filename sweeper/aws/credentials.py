@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 from botocore.credentials import CredentialProvider, Credentials, ReadOnlyCredentials
 
-from sweeper.errors import SweeperError
+from sweeper.errors import OperationFailed, SweeperError
+from sweeper.model import Reason
 
 RENEW_BEFORE = timedelta(minutes=5)
 
 _bound_account: ContextVar[str | None] = ContextVar("bound_account", default=None)
+_signed_with: ContextVar[MemberSession | None] = ContextVar("signed_with", default=None)
 
 
 @contextmanager
@@ -41,7 +43,10 @@ class MemberSession:
 
 
 class MemberSessions:
-    """The sweep's sessions by account; shared by all threads."""
+    """The sweep's sessions by account; shared by all threads.
+
+    `assume` assumes an account's role, or raises OperationFailed.
+    """
 
     def __init__(
         self,
@@ -52,27 +57,65 @@ class MemberSessions:
         self._now = now
         self._sessions: dict[str, MemberSession] = {}
         self._locks: dict[str, threading.Lock] = {}
+        self._renewed: set[str] = set()
 
     def open(self, account_id: str) -> None:
         """Assume the account's role. Raises OperationFailed."""
         self._sessions[account_id] = self._assume(account_id)
-        self._locks[account_id] = threading.Lock()
 
     def bound(self) -> MemberSession:
         """The session of the account that this thread is bound to, renewed before it expires.
 
-        Raises UnboundAccount where none is: a call must never be signed for another account.
+        An account that an earlier process of the run had opened is opened here, with its first
+        call. Raises UnboundAccount where none is bound: a call must never be signed for another
+        account; OperationFailed where the role cannot be assumed.
         """
         account_id = _bound_account.get()
-        if account_id is None or account_id not in self._sessions:
-            raise UnboundAccount(f"no open account is bound to this call (bound: {account_id})")
-        session = self._sessions[account_id]
-        if not self._expiring(session):
+        if account_id is None:
+            raise UnboundAccount("no account is bound to this call")
+        session = self._sessions.get(account_id)
+        if session is None or self._expiring(session):
+            session = self._replace(account_id, session)
+        _signed_with.set(session)
+        return session
+
+    def renew(self, refused: Reason) -> bool:
+        """AWS refused the keys that this thread signed with last: whether there are others now.
+
+        Keys that expired before their time are replaced. Keys that are not known may belong to a
+        role that was deleted, or be good and the region not enabled: which of the two it is, the
+        first such call of an account finds out. Raises OperationFailed where the role cannot be
+        assumed any more.
+        """
+        account_id, session = _bound_account.get(), _signed_with.get()
+        if account_id is None or session is None:
+            return False
+        if refused is Reason.REGION_NOT_ENABLED:
+            if account_id in self._renewed:
+                return False
+            self._renewed.add(account_id)
+        self._replace(account_id, session)
+        return True
+
+    def _replace(self, account_id: str, old: MemberSession | None) -> MemberSession:
+        """The session that stands in the place of `old`, whichever thread assumed it."""
+        with self._locks.setdefault(account_id, threading.Lock()):
+            session = self._sessions.get(account_id)
+            if session is None or session is old:
+                session = self._sessions[account_id] = self._assumed(account_id, old)
             return session
-        with self._locks[account_id]:
-            if self._expiring(self._sessions[account_id]):
-                self._sessions[account_id] = self._assume(account_id)
-            return self._sessions[account_id]
+
+    def _assumed(self, account_id: str, old: MemberSession | None) -> MemberSession:
+        try:
+            return self._assume(account_id)
+        except OperationFailed as error:
+            if old is None or error.reason is not Reason.ASSUME_ROLE_DENIED:
+                raise
+            raise OperationFailed(
+                Reason.ACCESS_LOST,
+                f"the role was assumed before, and cannot be any more: {error.message}",
+                error.error_code,
+            ) from None
 
     def _expiring(self, session: MemberSession) -> bool:
         return session.expires is not None and session.expires - RENEW_BEFORE <= self._now()

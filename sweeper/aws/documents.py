@@ -9,8 +9,9 @@ from botocore.config import Config as ClientConfig
 from botocore.session import Session
 
 from sweeper import __version__
+from sweeper.aws.answers import required, text
 from sweeper.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT
-from sweeper.aws.errors import required, translated
+from sweeper.aws.errors import translated
 from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.model import Reason
 
@@ -52,9 +53,9 @@ def _parameter(session: Session, name: str) -> bytes:
     if not name:
         raise _Malformed("no parameter is named; allowed: ssm:<name>, such as ssm:/sweeper/config")
     with translated():
-        client: Any = session.create_client("ssm", config=_client_config())
+        client: Any = session.create_client("ssm", config=client_config())
         response = client.get_parameter(Name=name, WithDecryption=True)
-    return str(required(required(response, "Parameter"), "Value")).encode()
+    return text(required(response, "Parameter"), "Value").encode()
 
 
 def _object(session: Session, path: str) -> bytes:
@@ -62,14 +63,15 @@ def _object(session: Session, path: str) -> bytes:
     if not bucket or not key:
         raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
     with translated():
-        client: Any = session.create_client("s3", config=_client_config())
+        client: Any = session.create_client("s3", config=client_config())
         response = client.get_object(Bucket=bucket, Key=key)
         # One byte more than is allowed, so that no size that is claimed need be believed.
         body: bytes = required(response, "Body").read(MAX_BYTES + 1)
     return body
 
 
-def _client_config() -> ClientConfig:
+def client_config() -> ClientConfig:
+    """Of a client that is used once, before a sweep begins."""
     return ClientConfig(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,

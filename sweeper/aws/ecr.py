@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sweeper.aws.answers import items, optional_text, text
 from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import bound_to
-from sweeper.aws.errors import required, translated
+from sweeper.aws.errors import translated
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason, Repository, Target
 
@@ -23,7 +24,7 @@ class EcrRegistry:
     def repositories(self, target: Target) -> Iterator[Repository]:
         """Every repository of the registry, page by page."""
         for page in self._pages(target, "describe_repositories"):
-            for item in required(page, "repositories"):
+            for item in items(page, "repositories"):
                 yield _repository(target, item)
 
     def repository(self, target: Target, name: str) -> Repository | None:
@@ -36,19 +37,19 @@ class EcrRegistry:
             if error.reason is Reason.REPOSITORY_DELETED:
                 return None
             raise
-        items = required(response, "repositories")
-        if len(items) != 1:
+        found = [_repository(target, item) for item in items(response, "repositories")]
+        if [repository.name for repository in found] != [name]:
             raise OperationFailed(
-                Reason.UNEXPECTED_RESPONSE, f"{len(items)} repositories in the answer for one"
+                Reason.UNEXPECTED_RESPONSE, f"{len(found)} repositories in the answer for one"
             )
-        return _repository(target, items[0])
+        return found[0]
 
     def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
         """The repository prefixes of the registry's pull-through cache rules."""
         return tuple(
-            str(required(rule, "ecrRepositoryPrefix"))
+            text(rule, "ecrRepositoryPrefix")
             for page in self._pages(target, "describe_pull_through_cache_rules")
-            for rule in required(page, "pullThroughCacheRules")
+            for rule in items(page, "pullThroughCacheRules")
         )
 
     def put_image_tag_mutability(
@@ -66,7 +67,7 @@ class EcrRegistry:
         return Repository(
             name=name,
             arn="",
-            mutability=str(required(response, "imageTagMutability")),
+            mutability=text(response, "imageTagMutability"),
             exclusion_filters=_filters(response),
             unknown_filter_types=_unknown_filter_types(response),
         )
@@ -81,7 +82,7 @@ class EcrRegistry:
             with bound_to(target.account.id), translated():
                 page = call(maxResults=PAGE_SIZE, **token)
             yield page
-            following = page.get("nextToken")
+            following = optional_text(page, "nextToken")
             if not following:
                 return
             if following == token.get("nextToken"):
@@ -92,30 +93,31 @@ class EcrRegistry:
 
 
 def _repository(target: Target, item: Mapping[str, Any]) -> Repository:
-    if item.get("registryId") != target.account.id:
+    registry = text(item, "registryId")
+    if registry != target.account.id:
         # Facts of another account would be judged, and changed, as this one's.
         raise OperationFailed(
             Reason.UNEXPECTED_RESPONSE,
-            f"a repository of registry {item.get('registryId')} in the answer for "
-            f"{target.account.id}",
+            f"a repository of registry {registry} in the answer for {target.account.id}",
         )
     return Repository(
-        name=str(required(item, "repositoryName")),
-        arn=str(required(item, "repositoryArn")),
-        mutability=str(item.get("imageTagMutability", "")),
+        name=text(item, "repositoryName"),
+        arn=text(item, "repositoryArn"),
+        mutability=optional_text(item, "imageTagMutability"),
         exclusion_filters=_filters(item),
         unknown_filter_types=_unknown_filter_types(item),
     )
 
 
 def _filters(item: Mapping[str, Any]) -> tuple[str, ...]:
-    filters = item.get("imageTagMutabilityExclusionFilters")
-    return tuple(str(required(entry, "filter")) for entry in filters) if filters else ()
+    return tuple(text(entry, "filter") for entry in _exclusions(item))
 
 
 def _unknown_filter_types(item: Mapping[str, Any]) -> tuple[str, ...]:
-    filters = item.get("imageTagMutabilityExclusionFilters")
-    if not filters:
-        return ()
-    types = {str(required(entry, "filterType")) for entry in filters}
+    types = {text(entry, "filterType") for entry in _exclusions(item)}
     return tuple(sorted(types - {"WILDCARD"}))
+
+
+def _exclusions(item: Mapping[str, Any]) -> Sequence[Any]:
+    key = "imageTagMutabilityExclusionFilters"
+    return items(item, key) if item.get(key) else ()

@@ -6,10 +6,9 @@ The only place that reads error codes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any
 
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
@@ -58,15 +57,16 @@ _CODES = {
         Reason.THROTTLED,
     ),
     **dict.fromkeys(
-        ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"),
+        ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"),
         Reason.CREDENTIALS_EXPIRED,
     ),
+    **dict.fromkeys(("RequestTimeTooSkewed", "RequestExpired"), Reason.CLOCK_SKEW),
     # What a region that the account has not enabled answers to valid credentials.
     **dict.fromkeys(
         ("UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure", "OptInRequired"),
         Reason.REGION_NOT_ENABLED,
     ),
-    # A wrong secret key, or a clock that is wrong.
+    # A wrong secret key; or a wrong clock, which only the message tells.
     **dict.fromkeys(
         ("SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"),
         Reason.SIGNATURE_REFUSED,
@@ -103,6 +103,15 @@ _EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (
 )
 
 
+# What the SDK's parsers raise for an answer of another shape than AWS's.
+_MISSHAPEN = (TypeError, AttributeError, LookupError, ValueError, RecursionError)
+# The wording of SignatureDoesNotMatch and InvalidSignatureException where the time is wrong.
+_SKEWED = ("Signature expired", "Signature not yet current")
+
+# Codes of S3 for a conditional write whose condition does not hold, or that lost a race.
+CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise OperationFailed in the place of what the SDK raises inside."""
@@ -112,17 +121,21 @@ def translated() -> Iterator[None]:
         raise _from_response(error) from None
     except (sdk.BotoCoreError, ResponseParserError) as error:
         reason = next(reason for kind, reason in _EXCEPTIONS if isinstance(error, kind))
-        raise OperationFailed(reason, str(error)[:MAX_MESSAGE], type(error).__name__) from None
-
-
-def required(response: Mapping[str, Any], key: str) -> Any:
-    """The response's value under `key`: an answer without it is no answer, not an empty one."""
-    try:
-        return response[key]
-    except KeyError:
+        # After its first line a parser's message quotes the answer, credentials included.
+        message = _without_secrets(str(error))[:MAX_MESSAGE]
+        raise OperationFailed(reason, message, type(error).__name__) from None
+    except _MISSHAPEN as error:
         raise OperationFailed(
-            Reason.UNEXPECTED_RESPONSE, f"the response has no {key}: it is not what AWS sends"
+            Reason.UNEXPECTED_RESPONSE,
+            "the answer cannot be read: it is not what AWS sends",
+            type(error).__name__,
         ) from None
+
+
+def refused_keys(code: str | None) -> Reason | None:
+    """What an error code says of the keys of the call: expired, or not known; else None."""
+    reason = _CODES.get(code or "")
+    return reason if reason in (Reason.CREDENTIALS_EXPIRED, Reason.REGION_NOT_ENABLED) else None
 
 
 def _without_secrets(message: str) -> str:
@@ -140,6 +153,8 @@ def _from_response(error: sdk.ClientError) -> OperationFailed:
         reason = next(
             (found for text, found in _POLICY_TYPES.items() if text in message), Reason.DENIED
         )
+    if reason is Reason.SIGNATURE_REFUSED and any(text in message for text in _SKEWED):
+        reason = Reason.CLOCK_SKEW
     if reason is None:
         reason = (
             Reason.SERVICE_ERROR

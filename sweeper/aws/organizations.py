@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sweeper.aws.errors import required, translated
+from sweeper.aws.answers import items, optional_text, text
+from sweeper.aws.errors import translated
 from sweeper.concurrency import Stop, concurrently
 from sweeper.errors import NothingToSweep, OperationFailed
 from sweeper.model import Account, Failed, Reason, Stage
@@ -28,15 +29,14 @@ class Organizations:
         organization_id = None
         accounts: dict[str, Account] = {}  # a page that is read twice counts once
         for item in self._items("list_accounts", "Accounts"):
-            # arn:aws:organizations::111111111111:account/o-exampleorgid/222222222222
-            organization_id = organization_id or str(item.get("Arn", "//")).split("/")[1] or None
-            account_id = str(required(item, "Id"))
+            organization_id = organization_id or _organization_of(optional_text(item, "Arn"))
+            account_id = text(item, "Id")
             accounts[account_id] = Account(
                 id=account_id,
-                name=str(item.get("Name", "")),
+                name=optional_text(item, "Name"),
                 # Status was retired on 2026-09-09, and some answer with nothing else.
-                state=str(item.get("State") or item.get("Status") or ""),
-                ou_path=_ou_path(item.get("Paths")),
+                state=optional_text(item, "State") or optional_text(item, "Status"),
+                ou_path=_ou_path(item),
             )
         return organization_id, tuple(accounts.values())
 
@@ -62,8 +62,8 @@ class Organizations:
         """The accounts, those whose id is in `wanted` with their tags."""
 
         def read(account: Account) -> dict[str, str]:
-            items = self._items("list_tags_for_resource", "Tags", ResourceId=account.id)
-            return {str(item["Key"]): str(item["Value"]) for item in items}
+            tags = self._items("list_tags_for_resource", "Tags", ResourceId=account.id)
+            return {text(tag, "Key"): text(tag, "Value") for tag in tags}
 
         asked = [account for account in accounts if account.id in wanted]
         results = concurrently(
@@ -86,17 +86,19 @@ class Organizations:
         places: dict[str, tuple[str, ...]] = {}
         known: set[str] = set()
         pending: list[tuple[str, ...]] = [
-            (str(root["Id"]),) for root in self._items("list_roots", "Roots")
+            (text(root, "Id"),) for root in self._items("list_roots", "Roots")
         ]
         while pending:
             path = pending.pop()
+            if path[-1] in known:  # a tree that goes round in a circle would never end
+                continue
             known.add(path[-1])
             for item in self._items("list_accounts_for_parent", "Accounts", ParentId=path[-1]):
-                places[str(item["Id"])] = path
+                places[text(item, "Id")] = path
             children = self._items(
                 "list_children", "Children", ParentId=path[-1], ChildType="ORGANIZATIONAL_UNIT"
             )
-            pending += [(*path, str(child["Id"])) for child in children]
+            pending += [(*path, text(child, "Id")) for child in children]
         return places, known
 
     def _require_ou(self, ou: str) -> None:
@@ -121,7 +123,7 @@ class Organizations:
                 page = next(pages, None)
             if page is None:
                 return
-            yield from required(page, key)
+            yield from items(page, key)
 
     @contextmanager
     def _explained(self, action: str) -> Iterator[None]:
@@ -150,11 +152,17 @@ class Organizations:
             raise
 
 
-def _ou_path(paths: Sequence[str] | None) -> tuple[str, ...] | None:
+def _organization_of(arn: str) -> str | None:
+    """``arn:…::111111111111:account/o-exampleorgid/222222222222`` -> ``o-exampleorgid``."""
+    return next((part for part in arn.split("/") if part.startswith("o-")), None)
+
+
+def _ou_path(account: Mapping[str, Any]) -> tuple[str, ...] | None:
     """``o-…/r-…/ou-…/ou-…/<account>/`` -> the ids from the root down."""
-    if not paths:
+    if not account.get("Paths"):
         return None
-    return tuple(part for part in paths[0].split("/") if part.startswith(("r-", "ou-")))
+    path = str(items(account, "Paths")[0])
+    return tuple(part for part in path.split("/") if part.startswith(("r-", "ou-")))
 
 
 def _unknown_ou(ou: str) -> NothingToSweep:

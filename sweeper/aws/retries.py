@@ -8,6 +8,8 @@ shared here, and one throttled account must not use up what the others need.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -18,33 +20,51 @@ from botocore.retries.standard import (
     StandardRetryConditions,
 )
 
+from sweeper.aws.circuits import Circuit
+from sweeper.aws.errors import refused_keys
 from sweeper.concurrency import Stop
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
 MAX_ATTEMPTS = 5
 MAX_WAIT = 20.0  # seconds
+_RENEWED = "sweeper_renewed"
 
 
 class Retries:
-    """Retries of every client of a sweep: exponential backoff with full jitter."""
+    """Retries of every client of a sweep: exponential backoff with full jitter.
 
-    def __init__(self, stop: Stop) -> None:
+    `renew`, where it is given, is told of a call whose keys were refused, as expired or not known;
+    it answers whether there are new ones, and may raise OperationFailed.
+    """
+
+    def __init__(self, stop: Stop, renew: Callable[[Reason], bool] | None = None) -> None:
         self._stop = stop
+        self._renew = renew
         self._adapter = RetryEventAdapter()
         self._conditions = StandardRetryConditions(max_attempts=MAX_ATTEMPTS)
 
     def register(self, client: BaseClient) -> None:
-        """Let `client`, built to try once, retry this way."""
+        """Let `client`, built to try once, retry this way, and leave a silent endpoint alone."""
         service = client.meta.service_model.service_id.hyphenize()
-        handler: Any = self._needs_retry  # botocore-stubs: handlers that answer are not known
+        circuit = Circuit(client.meta.endpoint_url, self._stop)
+        handler: Any = partial(self._needs_retry, circuit)  # the stubs know no answers of handlers
+        client.meta.events.register(f"before-call.{service}", lambda **_: circuit.enter())
         client.meta.events.register(f"needs-retry.{service}", handler)
 
-    def _needs_retry(self, **event: Any) -> int | None:
+    def _needs_retry(self, circuit: Circuit, **event: Any) -> int | None:
         """Wait and answer 0, send again now; or answer None, give up. Raises OperationFailed."""
+        circuit.saw(event["caught_exception"])
         context = self._adapter.create_retry_context(**event)
+        if self._renew and not context.request_context.get(_RENEWED):
+            refused = refused_keys(context.get_error_code())
+            if refused:
+                context.request_context[_RENEWED] = True  # once for each call
+                if self._renew(refused):
+                    return 0
         if not self._conditions.is_retryable(context):
             return None
+        circuit.check()
         longest = min(MAX_WAIT, 2.0 ** (context.attempt_number - 1))
         if not self._stop.wait(random.uniform(0, longest)):  # noqa: S311
             raise OperationFailed(
@@ -52,6 +72,7 @@ class Retries:
                 "stopped while waiting to try again: "
                 f"attempt {context.attempt_number} had ended with {_ending(context)}",
             )
+        circuit.check()
         return 0
 
 

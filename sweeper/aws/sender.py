@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from botocore.utils import get_environ_proxies
 from urllib3 import exceptions as http
 
 _NO_RETRIES = urllib3.Retry(False)  # urllib3's word for: raise what happened, as it is
+MAX_ANSWER = 64_000_000  # bytes; a page of a thousand repositories has less than one million
 _MOST_HOSTS = 1000  # more than there are endpoints: a pool that is forgotten loses its connections
 # In order: the first class that fits.
 _ERRORS: tuple[tuple[type[Exception], type[sdk.BotoCoreError]], ...] = (
@@ -37,6 +39,26 @@ _ERRORS: tuple[tuple[type[Exception], type[sdk.BotoCoreError]], ...] = (
     (http.ProtocolError, sdk.ConnectionClosedError),
     (Exception, sdk.HTTPClientError),
 )
+
+
+class _Read:
+    """What was read, as botocore reads it."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self) -> Iterator[bytes]:
+        """All of it."""
+        yield self._body
+
+
+def _whole(response: urllib3.BaseHTTPResponse) -> bytes:
+    """All of the answer, which also frees the connection; raises HTTPError."""
+    body = response.read(MAX_ANSWER + 1)
+    if len(body) > MAX_ANSWER:
+        response.close()
+        raise http.HTTPError(f"the answer has more than {MAX_ANSWER:,} bytes")
+    return body
 
 
 class Sender:
@@ -64,6 +86,11 @@ class Sender:
         handler: Any = self._send  # botocore-stubs: handlers that answer are not known
         client.meta.events.register(f"before-send.{service}", handler)
 
+    def close(self) -> None:
+        """Close every connection."""
+        for manager in self._managers.values():
+            manager.clear()
+
     def _send(self, request: Any, **_: Any) -> AWSResponse:
         scheme, netloc, path, query, _fragment = urlsplit(request.url)
         proxy = None
@@ -82,8 +109,7 @@ class Sender:
                 decode_content=False,
             )
             headers: Any = response.headers  # botocore-stubs: AWSResponse takes any mapping
-            answer = AWSResponse(request.url, response.status, headers, response)
-            answer.content  # noqa: B018 (reads it whole, which also frees the connection)
+            answer = AWSResponse(request.url, response.status, headers, _Read(_whole(response)))
         except (http.HTTPError, OSError) as error:
             raise next(kind for cause, kind in _ERRORS if isinstance(error, cause))(
                 endpoint_url=request.url, proxy_url=mask_proxy_url(proxy or ""), error=error

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -202,7 +202,15 @@ class TagImmutability:
             allowed_filters=self._allowed,
         )
 
-    def apply(self, target: Target, finding: Finding, change: Change) -> Change:
+    def apply(
+        self,
+        target: Target,
+        finding: Finding,
+        change: Change,
+        *,
+        intend: Callable[[], None],
+        unsettled: bool,
+    ) -> Change:
         """Write the change if the repository still is what was judged; what became of it.
 
         Raises OperationFailed when the repository could not be read again or not be written.
@@ -210,6 +218,9 @@ class TagImmutability:
         now = self._registry.repository(target, finding.repository)
         if now is None:
             return replace(change, status=ChangeStatus.SUPERSEDED, reason=Reason.REPOSITORY_DELETED)
+        applied = replace(change, status=ChangeStatus.APPLIED)
+        if unsettled and _setting(now) == _wanted(change):
+            return applied
         if now.unknown_filter_types or _setting(now) != (
             finding.mutability,
             frozenset(finding.exclusion_filters),
@@ -217,17 +228,34 @@ class TagImmutability:
             compliant = evaluate(now, self._allowed).compliance is Compliance.COMPLIANT
             reason = Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
             return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason)
+        intend()
+        try:
+            self._write(target, finding, change)
+        except OperationFailed as error:
+            if error.reason is Reason.REPOSITORY_DELETED:
+                return replace(change, status=ChangeStatus.SUPERSEDED, reason=error.reason)
+            if not error.reason.leaves_it_open or not self._is_made(target, finding, change):
+                raise
+        return applied
+
+    def _write(self, target: Target, finding: Finding, change: Change) -> None:
         written = self._registry.put_image_tag_mutability(
             target, finding.repository, change.to_mutability, change.to_exclusion_filters
         )
-        wanted = (change.to_mutability, frozenset(change.to_exclusion_filters))
-        if _setting(written) != wanted:
+        if _setting(written) != _wanted(change):
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE,
                 f"ECR answered the write with {written.mutability} "
                 f"{_quoted(written.exclusion_filters)}",
             )
-        return replace(change, status=ChangeStatus.APPLIED)
+
+    def _is_made(self, target: Target, finding: Finding, change: Change) -> bool:
+        """Whether a write without a good answer took effect, as far as that can be read."""
+        try:
+            now = self._registry.repository(target, finding.repository)
+        except OperationFailed:
+            return False
+        return now is not None and _setting(now) == _wanted(change)
 
     def _finding(self, target: Target, repository: Repository, verdict: Verdict) -> Finding:
         compliance = verdict.compliance
@@ -291,6 +319,10 @@ def _may_be_cached(finding: Finding) -> bool:
 
 def _setting(repository: Repository) -> tuple[str, frozenset[str]]:
     return repository.mutability, frozenset(repository.exclusion_filters)
+
+
+def _wanted(change: Change) -> tuple[str, frozenset[str]]:
+    return change.to_mutability, frozenset(change.to_exclusion_filters)
 
 
 def _quoted(filters: Iterable[str]) -> str:

@@ -36,6 +36,9 @@ def run_demo() -> int:
         with demo_organization() as options:
             first = Config(**options)
             directory = first.report.directory or Path("sweeper-demo")
+            # A person's own journals are not the demo's business.
+            state = first.state.model_copy(update={"directory": directory / "state"})
+            first = first.model_copy(update={"state": state})
             one = _sweep("First sweep: find what can be overwritten, and close it", first)
             later = first.report.model_copy(update={"directory": directory / "second"})
             second = first.model_copy(update={"report": later})

@@ -30,7 +30,7 @@ def render(report: Report) -> bytes:
         if field.name in _LISTS:
             _write_items(out, value)
         else:
-            out.write(_encoded(value))
+            out.write(encoded(value))
         separator = ",\n"
     out.write(b"\n}\n")
     return out.getvalue()
@@ -39,12 +39,12 @@ def render(report: Report) -> bytes:
 def _write_items(out: io.BytesIO, items: Any) -> None:
     before = b"[\n    "
     for item in items:
-        out.write(before + _encoded(item))
+        out.write(before + encoded(item))
         before = b",\n    "
     out.write(b"\n  ]" if items else b"[]")
 
 
-def _encoded(value: Any) -> bytes:
+def encoded(value: Any) -> bytes:
     """The value on one line; what a terminal would obey or hide is a JSON escape."""
     text = _ENCODER.encode(value)
     if not (text.isascii() and text.isprintable()):

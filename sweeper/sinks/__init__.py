@@ -14,10 +14,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sweeper.concurrency import attempt
 from sweeper.discovery import discover
 from sweeper.formats import Format
-from sweeper.model import Delivery, Failed, Report, Stage
+from sweeper.model import Delivery, Failed, Reason, Report, Stage
 
 if TYPE_CHECKING:
     from sweeper.config import Config
+
+
+# How long to wait before a delivery is tried again, on top of the retries of each of its calls.
+FIRST_WAIT = 5.0  # seconds
+LONGEST_WAIT = 30.0  # seconds
+_PASSING = (
+    Reason.THROTTLED,
+    Reason.TIMED_OUT,
+    Reason.CONNECTION_FAILED,
+    Reason.ENDPOINT_UNREACHABLE,
+    Reason.SERVICE_ERROR,
+)
 
 
 class Sink(Protocol):
@@ -30,6 +42,10 @@ class Sink(Protocol):
     @property
     def location(self) -> str:
         """Where the report would go, for messages."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the whole report lies there afterwards."""
 
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Deliver, knowing what became of the sinks before; raises OperationFailed."""
@@ -53,17 +69,47 @@ def make_sinks(context: SinkContext) -> list[Sink]:
     return [sink for sink in sinks if sink is not None]
 
 
-def deliver(report: Report, sinks: Iterable[Sink]) -> Report:
+def deliver(
+    report: Report,
+    sinks: Iterable[Sink],
+    wait: Callable[[float], bool] = lambda _: False,
+    fallback: Sink | None = None,
+) -> Report:
     """The report with what became of it at each sink, in their order. Raises nothing.
 
-    No sink depends on another: where one fails, the next still gets the report.
+    No sink depends on another: where one fails, the next still gets the report. What may pass is
+    tried again as long as `wait` waits so many seconds, and answers True. Where no sink keeps the
+    report, though one should have, it goes to `fallback`, before the messages that say where it is.
     """
     report = without_deliveries(report)
     done: list[Delivery] = []
+    kept = False
+
+    def keep() -> None:
+        nonlocal fallback
+        if fallback and not kept and any(item.status == "failed" for item in done):
+            done.append(_delivered(report, fallback, tuple(done), wait))
+            fallback = None
+
     for sink in sinks:
-        result = attempt(Stage.DELIVER, lambda sink: sink.deliver(report, tuple(done)), sink)
-        if isinstance(result, Failed):
-            result = Delivery(
+        if not sink.keeps:
+            keep()
+        done.append(_delivered(report, sink, tuple(done), wait))
+        kept = kept or (sink.keeps and done[-1].status == "delivered")
+    keep()
+    return replace(report, deliveries=tuple(done))
+
+
+def _delivered(
+    report: Report, sink: Sink, so_far: tuple[Delivery, ...], wait: Callable[[float], bool]
+) -> Delivery:
+    seconds = FIRST_WAIT
+    while True:
+        result = attempt(Stage.DELIVER, lambda _: sink.deliver(report, so_far), None)
+        if not isinstance(result, Failed):
+            return result
+        if result.reason not in _PASSING or not wait(seconds):
+            return Delivery(
                 sink.name,
                 sink.location,
                 "failed",
@@ -71,8 +117,7 @@ def deliver(report: Report, sinks: Iterable[Sink]) -> Report:
                 result.error_code,
                 result.message,
             )
-        done.append(result)
-    return replace(report, deliveries=tuple(done))
+        seconds = min(2 * seconds, LONGEST_WAIT)
 
 
 def rendered(report: Report, formats: Iterable[Format]) -> Iterator[tuple[Format, bytes]]:

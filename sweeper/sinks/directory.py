@@ -21,10 +21,11 @@ _MODE = 0o644
 class DirectorySink:
     """Writes each format to a temporary file beside its place, then moves it there."""
 
-    name = "directory"
+    keeps = True
 
-    def __init__(self, directory: Path, formats: Sequence[Format]) -> None:
+    def __init__(self, directory: Path, formats: Sequence[Format], name: str = "directory") -> None:
         """Calls nothing."""
+        self.name = name
         self.location = str(directory)
         self._directory = directory
         self._formats = formats

@@ -31,7 +31,7 @@ from sweeper.report import remains
 LIMIT = 250_000
 _SUBJECT_LIMIT = 99
 _NAMED_FAILURES = 3  # of each reason; the others are counted
-_MESSAGE_LIMIT = 240  # characters of a service's message
+_MESSAGE_LIMIT = 200  # characters of a service's message
 
 
 def subject(report: Report) -> str:

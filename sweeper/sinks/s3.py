@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from sweeper.aws.errors import translated
-from sweeper.config import S3Config
+from sweeper.aws.bucket import Bucket
 from sweeper.formats import Format
 from sweeper.formats.json import FORMAT as JSON
 from sweeper.model import Delivery, Report
@@ -20,18 +18,13 @@ class S3Sink:
     """Writes ``<prefix>/<day>/<run id>/report.<ext>``, then ``<prefix>/latest.json``."""
 
     name = "s3"
+    keeps = True
 
-    def __init__(
-        self,
-        config: S3Config,
-        formats: Sequence[Format],
-        central: Callable[[str, str | None], Any],
-    ) -> None:
+    def __init__(self, bucket: Bucket, formats: Sequence[Format]) -> None:
         """Calls nothing."""
-        self.location = f"s3://{config.bucket}/{config.prefix}"
-        self._config = config
+        self.location = bucket.location
+        self._bucket = bucket
         self._formats = formats
-        self._central = central
 
     def deliver(
         self,
@@ -42,40 +35,19 @@ class S3Sink:
 
         latest.json is moved last, when all the others are there, and never by a dry run.
         """
-        with translated():
-            client = self._central("s3", None)
         folder = f"{report.run.started_at[:10]}/{report.run.id}"
-        keys = []
+        names = []
         for format_, body in rendered(report, self._formats):
-            keys.append(self._key(f"{folder}/report.{format_.extension}"))
-            self._put(client, keys[-1], body, format_)
+            names.append(f"{folder}/report.{format_.extension}")
+            self._bucket.put(names[-1], body, format_.media_type)
         if not report.run.dry_run:
             for format_, body in rendered(report, (JSON,)):
-                self._put(client, self._key(LATEST), body, format_)
-        key = next((key for key in keys if key.endswith("/report.json")), keys[0])
-        return Delivery(self.name, f"s3://{self._config.bucket}/{key}", "delivered")
-
-    def _key(self, name: str) -> str:
-        return f"{self._config.prefix}/{name}" if self._config.prefix else name
-
-    def _put(self, client: Any, key: str, body: bytes, format_: Format) -> None:
-        encryption = {}
-        if self._config.kms_key_id:
-            encryption = {
-                "ServerSideEncryption": "aws:kms",
-                "SSEKMSKeyId": self._config.kms_key_id,
-            }
-        with translated():
-            client.put_object(
-                Bucket=self._config.bucket,
-                Key=key,
-                Body=body,
-                ContentType=format_.media_type,
-                **encryption,
-            )
+                self._bucket.put(LATEST, body, format_.media_type)
+        name = next((name for name in names if name.endswith("/report.json")), names[0])
+        return Delivery(self.name, self._bucket.at(name), "delivered")
 
 
 def make_sink(context: SinkContext) -> S3Sink | None:
     """The sink, where report.s3 is set."""
     config = context.config.report.s3
-    return S3Sink(config, context.formats, context.central) if config else None
+    return S3Sink(Bucket(config, context.central), context.formats) if config else None

@@ -17,6 +17,7 @@ class SnsSink:
     """Publishes what people need to know, when there is something."""
 
     name = "sns"
+    keeps = False
 
     def __init__(
         self,

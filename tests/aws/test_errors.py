@@ -8,7 +8,8 @@ import pytest
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
-from sweeper.aws.errors import MAX_MESSAGE, required, translated
+from sweeper.aws.answers import required
+from sweeper.aws.errors import MAX_MESSAGE, translated
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 

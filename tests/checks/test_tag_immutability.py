@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -19,7 +19,16 @@ from sweeper.checks.tag_immutability import (
 )
 from sweeper.config import ExemptionRule
 from sweeper.errors import OperationFailed
-from sweeper.model import ChangeStatus, Compliance, Examined, Reason, Repository
+from sweeper.model import (
+    Change,
+    ChangeStatus,
+    Compliance,
+    Examined,
+    Finding,
+    Reason,
+    Repository,
+    Target,
+)
 from tests.fakes import (
     REGION,
     TODAY,
@@ -87,7 +96,7 @@ def test_a_repository_whose_filters_became_of_an_unknown_type_is_left_alone() ->
     )
     check = TagImmutability(registry, make_config(), TODAY)
     (finding,) = check.examine(make_target()).findings
-    change = check.apply(make_target(), finding, check.remedy(finding))
+    change = apply(check, finding, check.remedy(finding))
     assert (change.status, change.reason) == (
         ChangeStatus.SUPERSEDED,
         Reason.CHANGED_SINCE_EXAMINED,
@@ -328,6 +337,17 @@ def check_on(registry: FakeRegistry) -> TagImmutability:
     return TagImmutability(registry, config, TODAY)
 
 
+def apply(
+    check: TagImmutability,
+    finding: Finding,
+    change: Change,
+    intend: Callable[[], None] = lambda: None,
+    *,
+    unsettled: bool = False,
+) -> Change:
+    return check.apply(make_target(), finding, change, intend=intend, unsettled=unsettled)
+
+
 @pytest.mark.parametrize(
     ("now", "status", "reason"),
     [
@@ -355,7 +375,7 @@ def test_only_what_still_is_as_it_was_judged_is_written(
     now: Repository | None, status: ChangeStatus, reason: Reason | None
 ) -> None:
     registry = registry_of(reread={KEY: now})
-    change = check_on(registry).apply(make_target(), make_finding(), make_change())
+    change = apply(check_on(registry), make_finding(), make_change())
     assert (change.status, change.reason) == (status, reason)
     expected = [(KEY, "IMMUTABLE", ())] if status is ChangeStatus.APPLIED else []
     assert registry.writes == expected
@@ -365,19 +385,114 @@ def test_the_order_of_filters_is_not_a_difference() -> None:
     facts = make_repository("app", "IMMUTABLE_WITH_EXCLUSION", ("b", "a"))
     finding = make_finding(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("a", "b"))
     registry = registry_of(reread={KEY: facts})
-    change = check_on(registry).apply(make_target(), finding, make_change())
+    change = apply(check_on(registry), finding, make_change())
     assert change.status is ChangeStatus.APPLIED
 
 
 def test_a_repository_that_cannot_be_read_again_is_not_written() -> None:
     registry = registry_of(reread={KEY: failure(Reason.DENIED)})
     with pytest.raises(OperationFailed):
-        check_on(registry).apply(make_target(), make_finding(), make_change())
+        apply(check_on(registry), make_finding(), make_change())
     assert registry.writes == []
 
 
 def test_an_answer_other_than_what_was_written_is_a_failure() -> None:
     registry = registry_of(make_repository(), answers={KEY: make_repository("app", "MUTABLE")})
     with pytest.raises(OperationFailed, match="ECR answered the write with MUTABLE") as caught:
-        check_on(registry).apply(make_target(), make_finding(), make_change())
+        apply(check_on(registry), make_finding(), make_change())
     assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def test_the_intent_is_told_after_the_read_and_before_the_write() -> None:
+    registry = registry_of(make_repository())
+    apply(
+        check_on(registry),
+        make_finding(),
+        make_change(),
+        lambda: registry.calls.append(("intent", KEY)),
+    )
+    assert [call for call, _ in registry.calls] == ["read", "intent", "write"]
+
+
+def test_what_may_not_be_intended_is_not_written() -> None:
+    def refuse() -> None:
+        raise failure(Reason.NOT_RECORDED)
+
+    registry = registry_of(make_repository())
+    with pytest.raises(OperationFailed) as caught:
+        apply(check_on(registry), make_finding(), make_change(), refuse)
+    assert caught.value.reason is Reason.NOT_RECORDED
+    assert registry.writes == []
+
+
+def test_nothing_is_intended_where_nothing_is_to_be_written() -> None:
+    def refuse() -> None:
+        raise AssertionError
+
+    registry = registry_of(make_repository("app", "IMMUTABLE"))
+    change = apply(check_on(registry), make_finding(), make_change(), refuse)
+    assert change.status is ChangeStatus.SUPERSEDED
+
+
+@pytest.mark.parametrize(
+    ("now", "unsettled", "status", "writes"),
+    [
+        ("IMMUTABLE", True, ChangeStatus.APPLIED, 0),  # the write that was begun took effect
+        ("IMMUTABLE", False, ChangeStatus.SUPERSEDED, 0),  # others closed it
+        ("MUTABLE", True, ChangeStatus.APPLIED, 1),  # it did not
+        ("MUTABLE_WITH_EXCLUSION", True, ChangeStatus.SUPERSEDED, 0),
+    ],
+)
+def test_a_write_whose_end_is_not_known_is_read_and_settled(
+    now: str, unsettled: bool, status: ChangeStatus, writes: int
+) -> None:
+    registry = registry_of(reread={KEY: make_repository("app", now)})
+    change = apply(check_on(registry), make_finding(), make_change(), unsettled=unsettled)
+    assert change.status is status
+    assert len(registry.writes) == writes
+
+
+OPEN_ENDS = [reason for reason in Reason if reason.leaves_it_open]
+
+
+@pytest.mark.parametrize("reason", OPEN_ENDS)
+def test_a_write_without_an_answer_that_took_effect_is_applied(reason: Reason) -> None:
+    registry = registry_of(make_repository(), answers={KEY: failure(reason)})
+    registry.took_effect = {KEY}
+    assert apply(check_on(registry), make_finding(), make_change()).status is ChangeStatus.APPLIED
+    assert [call for call, _ in registry.calls] == ["read", "write", "read"]
+
+
+@pytest.mark.parametrize("reason", OPEN_ENDS)
+def test_a_write_without_an_answer_that_did_not_take_effect_has_failed(reason: Reason) -> None:
+    registry = registry_of(make_repository(), answers={KEY: failure(reason)})
+    with pytest.raises(OperationFailed) as caught:
+        apply(check_on(registry), make_finding(), make_change())
+    assert caught.value.reason is reason
+    assert len(registry.writes) == 1
+
+
+def test_a_write_without_an_answer_whose_effect_cannot_be_read_has_failed() -> None:
+    class Silent(FakeRegistry):
+        def repository(self, target: Target, name: str) -> Repository | None:
+            if self.writes:
+                raise failure(Reason.DENIED)
+            return super().repository(target, name)
+
+    registry = Silent({PLACE: (make_repository(),)}, answers={KEY: failure(Reason.TIMED_OUT)})
+    with pytest.raises(OperationFailed) as caught:
+        apply(check_on(registry), make_finding(), make_change())
+    assert caught.value.reason is Reason.TIMED_OUT
+
+
+def test_a_denied_write_is_not_read_again() -> None:
+    registry = registry_of(make_repository(), answers={KEY: failure(Reason.DENIED)})
+    with pytest.raises(OperationFailed):
+        apply(check_on(registry), make_finding(), make_change())
+    assert [call for call, _ in registry.calls] == ["read", "write"]
+
+
+def test_a_repository_that_is_deleted_under_the_write_is_superseded() -> None:
+    registry = registry_of(make_repository(), answers={KEY: failure(Reason.REPOSITORY_DELETED)})
+    change = apply(check_on(registry), make_finding(), make_change())
+    assert (change.status, change.reason) == (ChangeStatus.SUPERSEDED, Reason.REPOSITORY_DELETED)

@@ -52,6 +52,8 @@ def environment(aws: FakeAws, **extra: str | None) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.upper().startswith(_FOREIGN) and name not in _LEGACY
     }
+    own["SWEEPER_LIMITS__DELIVERY_SECONDS"] = "0"  # the wait before the next try is tested alone
+    own["XDG_STATE_HOME"] = "/nonexistent"  # not the person's own who runs the tests
     given = {**own, **aws.environment, **extra}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -76,7 +78,7 @@ def start(
     return subprocess.Popen(
         [*COMMAND, "--output", "out", *options],
         cwd=directory,
-        env=environment(aws, **extra),
+        env=environment(aws, **{"XDG_STATE_HOME": str(directory / "state"), **extra}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -125,6 +127,7 @@ class Here:
         """As `run`, in the test's own directory."""
         if config is not None:
             write_config(self._directory, config)
+        extra = {"XDG_STATE_HOME": str(self._directory / "state"), **extra}
         with self._patch.context() as patch:
             for name in set(os.environ) - set(environment(aws, **extra)):
                 patch.delenv(name)

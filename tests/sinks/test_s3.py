@@ -5,6 +5,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from sweeper.aws.bucket import Bucket
 from sweeper.config import S3Config
 from sweeper.errors import OperationFailed
 from sweeper.formats import Format, formats
@@ -32,7 +33,8 @@ def sink(client: Any, names: tuple[Format, ...] = FORMATS, **config: Any) -> S3S
         assert (service, region) == ("s3", None)
         return client
 
-    return S3Sink(S3Config(**({"bucket": BUCKET, "prefix": "ecr/sweeps"} | config)), names, central)
+    place = S3Config(**({"bucket": BUCKET, "prefix": "ecr/sweeps"} | config))
+    return S3Sink(Bucket(place, central), names)
 
 
 def keys(client: Any) -> list[str]:

@@ -21,12 +21,14 @@ class FakeSink:
     error: Exception | None = None
     told: list[tuple[Delivery, ...]] = field(default_factory=list)
     location: str = "somewhere"
+    keeps: bool = True
+    times: int | None = None  # how often the error comes; None: for ever
 
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """As told."""
         assert report.deliveries == ()
         self.told.append(tuple(so_far))
-        if self.error:
+        if self.error and (self.times is None or len(self.told) <= self.times):
             raise self.error
         return Delivery(self.name, "there", "delivered")
 
@@ -48,6 +50,77 @@ def test_no_sink_depends_on_another() -> None:
     assert third == Delivery("c", "there", "delivered")
     assert sinks[2].told == [(first, second)]
     assert replace(delivered, deliveries=()) == report()
+
+
+def down(reason: Reason = Reason.SERVICE_ERROR) -> OperationFailed:
+    return OperationFailed(reason, "it is down")
+
+
+class Waits:
+    """So many waits and no more; remembers how long they were."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.seconds: list[float] = []
+
+    def __call__(self, seconds: float) -> bool:
+        self.seconds.append(seconds)
+        return len(self.seconds) <= self._most
+
+
+def test_what_may_pass_is_tried_again() -> None:
+    sink, wait = FakeSink("a", down(), times=4), Waits(10)
+    (delivery,) = deliver(report(), [sink], wait).deliveries
+    assert delivery.status == "delivered"
+    assert wait.seconds == [5, 10, 20, 30]
+
+
+def test_as_long_as_there_is_time() -> None:
+    sink, wait = FakeSink("a", down()), Waits(2)
+    (delivery,) = deliver(report(), [sink], wait).deliveries
+    assert (delivery.status, delivery.reason) == ("failed", Reason.SERVICE_ERROR)
+    assert len(sink.told) == 3
+
+
+@pytest.mark.parametrize("reason", [Reason.DENIED, Reason.DESTINATION_MISSING, Reason.WRITE_FAILED])
+def test_what_does_not_pass_is_not(reason: Reason) -> None:
+    sink = FakeSink("a", down(reason))
+    (delivery,) = deliver(report(), [sink], Waits(10)).deliveries
+    assert delivery.reason is reason
+    assert len(sink.told) == 1
+
+
+@pytest.mark.parametrize(
+    ("sinks", "expected"),
+    [
+        # kept by another: no need
+        ([FakeSink("a"), FakeSink("b", down())], ["a", "b"]),
+        # nowhere: before the message, which then says where it is
+        (
+            [FakeSink("b", down()), FakeSink("sns", keeps=False)],
+            ["b", "fallback", "sns"],
+        ),
+        # a message alone is no place, and without it nobody knows
+        ([FakeSink("sns", down(), keeps=False)], ["sns", "fallback"]),
+        ([FakeSink("sns", keeps=False)], ["sns"]),
+        ([FakeSink("a"), FakeSink("sns", down(), keeps=False)], ["a", "sns"]),
+        ([], []),
+    ],
+)
+def test_a_report_that_lies_nowhere_goes_to_the_fallback(
+    sinks: list[FakeSink], expected: list[str]
+) -> None:
+    fallback = FakeSink("fallback")
+    delivered = deliver(report(), sinks, fallback=fallback).deliveries
+    assert [each.sink for each in delivered] == expected
+    if "sns" in expected[-1:] and "fallback" in expected:
+        assert [each.sink for each in sinks[-1].told[0]] == ["b", "fallback"]
+
+
+def test_a_fallback_that_fails_is_one_more_failed_delivery() -> None:
+    fallback = FakeSink("fallback", down(Reason.WRITE_FAILED))
+    delivered = deliver(report(), [FakeSink("b", down())], fallback=fallback).deliveries
+    assert [each.status for each in delivered] == ["failed", "failed"]
 
 
 def test_a_copy_does_not_tell_of_deliveries() -> None:

@@ -1,0 +1,47 @@
+"""Reading what AWS answered: an answer without what AWS promises is no answer, not an empty one.
+
+Each function raises OperationFailed (unexpected_response) that names the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweeper.errors import OperationFailed
+from sweeper.model import Reason
+
+
+def required(answer: Any, key: str) -> Any:
+    """The answer's value under `key`, of whatever type."""
+    if not isinstance(answer, Mapping):
+        raise _unexpected(f"{type(answer).__name__} where a structure with {key} belongs")
+    try:
+        return answer[key]
+    except KeyError:
+        raise _unexpected(f"the response has no {key}") from None
+
+
+def text(answer: Any, key: str) -> str:
+    """The text under `key`."""
+    value = required(answer, key)
+    if not isinstance(value, str):
+        raise _unexpected(f"{key} is {type(value).__name__}, not text")
+    return value
+
+
+def optional_text(answer: Any, key: str) -> str:
+    """The text under `key`, empty where there is none."""
+    return text(answer, key) if isinstance(answer, Mapping) and answer.get(key) else ""
+
+
+def items(answer: Any, key: str) -> Sequence[Any]:
+    """The list under `key`."""
+    value = required(answer, key)
+    if not isinstance(value, list):
+        raise _unexpected(f"{key} is {type(value).__name__}, not a list")
+    return value
+
+
+def _unexpected(what: str) -> OperationFailed:
+    return OperationFailed(Reason.UNEXPECTED_RESPONSE, f"{what}: it is not what AWS sends")

@@ -1,0 +1,98 @@
+"""The report's place in S3: objects below one prefix of one bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from sweeper.aws.answers import required, text
+from sweeper.aws.errors import translated
+from sweeper.errors import OperationFailed
+from sweeper.model import Reason
+
+if TYPE_CHECKING:
+    from sweeper.config import S3Config
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as it was read; `age` is by the clock of S3, in seconds."""
+
+    body: bytes
+    etag: str
+    age: float
+
+
+class Bucket:
+    """Reads and writes with the caller's credentials; every method raises OperationFailed."""
+
+    def __init__(self, config: S3Config, central: Callable[[str, str | None], Any]) -> None:
+        """Calls nothing; `central` makes a client: (service, region or None)."""
+        self.config = config
+        self._central = central
+
+    @property
+    def location(self) -> str:
+        """``s3://…`` of the place, for people."""
+        return f"s3://{self.config.bucket}/{self.config.prefix}"
+
+    def at(self, name: str) -> str:
+        """``s3://…`` of an object."""
+        return f"s3://{self.config.bucket}/{self._key(name)}"
+
+    def put(
+        self, name: str, body: bytes, media_type: str, condition: Mapping[str, str] | None = None
+    ) -> str:
+        """Write the object, under a condition where one is given (IfMatch, IfNoneMatch); its ETag.
+
+        A condition that does not hold is an error whose code is among
+        `sweeper.aws.errors.CONFLICTS`.
+        """
+        encryption = {}
+        if self.config.kms_key_id:
+            encryption = {
+                "ServerSideEncryption": "aws:kms",
+                "SSEKMSKeyId": self.config.kms_key_id,
+            }
+        with translated():
+            response = self._central("s3", None).put_object(
+                Bucket=self.config.bucket,
+                Key=self._key(name),
+                Body=body,
+                ContentType=media_type,
+                **encryption,
+                **(condition or {}),
+            )
+        return text(response, "ETag")
+
+    def get(self, name: str, most: int) -> Stored:
+        """The object, of `most` bytes at most."""
+        with translated():
+            response = self._central("s3", None).get_object(
+                Bucket=self.config.bucket, Key=self._key(name)
+            )
+            # One byte more than is allowed, so that no size that is claimed need be believed.
+            body = required(response, "Body").read(most + 1)
+        if len(body) > most:
+            raise OperationFailed(
+                Reason.UNEXPECTED_RESPONSE, f"{self.at(name)} has more than {most:,} bytes"
+            )
+        return Stored(body, text(response, "ETag"), _age(response))
+
+    def _key(self, name: str) -> str:
+        return f"{self.config.prefix}/{name}" if self.config.prefix else name
+
+
+def _age(response: Any) -> float:
+    modified = required(response, "LastModified")
+    now = datetime.now(UTC)
+    with suppress(LookupError, TypeError, ValueError):
+        # The clock that wrote LastModified; the one here may be wrong.
+        now = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
+    if not isinstance(modified, datetime):
+        raise OperationFailed(Reason.UNEXPECTED_RESPONSE, "LastModified is not a time")
+    return (now - modified).total_seconds()

@@ -1,0 +1,190 @@
+"""One sweep at a time for a report's place: a lease in S3, by conditional writes.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html. Whether a lease has
+expired is reckoned by the clock of S3 alone: from when the object was last written. A sweep that
+was killed renews no more, and its lease ends by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from sweeper.aws.bucket import Bucket, Stored
+from sweeper.aws.errors import CONFLICTS
+from sweeper.errors import OperationFailed
+from sweeper.model import Reason
+
+NAME = "lease.json"
+LIFE = 300  # seconds that a lease holds without being renewed
+RENEW_EVERY = 60.0  # seconds
+MARGIN = 60.0  # seconds before the end in which nothing is begun any more
+MAX_BYTES = 10_000
+
+_Text = Annotated[str, Field(max_length=200)]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What the object says; `token` is new for each process."""
+
+    run_id: _Text
+    host: _Text
+    since: _Text
+    token: _Text
+    seconds: Annotated[int, Field(ge=1, le=3600)] = LIFE
+    released: bool = False
+
+
+_HOLDER = TypeAdapter(Holder)
+_UNREADABLE = Holder("unknown", "unknown", "unknown", "")
+
+
+class Lease:
+    """A lease on the place of `bucket`. `clock` is of this process, and monotonic."""
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        *,
+        run_id: str,
+        host: str,
+        since: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Calls nothing."""
+        self._bucket = bucket
+        self._me = Holder(run_id, host[:200], since, secrets.token_hex(8))
+        self._clock = clock
+        self._etag = ""
+        self._until = 0.0
+        self._over = threading.Event()
+        self._renewer: threading.Thread | None = None
+        self._problem: OperationFailed | None = None
+
+    def acquire(self, *, from_dead: str | None = None) -> None:
+        """Take the lease, and renew it until it is released.
+
+        A lease of the run `from_dead`, whose process is known to have ended, is taken over at once.
+        Raises OperationFailed: lease_held, which says by whom, or lease_unavailable.
+        """
+        try:
+            self._take(from_dead)
+        except OperationFailed as error:
+            if error.reason is Reason.LEASE_HELD:
+                raise
+            self._problem = OperationFailed(
+                Reason.LEASE_UNAVAILABLE,
+                f"{self._bucket.at(NAME)}: {error.reason}: {error.message}",
+                error.error_code,
+            )
+            raise self._problem from None
+        self._renewer = threading.Thread(target=self._renew_until_over, name="lease", daemon=True)
+        self._renewer.start()
+
+    def check(self) -> None:
+        """Raise OperationFailed unless the lease is held, and will be for a while."""
+        if self._problem:
+            raise self._problem
+        if self._clock() >= self._until - MARGIN:
+            raise OperationFailed(
+                Reason.LEASE_LOST, f"{self._bucket.at(NAME)} could not be renewed in time"
+            )
+
+    def release(self) -> None:
+        """Let the next sweep have it; raises nothing: it would end by itself."""
+        self._over.set()
+        if self._renewer is None:
+            return
+        self._renewer.join()
+        if self._problem is None:
+            try:
+                self._write({"IfMatch": self._etag}, released=True)
+            except OperationFailed:
+                return
+
+    def renew(self) -> None:
+        """Hold it for another LIFE. What goes wrong is kept for `check`."""
+        try:
+            self._write({"IfMatch": self._etag})
+        except OperationFailed as error:
+            if error.error_code not in CONFLICTS:
+                return  # it is tried again, and `check` knows until when it holds
+            self._adopt_or_lose()
+
+    def _take(self, from_dead: str | None) -> None:
+        try:
+            self._write({"IfNoneMatch": "*"})
+        except OperationFailed as error:
+            if error.error_code not in CONFLICTS:
+                raise
+        else:
+            return
+        stored = self._bucket.get(NAME, MAX_BYTES)
+        holder = _holder(stored)
+        if holder.token == self._me.token:  # the first write took effect, and its answer was lost
+            self._holds(stored.etag, self._clock() - max(0.0, stored.age))
+            return
+        if not (holder.released or holder.run_id == from_dead or stored.age >= holder.seconds):
+            raise self._held(holder, stored)
+        try:
+            self._write({"IfMatch": stored.etag})
+        except OperationFailed as error:
+            if error.error_code not in CONFLICTS:
+                raise
+            raise self._held(_holder(self._bucket.get(NAME, MAX_BYTES)), None) from None
+
+    def _write(self, condition: dict[str, str], *, released: bool = False) -> None:
+        begun = self._clock()
+        value = asdict(self._me) | {"released": released}
+        body = json.dumps(value).encode()
+        self._holds(self._bucket.put(NAME, body, "application/json", condition), begun)
+
+    def _holds(self, etag: str, begun: float) -> None:
+        self._etag, self._until = etag, begun + LIFE
+
+    def _adopt_or_lose(self) -> None:
+        """A renewal met another object: our own, whose answer was lost, or another sweep's."""
+        try:
+            stored = self._bucket.get(NAME, MAX_BYTES)
+        except OperationFailed:
+            return
+        holder = _holder(stored)
+        if holder.token == self._me.token:
+            self._holds(stored.etag, self._clock() - max(0.0, stored.age))
+            return
+        self._problem = OperationFailed(
+            Reason.LEASE_LOST,
+            f"{self._bucket.at(NAME)} is held by {_described(holder)} now",
+        )
+
+    def _renew_until_over(self) -> None:
+        while not self._over.wait(RENEW_EVERY) and self._problem is None:
+            self.renew()
+
+    def _held(self, holder: Holder, stored: Stored | None) -> OperationFailed:
+        left = holder.seconds - (stored.age if stored else 0)
+        return OperationFailed(
+            Reason.LEASE_HELD,
+            f"another sweep holds {self._bucket.at(NAME)}: {_described(holder)}; "
+            f"it ends in {left:.0f} s unless it is renewed",
+        )
+
+
+def _described(holder: Holder) -> str:
+    return f"run {holder.run_id} on {holder.host}, since {holder.since}"
+
+
+def _holder(stored: Stored) -> Holder:
+    """What the object says; one that cannot be read holds as long as any other."""
+    try:
+        return _HOLDER.validate_json(stored.body)
+    except ValidationError:
+        return _UNREADABLE

@@ -1,0 +1,186 @@
+"""What a run keeps on this machine: its journal, and where it is looked for to go on from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from sweeper.aws.bucket import Bucket
+from sweeper.errors import ConfigurationError, OperationFailed
+from sweeper.journal import lines
+from sweeper.journal.file import JournalBusy, JournalFile
+from sweeper.journal.lines import Header
+from sweeper.ports import Past
+
+if TYPE_CHECKING:
+    from sweeper.config import Config
+
+SUFFIX = ".journal"
+PLAN = "plan.jsonl"
+MAX_PLAN = 512_000_000  # bytes
+
+# The sections that decide what a run sees and does. It may be resumed with others of the rest.
+_SECTIONS = ("organization", "regions", "coverage", "policy", "exemptions", "remediation")
+
+
+@dataclass(slots=True)
+class Begun:
+    """A run that has begun, now or in an earlier process.
+
+    `file` is None where no journal can be kept on this machine, or none of this run lies here.
+    """
+
+    header: Header
+    past: Past
+    file: JournalFile | None
+
+    def close(self, *, finished: bool) -> None:
+        """Close the journal; that of a run that has finished is removed."""
+        if self.file:
+            self.file.close(remove=finished)
+            self.file = None
+
+
+def state_directory(config: Config) -> Path | None:
+    """The directory, made where it is missing; None where none is configured and none can be had.
+
+    Raises ConfigurationError where the one that is configured cannot be written.
+    """
+    configured = config.state.directory
+    if configured is None and not (os.environ.get("XDG_STATE_HOME") or os.environ.get("HOME")):
+        return None
+    home = os.environ.get("XDG_STATE_HOME") or Path(os.environ.get("HOME", ""), ".local/state")
+    directory = configured or Path(home, "sweeper")
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        problem = error.strerror or str(error)
+    else:
+        if os.access(directory, os.W_OK | os.X_OK):
+            return directory
+        problem = "not writable"
+    if configured is None:
+        return None
+    raise ConfigurationError(f"state.directory: {directory}: {problem}")
+
+
+def digests(config: Config) -> dict[str, str]:
+    """Section -> a digest of what it says: the same where a run may be gone on with."""
+    values = config.model_dump(mode="json", include=set(_SECTIONS))
+    return {
+        section: hashlib.sha256(json.dumps(values[section], sort_keys=True).encode()).hexdigest()
+        for section in _SECTIONS
+    }
+
+
+def unfinished(directory: Path | None) -> list[Path]:
+    """The journals of runs that did not end well, and are not going on either."""
+    if directory is None:
+        return []
+    return [path for path in sorted(directory.glob(f"*{SUFFIX}")) if not _busy(path)]
+
+
+def begin(directory: Path | None, header: Header) -> Begun:
+    """A new run, with a journal in `directory` where there is one that can be written."""
+    if directory is None:
+        return Begun(header, Past(), None)
+    try:
+        file = JournalFile(directory / f"{header.run_id}{SUFFIX}", new=True)
+        file.append(lines.header(header))
+    except (OSError, OperationFailed):
+        return Begun(header, Past(), None)
+    return Begun(header, Past(), file)
+
+
+def resume(name: str, directory: Path | None, bucket: Bucket | None) -> Begun:
+    """The run `name`: the path of a journal, ``s3://…`` of a plan, or the id of a run.
+
+    An id is looked for in `directory`, then beside the reports of `bucket`. Raises
+    ConfigurationError that names what is wrong, JournalBusy where the run is still going on.
+    """
+    path = Path(name)
+    if re.fullmatch(lines.RUN_ID, name):
+        path = (directory or Path()) / f"{name}{SUFFIX}"
+        if bucket and not path.exists():
+            return _from_bucket(bucket, plan_name(name))
+    elif name.startswith("s3://"):
+        below = bucket.at("") if bucket else ""
+        if bucket is None or not name.startswith(below):
+            place = below or "report.s3, which is not configured"
+            raise ConfigurationError(f"--resume {name}: not below {place}")
+        return _from_bucket(bucket, name.removeprefix(below))
+    return _from_file(path, name)
+
+
+def check_same(header: Header, config: Config, *, dry_run: bool) -> None:
+    """Raise ConfigurationError where the run was begun with another configuration."""
+    now = digests(config)
+    if differing := [name for name in _SECTIONS if header.config.get(name) != now[name]]:
+        raise ConfigurationError(
+            f"--resume: run {header.run_id} was begun with another configuration of "
+            f"{', '.join(differing)}: use the same file, variables and options, or begin anew"
+        )
+    if header.dry_run is not dry_run:
+        raise ConfigurationError(
+            f"--resume: run {header.run_id} was {'' if header.dry_run else 'not '}a dry run"
+        )
+
+
+def plan_name(run_id: str) -> str:
+    """Where the plan of a run lies below the report's place, in the folder of its report."""
+    day = f"{run_id[:4]}-{run_id[4:6]}-{run_id[6:8]}"
+    return f"{day}/{run_id}/{PLAN}"
+
+
+def _from_file(path: Path, name: str) -> Begun:
+    try:
+        file = JournalFile(path, new=False)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--resume {name}: {path}: cannot be read: {error.strerror}; it is removed when a run "
+            "has ended well"
+        ) from None
+    try:
+        with path.open("rb") as stream:
+            header, past, size = _read(stream, str(path))
+        file.truncate(size)
+    except BaseException:
+        file.close(remove=False)
+        raise
+    return Begun(header, past, file)
+
+
+def _from_bucket(bucket: Bucket, name: str) -> Begun:
+    location = bucket.at(name)
+    try:
+        stored = bucket.get(name, MAX_PLAN)
+    except OperationFailed as error:
+        raise ConfigurationError(
+            f"--resume: {location}: cannot be read: {error.reason}: {error.message}; it is there "
+            "once a run has begun to write"
+        ) from None
+    header, past, _ = _read(BytesIO(stored.body), location)
+    return Begun(header, past, None)
+
+
+def _read(stream: BinaryIO, source: str) -> tuple[Header, Past, int]:
+    try:
+        return lines.read(stream, source)
+    except OSError as error:
+        raise ConfigurationError(f"{source}: cannot be read: {error.strerror}") from None
+
+
+def _busy(path: Path) -> bool:
+    try:
+        JournalFile(path, new=False).close(remove=False)
+    except JournalBusy:
+        return True
+    except OSError:
+        return False
+    return False
