@@ -112,6 +112,11 @@ class Reason(StrEnum):
         return self.value == "denied" or self.value.startswith("denied_by_")
 
     @property
+    def is_stop(self) -> bool:
+        """True for the reasons of what was not reached before the sweep was stopped."""
+        return self in (Reason.DEADLINE, Reason.INTERRUPTED)
+
+    @property
     def leaves_it_open(self) -> bool:
         """True for the reasons of a write that failed and may have taken effect all the same."""
         return self in _OPEN_ENDS

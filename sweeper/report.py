@@ -163,13 +163,10 @@ def ended_early(run: Run, failure: Failed) -> Report:
 
 def cut_short(report: Report) -> bool:
     """Whether the sweep was stopped before its end, so that there is something to go on with."""
-    reasons = [failure.reason for failure in report.failures]
-    reasons += [
-        finding.change.reason
-        for finding in report.findings
-        if finding.change and finding.change.reason
-    ]
-    return Reason.DEADLINE in reasons or Reason.INTERRUPTED in reasons
+    changes = (finding.change for finding in report.findings if finding.change)
+    return any(failure.reason.is_stop for failure in report.failures) or any(
+        change.reason is not None and change.reason.is_stop for change in changes
+    )
 
 
 def exit_status(report: Report) -> ExitStatus:

@@ -290,6 +290,8 @@ class TagImmutability:
         try:
             prefixes = self._registry.pull_through_cache_prefixes(target)
         except OperationFailed as error:
+            if error.reason.is_stop:  # nothing is wrong with the rules: the target was not reached
+                raise
             return [
                 self._withheld(finding, error) if _may_be_cached(finding) else finding
                 for finding in findings

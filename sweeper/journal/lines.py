@@ -250,7 +250,7 @@ class _Gathered:
 
 def may_be_made(reason: Reason) -> bool:
     """Whether a change that was begun, and failed for this reason, may have taken effect."""
-    return reason.leaves_it_open or reason in (Reason.INTERRUPTED, Reason.DEADLINE)
+    return reason.leaves_it_open or reason.is_stop
 
 
 def _key(value: _Intent | _Result) -> Key:

@@ -496,3 +496,13 @@ def test_a_repository_that_is_deleted_under_the_write_is_superseded() -> None:
     registry = registry_of(make_repository(), answers={KEY: failure(Reason.REPOSITORY_DELETED)})
     change = apply(check_on(registry), make_finding(), make_change())
     assert (change.status, change.reason) == (ChangeStatus.SUPERSEDED, Reason.REPOSITORY_DELETED)
+
+
+@pytest.mark.parametrize("reason", [Reason.DEADLINE, Reason.INTERRUPTED])
+def test_a_target_whose_rules_were_not_reached_was_not_examined(reason: Reason) -> None:
+    registry = FakeRegistry(
+        {PLACE: (make_repository("cache/app"),)}, prefixes={PLACE: failure(reason)}
+    )
+    with pytest.raises(OperationFailed) as caught:
+        check_on(registry).examine(make_target())
+    assert caught.value.reason is reason

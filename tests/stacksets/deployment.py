@@ -222,14 +222,14 @@ class Deployment:
             enforced(MANAGEMENT, service_control_policies) as authority,
         ):
             os.environ.pop("AWS_DEFAULT_REGION")
-            report = app.run(
+            ended = app.run(
                 load_config(options=dict(options or {})),
                 dry_run=dry_run,
                 deliver_dry_run=True,
                 stop=Stop(None),
                 observer=LogObserver(),
             )
-        return report, authority
+        return ended.report, authority
 
 
 @contextmanager

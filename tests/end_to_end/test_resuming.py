@@ -1,0 +1,255 @@
+"""A run that was killed or stopped is gone on with: nothing is lost, nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.harness import (
+    COMMAND,
+    Ended,
+    changes,
+    end,
+    environment,
+    open_repositories,
+    run,
+    small_world,
+    start,
+    writes,
+)
+from tests.end_to_end.test_ending import wait_for_call
+from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import Fault
+
+SLOW = 0.3  # seconds a call
+FEW = {"limits": {"max_workers": 2}}
+
+
+def journals(directory: Path) -> list[Path]:
+    return sorted((directory / "state" / "sweeper").glob("*.journal"))
+
+
+def run_id(directory: Path) -> str:
+    (journal,) = journals(directory)
+    return journal.stem
+
+
+def without_what_varies(report: Any) -> Any:
+    """The report but for its times and ids."""
+    kept = {name: value for name, value in report.items() if name != "run"}
+    varying = ("id", "started_at", "finished_at")
+    return kept | {
+        "run": {name: value for name, value in report["run"].items() if name not in varying}
+    }
+
+
+def killed(aws: FakeAws, directory: Path, during: str, **config: Any) -> None:
+    """A run that was killed while a call was under way."""
+    process = start(aws, directory, config={**FEW, **config})
+    wait_for_call(aws, during, process)
+    process.kill()
+    end(process, directory)
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("during", ["ecr:DescribeRepositories", "ecr:PutImageTagMutability"])
+def test_a_run_that_was_killed_is_gone_on_with(aws: FakeAws, tmp_path: Path, during: str) -> None:
+    world = small_world(accounts=5)
+    aws.load(world)
+    undisturbed = run(aws, tmp_path / "whole", config=FEW)
+
+    aws.load(world)
+    opened = set(open_repositories(aws))
+    operation = during.partition(":")[2]
+    aws.faults([Fault("hang", operation=operation, seconds=SLOW, skip=7)])
+    killed(aws, tmp_path, during)
+    aws.faults([])
+    before = aws.statistics().calls
+    ended = run(aws, tmp_path, "--resume", run_id(tmp_path))
+
+    assert ended.status == undisturbed.status == 0
+    assert without_what_varies(ended.report) == without_what_varies(undisturbed.report)
+    assert open_repositories(aws) == {}
+    made = Counter((each["account"], each["region"], each["repository"]) for each in writes(aws))
+    assert set(made) == opened
+    assert set(made.values()) == {1}
+    assert journals(tmp_path) == []
+    if during == "ecr:PutImageTagMutability":
+        # All had been examined: what is read again is what is written.
+        read = aws.statistics().calls["ecr:DescribeRepositories"]
+        assert read - before["ecr:DescribeRepositories"] <= len(opened)
+
+
+def test_a_torn_last_line_is_no_obstacle(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=4))
+    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW, skip=7)])
+    killed(aws, tmp_path, "ecr:DescribeRepositories")
+    aws.faults([])
+    (journal,) = journals(tmp_path)
+    with journal.open("ab") as file:
+        file.write(b'{"account_id": "0123')
+    ended = run(aws, tmp_path, "--resume", str(journal))
+    assert ended.status == 0
+    assert open_repositories(aws) == {}
+
+
+def test_from_the_plan_in_s3_where_the_machine_is_gone(aws: FakeAws, tmp_path: Path) -> None:
+    world = small_world(accounts=4)
+    aws.load(world)
+    opened = open_repositories(aws)
+    report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps", "lease": False}}
+    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=SLOW, skip=3)])
+    killed(aws, tmp_path, "ecr:PutImageTagMutability", report=report)
+    aws.faults([])
+    name = run_id(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    ended = run(aws, elsewhere, "--resume", name, config={**FEW, "report": report})
+    assert ended.status == 0
+    assert open_repositories(aws) == {}
+    assert changes(ended.report) == {("applied", None)}
+    assert ended.report["totals"]["changes"]["applied"] == len(opened)
+    made = Counter((each["account"], each["region"], each["repository"]) for each in writes(aws))
+    assert set(made.values()) == {1}
+    # What it replaced is on record, for all that was written.
+    for finding in ended.report["findings"]:
+        before = opened[finding["account_id"], finding["region"], finding["repository"]]
+        assert finding["mutability"] == before.mutability
+        assert tuple(finding["exclusion_filters"]) == before.exclusion_filters
+
+
+def test_a_run_that_was_stopped_is_completed(aws: FakeAws, tmp_path: Path) -> None:
+    world = small_world(accounts=10, regions=5, latency=0.05)
+    aws.load(world)
+    undisturbed = run(aws, tmp_path / "whole", config=FEW)
+    aws.load(world)
+    process = start(aws, tmp_path, config=FEW)
+    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    process.terminate()
+    stopped = end(process, tmp_path)
+    assert stopped.status == 4
+    assert {item["reason"] for item in stopped.report["failures"]} == {"interrupted"}
+    assert not stopped.report["coverage"]["complete"]
+    assert stopped.logs[-1]["resumable"] is True
+    ended = run(aws, tmp_path, "--resume", stopped.report["run"]["id"])
+    assert ended.status == 0
+    assert without_what_varies(ended.report) == without_what_varies(undisturbed.report)
+    assert ended.report["run"]["started_at"] == stopped.report["run"]["started_at"]
+    assert ended.logs[-1]["resumable"] is False
+    assert journals(tmp_path) == []
+
+
+def test_what_did_not_finish_is_told_of_and_left_alone(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=3))
+    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW)])
+    killed(aws, tmp_path, "ecr:DescribeRepositories")
+    aws.faults([])
+    name = run_id(tmp_path)
+    ended = run(aws, tmp_path)
+    assert ended.status == 0
+    told = [each for each in ended.logs if each["event"] == "journal.unfinished"]
+    assert [each["run_id"] for each in told] == [name]
+    assert run_id(tmp_path) == name
+
+
+def refused(aws: FakeAws, directory: Path, *options: str, **config: Any) -> Ended:
+    ended = run(aws, directory, *options, config={**FEW, **config})
+    assert ended.status == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended
+
+
+def test_a_run_is_not_gone_on_with_otherwise(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=3))
+    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW)])
+    killed(aws, tmp_path, "ecr:DescribeRepositories")
+    aws.faults([])
+    aws.reset_statistics()
+    name = run_id(tmp_path)
+    other = refused(aws, tmp_path, "--resume", name, policy={"allowed_exclusions": ["latest"]})
+    assert f"run {name} was begun with another configuration of policy" in other.stderr
+    dry = refused(aws, tmp_path, "--resume", name, "--dry-run")
+    assert f"run {name} was not a dry run" in dry.stderr
+    missing = refused(aws, tmp_path, "--resume", "20260101T000000Z-abcdef")
+    assert "cannot be read: No such file or directory" in missing.stderr
+    damaged = tmp_path / "damaged.journal"
+    damaged.write_text('{"kind": "run"}\n')
+    assert "damaged.journal: line 1: not a line of a journal" in (
+        refused(aws, tmp_path, "--resume", str(damaged)).stderr
+    )
+    elsewhere = refused(aws, tmp_path, "--resume", "s3://other/plan.jsonl")
+    assert "not below report.s3, which is not configured" in elsewhere.stderr
+    assert aws.statistics().calls == {}
+
+
+def test_a_run_that_is_going_on_is_not_joined(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=3))
+    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=2, times=2)])
+    process = start(aws, tmp_path, config=FEW)
+    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    ended = subprocess.run(
+        [*COMMAND, "--resume", run_id(tmp_path)],
+        cwd=tmp_path,
+        env=environment(aws, XDG_STATE_HOME=str(tmp_path / "state")),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "the run that writes it is still going on" in ended.stderr
+    assert end(process, tmp_path).status == 0
+
+
+def test_a_journal_that_cannot_be_written_stops_the_writing_alone(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    """Without a place on record nothing is changed, and all is looked at."""
+    aws.load(small_world(accounts=3))
+    ended = run(aws, tmp_path, XDG_STATE_HOME="/dev/null")
+    assert ended.report["coverage"]["complete"]
+    assert changes(ended.report) == {("withheld", "not_recorded")}
+    assert ended.status == 3
+    assert writes(aws) == []
+
+
+def test_a_state_directory_that_is_configured_must_be_writable(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    ended = refused(aws, tmp_path, state={"directory": "/dev/null/state"})
+    assert "state.directory: /dev/null/state: Not a directory" in ended.stderr
+
+
+def test_the_plan_lies_beside_the_report_before_the_first_write(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    world = small_world(accounts=3)
+    aws.load(world)
+    report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
+    opened = set(open_repositories(aws))
+    # No write is answered, so that none has taken effect when the process is killed.
+    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=2)])
+    killed(aws, tmp_path, "ecr:PutImageTagMutability", report=report)
+    aws.faults([])
+    name = run_id(tmp_path)
+    day = f"{name[:4]}-{name[4:6]}-{name[6:8]}"
+    (plan,) = [each for each in aws.objects() if each.key.endswith("plan.jsonl")]
+    assert plan.key == f"sweeps/{day}/{name}/plan.jsonl"
+    intents = [each for each in map(json.loads, plan.body.splitlines()) if each["kind"] == "intent"]
+    assert {(each["account_id"], each["region"], each["repository"]) for each in intents} == opened
+
+
+def test_without_the_plan_in_s3_nothing_is_written(aws: FakeAws, tmp_path: Path) -> None:
+    world = small_world(accounts=2)
+    aws.load(world)
+    report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
+    # The lease is taken, then the bucket refuses.
+    aws.faults([Fault("access_denied", operation="PutObject", skip=1, times=1)])
+    ended = run(aws, tmp_path, config={**FEW, "report": report})
+    assert changes(ended.report) == {("withheld", "not_recorded")}
+    assert writes(aws) == []
