@@ -17,7 +17,7 @@ comma := ,
 space := $(subst ,, )
 SAM := $(or $(shell command -v sam),$(UV) tool run --from aws-sam-cli==1.162.1 sam)
 
-.PHONY: help install demo test check image-test bench bench-full bench-peers schema clean \
+.PHONY: help install demo test check image-test bench bench-full bench-peers schema reasons clean \
 	build build-Function sam-package sam-test sam-deploy sam-tail-logs stackset-deploy stackset-status destroy
 
 help: ## show this list
@@ -117,6 +117,9 @@ destroy: ## delete the central stack; its reports and their key are kept
 
 schema: install ## write docs/report.schema.json anew
 	$(BIN)/python -m sweeper.formats.schema > docs/report.schema.json
+
+reasons: install ## write docs/reasons.md anew
+	$(BIN)/python -m sweeper.formats.reasons > docs/reasons.md
 
 clean: ## remove what the other targets made
 	rm -rf .venv .uv .tools .aws-sam dist sweeper-demo benchmarks/results benchmarks/.peers .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -74,8 +74,22 @@ def load_config(
 # --- the file ------------------------------------------------------------------------------------
 
 
+MAX_BYTES = 1_000_000
+
+
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without its worst surprise: the second of two equal keys does not win silently."""
+    """YAML without its worst surprises: the second of two equal keys does not win silently, and no
+    alias makes a gigabyte of a few lines.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()  # type: ignore[no-untyped-call]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"alias *{event.anchor}: write out what it stands for", event.start_mark
+            )
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -103,7 +117,11 @@ class _StrictLoader(yaml.SafeLoader):
 
 def _read_file(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigurationError(f"{path}: too large; allowed: {MAX_BYTES:,} bytes")
+        return content.decode("utf-8")
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -36,6 +36,12 @@ _ADVICE = {
     Reason.ACCOUNT_OU_UNKNOWN: "run again",
     Reason.ASSUME_ROLE_DENIED: "the member role is missing there, or its trust policy or "
     "ExternalId does not admit this caller: deploy the StackSet to the account",
+    Reason.ACCESS_LOST: "look whether the member role was deleted or changed while the sweep was "
+    "running, or the account closed",
+    Reason.ACCOUNT_LEFT: "nothing, if it is meant: the account left the organization while the "
+    "sweep was running",
+    Reason.ACCOUNT_MOVED: "nothing, if it is meant: the account is outside the scope of "
+    "remediation now",
     Reason.STS_REGION_DISABLED: "set organization.sts_region to a region that the account has "
     "enabled",
     Reason.REGIONS_UNREADABLE: "except account:ListRegions from the region-deny SCP, or list "
@@ -58,19 +64,30 @@ _ADVICE = {
     Reason.TIMED_OUT: "run again; if it stays, look at the network between here and the region",
     Reason.CONNECTION_FAILED: "run again; if it stays, look at the proxy, the DNS and the VPC "
     "endpoints here",
+    Reason.ENDPOINT_UNREACHABLE: "run again; if it stays, look at the network between here and "
+    "the region, or leave the region out with regions.exclude",
     Reason.CREDENTIALS_EXPIRED: "run again with credentials that outlast the sweep",
-    Reason.SIGNATURE_REFUSED: "correct the secret key and the clock of this machine",
+    Reason.SIGNATURE_REFUSED: "correct the secret key of the caller",
+    Reason.CLOCK_SKEW: "correct the clock of this machine: AWS allows five minutes",
     Reason.SERVICE_ERROR: "run again; the AWS Health Dashboard tells of a known disturbance",
     Reason.UNEXPECTED_RESPONSE: "something between here and AWS may change the answers: look at "
     "the proxy and the endpoint URLs",
     Reason.INTERNAL_ERROR: "report this as a defect of sweeper, with its message",
-    Reason.DEADLINE: "raise limits.deadline_seconds, or sweep fewer accounts at a time",
-    Reason.INTERRUPTED: "run again",
+    Reason.DEADLINE: "raise limits.deadline_seconds, or sweep fewer accounts at a time; sweeper "
+    "run --resume goes on with the run",
+    Reason.INTERRUPTED: "run again, or go on with the run: sweeper run --resume",
     Reason.MAX_CHANGES: "raise remediation.max_changes if so many changes are meant",
     Reason.MIN_COVERAGE: "cure the failures, or lower remediation.min_coverage",
     Reason.TOO_MANY_FILTERS: "name fewer remediation.exclusions or policy.allowed_exclusions",
     Reason.PULL_THROUGH_RULES_UNREADABLE: "let the member role call "
     "ecr:DescribePullThroughCacheRules",
+    Reason.NOT_RECORDED: "let state.directory be written, or set report.s3: nothing is changed "
+    "without a record of what it was",
+    Reason.LEASE_HELD: "wait until that sweep has ended; the lease of one that was killed ends by "
+    "itself",
+    Reason.LEASE_UNAVAILABLE: "let the caller read and write lease.json below report.s3: "
+    "s3:GetObject, s3:PutObject, and the use of the KMS key",
+    Reason.LEASE_LOST: "run again; if it stays, look for a second sweep of the same place",
     Reason.WRITE_FAILED: "look at the path, its permissions and the space left",
     Reason.DESTINATION_MISSING: "create the bucket or topic, or correct its name under report",
 }
@@ -89,11 +106,15 @@ _WITHHELD = {
     Reason.TOO_MANY_FILTERS: "more exclusion filters would remain than ECR allows",
     Reason.PULL_THROUGH_RULES_UNREADABLE: "the pull-through cache rules could not be read",
     Reason.NOT_CONFIRMED: "not confirmed",
+    Reason.NOT_RECORDED: "it could not be put on record before",
+    Reason.LEASE_UNAVAILABLE: "it could not be made sure that no other sweep is at work",
 }
 _SUPERSEDED = {
     Reason.NOW_COMPLIANT: "it was closed by others meanwhile",
     Reason.REPOSITORY_DELETED: "it was deleted meanwhile",
     Reason.CHANGED_SINCE_EXAMINED: "its setting was changed by others meanwhile",
+    Reason.ACCOUNT_LEFT: "its account left the organization meanwhile",
+    Reason.ACCOUNT_MOVED: "its account left the scope of remediation meanwhile",
 }
 
 
@@ -179,7 +200,9 @@ def unseen(report: Report) -> str:
     """A sentence that says what was not seen, or that all was."""
     if report.coverage.complete:
         return "Everything was seen."
-    if ended_early(report):
+    if failure := ended_early(report):
+        if failure.reason is Reason.LEASE_HELD:
+            return "NOTHING WAS SEEN: another sweep is at work on the same place in S3."
         return "NOTHING WAS SEEN: which accounts to sweep could not be determined."
     totals = report.totals
     parts = []

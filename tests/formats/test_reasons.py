@@ -1,0 +1,18 @@
+from pathlib import Path
+
+import pytest
+
+from sweeper.formats.reasons import MEANING, table
+from sweeper.model import Reason
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_published_table_is_current() -> None:
+    published = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
+    assert published == "\n".join(table()) + "\n", "run: make reasons"
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_each_reason_has_its_meaning(reason: Reason) -> None:
+    assert MEANING[reason]
