@@ -17,7 +17,7 @@ from sweeper.escaping import hidden
 from sweeper.formats import Format
 from sweeper.model import Report
 
-_LISTS = frozenset({"accounts", "findings", "skipped", "failures", "deliveries"})
+_LISTS = frozenset({"accounts", "findings", "skipped", "failures", "deliveries", "trend"})
 
 
 def render(report: Report) -> bytes:
