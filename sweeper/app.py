@@ -12,6 +12,7 @@ from botocore.session import Session
 
 import sweeper.checks
 from sweeper import __version__
+from sweeper.account_tags import with_account_tags
 from sweeper.aws.cloud import AwsCloud
 from sweeper.aws.documents import read_document
 from sweeper.aws.ecr import EcrRegistry
@@ -72,6 +73,7 @@ def run(
             approve=approve,
         ),
     )
+    report = with_account_tags(report, config.report.account_tags, cloud.account_tags)
     context = SinkContext(config=config, formats=chosen_formats, central=cloud.clients.central)
     sinks = make_sinks(context)
     if dry_run and not deliver_dry_run:
@@ -109,10 +111,12 @@ def _formats(config: Config) -> tuple[Format, ...]:
 
 def _refuse_unknown_regions(config: Config, session: Session) -> None:
     """A region that is named, not read from an account, may be mistyped."""
+    hub = config.report.security_hub
     named = (
         ("regions.include", config.regions.include),
         ("regions.exclude", config.regions.exclude),
         ("organization.sts_region", tuple(filter(None, (config.organization.sts_region,)))),
+        ("report.security_hub.region", (hub.region,) if hub else ()),
     )
     if not any(regions for _, regions in named):
         return  # what the SDK knows is a large file

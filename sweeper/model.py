@@ -347,7 +347,8 @@ class Coverage:
 class AccountSummary:
     """What was examined in an account: region -> (compliant, non-compliant, exempt).
 
-    `tags` are those that `report.account_tags` names, of accounts with findings.
+    `tags` are those that `report.account_tags` names, of accounts with findings that are not
+    exempt.
     """
 
     id: str
@@ -440,7 +441,11 @@ class TrendPoint:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One sweep, whole. Sequences are sorted by account, region, repository."""
+    """One sweep, whole. Sequences are sorted by account, region, repository.
+
+    `account_tags_unavailable` says, where `report.account_tags` asks for them, of how many accounts
+    the tags could not be read, and why.
+    """
 
     schema_version: Literal["1"]
     run: Run
@@ -453,3 +458,4 @@ class Report:
     deliveries: Sequence[Delivery] = ()
     since_last: SinceLast | None = None
     trend: Sequence[TrendPoint] = ()
+    account_tags_unavailable: str | None = None
