@@ -48,7 +48,7 @@ HOSTILE = (
     "del\x7f c1\x9b",
     "' \" ]]></failure><&amp;",
     'a;=1+1;"=2',
-    " \t =HYPERLINK(\"https://example.com\")",
+    ' \t =HYPERLINK("https://example.com")',
     "\uff1dfull width",
     "no character\uffff \ufffe \x00",
     "x" * 3000 + "\U0001f680" * 3000,
@@ -214,9 +214,7 @@ def hostile_report() -> Report:
         account_.id: replace(account_, tags={account_.name: account_.name, "owner": account_.name})
         for account_ in item.accounts
     }
-    gone = [
-        earlier_finding(f"gone {text}", account_name=text, mutability=text) for text in HOSTILE
-    ]
+    gone = [earlier_finding(f"gone {text}", account_name=text, mutability=text) for text in HOSTILE]
     return replace(
         item,
         accounts=tuple(tagged.values()),

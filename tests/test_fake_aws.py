@@ -910,6 +910,17 @@ def test_a_message_is_kept(aws: FakeAws) -> None:
     )
 
 
+def test_each_protocol_has_its_message(aws: FakeAws) -> None:
+    texts = {"default": "for people", "sqs": "{}"}
+    client(aws, "sns").publish(TopicArn=TOPIC, Message=json.dumps(texts), MessageStructure="json")
+    (message,) = aws.messages()
+    assert (message["message"], message["by_protocol"]) == ("for people", texts)
+
+
+def _attribute(kind: str, value: str, name: str = "severity") -> dict[str, dict[str, str]]:
+    return {name: {"DataType": kind, "StringValue": value}}
+
+
 @pytest.mark.parametrize(
     ("parameters", "code"),
     [
@@ -927,6 +938,17 @@ def test_a_message_is_kept(aws: FakeAws) -> None:
             "InvalidParameter",
         ),
         ({"Message": "no json", "MessageStructure": "json"}, "InvalidParameter"),
+        ({"Message": '{"sqs": "x"}', "MessageStructure": "json"}, "InvalidParameter"),
+        (
+            {"Message": '{"default": "x", "sqs": {}}', "MessageStructure": "json"},
+            "InvalidParameter",
+        ),
+        ({"MessageStructure": "xml"}, "InvalidParameter"),
+        ({"MessageAttributes": _attribute("Number", "two")}, "ParameterValueInvalid"),
+        ({"MessageAttributes": _attribute("Number", "1000000001")}, "ParameterValueInvalid"),
+        ({"MessageAttributes": _attribute("Boolean", "true")}, "ParameterValueInvalid"),
+        ({"MessageAttributes": _attribute("String", "x", "AWS.x")}, "ParameterValueInvalid"),
+        ({"MessageAttributes": _attribute("String", "")}, "ParameterValueInvalid"),
         ({"TopicArn": TOPIC.replace("us-east-1", "us-east-2")}, "InvalidParameter"),
         ({"TopicArn": TOPIC + "-none"}, "NotFound"),
     ],

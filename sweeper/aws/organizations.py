@@ -73,9 +73,7 @@ class Organizations:
         """Each account's tags, or why they could not be read; raises nothing."""
         return self._tags(account_ids, lambda _: translated())
 
-    def _tags(
-        self, account_ids: Sequence[str], guard: Guard
-    ) -> dict[str, dict[str, str] | Failed]:
+    def _tags(self, account_ids: Sequence[str], guard: Guard) -> dict[str, dict[str, str] | Failed]:
         def read(account_id: str) -> dict[str, str]:
             items = self._items(
                 "list_tags_for_resource", "Tags", guard=guard, ResourceId=account_id

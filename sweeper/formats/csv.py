@@ -57,9 +57,7 @@ def _tags(report: Report) -> dict[str, dict[str, str]]:
     }
 
 
-def _rows(
-    report: Report, tags: Mapping[str, Mapping[str, str]]
-) -> Iterator[dict[str, str | None]]:
+def _rows(report: Report, tags: Mapping[str, Mapping[str, str]]) -> Iterator[dict[str, str | None]]:
     names = account_names(report)
     for finding in report.findings:
         yield {**_finding(finding), **tags.get(finding.account_id, {})}
