@@ -50,6 +50,7 @@ _CODES = {
             "RequestThrottled",
             "RequestThrottledException",
             "RequestLimitExceeded",
+            "LimitExceededException",
             "TooManyRequestsException",
             "BandwidthLimitExceeded",
             "PriorRequestNotComplete",
@@ -81,6 +82,9 @@ _CODES = {
     "ParameterVersionNotFound": Reason.DESTINATION_MISSING,
     "NotFound": Reason.DESTINATION_MISSING,
     "NotFoundException": Reason.DESTINATION_MISSING,
+    # Security Hub that is not enabled, for a call and for one finding of many.
+    "InvalidAccessException": Reason.DESTINATION_MISSING,
+    "InvalidAccess": Reason.DESTINATION_MISSING,
 }
 # In order: the first class that fits names the reason.
 _EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (
@@ -123,6 +127,11 @@ def required(response: Mapping[str, Any], key: str) -> Any:
         raise OperationFailed(
             Reason.UNEXPECTED_RESPONSE, f"the response has no {key}: it is not what AWS sends"
         ) from None
+
+
+def reason_for(code: str) -> Reason:
+    """The reason for a code that stands in an answer, for one item of many."""
+    return _CODES.get(code, Reason.REQUEST_REFUSED)
 
 
 def _without_secrets(message: str) -> str:
