@@ -35,6 +35,7 @@ LIMIT = 250_000
 _SUBJECT_LIMIT = 99
 _NAMED_FAILURES = 3  # of each reason; the others are counted
 _MESSAGE_LIMIT = 240  # characters of a service's message
+_FINDINGS_ALONE = ("security_hub",)  # where no coverage, and so no full report, can be read
 
 
 def subject(report: Report) -> str:
@@ -184,10 +185,11 @@ def _coverage(report: Report) -> Iterator[str]:
 def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
     for delivery in so_far:
         location = shortened(delivery.location, 1100)
+        what = "The findings" if delivery.sink in _FINDINGS_ALONE else "The full report"
         if delivery.status == "delivered":
-            yield f"The full report: {location}"
+            yield f"{what}: {location}"
         elif delivery.status == "failed":
             why = ": ".join(filter(None, (delivery.reason, delivery.error_code, delivery.message)))
-            yield f"The full report could NOT be delivered to {location} ({shortened(why, 600)})"
-    if not so_far:
+            yield f"{what} could NOT be delivered to {location} ({shortened(why, 600)})"
+    if all(delivery.sink in _FINDINGS_ALONE for delivery in so_far):
         yield "The full report is kept nowhere else: set report.s3 to keep it."

@@ -49,8 +49,7 @@ class SecurityHubSink:
             refused += answer.get("FailedFindings", ())
         if refused:
             raise self._explained(_of_refused(refused), imported)
-        status = "delivered" if imported else "not_needed"
-        return Delivery(self.name, self.location, status)
+        return Delivery(self.name, self.location, "delivered" if imported else "not_needed")
 
     def _import(self, batch: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         with translated():
@@ -61,13 +60,14 @@ class SecurityHubSink:
 
     def _explained(self, error: OperationFailed, imported: int) -> OperationFailed:
         """Say what it means, and what was imported all the same."""
-        message = error.message
-        if error.reason is Reason.DESTINATION_MISSING:
+        reason, message = error.reason, error.message
+        if reason in (Reason.DESTINATION_MISSING, Reason.REGION_NOT_ENABLED):
+            reason = Reason.DESTINATION_MISSING
             message = f"Security Hub is not enabled in {self._region} for this account ({message})"
-        elif error.reason.is_denial:
+        elif reason.is_denial:
             message = f"securityhub:BatchImportFindings in {self._region}: {message}"
         return OperationFailed(
-            error.reason, f"{message}; {imported:,} findings were imported", error.error_code
+            reason, f"{message}; {imported:,} findings were imported", error.error_code
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
-from sweeper.aws.errors import MAX_MESSAGE, required, translated
+from sweeper.aws.errors import MAX_MESSAGE, reason_for, required, translated
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
@@ -33,6 +33,18 @@ def _failed(error: Exception) -> OperationFailed:
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
+        ("InvalidAccess", Reason.DESTINATION_MISSING),
+        ("InvalidInput", Reason.REQUEST_REFUSED),
+        ("Throttling", Reason.THROTTLED),
+    ],
+)
+def test_a_code_in_an_answer(code: str, reason: Reason) -> None:
+    assert reason_for(code) is reason
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
         ("AccessDenied", Reason.DENIED),
         ("AccessDeniedException", Reason.DENIED),
         ("AuthorizationError", Reason.DENIED),
@@ -47,7 +59,9 @@ def _failed(error: Exception) -> OperationFailed:
         ("RequestThrottledException", Reason.THROTTLED),
         ("RequestLimitExceeded", Reason.THROTTLED),
         ("TooManyRequestsException", Reason.THROTTLED),
+        ("LimitExceededException", Reason.THROTTLED),
         ("BandwidthLimitExceeded", Reason.THROTTLED),
+        ("InvalidAccessException", Reason.DESTINATION_MISSING),
         ("PriorRequestNotComplete", Reason.THROTTLED),
         ("SlowDown", Reason.THROTTLED),
         ("ExpiredToken", Reason.CREDENTIALS_EXPIRED),

@@ -52,27 +52,31 @@ def _model() -> Shape:
 
 def _limits(value: Any, shape: Any, path: str) -> Iterator[str]:
     """Patterns, enumerations and documented lengths, at every depth."""
-    if shape.type_name == "structure":
-        for name, each in value.items():
-            member = shape.members[name]
-            yield from _limits(each, member, f"{path}/{name}")
-            bounds = _LENGTHS.search(re.sub("<[^>]+>", "", member.documentation))
-            if bounds and isinstance(each, str):
-                least, most = map(int, bounds.groups())
-                if not least <= len(each) <= most:
-                    yield f"{path}/{name}: {len(each)} characters, not {least} to {most}"
-    elif shape.type_name == "list":
-        for index, each in enumerate(value):
-            yield from _limits(each, shape.member, f"{path}/{index}")
-    elif shape.type_name == "map":
-        for key, each in value.items():
-            yield from _limits(each, shape.value, f"{path}/{key}")
-    elif isinstance(value, str):
-        pattern = shape.metadata.get("pattern")
-        if pattern and not re.search(pattern, value):
-            yield f"{path}: {value!r} does not match {pattern}"
-        if shape.enum and value not in shape.enum:
-            yield f"{path}: {value!r} is none of {shape.enum}"
+    match shape.type_name:
+        case "structure":
+            for name, each in value.items():
+                yield from _length(each, shape.members[name], f"{path}/{name}")
+                yield from _limits(each, shape.members[name], f"{path}/{name}")
+        case "list":
+            for index, each in enumerate(value):
+                yield from _limits(each, shape.member, f"{path}/{index}")
+        case "map":
+            for key, each in value.items():
+                yield from _limits(each, shape.value, f"{path}/{key}")
+        case "string":
+            pattern = shape.metadata.get("pattern")
+            if pattern and not re.search(pattern, value):
+                yield f"{path}: {value!r} does not match {pattern}"
+            if shape.enum and value not in shape.enum:
+                yield f"{path}: {value!r} is none of {shape.enum}"
+
+
+def _length(value: Any, member: Any, path: str) -> Iterator[str]:
+    bounds = _LENGTHS.search(re.sub("<[^>]+>", "", member.documentation))
+    if bounds and isinstance(value, str):
+        least, most = map(int, bounds.groups())
+        if not least <= len(value) <= most:
+            yield f"{path}: {len(value)} characters, not {least} to {most}"
 
 
 def _rules(finding: Mapping[str, Any]) -> Iterator[str]:

@@ -137,6 +137,18 @@ def test_coverage_counts_by_reason_and_names_some() -> None:
             "The full report could NOT be delivered to s3://b/ "
             "(denied: AccessDenied: no\\x0away)\nSweep ",
         ),
+        (
+            (Delivery("security_hub", "Security Hub in eu-west-1", "delivered"),),
+            "The findings: Security Hub in eu-west-1\nThe full report is kept nowhere else",
+        ),
+        (
+            (
+                Delivery("s3", "s3://b/r", "delivered"),
+                Delivery("security_hub", "Security Hub in eu-west-1", "failed", Reason.THROTTLED),
+            ),
+            "The full report: s3://b/r\n"
+            "The findings could NOT be delivered to Security Hub in eu-west-1 (throttled)\nSweep ",
+        ),
     ],
 )
 def test_where_the_full_report_lies(so_far: tuple[Delivery, ...], said: str) -> None:
