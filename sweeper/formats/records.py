@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sweeper.escaping import plain
-from sweeper.formats.wording import exemption_text, outcome, setting
+from sweeper.formats.wording import exemption_text, number, outcome, setting
 from sweeper.model import Compliance, EarlierFinding, Finding, Report, Run, Since
 from sweeper.report import remains
 
@@ -32,7 +32,7 @@ class State(StrEnum):
 class Record:
     """One finding, or one that is gone; `id` stays the same from sweep to sweep.
 
-    `change` says in words what was done; `tags` are those of the account.
+    `setting` is the mutability with its filters; `tags` are those of the account.
     """
 
     id: str
@@ -85,6 +85,8 @@ def _of_finding(finding: Finding, run: Run, tags: Mapping[str, str]) -> Record:
     done = outcome(finding, run)
     if finding.exemption:
         done += f"; its exemption: {exemption_text(finding.exemption)}"
+    if finding.reopened:
+        done += f"; open again after a sweep had closed it: {number(finding.reopened, 'time')}"
     return Record(
         id=record_id(finding.check, finding.account_id, finding.region, finding.repository),
         check=finding.check,

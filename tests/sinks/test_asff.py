@@ -140,6 +140,12 @@ def test_what_is_exempt_now_is_not_said_to_be_gone_too() -> None:
     assert "its exemption: rebuilt nightly (rule * * sandbox/*)" in got["Description"]
 
 
+def test_who_closed_it_before_is_told_that_it_is_open_again() -> None:
+    [got] = converted(report([finding(since_last=Since.REOPENED, reopened=2)]))
+    assert got["Description"].endswith("; open again after a sweep had closed it: 2 times")
+    assert got["ProductFields"]["sweeper/SinceLast"] == "reopened"
+
+
 def test_exclusions_are_told_where_the_format_has_no_place() -> None:
     item = finding(mutability="MUTABLE_WITH_EXCLUSION", exclusion_filters=("v*",))
     [got] = converted(report([item]))
