@@ -17,6 +17,7 @@ from botocore.session import Session
 
 import sweeper.checks
 from sweeper import __version__, state
+from sweeper.account_tags import with_account_tags
 from sweeper.aws.bucket import Bucket
 from sweeper.aws.cloud import AwsCloud
 from sweeper.aws.documents import client_config, read_document
@@ -115,6 +116,7 @@ def run(
             at_the_end.callback(lease.release)
         fallback = _fallback(directory, header, chosen_formats)
         report = sweep(cloud, checks, config, conduct)
+        report = with_account_tags(report, config.report.account_tags, cloud.account_tags)
         report = deliver(report, sinks, _patience(config, stop), fallback)
         finished = not cut_short(report) and _is_kept(report, [*sinks, fallback])
         resumable = begun.file is not None and not finished
@@ -227,10 +229,12 @@ def _formats(config: Config) -> tuple[Format, ...]:
 
 def _refuse_unknown_regions(config: Config, session: Session) -> None:
     """A region that is named, not read from an account, may be mistyped."""
+    hub = config.report.security_hub
     named = (
         ("regions.include", config.regions.include),
         ("regions.exclude", config.regions.exclude),
         ("organization.sts_region", tuple(filter(None, (config.organization.sts_region,)))),
+        ("report.security_hub.region", (hub.region,) if hub else ()),
     )
     if not any(regions for _, regions in named):
         return  # what the SDK knows is a large file

@@ -27,7 +27,7 @@ def cli() -> None:
     "--config", "path", metavar="FILE", help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY."
 )
 @click.option("--dry-run", is_flag=True, help="Look and plan; write nothing.")
-@click.option("--deliver", is_flag=True, help="Deliver a dry run to S3 and SNS too.")
+@click.option("--deliver", is_flag=True, help="Deliver a dry run beyond the directory, too.")
 @click.option("--resume", metavar="RUN", help="Go on with a run: its id, or its journal's path.")
 @click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
 @click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account.")

@@ -24,6 +24,7 @@ from sweeper.model import ACCEPTABLE_REASONS, MAX_EXCLUSION_FILTERS, Reason
 
 ENVIRONMENT_PREFIX = "SWEEPER_"
 MAX_WILDCARDS = 2  # ECR: in one filter
+MAX_ACCOUNT_TAGS = 10  # they stand beside each finding
 
 
 def _decoded(value: object) -> object:
@@ -168,6 +169,10 @@ ExclusionFilters = Annotated[
 FormatNames = Annotated[
     tuple[FormatName, ...], BeforeValidator(_decoded), AfterValidator(_distinct)
 ]
+TagKey = Annotated[  # Organizations: TagKey
+    str, _matching(r"(?s)(?=.*\S).{1,128}", "an account tag's key, 1 to 128 characters")
+]
+TagKeys = Annotated[tuple[TagKey, ...], BeforeValidator(_decoded), AfterValidator(_distinct)]
 Tags = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_decoded)]
 
 
@@ -278,14 +283,22 @@ class S3Config(_Section):
     lease: bool = True
 
 
+class SecurityHubConfig(_Section):
+    """Where findings are imported: into Security Hub of the caller's account, in one region."""
+
+    region: RegionName
+
+
 class ReportConfig(_Section):
     """Where the report goes, in which formats, and when people are told."""
 
     directory: Directory | None = None
     s3: S3Config | None = None
     sns_topic_arn: TopicArn | None = None
+    security_hub: SecurityHubConfig | None = None
     formats: Annotated[FormatNames, Field(min_length=1)] = ("json", "csv")
     notify: Literal["when_needed", "always"] = "when_needed"
+    account_tags: Annotated[TagKeys, Field(max_length=MAX_ACCOUNT_TAGS)] = ()
 
 
 class StateConfig(_Section):
@@ -319,11 +332,13 @@ class Config(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         organization = self.organization
-        if self.remediation.include_ous and (
-            organization.role_name is None or not organization.enumerate
+        for key, value in (
+            ("remediation.include_ous", self.remediation.include_ous),
+            ("report.account_tags", self.report.account_tags),
         ):
-            raise ValueError(
-                "remediation.include_ous needs Organizations: "
-                "it cannot be used with enumerate: false or role_name: null"
-            )
+            if value and (organization.role_name is None or not organization.enumerate):
+                raise ValueError(
+                    f"{key} needs Organizations: "
+                    "it cannot be used with enumerate: false or role_name: null"
+                )
         return self

@@ -7,16 +7,22 @@ by a spreadsheet.
 
 from __future__ import annotations
 
+import re
 from unicodedata import category
 
 # Control and format characters (bidi overrides and zero-width ones are among them), lone
 # surrogates, line and paragraph separators.
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # Letters and marks that show nothing: combining grapheme joiner, Hangul and Braille blanks,
-# Khmer and Mongolian invisible signs.
-_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-# https://owasp.org/www-community/attacks/CSV_Injection, the full-width forms included.
-_FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+# Khmer and Mongolian invisible signs; and the two code points that are no characters and that XML,
+# SNS and SQS refuse.
+_BLANKS = frozenset(
+    "\ufffe\uffff\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+)
+# https://owasp.org/www-community/attacks/CSV_Injection: what begins a formula, the full-width forms
+# included, where a cell begins: also behind what a spreadsheet may trim or take for a quote, and
+# behind a semicolon, which separates the cells of a CSV file in half of Europe.
+_FORMULA = re.compile('(?:^|(?<=;))(?=[\\s"]*[=+\\-@\uff1d\uff0b\uff0d\uff20])')
 
 
 def hidden(character: str) -> bool:
@@ -27,7 +33,8 @@ def hidden(character: str) -> bool:
 def plain(text: str) -> str:
     r"""The text on one line, each hidden character as a visible ``\xXX`` or ``\uXXXX``.
 
-    For terminals, logs, messages and text files. Not reversible: a backslash stays one.
+    For terminals, logs, messages, text files and, with its markup escaped, XML. Not reversible: a
+    backslash stays one.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -42,7 +49,7 @@ def shortened(text: str, limit: int) -> str:
 
 def csv_cell(text: str) -> str:
     """The text for a cell that a spreadsheet shows and does not compute."""
-    return ("'" if text.startswith(_FORMULA_STARTS) else "") + plain(text)
+    return plain(_FORMULA.sub("'", text))
 
 
 def _spelled(character: str) -> str:

@@ -6,7 +6,7 @@ Text that came from AWS (names, messages, tags) is kept as it came; what shows i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import Literal
@@ -239,9 +239,21 @@ class Change:
 Key = tuple[str, str, str, str]  # check, account id, region, repository
 
 
+class Since(StrEnum):
+    """What the previous sweep knew of a finding that remains."""
+
+    NEW = "new"
+    STILL_OPEN = "still_open"
+    REOPENED = "reopened"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A repository that is not simply compliant. `reason` is a sentence for people."""
+    """A repository that is not simply compliant. `reason` is a sentence for people.
+
+    `since_last` is None where there is nothing to compare with, and for what is exempt. `reopened`
+    counts how often the repository was found open again after a sweep had closed it.
+    """
 
     check: str
     account_id: str
@@ -255,6 +267,8 @@ class Finding:
     reason: str
     exemption: Exemption | None = None
     change: Change | None = None
+    since_last: Since | None = None
+    reopened: int = 0
 
     @property
     def key(self) -> Key:
@@ -371,13 +385,18 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class AccountSummary:
-    """What was examined in an account: region -> (compliant, non-compliant, exempt)."""
+    """What was examined in an account: region -> (compliant, non-compliant, exempt).
+
+    `tags` are those that `report.account_tags` names, of accounts with findings that are not
+    exempt.
+    """
 
     id: str
     name: str
     ou_path: str | None
     state: str
     regions: Mapping[str, tuple[int, int, int]]
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,8 +433,59 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierFinding:
+    """A finding of the previous report that is none now."""
+
+    check: str
+    account_id: str
+    account_name: str
+    region: str
+    repository: str
+    mutability: str
+
+
+@dataclass(frozen=True, slots=True)
+class SinceLast:
+    """What changed since the previous sweep; `unavailable` says why that cannot be told.
+
+    `new`, `still_open` and `reopened` part the findings that are not exempt, as they were found.
+    `resolved` are gone; `not_visible` are those whose place was not examined this time, which is
+    never resolved.
+    """
+
+    run_id: str | None
+    finished_at: str | None
+    unavailable: str | None
+    new: int
+    still_open: int
+    reopened: int
+    resolved: Sequence[EarlierFinding] = ()
+    not_visible: Sequence[EarlierFinding] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """One earlier sweep, or this one, in a few figures; the oldest comes first."""
+
+    run_id: str
+    finished_at: str
+    repositories: int
+    non_compliant: int
+    exempt: int
+    remaining: int
+    changes_applied: int
+    accounts: float
+    targets: float
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """One sweep, whole. Sequences are sorted by account, region, repository."""
+    """One sweep, whole. Sequences are sorted by account, region, repository.
+
+    `account_tags_unavailable` says, where `report.account_tags` asks for them, of how many accounts
+    the tags could not be read, and why.
+    """
 
     schema_version: Literal["1"]
     run: Run
@@ -426,3 +496,6 @@ class Report:
     skipped: Sequence[SkippedItem]
     failures: Sequence[FailedItem]
     deliveries: Sequence[Delivery] = ()
+    since_last: SinceLast | None = None
+    trend: Sequence[TrendPoint] = ()
+    account_tags_unavailable: str | None = None

@@ -11,6 +11,7 @@ from sweeper.model import (
     Change,
     ChangeStatus,
     Compliance,
+    EarlierFinding,
     Examined,
     Exemption,
     Failed,
@@ -21,6 +22,7 @@ from sweeper.model import (
     Report,
     Repository,
     Run,
+    SinceLast,
     Skipped,
     Stage,
     Target,
@@ -44,6 +46,12 @@ HOSTILE = (
     "lone\ud800surrogate",
     "tab\there\r\n",
     "del\x7f c1\x9b",
+    "' \" ]]></failure><&amp;",
+    'a;=1+1;"=2',
+    ' \t =HYPERLINK("https://example.com")',
+    "\uff1dfull width",
+    "no character\uffff \ufffe \x00",
+    "x" * 3000 + "\U0001f680" * 3000,
 )
 
 
@@ -162,6 +170,26 @@ def report(
     return aggregate(run(**run_changes), list(accounts.values()), targets)
 
 
+def with_tags(item: Report, **tags: str) -> Report:
+    """The report with these tags of every account."""
+    return replace(item, accounts=tuple(replace(account, tags=tags) for account in item.accounts))
+
+
+def since_last(**changes: Any) -> SinceLast:
+    """What changed since a sweep of the day before: nothing."""
+    return replace(
+        SinceLast("20261123T010000Z-0a1b2c", "2026-11-23T01:04:10Z", None, 0, 0, 0), **changes
+    )
+
+
+def earlier_finding(name: str = "product-a/service-one", **changes: Any) -> EarlierFinding:
+    """A finding of the sweep before."""
+    earlier = EarlierFinding(
+        "ecr-image-tag-immutability", ACCOUNT_ID, "product-a", REGION, name, "MUTABLE"
+    )
+    return replace(earlier, **changes)
+
+
 def hostile_report() -> Report:
     """Every hostile text in every place that AWS or an account's owner could put it."""
     findings = [
@@ -181,7 +209,18 @@ def hostile_report() -> Report:
         (account(f"3333444455{index:02}", text), failed(message=text, error_code=text))
         for index, text in enumerate(HOSTILE)
     ]
-    return report(findings, failures)
+    item = report(findings, failures)
+    tagged = {
+        account_.id: replace(account_, tags={account_.name: account_.name, "owner": account_.name})
+        for account_ in item.accounts
+    }
+    gone = [earlier_finding(f"gone {text}", account_name=text, mutability=text) for text in HOSTILE]
+    return replace(
+        item,
+        accounts=tuple(tagged.values()),
+        since_last=since_last(resolved=gone, not_visible=gone),
+        account_tags_unavailable="".join(HOSTILE),
+    )
 
 
 def _opened(item: Account) -> AccountOutcome:

@@ -134,6 +134,18 @@ def test_the_file_is_the_argument_then_the_variable_then_the_default(
         ("report: {notify: never}", ("report.notify", "'when_needed' or 'always'")),
         ("report: {s3: {bucket: B}}", ("report.s3.bucket", "3 to 63")),
         ("report: {sns_topic_arn: news}", ("report.sns_topic_arn", "an SNS topic's ARN")),
+        ("report: {security_hub: {}}", ("report.security_hub.region", "missing")),
+        ("report: {security_hub: {region: moon}}", ("security_hub.region", "eu-central-1")),
+        ("report: {account_tags: [' ']}", ("report.account_tags[0]", "1 to 128 characters")),
+        (
+            "report: {account_tags: [a, b, c, d, e, f, g, h, i, j, k]}",
+            ("account_tags", "at most 10"),
+        ),
+        (
+            f"organization: {{enumerate: false, include_accounts: ['{ID}']}}\n"
+            "report: {account_tags: [owner]}",
+            ("report.account_tags needs Organizations",),
+        ),
         ("report: always", ("report", "'always'", "allowed: a mapping")),
         # not YAML, or not this kind of YAML
         ("a: [", ("line 1, column 5", "not valid YAML")),
@@ -204,6 +216,7 @@ def test_options_override_the_environment_which_overrides_the_file(
         ("REGIONS__EXCLUDE", "eu-west-1,eu-west-2", "regions", ("eu-west-1", "eu-west-2")),
         ("REMEDIATION__AUTO_REMEDIATE", "DISABLED", "remediation", "DISABLED"),
         ("REPORT__DIRECTORY", "out", "report", Path("out")),
+        ("REPORT__ACCOUNT_TAGS", "owner,cost-center", "report", ("owner", "cost-center")),
         ("LIMITS__DEADLINE_SECONDS", "null", "limits", None),
     ],
 )
@@ -218,11 +231,14 @@ def test_variables(
 def test_variables_of_lists_and_of_optional_sections(monkeypatch: Environment) -> None:
     monkeypatch.setenv("SWEEPER_REPORT__S3__BUCKET", "bucket")
     monkeypatch.setenv("SWEEPER_REPORT__S3__PREFIX", "/a/b/")
+    monkeypatch.setenv("SWEEPER_REPORT__SECURITY_HUB__REGION", "eu-west-1")
     rule = '{"repository": "a", "reason": "b", "expires": "2027-01-31"}'
     monkeypatch.setenv("SWEEPER_EXEMPTIONS", f"[{rule}]")
     config = load_config()
     assert config.report.s3 is not None
     assert (config.report.s3.bucket, config.report.s3.prefix) == ("bucket", "a/b")
+    assert config.report.security_hub is not None
+    assert config.report.security_hub.region == "eu-west-1"
     assert config.exemptions[0].expires == date(2027, 1, 31)
 
 

@@ -1,5 +1,6 @@
 import csv
 import io
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,7 @@ from sweeper.escaping import csv_cell, hidden, plain, shortened
         ("lone\ud800", r"lone\ud800"),
         ("tag\U000e0041", r"tag\U000e0041"),
         ("\u3164", r"\u3164"),
+        ("\ufffe\uffff", r"\ufffe\uffff"),
     ],
 )
 def test_plain(text: str, shown: str) -> None:
@@ -45,6 +47,15 @@ def test_plain(text: str, shown: str) -> None:
         ("\t=1", r"'\x09=1"),
         ("\r=1", r"'\x0d=1"),
         ("\uff1d1", "'\uff1d1"),
+        ("  =1", "'  =1"),
+        ("\u3000=1", "'\u3000=1"),
+        ('"=1"', '\'"=1"'),
+        (' " "@a', '\' " "@a'),
+        ("a;=1", "a;'=1"),
+        ('a; "-1', "a;' \"-1"),
+        (";;=1", ";;'=1"),
+        ("a; b=1, -2", "a; b=1, -2"),
+        ("\t", r"\x09"),
     ],
 )
 def test_csv_cell(text: str, cell: str) -> None:
@@ -66,9 +77,22 @@ def test_nothing_hidden_is_left_and_all_of_it_can_be_written(text: str) -> None:
     shown.encode()
 
 
-@given(st.text(st.characters()))
-def test_a_cell_is_no_formula_and_one_field(text: str) -> None:
+# A spreadsheet's own separators; after "sep" what it trims.
+@pytest.mark.parametrize("delimiter", [",", ";"])
+@pytest.mark.parametrize("trims", [False, True])
+@given(text=st.text(st.one_of(st.sampled_from(' ";,=+-@\t\r\n\uff1d'), st.characters())))
+def test_no_spreadsheet_finds_a_formula(text: str, delimiter: str, trims: bool) -> None:
     out = io.StringIO()
-    csv.writer(out).writerow([csv_cell(text), "next"])
-    [[cell, _]] = csv.reader(io.StringIO(out.getvalue()))
-    assert cell[:1] not in set("=+-@\t\r")
+    csv.writer(out).writerow(["first", csv_cell(text), "last"])
+    [cells] = csv.reader(
+        io.StringIO(out.getvalue()), delimiter=delimiter, skipinitialspace=trims, strict=False
+    )
+    assert not [cell for cell in cells if cell.lstrip().startswith(tuple("=+-@\t\r\uff1d"))]
+
+
+@given(st.text(st.characters()))
+def test_xml_holds_all_of_it(text: str) -> None:
+    element = ET.Element("a", name=plain(text))
+    element.text = plain(text)
+    parsed = ET.fromstring(ET.tostring(element))
+    assert (parsed.text or "") == parsed.get("name") == plain(text)

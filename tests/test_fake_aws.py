@@ -910,6 +910,17 @@ def test_a_message_is_kept(aws: FakeAws) -> None:
     )
 
 
+def test_each_protocol_has_its_message(aws: FakeAws) -> None:
+    texts = {"default": "for people", "sqs": "{}"}
+    client(aws, "sns").publish(TopicArn=TOPIC, Message=json.dumps(texts), MessageStructure="json")
+    (message,) = aws.messages()
+    assert (message["message"], message["by_protocol"]) == ("for people", texts)
+
+
+def _attribute(kind: str, value: str, name: str = "severity") -> dict[str, dict[str, str]]:
+    return {name: {"DataType": kind, "StringValue": value}}
+
+
 @pytest.mark.parametrize(
     ("parameters", "code"),
     [
@@ -927,6 +938,17 @@ def test_a_message_is_kept(aws: FakeAws) -> None:
             "InvalidParameter",
         ),
         ({"Message": "no json", "MessageStructure": "json"}, "InvalidParameter"),
+        ({"Message": '{"sqs": "x"}', "MessageStructure": "json"}, "InvalidParameter"),
+        (
+            {"Message": '{"default": "x", "sqs": {}}', "MessageStructure": "json"},
+            "InvalidParameter",
+        ),
+        ({"MessageStructure": "xml"}, "InvalidParameter"),
+        ({"MessageAttributes": _attribute("Number", "two")}, "ParameterValueInvalid"),
+        ({"MessageAttributes": _attribute("Number", "1000000001")}, "ParameterValueInvalid"),
+        ({"MessageAttributes": _attribute("Boolean", "true")}, "ParameterValueInvalid"),
+        ({"MessageAttributes": _attribute("String", "x", "AWS.x")}, "ParameterValueInvalid"),
+        ({"MessageAttributes": _attribute("String", "")}, "ParameterValueInvalid"),
         ({"TopicArn": TOPIC.replace("us-east-1", "us-east-2")}, "InvalidParameter"),
         ({"TopicArn": TOPIC + "-none"}, "NotFound"),
     ],
@@ -943,6 +965,80 @@ def test_the_largest_message_passes(aws: FakeAws) -> None:
     assert denied[::2] == ("AuthorizationError", 403)
 
 
+# Security Hub
+
+
+HUB_WORLD = dataclasses.replace(WORLD, security_hub_regions=("us-east-1",))
+CENTRAL = WORLD.caller.account
+
+
+def _asff(identifier: str = "one", **changes: Any) -> dict[str, Any]:
+    finding = {
+        "SchemaVersion": "2018-10-08",
+        "Id": identifier,
+        "ProductArn": f"arn:aws:securityhub:us-east-1:{CENTRAL}:product/{CENTRAL}/default",
+        "GeneratorId": "check",
+        "AwsAccountId": CENTRAL,
+        "CreatedAt": "2026-11-24T01:00:00Z",
+        "UpdatedAt": "2026-11-24T01:00:00Z",
+        "Title": "title",
+        "Description": "description",
+        "Resources": [{"Type": "Other", "Id": "thing"}],
+        "FindingProviderFields": {"Severity": {"Label": "LOW"}},
+    }
+    return {**finding, **changes}
+
+
+@pytest.mark.parametrize(
+    ("findings", "region", "code", "status"),
+    [
+        ([_asff(AwsAccountId=MEMBER)], "us-east-1", "AccessDeniedException", 403),
+        ([_asff(ProductArn="arn:aws:x")], "us-east-1", "AccessDeniedException", 403),
+        ([_asff()] * 101, "us-east-1", "InvalidInputException", 400),
+        ([], "us-east-1", "InvalidInputException", 400),
+        (
+            [_asff(ProductArn=_asff()["ProductArn"].replace("us-east-1", "us-east-2"))],
+            "us-east-2",
+            "InvalidAccessException",
+            401,
+        ),
+    ],
+)
+def test_an_import_is_refused(
+    aws: FakeAws, findings: list[dict[str, Any]], region: str, code: str, status: int
+) -> None:
+    aws.load(HUB_WORLD)
+    hub = client(aws, "securityhub", region, parameter_validation=False)
+    assert refusal(hub.batch_import_findings, Findings=findings)[::2] == (code, status)
+    assert aws.findings() == []
+
+
+def test_findings_that_are_not_valid_are_listed_and_the_others_kept(aws: FakeAws) -> None:
+    aws.load(HUB_WORLD)
+    hub = client(aws, "securityhub", parameter_validation=False)
+    answer = hub.batch_import_findings(Findings=[_asff(), _asff("two", Title="x" * 257)])
+    assert (answer["SuccessCount"], answer["FailedCount"]) == (1, 1)
+    [failed] = answer["FailedFindings"]
+    assert (failed["Id"], failed["ErrorCode"]) == ("two", "InvalidInput")
+    assert "257 characters" in failed["ErrorMessage"]
+    assert [each["Id"] for each in aws.findings()] == ["one"]
+
+
+def test_an_import_changes_what_is_older_and_never_whose_it_is(aws: FakeAws) -> None:
+    aws.load(HUB_WORLD)
+    hub = client(aws, "securityhub")
+    later = "2026-11-25T01:00:00Z"
+    hub.batch_import_findings(Findings=[_asff(Workflow={"Status": "NOTIFIED"})])
+    hub.batch_import_findings(Findings=[_asff(Title="same age")])
+    [kept] = aws.findings()
+    assert kept["Title"] == "title"
+    hub.batch_import_findings(
+        Findings=[_asff(Title="newer", UpdatedAt=later, Workflow={"Status": "RESOLVED"})]
+    )
+    [kept] = aws.findings()
+    assert (kept["Title"], kept["Workflow"]) == ("newer", {"Status": "NOTIFIED"})
+
+
 # Faults and statistics
 
 
@@ -954,6 +1050,13 @@ def test_the_largest_message_passes(aws: FakeAws) -> None:
         ("account", "list_regions", {}, "TooManyRequestsException", 429),
         ("sts", "get_caller_identity", {}, "Throttling", 400),
         ("sns", "publish", {"TopicArn": TOPIC, "Message": "x"}, "Throttling", 400),
+        (
+            "securityhub",
+            "batch_import_findings",
+            {"Findings": [_asff()]},
+            "LimitExceededException",
+            429,
+        ),
         ("s3", "get_object", {"Bucket": BUCKET, "Key": "k"}, "SlowDown", 503),
     ],
 )

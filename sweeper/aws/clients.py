@@ -23,7 +23,7 @@ from sweeper.model import Reason
 
 CONNECT_TIMEOUT = 5  # seconds
 READ_TIMEOUT = 10  # seconds
-DELIVERY_SERVICES = {"s3", "sns"}
+DELIVERY_SERVICES = {"s3", "securityhub", "sns"}
 
 
 class ActionRefused(SweeperError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from sweeper.aws.organizations import Organizations
 from sweeper.aws.partitions import FALLBACK_REGION, first_region, partition_of, sts_region
 from sweeper.concurrency import Stop
 from sweeper.errors import NothingToSweep, OperationFailed
-from sweeper.model import Account, OpenedAccount, Organization, Reason
+from sweeper.model import Account, Failed, OpenedAccount, Organization, Reason
 from sweeper.plan import INACTIVE_STATES, in_write_scope
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class AwsCloud:
         self._caller: tuple[str, str] | None = None  # account id, ARN
         self._known: frozenset[str] = frozenset()  # ids of the accounts that were listed
         self._writable: frozenset[str] = frozenset()
+        self._organizations: Organizations | None = None
+        self._tags: dict[str, Mapping[str, str]] = {}  # of the accounts whose tags were read
         self._known_regions: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
 
     def list_accounts(self) -> Organization:
@@ -95,6 +97,16 @@ class AwsCloud:
             else:
                 raise
             raise OperationFailed(reason, error.message, error.error_code) from None
+
+    def account_tags(self, account_ids: Sequence[str]) -> Mapping[str, Mapping[str, str] | Failed]:
+        """The tags of accounts that `list_accounts` gave, or why they could not be read.
+
+        Raises nothing. What was read for the filters by tag is not read again; without
+        Organizations there are none.
+        """
+        unread = [account_id for account_id in account_ids if account_id not in self._tags]
+        found = self._organizations.tags(unread) if self._organizations else {}
+        return {**self._tags, **found}
 
     def _identity(self) -> tuple[str, str]:
         """The caller's account and ARN, asked for once, and what follows from them."""
@@ -131,7 +143,7 @@ class AwsCloud:
             ids = dict.fromkeys(organization.include_accounts)
             return None, tuple(Account(account_id, "", "ACTIVE") for account_id in ids)
         client = self.clients.central("organizations", self._global_region)
-        organizations = Organizations(client, caller_arn, self._stop)
+        organizations = self._organizations = Organizations(client, caller_arn, self._stop)
         organization_id, accounts = organizations.accounts()
         named_ous = (
             *organization.include_ous,
@@ -150,6 +162,7 @@ class AwsCloud:
             if organization.include_accounts:
                 wanted.intersection_update(organization.include_accounts)
             accounts = organizations.with_tags(accounts, wanted)
+            self._tags = {item.id: item.tags for item in accounts if item.tags is not None}
         return organization_id, accounts
 
     def _assume(self, account_id: str) -> MemberSession:

@@ -49,6 +49,7 @@ _CODES = {
             "RequestThrottled",
             "RequestThrottledException",
             "RequestLimitExceeded",
+            "LimitExceededException",
             "TooManyRequestsException",
             "BandwidthLimitExceeded",
             "PriorRequestNotComplete",
@@ -81,6 +82,9 @@ _CODES = {
     "ParameterVersionNotFound": Reason.DESTINATION_MISSING,
     "NotFound": Reason.DESTINATION_MISSING,
     "NotFoundException": Reason.DESTINATION_MISSING,
+    # Security Hub that is not enabled, for a call and for one finding of many.
+    "InvalidAccessException": Reason.DESTINATION_MISSING,
+    "InvalidAccess": Reason.DESTINATION_MISSING,
 }
 # In order: the first class that fits names the reason.
 _EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (
@@ -136,6 +140,11 @@ def refused_keys(code: str | None) -> Reason | None:
     """What an error code says of the keys of the call: expired, or not known; else None."""
     reason = _CODES.get(code or "")
     return reason if reason in (Reason.CREDENTIALS_EXPIRED, Reason.REGION_NOT_ENABLED) else None
+
+
+def reason_for(code: str) -> Reason:
+    """The reason for a code that stands in an answer, for one item of many."""
+    return _CODES.get(code, Reason.REQUEST_REFUSED)
 
 
 def _without_secrets(message: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from sweeper.errors import NothingToSweep, OperationFailed
 from sweeper.model import Account, Failed, Reason, Stage
 
 TAG_WORKERS = 4  # Organizations' rates are for the whole organization: more would be throttled
+Guard = Callable[[str], AbstractContextManager[None]]  # around a call of an action, for its errors
 
 
 class Organizations:
@@ -60,26 +61,32 @@ class Organizations:
 
     def with_tags(self, accounts: Sequence[Account], wanted: set[str]) -> tuple[Account, ...]:
         """The accounts, those whose id is in `wanted` with their tags."""
+        asked = [account.id for account in accounts if account.id in wanted]
+        tags: dict[str, dict[str, str]] = {}
+        for account_id, result in self._tags(asked, self._explained).items():
+            if isinstance(result, Failed):
+                raise OperationFailed(result.reason, result.message, result.error_code)
+            tags[account_id] = result
+        return tuple(replace(account, tags=tags.get(account.id)) for account in accounts)
 
-        def read(account: Account) -> dict[str, str]:
-            tags = self._items("list_tags_for_resource", "Tags", ResourceId=account.id)
-            return {text(tag, "Key"): text(tag, "Value") for tag in tags}
+    def tags(self, account_ids: Sequence[str]) -> dict[str, dict[str, str] | Failed]:
+        """Each account's tags, or why they could not be read; raises nothing."""
+        return self._tags(account_ids, lambda _: translated())
 
-        asked = [account for account in accounts if account.id in wanted]
+    def _tags(self, account_ids: Sequence[str], guard: Guard) -> dict[str, dict[str, str] | Failed]:
+        def read(account_id: str) -> dict[str, str]:
+            tags = self._items("list_tags_for_resource", "Tags", guard=guard, ResourceId=account_id)
+            return {text(tag, "Key"): optional_text(tag, "Value") for tag in tags}
+
         results = concurrently(
             Stage.ENUMERATE,
             read,
-            asked,
+            account_ids,
             workers=TAG_WORKERS,
             stop=self._stop,
             observe=lambda _: None,
         )
-        tags: dict[str, dict[str, str]] = {}
-        for account, result in zip(asked, results, strict=True):
-            if isinstance(result, Failed):
-                raise OperationFailed(result.reason, result.message, result.error_code)
-            tags[account.id] = result
-        return tuple(replace(account, tags=tags.get(account.id)) for account in accounts)
+        return dict(zip(account_ids, results, strict=True))
 
     def _walk(self) -> tuple[dict[str, tuple[str, ...]], set[str]]:
         """Account id -> the ids from its root down, and every root and OU that there is."""
@@ -113,13 +120,15 @@ class Organizations:
                 raise _unknown_ou(ou) from None
             raise
 
-    def _items(self, operation: str, key: str, **parameters: str) -> Iterator[Mapping[str, Any]]:
+    def _items(
+        self, operation: str, key: str, *, guard: Guard | None = None, **parameters: str
+    ) -> Iterator[Mapping[str, Any]]:
         """Every item of every page, empty pages passed over."""
         pages = iter(self._client.get_paginator(operation).paginate(**parameters))
         action = "".join(word.capitalize() for word in operation.split("_"))
         while True:
             self._stop.check()
-            with self._explained(action):
+            with (guard or self._explained)(action):
                 page = next(pages, None)
             if page is None:
                 return

@@ -1,10 +1,13 @@
-"""report.csv: findings, failures and what was skipped in one flat table, safe in a spreadsheet."""
+"""report.csv: findings, failures and what was skipped in one flat table, safe in a spreadsheet.
+
+Each account tag that the report has is a column, ``tag:owner``, after the others.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sweeper.escaping import csv_cell
 from sweeper.formats import Format
@@ -36,17 +39,28 @@ def render(report: Report) -> bytes:
     """A header, always, then one row for each finding, failure and skipped item."""
     out = io.BytesIO()
     text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    for row in _rows(report):
+    tags = _tags(report)
+    columns = (*COLUMNS, *sorted({column for cells in tags.values() for column in cells}))
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writerow({column: csv_cell(column) for column in columns})
+    for row in _rows(report, tags):
         writer.writerow({column: csv_cell(value) for column, value in row.items() if value})
     return out.getvalue()
 
 
-def _rows(report: Report) -> Iterator[dict[str, str | None]]:
+def _tags(report: Report) -> dict[str, dict[str, str]]:
+    """Account id -> its cells in the tags' columns."""
+    return {
+        account.id: {f"tag:{key}": value for key, value in account.tags.items()}
+        for account in report.accounts
+        if account.tags
+    }
+
+
+def _rows(report: Report, tags: Mapping[str, Mapping[str, str]]) -> Iterator[dict[str, str | None]]:
     names = account_names(report)
     for finding in report.findings:
-        yield _finding(finding)
+        yield {**_finding(finding), **tags.get(finding.account_id, {})}
     for failure in report.failures:
         yield _failure(failure, names.get(failure.account_id or ""))
     for skipped in report.skipped:

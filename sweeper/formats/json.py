@@ -17,7 +17,7 @@ from sweeper.escaping import hidden
 from sweeper.formats import Format
 from sweeper.model import Report
 
-_LISTS = frozenset({"accounts", "findings", "skipped", "failures", "deliveries"})
+_LISTS = frozenset({"accounts", "findings", "skipped", "failures", "deliveries", "trend"})
 
 
 def render(report: Report) -> bytes:
@@ -30,7 +30,7 @@ def render(report: Report) -> bytes:
         if field.name in _LISTS:
             _write_items(out, value)
         else:
-            out.write(encoded(value))
+            out.write(encoded(value).encode())
         separator = ",\n"
     out.write(b"\n}\n")
     return out.getvalue()
@@ -39,17 +39,17 @@ def render(report: Report) -> bytes:
 def _write_items(out: io.BytesIO, items: Any) -> None:
     before = b"[\n    "
     for item in items:
-        out.write(before + encoded(item))
+        out.write(before + encoded(item).encode())
         before = b",\n    "
     out.write(b"\n  ]" if items else b"[]")
 
 
-def encoded(value: Any) -> bytes:
-    """The value on one line; what a terminal would obey or hide is a JSON escape."""
+def encoded(value: Any) -> str:
+    """A report's value as JSON on one line; what a terminal would obey or hide is an escape."""
     text = _ENCODER.encode(value)
     if not (text.isascii() and text.isprintable()):
         text = "".join(json.dumps(char)[1:-1] if hidden(char) else char for char in text)
-    return text.encode()
+    return text
 
 
 def _default(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from textwrap import wrap
 
@@ -11,6 +11,7 @@ from sweeper.escaping import plain, shortened
 from sweeper.formats import Format
 from sweeper.formats.wording import (
     account_names,
+    account_tags,
     advice,
     exemption_text,
     explanation,
@@ -18,6 +19,7 @@ from sweeper.formats.wording import (
     outcome,
     seen,
     setting,
+    tags_unavailable,
     unseen,
     where,
 )
@@ -88,7 +90,9 @@ def _findings(report: Report) -> list[str]:
     if not findings:
         return []
     lines = [f"FINDINGS ({len(findings):,}; {report.totals.remaining:,} remain)"]
-    for account, group in _by_account(findings):
+    if sentence := tags_unavailable(report):
+        lines += ["", *_wrapped(sentence, "  ")]
+    for account, group in _by_account(findings, account_tags(report)):
         lines += ["", f"  {account}"]
         for finding in group:
             lines += _finding(finding, report)
@@ -122,7 +126,7 @@ def _exempt(report: Report) -> list[str]:
     if not findings:
         return []
     lines = [f"EXEMPT ({len(findings):,})"]
-    for account, group in _by_account(findings):
+    for account, group in _by_account(findings, {}):
         lines += ["", f"  {account}"]
         for finding in group:
             current = setting(finding.mutability, finding.exclusion_filters)
@@ -132,11 +136,14 @@ def _exempt(report: Report) -> list[str]:
     return lines
 
 
-def _by_account(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
+def _by_account(
+    findings: Iterable[Finding], tags: Mapping[str, str]
+) -> Iterator[tuple[str, list[Finding]]]:
     for account_id, group in groupby(findings, key=lambda finding: finding.account_id):
         of_account = list(group)
         name = shortened(of_account[0].account_name, 60)
-        yield f"{plain(account_id)} {name}".rstrip(), of_account
+        told = f"({tags[account_id]})" if account_id in tags else ""
+        yield " ".join(filter(None, (plain(account_id), name, told))), of_account
 
 
 def _failures(report: Report) -> list[str]:

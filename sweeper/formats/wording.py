@@ -89,14 +89,15 @@ _ADVICE = {
     "s3:GetObject, s3:PutObject, and the use of the KMS key",
     Reason.LEASE_LOST: "run again; if it stays, look for a second sweep of the same place",
     Reason.WRITE_FAILED: "look at the path, its permissions and the space left",
-    Reason.DESTINATION_MISSING: "create the bucket or topic, or correct its name under report",
+    Reason.DESTINATION_MISSING: "create the bucket or topic, enable Security Hub, or correct its "
+    "name or region under report",
 }
 # A denial of a write: what is to be allowed is not what was asked for when looking.
 _ADVICE_ON_DENIAL = {
     Stage.CHANGE: "let the member role call ecr:PutImageTagMutability there, or leave the account "
     "out with remediation.exclude_accounts",
-    Stage.DELIVER: "let the caller write there: s3:PutObject or sns:Publish, and the use of the "
-    "KMS key",
+    Stage.DELIVER: "let the caller write there: s3:PutObject, sns:Publish or "
+    "securityhub:BatchImportFindings, and the use of the KMS key",
 }
 
 _WITHHELD = {
@@ -138,6 +139,23 @@ def setting(mutability: str, filters: Sequence[str]) -> str:
 def account_names(report: Report) -> dict[str, str]:
     """Account id -> name, as far as the report knows it: of accounts that were examined."""
     return {account.id: account.name for account in report.accounts}
+
+
+def account_tags(report: Report) -> dict[str, str]:
+    """Account id -> its tags in words, "owner: payments, cost: 12", of accounts that have some."""
+    return {
+        account.id: ", ".join(
+            f"{shortened(key, 128)}: {shortened(value, 256)}" for key, value in account.tags.items()
+        )
+        for account in report.accounts
+        if account.tags
+    }
+
+
+def tags_unavailable(report: Report) -> str | None:
+    """A sentence that says of which accounts no tags could be read, if there are such."""
+    why = report.account_tags_unavailable
+    return f"The account tags could not be read {shortened(why, 600)}." if why else None
 
 
 def exemption_text(exemption: Exemption) -> str:

@@ -169,7 +169,7 @@ def _is_seen(finding: Finding) -> bool:
 
 
 def _line(value: object) -> bytes:
-    return encoded(value) + b"\n"
+    return encoded(value).encode() + b"\n"
 
 
 # --- reading -------------------------------------------------------------------------------------

@@ -6,12 +6,14 @@ repositories, and whether Auto-Remediation is on.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from sweeper.escaping import plain, shortened
 from sweeper.formats.wording import (
     account_names,
+    account_tags,
     advice,
     ended_early,
     exemption_text,
@@ -20,6 +22,7 @@ from sweeper.formats.wording import (
     outcome,
     seen,
     setting,
+    tags_unavailable,
     unseen,
     where,
 )
@@ -32,6 +35,7 @@ LIMIT = 250_000
 _SUBJECT_LIMIT = 99
 _NAMED_FAILURES = 3  # of each reason; the others are counted
 _MESSAGE_LIMIT = 200  # characters of a service's message
+_FINDINGS_ALONE = ("security_hub",)  # where no coverage, and so no full report, can be read
 
 
 def subject(report: Report) -> str:
@@ -54,20 +58,26 @@ def subject(report: Report) -> str:
 
 
 def message(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> str:
-    """The text, at most `limit` bytes of UTF-8; it says how many findings it leaves out."""
+    """The text, at most `limit` by `size`; it says how many findings it leaves out."""
     head = "\n".join(_opening(report)) + "\n"
     tail = "\n" + "\n".join(_closing(report, so_far)) + "\n"
-    findings = _listed(report)
-    left = limit - len(head.encode()) - len(tail.encode()) - len(_left_out(len(findings)).encode())
+    findings = listed(report)
+    left = limit - size(head) - size(tail) - size(_left_out(len(findings)))
+    tags = account_tags(report)
     entries: list[str] = []
     for position, finding in enumerate(findings, 1):
-        entry = _entry(position, finding, report)
-        left -= len(entry.encode())
+        entry = _entry(position, finding, report, tags.get(finding.account_id))
+        left -= size(entry)
         if left < 0:
             break
         entries.append(entry)
     more = _left_out(len(findings) - len(entries)) if len(entries) < len(findings) else ""
     return head + "".join(entries) + more + tail
+
+
+def size(text: str) -> int:
+    """The bytes that the text takes in a JSON string in UTF-8."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
 
 
 def _opening(report: Report) -> Iterator[str]:
@@ -103,7 +113,7 @@ def _still_open(report: Report) -> int:
     )
 
 
-def _listed(report: Report) -> list[Finding]:
+def listed(report: Report) -> list[Finding]:
     """Failed changes, then what else remains, then what was dealt with; exempt ones are not."""
     findings = [item for item in report.findings if item.compliance is not Compliance.EXEMPT]
     return sorted(findings, key=_urgency)
@@ -115,7 +125,7 @@ def _urgency(finding: Finding) -> int:
     return 1 if remains(finding) else 2
 
 
-def _entry(position: int, finding: Finding, report: Report) -> str:
+def _entry(position: int, finding: Finding, report: Report, tags: str | None) -> str:
     name = shortened(finding.account_name, 60)
     account = plain(finding.account_id) + (f" ({name})" if name else "")
     current = setting(finding.mutability, finding.exclusion_filters)
@@ -123,7 +133,8 @@ def _entry(position: int, finding: Finding, report: Report) -> str:
     return (
         f"{position}. Repository: {shortened(finding.repository, _MESSAGE_LIMIT)}\n"
         f"   Account: {account}, region: {plain(finding.region)}\n"
-        f"   {current}: {outcome(finding, report.run)}\n"
+        + (f"   Account tags: {tags}\n" if tags else "")
+        + f"   {current}: {outcome(finding, report.run)}\n"
         + (f"   Its exemption {exemption}\n" if exemption else "")
     )
 
@@ -139,6 +150,8 @@ def _closing(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
     yield f"Auto-Remediation: {report.run.auto_remediate}"
     if exempt := report.totals.repositories.exempt:
         yield f"Exempt, and not listed: {number(exempt, 'repository', 'repositories')}"
+    if sentence := tags_unavailable(report):
+        yield sentence
     yield ""
     yield from _coverage(report)
     yield ""
@@ -172,10 +185,11 @@ def _coverage(report: Report) -> Iterator[str]:
 def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
     for delivery in so_far:
         location = shortened(delivery.location, 1100)
+        what = "The findings" if delivery.sink in _FINDINGS_ALONE else "The full report"
         if delivery.status == "delivered":
-            yield f"The full report: {location}"
+            yield f"{what}: {location}"
         elif delivery.status == "failed":
             why = ": ".join(filter(None, (delivery.reason, delivery.error_code, delivery.message)))
-            yield f"The full report could NOT be delivered to {location} ({shortened(why, 600)})"
-    if not so_far:
+            yield f"{what} could NOT be delivered to {location} ({shortened(why, 600)})"
+    if all(delivery.sink in _FINDINGS_ALONE for delivery in so_far):
         yield "The full report is kept nowhere else: set report.s3 to keep it."

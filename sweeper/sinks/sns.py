@@ -1,4 +1,4 @@
-"""One message to an SNS topic, for people."""
+"""One message to an SNS topic: text for people, JSON for programs, attributes for filters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, Literal
 from sweeper.aws.errors import translated
 from sweeper.model import Delivery, Report
 from sweeper.sinks import SinkContext
-from sweeper.sinks.message import message, subject
+from sweeper.sinks.message import subject
+from sweeper.sinks.structured import attributes, structured
 
 ORDER = 9  # last: the message says where the others left the report
 
@@ -43,7 +44,9 @@ class SnsSink:
             self._central("sns", region).publish(
                 TopicArn=self.location,
                 Subject=subject(report),
-                Message=message(report, so_far),
+                Message=structured(report, so_far),
+                MessageStructure="json",
+                MessageAttributes=attributes(report),
                 **once,
             )
         return Delivery(self.name, self.location, "delivered")

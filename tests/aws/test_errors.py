@@ -9,7 +9,7 @@ from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
 from sweeper.aws.answers import required
-from sweeper.aws.errors import MAX_MESSAGE, translated
+from sweeper.aws.errors import MAX_MESSAGE, reason_for, translated
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
@@ -34,6 +34,18 @@ def _failed(error: Exception) -> OperationFailed:
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
+        ("InvalidAccess", Reason.DESTINATION_MISSING),
+        ("InvalidInput", Reason.REQUEST_REFUSED),
+        ("Throttling", Reason.THROTTLED),
+    ],
+)
+def test_a_code_in_an_answer(code: str, reason: Reason) -> None:
+    assert reason_for(code) is reason
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
         ("AccessDenied", Reason.DENIED),
         ("AccessDeniedException", Reason.DENIED),
         ("AuthorizationError", Reason.DENIED),
@@ -48,7 +60,9 @@ def _failed(error: Exception) -> OperationFailed:
         ("RequestThrottledException", Reason.THROTTLED),
         ("RequestLimitExceeded", Reason.THROTTLED),
         ("TooManyRequestsException", Reason.THROTTLED),
+        ("LimitExceededException", Reason.THROTTLED),
         ("BandwidthLimitExceeded", Reason.THROTTLED),
+        ("InvalidAccessException", Reason.DESTINATION_MISSING),
         ("PriorRequestNotComplete", Reason.THROTTLED),
         ("SlowDown", Reason.THROTTLED),
         ("ExpiredToken", Reason.CREDENTIALS_EXPIRED),

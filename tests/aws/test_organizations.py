@@ -10,7 +10,7 @@ from botocore.session import Session
 from sweeper.aws.organizations import Organizations
 from sweeper.concurrency import Stop
 from sweeper.errors import NothingToSweep, OperationFailed
-from sweeper.model import Account, Reason
+from sweeper.model import Account, Failed, Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, quick_stop
 from tests.fake_aws.process import FakeAws
@@ -160,6 +160,63 @@ def test_tags_that_cannot_be_read_are_not_absent(enter: Enter) -> None:
     with pytest.raises(OperationFailed, match="organizations:ListTagsForResource") as caught:
         _listed(aws, include_tags={"team": ["search"]})
     assert caught.value.reason is Reason.NOT_ALLOWED_TO_LIST
+
+
+def test_the_tags_of_some_accounts_for_the_report(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=6, regions=1))
+    cloud = make_cloud()
+    cloud.list_accounts()
+    some = aws.world.accounts[1:3]
+    assert cloud.account_tags([account.id for account in some]) == {
+        account.id: account.tags for account in some
+    }
+    assert _organization_calls(aws)["ListTagsForResource"] == 2
+
+
+def test_tags_that_were_read_for_a_filter_are_not_read_again(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=6, regions=1))
+    excluded, *others = (account.id for account in aws.world.accounts)
+    cloud = make_cloud(
+        organization={"include_tags": {"team": ["search"]}, "exclude_accounts": [excluded]}
+    )
+    cloud.list_accounts()
+    tags = cloud.account_tags([excluded, *others])
+    assert tags == {account.id: account.tags for account in aws.world.accounts}
+    assert _organization_calls(aws)["ListTagsForResource"] == 6
+
+
+def test_tags_for_the_report_that_cannot_be_read_are_failures_of_theirs(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=6, regions=1))
+    aws.faults([Fault("access_denied", operation="ListTagsForResource", skip=1, times=1)])
+    cloud = make_cloud()
+    cloud.list_accounts()
+    read = list(cloud.account_tags([account.id for account in aws.world.accounts]).values())
+    [failed] = [result for result in read if isinstance(result, Failed)]
+    assert (len(read), failed.reason, failed.error_code) == (
+        6,
+        Reason.DENIED,
+        "AccessDeniedException",
+    )
+    assert "organization.enumerate" not in failed.message
+
+
+def test_tags_are_not_read_once_the_sweep_is_told_to_stop(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=2, regions=1))
+    stop = quick_stop()
+    cloud = make_cloud(stop=stop)
+    cloud.list_accounts()
+    stop.request()
+    read = cloud.account_tags([account.id for account in aws.world.accounts])
+    assert {isinstance(each, Failed) and each.reason for each in read.values()} == {
+        Reason.INTERRUPTED
+    }
+    assert "ListTagsForResource" not in _organization_calls(aws)
+
+
+def test_without_organizations_there_are_no_tags(aws: FakeAws) -> None:
+    cloud = make_cloud(organization={"role_name": None})
+    cloud.list_accounts()
+    assert cloud.account_tags([aws.world.caller.account]) == {}
 
 
 def test_not_in_an_organization(enter: Enter) -> None:

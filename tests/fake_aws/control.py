@@ -56,6 +56,8 @@ def _act(  # noqa: C901, PLR0911 - a table
             return _objects(state)
         case "GET", "messages":
             return state.messages
+        case "GET", "findings":
+            return [{"region": region, **each} for (region, _), each in state.findings.items()]
         case "PUT", "world":
             fresh = State(World.from_json(body), state.now)
             fresh.counters = state.counters.fresh()

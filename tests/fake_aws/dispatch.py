@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from tests.fake_aws import paging, sigv4
-from tests.fake_aws.services import account, ec2, ecr, organizations, s3, sns, sts
+from tests.fake_aws.services import account, ec2, ecr, organizations, s3, securityhub, sns, sts
 from tests.fake_aws.services.base import Call, Service
 from tests.fake_aws.wire import ApiError, Reply, Request
 
@@ -20,7 +20,7 @@ SERVICES = {
     each.name: each
     for each in (
         *(account.SERVICE, ec2.SERVICE, ecr.SERVICE, organizations.SERVICE),
-        *(s3.SERVICE, sns.SERVICE, sts.SERVICE),
+        *(s3.SERVICE, securityhub.SERVICE, sns.SERVICE, sts.SERVICE),
     )
 }
 _BY_TARGET = {each.target: each for each in SERVICES.values() if each.target}
@@ -60,6 +60,8 @@ def _locate(request: Request, claim: sigv4.Authorization | None) -> _Located:
         return (
             _Located(service, action) if service else _Located(sts.SERVICE, f"{version}:{action}")
         )
+    if request.path in securityhub.PATHS:
+        return _Located(securityhub.SERVICE, securityhub.PATHS[request.path])
     if request.method == "POST" and (claim is None or claim.service != "s3"):
         return _Located(account.SERVICE, account.PATHS.get(request.path, unquote(request.path)))
     return _Located(s3.SERVICE, s3.operation_of(request))

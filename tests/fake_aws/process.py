@@ -194,6 +194,11 @@ class FakeAws:
         messages: list[dict[str, Any]] = self._ask("GET", "messages")
         return messages
 
+    def findings(self) -> list[dict[str, Any]]:
+        """Give every finding in Security Hub, each with the `region` that it was imported into."""
+        findings: list[dict[str, Any]] = self._ask("GET", "findings")
+        return findings
+
     def _ask(self, method: str, name: str, body: object = None) -> Any:
         """Make a control request; raises RuntimeError with the fake's words for a refused one."""
         connection = http.client.HTTPConnection(

@@ -55,6 +55,7 @@ class State:
             bucket.name: {} for bucket in world.buckets
         }
         self.messages: list[dict[str, Any]] = []
+        self.findings: dict[tuple[str, str], dict[str, Any]] = {}  # region, id
         caller = world.caller
         central = Principal(
             caller.account,

@@ -199,6 +199,7 @@ class World:
     pull_through_rules: tuple[PullThroughRule, ...] = ()
     buckets: tuple[Bucket, ...] = ()
     topics: tuple[str, ...] = ()
+    security_hub_regions: tuple[str, ...] = ()
     latency: float = 0.0
     service_latency: dict[str, float] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()

@@ -1,5 +1,6 @@
 import csv
 import io
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -20,6 +21,9 @@ from tests.factories import (
     run,
     target,
 )
+
+# https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def rows(content: bytes) -> list[dict[str, str]]:
@@ -84,6 +88,24 @@ def test_findings(item: Finding, more: dict[str, str]) -> None:
     assert filled(row) == BASE | more
 
 
+def test_account_tags_are_columns_after_the_others() -> None:
+    items = [finding("a"), finding("b", account_id="222233334444"), finding("c")]
+    item = report(items, [(target(region="eu-west-1"), failed())])
+    first, second = item.accounts
+    accounts = (
+        replace(first, tags={"owner": "payments", "=cost": "+1"}),
+        replace(second, tags={"Zone": "blue"}),
+    )
+    content = render(replace(item, accounts=accounts))
+    assert content.decode().startswith(",".join((*COLUMNS, "tag:=cost", "tag:Zone", "tag:owner")))
+    assert [(row["tag:owner"], row["tag:=cost"], row["tag:Zone"]) for row in rows(content)] == [
+        ("payments", "'+1", ""),
+        ("payments", "'+1", ""),
+        ("", "", "blue"),
+        ("", "", ""),
+    ]
+
+
 def test_failures_and_skipped() -> None:
     content = render(
         report(
@@ -123,7 +145,15 @@ def test_hostile_text_is_no_formula_and_no_second_line() -> None:
     assert not any(hidden(char) for char in content.decode().replace("\n", ""))
     found = rows(content)
     assert len(found) == content.count(b"\n") - 1
-    assert not [v for row in found for v in row.values() if v.startswith(tuple("=+-@\t\r"))]
+    for delimiter, trims in ((",", False), (",", True), (";", False), (";", True)):
+        # As spreadsheets read it: with the separator of the country, trimmed or not.
+        text = io.StringIO(content.decode(), newline="")
+        cells = {
+            cell.strip(" \t")
+            for row in csv.reader(text, delimiter=delimiter, skipinitialspace=trims)
+            for cell in row
+        }
+        assert not [cell for cell in cells if cell.startswith(FORMULA_STARTS)]
     assert "'=cmd|' /C calc'!A1" in {row["repository"] for row in found}
 
 

@@ -30,6 +30,7 @@ from tests.factories import (
     report,
     run,
     target,
+    with_tags,
 )
 
 
@@ -263,9 +264,27 @@ def test_the_same_facts_give_the_same_bytes() -> None:
     assert render(report(items)) == render(report(items[::-1]))
 
 
+def test_whom_to_ask_stands_beside_the_account() -> None:
+    item = with_tags(report([finding()]), owner="payments\n", cost="12")
+    assert f"  {ACCOUNT_ID} product-a (owner: payments\\x0a, cost: 12)" in lines(item)
+    nameless = with_tags(report([finding(account_name="")]), owner="payments")
+    assert f"  {ACCOUNT_ID} (owner: payments)" in lines(nameless)
+
+
+def test_tags_that_could_not_be_read_are_told() -> None:
+    why = "of 1 of 2 accounts: denied, AccessDeniedException: no"
+    item = replace(report([finding()]), account_tags_unavailable=why)
+    assert f"  The account tags could not be read {why}." in lines(item)
+
+
 def test_the_formats() -> None:
     known = formats()
-    assert {"csv", "json", "text"} <= set(known)
-    assert [known[name].extension for name in ("csv", "json", "text")] == ["csv", "json", "txt"]
+    assert {name: known[name].extension for name in ("csv", "json", "junit", "ocsf", "text")} == {
+        "csv": "csv",
+        "json": "json",
+        "junit": "junit.xml",
+        "ocsf": "ocsf.jsonl",
+        "text": "txt",
+    }
     assert "schema" not in known
     assert "wording" not in known

@@ -17,7 +17,7 @@ from sweeper.model import (
     Stage,
 )
 from sweeper.report import ended_early
-from sweeper.sinks.message import LIMIT, message, subject
+from sweeper.sinks.message import LIMIT, message, size, subject
 from tests.factories import (
     account,
     change,
@@ -28,6 +28,7 @@ from tests.factories import (
     report,
     run,
     target,
+    with_tags,
 )
 
 FAILED_CHANGE = change(ChangeStatus.FAILED, reason=Reason.THROTTLED, error="Throttling: slow down")
@@ -83,6 +84,23 @@ def test_an_exemption_that_expired_is_told() -> None:
     assert said in message(report([item]), ())
 
 
+def test_whom_to_ask_stands_beside_the_finding() -> None:
+    text = message(with_tags(report([finding()]), owner="payments\n", cost="12"), ())
+    assert "   Account: 111122223333 (product-a), region: eu-central-1\n" in text
+    assert "   Account tags: owner: payments\\x0a, cost: 12\n   MUTABLE" in text
+
+
+def test_tags_that_could_not_be_read_are_told() -> None:
+    item = replace(report([finding()]), account_tags_unavailable="of 1 of 2 accounts: denied, no")
+    said = "\nThe account tags could not be read of 1 of 2 accounts: denied, no.\n"
+    assert said in message(item, ())
+
+
+def test_size_is_that_of_a_json_string() -> None:
+    text = 'a"b\\c\nd→'
+    assert size(text) == len('a\\"b\\\\c\\nd→'.encode())
+
+
 def test_coverage_counts_by_reason_and_names_some() -> None:
     text = message(
         report(
@@ -118,6 +136,18 @@ def test_coverage_counts_by_reason_and_names_some() -> None:
             "The full report: /out\n"
             "The full report could NOT be delivered to s3://b/ "
             "(denied: AccessDenied: no\\x0away)\nSweep ",
+        ),
+        (
+            (Delivery("security_hub", "Security Hub in eu-west-1", "delivered"),),
+            "The findings: Security Hub in eu-west-1\nThe full report is kept nowhere else",
+        ),
+        (
+            (
+                Delivery("s3", "s3://b/r", "delivered"),
+                Delivery("security_hub", "Security Hub in eu-west-1", "failed", Reason.THROTTLED),
+            ),
+            "The full report: s3://b/r\n"
+            "The findings could NOT be delivered to Security Hub in eu-west-1 (throttled)\nSweep ",
         ),
     ],
 )
@@ -204,8 +234,7 @@ def many(count: int) -> list[Finding]:
 def test_five_thousand_findings_fit_and_the_rest_is_counted() -> None:
     item = report(many(5000), [(account("777788889999"), failed(Reason.ASSUME_ROLE_DENIED))])
     text = message(item, ())
-    size = len(text.encode()) + len(subject(item))
-    assert LIMIT - 1000 < size < 262_144
+    assert LIMIT - 1000 < size(text) <= LIMIT
     listed = entries(text)
     assert 1000 < len(listed) < 5000
     assert f"… and {5000 - len(listed):,} more repositories for which" in text
@@ -216,7 +245,7 @@ def test_five_thousand_findings_fit_and_the_rest_is_counted() -> None:
 
 @pytest.mark.parametrize("limit", [900, 1000, 1200, 5000])
 def test_the_limit_holds(limit: int) -> None:
-    assert len(message(report(many(100)), (), limit).encode()) <= limit
+    assert size(message(report(many(100)), (), limit)) <= limit
 
 
 def test_every_reason_at_its_worst_fits() -> None:
@@ -226,7 +255,7 @@ def test_every_reason_at_its_worst_fits() -> None:
         for index, reason in enumerate(list(Reason) * 4)
     ]
     text = message(report(many(3000), failures), ())
-    assert len(text.encode()) <= LIMIT
+    assert size(text) <= LIMIT
     assert "more repositories" in text
 
 

@@ -8,9 +8,19 @@ from moto import mock_aws
 
 from sweeper.errors import OperationFailed
 from sweeper.model import ChangeStatus, Compliance, Delivery, Reason, Report
-from sweeper.sinks.message import message, subject
+from sweeper.sinks.message import subject
 from sweeper.sinks.sns import SnsSink, needed
-from tests.factories import change, exemption, failed, finding, hostile_report, report, target
+from sweeper.sinks.structured import structured
+from tests.factories import (
+    HOSTILE,
+    change,
+    exemption,
+    failed,
+    finding,
+    hostile_report,
+    report,
+    target,
+)
 
 REGION = "eu-west-1"  # not the caller's own
 SO_FAR = (Delivery("s3", "s3://b/report.json", "delivered"),)
@@ -79,8 +89,13 @@ def test_one_message_as_it_was_made(suffix: str) -> None:
     assert sink(arn).deliver(item, SO_FAR) == Delivery("sns", arn, "delivered")
     [got] = received()
     assert got["Subject"] == subject(item)
-    assert got["Message"] == message(item, SO_FAR)
-    assert "The full report: s3://b/report.json" in got["Message"]
+    assert got["Message"] == json.loads(structured(item, SO_FAR))["sqs"]
+    assert json.loads(got["Message"])["deliveries"][0]["location"] == "s3://b/report.json"
+    assert got["MessageAttributes"] == {
+        "non_compliant": {"Type": "Number", "Value": str(len(HOSTILE))},
+        "coverage_incomplete": {"Type": "String", "Value": "true"},
+        "run_id": {"Type": "String", "Value": item.run.id},
+    }
 
 
 @pytest.mark.usefixtures("aws")
@@ -90,7 +105,28 @@ def test_five_thousand_findings_are_accepted() -> None:
     sink(arn).deliver(item, ())
     [got] = received()
     assert got["Subject"] == "sweeper: 5,000 mutable repositories"
-    assert "more repositories for which this message has no room" in got["Message"]
+    told = json.loads(got["Message"])
+    assert len(told["findings"]) + told["findings_left_out"] == 5000
+    assert len(told["findings"]) > 10
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_subscription_can_ask_for_what_it_wants_to_hear() -> None:
+    arn, received = topic()
+    sns = boto3.client("sns", region_name=REGION)
+    [subscription] = sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
+    policy = {"non_compliant": [{"numeric": [">", 1]}], "coverage_incomplete": ["false"]}
+    sns.set_subscription_attributes(
+        SubscriptionArn=subscription["SubscriptionArn"],
+        AttributeName="FilterPolicy",
+        AttributeValue=json.dumps(policy),
+    )
+    gap = [(target(region="us-east-1"), failed())]
+    sink(arn).deliver(report([finding("a")]), ())
+    sink(arn).deliver(report([finding("a"), finding("b")], gap), ())
+    assert received() == []
+    sink(arn).deliver(report([finding("a"), finding("b")]), ())
+    assert len(received()) == 1
 
 
 @pytest.mark.usefixtures("aws")

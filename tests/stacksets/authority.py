@@ -190,6 +190,8 @@ class Call:
             return cls(key, region, service, form.pop("Action"), form)
         if service == "account" and url.path == "/listRegions":
             return cls(key, region, service, "ListRegions", {})
+        if service == "securityhub" and url.path == "/findings/import":
+            return cls(key, region, service, "BatchImportFindings", json.loads(body))
         if service == "s3" and wire.method == "PUT" and not url.query:
             bucket = (url.hostname or "").removesuffix(f".s3.{region}.amazonaws.com")
             where = {"Bucket": bucket, "Key": unquote(url.path[1:])}
@@ -230,6 +232,8 @@ class Call:
                 arns = [f"arn:{PARTITION}:s3:::{given['Bucket']}/{given['Key']}"]
             case "sns:Publish":
                 arns = [given["TopicArn"]]
+            case "securityhub:BatchImportFindings":
+                arns = sorted({finding["ProductArn"] for finding in given["Findings"]})
             case unknown:
                 raise NotImplementedError(f"the resources of {unknown}")
         return arns
@@ -251,7 +255,7 @@ class Call:
         if self.service in ("ecr", "organizations"):
             body = {"__type": "AccessDeniedException", "message": message}
             return 400, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(body)
-        if self.service == "account":
+        if self.service in ("account", "securityhub"):
             headers = {"x-amzn-ErrorType": "AccessDeniedException"}
             return 403, headers, json.dumps({"message": message})
         code = "AuthorizationError" if self.service == "sns" else "AccessDenied"

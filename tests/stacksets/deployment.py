@@ -31,6 +31,7 @@ from tests.stacksets.iam import listed, parse
 
 REGION = "eu-central-1"
 REGIONS = (REGION, "eu-west-1")
+HUB = "eu-west-1"  # where Security Hub is: not the stack's own region
 MANAGEMENT = "123456789012"  # moto's own
 EXTERNAL_ID = "an-external-id"
 MEMBER_ROLE = "ecr-immutability-sweeper"
@@ -87,7 +88,9 @@ class Deployment:
         self._roll_out()
 
     def _deploy_central(self) -> None:
-        self.stack = self.central_stack("sweeper", {"ExternalId": EXTERNAL_ID})
+        self.stack = self.central_stack(
+            "sweeper", {"ExternalId": EXTERNAL_ID, "SecurityHubRegion": HUB}
+        )
         self.central_role_arn = self.stack["CentralRoleArn"]
         self.environment = self._environment()
 

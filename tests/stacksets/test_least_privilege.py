@@ -17,7 +17,7 @@ from sweeper.aws.cloud import CORE_ACTIONS
 from sweeper.discovery import discover
 from sweeper.model import ChangeStatus, Reason, Report, Stage
 from tests.stacksets import templates
-from tests.stacksets.deployment import MANAGEMENT, Deployment, without
+from tests.stacksets.deployment import HUB, MANAGEMENT, Deployment, without
 from tests.stacksets.iam import Request, actions, allows, listed, parse
 
 Row = tuple[str, str]  # a statement's Sid, an action
@@ -142,9 +142,12 @@ CENTRAL: dict[Row, Callable[[Report], bool]] = {
     ("Reports", "s3:PutObject"): _undelivered("s3"),
     ("ReportKey", "kms:GenerateDataKey"): _undelivered("s3"),
     ("Topic", "sns:Publish"): _undelivered("sns"),
+    ("SecurityHub", "securityhub:BatchImportFindings"): _undelivered("security_hub"),
     ("TopicKey", "kms:Decrypt"): _undelivered("sns"),
     ("TopicKey", "kms:GenerateDataKey"): _undelivered("sns"),
 }
+# Granted only where SecurityHubRegion is given, as it is in the deployment here.
+HUB_ACTION = "securityhub:BatchImportFindings"
 # Granted only where ConfigLocation is given; see the test at the end.
 CONFIG: set[Row] = {
     ("ConfigParameter", "ssm:GetParameter"),
@@ -231,4 +234,38 @@ def test_the_configuration_can_be_read_where_it_is_and_nowhere_else(
     assert read == allowed
     elsewhere = Request(PARAMETER.action, PARAMETER.resource + "s")
     assert not allows(statements, elsewhere)
-    assert set(actions(statements)) == allowed | {action for _, action in CENTRAL}
+    always = {action for _, action in CENTRAL} - {HUB_ACTION}
+    assert set(actions(statements)) == allowed | always
+
+
+def test_findings_may_be_imported_as_this_account_in_that_region_alone(
+    deployment: Deployment,
+) -> None:
+    policies = deployment.central_role.policies.values()
+    statements = [each for policy in policies for each in parse(policy)]
+
+    def may(region: str, account: str, product: str) -> bool:
+        arn = f"arn:aws:securityhub:{region}:{account}:product/{product}"
+        return allows(statements, Request(HUB_ACTION, arn))
+
+    own = f"{MANAGEMENT}/default"
+    assert may(HUB, MANAGEMENT, own)
+    assert not may("eu-central-1", MANAGEMENT, own)
+    assert not may(HUB, "111111111111", "111111111111/default")
+    assert not may(HUB, MANAGEMENT, "aws/guardduty")
+
+
+def test_account_tags_are_read_and_missed_without_costing_the_report(
+    deployment: Deployment,
+) -> None:
+    options = {"report": {"account_tags": ["swept"]}}
+    report, _ = deployment.sweep(options=options)
+    assert {account.tags.get("swept") for account in report.accounts} == {"yes"}
+    assert report.account_tags_unavailable is None
+    deployment.reopen()
+    with without(deployment.central_role, "AccountTags", "organizations:ListTagsForResource"):
+        report, _ = deployment.sweep(options=options)
+    assert report.account_tags_unavailable is not None
+    assert "of 3 of 3 accounts: denied_by_identity_policy" in report.account_tags_unavailable
+    assert report.coverage.complete
+    assert {delivery.status for delivery in report.deliveries} == {"delivered"}

@@ -90,6 +90,7 @@ def test_the_roles_of_the_stacks_are_without_fault(deployment: Deployment) -> No
         "with-configuration",
         {
             "CentralRoleName": "with-configuration",
+            "SecurityHubRegion": "eu-west-1",
             "ConfigLocation": "s3://settings/config.yaml",
             "ConfigKmsKeyArn": f"arn:aws:kms:eu-central-1:{MANAGEMENT}:key/1",
             "SNSTopicARN": f"arn:aws:sns:eu-west-1:{MANAGEMENT}:audit",

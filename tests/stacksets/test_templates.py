@@ -38,6 +38,7 @@ SHARED_DEFAULTS = {
     "SNSTopicARN": "",
     "SNSTopicKmsKeyArn": "",
     "NotificationEmail": "",
+    "SecurityHubRegion": "",
     "ReportRetentionDays": 400,
     "LogRetentionDays": 90,
     "MaxSilenceHours": 48,
@@ -74,6 +75,7 @@ ALLOWED = {
     "SNSTopicARN": ("", "arn:aws-us-gov:sns:us-gov-west-1:123456789012:audit"),
     "SNSTopicKmsKeyArn": ("",),
     "NotificationEmail": ("", "security@example.com"),
+    "SecurityHubRegion": ("", "eu-central-1", "us-gov-west-1"),
     "CentralRoleArn": (
         "arn:aws:iam::123456789012:role/ecr-immutability-sweeper-central",
         "arn:aws-cn:iam::123456789012:role/security/central",
@@ -99,6 +101,7 @@ REFUSED = {
     "SNSTopicARN": ("audit", "arn:aws:sqs:eu-west-1:123456789012:audit"),
     "SNSTopicKmsKeyArn": ("alias/aws/sns",),
     "NotificationEmail": ("security",),
+    "SecurityHubRegion": ("*", "EU-CENTRAL-1", "eu-central"),
     "CentralRoleArn": (
         "",
         "arn:aws:iam::123456789012:root",
@@ -364,7 +367,11 @@ def test_both_give_the_program_the_same_variables_and_it_knows_them() -> None:
     assert fargate == function
     assert set(fargate) <= {*dict(_variables()), CONFIG_VARIABLE}
     # An empty text is refused by the program: what is not given is not set.
-    for variable in ("SWEEPER_CONFIG", "SWEEPER_ORGANIZATION__EXTERNAL_ID"):
+    for variable in (
+        "SWEEPER_CONFIG",
+        "SWEEPER_ORGANIZATION__EXTERNAL_ID",
+        "SWEEPER_REPORT__SECURITY_HUB__REGION",
+    ):
         assert fargate[variable]["Fn::If"][2] == NO_VALUE
 
 

@@ -1,4 +1,4 @@
-"""Amazon SNS: publishing to a topic."""
+"""Amazon SNS: publishing to a topic; what each protocol's subscriber would get."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ SERVICE = Service(
 )
 _LARGEST_MESSAGE = 256 * 1024
 _SUBJECT = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,98}")
+_ATTRIBUTE = re.compile(r"(?!AWS\.|Amazon\.)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_TYPE = re.compile(r"(String|String\.Array|Number|Binary)(\.[A-Za-z0-9_.-]+)?")
+_LARGEST_NUMBER = 10**9
 
 
 def _attributes(params: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -58,21 +61,48 @@ def _check(
         raise call.invalid("Invalid parameter: Message too long")
     if subject is not None and not _SUBJECT.fullmatch(subject):
         raise call.invalid("Invalid parameter: Subject")
-    for value in attributes.values():
-        if "DataType" not in value or not (value.get("StringValue") or value.get("BinaryValue")):
-            raise ApiError(
-                "ParameterValueInvalid",
-                "The message attribute must contain a non-empty value and type.",
-            )
-    if call.params.get("MessageStructure") == "json":
+    for name, value in attributes.items():
+        _check_attribute(name, value)
+
+
+def _check_attribute(name: str, value: Mapping[str, str]) -> None:
+    if not _ATTRIBUTE.fullmatch(name):
+        raise ApiError("ParameterValueInvalid", f"The message attribute name {name!r} is invalid.")
+    if "DataType" not in value or not (value.get("StringValue") or value.get("BinaryValue")):
+        raise ApiError(
+            "ParameterValueInvalid",
+            "The message attribute must contain a non-empty value and type.",
+        )
+    if not _TYPE.fullmatch(value["DataType"]):
+        raise ApiError("ParameterValueInvalid", f"The type of {name} is invalid.")
+    if value["DataType"].startswith("Number"):
         try:
-            valid = isinstance(json.loads(message)["default"], str)
-        except (ValueError, KeyError, TypeError):
+            valid = abs(float(value["StringValue"])) <= _LARGEST_NUMBER
+        except (ValueError, KeyError):
             valid = False
-        if not valid:
-            raise call.invalid(
-                "Invalid parameter: Message Structure - No default entry in JSON message body"
-            )
+        if not valid:  # what a numeric filter cannot compare
+            raise ApiError("ParameterValueInvalid", f"{name} is no number from -10^9 to 10^9.")
+
+
+def _texts(call: Call, message: str) -> dict[str, str]:
+    """Give the message of each protocol, under "default" what all others get."""
+    structure = call.params.get("MessageStructure")
+    if structure is None:
+        return {"default": message}
+    if structure != "json":
+        raise call.invalid("Invalid parameter: MessageStructure")
+    try:
+        texts = json.loads(message)
+        valid = isinstance(texts["default"], str)
+    except (ValueError, KeyError, TypeError):
+        valid = False
+    if not valid:
+        raise call.invalid(
+            "Invalid parameter: Message Structure - No default entry in JSON message body"
+        )
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise call.invalid("Invalid parameter: Message Structure - JSON message body: not a string")
+    return dict(texts)
 
 
 @SERVICE.operation("Publish")
@@ -91,12 +121,14 @@ def publish(call: Call) -> str:
     attributes = _attributes(call.params)
     subject = call.params.get("Subject")
     _check(call, message, subject, attributes)
+    texts = _texts(call, message)
     message_id = str(uuid.uuid4())
     call.state.messages.append(
         {
             "topic_arn": arn,
             "subject": subject,
-            "message": message,
+            "message": texts["default"],
+            "by_protocol": texts,
             "attributes": attributes,
             "structure": call.params.get("MessageStructure"),
             "message_id": message_id,
