@@ -207,6 +207,25 @@ def test_the_trend_is_drawn_and_told(open_page: Open) -> None:
     assert page.locator("table.plain tbody tr").count() == 14
 
 
+def test_the_trend_has_the_colours_of_the_screen_and_of_paper(open_page: Open) -> None:
+    page = open_page(eventful_report(), color_scheme="dark")
+
+    def dark_strokes() -> bool:
+        drawn: bool = page.locator("#trend canvas").evaluate("""canvas => {
+          const { data } = canvas.getContext("2d")
+            .getImageData(0, 0, canvas.width, canvas.height);
+          for (let i = 0; i < data.length; i += 4)
+            if (data[i + 3] > 200 && Math.max(data[i], data[i + 1], data[i + 2]) < 60) return true;
+          return false;
+        }""")
+        return drawn
+
+    assert not dark_strokes()
+    page.emulate_media(color_scheme="dark", media="print")
+    page.wait_for_timeout(100)
+    assert dark_strokes()
+
+
 @pytest.mark.parametrize("case", REPORTS)
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
 def test_no_axe_violation(open_page: Open, case: str, width: int, scheme: str) -> None:
@@ -262,6 +281,14 @@ def test_all_rows_and_the_folded_parts_are_printed(open_page: Open) -> None:
     assert page.pdf().startswith(b"%PDF")
     assert page.evaluate("window.printed") == [60, 0]
     assert rows.count() == 25
+
+
+@pytest.mark.parametrize("item", [eventful_report(), large_report(40, 60)])
+def test_what_is_printed_fits_the_paper(open_page: Open, item: Report) -> None:
+    page = open_page(item, width=690)  # A4 but for its margins
+    page.emulate_media(media="print")
+    page.wait_for_timeout(100)
+    assert page.evaluate("document.documentElement.scrollWidth") == 690
 
 
 def test_pages_are_turned(open_page: Open) -> None:

@@ -263,7 +263,8 @@
       if (place.clientWidth !== width) draw(place);
       width = place.clientWidth;
     }).observe(place);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(place));
+    // Paper is light, whatever the screen is.
+    matchMedia("screen and (prefers-color-scheme: dark)").addEventListener("change", () => draw(place));
   }
 
   // On paper there is no paging and nothing to open.
