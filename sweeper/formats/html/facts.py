@@ -135,14 +135,13 @@ def _coverage_banner(report: Report) -> Banner:
 
 
 def _repositories(report: Report) -> Card:
-    totals = report.totals.repositories
+    totals, left = report.totals.repositories, still_open(report)
+    none_left: Level = "good" if totals.examined else "plain"
     figures: tuple[Figure, ...] = (
         Figure(f"{totals.examined:,}", "seen"),
         Figure(f"{totals.compliant:,}", "compliant"),
-        Figure(
-            f"{totals.non_compliant:,}", "found open", "bad" if totals.non_compliant else "plain"
-        ),
-        Figure(f"{still_open(report):,}", "left open", "bad" if still_open(report) else "good"),
+        _count(totals.non_compliant, "found open", "bad"),
+        Figure(f"{left:,}", "left open", "bad" if left else none_left),
         Figure(f"{totals.exempt:,}", "exempt"),
     )
     if totals.undetermined:
@@ -152,6 +151,15 @@ def _repositories(report: Report) -> Card:
 
 def _coverage(report: Report) -> Card:
     accounts, targets = report.totals.accounts, report.totals.targets
+    note = (
+        f"{accounts.opened:,} of {number(accounts.planned - accounts.skipped, 'account')}, "
+        f"{targets.examined:,} of {number(targets.planned - targets.skipped, 'account-region')}."
+    )
+    if accounts.skipped or targets.skipped:
+        note += (
+            f" Skipped on purpose: {number(accounts.skipped, 'account')}, "
+            f"{number(targets.skipped, 'account-region')}."
+        )
     return Card(
         "Coverage",
         (
@@ -160,9 +168,7 @@ def _coverage(report: Report) -> Card:
             _count(accounts.failed, "accounts not seen", "bad"),
             _count(targets.failed, "regions not seen", "bad"),
         ),
-        f"{accounts.opened:,} of {number(accounts.planned - accounts.skipped, 'account')}, "
-        f"{targets.examined:,} of {number(targets.planned - targets.skipped, 'account-region')}; "
-        f"skipped on purpose: {accounts.skipped:,} and {targets.skipped:,}.",
+        note,
     )
 
 

@@ -2,6 +2,8 @@ import base64
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -74,6 +76,12 @@ def test_the_format_is_found() -> None:
     found = formats()["html"]
     assert (found.extension, found.media_type) == ("html", "text/html; charset=utf-8")
     assert found.render(report()) == render(report())
+
+
+def test_what_renders_it_is_imported_only_then() -> None:
+    code = "import sys, sweeper.formats as f; f.formats(); print('jinja2' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert printed.stdout.split() == [b"False"]
 
 
 @pytest.mark.parametrize("case", REPORTS)

@@ -180,6 +180,8 @@ def test_repositories() -> None:
         ("0", "left open", "good"),
         ("0", "exempt", "plain"),
     ]
+    unseen = early(Reason.TIMED_OUT)
+    assert ("0", "left open", "plain") in figures(unseen, "Repositories")
 
 
 def test_coverage() -> None:
@@ -198,9 +200,10 @@ def test_coverage() -> None:
         ("1", "regions not seen", "bad"),
     ]
     assert card(item, "Coverage").note == (
-        "1 of 2 accounts, 1 of 2 account-regions; skipped on purpose: 0 and 1."
+        "1 of 2 accounts, 1 of 2 account-regions. Skipped on purpose: 0 accounts, 1 account-region."
     )
     assert {level for *_, level in figures(report(), "Coverage")} == {"plain"}
+    assert card(report(), "Coverage").note == "1 of 1 account, 1 of 1 account-region."
 
 
 @pytest.mark.parametrize(
