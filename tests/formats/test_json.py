@@ -49,7 +49,7 @@ def test_each_item_has_a_line_of_its_own() -> None:
         "account_suspended",
         "denied_by_scp",
     ]
-    assert '  "deliveries": []' in lines
+    assert '  "deliveries": [],' in lines
 
 
 def test_values_are_plain_json() -> None:

@@ -165,6 +165,34 @@ def test_copying_works_without_the_clipboards_permission(open_page: Open) -> Non
     assert page.locator("textarea").count() == 0
 
 
+def test_where_nothing_can_be_copied_the_page_says_so(open_page: Open) -> None:
+    page = open_page(eventful_report())
+    page.evaluate("""() => {
+      navigator.clipboard.writeText = () => Promise.reject("no");
+      document.execCommand = () => false;
+    }""")
+    table(page, "skipped").get_by_role("button", name="Copy rows").click()
+    expect(table(page, "skipped").locator("output")).to_contain_text("does not let")
+
+
+def test_a_hostile_region_is_a_heading_and_nothing_else(open_page: Open) -> None:
+    hostile = "<img src=x onerror=alert(1)>&lt;b&gt;"
+    page = open_page(report([finding(region=hostile)]))
+    heading = table(page, "map").locator("thead th").filter(has_text="onerror")
+    expect(heading.locator(".dt-column-title")).to_have_text(hostile)
+    assert page.locator("main img, main b").count() == 0
+    table(page, "findings").locator(".tools").get_by_label("Filter").fill("onerror")
+    assert column(page, "findings", "Region") == [hostile]
+
+
+def test_the_most_open_accounts_come_first_by_one_click(open_page: Open) -> None:
+    page = open_page(eventful_report())
+    title = head(page, "map", "Open")
+    title.click()
+    expect(title).to_have_attribute("aria-sort", "descending")
+    assert column(page, "map", "Open") == ["3", "2", "0", "0"]
+
+
 def test_everything_is_reached_by_the_tab_key(open_page: Open) -> None:
     page = open_page(eventful_report())
     wanted = page.evaluate("""() => {

@@ -109,6 +109,7 @@
         className: `${column.kind} ${width(column)}`,
         searchable: column.kind !== "state",
         orderable: column.kind !== "state",
+        orderSequence: column.kind === "number" ? ["desc", "asc", ""] : ["asc", "desc", ""],
         createdCell: (cell) => {
           cell.dataset.title = texts[column.title];
           cell.setAttribute("role", "cell");
@@ -183,8 +184,9 @@
     const told = element("output");
     copy.addEventListener("click", async () => {
       const rows = api.rows({ search: "applied", order: "applied" }).data().toArray();
-      await write(copied(columns, rows));
-      told.textContent = `${number.format(rows.length)} ${rows.length === 1 ? "row" : "rows"} copied`;
+      const counted = `${number.format(rows.length)} ${rows.length === 1 ? "row" : "rows"}`;
+      const done = await write(copied(columns, rows));
+      told.textContent = done ? `${counted} copied` : "This browser does not let the page copy.";
     });
     row.append(copy, told);
     return row;
@@ -207,10 +209,12 @@
     return lines.map((line) => line.join("\t")).join("\n");
   }
 
+  // Whether the text is on the clipboard.
   async function write(text) {
     if (navigator.clipboard) {
       try {
-        return await navigator.clipboard.writeText(text);
+        await navigator.clipboard.writeText(text);
+        return true;
       } catch {
         // Not permitted here: the way below still may be.
       }
@@ -219,8 +223,9 @@
     area.value = text;
     document.body.append(area);
     area.select();
-    document.execCommand("copy");
+    const done = document.execCommand("copy");
     area.remove();
+    return done;
   }
 
   // The lines of the trend; drawn anew where width, scheme or medium changes its colours.
