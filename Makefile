@@ -17,7 +17,7 @@ comma := ,
 space := $(subst ,, )
 SAM := $(or $(shell command -v sam),$(UV) tool run --from aws-sam-cli==1.162.1 sam)
 
-.PHONY: help install demo test check image-test bench bench-full bench-peers schema reasons clean \
+.PHONY: help install demo test check image-test bench bench-full bench-peers bench-html screenshots schema reasons clean \
 	build build-Function sam-package sam-test sam-deploy sam-tail-logs stackset-deploy stackset-status destroy
 
 help: ## show this list
@@ -69,6 +69,12 @@ bench-full: install ## the same for up to 10,000 accounts, and with throttled on
 bench-peers: install ## the same beside other tools, which are installed first
 	$(BIN)/python -m benchmarks.peers
 	$(BIN)/python -m benchmarks --scenario peers
+
+bench-html: install ## what the HTML report of a large organization weighs, and how soon it can be used; needs Chromium
+	$(BIN)/python -m benchmarks --scenario html
+
+screenshots: install ## write docs/images anew from a demo run; needs Chromium
+	$(BIN)/python -m tests.screenshots
 
 build: ## the container image, for the architecture of this machine
 	$(or $(shell command -v docker),$(shell command -v buildah),docker) build --build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE) .

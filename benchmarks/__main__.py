@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peers, scenarios
+from benchmarks import html_report, peers, scenarios
 from benchmarks.measure import RESULTS, ContenderFailed
 from benchmarks.tables import Section, render
 
@@ -26,6 +26,7 @@ SCENARIOS: dict[str, Callable[[], list[Section]]] = {
     "large": scenarios.large,
     "memory": scenarios.memory,
     "peers": peers.beside_sweeper,
+    "html": html_report.html_report,
 }
 QUICK = ("organization", "imports")
 FULL = (*QUICK, "throttling", "large", "memory")

@@ -76,6 +76,14 @@ def remains(finding: Finding) -> bool:
     )
 
 
+def still_open(report: Report) -> int:
+    """Repositories whose tags can be overwritten after the sweep."""
+    return sum(
+        finding.compliance is Compliance.NON_COMPLIANT and remains(finding)
+        for finding in report.findings
+    )
+
+
 def coverage(accounts: Iterable[AccountOutcome], targets: Iterable[TargetOutcome]) -> Coverage:
     """How much was seen of what was to be seen; what was skipped was not to be seen."""
     opened = chosen = examined = planned = 0

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeper.escaping import plain
+from sweeper.formats.wording import percent
 from sweeper.model import ChangeStatus, Compliance, Finding, Report, Stage
 from sweeper.report import remains
 
@@ -181,8 +182,8 @@ def _show_totals(report: Report, console: Console) -> None:
     rows = (
         (
             "Coverage",
-            f"{complete}: {_percent(coverage.accounts)} of accounts, "
-            f"{_percent(coverage.targets)} of targets",
+            f"{complete}: {percent(coverage.accounts)} of accounts, "
+            f"{percent(coverage.targets)} of targets",
         ),
         (
             "Accounts",
@@ -212,11 +213,6 @@ def _show_totals(report: Report, console: Console) -> None:
         )
         table.add_row(name, Text(text, style="bold red" if bad else ""))
     console.print(table)
-
-
-def _percent(share: float) -> str:
-    """Never 100 % where something is missing."""
-    return f"{min(share * 100, 99.9 if share < 1 else 100):.4g} %"
 
 
 def _count(number: int, noun: str) -> str:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -44,6 +46,15 @@ def test_the_report_is_the_demos(tmp_path: Path) -> None:
     shown = without_what_varies(sample("report.txt"))
     assert without_what_varies(report)[: len(shown)] == shown
     assert "Second sweep" in said
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/html-report.md"])
+def test_what_is_linked_is_there(name: str) -> None:
+    document = ROOT / name
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text(encoding="utf-8"))
+    here = [link for link in links if "://" not in link]
+    assert here
+    assert [link for link in here if not (document.parent / link).exists()] == []
 
 
 def test_every_key_of_the_configuration_is_in_config_yaml_with_its_default() -> None:

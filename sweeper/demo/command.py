@@ -49,8 +49,9 @@ def run_demo() -> int:
             _say(
                 "\nThe account that could not be opened has no member role, as it happens in every "
                 "real\norganization: it is named, and the sweep does not say that all is well."
-                f"\nThe reports are in {directory.resolve()}: report.txt, report.json, report.csv; "
-                "the second sweep's\nare in its folder second."
+                f"\nThe reports are in {directory.resolve()}: open report.html in a browser;\n"
+                "report.txt, report.json and report.csv say the same. The second sweep's are in "
+                "its folder second."
             )
     return ExitStatus.CLEAN
 

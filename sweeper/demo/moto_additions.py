@@ -1,6 +1,7 @@
 """What moto 5.2 lacks of AWS and the sweep needs, added from outside for as long as it is asked.
 
 - account:ListRegions, which moto does not have
+- the Paths of an account in organizations:ListAccounts, which moto leaves out
 - ecr:DescribeRepositories in pages, which moto answers whole
 - ecr:DescribePullThroughCacheRules, which moto does not have
 - ecr:PutImageTagMutability answers with the exclusion filters, which moto leaves out
@@ -28,6 +29,7 @@ from moto.ecr.exceptions import InvalidParameterException
 from moto.ecr.responses import ECRResponse
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
+from moto.organizations.models import FakeAccount
 from moto.sts.responses import TokenResponse
 
 from sweeper.aws.partitions import ON_BY_DEFAULT
@@ -51,9 +53,10 @@ _ASSUME_ROLE_DENIED = """\
 
 
 class Additions:
-    """The data that moto has no place for: regions by account, pull-through cache rules."""
+    """The data that moto has no place for: regions, OU path and pull-through cache rules."""
 
     def __init__(self) -> None:
+        self._paths: dict[str, str] = {}
         self._enabled: dict[str, frozenset[str]] = {}
         self._rules: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self._names = tuple(sorted(get_session().get_available_regions("ecr")))
@@ -74,6 +77,14 @@ class Additions:
         return [
             (name, _opt_status(name) if name in enabled else "DISABLED") for name in self._names
         ]
+
+    def set_path(self, account_id: str, path: str) -> None:
+        """Where the account is: ``o-…/r-…/ou-…/<account>/``."""
+        self._paths[account_id] = path
+
+    def paths(self, account_id: str) -> list[str]:
+        """The account's paths, of which AWS knows one; none where none was set."""
+        return [self._paths[account_id]] if account_id in self._paths else []
 
     def add_pull_through_cache_rule(
         self, account_id: str, region: str, prefix: str, upstream: str
@@ -110,6 +121,7 @@ def installed() -> Iterator[Additions]:
                 "put_image_tag_mutability",
                 _with_exclusion_filters(ECRResponse.put_image_tag_mutability),
             ),
+            (FakeAccount, "describe", _with_paths(FakeAccount.describe, additions)),
             (TokenResponse, "assume_role", _of_existing_roles(TokenResponse.assume_role)),
         ):
             stack.enter_context(_replaced(owner, name, value))
@@ -212,6 +224,16 @@ def _of_existing_roles(
         return original(self)
 
     return assume_role
+
+
+def _with_paths(
+    original: Callable[[FakeAccount], dict[str, Any]], additions: Additions
+) -> Callable[[FakeAccount], dict[str, Any]]:
+    def describe(self: FakeAccount) -> dict[str, Any]:
+        paths = additions.paths(self.id)
+        return original(self) | ({"Paths": paths} if paths else {})
+
+    return describe
 
 
 def _ecr_page(response: ECRResponse, key: str, items: Sequence[object]) -> ActionResult:

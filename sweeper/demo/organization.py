@@ -30,7 +30,7 @@ def build(additions: Additions) -> dict[str, str]:
     state = mock_random.getstate()
     mock_random.seed(_SEED)
     try:
-        ids = _accounts()
+        ids = _accounts(additions)
     finally:
         mock_random.setstate(state)
     for account in ACCOUNTS:
@@ -56,7 +56,7 @@ def options() -> dict[str, Any]:
                 "expires": "2026-03-31",
             },
         ],
-        "report": {"directory": "./sweeper-demo", "formats": ["json", "csv", "text"]},
+        "report": {"directory": "./sweeper-demo", "formats": ["json", "csv", "text", "html"]},
     }
 
 
@@ -93,15 +93,17 @@ def _is_foreign(name: str) -> bool:
     return name.upper().startswith(("AWS_", "MOTO_")) or name == "BOTO_CONFIG"
 
 
-def _accounts() -> dict[str, str]:
+def _accounts(additions: Additions) -> dict[str, str]:
     """The organization with its tree and its accounts; account ids by name."""
     client = boto3.client("organizations", region_name=REGION)
-    client.create_organization(FeatureSet="ALL")
+    organization_id = client.create_organization(FeatureSet="ALL")["Organization"]["Id"]
     (root,) = client.list_roots()["Roots"]
     units: dict[tuple[str, ...], str] = {(): root["Id"]}
+    paths: dict[tuple[str, ...], str] = {(): f"{organization_id}/{root['Id']}/"}
     for path in ORGANIZATIONAL_UNITS:
         unit = client.create_organizational_unit(ParentId=units[path[:-1]], Name=path[-1])
         units[path] = unit["OrganizationalUnit"]["Id"]
+        paths[path] = f"{paths[path[:-1]]}{units[path]}/"
 
     management, *members = ACCOUNTS
     # moto calls it "master", and no API renames an account without its root user.
@@ -120,6 +122,9 @@ def _accounts() -> dict[str, str]:
         )
         if account.suspended:
             client.close_account(AccountId=account_id)
+    for account in ACCOUNTS:
+        account_id = ids[account.name]
+        additions.set_path(account_id, f"{paths[account.ou]}{account_id}/")
     return ids
 
 

@@ -131,6 +131,11 @@ def number(count: int, singular: str, plural: str | None = None) -> str:
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
+def percent(share: float) -> str:
+    """Never 100 % where something is missing."""
+    return f"{min(share * 100, 99.9 if share < 1 else 100):.4g} %"
+
+
 def setting(mutability: str, filters: Sequence[str]) -> str:
     """A mutability with its exclusion filters."""
     return plain(f"{mutability} ({', '.join(filters)})" if filters else mutability)

@@ -27,7 +27,7 @@ from sweeper.formats.wording import (
     where,
 )
 from sweeper.model import ChangeStatus, Compliance, Delivery, Finding, Report
-from sweeper.report import remains
+from sweeper.report import remains, still_open
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: 256 KiB for all of it; what is
 # left is for the envelope that a subscriber gets. The subject: under 100 ASCII characters.
@@ -44,8 +44,8 @@ def subject(report: Report) -> str:
     parts = []
     if failure := ended_early(report):
         parts.append(f"sweep ended early ({failure.reason})")
-    if still_open := _still_open(report):
-        parts.append(number(still_open, "mutable repository", "mutable repositories"))
+    if remaining := still_open(report):
+        parts.append(number(remaining, "mutable repository", "mutable repositories"))
     if changes.applied:
         parts.append(f"{changes.applied:,} closed")
     if changes.failed:
@@ -88,7 +88,7 @@ def _opening(report: Report) -> Iterator[str]:
         found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
         yield (
             f"Image tags could be overwritten in {found}{of}: {changes.applied:,} closed by this "
-            f"sweep, {_still_open(report):,} still open."
+            f"sweep, {still_open(report):,} still open."
         )
     elif repositories.examined:
         yield f"No ECR repository{of} was found whose image tags can be overwritten."
@@ -103,14 +103,6 @@ def _opening(report: Report) -> Iterator[str]:
     if not report.coverage.complete:
         yield unseen(report)
     yield ""
-
-
-def _still_open(report: Report) -> int:
-    """Repositories whose tags can be overwritten after the sweep."""
-    return sum(
-        finding.compliance is Compliance.NON_COMPLIANT and remains(finding)
-        for finding in report.findings
-    )
 
 
 def listed(report: Report) -> list[Finding]:

@@ -19,6 +19,7 @@ from moto.core.botocore_stubber import BotocoreStubber
 from moto.ecr.models import ecr_backends
 from moto.ecr.responses import ECRResponse
 from moto.iam.models import iam_backends
+from moto.organizations.models import FakeAccount
 from moto.sts.responses import TokenResponse
 
 from sweeper.aws.partitions import ON_BY_DEFAULT
@@ -26,7 +27,7 @@ from sweeper.demo.moto_additions import Additions, installed
 
 REGION = "eu-central-1"
 OWN_ACCOUNT, OTHER_ACCOUNT = "123456789012", "222222222222"
-PATCHED = (AccountResponse, BotocoreStubber, ECRResponse, TokenResponse)
+PATCHED = (AccountResponse, BotocoreStubber, ECRResponse, FakeAccount, TokenResponse)
 
 
 @pytest.fixture
@@ -195,6 +196,16 @@ def test_one_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         client = boto3.client("sts", region_name=REGION)
         list(pool.map(lambda _: client.get_caller_identity(), range(40)))
     assert overlaps == []
+
+
+def test_an_account_has_the_path_that_was_set(additions: Additions) -> None:
+    client = boto3.client("organizations", region_name=REGION)
+    client.create_organization(FeatureSet="ALL")
+    created = client.create_account(AccountName="a", Email="a@example.com")
+    account_id = created["CreateAccountStatus"]["AccountId"]
+    additions.set_path(account_id, f"o-1/r-1/{account_id}/")
+    paths = {item["Id"]: item.get("Paths") for item in client.list_accounts()["Accounts"]}
+    assert paths == {OWN_ACCOUNT: None, account_id: [f"o-1/r-1/{account_id}/"]}
 
 
 def test_everything_is_put_back_even_after_an_error() -> None:

@@ -90,6 +90,13 @@ class TestOrganization:
         }
         assert accounts["hackathon-2025"]["State"] == "SUSPENDED"
 
+    def test_accounts_know_their_place(self) -> None:
+        client = boto3.client("organizations")
+        for account in _accounts().values():
+            *_, parent, own = account["Paths"][0].strip("/").split("/")
+            assert own == account["Id"]
+            assert parent == client.list_parents(ChildId=own)["Parents"][0]["Id"]
+
     def test_the_tree(self) -> None:
         client = boto3.client("organizations")
 

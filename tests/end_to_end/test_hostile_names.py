@@ -36,7 +36,7 @@ def ended(aws: FakeAws, tmp_path_factory: pytest.TempPathFactory) -> Ended:
         aws,
         tmp_path_factory.mktemp("hostile"),
         "--dry-run",
-        config={"report": {"formats": ["json", "csv", "text"]}},
+        config={"report": {"formats": ["json", "csv", "text", "html"]}},
     )
 
 
@@ -59,6 +59,14 @@ def test_text_holds_nothing_that_a_terminal_obeys(ended: Ended, where: str) -> N
     assert "[red]painted[/red]" in text
     assert r"two\x0alines\x0d\x0aof text" in text
     assert r"escape\x1b[2Jcleared" in text
+
+
+def test_the_page_holds_no_markup_of_theirs(ended: Ended) -> None:
+    page = _text(ended, "report.html")
+    assert not CONTROLS.search(page)
+    assert "<script>alert" not in page
+    assert r"\u003cscript\u003ealert(1)\u003c/script\u003e" in page
+    assert r"two\\x0alines\\x0d\\x0aof text" in page
 
 
 def test_no_cell_is_a_formula(ended: Ended) -> None:

@@ -3,7 +3,15 @@ from dataclasses import replace
 import pytest
 
 from sweeper.escaping import hidden
-from sweeper.formats.wording import advice, ended_early, explanation, number, outcome, where
+from sweeper.formats.wording import (
+    advice,
+    ended_early,
+    explanation,
+    number,
+    outcome,
+    percent,
+    where,
+)
 from sweeper.model import ACCEPTABLE_REASONS, ChangeStatus, Compliance, Failed, Reason, Stage
 from sweeper.report import ended_early as ended_early_report
 from tests.factories import (
@@ -25,6 +33,14 @@ from tests.factories import (
 )
 def test_number(count: int, text: str) -> None:
     assert number(count, "repository", "repositories") == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "0 %"), (0.5, "50 %"), (2 / 3, "66.67 %"), (0.99999, "99.9 %"), (1.0, "100 %")],
+)
+def test_percent_is_never_whole_where_something_is_missing(share: float, text: str) -> None:
+    assert percent(share) == text
 
 
 @pytest.mark.parametrize("status", ChangeStatus)

@@ -1,0 +1,84 @@
+"""Pictures for docs/, from a demo run: `python -m tests.screenshots [DIRECTORY]`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pexpect
+from playwright.sync_api import Browser
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
+from tests import chromium
+
+_IMAGES = Path(__file__).parents[1] / "docs" / "images"
+_COLUMNS = 140
+_SHOWN: dict[str, dict[str, Any]] = {
+    "report-desktop": {"viewport": {"width": 1280, "height": 1650}},
+    "report-dark": {"viewport": {"width": 1280, "height": 1650}, "color_scheme": "dark"},
+    "report-phone": {"viewport": {"width": 390, "height": 1650}},
+}
+# Rich's own asks for a font from the network.
+_SVG = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" >
+<style>.{unique_id}-matrix {{ font: {char_height}px monospace; }} {styles}</style>
+<defs><clipPath id="{unique_id}-clip-terminal">
+<rect width="{terminal_width}" height="{terminal_height}"/></clipPath>{lines}</defs>
+<rect fill="#0c0c0c" width="{width}" height="{height}"/>
+<g transform="translate(9, 9)" clip-path="url(#{unique_id}-clip-terminal)">{backgrounds}
+<g class="{unique_id}-matrix">{matrix}</g></g></svg>
+"""
+
+
+def main(images: Path = _IMAGES) -> None:
+    """Run the demo in a terminal of its own, and write what it and its report look like."""
+    images.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, chromium.browser() as browser:
+        printed = _demo(Path(folder))
+        _terminal(browser, printed, images / "terminal.png")
+        report = Path(folder) / "sweeper-demo" / "report.html"
+        for name, options in _SHOWN.items():
+            with browser.new_context(**options) as context:
+                page = context.new_page()
+                page.goto(report.as_uri())
+                page.screenshot(path=images / f"{name}.png")
+
+
+def _demo(folder: Path) -> str:
+    """What the demo's first sweep prints to a terminal at its end, colours included."""
+    demo = pexpect.spawn(
+        sys.executable,
+        ["-m", "sweeper", "demo"],
+        cwd=str(folder),
+        encoding="utf-8",
+        timeout=120,
+        dimensions=(50, _COLUMNS),
+    )
+    demo.expect_exact("Second sweep")
+    printed = str(demo.before)
+    demo.expect(pexpect.EOF)
+    demo.close()
+    if demo.exitstatus:
+        raise SystemExit(f"the demo ended with {demo.exitstatus}")
+    # Before the cursor is shown again there was progress, which is erased at a terminal.
+    _, _, shown = printed.rpartition("\x1b[?25h")
+    return shown.replace("\r\n", "\n").replace("\r", "").removesuffix("=== ").strip()
+
+
+def _terminal(browser: Browser, printed: str, path: Path) -> None:
+    with Path("/dev/null").open("w", encoding="utf-8") as nowhere:
+        console = Console(record=True, width=_COLUMNS, file=nowhere, force_terminal=True)
+        console.print(Text.from_ansi(printed))
+        picture = console.export_svg(theme=MONOKAI, code_format=_SVG)
+    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+        page = context.new_page()
+        page.set_content(f"<style>svg {{ width: 1240px; height: auto }}</style>{picture}")
+        page.locator("svg").screenshot(path=path)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:2]))
