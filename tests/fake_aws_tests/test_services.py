@@ -631,6 +631,7 @@ def test_a_write_changes_exactly_one_repository(aws: FakeAws) -> None:
             "mutability": "IMMUTABLE_WITH_EXCLUSION",
             "filters": filters,
             "accepted": True,
+            "fault": None,
         }
     ]
 
