@@ -12,7 +12,7 @@ from botocore.session import Session
 
 from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import MemberSession, MemberSessions, bound_to
-from sweeper.aws.errors import required, translated
+from sweeper.aws.errors import items, required, translated
 from sweeper.aws.organizations import Organizations
 from sweeper.aws.partitions import FALLBACK_REGION, first_region, partition_of, sts_region
 from sweeper.concurrency import Stop
@@ -69,7 +69,7 @@ class AwsCloud:
     def list_accounts(self) -> Organization:
         """Who the caller is, and the accounts to choose from."""
         caller = self._caller_identity()
-        own_id, arn = str(required(caller, "Account")), str(required(caller, "Arn"))
+        own_id, arn = required(caller, "Account", str), required(caller, "Arn", str)
         self._partition = partition_of(arn)
         self._global_region = first_region(self._session, self._partition)
         self._sts_region = self._config.organization.sts_region or sts_region(
@@ -164,17 +164,14 @@ class AwsCloud:
                 response = self.clients.central("sts", self._sts_region).assume_role(**parameters)
         except OperationFailed as error:
             raise _of_assume_role(error) from None
-        keys = required(response, "Credentials")
-        expires = required(keys, "Expiration")
-        if not isinstance(expires, datetime):
-            raise OperationFailed(Reason.UNEXPECTED_RESPONSE, "the Expiration is not a time")
+        keys = required(response, "Credentials", dict)
         return MemberSession(
             ReadOnlyCredentials(
-                required(keys, "AccessKeyId"),
-                required(keys, "SecretAccessKey"),
-                required(keys, "SessionToken"),
+                required(keys, "AccessKeyId", str),
+                required(keys, "SecretAccessKey", str),
+                required(keys, "SessionToken", str),
             ),
-            expires,
+            required(keys, "Expiration", datetime),
             allowed,
         )
 
@@ -184,9 +181,9 @@ class AwsCloud:
         pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
         with bound_to(account.id), translated():
             regions = tuple(
-                (str(required(region, "RegionName")), str(required(region, "RegionOptStatus")))
+                (required(region, "RegionName", str), required(region, "RegionOptStatus", str))
                 for page in pages
-                for region in required(page, "Regions")
+                for region in items(page, "Regions")
             )
         if all(status == "DISABLED" for _, status in regions):
             raise OperationFailed(

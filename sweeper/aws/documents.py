@@ -54,7 +54,7 @@ def _parameter(session: Session, name: str) -> bytes:
     with translated():
         client: Any = session.create_client("ssm", config=_client_config())
         response = client.get_parameter(Name=name, WithDecryption=True)
-    return str(required(required(response, "Parameter"), "Value")).encode()
+    return required(required(response, "Parameter", dict), "Value", str).encode()
 
 
 def _object(session: Session, path: str) -> bytes:
@@ -65,8 +65,9 @@ def _object(session: Session, path: str) -> bytes:
         client: Any = session.create_client("s3", config=_client_config())
         response = client.get_object(Bucket=bucket, Key=key)
         # One byte more than is allowed, so that no size that is claimed need be believed.
-        body: bytes = required(response, "Body").read(MAX_BYTES + 1)
-    return body
+        body: Any = required(response, "Body", object)
+        content: bytes = body.read(MAX_BYTES + 1)
+    return content
 
 
 def _client_config() -> ClientConfig:

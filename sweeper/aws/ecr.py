@@ -7,10 +7,11 @@ from typing import Any
 
 from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import bound_to
-from sweeper.aws.errors import required, translated
+from sweeper.aws.errors import items, optional, required, translated
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason, Repository, Target
 
+FILTERS = "imageTagMutabilityExclusionFilters"
 PAGE_SIZE = 1000  # ECR: DescribeRepositories maxResults, 1 to 1000, default 100
 
 
@@ -23,7 +24,7 @@ class EcrRegistry:
     def repositories(self, target: Target) -> Iterator[Repository]:
         """Every repository of the registry, page by page."""
         for page in self._pages(target, "describe_repositories"):
-            for item in required(page, "repositories"):
+            for item in items(page, "repositories"):
                 yield _repository(target, item)
 
     def repository(self, target: Target, name: str) -> Repository | None:
@@ -36,19 +37,19 @@ class EcrRegistry:
             if error.reason is Reason.REPOSITORY_DELETED:
                 return None
             raise
-        items = required(response, "repositories")
-        if len(items) != 1:
+        found = list(items(response, "repositories"))
+        if len(found) != 1:
             raise OperationFailed(
-                Reason.UNEXPECTED_RESPONSE, f"{len(items)} repositories in the answer for one"
+                Reason.UNEXPECTED_RESPONSE, f"{len(found)} repositories in the answer for one"
             )
-        return _repository(target, items[0])
+        return _repository(target, found[0])
 
     def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
         """The repository prefixes of the registry's pull-through cache rules."""
         return tuple(
-            str(required(rule, "ecrRepositoryPrefix"))
+            required(rule, "ecrRepositoryPrefix", str)
             for page in self._pages(target, "describe_pull_through_cache_rules")
-            for rule in required(page, "pullThroughCacheRules")
+            for rule in items(page, "pullThroughCacheRules")
         )
 
     def put_image_tag_mutability(
@@ -58,15 +59,13 @@ class EcrRegistry:
         client = self._clients.member("ecr", target.region)
         parameters: dict[str, Any] = {"repositoryName": name, "imageTagMutability": mutability}
         if filters:  # mandatory with …_WITH_EXCLUSION, refused without
-            parameters["imageTagMutabilityExclusionFilters"] = [
-                {"filterType": "WILDCARD", "filter": text} for text in filters
-            ]
+            parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": text} for text in filters]
         with bound_to(target.account.id), translated():
             response = client.put_image_tag_mutability(**parameters)
         return Repository(
             name=name,
             arn="",
-            mutability=str(required(response, "imageTagMutability")),
+            mutability=required(response, "imageTagMutability", str),
             exclusion_filters=_filters(response),
             unknown_filter_types=_unknown_filter_types(response),
         )
@@ -81,7 +80,7 @@ class EcrRegistry:
             with bound_to(target.account.id), translated():
                 page = call(maxResults=PAGE_SIZE, **token)
             yield page
-            following = page.get("nextToken")
+            following = optional(page, "nextToken", str)
             if not following:
                 return
             if following == token.get("nextToken"):
@@ -100,22 +99,22 @@ def _repository(target: Target, item: Mapping[str, Any]) -> Repository:
             f"{target.account.id}",
         )
     return Repository(
-        name=str(required(item, "repositoryName")),
-        arn=str(required(item, "repositoryArn")),
-        mutability=str(item.get("imageTagMutability", "")),
+        name=required(item, "repositoryName", str),
+        arn=required(item, "repositoryArn", str),
+        mutability=optional(item, "imageTagMutability", str) or "",
         exclusion_filters=_filters(item),
         unknown_filter_types=_unknown_filter_types(item),
     )
 
 
 def _filters(item: Mapping[str, Any]) -> tuple[str, ...]:
-    filters = item.get("imageTagMutabilityExclusionFilters")
-    return tuple(str(required(entry, "filter")) for entry in filters) if filters else ()
+    if not optional(item, FILTERS, list):
+        return ()
+    return tuple(required(entry, "filter", str) for entry in items(item, FILTERS))
 
 
 def _unknown_filter_types(item: Mapping[str, Any]) -> tuple[str, ...]:
-    filters = item.get("imageTagMutabilityExclusionFilters")
-    if not filters:
+    if not optional(item, FILTERS, list):
         return ()
-    types = {str(required(entry, "filterType")) for entry in filters}
+    types = {required(entry, "filterType", str) for entry in items(item, FILTERS)}
     return tuple(sorted(types - {"WILDCARD"}))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
@@ -17,6 +17,7 @@ from botocore.parsers import ResponseParserError
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
+T = TypeVar("T")
 MAX_MESSAGE = 500  # characters of a service's message that are kept
 _TOKEN = re.compile(r"(x-amz-security-token\W{1,3})\S+", re.IGNORECASE)
 
@@ -112,17 +113,41 @@ def translated() -> Iterator[None]:
         raise _from_response(error) from None
     except (sdk.BotoCoreError, ResponseParserError) as error:
         reason = next(reason for kind, reason in _EXCEPTIONS if isinstance(error, kind))
-        raise OperationFailed(reason, str(error)[:MAX_MESSAGE], type(error).__name__) from None
+        message = str(error)
+        if isinstance(error, ResponseParserError):
+            message = message.partition("\n")[0]  # the SDK goes on with the answer, whole
+        raise OperationFailed(reason, message[:MAX_MESSAGE], type(error).__name__) from None
 
 
-def required(response: Mapping[str, Any], key: str) -> Any:
-    """The response's value under `key`: an answer without it is no answer, not an empty one."""
-    try:
-        return response[key]
-    except KeyError:
-        raise OperationFailed(
-            Reason.UNEXPECTED_RESPONSE, f"the response has no {key}: it is not what AWS sends"
-        ) from None
+def required(response: Mapping[str, Any], key: str, kind: type[T]) -> T:
+    """The response's value under `key`: an answer without it is no answer, not an empty one.
+
+    Nor is one with a value of another type, or with an empty text.
+    """
+    value = optional(response, key, kind)
+    if value is None or value == "":
+        raise _unexpected(f"the response has no {key}")
+    return value
+
+
+def optional(response: Mapping[str, Any], key: str, kind: type[T]) -> T | None:
+    """The response's value under `key`, None where there is none."""
+    value = response.get(key)
+    if value is None or isinstance(value, kind):
+        return value
+    raise _unexpected(f"the response's {key} is a {type(value).__name__}")
+
+
+def items(response: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
+    """The objects of the list under `key`."""
+    for item in required(response, key, list):
+        if not isinstance(item, dict):
+            raise _unexpected(f"the response's {key} hold a {type(item).__name__}")
+        yield item
+
+
+def _unexpected(what: str) -> OperationFailed:
+    return OperationFailed(Reason.UNEXPECTED_RESPONSE, f"{what}: it is not what AWS sends")
 
 
 def _without_secrets(message: str) -> str:

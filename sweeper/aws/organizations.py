@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sweeper.aws.errors import required, translated
+from sweeper.aws.errors import items, optional, required, translated
 from sweeper.concurrency import Stop, concurrently
 from sweeper.errors import NothingToSweep, OperationFailed
 from sweeper.model import Account, Failed, Reason, Stage
@@ -29,14 +29,15 @@ class Organizations:
         accounts: dict[str, Account] = {}  # a page that is read twice counts once
         for item in self._items("list_accounts", "Accounts"):
             # arn:aws:organizations::111111111111:account/o-exampleorgid/222222222222
-            organization_id = organization_id or str(item.get("Arn", "//")).split("/")[1] or None
-            account_id = str(required(item, "Id"))
+            arn = (optional(item, "Arn", str) or "").split("/")
+            organization_id = organization_id or (arn[1] if len(arn) > 1 else None)
+            account_id = required(item, "Id", str)
             accounts[account_id] = Account(
                 id=account_id,
-                name=str(item.get("Name", "")),
+                name=optional(item, "Name", str) or "",
                 # Status was retired on 2026-09-09, and some answer with nothing else.
-                state=str(item.get("State") or item.get("Status") or ""),
-                ou_path=_ou_path(item.get("Paths")),
+                state=optional(item, "State", str) or optional(item, "Status", str) or "",
+                ou_path=_ou_path(optional(item, "Paths", list)),
             )
         return organization_id, tuple(accounts.values())
 
@@ -62,8 +63,9 @@ class Organizations:
         """The accounts, those whose id is in `wanted` with their tags."""
 
         def read(account: Account) -> dict[str, str]:
-            items = self._items("list_tags_for_resource", "Tags", ResourceId=account.id)
-            return {str(item["Key"]): str(item["Value"]) for item in items}
+            found = self._items("list_tags_for_resource", "Tags", ResourceId=account.id)
+            # A tag's value may be empty.
+            return {required(tag, "Key", str): optional(tag, "Value", str) or "" for tag in found}
 
         asked = [account for account in accounts if account.id in wanted]
         results = concurrently(
@@ -86,17 +88,17 @@ class Organizations:
         places: dict[str, tuple[str, ...]] = {}
         known: set[str] = set()
         pending: list[tuple[str, ...]] = [
-            (str(root["Id"]),) for root in self._items("list_roots", "Roots")
+            (required(root, "Id", str),) for root in self._items("list_roots", "Roots")
         ]
         while pending:
             path = pending.pop()
             known.add(path[-1])
             for item in self._items("list_accounts_for_parent", "Accounts", ParentId=path[-1]):
-                places[str(item["Id"])] = path
+                places[required(item, "Id", str)] = path
             children = self._items(
                 "list_children", "Children", ParentId=path[-1], ChildType="ORGANIZATIONAL_UNIT"
             )
-            pending += [(*path, str(child["Id"])) for child in children]
+            pending += [(*path, required(child, "Id", str)) for child in children]
         return places, known
 
     def _require_ou(self, ou: str) -> None:
@@ -121,7 +123,8 @@ class Organizations:
                 page = next(pages, None)
             if page is None:
                 return
-            yield from required(page, key)
+            optional(page, "NextToken", str)  # the SDK takes another type for the last page
+            yield from items(page, key)
 
     @contextmanager
     def _explained(self, action: str) -> Iterator[None]:
@@ -150,9 +153,9 @@ class Organizations:
             raise
 
 
-def _ou_path(paths: Sequence[str] | None) -> tuple[str, ...] | None:
+def _ou_path(paths: Sequence[Any] | None) -> tuple[str, ...] | None:
     """``o-…/r-…/ou-…/ou-…/<account>/`` -> the ids from the root down."""
-    if not paths:
+    if not paths or not isinstance(paths[0], str):
         return None
     return tuple(part for part in paths[0].split("/") if part.startswith(("r-", "ou-")))
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
-from sweeper.aws.errors import MAX_MESSAGE, required, translated
+from sweeper.aws.errors import MAX_MESSAGE, items, optional, required, translated
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
 USER = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: ecr:X on resource: *"
 URL = "https://api.ecr.eu-central-1.amazonaws.com/"
+
+
+def _items(response: Any, key: str, _: type) -> list[Any]:
+    return list(items(response, key))
 
 
 def _client_error(code: str, message: str = "", status: int = 400) -> sdk.ClientError:
@@ -180,7 +185,28 @@ def test_a_defect_is_not_taken_for_an_error_of_aws() -> None:
 
 
 def test_what_is_required_is_there_or_the_answer_is_none() -> None:
-    assert required({"Accounts": []}, "Accounts") == []
-    with pytest.raises(OperationFailed, match="no Accounts") as caught:
-        required({}, "Accounts")
+    assert required({"Accounts": []}, "Accounts", list) == []
+    assert list(items({"Accounts": [{}]}, "Accounts")) == [{}]
+    assert optional({"Name": ""}, "Name", str) == ""
+    assert optional({}, "Name", str) is None
+
+
+@pytest.mark.parametrize(
+    ("read", "response", "kind", "words"),
+    [
+        (required, {}, list, "the response has no Accounts"),
+        (required, {"Accounts": None}, list, "the response has no Accounts"),
+        (required, {"Accounts": ""}, str, "the response has no Accounts"),
+        (required, {"Accounts": {}}, list, "the response's Accounts is a dict"),
+        (required, {"Accounts": 7}, str, "the response's Accounts is a int"),
+        (optional, {"Accounts": {}}, str, "the response's Accounts is a dict"),
+        (_items, {"Accounts": [{}, None]}, list, "the response's Accounts hold a NoneType"),
+        (_items, {"Accounts": {}}, list, "the response's Accounts is a dict"),
+    ],
+)
+def test_a_value_of_another_type_is_no_answer(
+    read: Callable[..., object], response: Any, kind: type, words: str
+) -> None:
+    with pytest.raises(OperationFailed, match=f"{words}: it is not what AWS sends") as caught:
+        read(response, "Accounts", kind)
     assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
