@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from random import Random
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _DEPTH = 100_000
 _HUGE = ("9" * 5000, "-1e999", "1" + "0" * 400)
 _HUGE_MARK = "a huge number stands here"
+_NUMBER = re.compile(r"\d[\dTZ.:-]*")  # a number or a time
 _TOKENS = {"NextToken", "nextToken"}
 _WRONG: tuple[tuple[type | tuple[type, ...], tuple[Any, ...]], ...] = (
     (str, (5, True, False, ["x"], [], {"x": "y"}, {})),
@@ -101,7 +103,7 @@ def _xml(body: bytes, dice: Random) -> bytes:
         start = body.rindex(b"</")
         return body[:start] + b"<x>" * _DEPTH + b"</x>" * _DEPTH + body[start:]
     places = [(parent, child) for parent in root.iter() for child in parent]
-    numbers = [place for place in places if (place[1].text or "")[:1].isdigit()]
+    numbers = [place for place in places if _NUMBER.fullmatch(place[1].text or "")]
     parent, child = dice.choice(numbers if kind == "huge" and numbers else places)
     if kind == "missing":
         parent.remove(child)

@@ -25,6 +25,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "expire_sessions": (),
     "shift_clock": ("seconds",),
 }
+# An account's sessions, or all.
+OPTIONAL = {"expire_sessions": ("account",)}
 _ABOUT = ("account", "region", "parent", "repository", "seconds")
 
 
@@ -39,7 +41,7 @@ def check(state: State, events: tuple[Event, ...]) -> None:
         for name in _ABOUT:
             key, value = f"events[{index}].{name}", getattr(event, name)
             needed = name in NEEDED[event.action]
-            if bool(value) != needed:
+            if bool(value) != needed and name not in OPTIONAL.get(event.action, ()):
                 raise WorldError(f"{key}: {event.action} needs {'it' if needed else 'none'}")
             if value and name in known and value not in known[name]:
                 raise WorldError(f"{key}: {value!r} is not in this world")
@@ -79,7 +81,7 @@ def happen(state: State, event: Event) -> None:
     account = state.accounts.get(event.account)
     match event.action:
         case "expire_sessions":
-            state.expire_sessions()
+            state.expire_sessions(event.account)
         case "shift_clock":
             state.clock_offset += event.seconds
         case "delete_repository":

@@ -122,13 +122,12 @@ class State:
         self.secrets += [principal.secret, str(principal.token)]
         return key, principal
 
-    def expire_sessions(self) -> int:
-        """End every session handed out so far; how many there were."""
-        for principal in self._sessions.values():
-            principal.expires = 0.0
-        ended = len(self._sessions)
-        self._sessions.clear()
-        return ended
+    def expire_sessions(self, account: str = "") -> int:
+        """End every session handed out so far, or an account's; how many there were."""
+        ended = [key for key, each in self._sessions.items() if account in {"", each.account}]
+        for key in ended:
+            self._sessions.pop(key).expires = 0.0
+        return len(ended)
 
     def forget_sessions(self, account: str, role: str = "") -> None:
         """Make the sessions of an account, or of one role there, unknown everywhere."""
