@@ -55,20 +55,33 @@ class EcrRegistry:
     def put_image_tag_mutability(
         self, target: Target, name: str, mutability: str, filters: Sequence[str]
     ) -> Repository:
-        """Write the setting; the setting that ECR answers with."""
+        """Write the setting; the setting that ECR answers with.
+
+        Where it fails without ECR having said no, the message says that it may have taken effect.
+        """
         client = self._clients.member("ecr", target.region)
         parameters: dict[str, Any] = {"repositoryName": name, "imageTagMutability": mutability}
         if filters:  # mandatory with …_WITH_EXCLUSION, refused without
             parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": text} for text in filters]
-        with bound_to(target.account.id), translated():
-            response = client.put_image_tag_mutability(**parameters)
-        return Repository(
-            name=name,
-            arn="",
-            mutability=required(response, "imageTagMutability", str),
-            exclusion_filters=_filters(response),
-            unknown_filter_types=_unknown_filter_types(response),
-        )
+        try:
+            with bound_to(target.account.id), translated():
+                response = client.put_image_tag_mutability(**parameters)
+            return Repository(
+                name=name,
+                arn="",
+                mutability=required(response, "imageTagMutability", str),
+                exclusion_filters=_filters(response),
+                unknown_filter_types=_unknown_filter_types(response),
+            )
+        except OperationFailed as error:
+            if error.uncertain:
+                raise OperationFailed(
+                    error.reason,
+                    f"{error.message}; the write may have taken effect",
+                    error.error_code,
+                    uncertain=True,
+                ) from None
+            raise
 
     def _pages(self, target: Target, operation: str) -> Iterator[Mapping[str, Any]]:
         """The operation's pages, read whole in this thread while the account is bound."""

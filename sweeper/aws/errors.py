@@ -18,6 +18,7 @@ from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
 T = TypeVar("T")
+UNCERTAIN = "SweeperUncertain"  # in ResponseMetadata: an earlier attempt was left without an answer
 MAX_MESSAGE = 500  # characters of a service's message that are kept
 _TOKEN = re.compile(r"(x-amz-security-token\W{1,3})\S+", re.IGNORECASE)
 
@@ -116,7 +117,9 @@ def translated() -> Iterator[None]:
         message = str(error)
         if isinstance(error, ResponseParserError):
             message = message.partition("\n")[0]  # the SDK goes on with the answer, whole
-        raise OperationFailed(reason, message[:MAX_MESSAGE], type(error).__name__) from None
+        raise OperationFailed(
+            reason, message[:MAX_MESSAGE], type(error).__name__, uncertain=True
+        ) from None
 
 
 def required(response: Mapping[str, Any], key: str, kind: type[T]) -> T:
@@ -147,7 +150,8 @@ def items(response: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _unexpected(what: str) -> OperationFailed:
-    return OperationFailed(Reason.UNEXPECTED_RESPONSE, f"{what}: it is not what AWS sends")
+    message = f"{what}: it is not what AWS sends"
+    return OperationFailed(Reason.UNEXPECTED_RESPONSE, message, uncertain=True)
 
 
 def _without_secrets(message: str) -> str:
@@ -159,7 +163,8 @@ def _from_response(error: sdk.ClientError) -> OperationFailed:
     details = error.response.get("Error", {})
     code = str(details.get("Code", "Unknown"))
     message = _without_secrets(str(details.get("Message", "")))
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
+    status = metadata.get("HTTPStatusCode", 0)
     reason = _CODES.get(code)
     if reason is Reason.DENIED:
         reason = next(
@@ -171,4 +176,5 @@ def _from_response(error: sdk.ClientError) -> OperationFailed:
             if status >= HTTPStatus.INTERNAL_SERVER_ERROR
             else Reason.REQUEST_REFUSED
         )
-    return OperationFailed(reason, message[:MAX_MESSAGE], code)
+    uncertain = status >= HTTPStatus.INTERNAL_SERVER_ERROR or UNCERTAIN in metadata
+    return OperationFailed(reason, message[:MAX_MESSAGE], code, uncertain=uncertain)

@@ -18,6 +18,7 @@ from botocore.retries.standard import (
     StandardRetryConditions,
 )
 
+from sweeper.aws.errors import UNCERTAIN
 from sweeper.concurrency import Stop
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
@@ -43,7 +44,12 @@ class Retries:
     def _needs_retry(self, **event: Any) -> int | None:
         """Wait and answer 0, send again now; or answer None, give up. Raises OperationFailed."""
         context = self._adapter.create_retry_context(**event)
+        # The call's own dictionary, the same one for all of its attempts.
+        call: dict[str, Any] = context.request_context
+        call[UNCERTAIN] = call.get(UNCERTAIN, False) or _without_an_answer(context)
         if not self._conditions.is_retryable(context):
+            if call[UNCERTAIN] and context.parsed_response is not None:
+                context.parsed_response.setdefault("ResponseMetadata", {})[UNCERTAIN] = True
             return None
         longest = min(MAX_WAIT, 2.0 ** (context.attempt_number - 1))
         if not self._stop.wait(random.uniform(0, longest)):  # noqa: S311
@@ -51,15 +57,20 @@ class Retries:
                 self._stop.reason or Reason.INTERRUPTED,
                 "stopped while waiting to try again: "
                 f"attempt {context.attempt_number} had ended with {_ending(context)}",
+                uncertain=call[UNCERTAIN],
             )
         return 0
 
 
-def _ending(context: RetryContext) -> str:
-    """How an attempt ended, for people; without AWS having said no, it may have taken effect."""
+def _without_an_answer(context: RetryContext) -> bool:
+    """Whether an attempt ended without AWS having said no: it may have taken effect."""
     if context.caught_exception is not None:
-        return f"{type(context.caught_exception).__name__}, and may have taken effect"
-    code = context.get_error_code() or f"HTTP {context.http_response.status_code}"
-    if context.http_response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return f"{code}, and may have taken effect"
-    return str(code)
+        return True
+    return bool(context.http_response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _ending(context: RetryContext) -> str:
+    """How an attempt ended, for people."""
+    if context.caught_exception is not None:
+        return type(context.caught_exception).__name__
+    return str(context.get_error_code() or f"HTTP {context.http_response.status_code}")

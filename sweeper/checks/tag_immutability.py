@@ -225,7 +225,8 @@ class TagImmutability:
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE,
                 f"ECR answered the write with {written.mutability} "
-                f"{_quoted(written.exclusion_filters)}",
+                f"{_quoted(written.exclusion_filters)}; it may have taken effect",
+                uncertain=True,
             )
         return replace(change, status=ChangeStatus.APPLIED)
 
