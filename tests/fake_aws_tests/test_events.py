@@ -122,6 +122,13 @@ def test_an_event_waits_for_the_calls_of_its_operation(aws: FakeAws) -> None:
         again.describe_repositories()
 
 
+def test_the_sessions_of_one_account_end(aws: FakeAws) -> None:
+    ecr, other = member(aws), member(aws, account=WORLD.accounts[2].id)
+    aws.events([Event("expire_sessions", account=MEMBER)])
+    assert refusal(ecr.describe_repositories)[0] == "ExpiredTokenException"
+    assert other.describe_repositories()["repositories"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
