@@ -19,10 +19,13 @@ from typing import Any
 
 from tests.end_to_end.harness import Ended, run
 from tests.fake_aws.process import FakeAws
-from tests.reliability.promises import Facts, broken
+from tests.reliability.promises import Facts, broken, ended_early
 from tests.reliability.scenarios import LONG, Scenario, Size
 
 _USABLE = "ENABLED_BY_DEFAULT"
+
+
+Job = tuple[Scenario, int, Size]  # what happens, the seed, how large
 
 
 @dataclass(frozen=True)
@@ -37,15 +40,17 @@ class Result:
     writes: int
     seconds: float
     status: int
+    ended_early: bool
     broken: list[str]
 
     def __str__(self) -> str:
         """One line, and one more for each broken promise."""
         faults = ", ".join(f"{count} {name}" for name, count in self.faults.items()) or "none"
+        verdict = "BROKEN" if self.broken else "ended early" if self.ended_early else "ok"
         line = (
             f"seed {self.seed}  {self.scenario}: faults met: {faults}; targets: {self.examined} "
             f"examined, {self.failed} failed; {self.writes} writes; exit {self.status}; "
-            f"{self.seconds:.1f} s; {'BROKEN' if self.broken else 'ok'}"
+            f"{self.seconds:.1f} s; {verdict}"
         )
         return "\n".join((line, *(f"    {each}" for each in self.broken)))
 
@@ -94,6 +99,7 @@ def play(scenario: Scenario, seed: int, size: Size, directory: Path) -> Result:
         sum(write["accepted"] for write in statistics.writes),
         seconds,
         ended.status,
+        ended_early(report),
         [*broken(facts), *_differing_copies(ended, report)],
     )
 
@@ -118,20 +124,10 @@ def _differing_copies(ended: Ended, printed: Any) -> Iterator[str]:
         yield "report.json and the printed report differ"
 
 
-def matrix(
-    scenarios: Sequence[Scenario],
-    seeds: Sequence[int],
-    size: Size,
-    *,
-    at_once: int = 1,
-) -> Iterator[Result]:
-    """The results of every scenario with every seed, in order, as they come."""
+def matrix(jobs: Sequence[Job], *, at_once: int = 1) -> Iterator[Result]:
+    """The result of every job, in order, as they come."""
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(at_once) as pool:
-        runs = [
-            pool.submit(play, scenario, seed, size, Path(place) / f"{seed}-{number}")
-            for seed in seeds
-            for number, scenario in enumerate(scenarios)
-        ]
+        runs = [pool.submit(play, *job, Path(place) / str(i)) for i, job in enumerate(jobs)]
         for each in runs:
             yield each.result()
 
@@ -149,13 +145,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scenarios = [each for each in LONG if options.only in each.name]
     seeds = [int(seed) for seed in options.seeds.split(",")]
     size = Size(options.accounts, options.regions)
-    broken_runs = runs = 0
-    for result in matrix(scenarios, seeds, size):
+    broken_runs = early_runs = runs = 0
+    for result in matrix([(each, seed, size) for seed in seeds for each in scenarios]):
         sys.stdout.write(f"{result}\n")
         sys.stdout.flush()
         runs += 1
         broken_runs += bool(result.broken)
-    sys.stdout.write(f"{runs} runs, {broken_runs} with broken promises\n")
+        early_runs += result.ended_early
+    sys.stdout.write(
+        f"{runs} runs, {early_runs} that could not list the organization, "
+        f"{broken_runs} with broken promises\n"
+    )
     return 1 if broken_runs or not runs else 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,15 +36,35 @@ class Facts:
     secrets: Sequence[str]
 
 
+Promise = Callable[[Facts], Iterator[str]]
+
+
 def broken(facts: Facts) -> list[str]:
     """Every promise that was broken, in words; empty when all hold."""
     found: list[str] = []
-    for promise in (_outcomes, _reasons, _totals, _findings, _writes, _changed, _status, _secrets):
+    promises: tuple[Promise, ...] = (
+        _outcomes,
+        _reasons,
+        _totals,
+        _findings,
+        _writes,
+        _changed,
+        _status,
+        _secrets,
+    )
+    if ended_early(facts.report):
+        promises = (_nothing_but_the_end, _writes, _status, _secrets)
+    for promise in promises:
         examples = list(promise(facts))
         found += examples[:_SHOWN]
         if len(examples) > _SHOWN:
             found.append(f"… and {len(examples) - _SHOWN} more of {promise.__name__[1:]}")
     return found
+
+
+def ended_early(report: Any) -> bool:
+    """Whether the organization could not be listed: there is nothing else to say then."""
+    return any(item["stage"] == "enumerate" for item in report["failures"])
 
 
 def examined(report: Any) -> dict[Target, tuple[int, int, int]]:
@@ -58,6 +78,25 @@ def examined(report: Any) -> dict[Target, tuple[int, int, int]]:
 
 def _failures(report: Any) -> dict[tuple[str, str | None], str]:
     return {(item["account_id"], item["region"]): item["reason"] for item in report["failures"]}
+
+
+def _remaining(report: Any) -> int:
+    """How many findings are not known to be closed; a doubtful write is not known to be one."""
+    return sum(
+        not item["change"] or item["change"]["status"] != "applied" for item in report["findings"]
+    )
+
+
+def _nothing_but_the_end(facts: Facts) -> Iterator[str]:
+    """A sweep that could not list the organization has one failure, and calls nothing seen."""
+    report = facts.report
+    (failure, *others) = report["failures"]
+    if failure["reason"] not in facts.scenario.reasons:
+        yield f"the sweep ended with {failure}"
+    if others or report["accounts"] or report["findings"] or report["coverage"]["complete"]:
+        yield "a sweep that ended early says more than that"
+    if facts.writes:
+        yield "a sweep that ended early has written"
 
 
 def _outcomes(facts: Facts) -> Iterator[str]:
@@ -123,7 +162,7 @@ def _totals(facts: Facts) -> Iterator[str]:
             "undetermined": undetermined,
         },
     }
-    for name, value in expected.items():
+    for name, value in {**expected, "remaining": _remaining(report)}.items():
         if report["totals"][name] != value:
             yield f"totals.{name}: {report['totals'][name]}, counted: {value}"
     coverage = {
@@ -218,8 +257,8 @@ def _status(facts: Facts) -> Iterator[str]:
     ):
         expected = 4
     else:
-        left = [each for each in facts.after if each.mutability != "IMMUTABLE"]
-        expected = 3 if left else 0
+        left = any(each.mutability != "IMMUTABLE" for each in facts.after)
+        expected = 3 if left or _remaining(report) else 0
     if facts.status != expected:
         yield f"exit status {facts.status}, expected: {expected}"
     if "Traceback" in facts.output:

@@ -152,6 +152,7 @@ def test_what_is_true_passes(true_facts: Facts) -> None:
     report = copy.deepcopy(true_facts.report)
     change = report["findings"][0]["change"]
     change.update(status="failed", reason="throttled", error="Throttling: may have taken effect")
+    report["totals"]["remaining"] += 1
     assert broken(dataclasses.replace(true_facts, report=report)) == []
 
 
@@ -166,6 +167,25 @@ def test_the_status_follows_from_the_report(
     report["failures"] = failures
     found = broken(dataclasses.replace(true_facts, report=report, status=status))
     assert not any("exit status" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("reason", "more", "writes", "words"),
+    [
+        ("throttled", {}, 0, ""),
+        ("internal_error", {}, 0, "the sweep ended with"),
+        ("throttled", {"accounts": [{"id": "1", "regions": {}}]}, 0, "says more than that"),
+        ("throttled", {}, 1, "has written"),
+    ],
+)
+def test_a_sweep_that_ended_early_says_only_that(
+    true_facts: Facts, reason: str, more: dict[str, Any], writes: int, words: str
+) -> None:
+    failure = {"stage": "enumerate", "account_id": None, "region": None, "reason": reason}
+    report = {**true_facts.report, "failures": [failure], "accounts": [], "findings": [], **more}
+    facts = dataclasses.replace(true_facts, report=report, writes=true_facts.writes[:writes])
+    found = broken(facts)
+    assert any(words in line for line in found) if words else found == []
 
 
 def test_many_lies_are_told_in_short(true_facts: Facts) -> None:
