@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from collections import Counter
@@ -20,6 +21,7 @@ from tests.fake_aws.wire import Json, Query, Reply, elements
 from tests.fake_aws.world import Fault, World
 from tests.fake_aws_tests.support import BUCKET, WORLD, assume, client, member, send, signed
 
+DEEP = b"[" * 1000  # not to be read here: the recursion is no part of these tests
 REPOSITORIES = {
     "repositories": [{"repositoryName": "a", "createdAt": 1.5, "tags": ["x"]}, {"n": {"m": 1}}],
     "nextToken": "a token",
@@ -152,9 +154,11 @@ def test_an_answer_without_a_body_breaks_off_before_it(aws: FakeAws) -> None:
 
 
 def _is_right(reply: Reply, read: Any) -> bool:
+    if DEEP in reply.body:
+        return False
     try:
         return bool(read(reply.body) == read(LISTING.body))
-    except (ValueError, RecursionError):
+    except ValueError:
         return False
 
 
@@ -166,10 +170,9 @@ def test_damage_to_json_is_varied_and_never_another_right_answer() -> None:
     assert len({each.body for each in bodies}) > 60
     read = []
     for each in bodies:
-        try:
-            read.append(json.loads(each.body))
-        except (ValueError, RecursionError):
-            continue
+        if DEEP not in each.body:
+            with contextlib.suppress(ValueError):
+                read.append(json.loads(each.body))
     tops = [each for each in read if isinstance(each, dict)]
     assert {type(each["repositories"]) for each in tops if "repositories" in each} >= {
         list,
@@ -182,7 +185,7 @@ def test_damage_to_json_is_varied_and_never_another_right_answer() -> None:
     assert any("repositories" not in each for each in tops)
     # A page token that is gone would make a right last page.
     assert all(each.get("nextToken") is not None for each in tops)
-    assert any(b"[[[[[" in each.body for each in bodies)
+    assert sum(DEEP in each.body for each in bodies) > 10
     assert any(b"999999999" in each.body for each in bodies)
     assert any(isinstance(each, list) for each in read)
 

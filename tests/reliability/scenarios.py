@@ -94,7 +94,7 @@ class Scenario:
                 operation="DescribeRepositories",
                 caller=account.id,
             )
-            for account in world.accounts[2 :: self.expiring]
+            for account in world.accounts[3 :: self.expiring]
         )
 
     def lasting(self, world: World) -> tuple[Mapping[str, str], Mapping[Target, str]]:
