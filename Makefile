@@ -17,7 +17,8 @@ comma := ,
 space := $(subst ,, )
 SAM := $(or $(shell command -v sam),$(UV) tool run --from aws-sam-cli==1.162.1 sam)
 
-.PHONY: help install demo test check image-test bench bench-full bench-peers bench-html screenshots schema reasons clean \
+.PHONY: help install demo test check faults image-test bench bench-full bench-peers bench-html screenshots schema \
+	reasons clean \
 	build build-Function sam-package sam-test sam-deploy sam-tail-logs stackset-deploy stackset-status destroy
 
 help: ## show this list
@@ -56,6 +57,9 @@ check: install ## format, lint, types, layers, and what the README promises
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint stacksets/*.yaml
 	$(BIN)/hadolint Dockerfile
+
+faults: install ## every fault, alone and together, upon 200 accounts of 17 regions: half an hour
+	$(BIN)/python -m tests.reliability.faults
 
 image-test: install $(EMULATOR) ## build the container image and run it as a task and as a Lambda (root; buildah, podman, runc)
 	$(BIN)/python -m tests.image

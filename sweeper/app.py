@@ -23,6 +23,7 @@ from sweeper.aws.cloud import AwsCloud
 from sweeper.aws.documents import client_config, read_document
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.lease import Lease
+from sweeper.aws.parsers import CheckedParsers
 from sweeper.aws.partitions import FALLBACK_REGION, known_regions
 from sweeper.concurrency import Stop, attempt
 from sweeper.config import Config
@@ -206,6 +207,7 @@ def read_remote(location: str) -> str:
 
 def _session() -> Session:
     session = Session()
+    session.register_component("response_parser_factory", CheckedParsers())
     try:
         session.get_scoped_config()  # reads the profile, which may not be there
         if session.get_config_variable("region") is None:

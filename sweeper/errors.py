@@ -20,14 +20,23 @@ class OperationFailed(SweeperError):
     """An operation outside this process failed; `reason` is from the closed list.
 
     `error_code` is the service's own code (``AccessDeniedException``) or the name of the
-    SDK's exception; `message` is the service's text, untrusted, without credentials.
+    SDK's exception; `message` is the service's text, untrusted, without credentials; `uncertain`
+    that what was asked may have been done all the same, by an attempt without an answer.
     """
 
-    def __init__(self, reason: Reason, message: str, error_code: str | None = None) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        error_code: str | None = None,
+        *,
+        uncertain: bool = False,
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.error_code = error_code
+        self.uncertain = uncertain
 
 
 class NothingToSweep(OperationFailed):

@@ -116,19 +116,6 @@ class Reason(StrEnum):
         """True for the reasons of what was not reached before the sweep was stopped."""
         return self in (Reason.DEADLINE, Reason.INTERRUPTED)
 
-    @property
-    def leaves_it_open(self) -> bool:
-        """True for the reasons of a write that failed and may have taken effect all the same."""
-        return self in _OPEN_ENDS
-
-
-_OPEN_ENDS = (
-    Reason.TIMED_OUT,
-    Reason.CONNECTION_FAILED,
-    Reason.ENDPOINT_UNREACHABLE,
-    Reason.SERVICE_ERROR,
-    Reason.UNEXPECTED_RESPONSE,
-)
 
 # What coverage.accept may name: lasting conditions that a person can know and accept. Passing
 # trouble, and anything that says nothing about the target, is not acceptable in advance.

@@ -30,3 +30,14 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for variable, value in _HARMLESS.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.chdir(tmp_path)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded for people: seeds and counts of what happens by chance."""
+    reports = [
+        each for kind in ("passed", "failed") for each in terminalreporter.stats.get(kind, ())
+    ]
+    for report in reports:
+        for name, text in report.user_properties:
+            if name == "summary" and report.when == "call":
+                terminalreporter.write_line(text)

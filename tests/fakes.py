@@ -84,8 +84,8 @@ def make_finding(name: str = "app", target: Target | None = None, **values: Any)
     return replace(finding, **values)
 
 
-def failure(reason: Reason = Reason.THROTTLED) -> OperationFailed:
-    return OperationFailed(reason, f"it was {reason}", "SomeCode")
+def failure(reason: Reason = Reason.THROTTLED, *, uncertain: bool = False) -> OperationFailed:
+    return OperationFailed(reason, f"it was {reason}", "SomeCode", uncertain=uncertain)
 
 
 def _given(fact: T | Exception) -> T:

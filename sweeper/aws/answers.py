@@ -23,25 +23,31 @@ def required(answer: Any, key: str) -> Any:
 
 
 def text(answer: Any, key: str) -> str:
-    """The text under `key`."""
+    """The text under `key`, which is not empty."""
     value = required(answer, key)
-    if not isinstance(value, str):
-        raise _unexpected(f"{key} is {type(value).__name__}, not text")
+    if not isinstance(value, str) or not value:
+        raise _unexpected(f"{key} is {type(value).__name__}, not text, or empty")
     return value
 
 
 def optional_text(answer: Any, key: str) -> str:
     """The text under `key`, empty where there is none."""
-    return text(answer, key) if isinstance(answer, Mapping) and answer.get(key) else ""
+    if isinstance(answer, Mapping) and answer.get(key) in (None, ""):
+        return ""
+    return text(answer, key)
 
 
-def items(answer: Any, key: str) -> Sequence[Any]:
-    """The list under `key`."""
+def items(answer: Any, key: str) -> Sequence[Mapping[str, Any]]:
+    """The structures of the list under `key`."""
     value = required(answer, key)
     if not isinstance(value, list):
         raise _unexpected(f"{key} is {type(value).__name__}, not a list")
+    for item in value:
+        if not isinstance(item, Mapping):
+            raise _unexpected(f"{key} hold a {type(item).__name__}")
     return value
 
 
 def _unexpected(what: str) -> OperationFailed:
-    return OperationFailed(Reason.UNEXPECTED_RESPONSE, f"{what}: it is not what AWS sends")
+    message = f"{what}: it is not what AWS sends"
+    return OperationFailed(Reason.UNEXPECTED_RESPONSE, message, uncertain=True)

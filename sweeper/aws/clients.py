@@ -15,6 +15,7 @@ from urllib3 import Timeout
 
 from sweeper import __version__
 from sweeper.aws.credentials import BoundCredentialProvider, MemberSessions
+from sweeper.aws.parsers import CheckedParsers
 from sweeper.aws.retries import Retries
 from sweeper.aws.sender import Sender
 from sweeper.concurrency import Stop
@@ -51,10 +52,11 @@ class Clients:
         self._member.register_component(
             "credential_provider", CredentialResolver([BoundCredentialProvider(sessions)])
         )
+        central.register_component("response_parser_factory", CheckedParsers())
+        parsers = CheckedParsers()
         # No timestamp of a member's response is used; parsing them costs a sixth of a call.
-        self._member.get_component("response_parser_factory").set_parser_defaults(
-            timestamp_parser=lambda value: value
-        )
+        parsers.set_parser_defaults(timestamp_parser=lambda value: value)
+        self._member.register_component("response_parser_factory", parsers)
         self._stop = stop
         self._retries = Retries(stop)
         self._member_retries = Retries(stop, sessions.renew)

@@ -57,7 +57,8 @@ class MemberSessions:
         self._now = now
         self._sessions: dict[str, MemberSession] = {}
         self._locks: dict[str, threading.Lock] = {}
-        self._renewed: set[str] = set()
+        # Account id -> what the try with new keys, after keys that were not known, came to.
+        self._tried: dict[str, OperationFailed | None] = {}
 
     def open(self, account_id: str) -> None:
         """Assume the account's role. Raises OperationFailed."""
@@ -90,12 +91,21 @@ class MemberSessions:
         account_id, session = _bound_account.get(), _signed_with.get()
         if account_id is None or session is None:
             return False
-        if refused is Reason.REGION_NOT_ENABLED:
-            if account_id in self._renewed:
-                return False
-            self._renewed.add(account_id)
-        self._replace(account_id, session)
-        return True
+        if refused is not Reason.REGION_NOT_ENABLED:
+            self._replace(account_id, session)
+            return True
+        if account_id not in self._tried:
+            try:
+                self._replace(account_id, session)
+            except OperationFailed as error:
+                self._tried[account_id] = error
+            else:
+                self._tried[account_id] = None
+                return True
+        failure = self._tried[account_id]
+        if failure:
+            raise failure
+        return False
 
     def _replace(self, account_id: str, old: MemberSession | None) -> MemberSession:
         """The session that stands in the place of `old`, whichever thread assumed it."""

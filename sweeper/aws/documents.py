@@ -66,8 +66,9 @@ def _object(session: Session, path: str) -> bytes:
         client: Any = session.create_client("s3", config=client_config())
         response = client.get_object(Bucket=bucket, Key=key)
         # One byte more than is allowed, so that no size that is claimed need be believed.
-        body: bytes = required(response, "Body").read(MAX_BYTES + 1)
-    return body
+        body: Any = required(response, "Body")
+        content: bytes = body.read(MAX_BYTES + 1)
+    return content
 
 
 def client_config() -> ClientConfig:

@@ -12,6 +12,7 @@ from sweeper.aws.errors import translated
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason, Repository, Target
 
+FILTERS = "imageTagMutabilityExclusionFilters"
 PAGE_SIZE = 1000  # ECR: DescribeRepositories maxResults, 1 to 1000, default 100
 
 
@@ -55,22 +56,33 @@ class EcrRegistry:
     def put_image_tag_mutability(
         self, target: Target, name: str, mutability: str, filters: Sequence[str]
     ) -> Repository:
-        """Write the setting; the setting that ECR answers with."""
+        """Write the setting; the setting that ECR answers with.
+
+        Where it fails without ECR having said no, the message says that it may have taken effect.
+        """
         client = self._clients.member("ecr", target.region)
         parameters: dict[str, Any] = {"repositoryName": name, "imageTagMutability": mutability}
         if filters:  # mandatory with …_WITH_EXCLUSION, refused without
-            parameters["imageTagMutabilityExclusionFilters"] = [
-                {"filterType": "WILDCARD", "filter": text} for text in filters
-            ]
-        with bound_to(target.account.id), translated():
-            response = client.put_image_tag_mutability(**parameters)
-        return Repository(
-            name=name,
-            arn="",
-            mutability=text(response, "imageTagMutability"),
-            exclusion_filters=_filters(response),
-            unknown_filter_types=_unknown_filter_types(response),
-        )
+            parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
+        try:
+            with bound_to(target.account.id), translated():
+                response = client.put_image_tag_mutability(**parameters)
+            return Repository(
+                name=name,
+                arn="",
+                mutability=text(response, "imageTagMutability"),
+                exclusion_filters=_filters(response),
+                unknown_filter_types=_unknown_filter_types(response),
+            )
+        except OperationFailed as error:
+            if error.uncertain:
+                raise OperationFailed(
+                    error.reason,
+                    f"{error.message}; the write may have taken effect",
+                    error.error_code,
+                    uncertain=True,
+                ) from None
+            raise
 
     def _pages(self, target: Target, operation: str) -> Iterator[Mapping[str, Any]]:
         """The operation's pages, read whole in this thread while the account is bound."""
@@ -118,6 +130,5 @@ def _unknown_filter_types(item: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(types - {"WILDCARD"}))
 
 
-def _exclusions(item: Mapping[str, Any]) -> Sequence[Any]:
-    key = "imageTagMutabilityExclusionFilters"
-    return items(item, key) if item.get(key) else ()
+def _exclusions(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return items(item, FILTERS) if item.get(FILTERS) else ()

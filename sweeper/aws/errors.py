@@ -6,9 +6,10 @@ The only place that reads error codes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from typing import Any
 
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
@@ -16,6 +17,7 @@ from botocore.parsers import ResponseParserError
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
+UNCERTAIN = "SweeperUncertain"  # in ResponseMetadata: an earlier attempt was left without an answer
 MAX_MESSAGE = 500  # characters of a service's message that are kept
 _TOKEN = re.compile(r"(x-amz-security-token\W{1,3})\S+", re.IGNORECASE)
 
@@ -107,8 +109,6 @@ _EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (
 )
 
 
-# What the SDK's parsers raise for an answer of another shape than AWS's.
-_MISSHAPEN = (TypeError, AttributeError, LookupError, ValueError, RecursionError)
 # The wording of SignatureDoesNotMatch and InvalidSignatureException where the time is wrong.
 _SKEWED = ("Signature expired", "Signature not yet current")
 
@@ -125,14 +125,11 @@ def translated() -> Iterator[None]:
         raise _from_response(error) from None
     except (sdk.BotoCoreError, ResponseParserError) as error:
         reason = next(reason for kind, reason in _EXCEPTIONS if isinstance(error, kind))
-        # After its first line a parser's message quotes the answer, credentials included.
-        message = _without_secrets(str(error))[:MAX_MESSAGE]
-        raise OperationFailed(reason, message, type(error).__name__) from None
-    except _MISSHAPEN as error:
+        message = str(error)
+        if isinstance(error, ResponseParserError):
+            message = message.partition("\n")[0]  # the SDK goes on with the answer, whole
         raise OperationFailed(
-            Reason.UNEXPECTED_RESPONSE,
-            "the answer cannot be read: it is not what AWS sends",
-            type(error).__name__,
+            reason, message[:MAX_MESSAGE], type(error).__name__, uncertain=True
         ) from None
 
 
@@ -156,7 +153,8 @@ def _from_response(error: sdk.ClientError) -> OperationFailed:
     details = error.response.get("Error", {})
     code = str(details.get("Code", "Unknown"))
     message = _without_secrets(str(details.get("Message", "")))
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
+    status = metadata.get("HTTPStatusCode", 0)
     reason = _CODES.get(code)
     if reason is Reason.DENIED:
         reason = next(
@@ -170,4 +168,5 @@ def _from_response(error: sdk.ClientError) -> OperationFailed:
             if status >= HTTPStatus.INTERNAL_SERVER_ERROR
             else Reason.REQUEST_REFUSED
         )
-    return OperationFailed(reason, message[:MAX_MESSAGE], code)
+    uncertain = status >= HTTPStatus.INTERNAL_SERVER_ERROR or UNCERTAIN in metadata
+    return OperationFailed(reason, message[:MAX_MESSAGE], code, uncertain=uncertain)

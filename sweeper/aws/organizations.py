@@ -132,6 +132,7 @@ class Organizations:
                 page = next(pages, None)
             if page is None:
                 return
+            optional_text(page, "NextToken")  # the SDK takes another type for the last page
             yield from items(page, key)
 
     @contextmanager
@@ -168,10 +169,10 @@ def _organization_of(arn: str) -> str | None:
 
 def _ou_path(account: Mapping[str, Any]) -> tuple[str, ...] | None:
     """``o-…/r-…/ou-…/ou-…/<account>/`` -> the ids from the root down."""
-    if not account.get("Paths"):
-        return None
-    path = str(items(account, "Paths")[0])
-    return tuple(part for part in path.split("/") if part.startswith(("r-", "ou-")))
+    match account.get("Paths"):
+        case [str() as path, *_]:
+            return tuple(part for part in path.split("/") if part.startswith(("r-", "ou-")))
+    return None
 
 
 def _unknown_ou(ou: str) -> NothingToSweep:

@@ -21,7 +21,7 @@ from botocore.retries.standard import (
 )
 
 from sweeper.aws.circuits import Circuit
-from sweeper.aws.errors import refused_keys
+from sweeper.aws.errors import UNCERTAIN, refused_keys
 from sweeper.concurrency import Stop
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
@@ -56,13 +56,18 @@ class Retries:
         """Wait and answer 0, send again now; or answer None, give up. Raises OperationFailed."""
         circuit.saw(event["caught_exception"])
         context = self._adapter.create_retry_context(**event)
-        if self._renew and not context.request_context.get(_RENEWED):
+        # The call's own dictionary, the same one for all of its attempts.
+        call: dict[str, Any] = context.request_context
+        call[UNCERTAIN] = call.get(UNCERTAIN, False) or _without_an_answer(context)
+        if self._renew and not call.get(_RENEWED):
             refused = refused_keys(context.get_error_code())
             if refused:
-                context.request_context[_RENEWED] = True  # once for each call
+                call[_RENEWED] = True  # once for each call
                 if self._renew(refused):
                     return 0
         if not self._conditions.is_retryable(context):
+            if call[UNCERTAIN] and context.parsed_response is not None:
+                context.parsed_response.setdefault("ResponseMetadata", {})[UNCERTAIN] = True
             return None
         circuit.check()
         longest = min(MAX_WAIT, 2.0 ** (context.attempt_number - 1))
@@ -71,16 +76,21 @@ class Retries:
                 self._stop.reason or Reason.INTERRUPTED,
                 "stopped while waiting to try again: "
                 f"attempt {context.attempt_number} had ended with {_ending(context)}",
+                uncertain=call[UNCERTAIN],
             )
         circuit.check()
         return 0
 
 
-def _ending(context: RetryContext) -> str:
-    """How an attempt ended, for people; without AWS having said no, it may have taken effect."""
+def _without_an_answer(context: RetryContext) -> bool:
+    """Whether an attempt ended without AWS having said no: it may have taken effect."""
     if context.caught_exception is not None:
-        return f"{type(context.caught_exception).__name__}, and may have taken effect"
-    code = context.get_error_code() or f"HTTP {context.http_response.status_code}"
-    if context.http_response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return f"{code}, and may have taken effect"
-    return str(code)
+        return True
+    return bool(context.http_response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _ending(context: RetryContext) -> str:
+    """How an attempt ended, for people."""
+    if context.caught_exception is not None:
+        return type(context.caught_exception).__name__
+    return str(context.get_error_code() or f"HTTP {context.http_response.status_code}")

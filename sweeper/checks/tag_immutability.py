@@ -234,7 +234,7 @@ class TagImmutability:
         except OperationFailed as error:
             if error.reason is Reason.REPOSITORY_DELETED:
                 return replace(change, status=ChangeStatus.SUPERSEDED, reason=error.reason)
-            if not error.reason.leaves_it_open or not self._is_made(target, finding, change):
+            if not error.uncertain or not self._is_made(target, finding, change):
                 raise
         return applied
 
@@ -246,7 +246,8 @@ class TagImmutability:
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE,
                 f"ECR answered the write with {written.mutability} "
-                f"{_quoted(written.exclusion_filters)}",
+                f"{_quoted(written.exclusion_filters)}; it may have taken effect",
+                uncertain=True,
             )
 
     def _is_made(self, target: Target, finding: Finding, change: Change) -> bool:

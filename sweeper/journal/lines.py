@@ -234,23 +234,16 @@ class _Gathered:
             case _Intent():
                 self._unsettled.add(_key(value))
             case _Result(change=change):
-                key = _key(value)
+                # What failed may have taken effect all the same: it is read again.
                 if change.status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED):
-                    self._settled[key] = change
-                    self._unsettled.discard(key)
-                elif change.reason and not may_be_made(change.reason):
-                    self._unsettled.discard(key)
+                    self._settled[_key(value)] = change
+                    self._unsettled.discard(_key(value))
             case _:
                 pass
         return None
 
     def past(self) -> Past:
         return Past(self._opened, self._examined, self._settled, self._unsettled)
-
-
-def may_be_made(reason: Reason) -> bool:
-    """Whether a change that was begun, and failed for this reason, may have taken effect."""
-    return reason.leaves_it_open or reason.is_stop
 
 
 def _key(value: _Intent | _Result) -> Key:

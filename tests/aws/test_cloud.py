@@ -100,8 +100,8 @@ def test_an_answer_that_is_none_fails_the_account(
 
 def test_credentials_without_an_end_that_can_be_read_are_none(aws: FakeAws) -> None:
     session = Session()
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
     cloud = make_cloud(session=session)
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
     account = cloud.list_accounts().accounts[1]
     with pytest.raises(OperationFailed, match="Expiration") as caught:
         cloud.open_account(account)

@@ -8,7 +8,6 @@ import pytest
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
-from sweeper.aws.answers import required
 from sweeper.aws.errors import MAX_MESSAGE, reason_for, translated
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
@@ -192,10 +191,3 @@ def test_messages_are_cut() -> None:
 def test_a_defect_is_not_taken_for_an_error_of_aws() -> None:
     with pytest.raises(KeyError), translated():
         raise KeyError("a defect")
-
-
-def test_what_is_required_is_there_or_the_answer_is_none() -> None:
-    assert required({"Accounts": []}, "Accounts") == []
-    with pytest.raises(OperationFailed, match="no Accounts") as caught:
-        required({}, "Accounts")
-    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pytest
 
 from sweeper.aws.ecr import EcrRegistry
@@ -9,12 +12,13 @@ from sweeper.aws.retries import MAX_ATTEMPTS, MAX_WAIT
 from sweeper.concurrency import WAIT_TICK, Stop
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
-from tests.aws.support import make_cloud, opened, target
+from tests.aws.support import make_cloud, opened, quick_stop, target
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
 from tests.fakes import FakeClock
 
 LISTING = "DescribeRepositories"
+WRITE = "PutImageTagMutability"
 
 
 def _examine(aws: FakeAws, stop: Stop) -> int:
@@ -26,6 +30,19 @@ def _examine(aws: FakeAws, stop: Stop) -> int:
 def _asked(aws: FakeAws) -> int:
     count: int = aws.statistics().calls[f"ecr:{LISTING}"]
     return count
+
+
+def _not_written(
+    aws: FakeAws, faults: Sequence[Fault | Mapping[str, Any]], stop: Stop
+) -> OperationFailed:
+    registry = EcrRegistry(opened(aws, stop=stop, may_write=True).clients)
+    here = target(aws)
+    name = aws.repositories(here.account.id, here.region)[0].name
+    aws.faults(faults)
+    aws.reset_statistics()
+    with pytest.raises(OperationFailed) as caught:
+        registry.put_image_tag_mutability(here, name, "IMMUTABLE", ())
+    return caught.value
 
 
 @pytest.mark.parametrize("action", ["throttle", "server_error", "reset"])
@@ -126,19 +143,50 @@ def test_the_deadline_ends_the_wait(aws: FakeAws) -> None:
 @pytest.mark.parametrize(
     ("action", "ending"),
     [
-        ("server_error", "ServerException, and may have taken effect"),
-        ("reset", "ConnectionClosedError, and may have taken effect"),
+        ("server_error", "ServerException; the write may have taken effect"),
+        ("reset", "ConnectionClosedError; the write may have taken effect"),
+        ("throttle", "ThrottlingException"),
     ],
 )
-def test_a_call_that_may_have_taken_effect_says_so(aws: FakeAws, action: str, ending: str) -> None:
+def test_a_write_that_is_stopped_says_whether_it_may_have_taken_effect(
+    aws: FakeAws, action: str, ending: str
+) -> None:
     stop = Stop(clock=FakeClock(), sleep=lambda _: stop.request())
-    aws.faults([{"action": action, "operation": LISTING}])
-    with pytest.raises(OperationFailed) as caught:
-        _examine(aws, stop)
-    assert (
-        caught.value.message
-        == f"stopped while waiting to try again: attempt 1 had ended with {ending}"
-    )
+    failed = _not_written(aws, [{"action": action, "operation": WRITE}], stop)
+    words = "stopped while waiting to try again: attempt 1 had ended with "
+    assert failed.message == words + ending
+    assert failed.uncertain == (action != "throttle")
+
+
+@pytest.mark.parametrize(
+    ("faults", "reason", "uncertain"),
+    [
+        (["throttle"] * 5, Reason.THROTTLED, False),
+        (["server_error"] * 5, Reason.SERVICE_ERROR, True),
+        (["reset"] * 5, Reason.CONNECTION_FAILED, True),
+        (["truncate"] * 5, Reason.CONNECTION_FAILED, True),
+        (["malformed"], Reason.UNEXPECTED_RESPONSE, True),
+        (["access_denied"], Reason.DENIED, False),
+        # One attempt may have been enough, whatever AWS said to the later ones.
+        (["truncate", *["throttle"] * 4], Reason.THROTTLED, True),
+        (["throttle", "server_error", "access_denied"], Reason.DENIED, True),
+        (["throttle", "throttle", "access_denied"], Reason.DENIED, False),
+    ],
+)
+def test_a_write_that_failed_says_whether_it_may_have_taken_effect(
+    aws: FakeAws, faults: list[str], reason: Reason, uncertain: bool
+) -> None:
+    each_once = [{"action": action, "operation": WRITE, "times": 1, "seed": 4} for action in faults]
+    failed = _not_written(aws, each_once, quick_stop())
+    assert (failed.reason, failed.uncertain) == (reason, uncertain)
+    assert failed.message.endswith("; the write may have taken effect") == uncertain
+    assert aws.statistics().calls[f"ecr:{WRITE}"] == len(faults)
+
+
+def test_the_doubt_of_one_write_is_not_the_next_ones(aws: FakeAws) -> None:
+    faults = [{"action": "server_error", "operation": WRITE, "times": 5}]
+    assert _not_written(aws, faults, quick_stop()).uncertain
+    assert not _not_written(aws, [Fault("throttle", operation=WRITE)], quick_stop()).uncertain
 
 
 def test_a_retried_call_is_signed_anew(aws: FakeAws) -> None:

@@ -7,11 +7,12 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from tests.fake_aws import load
+from tests.fake_aws import events, load
+from tests.fake_aws.events import Events
 from tests.fake_aws.faults import Faults
 from tests.fake_aws.state import State
 from tests.fake_aws.wire import Reply, Request
-from tests.fake_aws.world import Fault, Repository, World
+from tests.fake_aws.world import Event, Fault, Repository, World
 
 if TYPE_CHECKING:
     from tests.fake_aws.protocol import Server
@@ -32,7 +33,7 @@ def handle(server: Server, request: Request) -> Reply:
     return Reply(200, "application/json", json.dumps(result, separators=(",", ":")).encode())
 
 
-def _act(  # noqa: C901, PLR0911 - a table
+def _act(  # noqa: C901, PLR0911, PLR0912 - a table
     server: Server, method: str, name: str, query: dict[str, str], body: Any
 ) -> Any:
     state = server.state
@@ -49,9 +50,17 @@ def _act(  # noqa: C901, PLR0911 - a table
         case "DELETE", "repository":
             return state.registries.remove(body["account"], body["region"], body["name"])
         case "PUT", "faults":
-            state.faults = Faults(load.decode(tuple[Fault, ...], body, "faults"))
+            faults = load.decode(tuple[Fault, ...], body, "faults")
+            load.check_faults(faults, "faults")
+            state.faults = Faults(faults)
+        case "PUT", "events":
+            happening = load.decode(tuple[Event, ...], body, "events")
+            events.check(state, happening)
+            state.events = Events(state, happening)
         case "DELETE", "sessions":
             return state.expire_sessions()
+        case "GET", "secrets":
+            return state.secrets
         case "GET", "objects":
             return _objects(state)
         case "GET", "messages":
@@ -59,7 +68,7 @@ def _act(  # noqa: C901, PLR0911 - a table
         case "GET", "findings":
             return [{"region": region, **each} for (region, _), each in state.findings.items()]
         case "PUT", "world":
-            fresh = State(World.from_json(body), state.now)
+            fresh = State(World.from_json(body), state.clock)
             fresh.counters = state.counters.fresh()
             server.state = fresh
         case _:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from tests.fake_aws import paging, sigv4
+from tests.fake_aws.damage import damaged
+from tests.fake_aws.faults import Asked, Met
 from tests.fake_aws.services import account, ec2, ecr, organizations, s3, securityhub, sns, sts
 from tests.fake_aws.services.base import Call, Service
 from tests.fake_aws.wire import ApiError, Reply, Request
@@ -25,14 +28,20 @@ SERVICES = {
 }
 _BY_TARGET = {each.target: each for each in SERVICES.values() if each.target}
 _TOKENS = ("NextToken", "nextToken", "continuation-token")
+_NAMES = ("repositoryName", "repositoryNames", "ParentId", "ChildType", "ResourceId")
+_LATE_FAULTS = ("hang", "truncate", "malformed")  # what was asked is done all the same
 
 
 @dataclass(slots=True)
 class Answer:
-    """What to send and after how many seconds; no reply means: close the connection."""
+    """What to send and after how many seconds; no reply means: close the connection.
+
+    One that `breaks_off` is the last on its connection.
+    """
 
     reply: Reply | None
     delay: float
+    breaks_off: bool = False
 
 
 class _Reset(Exception):
@@ -91,14 +100,18 @@ def handle(state: State, request: Request) -> Answer:
         page = next(
             (paging.page_number(call.params[name]) for name in _TOKENS if name in call.params), 1
         )
-        fault = state.faults.meet(service.name, operation, subject, region, page)
-        if fault is not None:
-            counters.faults[fault.action] += 1
-            if fault.action == "hang":
-                delay = fault.seconds
-            else:
-                return Answer(_faulty(fault, call), delay)
-        return Answer(service.wire.render(operation, _run(call)), delay)
+        met = None
+        if state.faults.rules:
+            names = _names(call.params)
+            met = state.faults.meet(Asked(service.name, operation, subject, region, page, names))
+        if met is None:
+            return Answer(service.wire.render(operation, _run(call)), delay)
+        counters.faults[met.fault.action] += 1
+        if met.fault.action == "hang":
+            delay = met.fault.seconds
+        if met.fault.action in _LATE_FAULTS:
+            return _spoilt(met, call, delay)
+        return Answer(_faulty(met.fault, call), delay)
     except _Reset:
         return Answer(None, delay)
     except ApiError as error:
@@ -108,6 +121,34 @@ def handle(state: State, request: Request) -> Answer:
         if request.method == "HEAD":
             reply.body = b""
         return Answer(reply, delay)
+    finally:
+        state.events.called(operation, subject)
+
+
+def _names(params: dict[str, Any]) -> str:
+    """What tells the calls of an operation apart, and is the same in every run."""
+    return " ".join(str(params[name]) for name in _NAMES if name in params)
+
+
+def _spoilt(met: Met, call: Call, delay: float) -> Answer:
+    """Do what was asked, and answer late or wrong; a write's record says so."""
+    writes = call.state.counters.writes
+    before = len(writes)
+    reply = call.service.wire.render(call.operation, _run(call))
+    for record in writes[before:]:
+        record["fault"] = met.fault.action
+    match met.fault.action:
+        case "hang":
+            return Answer(reply, delay)
+        case "malformed":
+            return Answer(damaged(reply, met.draw), delay)
+        case _ if not reply.body:
+            return Answer(None, delay)
+        case _:
+            half, whole = reply.body[: len(reply.body) // 2], len(reply.body)
+            return Answer(
+                dataclasses.replace(reply, body=half, length=whole), delay, breaks_off=True
+            )
 
 
 def _run(call: Call) -> object:
@@ -168,10 +209,12 @@ def _authenticate(
             "is signed for "
             f"{state.global_region}.",
         )
-    problem = sigv4.problem(request, claim, principal.secret, state.now())
+    skew = sigv4.skew(request, state.now())
+    problem = skew or sigv4.problem(request, claim, principal.secret)
     if problem is not None:
         counters.bad_signatures += 1
-        raise service.error(codes.bad_signature, problem)
+        code = codes.skewed if skew else None
+        raise service.error(code or codes.bad_signature, problem)
     if request.headers.get("x-amz-security-token") != principal.token:
         counters.unknown_keys += 1
         raise unknown

@@ -140,10 +140,10 @@ def _denied_by(deny: Deny, account: str, region: str, action: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The denies of a world, and the account that organization policies do not bind."""
+    """The denies of a world, and the accounts that organization policies do not bind."""
 
     denies: tuple[Deny, ...]
-    management_account: str
+    unbound: set[str]
 
     def refusal(
         self, principal: Principal, action: str, resource: str, region: str, resource_account: str
@@ -163,7 +163,7 @@ class Guard:
         applied = []
         for deny in self.denies:
             bound = resource_account if deny.kind == "rcp" else principal.account
-            exempt = deny.kind in ("scp", "rcp") and bound == self.management_account
+            exempt = deny.kind in ("scp", "rcp") and bound in self.unbound
             if not exempt and _denied_by(deny, bound, region, action):
                 applied.append(deny)
         for deny in applied:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fake_aws.world import World
+    from tests.fake_aws.world import Fault, World
 
 _SCALARS: dict[type, tuple[type, ...]] = {
     str: (str,),
@@ -133,6 +133,12 @@ def _require(condition: object, message: str) -> None:
         raise WorldError(message)
 
 
+def check_faults(faults: tuple[Fault, ...], key: str) -> None:
+    """Raise `WorldError` for a share that is none."""
+    for index, fault in enumerate(faults):
+        _require(0 < fault.share <= 1, f"{key}[{index}].share: above 0, at most 1")
+
+
 def check(world: World) -> None:
     """Raise `WorldError` for what types alone do not say."""
     ids = [account.id for account in world.accounts]
@@ -163,6 +169,7 @@ def check(world: World) -> None:
         f"{world.list_accounts_page_size}",
     )
     _require(0 <= world.non_compliant_share <= 1, "world.non_compliant_share: 0 to 1")
+    check_faults(world.faults, "world.faults")
     _require(
         world.management_account in ids, "world.management_account: must be one of world.accounts"
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode, urlsplit
 
-from tests.fake_aws.world import Fault, Mutability, Repository, World
+from tests.fake_aws.world import Event, Fault, Mutability, Repository, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -175,14 +175,20 @@ class FakeAws:
 
     def faults(self, faults: Sequence[Fault | Mapping[str, Any]]) -> None:
         """Replace the fault rules; an empty list ends all faults."""
-        plain = [
-            dataclasses.asdict(each) if isinstance(each, Fault) else dict(each) for each in faults
-        ]
-        self._ask("PUT", "faults", plain)
+        self._ask("PUT", "faults", _plain(faults))
+
+    def events(self, events: Sequence[Event | Mapping[str, Any]]) -> None:
+        """Replace what is to happen behind the clients' backs."""
+        self._ask("PUT", "events", _plain(events))
 
     def expire_sessions(self) -> int:
         """End every role session handed out so far, without a wait; how many there were."""
         return int(self._ask("DELETE", "sessions"))
+
+    def secrets(self) -> list[str]:
+        """Give every secret key and session token that this world has known."""
+        secrets: list[str] = self._ask("GET", "secrets")
+        return secrets
 
     def objects(self) -> list[Stored]:
         """Give every S3 object."""
@@ -213,6 +219,13 @@ class FakeAws:
         if response.status != http.client.OK:
             raise RuntimeError(answer["error"])
         return answer
+
+
+def _plain(items: Sequence[Event | Fault | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        dataclasses.asdict(each) if isinstance(each, Event | Fault) else dict(each)
+        for each in items
+    ]
 
 
 def _world(world: World | Mapping[str, Any] | None) -> World:

@@ -38,12 +38,10 @@ def _reason(status: int) -> str:
         return "Injected"
 
 
-def encode(reply: Reply) -> bytes:
-    """Give the bytes of an answer."""
+def encode(reply: Reply, now: float) -> bytes:
+    """Give the bytes of an answer, dated `now`, in seconds since the epoch."""
     length = len(reply.body) if reply.length is None else reply.length
-    first = (
-        f"HTTP/1.1 {reply.status} {_reason(reply.status)}\r\nDate: {_date(int(time.time()))}\r\n"
-    )
+    first = f"HTTP/1.1 {reply.status} {_reason(reply.status)}\r\nDate: {_date(int(now))}\r\n"
     lines = [first, f"x-amzn-RequestId: {REQUEST_ID}\r\nContent-Length: {length}\r\n"]
     if reply.content_type:
         lines.append(f"Content-Type: {reply.content_type}\r\n")
@@ -126,7 +124,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int) -> None:
         if self._transport is not None:
-            self._transport.write(encode(Reply(status, headers=(("Connection", "close"),))))
+            self._send(Reply(status, headers=(("Connection", "close"),)))
             self._transport.close()
             self._transport = None
 
@@ -148,7 +146,7 @@ class Connection(asyncio.Protocol):
             answer = dispatch.Answer(
                 Reply(500, "text/plain", b"a bug in the fake: see its standard error"), 0
             )
-        close = request.headers.get("connection", "").lower() == "close"
+        close = answer.breaks_off or request.headers.get("connection", "").lower() == "close"
         if answer.delay > 0:
             self._timer = asyncio.get_running_loop().call_later(
                 answer.delay, self._finish, answer.reply, close
@@ -181,4 +179,4 @@ class Connection(asyncio.Protocol):
 
     def _send(self, reply: Reply) -> None:
         if self._transport is not None:
-            self._transport.write(encode(reply))
+            self._transport.write(encode(reply, self._server.state.now()))

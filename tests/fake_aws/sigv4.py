@@ -86,7 +86,26 @@ def _payload_hash(request: Request) -> str | None:
     return declared if declared.startswith(_UNHASHED) or declared == actual else None
 
 
-def problem(request: Request, claim: Authorization, secret: str, now: float) -> str | None:
+def skew(request: Request, now: float) -> str | None:
+    """Say, as AWS does, that a request's date is too far from `now`; None when it is not."""
+    date = request.headers.get("x-amz-date", "")
+    when = timestamp(date)
+    if when is None or abs(now - when) <= MOST_SKEW_SECONDS:
+        return None  # a date that is none is another problem
+    if when < now:
+        how, least, sign = "expired", now - MOST_SKEW_SECONDS, "-"
+        than = "is now earlier than"
+    else:
+        how, least, sign = "not yet current", now + MOST_SKEW_SECONDS, "+"
+        than = "is still later than"
+    return f"Signature {how}: {date} {than} {_stamp(least)} ({_stamp(now)} {sign} 15 min.)"
+
+
+def _stamp(seconds: float) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
+
+
+def problem(request: Request, claim: Authorization, secret: str) -> str | None:
     """Say what is wrong with a request's signature; None when it is right.
 
     `request.body` must be the body as signed, that is before an aws-chunked encoding is removed.
@@ -100,8 +119,6 @@ def problem(request: Request, claim: Authorization, secret: str, now: float) -> 
             f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from "
             f"HTTP: {date!r}"
         )
-    if abs(now - when) > MOST_SKEW_SECONDS:
-        return f"Signature not yet current or expired: {date} is more than 15 minutes away"
     if "host" not in names:
         return "'Host' must be a 'SignedHeader' in the AWS Authorization."
     payload = _payload_hash(request)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.fake_aws.counters import Counters
+from tests.fake_aws.events import Events
 from tests.fake_aws.faults import Faults
 from tests.fake_aws.generate import GLOBAL_REGION
 from tests.fake_aws.iam import Guard, Policy, Principal, glob
@@ -37,17 +38,19 @@ class State:
 
     def __init__(self, world: World, now: Callable[[], float] = time.time) -> None:
         self.world = world
-        self.now = now
+        self.clock = now
+        self.clock_offset = 0.0
         self.counters = Counters()
         self.faults = Faults(world.faults)
         self.registries = Registries(world)
-        self.guard = Guard(world.denies, world.management_account)
+        self.guard = Guard(world.denies, {world.management_account})
         self.accounts: dict[str, Account] = {account.id: account for account in world.accounts}
+        self.members = dict(self.accounts)  # those that are in the organization
+        self.listed: tuple[Account, ...] = ()
         self.units: dict[str, Unit] = {unit.id: unit for unit in world.units}
-        self.accounts_below: dict[str, list[Account]] = defaultdict(list)
+        self.accounts_below: dict[str, list[Account]] = {}
+        self._list()
         self.units_below: dict[str, list[Unit]] = defaultdict(list)
-        for account in world.accounts:
-            self.accounts_below[account.parent or world.root_id].append(account)
         for unit in world.units:
             self.units_below[unit.parent].append(unit)
         self.buckets: dict[str, Bucket] = {bucket.name: bucket for bucket in world.buckets}
@@ -65,7 +68,13 @@ class State:
             caller.actions,
         )
         self.principals: dict[str, Principal] = {caller.access_key_id: central}
-        self._sessions: list[Principal] = []
+        self._sessions: dict[str, Principal] = {}  # by access key
+        self.secrets = [caller.secret_access_key, *filter(None, [caller.session_token])]
+        self.events = Events(self)
+
+    def now(self) -> float:
+        """Give this world's time, in seconds since the epoch."""
+        return self.clock() + self.clock_offset
 
     @property
     def global_region(self) -> str:
@@ -110,17 +119,42 @@ class State:
             policy,
             expires,
         )
-        self.principals[key] = principal
-        self._sessions.append(principal)
+        self.principals[key] = self._sessions[key] = principal
+        self.secrets += [principal.secret, str(principal.token)]
         return key, principal
 
-    def expire_sessions(self) -> int:
-        """End every session handed out so far; how many there were."""
-        for principal in self._sessions:
-            principal.expires = 0.0
-        ended = len(self._sessions)
-        self._sessions.clear()
-        return ended
+    def expire_sessions(self, account: str = "") -> int:
+        """End every session handed out so far, or an account's; how many there were."""
+        ended = [key for key, each in self._sessions.items() if account in {"", each.account}]
+        for key in ended:
+            self._sessions.pop(key).expires = 0.0
+        return len(ended)
+
+    def forget_sessions(self, account: str, role: str = "") -> None:
+        """Make the sessions of an account, or of one role there, unknown everywhere."""
+        part = f":assumed-role/{role}/" if role else ":assumed-role/"
+        for key, principal in list(self._sessions.items()):
+            if principal.account == account and part in principal.arn:
+                del self.principals[key], self._sessions[key]
+
+    def change_account(self, account: Account) -> None:
+        """Put an account in the place of the one with its id."""
+        self.accounts[account.id] = account
+        if account.id in self.members:
+            self.members[account.id] = account
+            self._list()
+
+    def remove_member(self, account: str) -> None:
+        """Take an account out of the organization, whose policies no longer bind it."""
+        del self.members[account]
+        self.guard.unbound.add(account)
+        self._list()
+
+    def _list(self) -> None:
+        self.listed = tuple(self.members.values())
+        self.accounts_below = defaultdict(list)
+        for account in self.listed:
+            self.accounts_below[account.parent or self.world.root_id].append(account)
 
     def latency(self, service: str) -> float:
         """Give the seconds that a call of a service takes."""

@@ -53,6 +53,7 @@ class Codes:
     expired: tuple[str, int] = ("ExpiredTokenException", 400)
     bad_signature: tuple[str, int] = ("InvalidSignatureException", 400)
     bad_scope: tuple[str, int] = ("InvalidSignatureException", 400)
+    skewed: tuple[str, int] | None = None  # where a wrong clock is not worded as a bad signature
     missing_authentication: tuple[str, int] = ("MissingAuthenticationTokenException", 400)
     denied: tuple[str, int] = ("AccessDeniedException", 400)
     throttle: tuple[str, int] = ("ThrottlingException", 400)

@@ -17,8 +17,27 @@ if TYPE_CHECKING:
 AccountState = Literal["PENDING_ACTIVATION", "ACTIVE", "SUSPENDED", "PENDING_CLOSURE", "CLOSED"]
 CallerMode = Literal["management", "delegated", "not_allowed", "not_in_organization"]
 DenyKind = Literal["scp", "rcp", "permissions_boundary", "identity_policy", "session_policy"]
+EventAction = Literal[
+    "delete_role",
+    "close_account",
+    "move_account",
+    "remove_account",
+    "disable_region",
+    "delete_repository",
+    "expire_sessions",
+    "shift_clock",
+]
 FaultAction = Literal[
-    "throttle", "server_error", "access_denied", "reset", "hang", "error", "empty", "garbage"
+    "throttle",
+    "server_error",
+    "access_denied",
+    "reset",
+    "hang",
+    "error",
+    "empty",
+    "garbage",
+    "truncate",
+    "malformed",
 ]
 Mutability = Literal["MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"]
 Partition = Literal["aws", "aws-cn", "aws-us-gov"]
@@ -147,6 +166,11 @@ class Fault:
 
     `account` is matched against the account acted upon: for AssumeRole the role's.  `only_page`
     counts a listing's pages from 1.
+
+    With a `share` below 1 only that share of the matching calls is faulty.  Which ones follows from
+    `seed`, the rule's place in the list, what is asked of whom, and how often that was asked
+    before, so that the order in which threads come changes nothing; `skip` and `times` count the
+    chosen ones.
     """
 
     action: FaultAction
@@ -161,6 +185,26 @@ class Fault:
     code: str = "InjectedError"
     message: str | None = None
     only_page: int | None = None
+    share: float = 1.0
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happens once, behind the clients' backs: see `events.NEEDED` for what each is about.
+
+    It happens when `after` calls of `operation` upon `caller` were answered; 0 is at once.
+    """
+
+    action: EventAction
+    account: str = ""
+    region: str = ""
+    parent: str = ""
+    repository: str = ""
+    seconds: float = 0.0
+    after: int = 0
+    operation: str = "*"
+    caller: str = "*"
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,7 @@ def put_image_tag_mutability(call: Call) -> dict[str, Any]:
         "mutability": call.params.get("imageTagMutability"),
         "filters": call.params.get("imageTagMutabilityExclusionFilters"),
         "accepted": False,
+        "fault": None,  # of the answer
     }
     call.state.counters.writes.append(record)
     name = call.text("repositoryName")

@@ -37,7 +37,7 @@ def _allow(call: Call, action: str, *, any_member: bool = False) -> None:
     """Pass for management account and delegated administrators; raises AWS's error else."""
     world = call.state.world
     account = call.principal.account
-    if world.caller_mode == "not_in_organization" or account not in call.state.accounts:
+    if world.caller_mode == "not_in_organization" or account not in call.state.members:
         raise ApiError(
             "AWSOrganizationsNotInUseException", "Your account is not a member of an organization."
         )
@@ -143,8 +143,8 @@ def list_accounts(call: Call) -> dict[str, Any]:
     world, state = call.state.world, call.state
     asked = call.number("MaxResults", _LARGEST_PAGE, _LARGEST_PAGE)
     found, more = call.page(
-        lambda start, stop: [_account(state, account) for account in world.accounts[start:stop]],
-        len(world.accounts),
+        lambda start, stop: [_account(state, account) for account in state.listed[start:stop]],
+        len(state.listed),
         min(asked, world.list_accounts_page_size),
         empty_pages=world.empty_pages,
     )
@@ -155,7 +155,7 @@ def list_accounts(call: Call) -> dict[str, Any]:
 def describe_account(call: Call) -> dict[str, Any]:
     """Describe one account."""
     _allow(call, "DescribeAccount")
-    account = call.state.accounts.get(call.text("AccountId"))
+    account = call.state.members.get(call.text("AccountId"))
     if account is None:
         raise ApiError("AccountNotFoundException", "You specified an account that doesn't exist.")
     return {"Account": _account(call.state, account)}
@@ -224,8 +224,8 @@ def list_parents(call: Call) -> dict[str, Any]:
     """Give the parent of an account or unit."""
     _allow(call, "ListParents")
     child, state = call.text("ChildId"), call.state
-    if child in state.accounts:
-        parent = state.accounts[child].parent or state.world.root_id
+    if child in state.members:
+        parent = state.members[child].parent or state.world.root_id
     elif child in state.units:
         parent = state.units[child].parent
     else:
@@ -252,7 +252,7 @@ def list_tags_for_resource(call: Call) -> dict[str, Any]:
     """List an account's tags; a unit and the root have none."""
     _allow(call, "ListTagsForResource")
     target = call.text("ResourceId")
-    account = call.state.accounts.get(target)
+    account = call.state.members.get(target)
     if account is None and target != call.state.world.root_id and target not in call.state.units:
         raise ApiError("TargetNotFoundException", "You specified a target that doesn't exist.")
     tags = [{"Key": key, "Value": value} for key, value in account.tags.items()] if account else []

@@ -25,6 +25,7 @@ SERVICE = Service(
         expired=("ExpiredToken", 400),
         bad_signature=("SignatureDoesNotMatch", 403),
         bad_scope=("AuthorizationHeaderMalformed", 400),
+        skewed=("RequestTimeTooSkewed", 403),
         missing_authentication=("AccessDenied", 403),
         denied=("AccessDenied", 403),
         throttle=("SlowDown", 503),

@@ -1,0 +1,60 @@
+"""The SDK's parsers, for answers that are not what AWS sends: one error, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.parsers import ResponseParserError, ResponseParserFactory
+
+# What the SDK's parsers, which trust the answer's shape, trip over when it has another.
+_TRIPPED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,  # too deep, or a time that no calendar has
+    TypeError,
+    ValueError,
+    ResponseParserError,
+)
+_JSON_PROTOCOLS = ("json", "rest-json")
+
+
+class CheckedParsers(ResponseParserFactory):
+    """Makes parsers that raise ResponseParserError, and nothing else, for an answer of no use."""
+
+    def create_parser(self, protocol_name: str) -> Any:
+        """The SDK's parser of the protocol, checked."""
+        return _CheckedParser(super().create_parser(protocol_name), protocol_name)
+
+
+class _CheckedParser:
+    def __init__(self, parser: Any, protocol: str) -> None:
+        self._parser = parser
+        self._is_json = protocol in _JSON_PROTOCOLS
+
+    def parse(self, response: Mapping[str, Any], shape: Any) -> Any:
+        """As the SDK's; the error quotes nothing: answers of STS hold credentials."""
+        try:
+            parsed = self._parser.parse(response, shape)
+            if not isinstance(parsed, dict):
+                raise TypeError("no object")
+            if not isinstance(parsed.get("Error", {}).get("Code", ""), str):
+                raise TypeError("no error code")
+            if self._is_json and shape is not None:
+                _refuse_false_lists(response["body"], shape, parsed)
+        except _TRIPPED as error:
+            raise ResponseParserError(
+                f"the answer could not be read ({type(error).__name__}): it is not what AWS sends"
+            ) from None
+        return parsed
+
+
+def _refuse_false_lists(body: bytes, shape: Any, parsed: Mapping[str, Any]) -> None:
+    """Raise TypeError where an empty list is made of something else, such as an empty text."""
+    for name, member in shape.members.items():
+        if member.type_name == "list" and parsed.get(name) == []:
+            value = json.loads(body)[member.serialization.get("name", name)]
+            if not isinstance(value, list):
+                raise TypeError(f"{name} is no list")

@@ -1,0 +1,42 @@
+"""An answer without what AWS promises is no answer, not an empty one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sweeper.aws.answers import items, optional_text, required, text
+from sweeper.errors import OperationFailed
+from sweeper.model import Reason
+
+
+def test_what_is_promised_is_there() -> None:
+    assert required({"Accounts": []}, "Accounts") == []
+    assert items({"Accounts": [{}]}, "Accounts") == [{}]
+    assert text({"Name": "x"}, "Name") == "x"
+    assert [optional_text(each, "Name") for each in ({}, {"Name": ""}, {"Name": None})] == [""] * 3
+
+
+@pytest.mark.parametrize(
+    ("read", "answer", "words"),
+    [
+        (required, {}, "the response has no Key"),
+        (required, [], "list where a structure with Key belongs"),
+        (text, {}, "the response has no Key"),
+        (text, None, "NoneType where a structure with Key belongs"),
+        (text, {"Key": ""}, "Key is str, not text, or empty"),
+        (text, {"Key": 7}, "Key is int, not text, or empty"),
+        (optional_text, {"Key": {}}, "Key is dict, not text, or empty"),
+        (optional_text, "x", "str where a structure with Key belongs"),
+        (items, {"Key": {}}, "Key is dict, not a list"),
+        (items, {"Key": None}, "Key is NoneType, not a list"),
+        (items, {"Key": [{}, None]}, "Key hold a NoneType"),
+    ],
+)
+def test_what_is_not_is_said(read: Callable[..., object], answer: Any, words: str) -> None:
+    with pytest.raises(OperationFailed, match=f"{words}: it is not what AWS sends") as caught:
+        read(answer, "Key")
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+    assert caught.value.uncertain
