@@ -23,6 +23,7 @@ from sweeper.errors import ConfigurationError
 from sweeper.formats import Format, formats
 from sweeper.model import Finding, Report
 from sweeper.ports import Check, Conduct, Observer
+from sweeper.records import Keeper, recalled
 from sweeper.sinks import SinkContext, deliver, make_sinks
 from sweeper.sweep import sweep
 
@@ -32,14 +33,15 @@ def run(
     *,
     dry_run: bool,
     deliver_dry_run: bool = False,
+    narrowed: bool = False,
     stop: Stop,
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
 ) -> Report:
     """Sweep and deliver; the report with what became of its deliveries.
 
-    A dry run is delivered to a directory only, unless `deliver_dry_run`. Raises
-    ConfigurationError before anything is called.
+    A dry run is delivered to a directory only, unless `deliver_dry_run`. A sweep that is `narrowed`
+    for this one time is no point of the trend. Raises ConfigurationError before anything is called.
     """
     session = _session()
     chosen_formats = _formats(config)
@@ -74,6 +76,9 @@ def run(
     )
     context = SinkContext(config=config, formats=chosen_formats, central=cloud.clients.central)
     sinks = make_sinks(context)
+    # Of several the last keeps what sweeps are compared with: S3 rather than a directory.
+    keeper = next((sink for sink in reversed(sinks) if isinstance(sink, Keeper)), None)
+    report = recalled(report, keeper, {check.name for check in checks}, narrowed=narrowed)
     if dry_run and not deliver_dry_run:
         sinks = [sink for sink in sinks if sink.name == "directory"]
     return deliver(report, sinks)

@@ -30,6 +30,7 @@ def conduct(
     *,
     dry_run: bool,
     deliver_dry_run: bool = False,
+    narrowed: bool = False,
     ask: bool = True,
     terminal: bool | None = None,
     at_most_seconds: float | None = None,
@@ -38,7 +39,8 @@ def conduct(
 
     A person gets progress, one question before anything is written and a summary; a machine
     gets logs and, for CloudWatch, a line of metrics. No new work starts after `at_most_seconds`
-    or limits.deadline_seconds, the smaller of both. The report, and the exit status.
+    or limits.deadline_seconds, the smaller of both. `narrowed`: to accounts or regions that were
+    named for this one time. The report, and the exit status.
     """
     began = time.monotonic()
     unattended = dry_run or not ask or config.remediation.auto_remediate == "DISABLED"
@@ -59,6 +61,7 @@ def conduct(
         arguments: dict[str, Any] = {
             "dry_run": dry_run,
             "deliver_dry_run": deliver_dry_run,
+            "narrowed": narrowed,
             "stop": stop,
         }
         if terminal:

@@ -81,6 +81,9 @@ _CODES = {
     "ParameterVersionNotFound": Reason.DESTINATION_MISSING,
     "NotFound": Reason.DESTINATION_MISSING,
     "NotFoundException": Reason.DESTINATION_MISSING,
+    # A conditional write to S3 whose condition does not hold, or that another came before.
+    "PreconditionFailed": Reason.CHANGED_MEANWHILE,
+    "ConditionalRequestConflict": Reason.CHANGED_MEANWHILE,
 }
 # In order: the first class that fits names the reason.
 _EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (

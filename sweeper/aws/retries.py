@@ -23,6 +23,8 @@ from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
 MAX_ATTEMPTS = 5
+# The report does not wait long for the one before it.
+ATTEMPTS_OF = {"GetObject": 2}
 MAX_WAIT = 20.0  # seconds
 
 
@@ -33,6 +35,10 @@ class Retries:
         self._stop = stop
         self._adapter = RetryEventAdapter()
         self._conditions = StandardRetryConditions(max_attempts=MAX_ATTEMPTS)
+        self._conditions_of = {
+            operation: StandardRetryConditions(max_attempts=attempts)
+            for operation, attempts in ATTEMPTS_OF.items()
+        }
 
     def register(self, client: BaseClient) -> None:
         """Let `client`, built to try once, retry this way."""
@@ -43,7 +49,8 @@ class Retries:
     def _needs_retry(self, **event: Any) -> int | None:
         """Wait and answer 0, send again now; or answer None, give up. Raises OperationFailed."""
         context = self._adapter.create_retry_context(**event)
-        if not self._conditions.is_retryable(context):
+        operation = context.operation_model.name
+        if not self._conditions_of.get(operation, self._conditions).is_retryable(context):
             return None
         longest = min(MAX_WAIT, 2.0 ** (context.attempt_number - 1))
         if not self._stop.wait(random.uniform(0, longest)):  # noqa: S311

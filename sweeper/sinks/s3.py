@@ -1,25 +1,31 @@
-"""Objects in S3: each run's report under its day and id, and latest.json."""
+"""Objects in S3: each run's report under its day and id, latest.json and history.json."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sweeper.aws.errors import translated
+from sweeper.aws.objects import Objects
 from sweeper.config import S3Config
+from sweeper.errors import OperationFailed
 from sweeper.formats import Format
 from sweeper.formats.json import FORMAT as JSON
-from sweeper.model import Delivery, Report
+from sweeper.model import Delivery, Reason, Report
+from sweeper.records import ATTEMPTS, is_later, keep_history
 from sweeper.sinks import SinkContext, rendered
 
 ORDER = 2
 LATEST = "latest.json"
+# What latest.json says of itself beside its content, so that it need not be read to be judged.
+_RUN_ID = "run-id"
+_STARTED_AT = "started-at"
 
 
 class S3Sink:
-    """Writes ``<prefix>/<day>/<run id>/report.<ext>``, then ``<prefix>/latest.json``."""
+    """Writes ``<prefix>/<day>/<run id>/report.<ext>``, then moves ``<prefix>/latest.json`` on."""
 
     name = "s3"
+    latest = LATEST
 
     def __init__(
         self,
@@ -29,9 +35,8 @@ class S3Sink:
     ) -> None:
         """Calls nothing."""
         self.location = f"s3://{config.bucket}/{config.prefix}"
-        self._config = config
+        self.records = Objects(config, central)
         self._formats = formats
-        self._central = central
 
     def deliver(
         self,
@@ -40,39 +45,47 @@ class S3Sink:
     ) -> Delivery:
         """Write the objects; raises OperationFailed.
 
-        latest.json is moved last, when all the others are there, and never by a dry run.
+        latest.json is moved when all the others are there, then the history is written; neither
+        is by a dry run.
         """
-        with translated():
-            client = self._central("s3", None)
         folder = f"{report.run.started_at[:10]}/{report.run.id}"
-        keys = []
+        names = []
         for format_, body in rendered(report, self._formats):
-            keys.append(self._key(f"{folder}/report.{format_.extension}"))
-            self._put(client, keys[-1], body, format_)
+            names.append(f"{folder}/report.{format_.extension}")
+            self.records.put(names[-1], body, format_.media_type)
+        notes = []
         if not report.run.dry_run:
-            for format_, body in rendered(report, (JSON,)):
-                self._put(client, self._key(LATEST), body, format_)
-        key = next((key for key in keys if key.endswith("/report.json")), keys[0])
-        return Delivery(self.name, f"s3://{self._config.bucket}/{key}", "delivered")
+            notes = [self._move_latest(report), keep_history(self.records, report)]
+        name = next((name for name in names if name.endswith("/report.json")), names[0])
+        note = "; ".join(filter(None, notes)) or None
+        return Delivery(self.name, self.records.url(name), "delivered", message=note)
 
-    def _key(self, name: str) -> str:
-        return f"{self._config.prefix}/{name}" if self._config.prefix else name
+    def _move_latest(self, report: Report) -> str | None:
+        """Replace latest.json where it was read, and is not of a later sweep; why not, in words.
 
-    def _put(self, client: Any, key: str, body: bytes, format_: Format) -> None:
-        encryption = {}
-        if self._config.kms_key_id:
-            encryption = {
-                "ServerSideEncryption": "aws:kms",
-                "SSEKMSKeyId": self._config.kms_key_id,
-            }
-        with translated():
-            client.put_object(
-                Bucket=self._config.bucket,
-                Key=key,
-                Body=body,
-                ContentType=format_.media_type,
-                **encryption,
-            )
+        What could not be read may be later, and knows what is open where nobody could look since.
+        """
+        run = report.run
+        (_, body), *_ = rendered(report, (JSON,))
+        about = {_RUN_ID: run.id, _STARTED_AT: run.started_at}
+        for _ in range(ATTEMPTS):
+            there = self.records.seen(LATEST)
+            said = there.metadata if there else {}
+            if said.get(_RUN_ID) == run.id:
+                return None  # an attempt whose answer was lost
+            if is_later(said.get(_STARTED_AT), run):
+                return f"{LATEST} was left as it is: it is of a sweep that started later"
+            try:
+                self.records.replace(LATEST, body, JSON.media_type, about)
+            except OperationFailed as error:
+                if error.reason is not Reason.CHANGED_MEANWHILE:
+                    raise
+                if there is None:
+                    return f"{LATEST} was left as it is: what is there could not be read"
+                self.records.look(LATEST)
+                continue
+            return None
+        return f"{LATEST} was left as it is: other sweeps kept moving it"
 
 
 def make_sink(context: SinkContext) -> S3Sink | None:
