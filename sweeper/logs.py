@@ -114,7 +114,11 @@ def _log_change(finding: Finding) -> None:
 
 
 def log_finished(report: Report, exit_status: int) -> None:
-    """`enumerate.failed`, `delivery.failed`, and `sweep.finished` with the totals."""
+    """What did not go well, one event each, and `sweep.finished` with the totals.
+
+    `enumerate.failed`, `delivery.failed`, `delivery.incomplete` where what the next sweep needs
+    could not be kept, and `comparison.unavailable`.
+    """
     for failure in report.failures:
         if failure.stage is Stage.ENUMERATE and failure.account_id is None:
             log(
@@ -134,6 +138,17 @@ def log_finished(report: Report, exit_status: int) -> None:
                 reason=delivery.reason and str(delivery.reason),
                 message=delivery.message,
             )
+        elif delivery.message:
+            log(
+                logging.WARNING,
+                "delivery.incomplete",
+                sink=delivery.sink,
+                location=delivery.location,
+                message=delivery.message,
+            )
+    since = report.since_last
+    if since and since.unavailable:
+        log(logging.INFO, "comparison.unavailable", message=since.unavailable)
     totals = report.totals
     log(
         logging.INFO,
@@ -150,5 +165,7 @@ def log_finished(report: Report, exit_status: int) -> None:
         changes_applied=totals.changes.applied,
         changes_failed=totals.changes.failed,
         remaining=totals.remaining,
+        new=since.new if since and not since.unavailable else None,
+        reopened=since.reopened if since and not since.unavailable else None,
         coverage_complete=report.coverage.complete,
     )
