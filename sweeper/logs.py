@@ -116,8 +116,8 @@ def _log_change(finding: Finding) -> None:
 def log_finished(report: Report, exit_status: int) -> None:
     """What did not go well, one event each, and `sweep.finished` with the totals.
 
-    `enumerate.failed`, `delivery.failed`, `delivery.incomplete` where what the next sweep needs
-    could not be kept, and `comparison.unavailable`.
+    `enumerate.failed`, `delivery.failed`, and `delivery.incomplete` where what the next sweep needs
+    could not be kept.
     """
     for failure in report.failures:
         if failure.stage is Stage.ENUMERATE and failure.account_id is None:
@@ -146,10 +146,7 @@ def log_finished(report: Report, exit_status: int) -> None:
                 location=delivery.location,
                 message=delivery.message,
             )
-    since = report.since_last
-    if since and since.unavailable:
-        log(logging.INFO, "comparison.unavailable", message=since.unavailable)
-    totals = report.totals
+    totals, since = report.totals, report.since_last
     log(
         logging.INFO,
         "sweep.finished",
@@ -167,5 +164,6 @@ def log_finished(report: Report, exit_status: int) -> None:
         remaining=totals.remaining,
         new=since.new if since and not since.unavailable else None,
         reopened=since.reopened if since and not since.unavailable else None,
+        not_compared=since and since.unavailable,
         coverage_complete=report.coverage.complete,
     )

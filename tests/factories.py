@@ -11,6 +11,7 @@ from sweeper.model import (
     Change,
     ChangeStatus,
     Compliance,
+    EarlierFinding,
     Examined,
     Exemption,
     Failed,
@@ -21,6 +22,7 @@ from sweeper.model import (
     Report,
     Repository,
     Run,
+    SinceLast,
     Skipped,
     Stage,
     Target,
@@ -92,6 +94,29 @@ def finding(name: str = "product-a/service-one", **changes: Any) -> Finding:
             reason="image tags can be overwritten",
         ),
         **changes,
+    )
+
+
+def earlier(name: str = "product-a/gone", **changes: Any) -> EarlierFinding:
+    """A mutable repository of the last report that is no finding now."""
+    return replace(
+        EarlierFinding(
+            check="ecr-image-tag-immutability",
+            account_id=ACCOUNT_ID,
+            account_name="product-a",
+            region=REGION,
+            repository=name,
+            mutability="MUTABLE",
+            last_seen="2026-11-23T01:04:10Z",
+        ),
+        **changes,
+    )
+
+
+def since_last(**changes: Any) -> SinceLast:
+    """Nothing changed since the sweep of the day before."""
+    return replace(
+        SinceLast("20261123T010000Z-0f0f0f", "2026-11-23T01:04:10Z", None, 0, 0, 0), **changes
     )
 
 
@@ -181,7 +206,16 @@ def hostile_report() -> Report:
         (account(f"3333444455{index:02}", text), failed(message=text, error_code=text))
         for index, text in enumerate(HOSTILE)
     ]
-    return report(findings, failures)
+    gone = [
+        earlier(
+            text, account_id=f"5555666677{index:02}", account_name=text, mutability=text, check=text
+        )
+        for index, text in enumerate(HOSTILE)
+    ]
+    changed = since_last(
+        resolved=gone, not_visible=gone, unavailable="".join(HOSTILE), run_id=HOSTILE[0]
+    )
+    return replace(report(findings, failures), since_last=changed)
 
 
 def _opened(item: Account) -> AccountOutcome:

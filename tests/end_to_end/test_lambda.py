@@ -180,7 +180,7 @@ def test_too_little_time_is_a_report_that_nothing_was_reached(aws: FakeAws, seco
     assert summary["coverage"] == {"accounts": 0.0, "targets": 0.0, "complete": False}
     assert failures(delivered(aws)) == {(None, None, "deadline")}
     assert len(aws.messages()) == 1
-    assert set(calls(aws)) == {"s3:PutObject", "sns:Publish"}
+    assert set(calls(aws)) == {"s3:GetObject", "s3:PutObject", "sns:Publish"}
 
 
 Passed = Callable[[str, int], None]
@@ -267,7 +267,7 @@ def test_the_smaller_limit_counts(aws: FakeAws, monkeypatch: pytest.MonkeyPatch)
         return Stop(seconds)
 
     monkeypatch.setattr(runner, "Stop", record)
-    for limit, seconds in ((100, 900), (800, 145), (None, 300)):
+    for limit, seconds in ((100, 900), (800, 100 + RESERVE), (None, 300)):
         write_config(Path(), {"limits": {"deadline_seconds": limit}})
         handler({"dry_run": True}, Context(seconds))
     assert given == [100, 100, 300 - RESERVE]
