@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Annotated, Protocol, TypeVar, runtime_checkable
 
@@ -91,6 +92,10 @@ class Unusable(OperationFailed):
         self.damaged = damaged
 
 
+class Unreadable(Unusable):
+    """A record of which nothing is known."""
+
+
 def recalled(
     report: Report, keeper: Keeper | None, checks: Collection[str], *, narrowed: bool
 ) -> Report:
@@ -103,15 +108,19 @@ def recalled(
         return report
 
     def recall(kept: Keeper) -> Report:
-        try:
-            history = read_history(kept.records, report.run)
-        except Unusable:  # said where it is written
-            history = History()
-        known = with_trend(report, history, narrowed=narrowed)
+        previous: Previous | Unusable
+        history = History()
         try:
             previous = read_previous(kept.records, kept.latest, report.run)
         except Unusable as error:
-            return not_compared(known, error.message)
+            previous = error
+        # Where one could not be read, the report does not wait for the other.
+        if not isinstance(previous, Unreadable):
+            with suppress(Unusable):  # which is said where it is written
+                history = read_history(kept.records, report.run)
+        known = with_trend(report, history, narrowed=narrowed)
+        if isinstance(previous, Unusable):
+            return not_compared(known, previous.message)
         return compared(known, previous, history, checks)
 
     result = attempt(Stage.DELIVER, recall, keeper)  # a defect here must not cost the report
@@ -238,9 +247,8 @@ def _read(records: Records, name: str, limit: int) -> bytes | None:
         content = records.read(name, limit)
     except OperationFailed as error:
         needed = _NEEDED if error.reason.is_denial else ""
-        raise Unusable(
-            f"{name} could not be read: {_cause(error)}{needed}", damaged=False
-        ) from None
+        why = f"{name} could not be read: {_cause(error)}{needed}"
+        raise Unreadable(why, damaged=False) from None
     if content is not None and len(content) > limit:
         raise Unusable(f"{name} is too large: more than {limit:,} bytes", damaged=True)
     return content

@@ -60,7 +60,13 @@ def test_the_first_sweep() -> None:
     assert item.since_last is not None
     assert item.since_last.unavailable == "there is no earlier latest.json here"
     assert [point.run_id for point in item.trend] == ["now"]
-    assert keeper.asked == [(HISTORY, records.MAX_HISTORY), (LATEST, records.MAX_REPORT)]
+    assert keeper.asked == [(LATEST, records.MAX_REPORT), (HISTORY, records.MAX_HISTORY)]
+
+
+def test_where_one_cannot_be_read_the_other_is_not_waited_for() -> None:
+    keeper = FakeRecords({LATEST: DENIED, HISTORY: a_history()})
+    assert [point.run_id for point in told(keeper).trend] == ["now"]
+    assert [name for name, _ in keeper.asked] == [LATEST]
 
 
 def test_what_was_written_is_read_again() -> None:
