@@ -153,9 +153,18 @@ def keep_history(records: Records, report: Report) -> str | None:
     return f"{HISTORY} was left as it is: other sweeps kept writing it"
 
 
-def is_later(started_at: str | None, run: Run) -> bool:
-    """Whether a sweep that started at this time, if it is one, started after `run` did."""
-    return bool(started_at and _TIME.fullmatch(started_at) and started_at > run.started_at)
+def is_time(text: str) -> bool:
+    """Whether it is a time as a report has it; such compare as text."""
+    return _TIME.fullmatch(text) is not None
+
+
+def started_at(records: Records, name: str) -> str | None:
+    """When the sweep of a report started; None where the report is not there or does not say."""
+    try:
+        content = _read(records, name, MAX_REPORT)
+        return _parsed(_STARTED, name, content).run.started_at if content is not None else None
+    except Unusable:
+        return None
 
 
 def read_previous(records: Records, name: str, run: Run) -> Previous:
@@ -168,7 +177,7 @@ def read_previous(records: Records, name: str, run: Run) -> Previous:
         kept.run, kept.findings, kept.since_last.not_visible if kept.since_last else ()
     )
     _refuse_another_organization(previous.run, name, run)
-    if is_later(previous.run.started_at, run):
+    if previous.run.started_at > run.started_at:
         later = f"{name} is of sweep {previous.run.id}, which started later than this one"
         raise Unusable(later, damaged=False)
     return previous
@@ -203,7 +212,7 @@ def _plausible(item: T) -> T:
             raise ValueError(f"{field.name} is no count")
         if isinstance(value, float) and not 0 <= value <= 1:  # NaN is not, either
             raise ValueError(f"{field.name} is no share")
-        if field.name in _TIMES and value is not None and not _TIME.fullmatch(value):
+        if field.name in _TIMES and value is not None and not is_time(value):
             raise ValueError(f"{field.name} is no time")
     return item
 
@@ -230,6 +239,11 @@ class _Report:
 
 
 @dataclass(frozen=True, slots=True)
+class _Started:
+    run: Annotated[PreviousRun, _Checked]
+
+
+@dataclass(frozen=True, slots=True)
 class _History:
     organization_id: str | None
     account_id: str | None
@@ -239,6 +253,7 @@ class _History:
 
 _SCHEMA = TypeAdapter(_Schema)
 _REPORT = TypeAdapter(_Report)
+_STARTED = TypeAdapter(_Started)
 _HISTORY = TypeAdapter(_History)
 
 

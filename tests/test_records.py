@@ -190,6 +190,22 @@ def test_a_record_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (render(report()), "2026-11-24T01:00:00Z"),
+        (edited(put("findings", 7)), "2026-11-24T01:00:00Z"),
+        (edited(put("run.started_at", "later")), None),
+        (b"{", None),
+        (None, None),
+        (DENIED, None),
+    ],
+)
+def test_when_the_sweep_of_a_report_started(content: Any, said: str | None) -> None:
+    kept = {} if content is None else {LATEST: content}
+    assert records.started_at(FakeRecords(kept), LATEST) == said
+
+
 def test_many_errors_are_one() -> None:
     content = edited(put("findings", [7] * 10_000))
     assert unavailable(content).startswith("latest.json is damaged: findings.0: ")

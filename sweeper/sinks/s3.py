@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sweeper.aws.objects import Objects
+from sweeper.aws.objects import Objects, Version
 from sweeper.config import S3Config
 from sweeper.errors import OperationFailed
 from sweeper.formats import Format
 from sweeper.formats.json import FORMAT as JSON
 from sweeper.model import Delivery, Reason, Report
-from sweeper.records import ATTEMPTS, is_later, keep_history
+from sweeper.records import ATTEMPTS, is_time, keep_history, started_at
 from sweeper.sinks import SinkContext, rendered
 
 ORDER = 2
@@ -70,10 +70,9 @@ class S3Sink:
         about = {_RUN_ID: run.id, _STARTED_AT: run.started_at}
         for _ in range(ATTEMPTS):
             there = self.records.seen(LATEST)
-            said = there.metadata if there else {}
-            if said.get(_RUN_ID) == run.id:
+            if there and there.metadata.get(_RUN_ID) == run.id:
                 return None  # an attempt whose answer was lost
-            if is_later(said.get(_STARTED_AT), run):
+            if there and self._started_at(there) > run.started_at:
                 return f"{LATEST} was left as it is: it is of a sweep that started later"
             try:
                 self.records.replace(LATEST, body, JSON.media_type, about)
@@ -86,6 +85,16 @@ class S3Sink:
                 continue
             return None
         return f"{LATEST} was left as it is: other sweeps kept moving it"
+
+    def _started_at(self, there: Version) -> str:
+        """When the sweep of the report that is there started; "" where nothing says so.
+
+        The report itself is asked where it was put there by others, without what this sink adds.
+        """
+        said = there.metadata.get(_STARTED_AT, "")
+        if is_time(said) or there.etag is None:
+            return said
+        return started_at(self.records, LATEST) or ""
 
 
 def make_sink(context: SinkContext) -> S3Sink | None:

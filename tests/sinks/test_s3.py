@@ -249,6 +249,18 @@ def test_what_does_not_say_when_it_started_is_replaced(
     assert stored["run"]["id"] == "run-01:00"
 
 
+@pytest.mark.parametrize(("time", "moved"), [("00:30", True), ("01:00", True), ("01:30", False)])
+def test_what_others_put_there_says_itself_when_it_started(
+    client: Any, time: str, moved: bool
+) -> None:
+    """A copy of a report, or one of an earlier version: nothing is said beside it."""
+    body = formats()["json"].render(at(time))
+    client.put_object(Bucket=BUCKET, Key=f"ecr/sweeps/{LATEST}", Body=body)
+    result = deliver(client, at("01:00", account_id="999988887777"))
+    assert (result.message is None) is moved
+    assert latest(client)["run"]["id"] == ("run-01:00" if moved else f"run-{time}")
+
+
 def test_a_latest_that_is_deleted_meanwhile_is_made_anew(client: Any) -> None:
     deliver(client, at("01:00"))
     place = sink(client)
