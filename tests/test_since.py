@@ -330,6 +330,20 @@ def test_a_reopening_is_counted_over_sweeps_in_which_it_was_closed() -> None:
     )
 
 
+def test_a_reopening_that_others_closed_is_counted_too() -> None:
+    opened, closed = [finding()], [finding(change=APPLIED)]
+    sweeps, history = followed(
+        [
+            sweep_at(FIRST, closed),
+            sweep_at(SECOND, opened),
+            sweep_at(THIRD),
+            sweep_at(FOURTH, opened),
+        ]
+    )
+    assert sweeps[3].findings[0].reopened == 2
+    assert [(item.closed_at, item.reopened) for item in history.closures] == [(FIRST, 2)]
+
+
 def test_what_the_last_sweep_closed_is_known_without_its_history() -> None:
     first = sweep_at(FIRST, [finding(change=APPLIED, reopened=4)])
     result = compared(sweep_at(SECOND, [finding()]), previous_of(first), History(), CHECKS)

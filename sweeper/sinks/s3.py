@@ -16,8 +16,7 @@ from sweeper.sinks import SinkContext, rendered
 
 ORDER = 2
 LATEST = "latest.json"
-# What latest.json says of itself beside its content, so that it need not be read to be judged.
-_RUN_ID = "run-id"
+# What latest.json says beside its content, so that it need not be read to be judged.
 _STARTED_AT = "started-at"
 
 
@@ -67,11 +66,9 @@ class S3Sink:
         """
         run = report.run
         (_, body), *_ = rendered(report, (JSON,))
-        about = {_RUN_ID: run.id, _STARTED_AT: run.started_at}
+        about = {_STARTED_AT: run.started_at}
         for _ in range(ATTEMPTS):
             there = self.records.seen(LATEST)
-            if there and there.metadata.get(_RUN_ID) == run.id:
-                return None  # an attempt whose answer was lost
             if there and self._started_at(there) > run.started_at:
                 return f"{LATEST} was left as it is: it is of a sweep that started later"
             try:

@@ -237,7 +237,7 @@ def test_what_cannot_be_read_is_made_and_not_replaced(client: Any) -> None:
     assert len([key for key in keys(client) if "run-02:00" in key]) == len(FORMATS)
 
 
-@pytest.mark.parametrize("metadata", [{}, {"started-at": "zzz"}, {"run-id": "x"}])
+@pytest.mark.parametrize("metadata", [{}, {"started-at": "zzz"}])
 def test_what_does_not_say_when_it_started_is_replaced(
     client: Any, metadata: dict[str, str]
 ) -> None:
