@@ -107,6 +107,17 @@ def test_an_event_narrows_accounts_and_regions(aws: FakeAws) -> None:
     assert calls(aws)["sts:AssumeRole"] == 1
 
 
+def test_a_sweep_that_the_event_narrowed_is_no_point_of_the_trend(aws: FakeAws) -> None:
+    def trend() -> list[str]:
+        (latest,) = (each for each in aws.objects() if each.key.endswith("latest.json"))
+        return [point["run_id"] for point in json.loads(latest.body)["trend"]]
+
+    handler({"accounts": [WORLD.accounts[1].id]}, Context())
+    assert trend() == []
+    run_id = handler({}, Context())["run_id"]
+    assert trend() == [run_id]
+
+
 def test_an_event_narrows_ous(aws: FakeAws) -> None:
     unit = WORLD.units[0]
     expected = {each.id for each in WORLD.accounts if each.parent == unit.id}
