@@ -278,7 +278,8 @@ def _point(report: Report) -> TrendPoint:
 
 def _joined(points: Iterable[TrendPoint], own: Iterable[TrendPoint]) -> tuple[TrendPoint, ...]:
     by_run = {point.run_id: point for point in (*points, *own)}
-    ordered = sorted(by_run.values(), key=lambda point: (point.finished_at, point.run_id))
+    # Those that ended in the same second stay in the order in which they were written.
+    ordered = sorted(by_run.values(), key=lambda point: point.finished_at)
     return tuple(ordered[-MAX_POINTS:])
 
 

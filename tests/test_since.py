@@ -441,6 +441,12 @@ def test_overlapping_sweeps_are_in_the_order_in_which_they_ended() -> None:
     assert [point.finished_at for point in points] == [FIRST, SECOND]
 
 
+def test_sweeps_of_one_second_are_in_the_order_in_which_they_were_written() -> None:
+    sweeps, history = followed([sweep_at(FIRST, id="z"), sweep_at(FIRST, id="a")])
+    assert [point.run_id for point in history.points] == ["z", "a"]
+    assert remembered(history, sweeps[0]) == history
+
+
 @pytest.mark.parametrize(
     ("item", "narrowed"),
     [

@@ -160,7 +160,7 @@ def _earlier(report: Report) -> Iterator[list[str]]:
     """The sections on what the last report had and this one has not."""
     since = report.since_last
     for title, items in (
-        ("RESOLVED SINCE", since.resolved if since else ()),
+        ("RESOLVED SINCE THE LAST SWEEP", since.resolved if since else ()),
         ("NOT SEEN THIS TIME", since.not_visible if since else ()),
     ):
         lines = [f"{title} ({len(items):,})"] if items else []

@@ -117,7 +117,10 @@ def in_every_form(sweeps: Sweeps, ended: Swept, kinds: dict[str, set[Key]]) -> N
     )
     text = (ended.out / "report.txt").read_text(encoding="utf-8")
     assert f"Since last     {figures}" in " ".join(text.split(" ")).replace("\n" + " " * 15, " ")
-    for kind, title in (("resolved", "RESOLVED SINCE"), ("not_visible", "NOT SEEN THIS TIME")):
+    for kind, title in (
+        ("resolved", "RESOLVED SINCE THE LAST SWEEP"),
+        ("not_visible", "NOT SEEN THIS TIME"),
+    ):
         assert (f"{title} ({len(kinds[kind])})" in text) is bool(kinds[kind])
         section = text.partition(f"{title} (")[2]
         assert all(f"  {name}  " in section for _, _, name in kinds[kind])

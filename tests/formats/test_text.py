@@ -297,7 +297,7 @@ def test_what_changed_since_the_last_sweep() -> None:
     assert "MUTABLE, non_compliant, new: left as it is" in text
     assert "MUTABLE, non_compliant, reopened: left as it is" in text
     assert text.endswith(
-        "RESOLVED SINCE (2)\n"
+        "RESOLVED SINCE THE LAST SWEEP (2)\n"
         "\n"
         "  111122223333 product-a\n"
         "    eu-central-1  c  MUTABLE, closed by then, last seen 2026-11-23T01:04:10Z\n"
