@@ -34,6 +34,7 @@ from sweeper.journal.lines import Header
 from sweeper.journal.run import RunJournal
 from sweeper.model import Failed, Finding, Reason, Report, Stage
 from sweeper.ports import Check, Conduct, Observer
+from sweeper.records import Keeper, recalled
 from sweeper.report import cut_short, ended_early
 from sweeper.sinks import Sink, SinkContext, deliver, make_sinks
 from sweeper.sinks.directory import DirectorySink
@@ -54,14 +55,16 @@ def run(
     dry_run: bool,
     deliver_dry_run: bool = False,
     resume: str | None = None,
+    narrowed: bool = False,
     stop: Stop,
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
 ) -> Ended:
     """Sweep and deliver, or go on with the run that `resume` names.
 
-    A dry run is delivered to a directory only, unless `deliver_dry_run`. Raises
-    ConfigurationError before anything is called but what is to be resumed.
+    A dry run is delivered to a directory only, unless `deliver_dry_run`. A sweep that is `narrowed`
+    for this one time is no point of the trend. Raises ConfigurationError before anything is called
+    but what is to be resumed.
     """
     session = _session()
     chosen_formats = _formats(config)
@@ -106,6 +109,8 @@ def run(
         sinks = make_sinks(
             SinkContext(config=config, formats=chosen_formats, central=cloud.clients.central)
         )
+        # Of several the last keeps what sweeps are compared with: S3 rather than a directory.
+        keeper = next((sink for sink in reversed(sinks) if isinstance(sink, Keeper)), None)
         if dry_run and not deliver_dry_run:
             sinks = _local(sinks)
         if lease and (held := _held_by_another(lease, begun if resume else None)):
@@ -118,6 +123,7 @@ def run(
         fallback = _fallback(directory, header, chosen_formats)
         report = sweep(cloud, checks, config, conduct)
         report = with_account_tags(report, config.report.account_tags, cloud.account_tags)
+        report = recalled(report, keeper, {check.name for check in checks}, narrowed=narrowed)
         report = deliver(report, sinks, _patience(config, stop), fallback)
         finished = not cut_short(report) and _is_kept(report, [*sinks, fallback])
         resumable = begun.file is not None and not finished

@@ -76,7 +76,12 @@ def run(  # noqa: PLR0917 (click passes them by name)
             options.setdefault(section, {})[key] = value
     config = load_config(path, options, read_remote=read_remote)
     report, status = conduct(
-        config, dry_run=dry_run, deliver_dry_run=deliver, resume=resume, ask=not yes
+        config,
+        dry_run=dry_run,
+        deliver_dry_run=deliver,
+        resume=resume,
+        narrowed=bool(accounts or regions or ous),
+        ask=not yes,
     )
     if form or (dry_run and not is_terminal(sys.stderr)):
         status = _print(report, form or "text", status)

@@ -20,10 +20,10 @@ from sweeper.runner import conduct
 
 # What is kept of the function's time, in seconds. The calls in flight when the sweep stops end
 # within one connection and one read time-out, because no call and no retry begins after it. Then
-# the report is made and delivered, which takes a few seconds: enough is left for one of its
-# calls to time out and be made again.
+# the last report is read, and this one is made and delivered, which takes a few seconds: enough is
+# left for one of either's calls to time out and be made again.
 IN_FLIGHT = CONNECT_TIMEOUT + READ_TIMEOUT
-DELIVERY = 30
+DELIVERY = 60
 RESERVE = IN_FLIGHT + DELIVERY
 
 SCHEDULERS = {"aws.events", "aws.scheduler"}
@@ -64,6 +64,7 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
         config,
         dry_run=overrides.get("dry_run", False),
         deliver_dry_run=overrides.get("deliver", False),
+        narrowed=not overrides.keys().isdisjoint(_LISTS),
         ask=False,
         terminal=False,
         at_most_seconds=max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE),

@@ -120,8 +120,11 @@ def log_unfinished(journal: Path) -> None:
 
 
 def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -> None:
-    """`enumerate.failed`, `delivery.failed`, `delivery.fallback`, and `sweep.finished` with the
-    totals; it is `resumable` where `--resume` can go on with it.
+    """What did not go well, one event each, and `sweep.finished` with the totals.
+
+    `enumerate.failed`, `delivery.failed`, `delivery.fallback`, and `delivery.incomplete` where what
+    the next sweep needs could not be kept; the sweep is `resumable` where `--resume` can go on
+    with it.
     """
     for failure in report.failures:
         if failure.stage is Stage.ENUMERATE and failure.account_id is None:
@@ -142,9 +145,17 @@ def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -
                 reason=delivery.reason and str(delivery.reason),
                 message=delivery.message,
             )
+        elif delivery.message:
+            log(
+                logging.WARNING,
+                "delivery.incomplete",
+                sink=delivery.sink,
+                location=delivery.location,
+                message=delivery.message,
+            )
         if delivery.sink == "fallback":
             log(logging.WARNING, "delivery.fallback", location=delivery.location)
-    totals = report.totals
+    totals, since = report.totals, report.since_last
     log(
         logging.INFO,
         "sweep.finished",
@@ -160,6 +171,9 @@ def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -
         changes_applied=totals.changes.applied,
         changes_failed=totals.changes.failed,
         remaining=totals.remaining,
+        new=since.new if since and not since.unavailable else None,
+        reopened=since.reopened if since and not since.unavailable else None,
+        not_compared=since and since.unavailable,
         coverage_complete=report.coverage.complete,
         resumable=resumable,
     )

@@ -35,6 +35,11 @@ def emit(report: Report, seconds: float, stream: TextIO) -> None:
         ("CoverageIncomplete", int(not report.coverage.complete)),
     ):
         line.add_metric(name, MetricUnit.Count, value)
+    since = report.since_last
+    if since and not since.unavailable:  # else there is no value, which is not 0
+        line.add_metric("FindingsNew", MetricUnit.Count, since.new)
+        line.add_metric("FindingsReopened", MetricUnit.Count, since.reopened)
+        line.add_metric("FindingsNotVisible", MetricUnit.Count, len(since.not_visible))
     line.add_metric("Duration", MetricUnit.Seconds, round(seconds, 3))
     for key, text in (
         ("event", "sweep.metrics"),

@@ -105,6 +105,7 @@ class Reason(StrEnum):
     # Deliveries
     WRITE_FAILED = "write_failed"
     DESTINATION_MISSING = "destination_missing"
+    CHANGED_MEANWHILE = "changed_meanwhile"
 
     @property
     def is_denial(self) -> bool:
@@ -409,7 +410,10 @@ class FailedItem:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of the report at one sink; `location` is where it lies when it was delivered."""
+    """What became of the report at one sink; `location` is where it lies when it was delivered.
+
+    The `message` of one that was delivered says what could not be kept for the next sweep.
+    """
 
     sink: str
     location: str
@@ -421,7 +425,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class EarlierFinding:
-    """A finding of the previous report that is none now."""
+    """A finding of an earlier report that is none now, as it was when it was last seen.
+
+    `was_open` is false where the sweep that saw it closed it, or found it closed by others;
+    `last_seen` is when that sweep ended.
+    """
 
     check: str
     account_id: str
@@ -429,6 +437,9 @@ class EarlierFinding:
     region: str
     repository: str
     mutability: str
+    was_open: bool = True
+    reopened: int = 0
+    last_seen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,7 +448,7 @@ class SinceLast:
 
     `new`, `still_open` and `reopened` part the findings that are not exempt, as they were found.
     `resolved` are gone; `not_visible` are those whose place was not examined this time, which is
-    never resolved.
+    never resolved: what was open is kept here from report to report until its place is seen.
     """
 
     run_id: str | None

@@ -32,6 +32,7 @@ def conduct(
     dry_run: bool,
     deliver_dry_run: bool = False,
     resume: str | None = None,
+    narrowed: bool = False,
     ask: bool = True,
     terminal: bool | None = None,
     at_most_seconds: float | None = None,
@@ -41,7 +42,8 @@ def conduct(
     `resume` names a run that ended before it had finished, and that is gone on with.
     A person gets progress, one question before anything is written and a summary; a machine
     gets logs and, for CloudWatch, a line of metrics. No new work starts after `at_most_seconds`
-    or limits.deadline_seconds, the smaller of both. The report, and the exit status.
+    or limits.deadline_seconds, the smaller of both. `narrowed`: to accounts or regions that were
+    named for this one time. The report, and the exit status.
     """
     began = time.monotonic()
     unattended = dry_run or not ask or config.remediation.auto_remediate == "DISABLED"
@@ -65,6 +67,7 @@ def conduct(
             "dry_run": dry_run,
             "deliver_dry_run": deliver_dry_run,
             "resume": resume,
+            "narrowed": narrowed,
             "stop": stop,
         }
         if terminal:

@@ -20,8 +20,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeper.escaping import plain
-from sweeper.formats.wording import percent
-from sweeper.model import ChangeStatus, Compliance, Finding, Report, Stage
+from sweeper.formats.wording import percent, since_last
+from sweeper.model import ChangeStatus, Compliance, Finding, Report, Since, Stage
 from sweeper.report import remains
 
 MAX_ROWS = 25  # of a table; the report has them all
@@ -136,13 +136,16 @@ def _outcome(finding: Finding) -> Text:
     if finding.compliance is Compliance.EXEMPT and exemption:
         return Text(f"exempt ({exemption.source.replace('_', ' ')})", style="dim")
     verdict = str(finding.compliance).replace("_", "-")
+    if finding.since_last is Since.REOPENED:
+        verdict = "reopened"
     if exemption and exemption.expired:
         verdict += " (exemption expired)"
     if change is None:
         return Text(verdict, style="yellow")
     reason = f" ({change.reason})" if change.reason else ""
+    reopened = "reopened: " if finding.since_last is Since.REOPENED else ""
     expired = " (exemption expired)" if exemption and exemption.expired else ""
-    text = f"{change.status}{reason}{expired}"
+    text = f"{reopened}{change.status}{reason}{expired}"
     styles = {ChangeStatus.APPLIED: "green", ChangeStatus.FAILED: "bold red"}
     return Text(text, style=styles.get(change.status, "yellow"))
 
@@ -206,11 +209,17 @@ def _show_totals(report: Report, console: Console) -> None:
             + (" (dry run)" if report.run.dry_run else ""),
         ),
         ("Remaining", _count(totals.remaining, "finding")),
+        ("Since last", since_last(report) or ""),
     )
+    reopened = report.since_last.reopened if report.since_last else 0
     for name, text in rows:
-        bad = (name == "Coverage" and not coverage.complete) or (
-            name == "Remaining" and totals.remaining
+        bad = (
+            (name == "Coverage" and not coverage.complete)
+            or (name == "Remaining" and totals.remaining)
+            or (name == "Since last" and reopened)
         )
+        if not text:
+            continue
         table.add_row(name, Text(text, style="bold red" if bad else ""))
     console.print(table)
 

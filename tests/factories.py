@@ -103,6 +103,29 @@ def finding(name: str = "product-a/service-one", **changes: Any) -> Finding:
     )
 
 
+def earlier(name: str = "product-a/gone", **changes: Any) -> EarlierFinding:
+    """A mutable repository of the last report that is no finding now."""
+    return replace(
+        EarlierFinding(
+            check="ecr-image-tag-immutability",
+            account_id=ACCOUNT_ID,
+            account_name="product-a",
+            region=REGION,
+            repository=name,
+            mutability="MUTABLE",
+            last_seen="2026-11-23T01:04:10Z",
+        ),
+        **changes,
+    )
+
+
+def since_last(**changes: Any) -> SinceLast:
+    """Nothing changed since the sweep of the day before."""
+    return replace(
+        SinceLast("20261123T010000Z-0f0f0f", "2026-11-23T01:04:10Z", None, 0, 0, 0), **changes
+    )
+
+
 def run(**changes: Any) -> Run:
     """A sweep of an organization that may write."""
     return replace(
@@ -175,21 +198,6 @@ def with_tags(item: Report, **tags: str) -> Report:
     return replace(item, accounts=tuple(replace(account, tags=tags) for account in item.accounts))
 
 
-def since_last(**changes: Any) -> SinceLast:
-    """What changed since a sweep of the day before: nothing."""
-    return replace(
-        SinceLast("20261123T010000Z-0a1b2c", "2026-11-23T01:04:10Z", None, 0, 0, 0), **changes
-    )
-
-
-def earlier_finding(name: str = "product-a/service-one", **changes: Any) -> EarlierFinding:
-    """A finding of the sweep before."""
-    earlier = EarlierFinding(
-        "ecr-image-tag-immutability", ACCOUNT_ID, "product-a", REGION, name, "MUTABLE"
-    )
-    return replace(earlier, **changes)
-
-
 def hostile_report() -> Report:
     """Every hostile text in every place that AWS or an account's owner could put it."""
     findings = [
@@ -214,11 +222,23 @@ def hostile_report() -> Report:
         account_.id: replace(account_, tags={account_.name: account_.name, "owner": account_.name})
         for account_ in item.accounts
     }
-    gone = [earlier_finding(f"gone {text}", account_name=text, mutability=text) for text in HOSTILE]
+    gone = [
+        earlier(
+            text,
+            account_id=f"5555666677{index:02}",
+            account_name=text,
+            mutability=text,
+            check=text[:200],
+        )
+        for index, text in enumerate(HOSTILE)
+    ]
+    changed = since_last(
+        resolved=gone, not_visible=gone, unavailable="".join(HOSTILE), run_id=HOSTILE[0]
+    )
     return replace(
         item,
         accounts=tuple(tagged.values()),
-        since_last=since_last(resolved=gone, not_visible=gone),
+        since_last=changed,
         account_tags_unavailable="".join(HOSTILE),
     )
 

@@ -207,6 +207,34 @@ class FakeJournal(FakeObserver):
         self.records.append(("settle", finding))
 
 
+@dataclass
+class FakeRecords:
+    """What earlier sweeps left, and what this one leaves; itself the sink that keeps it.
+
+    `meanwhile` is what other sweeps write, one each time before something is replaced.
+    """
+
+    kept: dict[str, bytes | Exception] = field(default_factory=dict)
+    meanwhile: list[bytes] = field(default_factory=list)
+    latest: str = "latest.json"
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    @property
+    def records(self) -> FakeRecords:
+        return self
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        self.asked.append((name, limit))
+        content = self.kept.get(name)
+        return None if content is None else _given(content)[: limit + 1]
+
+    def replace(self, name: str, content: bytes) -> None:
+        if self.meanwhile:
+            self.kept[name] = self.meanwhile.pop(0)
+            raise OperationFailed(Reason.CHANGED_MEANWHILE, "changed", "PreconditionFailed")
+        self.kept[name] = content
+
+
 def make_conduct(
     *,
     dry_run: bool = False,

@@ -166,6 +166,24 @@ def test_what_ended_the_sweep_and_what_was_not_delivered_is_told(
     assert (entries[1]["sink"], entries[1]["reason"]) == ("s3", "destination_missing")
 
 
+def test_what_changed_and_what_could_not_be_kept_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(terminal=False)
+    note = Delivery("s3", "s3://b", "delivered", message="history.json was begun anew")
+    for changed in (
+        factories.since_last(new=1, reopened=2),
+        factories.since_last(unavailable="latest.json is damaged"),
+    ):
+        report = replace(factories.report(), deliveries=(note,), since_last=changed)
+        logs.log_finished(report, 0)
+    entries = _logged(capsys)
+    assert (entries[0]["event"], entries[0]["level"]) == ("delivery.incomplete", "warning")
+    assert entries[0]["message"] == note.message
+    figures = [(each["new"], each["reopened"], each["not_compared"]) for each in entries[1::2]]
+    assert figures == [(1, 2, None), (None, None, "latest.json is damaged")]
+
+
 def test_a_person_gets_warnings_only_and_no_json(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(terminal=True)
     observer = logs.LogObserver()

@@ -11,7 +11,7 @@ import pytest
 
 from sweeper.metrics import emit
 from sweeper.model import ChangeStatus, Coverage, Report
-from tests.factories import change, failed, finding, report, target
+from tests.factories import change, earlier, failed, finding, report, since_last, target
 
 COUNTS = (
     "SweepsFinished",
@@ -77,6 +77,15 @@ def test_the_values_are_the_reports() -> None:
 def test_incomplete_coverage_is_one(complete: bool) -> None:
     given = replace(report(), coverage=Coverage(1.0, 1.0, complete))
     assert emitted(given)["CoverageIncomplete"] == [int(not complete)]
+
+
+def test_what_changed_has_a_value_only_where_it_is_known() -> None:
+    changed = since_last(new=3, reopened=1, not_visible=[earlier()] * 2)
+    line = emitted(replace(report(), since_last=changed))
+    names = ("FindingsNew", "FindingsReopened", "FindingsNotVisible")
+    assert [line[name] for name in names] == [[3], [1], [2]]
+    unknown = replace(report(), since_last=since_last(unavailable="why"))
+    assert not set(names) & set(emitted(unknown))
 
 
 def test_two_runs_in_one_process_are_two_lines_of_one_value() -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from sweeper import terminal
 from sweeper.model import (
+    Change,
     ChangeStatus,
     Compliance,
     Coverage,
@@ -17,6 +18,7 @@ from sweeper.model import (
     Finding,
     Reason,
     Report,
+    Since,
     Stage,
 )
 from tests import factories
@@ -69,6 +71,21 @@ def test_a_finding_says_what_became_of_it(finding: Finding, outcome: str) -> Non
     assert finding.region in row
     assert finding.mutability in row
     assert outcome in row
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"), [(None, "reopened"), (factories.change(), "reopened: applied")]
+)
+def test_what_was_reopened_stands_out(change: Change | None, outcome: str) -> None:
+    finding = factories.finding("app", change=change, since_last=Since.REOPENED, reopened=1)
+    report = replace(
+        factories.report([finding]),
+        since_last=factories.since_last(reopened=1, resolved=[factories.earlier()]),
+    )
+    shown = _shown(report)
+    assert outcome in _row(shown, " app ")
+    assert "0 new, 0 still open, 1 reopened, 1 resolved" in _row(shown, "Since last")
+    assert "Since last" not in _shown(factories.report())
 
 
 @pytest.mark.parametrize("change", [None, factories.change()])

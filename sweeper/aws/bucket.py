@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -44,13 +44,11 @@ class Bucket:
         """``s3://…`` of an object."""
         return f"s3://{self.config.bucket}/{self._key(name)}"
 
-    def put(
-        self, name: str, body: bytes, media_type: str, condition: Mapping[str, str] | None = None
-    ) -> str:
-        """Write the object, under a condition where one is given (IfMatch, IfNoneMatch); its ETag.
+    def put(self, name: str, body: bytes, media_type: str, **more: Any) -> str:
+        """Write the object; its ETag. `more` are parameters of PutObject.
 
-        A condition that does not hold is an error whose code is among
-        `sweeper.aws.errors.CONFLICTS`.
+        Where a condition among them (IfMatch, IfNoneMatch) does not hold, the reason is
+        changed_meanwhile.
         """
         encryption = {}
         if self.config.kms_key_id:
@@ -65,18 +63,23 @@ class Bucket:
                 Body=body,
                 ContentType=media_type,
                 **encryption,
-                **(condition or {}),
+                **more,
             )
         return text(response, "ETag")
 
-    def get(self, name: str, most: int) -> Stored:
-        """The object, of `most` bytes at most."""
+    def open(self, name: str) -> Any:
+        """S3's answer, whose Body must be closed."""
         with translated():
-            response = self._central("s3", None).get_object(
+            return self._central("s3", None).get_object(
                 Bucket=self.config.bucket, Key=self._key(name)
             )
+
+    def get(self, name: str, most: int) -> Stored:
+        """The object, of `most` bytes at most."""
+        response = self.open(name)
+        with translated(), closing(required(response, "Body")) as stream:
             # One byte more than is allowed, so that no size that is claimed need be believed.
-            body = required(response, "Body").read(most + 1)
+            body = stream.read(most + 1)
         if len(body) > most:
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE, f"{self.at(name)} has more than {most:,} bytes"

@@ -87,6 +87,9 @@ _CODES = {
     # Security Hub that is not enabled, for a call and for one finding of many.
     "InvalidAccessException": Reason.DESTINATION_MISSING,
     "InvalidAccess": Reason.DESTINATION_MISSING,
+    # A conditional write to S3 whose condition does not hold, or that another came before.
+    "PreconditionFailed": Reason.CHANGED_MEANWHILE,
+    "ConditionalRequestConflict": Reason.CHANGED_MEANWHILE,
 }
 # In order: the first class that fits names the reason.
 _EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (
@@ -111,9 +114,6 @@ _EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (
 
 # The wording of SignatureDoesNotMatch and InvalidSignatureException where the time is wrong.
 _SKEWED = ("Signature expired", "Signature not yet current")
-
-# Codes of S3 for a conditional write whose condition does not hold, or that lost a race.
-CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
 
 @contextmanager

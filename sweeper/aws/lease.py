@@ -18,7 +18,6 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from sweeper.aws.bucket import Bucket, Stored
-from sweeper.aws.errors import CONFLICTS
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
@@ -115,7 +114,7 @@ class Lease:
         try:
             self._write({"IfMatch": self._etag})
         except OperationFailed as error:
-            if error.error_code not in CONFLICTS:
+            if error.reason is not Reason.CHANGED_MEANWHILE:
                 return  # it is tried again, and `check` knows until when it holds
             self._adopt_or_lose()
 
@@ -123,7 +122,7 @@ class Lease:
         try:
             self._write({"IfNoneMatch": "*"})
         except OperationFailed as error:
-            if error.error_code not in CONFLICTS:
+            if error.reason is not Reason.CHANGED_MEANWHILE:
                 raise
         else:
             return
@@ -137,7 +136,7 @@ class Lease:
         try:
             self._write({"IfMatch": stored.etag})
         except OperationFailed as error:
-            if error.error_code not in CONFLICTS:
+            if error.reason is not Reason.CHANGED_MEANWHILE:
                 raise
             raise self._held(_holder(self._bucket.get(NAME, MAX_BYTES)), None) from None
 
@@ -145,7 +144,7 @@ class Lease:
         begun = self._clock()
         value = asdict(self._me) | {"released": released}
         body = json.dumps(value).encode()
-        self._holds(self._bucket.put(NAME, body, "application/json", condition), begun)
+        self._holds(self._bucket.put(NAME, body, "application/json", **condition), begun)
 
     def _holds(self, etag: str, begun: float) -> None:
         self._etag, self._until = etag, begun + LIFE

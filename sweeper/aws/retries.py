@@ -27,6 +27,8 @@ from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
 MAX_ATTEMPTS = 5
+# The report does not wait long for the one before it.
+ATTEMPTS_OF = {"GetObject": 2}
 MAX_WAIT = 20.0  # seconds
 _RENEWED = "sweeper_renewed"
 
@@ -43,6 +45,10 @@ class Retries:
         self._renew = renew
         self._adapter = RetryEventAdapter()
         self._conditions = StandardRetryConditions(max_attempts=MAX_ATTEMPTS)
+        self._conditions_of = {
+            operation: StandardRetryConditions(max_attempts=attempts)
+            for operation, attempts in ATTEMPTS_OF.items()
+        }
 
     def register(self, client: BaseClient) -> None:
         """Let `client`, built to try once, retry this way, and leave a silent endpoint alone."""
@@ -65,7 +71,8 @@ class Retries:
                 call[_RENEWED] = True  # once for each call
                 if self._renew(refused):
                     return 0
-        if not self._conditions.is_retryable(context):
+        operation = context.operation_model.name
+        if not self._conditions_of.get(operation, self._conditions).is_retryable(context):
             if call[UNCERTAIN] and context.parsed_response is not None:
                 context.parsed_response.setdefault("ResponseMetadata", {})[UNCERTAIN] = True
             return None

@@ -58,6 +58,9 @@ def _whole(response: urllib3.BaseHTTPResponse) -> bytes:
     if len(body) > MAX_ANSWER:
         response.close()
         raise http.HTTPError(f"the answer has more than {MAX_ANSWER:,} bytes")
+    if missing := response.length_remaining:  # a read of a given size does not tell
+        response.close()
+        raise http.ProtocolError(f"the answer ended {missing:,} bytes before its end")
     return body
 
 

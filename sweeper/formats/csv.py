@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from sweeper.escaping import csv_cell
 from sweeper.formats import Format
 from sweeper.formats.wording import account_names, exemption_text, setting
-from sweeper.model import FailedItem, Finding, Report, SkippedItem
+from sweeper.model import EarlierFinding, FailedItem, Finding, Report, SkippedItem
 
 COLUMNS = (
     "record",
@@ -32,11 +32,17 @@ COLUMNS = (
     "error_code",
     "message",
     "stage",
+    "since_last",
+    "reopened",
+    "last_seen",
 )
 
 
 def render(report: Report) -> bytes:
-    """A header, always, then one row for each finding, failure and skipped item."""
+    """A header, always, then one row for each finding, failure and skipped item.
+
+    Findings of the last report that are none now follow, as `resolved` or `not_visible`.
+    """
     out = io.BytesIO()
     text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
     tags = _tags(report)
@@ -65,6 +71,11 @@ def _rows(report: Report, tags: Mapping[str, Mapping[str, str]]) -> Iterator[dic
         yield _failure(failure, names.get(failure.account_id or ""))
     for skipped in report.skipped:
         yield _skipped(skipped, names.get(skipped.account_id))
+    if since := report.since_last:
+        for item in since.resolved:
+            yield _earlier("resolved", item)
+        for item in since.not_visible:
+            yield _earlier("not_visible", item)
 
 
 def _finding(finding: Finding) -> dict[str, str | None]:
@@ -79,6 +90,8 @@ def _finding(finding: Finding) -> dict[str, str | None]:
         "exclusion_filters": " ".join(finding.exclusion_filters),
         "compliance": finding.compliance,
         "reason": finding.reason,
+        "since_last": finding.since_last,
+        "reopened": str(finding.reopened or ""),
     }
     if finding.exemption:
         row["exemption"] = exemption_text(finding.exemption)
@@ -110,6 +123,20 @@ def _skipped(skipped: SkippedItem, account_name: str | None) -> dict[str, str | 
         "account_name": account_name,
         "region": skipped.region,
         "reason": skipped.reason,
+    }
+
+
+def _earlier(record: str, item: EarlierFinding) -> dict[str, str | None]:
+    return {
+        "record": record,
+        "account_id": item.account_id,
+        "account_name": item.account_name,
+        "region": item.region,
+        "repository": item.repository,
+        "mutability": item.mutability,
+        "reason": "open when last seen" if item.was_open else "closed by then",
+        "reopened": str(item.reopened or ""),
+        "last_seen": item.last_seen,
     }
 
 

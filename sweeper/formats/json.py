@@ -15,33 +15,44 @@ from typing import Any
 
 from sweeper.escaping import hidden
 from sweeper.formats import Format
-from sweeper.model import Report
-
-_LISTS = frozenset({"accounts", "findings", "skipped", "failures", "deliveries", "trend"})
+from sweeper.model import Report, SinceLast
 
 
 def render(report: Report) -> bytes:
     """The report as UTF-8 JSON, keys in the order of the model, a newline at the end."""
+    return document(report)
+
+
+def document(value: Any) -> bytes:
+    """A dataclass in this form."""
     out = io.BytesIO()
-    separator = "{\n"
-    for field in fields(report):
-        value = getattr(report, field.name)
-        out.write(f'{separator}  "{field.name}": '.encode())
-        if field.name in _LISTS:
-            _write_items(out, value)
-        else:
-            out.write(encoded(value).encode())
-        separator = ",\n"
-    out.write(b"\n}\n")
+    _write(out, value, "\n")
+    out.write(b"\n")
     return out.getvalue()
 
 
-def _write_items(out: io.BytesIO, items: Any) -> None:
-    before = b"[\n    "
+def _write(out: io.BytesIO, value: Any, newline: str) -> None:
+    separator = "{"
+    for field in fields(value):
+        item = getattr(value, field.name)
+        out.write(f'{separator}{newline}  "{field.name}": '.encode())
+        if isinstance(item, list | tuple):
+            _write_items(out, item, f"{newline}  ")
+        elif isinstance(item, SinceLast):
+            _write(out, item, f"{newline}  ")
+        else:
+            out.write(encoded(item).encode())
+        separator = ","
+    out.write(f"{newline}}}".encode())
+
+
+def _write_items(out: io.BytesIO, items: Any, newline: str) -> None:
+    before = f"[{newline}  ".encode()
+    between = f",{newline}  ".encode()
     for item in items:
         out.write(before + encoded(item).encode())
-        before = b",\n    "
-    out.write(b"\n  ]" if items else b"[]")
+        before = between
+    out.write(f"{newline}]".encode() if items else b"[]")
 
 
 def encoded(value: Any) -> str:

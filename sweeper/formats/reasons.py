@@ -74,7 +74,8 @@ MEANING = {
     _R.NOW_COMPLIANT: "somebody closed the repository after it was examined",
     _R.REPOSITORY_DELETED: "somebody deleted the repository after it was examined",
     _R.WRITE_FAILED: "the report could not be written to the disk",
-    _R.DESTINATION_MISSING: "the bucket or topic is not there",
+    _R.CHANGED_MEANWHILE: "another sweep wrote to the same place in S3 just then",
+    _R.DESTINATION_MISSING: "the bucket or topic is not there, or Security Hub is not enabled",
 }
 
 

@@ -75,7 +75,7 @@ def record_id(check: str, account_id: str, region: str, repository: str) -> str:
     text = f"{check}/{account_id}/{region}/{repository}"
     if len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
         return text
-    return f"{check}/{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
+    return f"{plain(check)}/{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def _of_finding(finding: Finding, run: Run, tags: Mapping[str, str]) -> Record:
@@ -89,7 +89,7 @@ def _of_finding(finding: Finding, run: Run, tags: Mapping[str, str]) -> Record:
         done += f"; open again after a sweep had closed it: {number(finding.reopened, 'time')}"
     return Record(
         id=record_id(finding.check, finding.account_id, finding.region, finding.repository),
-        check=finding.check,
+        check=plain(finding.check),
         state=state,
         since=finding.since_last,
         account_id=plain(finding.account_id),
@@ -110,7 +110,7 @@ def _of_earlier(earlier: EarlierFinding, run: Run) -> Record:
     repository = plain(earlier.repository)
     return Record(
         id=record_id(earlier.check, earlier.account_id, earlier.region, earlier.repository),
-        check=earlier.check,
+        check=plain(earlier.check),
         state=State.CLOSED,
         since=None,
         account_id=account,

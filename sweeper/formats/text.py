@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from textwrap import wrap
+from typing import TypeVar
 
 from sweeper.escaping import plain, shortened
 from sweeper.formats import Format
@@ -13,21 +14,33 @@ from sweeper.formats.wording import (
     account_names,
     account_tags,
     advice,
+    as_last_seen,
     exemption_text,
     explanation,
+    known_as,
     number,
     outcome,
     seen,
     setting,
+    since_last,
     tags_unavailable,
     unseen,
     where,
 )
-from sweeper.model import ChangeStatus, Compliance, Finding, Report, SkippedItem, Stage
+from sweeper.model import (
+    ChangeStatus,
+    Compliance,
+    EarlierFinding,
+    Finding,
+    Report,
+    SkippedItem,
+    Stage,
+)
 
 WIDTH = 100
 _NAMED_SKIPS = 3  # of each reason; the others are counted
 _NOT_MADE = (ChangeStatus.FAILED, ChangeStatus.WITHHELD)
+_Found = TypeVar("_Found", Finding, EarlierFinding)
 
 
 def render(report: Report) -> bytes:
@@ -37,6 +50,7 @@ def render(report: Report) -> bytes:
         _totals(report),
         _findings(report),
         _exempt(report),
+        *_earlier(report),
         _failures(report),
         _skipped(report),
         _deliveries(report),
@@ -82,7 +96,17 @@ def _totals(report: Report) -> list[str]:
         f"{changes.failed:,} failed, {changes.withheld:,} withheld, "
         f"{changes.superseded:,} superseded",
         f"Remaining      {number(totals.remaining, 'finding')}",
+        *_since_last(report),
     ]
+
+
+def _since_last(report: Report) -> list[str]:
+    since, words = report.since_last, since_last(report)
+    if since is None or words is None:
+        return []
+    if since.run_id:
+        words += f"; compared with sweep {plain(since.run_id)}"
+    return _wrapped(f"Since last     {words}", "", " " * 15)
 
 
 def _findings(report: Report) -> list[str]:
@@ -102,8 +126,8 @@ def _findings(report: Report) -> list[str]:
 def _finding(finding: Finding, report: Report) -> Iterator[str]:
     yield f"    {plain(finding.region)}  {plain(finding.repository)}"
     current = setting(finding.mutability, finding.exclusion_filters)
-    done = outcome(finding, report.run)
-    yield from _wrapped(f"{current}, {finding.compliance}: {done}", "      ")
+    state = ", ".join(filter(None, (current, finding.compliance, known_as(finding))))
+    yield from _wrapped(f"{state}: {outcome(finding, report.run)}", "      ")
     if finding.exemption:
         yield from _wrapped(f"its exemption {exemption_text(finding.exemption)}", "      ")
 
@@ -136,9 +160,26 @@ def _exempt(report: Report) -> list[str]:
     return lines
 
 
+def _earlier(report: Report) -> Iterator[list[str]]:
+    """The sections on what the last report had and this one has not."""
+    since = report.since_last
+    for title, items in (
+        ("RESOLVED SINCE THE LAST SWEEP", since.resolved if since else ()),
+        ("NOT SEEN THIS TIME", since.not_visible if since else ()),
+    ):
+        lines = [f"{title} ({len(items):,})"] if items else []
+        for account, group in _by_account(items, {}):
+            lines += ["", f"  {account}"]
+            lines += (
+                f"    {plain(item.region)}  {plain(item.repository)}  {as_last_seen(item)}"
+                for item in group
+            )
+        yield lines
+
+
 def _by_account(
-    findings: Iterable[Finding], tags: Mapping[str, str]
-) -> Iterator[tuple[str, list[Finding]]]:
+    findings: Iterable[_Found], tags: Mapping[str, str]
+) -> Iterator[tuple[str, list[_Found]]]:
     for account_id, group in groupby(findings, key=lambda finding: finding.account_id):
         of_account = list(group)
         name = shortened(of_account[0].account_name, 60)
@@ -186,18 +227,20 @@ def _deliveries(report: Report) -> list[str]:
         if item.status == "failed":
             explained = ", ".join(filter(None, (item.reason, item.error_code, item.message)))
             detail = f": FAILED ({plain(explained)})"
+        elif item.message:
+            detail += f" ({plain(item.message)})"
         lines.append(f"  {item.sink}: {plain(item.location)}{detail}")
         if item.reason and (text := advice(Stage.DELIVER, item.reason)):
             lines += _wrapped(f"What to do: {text}.", "    ")
     return lines
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
+def _wrapped(text: str, indent: str, hanging: str | None = None) -> list[str]:
     return wrap(
         text,
         WIDTH,
         initial_indent=indent,
-        subsequent_indent=indent,
+        subsequent_indent=indent if hanging is None else hanging,
         break_long_words=False,
         break_on_hyphens=False,
     )

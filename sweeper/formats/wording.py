@@ -12,12 +12,14 @@ from sweeper.model import (
     Change,
     ChangeStatus,
     Compliance,
+    EarlierFinding,
     Exemption,
     FailedItem,
     Finding,
     Reason,
     Report,
     Run,
+    Since,
     Stage,
 )
 
@@ -185,6 +187,35 @@ def outcome(finding: Finding, run: Run) -> str:
     if run.auto_remediate == "DISABLED":
         return "left as it is: Auto-Remediation is DISABLED"
     return "left as it is: outside the scope of remediation"
+
+
+def since_last(report: Report) -> str | None:
+    """What changed since the last sweep, in figures, or why that is not known."""
+    since = report.since_last
+    if since is None:
+        return None
+    if since.unavailable:
+        return f"not known: {shortened(since.unavailable, 600)}"
+    return plain(
+        f"{since.new:,} new, {since.still_open:,} still open, {since.reopened:,} reopened, "
+        f"{len(since.resolved):,} resolved, {len(since.not_visible):,} not seen this time"
+    )
+
+
+def known_as(finding: Finding) -> str | None:
+    """What the last sweep knew of the finding; None where there was nothing to compare with."""
+    if finding.since_last is None:
+        return None
+    words = finding.since_last.replace("_", " ")
+    if finding.since_last is Since.REOPENED:
+        return words if finding.reopened == 1 else f"{words} {finding.reopened:,} times by now"
+    return f"{words}, reopened before" if finding.reopened else words
+
+
+def as_last_seen(item: EarlierFinding) -> str:
+    """The setting of what is no finding any more, and whether it was left open."""
+    state = plain(item.mutability) + ("" if item.was_open else ", closed by then")
+    return f"{state}, last seen {plain(item.last_seen)}" if item.last_seen else state
 
 
 def _change_outcome(change: Change, run: Run) -> str:

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from sweeper.errors import OperationFailed
+from sweeper import files
 from sweeper.formats import Format
-from sweeper.model import Delivery, Reason, Report
+from sweeper.model import Delivery, Report
+from sweeper.records import keep_history
 from sweeper.sinks import SinkContext, rendered
 
 ORDER = 1
-_MODE = 0o644
+LATEST = "report.json"
 
 
 class DirectorySink:
-    """Writes each format to a temporary file beside its place, then moves it there."""
+    """Writes each format to a temporary file beside its place, then moves it there.
+
+    With `keeps_history` history.json too, but in dry runs.
+    """
 
     keeps = True
+    latest = LATEST
 
-    def __init__(self, directory: Path, formats: Sequence[Format], name: str = "directory") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        formats: Sequence[Format],
+        name: str = "directory",
+        *,
+        keeps_history: bool = False,
+    ) -> None:
         """Calls nothing."""
         self.name = name
         self.location = str(directory)
+        self.records = files.Directory(directory)
         self._directory = directory
         self._formats = formats
+        self.keeps_history = keeps_history
 
     def deliver(
         self,
@@ -36,41 +46,19 @@ class DirectorySink:
         so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
     ) -> Delivery:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
-        with _write_errors(self._directory):
+        with files.write_errors(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
         for format_, content in rendered(report, self._formats):
-            path = self._directory / f"report.{format_.extension}"
-            with _write_errors(path):
-                _replace(path, content)
-        return Delivery(self.name, self.location, "delivered")
+            files.replace(self._directory / f"report.{format_.extension}", content)
+        note = None
+        if self.keeps_history and not report.run.dry_run:
+            note = keep_history(self.records, report)
+        return Delivery(self.name, self.location, "delivered", message=note)
 
 
 def make_sink(context: SinkContext) -> DirectorySink | None:
     """The sink, where report.directory is set."""
-    directory = context.config.report.directory
-    return DirectorySink(directory, context.formats) if directory else None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Readers see the old file or the new one, never a part of it."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    # Mode under the umask; exclusively, so that nothing that lies there is followed.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        code = errno.errorcode.get(error.errno or 0, type(error).__name__)
-        raise OperationFailed(
-            Reason.WRITE_FAILED, f"{path}: {error.strerror or error}", code
-        ) from error
+    config = context.config.report
+    if config.directory is None:
+        return None
+    return DirectorySink(config.directory, context.formats, keeps_history=config.s3 is None)

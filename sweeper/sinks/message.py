@@ -15,13 +15,16 @@ from sweeper.formats.wording import (
     account_names,
     account_tags,
     advice,
+    as_last_seen,
     ended_early,
     exemption_text,
     explanation,
+    known_as,
     number,
     outcome,
     seen,
     setting,
+    since_last,
     tags_unavailable,
     unseen,
     where,
@@ -34,6 +37,7 @@ from sweeper.report import remains, still_open
 LIMIT = 250_000
 _SUBJECT_LIMIT = 99
 _NAMED_FAILURES = 3  # of each reason; the others are counted
+_NAMED_EARLIER = 10  # resolved, and not seen; the others are counted
 _MESSAGE_LIMIT = 200  # characters of a service's message
 _FINDINGS_ALONE = ("security_hub",)  # where no coverage, and so no full report, can be read
 
@@ -50,6 +54,8 @@ def subject(report: Report) -> str:
         parts.append(f"{changes.applied:,} closed")
     if changes.failed:
         parts.append(f"{number(changes.failed, 'change')} failed")
+    if report.since_last and report.since_last.reopened:
+        parts.append(f"{report.since_last.reopened:,} reopened")
     if not report.coverage.complete:
         parts.append("coverage incomplete")
     name = "sweeper (dry run)" if report.run.dry_run else "sweeper"
@@ -102,6 +108,8 @@ def _opening(report: Report) -> Iterator[str]:
         yield f"{number(changes.withheld, 'change')} withheld: each says why."
     if not report.coverage.complete:
         yield unseen(report)
+    if words := since_last(report):
+        yield f"Since the last sweep: {words}."
     yield ""
 
 
@@ -121,12 +129,13 @@ def _entry(position: int, finding: Finding, report: Report, tags: str | None) ->
     name = shortened(finding.account_name, 60)
     account = plain(finding.account_id) + (f" ({name})" if name else "")
     current = setting(finding.mutability, finding.exclusion_filters)
+    state = ", ".join(filter(None, (current, known_as(finding))))
     exemption = exemption_text(finding.exemption) if finding.exemption else ""
     return (
         f"{position}. Repository: {shortened(finding.repository, _MESSAGE_LIMIT)}\n"
         f"   Account: {account}, region: {plain(finding.region)}\n"
         + (f"   Account tags: {tags}\n" if tags else "")
-        + f"   {current}: {outcome(finding, report.run)}\n"
+        + f"   {state}: {outcome(finding, report.run)}\n"
         + (f"   Its exemption {exemption}\n" if exemption else "")
     )
 
@@ -146,6 +155,7 @@ def _closing(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
         yield sentence
     yield ""
     yield from _coverage(report)
+    yield from _earlier(report)
     yield ""
     yield from _whereabouts(so_far)
     run = report.run
@@ -174,12 +184,32 @@ def _coverage(report: Report) -> Iterator[str]:
         )
 
 
+def _earlier(report: Report) -> Iterator[str]:
+    """What the last report had and this one has not: some of each, and how many there are."""
+    since = report.since_last
+    for title, items in (
+        ("Resolved since the last sweep", since.resolved if since else ()),
+        ("Not seen this time, and not resolved", since.not_visible if since else ()),
+    ):
+        if items:
+            yield ""
+            yield f"{title}: {len(items):,}"
+        for item in items[:_NAMED_EARLIER]:
+            repository = shortened(item.repository, _MESSAGE_LIMIT)
+            place = f"{plain(item.account_id)} {plain(item.region)}"
+            yield f"- {repository} in {place}: {as_last_seen(item)}"
+        if len(items) > _NAMED_EARLIER:
+            yield f"  … and {len(items) - _NAMED_EARLIER:,} more"
+
+
 def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
     for delivery in so_far:
         location = shortened(delivery.location, 1100)
         what = "The findings" if delivery.sink in _FINDINGS_ALONE else "The full report"
         if delivery.status == "delivered":
             yield f"{what}: {location}"
+            if delivery.message:
+                yield f"  {shortened(delivery.message, 600)}"
         elif delivery.status == "failed":
             why = ": ".join(filter(None, (delivery.reason, delivery.error_code, delivery.message)))
             yield f"{what} could NOT be delivered to {location} ({shortened(why, 600)})"

@@ -1,29 +1,35 @@
-"""Objects in S3: each run's report under its day and id, and latest.json."""
+"""Objects in S3: each run's report under its day and id, latest.json and history.json."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from sweeper.aws.bucket import Bucket
+from sweeper.aws.objects import Objects, Version
+from sweeper.errors import OperationFailed
 from sweeper.formats import Format
 from sweeper.formats.json import FORMAT as JSON
-from sweeper.model import Delivery, Report
+from sweeper.model import Delivery, Reason, Report
+from sweeper.records import ATTEMPTS, is_time, keep_history, started_at
 from sweeper.sinks import SinkContext, rendered
 
 ORDER = 2
 LATEST = "latest.json"
+# What latest.json says beside its content, so that it need not be read to be judged.
+_STARTED_AT = "started-at"
 
 
 class S3Sink:
-    """Writes ``<prefix>/<day>/<run id>/report.<ext>``, then ``<prefix>/latest.json``."""
+    """Writes ``<prefix>/<day>/<run id>/report.<ext>``, then moves ``<prefix>/latest.json`` on."""
 
     name = "s3"
     keeps = True
+    latest = LATEST
 
     def __init__(self, bucket: Bucket, formats: Sequence[Format]) -> None:
         """Calls nothing."""
         self.location = bucket.location
-        self._bucket = bucket
+        self.records = Objects(bucket)
         self._formats = formats
 
     def deliver(
@@ -33,18 +39,54 @@ class S3Sink:
     ) -> Delivery:
         """Write the objects; raises OperationFailed.
 
-        latest.json is moved last, when all the others are there, and never by a dry run.
+        latest.json is moved when all the others are there, then the history is written; neither
+        is by a dry run.
         """
         folder = f"{report.run.started_at[:10]}/{report.run.id}"
         names = []
         for format_, body in rendered(report, self._formats):
             names.append(f"{folder}/report.{format_.extension}")
-            self._bucket.put(names[-1], body, format_.media_type)
+            self.records.bucket.put(names[-1], body, format_.media_type)
+        notes = []
         if not report.run.dry_run:
-            for format_, body in rendered(report, (JSON,)):
-                self._bucket.put(LATEST, body, format_.media_type)
+            notes = [self._move_latest(report), keep_history(self.records, report)]
         name = next((name for name in names if name.endswith("/report.json")), names[0])
-        return Delivery(self.name, self._bucket.at(name), "delivered")
+        note = "; ".join(filter(None, notes)) or None
+        return Delivery(self.name, self.records.bucket.at(name), "delivered", message=note)
+
+    def _move_latest(self, report: Report) -> str | None:
+        """Replace latest.json where it was read, and is not of a later sweep; why not, in words.
+
+        What could not be read may be later, and knows what is open where nobody could look since.
+        """
+        run = report.run
+        (_, body), *_ = rendered(report, (JSON,))
+        about = {_STARTED_AT: run.started_at}
+        for _ in range(ATTEMPTS):
+            there = self.records.seen(LATEST)
+            if there and self._started_at(there) > run.started_at:
+                return f"{LATEST} was left as it is: it is of a sweep that started later"
+            try:
+                self.records.replace(LATEST, body, JSON.media_type, about)
+            except OperationFailed as error:
+                if error.reason is not Reason.CHANGED_MEANWHILE:
+                    raise
+                if there is None:
+                    return f"{LATEST} was left as it is: what is there could not be read"
+                self.records.look(LATEST)
+                continue
+            return None
+        return f"{LATEST} was left as it is: other sweeps kept moving it"
+
+    def _started_at(self, there: Version) -> str:
+        """When the sweep of the report that is there started; "" where nothing says so.
+
+        The report itself is asked where it was put there by others, without what this sink adds.
+        """
+        said = there.metadata.get(_STARTED_AT, "")
+        if is_time(said) or there.etag is None:
+            return said
+        return started_at(self.records, LATEST) or ""
 
 
 def make_sink(context: SinkContext) -> S3Sink | None:

@@ -172,12 +172,13 @@ def test_an_unbound_call_does_not_fall_back_to_the_callers_credentials(aws: Fake
     assert aws.statistics().total_calls == 0
 
 
-def test_a_call_for_an_account_that_was_not_opened_is_refused(aws: FakeAws) -> None:
+def test_an_account_that_is_not_listed_is_not_entered(aws: FakeAws) -> None:
     cloud = opened(aws)
     aws.reset_statistics()
     client = cloud.clients.member("ecr", REGION)
-    with bound_to(aws.world.accounts[1].id), pytest.raises(UnboundAccount):
+    with bound_to("999999999999"), pytest.raises(OperationFailed) as caught:
         client.describe_repositories()
+    assert caught.value.reason is Reason.ACCOUNT_LEFT
     assert aws.statistics().total_calls == 0
 
 

@@ -66,7 +66,7 @@ def test_a_code_in_an_answer(code: str, reason: Reason) -> None:
         ("SlowDown", Reason.THROTTLED),
         ("ExpiredToken", Reason.CREDENTIALS_EXPIRED),
         ("ExpiredTokenException", Reason.CREDENTIALS_EXPIRED),
-        ("RequestExpired", Reason.CREDENTIALS_EXPIRED),
+        ("RequestExpired", Reason.CLOCK_SKEW),
         ("TokenRefreshRequired", Reason.CREDENTIALS_EXPIRED),
         ("UnrecognizedClientException", Reason.REGION_NOT_ENABLED),
         ("InvalidClientTokenId", Reason.REGION_NOT_ENABLED),

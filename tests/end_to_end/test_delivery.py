@@ -48,6 +48,7 @@ def test_everywhere_in_one_run(aws: FakeAws, tmp_path: Path) -> None:
         f"ecr/{day}/{run_id}/report.json",
         f"ecr/{day}/{run_id}/report.csv",
         "ecr/latest.json",
+        "ecr/history.json",
     }
     assert json.loads(stored["ecr/latest.json"].body) == ended.report
     (message,) = aws.messages()
@@ -82,7 +83,7 @@ def test_a_directory_that_cannot_be_written_is_exit_status_5(aws: FakeAws, tmp_p
     (tmp_path / "out").write_text("a file, not a directory")
     ended = run(aws, tmp_path, config=_config(world))
     assert ended.status == 5
-    assert len(aws.objects()) == 3
+    assert len(aws.objects()) == 4
     assert len(aws.messages()) == 1
     assert "Traceback" not in ended.stderr
 

@@ -194,7 +194,7 @@ def test_a_sweep_that_was_stopped_still_delivers_with_patience(
     process.terminate()
     ended = end(process, tmp_path)
     assert ended.status == 4
-    assert len(aws.objects()) == 3
+    assert len(aws.objects()) == 4
     assert len(aws.messages()) == 1
 
 

@@ -107,6 +107,17 @@ def test_an_event_narrows_accounts_and_regions(aws: FakeAws) -> None:
     assert calls(aws)["sts:AssumeRole"] == 1
 
 
+def test_a_sweep_that_the_event_narrowed_is_no_point_of_the_trend(aws: FakeAws) -> None:
+    def trend() -> list[str]:
+        (latest,) = (each for each in aws.objects() if each.key.endswith("latest.json"))
+        return [point["run_id"] for point in json.loads(latest.body)["trend"]]
+
+    handler({"accounts": [WORLD.accounts[1].id]}, Context())
+    assert trend() == []
+    run_id = handler({}, Context())["run_id"]
+    assert trend() == [run_id]
+
+
 def test_an_event_narrows_ous(aws: FakeAws) -> None:
     unit = WORLD.units[0]
     expected = {each.id for each in WORLD.accounts if each.parent == unit.id}
@@ -180,7 +191,7 @@ def test_too_little_time_is_a_report_that_nothing_was_reached(aws: FakeAws, seco
     assert summary["coverage"] == {"accounts": 0.0, "targets": 0.0, "complete": False}
     assert failures(delivered(aws)) == {(None, None, "deadline")}
     assert len(aws.messages()) == 1
-    assert set(calls(aws)) == {"s3:PutObject", "sns:Publish"}
+    assert set(calls(aws)) == {"s3:GetObject", "s3:PutObject", "sns:Publish"}
 
 
 Passed = Callable[[str, int], None]
@@ -267,7 +278,7 @@ def test_the_smaller_limit_counts(aws: FakeAws, monkeypatch: pytest.MonkeyPatch)
         return Stop(seconds)
 
     monkeypatch.setattr(runner, "Stop", record)
-    for limit, seconds in ((100, 900), (800, 145), (None, 300)):
+    for limit, seconds in ((100, 900), (800, 100 + RESERVE), (None, 300)):
         write_config(Path(), {"limits": {"deadline_seconds": limit}})
         handler({"dry_run": True}, Context(seconds))
     assert given == [100, 100, 300 - RESERVE]

@@ -7,18 +7,20 @@ import pytest
 
 from sweeper.escaping import hidden
 from sweeper.formats.csv import COLUMNS, render
-from sweeper.model import ChangeStatus, Compliance, Failed, Finding, Reason, Skipped, Stage
+from sweeper.model import ChangeStatus, Compliance, Failed, Finding, Reason, Since, Skipped, Stage
 from sweeper.report import ended_early
 from tests.factories import (
     ACCOUNT_ID,
     account,
     change,
+    earlier,
     exemption,
     failed,
     finding,
     hostile_report,
     report,
     run,
+    since_last,
     target,
 )
 
@@ -127,6 +129,29 @@ def test_failures_and_skipped() -> None:
         },
         {"record": "skipped", "account_id": "000011112222", "reason": "account_suspended"},
     ]
+
+
+def test_what_changed() -> None:
+    item = replace(
+        report([finding(since_last=Since.REOPENED, reopened=2)]),
+        since_last=since_last(
+            resolved=(earlier("a", was_open=False),), not_visible=(earlier("b", reopened=3),)
+        ),
+    )
+    found, resolved, lost = (filled(row) for row in rows(render(item)))
+    assert found == BASE | {"since_last": "reopened", "reopened": "2"}
+    assert resolved == {
+        "record": "resolved",
+        "account_id": ACCOUNT_ID,
+        "account_name": "product-a",
+        "region": "eu-central-1",
+        "repository": "a",
+        "mutability": "MUTABLE",
+        "reason": "closed by then",
+        "last_seen": "2026-11-23T01:04:10Z",
+    }
+    assert (lost["record"], lost["reason"]) == ("not_visible", "open when last seen")
+    assert (lost["repository"], lost["reopened"]) == ("b", "3")
 
 
 def test_a_sweep_that_ended_early() -> None:

@@ -13,12 +13,14 @@ from tests.factories import (
     HOSTILE,
     account,
     change,
+    earlier,
     exemption,
     failed,
     finding,
     hostile_report,
     report,
     run,
+    since_last,
     target,
 )
 
@@ -50,6 +52,15 @@ def test_each_item_has_a_line_of_its_own() -> None:
         "denied_by_scp",
     ]
     assert '  "deliveries": [],' in lines
+
+
+def test_what_changed_has_a_line_for_each_item_too() -> None:
+    changed = since_last(new=1, resolved=(earlier("a"), earlier("b")), not_visible=[earlier("c")])
+    text = render(replace(report(), since_last=changed)).decode()
+    items = [line.strip(" ,") for line in text.splitlines() if line.startswith("      {")]
+    assert [json.loads(item)["repository"] for item in items] == ["a", "b", "c"]
+    assert '    "not_visible": []' in render(replace(report(), since_last=since_last())).decode()
+    assert json.loads(text)["since_last"]["new"] == 1
 
 
 def test_values_are_plain_json() -> None:

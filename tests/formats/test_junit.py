@@ -15,7 +15,7 @@ from tests.factories import (
     HOSTILE,
     account,
     change,
-    earlier_finding,
+    earlier,
     exemption,
     failed,
     finding,
@@ -98,9 +98,7 @@ def test_a_failure_says_what_and_whom_to_ask() -> None:
 
 
 def test_what_is_gone_passes_and_what_is_not_visible_is_no_test() -> None:
-    since = since_last(
-        resolved=[earlier_finding("gone")], not_visible=[earlier_finding("not-seen")]
-    )
+    since = since_last(resolved=[earlier("gone")], not_visible=[earlier("not-seen")])
     got = outcomes(replace(report(), since_last=since))
     assert got[PLACE, "gone"] == "passed"
     assert (PLACE, "not-seen") not in got

@@ -16,7 +16,7 @@ from tests.factories import (
     HOSTILE,
     REGION,
     change,
-    earlier_finding,
+    earlier,
     exemption,
     finding,
     hostile_report,
@@ -142,9 +142,7 @@ def test_how_a_finding_stands(item: Finding, expected: tuple[str, int, str, str]
 
 def test_what_is_gone_is_closed_under_its_id_and_what_is_not_visible_is_left() -> None:
     [before] = events(report([finding("gone")]))
-    since = since_last(
-        resolved=[earlier_finding("gone")], not_visible=[earlier_finding("not-seen")]
-    )
+    since = since_last(resolved=[earlier("gone")], not_visible=[earlier("not-seen")])
     [closed] = events(replace(report(), since_last=since))
     assert closed["activity_name"] == "Close"
     assert closed["finding_info"]["uid"] == before["finding_info"]["uid"]
@@ -157,7 +155,7 @@ def test_without_an_organization() -> None:
 
 
 def test_an_account_that_was_not_asked_for_its_place() -> None:
-    since = since_last(resolved=[earlier_finding("gone", account_id="777788889999")])
+    since = since_last(resolved=[earlier("gone", account_id="777788889999")])
     [event] = events(replace(report(), since_last=since))
     assert event["cloud"]["org"] == {"uid": "o-exampleorg"}
 

@@ -9,9 +9,20 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from sweeper.formats import schema
 from sweeper.formats.json import render
-from sweeper.model import Change, ChangeStatus, Compliance, Delivery, Failed, Reason, Report, Stage
+from sweeper.model import (
+    Change,
+    ChangeStatus,
+    Compliance,
+    Delivery,
+    Failed,
+    Reason,
+    Report,
+    Since,
+    Stage,
+    TrendPoint,
+)
 from sweeper.report import ended_early
-from tests.factories import exemption, finding, hostile_report, report, run
+from tests.factories import earlier, exemption, finding, hostile_report, report, run, since_last
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "report.schema.json"
 
@@ -35,6 +46,11 @@ REPORTS = {
                 for status in ChangeStatus
             ),
         ]
+    ),
+    "compared": replace(
+        report([finding(since_last=Since.REOPENED, reopened=2)]),
+        since_last=since_last(reopened=1, resolved=[earlier()], not_visible=(earlier(),)),
+        trend=(TrendPoint("run", "2026-11-24T01:04:10Z", 5, 2, 1, 1, 1, 0.5, 1.0, complete=False),),
     ),
     "delivered": replace(report(), deliveries=(Delivery("s3", "s3://b/", "delivered"),)),
 }

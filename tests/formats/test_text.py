@@ -15,6 +15,7 @@ from sweeper.model import (
     Finding,
     Reason,
     Report,
+    Since,
     Skipped,
     Stage,
 )
@@ -23,12 +24,14 @@ from tests.factories import (
     ACCOUNT_ID,
     account,
     change,
+    earlier,
     exemption,
     failed,
     finding,
     hostile_report,
     report,
     run,
+    since_last,
     target,
     with_tags,
 )
@@ -288,3 +291,52 @@ def test_the_formats() -> None:
     }
     assert "schema" not in known
     assert "wording" not in known
+
+
+def test_what_changed_since_the_last_sweep() -> None:
+    item = replace(
+        report(
+            [
+                finding("a", since_last=Since.NEW),
+                finding("b", since_last=Since.REOPENED, reopened=1),
+            ]
+        ),
+        since_last=since_last(
+            new=1,
+            reopened=1,
+            resolved=[earlier("c", was_open=False), earlier("d")],
+            not_visible=[earlier("e", account_id="444455556666", account_name="")],
+        ),
+    )
+    text = render(item).decode()
+    assert (
+        "Since last     1 new, 0 still open, 1 reopened, 2 resolved, 1 not seen this time; "
+        "compared with\n               sweep 20261123T010000Z-0f0f0f\n"
+    ) in text
+    assert "MUTABLE, non_compliant, new: left as it is" in text
+    assert "MUTABLE, non_compliant, reopened: left as it is" in text
+    assert text.endswith(
+        "RESOLVED SINCE THE LAST SWEEP (2)\n"
+        "\n"
+        "  111122223333 product-a\n"
+        "    eu-central-1  c  MUTABLE, closed by then, last seen 2026-11-23T01:04:10Z\n"
+        "    eu-central-1  d  MUTABLE, last seen 2026-11-23T01:04:10Z\n"
+        "\n"
+        "NOT SEEN THIS TIME (1)\n"
+        "\n"
+        "  444455556666\n"
+        "    eu-central-1  e  MUTABLE, last seen 2026-11-23T01:04:10Z\n"
+    )
+
+
+def test_why_what_changed_is_not_known() -> None:
+    item = replace(
+        report(), since_last=since_last(run_id=None, unavailable="latest.json is damaged")
+    )
+    assert "Since last     not known: latest.json is damaged\n" in render(item).decode()
+
+
+def test_what_could_not_be_kept_is_said_where_the_report_lies() -> None:
+    delivery = Delivery("s3", "s3://b/", "delivered", message="history.json was begun\nanew")
+    item = replace(report(), deliveries=(delivery,))
+    assert lines(item)[-1] == "  s3: s3://b/ (history.json was begun\\x0aanew)"

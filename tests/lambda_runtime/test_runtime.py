@@ -92,7 +92,7 @@ def test_too_little_time(aws: FakeAws, start: Start) -> None:
     assert summary["exit_status"] == 4
     assert failures(delivered(aws)) == {(None, None, "deadline")}
     assert len(aws.messages()) == 1
-    assert set(calls(aws)) == {"s3:PutObject", "sns:Publish"}
+    assert set(calls(aws)) == {"s3:GetObject", "s3:PutObject", "sns:Publish"}
 
 
 def test_an_error_says_what_is_wrong_and_the_function_goes_on(aws: FakeAws, start: Start) -> None:

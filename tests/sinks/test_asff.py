@@ -12,7 +12,7 @@ from tests.factories import (
     HOSTILE,
     REGION,
     change,
-    earlier_finding,
+    earlier,
     exemption,
     finding,
     hostile_report,
@@ -121,9 +121,7 @@ def test_how_a_finding_stands(item: Finding, expected: tuple[str, str, str]) -> 
 
 def test_what_is_gone_is_closed_under_its_id_and_what_is_not_visible_is_left() -> None:
     [before] = converted(report([finding("gone")]))
-    since = since_last(
-        resolved=[earlier_finding("gone")], not_visible=[earlier_finding("not-seen")]
-    )
+    since = since_last(resolved=[earlier("gone")], not_visible=[earlier("not-seen")])
     kept, closed = converted(replace(report([finding("kept")]), since_last=since))
     assert kept["RecordState"] == "ACTIVE"
     assert (closed["Id"], closed["RecordState"]) == (before["Id"], "ARCHIVED")
@@ -134,7 +132,7 @@ def test_what_is_gone_is_closed_under_its_id_and_what_is_not_visible_is_left() -
 
 def test_what_is_exempt_now_is_not_said_to_be_gone_too() -> None:
     exempt = finding("app", compliance=Compliance.EXEMPT, exemption=exemption())
-    since = since_last(resolved=[earlier_finding("app")])
+    since = since_last(resolved=[earlier("app")])
     [got] = converted(replace(report([exempt]), since_last=since))
     assert got["Compliance"]["Status"] == "NOT_AVAILABLE"
     assert "its exemption: rebuilt nightly (rule * * sandbox/*)" in got["Description"]

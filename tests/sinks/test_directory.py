@@ -1,14 +1,16 @@
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sweeper.errors import OperationFailed
 from sweeper.formats import Format, formats
 from sweeper.model import Delivery, Reason, Report
+from sweeper.records import read_history, recalled
 from sweeper.sinks.directory import DirectorySink
-from tests.factories import finding, report
+from tests.factories import finding, report, run
 
 FORMATS = tuple(formats()[name] for name in ("json", "csv", "text"))
 
@@ -68,3 +70,37 @@ def test_a_format_that_cannot_be_rendered_leaves_the_old_file(tmp_path: Path) ->
     with pytest.raises(ValueError, match="defect"):
         DirectorySink(tmp_path, (Format("x", "x", "text/x", broken),)).deliver(report(), ())
     assert (tmp_path / "report.x").read_text() == "old"
+
+
+def deliver(directory: Path, number: int, **changes: Any) -> tuple[Report, Delivery]:
+    """Compare and deliver, as a run does."""
+    when = f"2026-11-24T0{number}:00:00Z"
+    item = report([finding()], id=f"run-{number}", started_at=when, finished_at=when, **changes)
+    place = DirectorySink(directory, FORMATS, keeps_history=True)
+    item = recalled(item, place, {finding().check}, narrowed=False)
+    return item, place.deliver(item, ())
+
+
+def test_the_last_report_is_read_before_it_is_replaced(tmp_path: Path) -> None:
+    directory = tmp_path / "not" / "there" / "yet"
+    first, _ = deliver(directory, 1)
+    second, result = deliver(directory, 2)
+    third, _ = deliver(directory, 3, dry_run=True)
+    assert result == Delivery("directory", str(directory), "delivered")
+    told = [item.since_last for item in (first, second, third)]
+    assert told[0] is not None
+    assert told[0].unavailable == "there is no earlier report.json here"
+    assert [item.run_id for item in told if item] == [None, "run-1", "run-2"]
+    # A dry run has its report there, and is no point.
+    points = read_history(DirectorySink(directory, FORMATS).records, run()).points
+    assert [point.run_id for point in points] == ["run-1", "run-2"]
+    assert '"run-3"' in (directory / "report.json").read_text()
+
+
+def test_a_history_that_cannot_be_written_does_not_keep_the_report(tmp_path: Path) -> None:
+    (tmp_path / "history.json").mkdir()
+    _, result = deliver(tmp_path, 1)
+    assert result.status == "delivered"
+    assert result.message is not None
+    assert "history.json: Is a directory" in result.message
+    assert (tmp_path / "report.json").exists()

@@ -13,6 +13,7 @@ from sweeper.model import (
     Finding,
     Reason,
     Report,
+    Since,
     Skipped,
     Stage,
 )
@@ -21,12 +22,14 @@ from sweeper.sinks.message import LIMIT, message, size, subject
 from tests.factories import (
     account,
     change,
+    earlier,
     exemption,
     failed,
     finding,
     hostile_report,
     report,
     run,
+    since_last,
     target,
     with_tags,
 )
@@ -272,3 +275,40 @@ def test_hostile_text_stays_in_its_place() -> None:
 def test_the_same_facts_give_the_same_text() -> None:
     items = [finding(name) for name in ("c", "a", "b")]
     assert message(report(items), ()) == message(report(items[::-1]), ())
+
+
+def test_what_changed_since_the_last_sweep() -> None:
+    item = replace(
+        report([finding("a", since_last=Since.REOPENED, reopened=2)]),
+        since_last=since_last(
+            reopened=1,
+            resolved=[earlier(f"r-{number}") for number in range(12)],
+            not_visible=[earlier("lost", region="eu-west-1")],
+        ),
+    )
+    text = message(item, ())
+    assert (
+        "\nSince the last sweep: 0 new, 0 still open, 1 reopened, 12 resolved, 1 not seen this "
+        "time.\n"
+    ) in text
+    assert "   MUTABLE, reopened 2 times by now: left as it is" in text
+    assert (
+        "\nResolved since the last sweep: 12\n- r-0 in 111122223333 eu-central-1: MUTABLE" in text
+    )
+    assert "- r-9 in " in text
+    assert "- r-10 in " not in text
+    assert "\n  … and 2 more\n" in text
+    assert "\nNot seen this time, and not resolved: 1\n- lost in 111122223333 eu-west-1: " in text
+    assert "1 reopened" in subject(item)
+
+
+def test_why_what_changed_is_not_known() -> None:
+    item = replace(report(), since_last=since_last(unavailable="latest.json is damaged"))
+    assert "Since the last sweep: not known: latest.json is damaged.\n" in message(item, ())
+    assert "reopened" not in subject(item)
+
+
+def test_what_could_not_be_kept_is_said_where_the_report_lies() -> None:
+    delivery = Delivery("s3", "s3://b/", "delivered", message="latest.json was left as it is")
+    text = message(report(), (delivery,))
+    assert "The full report: s3://b/\n  latest.json was left as it is\n" in text

@@ -15,7 +15,7 @@ from sweeper.model import Delivery, Reason, Report
 from sweeper.sinks import SinkContext
 from sweeper.sinks.security_hub import SecurityHubSink, make_sink
 from tests.aws.support import quick_stop
-from tests.factories import change, earlier_finding, finding, hostile_report, report, since_last
+from tests.factories import change, earlier, finding, hostile_report, report, since_last
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Caller, Fault, World
 
@@ -95,7 +95,7 @@ def test_a_finding_is_followed_from_sweep_to_sweep(aws: FakeAws) -> None:
     assert states(aws) == dict.fromkeys("abc", ("FAILED", "ACTIVE"))
     later = replace(
         report([finding("a", change=change()), finding("d")]),
-        since_last=since_last(resolved=[earlier_finding("b")], not_visible=[earlier_finding("c")]),
+        since_last=since_last(resolved=[earlier("b")], not_visible=[earlier("c")]),
     )
     sink().deliver(of_central(later, day=25), ())
     closed = ("PASSED", "ARCHIVED")

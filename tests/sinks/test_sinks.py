@@ -10,6 +10,7 @@ from sweeper.errors import OperationFailed
 from sweeper.formats import formats
 from sweeper.model import Delivery, Reason, Report
 from sweeper.sinks import SinkContext, deliver, make_sinks, rendered
+from sweeper.sinks.directory import DirectorySink
 from tests.factories import report
 
 
@@ -154,3 +155,14 @@ def test_the_sinks_of_a_configuration_in_their_order(
 ) -> None:
     context = SinkContext(Config(report=config), tuple(formats().values()), no_client)
     assert [sink.name for sink in make_sinks(context)] == names
+
+
+@pytest.mark.parametrize(
+    ("s3", "keeps_history"), [(None, True), (S3Config(bucket="bucket"), False)]
+)
+def test_the_history_has_one_place(s3: S3Config | None, keeps_history: bool) -> None:
+    config = ReportConfig(directory=Path("out"), s3=s3)
+    context = SinkContext(Config(report=config), tuple(formats().values()), no_client)
+    directory, *_ = make_sinks(context)
+    assert isinstance(directory, DirectorySink)
+    assert directory.keeps_history is keeps_history

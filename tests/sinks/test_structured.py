@@ -11,7 +11,7 @@ from sweeper.sinks.message import LIMIT, message, size
 from sweeper.sinks.structured import PROGRAMS, attributes, event, structured
 from tests.factories import (
     change,
-    earlier_finding,
+    earlier,
     exemption,
     failed,
     finding,
@@ -61,9 +61,7 @@ def test_the_urgent_ones_come_first_and_exempt_ones_not_at_all() -> None:
 
 
 def test_what_changed_is_counted() -> None:
-    since = since_last(
-        new=1, still_open=2, reopened=3, resolved=[earlier_finding()], not_visible=[]
-    )
+    since = since_last(new=1, still_open=2, reopened=3, resolved=[earlier()], not_visible=[])
     assert told(replace(report(), since_last=since))["since_last"] == {
         "run_id": since.run_id,
         "new": 1,

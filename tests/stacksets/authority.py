@@ -105,11 +105,30 @@ class Authority:
                 resource,
                 {**context, **self._organization_of("aws:resourceorgid", owner)},
             )
+        yield from self._requests_of_s3(call, session, context)
         key = call.key(session.account_id)
         if key:
             through = {"kms:viaservice": f"{call.service}.{call.region}.amazonaws.com"}
             for action in _KEY_ACTIONS[call.action]:
                 yield Request(action, key, context | through)
+
+    def _requests_of_s3(
+        self, call: Call, session: AssumedRole, context: Mapping[str, str]
+    ) -> Iterator[Request]:
+        """What S3 asks for besides: to say that nothing is there, and to compare what is.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        if call.service != "s3":
+            return
+        bucket, name = call.parameters["Bucket"], call.parameters["Key"]
+        there = s3_backends[session.account_id][PARTITION].buckets[bucket].keys
+        arn = f"arn:{PARTITION}:s3:::{bucket}"
+        if call.action == "s3:GetObject" and name not in there:
+            yield Request("s3:ListBucket", arn, context)
+        if call.parameters["Conditional"]:
+            yield Request("s3:GetObject", f"{arn}/{name}", context)
 
     def _organization_of(self, key: str, account_id: str) -> dict[str, str]:
         return {key: self._organization.id} if account_id in self._members else {}
@@ -148,8 +167,10 @@ class Authority:
         return trusts(role.assume_role_policy_document, session.role_arn, request)
 
 
+_S3_OPERATIONS = {"PUT": "PutObject", "GET": "GetObject"}
 _KEY_ACTIONS = {
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    "s3:GetObject": ("kms:Decrypt",),
     "s3:PutObject": ("kms:GenerateDataKey",),
     # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
     "sns:Publish": ("kms:GenerateDataKey", "kms:Decrypt"),
@@ -192,10 +213,14 @@ class Call:
             return cls(key, region, service, "ListRegions", {})
         if service == "securityhub" and url.path == "/findings/import":
             return cls(key, region, service, "BatchImportFindings", json.loads(body))
-        if service == "s3" and wire.method == "PUT" and not url.query:
+        if service == "s3" and wire.method in _S3_OPERATIONS and not url.query:
             bucket = (url.hostname or "").removesuffix(f".s3.{region}.amazonaws.com")
-            where = {"Bucket": bucket, "Key": unquote(url.path[1:])}
-            return cls(key, region, service, "PutObject", where)
+            where = {
+                "Bucket": bucket,
+                "Key": unquote(url.path[1:]),
+                "Conditional": "if-match" in headers,
+            }
+            return cls(key, region, service, _S3_OPERATIONS[wire.method], where)
         raise NotImplementedError(f"{wire.method} {wire.url}")
 
     def resources(self, account: str, management: str, organization: str) -> list[str]:  # noqa: C901 (a table)
@@ -228,7 +253,7 @@ class Call:
                 arns = [f"{units}:account/{organization}/{given['ResourceId']}"]
             case "sts:AssumeRole":
                 arns = [given["RoleArn"]]
-            case "s3:PutObject":
+            case "s3:PutObject" | "s3:GetObject":
                 arns = [f"arn:{PARTITION}:s3:::{given['Bucket']}/{given['Key']}"]
             case "sns:Publish":
                 arns = [given["TopicArn"]]
@@ -240,8 +265,10 @@ class Call:
 
     def key(self, account: str) -> str | None:
         """The customer key that the service uses on the caller's behalf."""
-        if self.action == "s3:PutObject":
+        if self.service == "s3":
             bucket = s3_backends[account][PARTITION].buckets[self.parameters["Bucket"]]
+            if self.operation == "GetObject" and self.parameters["Key"] not in bucket.keys:
+                return None
             encryption: Any = bucket.encryption
             default = encryption["Rule"]["ApplyServerSideEncryptionByDefault"]
             return str(default["KMSMasterKeyID"])

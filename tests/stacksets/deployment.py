@@ -18,6 +18,7 @@ from botocore.loaders import JSONFileLoader
 from moto import mock_aws
 from moto.ecr.models import ecr_backends
 from moto.iam.models import Role, iam_backends
+from moto.s3.models import s3_backends
 
 from sweeper import app
 from sweeper.concurrency import Stop
@@ -192,6 +193,11 @@ class Deployment:
                         image_tag_mutability="MUTABLE",
                         tags=[],
                     )
+
+    def empty_bucket(self) -> None:
+        """No report lies in the stack's bucket, as before the first sweep."""
+        bucket = self.stack["ReportBucketName"]
+        s3_backends[MANAGEMENT]["aws"].buckets[bucket].keys.clear()
 
     def mutability(self, account: str) -> set[str]:
         """The settings of the account's repositories."""
