@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Annotated, Protocol, TypeVar, runtime_checkable
 
-from pydantic import AfterValidator, FailFast, TypeAdapter, ValidationError
+from pydantic import AfterValidator, FailFast, Field, TypeAdapter, ValidationError
 
 from sweeper.concurrency import attempt
 from sweeper.errors import OperationFailed
@@ -34,6 +34,7 @@ from sweeper.since import (
     Previous,
     PreviousFinding,
     PreviousRun,
+    PreviousSince,
     compared,
     not_compared,
     remembered,
@@ -173,8 +174,15 @@ def read_previous(records: Records, name: str, run: Run) -> Previous:
     if content is None:
         raise Unusable(f"there is no earlier {name} here", damaged=False)
     kept = _parsed(_REPORT, name, content)
+    since = kept.since_last
     previous = Previous(
-        kept.run, kept.findings, kept.since_last.not_visible if kept.since_last else ()
+        kept.run,
+        kept.findings,
+        PreviousSince(
+            since.run_id, since.finished_at, since.unavailable, since.resolved, since.not_visible
+        )
+        if since
+        else PreviousSince(),
     )
     _refuse_another_organization(previous.run, name, run)
     if previous.run.started_at > run.started_at:
@@ -228,6 +236,10 @@ class _Schema:
 
 @dataclass(frozen=True, slots=True)
 class _SinceLast:
+    run_id: Annotated[str | None, Field(max_length=100)] = None
+    finished_at: Annotated[str | None, Field(pattern=f"^{_TIME.pattern}$")] = None
+    unavailable: Annotated[str | None, Field(max_length=100_000)] = None
+    resolved: Annotated[tuple[Annotated[EarlierFinding, _Checked], ...], FailFast()] = ()
     not_visible: Annotated[tuple[Annotated[EarlierFinding, _Checked], ...], FailFast()] = ()
 
 

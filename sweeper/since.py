@@ -30,6 +30,8 @@ from sweeper.model import (
 MAX_POINTS = 60  # of the trend: two months of daily sweeps
 MAX_CLOSURES = 50_000  # the latest; 10 MB
 
+_SINCE = frozenset(Since)
+
 Key = tuple[str, str, str, str]  # check, account, region, repository
 
 
@@ -65,15 +67,27 @@ class PreviousFinding:
     compliance: str
     change: PreviousChange | None = None
     reopened: int = 0
+    since_last: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousSince:
+    """Of `model.SinceLast`, what a comparison needs."""
+
+    run_id: str | None = None
+    finished_at: str | None = None
+    unavailable: str | None = None
+    resolved: tuple[EarlierFinding, ...] = ()
+    not_visible: tuple[EarlierFinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """Of `model.Report`, what a comparison needs; `not_visible` is from its `since_last`."""
+    """Of `model.Report`, what a comparison needs."""
 
     run: PreviousRun
     findings: tuple[PreviousFinding, ...]
-    not_visible: tuple[EarlierFinding, ...] = ()
+    since_last: PreviousSince = PreviousSince()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +128,29 @@ def same_organization(one: Run | PreviousRun | History, other: Run) -> bool:
 def compared(
     report: Report, previous: Previous, history: History, checks: Collection[str]
 ) -> Report:
-    """The report with what changed since `previous`; `checks` are the names of those that ran."""
-    earlier = _earlier(previous)
+    """The report with what changed since `previous`; `checks` are the names of those that ran.
+
+    Where `previous` is of this very run, stopped and gone on with, it tells what the run was
+    compared with then.
+    """
+    since = previous.since_last
+    run_id, finished_at = previous.run.id, previous.run.finished_at
+    judged: dict[Key, PreviousFinding] = {}
+    if run_id != report.run.id:
+        earlier = _earlier(previous)
+    elif since.unavailable or since.run_id is None:
+        return not_compared(report, since.unavailable or "the run did not tell before")
+    else:
+        run_id, finished_at = since.run_id, since.finished_at or ""
+        earlier = {_key(item): item for item in (*since.resolved, *since.not_visible)}
+        judged = {
+            _key(finding): finding for finding in previous.findings if finding.since_last in _SINCE
+        }
     closures = _closures(previous, history)
     findings = [
-        _judged(finding, earlier.get(_key(finding)), closures.get(_key(finding)), previous)
+        replace(finding, since_last=Since(before.since_last), reopened=before.reopened)
+        if (before := judged.get(_key(finding)))
+        else _judged(finding, earlier.get(_key(finding)), closures.get(_key(finding)), previous)
         for finding in report.findings
     ]
     found = {_key(finding) for finding in findings}
@@ -134,8 +166,8 @@ def compared(
         report,
         findings=findings,
         since_last=SinceLast(
-            run_id=previous.run.id,
-            finished_at=previous.run.finished_at,
+            run_id=run_id,
+            finished_at=finished_at,
             unavailable=None,
             new=kinds.count(Since.NEW),
             still_open=kinds.count(Since.STILL_OPEN),
@@ -195,7 +227,7 @@ def _earlier(previous: Previous) -> dict[Key, EarlierFinding]:
 
     What was closed and then not seen is told once; should it be open, its closure is remembered.
     """
-    earlier = {_key(item): item for item in previous.not_visible if item.was_open}
+    earlier = {_key(item): item for item in previous.since_last.not_visible if item.was_open}
     for finding in previous.findings:
         if finding.compliance == Compliance.EXEMPT:
             continue

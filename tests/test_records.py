@@ -87,8 +87,8 @@ def test_what_was_written_is_read_again() -> None:
     assert previous.run.id == "now"
     assert [(item.repository, item.reopened) for item in previous.findings] == [("reopened", 2)]
     assert second.since_last is not None
-    assert previous.not_visible == tuple(second.since_last.not_visible)
-    assert [item.repository for item in previous.not_visible] == ["elsewhere"]
+    assert previous.since_last.not_visible == tuple(second.since_last.not_visible)
+    assert [item.repository for item in previous.since_last.not_visible] == ["elsewhere"]
 
 
 def test_a_report_of_a_version_that_did_not_compare_yet() -> None:

@@ -35,6 +35,7 @@ from sweeper.since import (
     PreviousChange,
     PreviousFinding,
     PreviousRun,
+    PreviousSince,
     compared,
     not_compared,
     remembered,
@@ -83,10 +84,19 @@ def previous_of(item: Report) -> Previous:
                 found.compliance,
                 PreviousChange(found.change.status, found.change.reason) if found.change else None,
                 found.reopened,
+                found.since_last,
             )
             for found in item.findings
         ),
-        tuple(item.since_last.not_visible) if item.since_last else (),
+        PreviousSince(
+            told.run_id,
+            told.finished_at,
+            told.unavailable,
+            tuple(told.resolved),
+            tuple(told.not_visible),
+        )
+        if (told := item.since_last)
+        else PreviousSince(),
     )
 
 
@@ -605,3 +615,52 @@ def test_reopened_is_what_a_sweep_closed_and_nothing_else(sweeps: tuple[Report, 
                 closed.discard(key)
             elif found.change == APPLIED:
                 closed.add(key)
+
+
+# --- a run that was stopped, and is gone on with -------------------------------------------------
+
+
+def test_a_run_that_is_gone_on_with_is_compared_as_if_it_had_not_been_stopped() -> None:
+    """First it saw one region, then both; between them its own report became the last one."""
+    there = ("a-new", "b-open", "c-closed", "d-gone")
+    elsewhere = "us-east-1"
+    before = sweep_at(
+        FIRST,
+        [
+            *(finding(name) for name in ("b-open", "d-gone")),
+            finding("c-closed", change=change()),
+            finding("f-open", region=elsewhere),
+            finding("g-gone", region=elsewhere),
+        ],
+    )
+    history = remembered(History(), before)
+    here = [finding(name, change=change()) for name in there[:3]]
+    rest = [finding(name, region=elsewhere) for name in ("e-new", "f-open")]
+    whole = compared(sweep_at(SECOND, [*here, *rest]), previous_of(before), history, CHECKS)
+    stopped = compared(
+        sweep_at(SECOND, here, [(target(region=elsewhere), failed(Reason.INTERRUPTED))]),
+        previous_of(before),
+        history,
+        CHECKS,
+    )
+    after = remembered(history, stopped)
+    resumed = compared(sweep_at(SECOND, [*here, *rest]), previous_of(stopped), after, CHECKS)
+    assert resumed.since_last == whole.since_last
+    assert resumed.findings == whole.findings
+    assert [found.since_last for found in whole.findings] == [
+        Since.NEW,
+        Since.STILL_OPEN,
+        Since.REOPENED,
+        Since.NEW,
+        Since.STILL_OPEN,
+    ]
+
+
+@pytest.mark.parametrize("why", ["there is no earlier latest.json here", None])
+def test_what_it_could_not_tell_before_it_cannot_tell_now(why: str | None) -> None:
+    stopped = sweep_at(SECOND, [finding()])
+    if why:
+        stopped = not_compared(stopped, why)
+    resumed = compared(sweep_at(SECOND, [finding()]), previous_of(stopped), History(), CHECKS)
+    assert resumed.since_last
+    assert resumed.since_last.unavailable == (why or "the run did not tell before")

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.end_to_end.harness import calls, run, small_world
+import pytest
+
+from tests.end_to_end.harness import (
+    COMMAND,
+    Ended,
+    calls,
+    changes,
+    environment,
+    run,
+    small_world,
+    write_config,
+)
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import World
 
@@ -47,8 +59,10 @@ def test_everywhere_in_one_run(aws: FakeAws, tmp_path: Path) -> None:
     assert set(stored) == {
         f"ecr/{day}/{run_id}/report.json",
         f"ecr/{day}/{run_id}/report.csv",
+        f"ecr/{day}/{run_id}/plan.jsonl",
         "ecr/latest.json",
         "ecr/history.json",
+        "ecr/lease.json",
     }
     assert json.loads(stored["ecr/latest.json"].body) == ended.report
     (message,) = aws.messages()
@@ -72,7 +86,8 @@ def test_a_missing_bucket_does_not_keep_the_report_from_people(
     assert deliveries["s3"]["reason"] == "destination_missing"
     (message,) = aws.messages()
     assert "no-such-bucket" in message["message"]
-    assert ended.report["totals"]["remaining"] == 0
+    # Where neither lease nor plan can lie, nothing is changed, and all is told.
+    assert changes(ended.report) == {("withheld", "lease_unavailable")}
     assert ended.status == 5
     assert "delivery.failed" in {entry["event"] for entry in ended.logs}
 
@@ -83,7 +98,7 @@ def test_a_directory_that_cannot_be_written_is_exit_status_5(aws: FakeAws, tmp_p
     (tmp_path / "out").write_text("a file, not a directory")
     ended = run(aws, tmp_path, config=_config(world))
     assert ended.status == 5
-    assert len(aws.objects()) == 4
+    assert len(aws.objects()) == 6
     assert len(aws.messages()) == 1
     assert "Traceback" not in ended.stderr
 
@@ -137,3 +152,38 @@ def test_a_sweep_that_ended_early_is_delivered_everywhere(aws: FakeAws, tmp_path
     assert json.loads(latest.body)["failures"][0]["reason"] == "not_allowed_to_list"
     (message,) = aws.messages()
     assert "organizations:ListAccounts" in message["message"]
+
+
+@pytest.mark.parametrize("service", ["s3", "sns"])
+def test_a_report_that_lies_nowhere_goes_to_the_fallback(
+    aws: FakeAws, tmp_path: Path, service: str
+) -> None:
+    """Its place is in the log, and in the message where there is one."""
+    world = _world()
+    aws.load(world)
+    report = _config(world)["report"]
+    del report["s3" if service == "sns" else "sns_topic_arn"]
+    aws.faults([{"action": "server_error", "service": service}])
+    ended = run_without_directory(aws, tmp_path, config={"report": report})
+    assert ended.status == 5
+    (told,) = [each for each in ended.logs if each["event"] == "delivery.fallback"]
+    kept = json.loads((Path(told["location"]) / "report.json").read_text(encoding="utf-8"))
+    assert kept["totals"]["repositories"]["examined"] > 0
+    assert told["location"].startswith(str(tmp_path / "state" / "sweeper" / "reports"))
+    assert told["location"] in ended.stderr
+    # The run is over: there is nothing to go on with.
+    assert list((tmp_path / "state" / "sweeper").glob("*.journal")) == []
+
+
+def run_without_directory(aws: FakeAws, directory: Path, config: dict[str, Any]) -> Ended:
+    write_config(directory, config)
+    ended = subprocess.run(
+        COMMAND,
+        cwd=directory,
+        env=environment(aws, XDG_STATE_HOME=str(directory / "state")),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr, directory)

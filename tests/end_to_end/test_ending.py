@@ -28,9 +28,11 @@ SLOW = 0.3  # seconds a call
 ONE_AT_A_TIME = {"limits": {"max_workers": 1}}
 
 
-def wait_for_call(aws: FakeAws, operation: str, process: subprocess.Popen[str]) -> None:
-    """Wait until the fake was asked for it, or the run ended without."""
-    while process.poll() is None and not aws.statistics().calls.get(operation):
+def wait_for_call(
+    aws: FakeAws, operation: str, process: subprocess.Popen[str], times: int = 1
+) -> None:
+    """Wait until the fake was asked for it so often, or the run ended without."""
+    while process.poll() is None and aws.statistics().calls.get(operation, 0) < times:
         time.sleep(0.02)
 
 
@@ -162,18 +164,50 @@ def test_a_signal_ends_the_wait_for_a_throttled_service(aws: FakeAws, tmp_path: 
     assert ended.status == 4
 
 
-def test_a_second_signal_ends_the_process_at_once(aws: FakeAws, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_ends_the_process_at_once(
+    aws: FakeAws, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Nothing is lost: the journal has what was done."""
     aws.load(small_world(accounts=2))
-    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=8)])
+    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=8, skip=2)])
     process = start(aws, tmp_path, config=ONE_AT_A_TIME)
-    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    wait_for_call(aws, "ecr:DescribeRepositories", process, times=3)
     while process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         time.sleep(0.1)
     ended = end(process, tmp_path)
-    assert ended.status == -signal.SIGINT
+    assert ended.status == -number
     assert not (tmp_path / "out").exists()
     assert "Traceback" not in ended.stderr
+    (journal,) = (tmp_path / "state" / "sweeper").glob("*.journal")
+    aws.faults([])
+    assert run(aws, tmp_path, "--resume", journal.stem).status == 0
+    assert open_repositories(aws) == {}
+
+
+def test_deadline_signal_and_fault_together_still_end_with_a_report(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    world = small_world(accounts=4)
+    aws.load(world)
+    aws.faults(
+        [
+            Fault("throttle", operation="AssumeRole", account=world.accounts[1].id),
+            Fault("hang", operation="DescribeRepositories", seconds=SLOW),
+            Fault("server_error", operation="PutObject"),
+        ]
+    )
+    report = {"s3": {"bucket": world.buckets[0].name}, "sns_topic_arn": world.topics[0]}
+    limits = {"max_workers": 1, "deadline_seconds": 2}
+    process = start(aws, tmp_path, config={"limits": limits, "report": report})
+    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    process.terminate()
+    ended = end(process, tmp_path)
+    assert ended.status == 5
+    assert {item["reason"] for item in ended.report["failures"]} <= {"interrupted", "deadline"}
+    assert len(aws.messages()) == 1
+    assert aws.statistics().writes == []
 
 
 def test_a_sweep_that_was_stopped_still_delivers_with_patience(
@@ -194,7 +228,7 @@ def test_a_sweep_that_was_stopped_still_delivers_with_patience(
     process.terminate()
     ended = end(process, tmp_path)
     assert ended.status == 4
-    assert len(aws.objects()) == 4
+    assert len(aws.objects()) == 5  # report.json, report.csv, latest, history, lease
     assert len(aws.messages()) == 1
 
 

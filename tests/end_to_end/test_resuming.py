@@ -29,6 +29,7 @@ from tests.fake_aws.world import Fault
 
 SLOW = 0.3  # seconds a call
 FEW = {"limits": {"max_workers": 2}}
+VARYING = ("run_id", "started_at", "finished_at")
 
 
 def journals(directory: Path) -> list[Path]:
@@ -42,11 +43,15 @@ def run_id(directory: Path) -> str:
 
 def without_what_varies(report: Any) -> Any:
     """The report but for its times and ids."""
-    kept = {name: value for name, value in report.items() if name != "run"}
-    varying = ("id", "started_at", "finished_at")
-    return kept | {
-        "run": {name: value for name, value in report["run"].items() if name not in varying}
-    }
+    if isinstance(report, dict):
+        if "started_at" in report:
+            report = {**report, "id": "the run"}
+        return {
+            name: without_what_varies(value)
+            for name, value in report.items()
+            if name not in VARYING
+        }
+    return [without_what_varies(item) for item in report] if isinstance(report, list) else report
 
 
 def killed(aws: FakeAws, directory: Path, during: str, **config: Any) -> None:

@@ -318,8 +318,8 @@ def test_a_last_report_that_cannot_be_read_is_left_as_it_is(
     sweeps.aws.faults([{"action": action, "operation": "GetObject"}])
     sweeps.aws.reset_statistics()
     second = sweeps.sweep("--format", "json")
-    # Before the report is made, and the history once more when it is to be written.
-    assert calls(sweeps.aws)["s3:GetObject"] == (2 if action == "access_denied" else 2 * 2)
+    # The lease, the last report, and the history once more when it is to be written.
+    assert calls(sweeps.aws)["s3:GetObject"] == (3 if action == "access_denied" else 3 * 2)
     assert said in second.report["since_last"]["unavailable"]
     assert ("needed: s3:GetObject" in second.report["since_last"]["unavailable"]) is (
         action == "access_denied"
