@@ -89,13 +89,13 @@ def previous_of(item: Report) -> Previous:
             for found in item.findings
         ),
         PreviousSince(
-            told.run_id,
-            told.finished_at,
-            told.unavailable,
-            tuple(told.resolved),
-            tuple(told.not_visible),
+            known.run_id,
+            known.finished_at,
+            known.unavailable,
+            tuple(known.resolved),
+            tuple(known.not_visible),
         )
-        if (told := item.since_last)
+        if (known := item.since_last)
         else PreviousSince(),
     )
 
