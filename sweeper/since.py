@@ -148,7 +148,7 @@ def compared(
         }
     closures = _closures(previous, history)
     findings = [
-        replace(finding, since_last=Since(before.since_last), reopened=before.reopened)
+        replace(finding, since_last=Since(str(before.since_last)), reopened=before.reopened)
         if (before := judged.get(_key(finding)))
         else _judged(finding, earlier.get(_key(finding)), closures.get(_key(finding)), previous)
         for finding in report.findings

@@ -1,0 +1,143 @@
+"""kill -9 at random moments of remediating runs, then `--resume`, until one ends by itself.
+
+`python -m tests.reliability.kills [--kills 500] [--seed 1]` goes on until so many processes were
+killed, and prints a line for every organization that was closed that way. Exit status 1 where a
+promise does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.end_to_end.harness import Ended, end, open_repositories, run, start, writes
+from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import World
+
+CONFIG = {"limits": {"max_workers": 8}, "remediation": {"max_changes": 10_000}}
+MOST_KILLS = 40  # of one run, before it is let end
+MOST_CALLS = 60  # of a process, before it is killed
+POLL = 0.002  # seconds between two looks at how many calls there were
+
+
+@dataclass(frozen=True)
+class Killed:
+    """One organization that was closed by a run that was killed `kills` times."""
+
+    seed: int
+    kills: int
+    while_writing: int
+    changes: int
+    unrecorded: int  # writes that were made, and whose result no process had recorded when killed
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        verdict = "ok" if not self.problems else f"BROKEN: {'; '.join(self.problems)}"
+        return (
+            f"seed {self.seed}: {self.kills} kills, {self.while_writing} of them while writing; "
+            f"{self.changes} changes, {self.unrecorded} of them settled afterwards; {verdict}"
+        )
+
+
+def close_while_killing(aws: FakeAws, directory: Path, seed: int, *, in_s3: bool) -> Killed:
+    """Close an organization; kill its run after so many of its calls as follow from `seed`."""
+    moments = random.Random(seed)
+    world = World.generate(
+        accounts=4, regions=3, repositories_per_target=4, seed=seed, latency=0.02
+    )
+    aws.load(world)
+    config: dict[str, Any] = dict(CONFIG)
+    if in_s3:
+        config["report"] = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
+    before = open_repositories(aws)
+    options: tuple[str, ...] = ()
+    kills = while_writing = unrecorded = 0
+    while True:
+        process = start(aws, directory, *options, config=config)
+        until = aws.statistics().total_calls + moments.randint(1, MOST_CALLS)
+        while process.poll() is None and (
+            kills == MOST_KILLS or aws.statistics().total_calls < until
+        ):
+            time.sleep(POLL)
+        if process.poll() is not None:
+            ended = end(process, directory)
+            break
+        process.kill()
+        end(process, directory)
+        kills += 1
+        journals = list((directory / "state" / "sweeper").glob("*.journal"))
+        if journals:
+            options = ("--resume", journals[0].stem)
+            lines = journals[0].read_bytes()
+            while_writing += b'"intent"' in lines
+            unrecorded += max(0, len(writes(aws)) - lines.count(b'"result"'))
+    if ended.status == 6:  # killed before it had a journal, and after it had the lease
+        ended = run(aws, directory, config={**config, "report": {}})
+    return _judged(aws, ended, before, Killed(seed, kills, while_writing, 0, unrecorded, ()))
+
+
+def _judged(aws: FakeAws, ended: Ended, before: dict[Any, Any], killed: Killed) -> Killed:
+    problems = []
+    if ended.status != 0:
+        problems.append(f"exit status {ended.status}: {ended.stderr[-300:]}")
+    if left := open_repositories(aws):
+        problems.append(f"{len(left)} repositories are open")
+    made = Counter((each["account"], each["region"], each["repository"]) for each in writes(aws))
+    if twice := [key for key, count in made.items() if count > 1]:
+        problems.append(f"written twice: {twice}")
+    findings = {
+        (item["account_id"], item["region"], item["repository"]): item
+        for item in (ended.report["findings"] if (ended.directory / "out").exists() else ())
+    }
+    applied = {key for key, item in findings.items() if item["change"]["status"] == "applied"}
+    if applied != set(made):
+        problems.append(f"written {len(made)}, recorded as applied {len(applied)}")
+    for key, item in findings.items():
+        was = before[key]
+        if (item["mutability"], tuple(item["exclusion_filters"])) != (
+            was.mutability,
+            was.exclusion_filters,
+        ):
+            problems.append(f"{key}: not what was replaced")
+    if list((ended.directory / "state" / "sweeper").glob("*.journal")):
+        problems.append("a journal is left")
+    return replace(killed, changes=len(applied), problems=tuple(problems))
+
+
+def main() -> int:
+    """Run the long form."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    total = broken = while_writing = changes = unrecorded = organizations = 0
+    began = time.monotonic()
+    with FakeAws(World.generate(accounts=1, regions=1)) as aws:
+        seed = options.seed
+        while total < options.kills:
+            with tempfile.TemporaryDirectory() as directory:
+                one = close_while_killing(aws, Path(directory), seed, in_s3=seed % 3 == 0)
+            print(one, flush=True)  # noqa: T201 (the interface)
+            total += one.kills
+            while_writing += one.while_writing
+            changes += one.changes
+            unrecorded += one.unrecorded
+            broken += bool(one.problems)
+            organizations += 1
+            seed += 1
+    print(  # noqa: T201
+        f"{total} kills of {organizations} runs, {while_writing} while writing; "
+        f"{changes} changes, {unrecorded} of them settled afterwards; {broken} broken; {time.monotonic() - began:.0f} s"
+    )
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
