@@ -134,7 +134,8 @@ def main() -> int:
             seed += 1
     print(  # noqa: T201
         f"{total} kills of {organizations} runs, {while_writing} while writing; "
-        f"{changes} changes, {unrecorded} of them settled afterwards; {broken} broken; {time.monotonic() - began:.0f} s"
+        f"{changes} changes, {unrecorded} of them settled afterwards; {broken} broken; "
+        f"{time.monotonic() - began:.0f} s"
     )
     return 1 if broken else 0
 
