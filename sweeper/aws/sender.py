@@ -58,6 +58,7 @@ def _whole(response: urllib3.BaseHTTPResponse) -> bytes:
     if len(body) > MAX_ANSWER:
         response.close()
         raise http.HTTPError(f"the answer has more than {MAX_ANSWER:,} bytes")
+    response.read(1)  # where the end came before the length that was promised, only this says so
     return body
 
 
@@ -87,9 +88,9 @@ class Sender:
         client.meta.events.register(f"before-send.{service}", handler)
 
     def close(self) -> None:
-        """Close every connection."""
-        for manager in self._managers.values():
-            manager.clear()
+        """Close every connection that is idle; one in use is closed when its call ends."""
+        for pool, _ in self._routes.values():
+            pool.close()
 
     def _send(self, request: Any, **_: Any) -> AWSResponse:
         scheme, netloc, path, query, _fragment = urlsplit(request.url)
