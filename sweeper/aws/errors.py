@@ -121,8 +121,11 @@ def translated() -> Iterator[None]:
         raise _from_response(error) from None
     except (sdk.BotoCoreError, ResponseParserError) as error:
         reason = next(reason for kind, reason in _EXCEPTIONS if isinstance(error, kind))
-        # After its first line a parser's message quotes the answer, credentials included.
-        message = _without_secrets(str(error))[:MAX_MESSAGE]
+        message = str(error)
+        if isinstance(error, ResponseParserError):
+            # After its first line it quotes the answer, credentials included.
+            message = message.partition("\n")[0]
+        message = _without_token(message)[:MAX_MESSAGE]
         raise OperationFailed(reason, message, type(error).__name__) from None
     except _MISSHAPEN as error:
         raise OperationFailed(
@@ -138,15 +141,15 @@ def refused_keys(code: str | None) -> Reason | None:
     return reason if reason in (Reason.CREDENTIALS_EXPIRED, Reason.REGION_NOT_ENABLED) else None
 
 
-def _without_secrets(message: str) -> str:
-    """A refused signature's message goes on with the whole request, the session's token in it."""
-    return _TOKEN.sub(r"\1 (left out)", message.partition("\n")[0])
+def _without_token(message: str) -> str:
+    return _TOKEN.sub(r"\1 (left out)", message)
 
 
 def _from_response(error: sdk.ClientError) -> OperationFailed:
     details = error.response.get("Error", {})
     code = str(details.get("Code", "Unknown"))
-    message = _without_secrets(str(details.get("Message", "")))
+    # A refused signature's message goes on with the whole request, the session's token in it.
+    message = _without_token(str(details.get("Message", "")).partition("\n")[0])
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     reason = _CODES.get(code)
     if reason is Reason.DENIED:
