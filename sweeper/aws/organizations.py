@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sweeper.aws.answers import items, optional_text, text
+from sweeper.aws.answers import account_id, items, optional_text, text
 from sweeper.aws.errors import translated
 from sweeper.concurrency import Stop, concurrently
 from sweeper.errors import NothingToSweep, OperationFailed
@@ -30,9 +30,9 @@ class Organizations:
         accounts: dict[str, Account] = {}  # a page that is read twice counts once
         for item in self._items("list_accounts", "Accounts"):
             organization_id = organization_id or _organization_of(optional_text(item, "Arn"))
-            account_id = text(item, "Id")
-            accounts[account_id] = Account(
-                id=account_id,
+            found = account_id(item, "Id")
+            accounts[found] = Account(
+                id=found,
                 name=optional_text(item, "Name"),
                 # Status was retired on 2026-09-09, and some answer with nothing else.
                 state=optional_text(item, "State") or optional_text(item, "Status"),

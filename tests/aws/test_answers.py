@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.aws.answers import items, optional_text, required, text
+from sweeper.aws.answers import account_id, items, optional_text, region, required, text
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
@@ -27,6 +27,9 @@ Reader = Callable[[Any, str], Any]
         (optional_text, {}, ""),
         # What is no structure has no text either; what needs one says so.
         (optional_text, ["Key"], ""),
+        (account_id, {"Key": "012345678901"}, "012345678901"),
+        (region, {"Key": "eu-central-1"}, "eu-central-1"),
+        (region, {"Key": "us-iso-west-12"}, "us-iso-west-12"),
         (items, {"Key": []}, []),
         (items, {"Key": [1, "a"]}, [1, "a"]),
     ],
@@ -48,6 +51,11 @@ def test_what_is_there_is_read(read: Reader, answer: Any, value: Any) -> None:
         (text, {"Key": ["a"]}, "Key is list, not text"),
         (optional_text, {"Key": 5}, "Key is int, not text"),
         (optional_text, {"Key": {"a": 1}}, "Key is dict, not text"),
+        (account_id, {"Key": 12}, "Key is int, not text"),
+        (account_id, {"Key": "1:role/x"}, "Key is '1:role/x'"),
+        (account_id, {"Key": "012345678901\n"}, "Key is '012345678901\\n'"),
+        (region, {"Key": "evil.example/#"}, "Key is 'evil.example/#'"),
+        (region, {"Key": "x" * 1000}, f"Key is '{'x' * 40}'"),
         (items, {}, "the response has no Key"),
         (items, {"Key": None}, "Key is NoneType, not a list"),
         (items, {"Key": "text"}, "Key is str, not a list"),

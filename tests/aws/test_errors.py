@@ -15,7 +15,7 @@ from sweeper.model import Reason
 
 USER = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: ecr:X on resource: *"
 URL = "https://api.ecr.eu-central-1.amazonaws.com/"
-_ASSUME_ROLE = Session().get_service_model("sts").operation_model("AssumeRole")
+_ASSUME_ROLE: Any = Session().get_service_model("sts").operation_model("AssumeRole")
 
 
 def _client_error(code: str, message: str = "", status: int = 400) -> sdk.ClientError:
