@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sweeper.concurrency import NOT_REACHED, attempt
-from sweeper.model import Change, ChangeStatus, Failed, Finding, Reason, Stage, Target
+from sweeper.model import Change, ChangeStatus, Examined, Failed, Finding, Reason, Stage, Target
 from sweeper.plan import Outcome, map_changes, no_longer_writable, planned_findings
 from sweeper.ports import Check, Cloud, Conduct, Pool
 
@@ -30,17 +30,47 @@ def make_changes(
     not be refused there again and again. The outcomes come back with what became of each change.
     """
     conduct = pool.conduct
+    writer = _Writer(checks, conduct)
+    outcomes = _settled(pool, writer, targets, outcomes)
     if any(planned_findings(outcomes)) and not conduct.stop.reason:
         outcomes = _still_writable(cloud, config, outcomes)
         outcomes = _allowed(conduct, targets, outcomes)
-    writer = _Writer(checks, conduct)
-    indexes = [i for i, outcome in enumerate(outcomes) if any(planned_findings((outcome,)))]
-    if not indexes:
+    due = [i for i, outcome in enumerate(outcomes) if any(planned_findings((outcome,)))]
+    return _mapped(pool, writer.change, due, targets, outcomes)
+
+
+def _settled(
+    pool: Pool, writer: _Writer, targets: Sequence[Target], outcomes: list[Outcome]
+) -> list[Outcome]:
+    """The outcomes, with the end of each change that was begun when the run last ended.
+
+    That is read whatever may be written now: what took effect is the run's own change.
+    """
+    begun = pool.conduct.journal.past.unsettled
+    due = [
+        i
+        for i, outcome in enumerate(outcomes)
+        if begun
+        and isinstance(outcome, Examined)
+        and any(finding.key in begun for finding in outcome.findings)
+    ]
+    return _mapped(pool, writer.settle, due, targets, outcomes)
+
+
+def _mapped(
+    pool: Pool,
+    work: Callable[[Target, Outcome], Outcome],
+    due: Sequence[int],
+    targets: Sequence[Target],
+    outcomes: list[Outcome],
+) -> list[Outcome]:
+    """The outcomes, those that are `due` as `work` leaves them."""
+    if not due:
         return outcomes
-    items = [(targets[i], outcomes[i]) for i in indexes]
-    results = pool.map(Stage.CHANGE, lambda item: writer.change(*item), items)
+    items = [(targets[i], outcomes[i]) for i in due]
+    results = pool.map(Stage.CHANGE, lambda item: work(*item), items)
     changed = list(outcomes)
-    for i, after in zip(indexes, results, strict=True):
+    for i, after in zip(due, results, strict=True):
         changed[i] = _all(outcomes[i], _failing(after)) if isinstance(after, Failed) else after
     return changed
 
@@ -90,6 +120,30 @@ class _Writer:
         """The target's outcome with each planned change ended."""
         return map_changes(outcome, lambda finding, change: self._apply(target, finding, change))
 
+    def settle(self, target: Target, outcome: Outcome) -> Outcome:
+        """The target's outcome with each change that was begun before, as far as it can be told."""
+        if not isinstance(outcome, Examined):
+            return outcome
+        findings = tuple(
+            replace(finding, change=self._settle(target, finding, finding.change))
+            if finding.change and finding.key in self._conduct.journal.past.unsettled
+            else finding
+            for finding in outcome.findings
+        )
+        return replace(outcome, findings=findings)
+
+    def _settle(self, target: Target, finding: Finding, change: Change) -> Change:
+        check = self._checks[finding.check]
+        made = attempt(Stage.CHANGE, lambda _: check.is_made(target, finding, change), None)
+        if made is False:
+            return change
+        if isinstance(made, Failed):
+            message = f"begun when the run last ended, it may have taken effect: {made.message}"
+            return _failing(replace(made, message=message))(change)
+        applied = replace(change, status=ChangeStatus.APPLIED, reason=None, error=None)
+        self._conduct.journal.settle(replace(finding, change=applied))
+        return applied
+
     def _apply(self, target: Target, finding: Finding, change: Change) -> Change:
         if reason := self._conduct.stop.reason:
             return _failing(Failed(Stage.CHANGE, reason, NOT_REACHED))(change)
@@ -105,13 +159,7 @@ class _Writer:
 
         result = attempt(
             Stage.CHANGE,
-            lambda _: check.apply(
-                target,
-                finding,
-                change,
-                intend=intend,
-                unsettled=finding.key in journal.past.unsettled,
-            ),
+            lambda _: check.apply(target, finding, change, intend),
             None,
         )
         if isinstance(result, Failed):

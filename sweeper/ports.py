@@ -86,15 +86,15 @@ class Check(Protocol):
         target: Target,
         finding: Finding,
         change: Change,
-        *,
         intend: Callable[[], None],
-        unsettled: bool,
     ) -> Change:
         """Write the change if what was judged still holds; OperationFailed where it cannot.
 
         `intend` is called just before the write, and may forbid it by raising OperationFailed.
-        Where an earlier write is `unsettled`, and the change is found made, it is the run's own.
         """
+
+    def is_made(self, target: Target, finding: Finding, change: Change) -> bool:
+        """Whether all is as the change would make it; OperationFailed where it cannot be read."""
 
 
 class Observer(Protocol):
@@ -174,16 +174,32 @@ class Pool:
         self._workers = workers
         self.conduct = conduct
 
-    def map(self, stage: Stage, work: Callable[[T], R], items: Sequence[T]) -> list[R | Failed]:
-        """One outcome for each item, in order; see `concurrently`."""
+    def map(
+        self,
+        stage: Stage,
+        work: Callable[[T], R],
+        items: Sequence[T],
+        known: Callable[[T], R | None] = lambda _: None,
+    ) -> list[R | Failed]:
+        """One outcome for each item, in order; see `concurrently`.
+
+        What is `known` is no work: it is an outcome even of a sweep that was told to stop.
+        """
         # Who watches must not end what is watched: a broken terminal stops no sweep.
         observer = Observers((self.conduct.journal, self.conduct.observer))
         observer.begin(stage, len(items))
-        return concurrently(
-            stage,
-            work,
-            items,
-            workers=self._workers,
-            stop=self.conduct.stop,
-            observe=lambda batch: observer.done(stage, batch),
+        before = [known(item) for item in items]
+        if seen := [pair for pair in zip(items, before, strict=True) if pair[1] is not None]:
+            observer.done(stage, seen)
+        due = [item for item, outcome in zip(items, before, strict=True) if outcome is None]
+        made = iter(
+            concurrently(
+                stage,
+                work,
+                due,
+                workers=self._workers,
+                stop=self.conduct.stop,
+                observe=lambda batch: observer.done(stage, batch),
+            )
         )
+        return [next(made) if outcome is None else outcome for outcome in before]

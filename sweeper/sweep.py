@@ -59,8 +59,9 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
             chosen,
             pool.map(
                 Stage.OPEN_ACCOUNT,
-                lambda account: past.opened.get(account.id) or cloud.open_account(account),
+                cloud.open_account,
                 chosen,
+                known=lambda account: past.opened.get(account.id),
             ),
             strict=True,
         )
@@ -74,8 +75,9 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
             targets,
             pool.map(
                 Stage.EXAMINE,
-                lambda target: past.examined.get(target.place) or _examine(checks, target),
+                lambda target: _examine(checks, target),
                 targets,
+                known=lambda target: past.examined.get(target.place),
             ),
             strict=True,
         )

@@ -18,6 +18,7 @@ from sweeper.model import (
     FailedItem,
     Finding,
     OpenedAccount,
+    Organization,
     Reason,
     Report,
     Repository,
@@ -58,6 +59,11 @@ HOSTILE = (
 def account(account_id: str = ACCOUNT_ID, name: str = "product-a", **changes: Any) -> Account:
     """An active account below one OU."""
     return replace(Account(account_id, name, "ACTIVE", ("r-root", "ou-root-prod")), **changes)
+
+
+def organization(*accounts: Account) -> Organization:
+    """Of these accounts."""
+    return Organization("o-exampleorg", "aws", ACCOUNT_ID, accounts)
 
 
 def target(account_id: str = ACCOUNT_ID, region: str = REGION, **changes: Any) -> Target:

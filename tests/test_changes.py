@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -410,11 +410,64 @@ def test_each_change_is_recorded_before_and_after_its_write() -> None:
     ]
 
 
-def test_a_change_that_was_begun_before_is_settled() -> None:
-    registry = registry_of(ONE, reread={key(ONE, "a"): make_repository("a", "IMMUTABLE")})
-    finding = make_finding("a", ONE, change=make_change())
+def begun_before(
+    now: Repository | Exception | None,
+    held: Callable[[], None] = lambda: None,
+    status: ChangeStatus = ChangeStatus.PLANNED,
+) -> tuple[Change, FakeRegistry, FakeJournal]:
+    """What becomes of a change that was begun when the run last ended."""
+    registry = registry_of(ONE, reread={key(ONE, "a"): now})
+    finding = make_finding("a", ONE, change=make_change(status))
     journal = FakeJournal(past=Past(unsettled={finding.key}))
     check = TagImmutability(registry, make_config(), TODAY)
-    (changed,) = change(Pool(1, make_conduct(journal=journal)), (check,), [ONE], [CHANGE])
-    assert [each.status for each in changes_of(changed)] == [ChangeStatus.APPLIED]
+    pool = Pool(1, make_conduct(journal=journal, may_write=held))
+    (changed,) = change(pool, (check,), [ONE], [Examined((0, 1, 0), (finding,))])
+    return changes_of(changed)[0], registry, journal
+
+
+def refuse() -> None:
+    raise failure(Reason.LEASE_UNAVAILABLE)
+
+
+@pytest.mark.parametrize("held", [lambda: None, refuse])
+@pytest.mark.parametrize("status", [ChangeStatus.PLANNED, ChangeStatus.WITHHELD])
+def test_a_change_that_was_begun_and_took_effect_is_the_runs_own(
+    held: Callable[[], None], status: ChangeStatus
+) -> None:
+    """Whether or not anything may be written now."""
+    after, registry, journal = begun_before(make_repository("a", "IMMUTABLE"), held, status)
+    assert (after.status, after.reason) == APPLIED
+    assert registry.writes == []
+    ((kind, settled),) = [each for each in journal.records if each[0] != "plan"]
+    assert (kind, settled.change) == ("settle", after)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected", "writes"),
+    [
+        (make_repository("a"), APPLIED, 1),
+        (
+            make_repository("a", "MUTABLE_WITH_EXCLUSION", ("v*",)),
+            (ChangeStatus.SUPERSEDED, Reason.CHANGED_SINCE_EXAMINED),
+            0,
+        ),
+        (None, (ChangeStatus.SUPERSEDED, Reason.REPOSITORY_DELETED), 0),
+        (failure(Reason.DENIED), (ChangeStatus.FAILED, Reason.DENIED), 0),
+    ],
+)
+def test_one_that_did_not_is_made_if_it_may(
+    now: Repository | Exception | None, expected: tuple[ChangeStatus, Reason | None], writes: int
+) -> None:
+    after, registry, _ = begun_before(now)
+    assert (after.status, after.reason) == expected
+    assert len(registry.writes) == writes
+    if after.status is ChangeStatus.FAILED:
+        assert after.error == (
+            "SomeCode: begun when the run last ended, it may have taken effect: it was denied"
+        )
+
+
+def test_one_that_did_not_is_withheld_where_nothing_may_be_written() -> None:
+    after, registry, _ = begun_before(make_repository("a"), refuse)
+    assert (after.status, after.reason) == (ChangeStatus.WITHHELD, Reason.LEASE_UNAVAILABLE)
     assert registry.writes == []

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,6 +183,41 @@ def test_what_changed_and_what_could_not_be_kept_is_told(
     assert entries[0]["message"] == note.message
     figures = [(each["new"], each["reopened"], each["not_compared"]) for each in entries[1::2]]
     assert figures == [(1, 2, None), (None, None, "latest.json is damaged")]
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+def test_the_end_says_whether_it_can_be_gone_on_with(
+    capsys: pytest.CaptureFixture[str], resumable: bool
+) -> None:
+    logs.configure(terminal=False)
+    logs.log_finished(factories.report(), 4, resumable=resumable)
+    (entry,) = _logged(capsys)
+    assert entry["resumable"] is resumable
+
+
+def test_where_the_report_lies_instead_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(terminal=False)
+    deliveries = (Delivery("fallback", "/var/lib/sweeper/reports/r", "delivered"),)
+    logs.log_finished(replace(factories.report(), deliveries=deliveries), 5)
+    told, _ = _logged(capsys)
+    assert (told["event"], told["level"], told["location"]) == (
+        "delivery.fallback",
+        "warning",
+        "/var/lib/sweeper/reports/r",
+    )
+
+
+def test_a_run_that_did_not_finish_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(terminal=False)
+    logs.log_unfinished(Path("/state/20260615T120000Z-0a1b2c.journal"))
+    assert _logged(capsys) == [
+        {
+            "event": "journal.unfinished",
+            "level": "warning",
+            "run_id": "20260615T120000Z-0a1b2c",
+            "path": "/state/20260615T120000Z-0a1b2c.journal",
+        }
+    ]
 
 
 def test_a_person_gets_warnings_only_and_no_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -195,3 +195,13 @@ def test_hostile_text_is_shown_as_text() -> None:
     for character in ("\x1b", "\u202e", "\u200b", "\u2028", "\ud800", "\x7f", "\x9b", "\t", "\r"):
         assert character not in shown
     assert "[red]markup[/red]" in shown
+
+
+def test_a_sweep_that_can_be_gone_on_with_says_how() -> None:
+    report = factories.report()
+    assert "--resume" not in _shown(report)
+    console, out = _console()
+    terminal.show(report, console, resumable=True)
+    last = out.getvalue().splitlines()[-1]
+    assert last.startswith("The sweep did not come to its end.")
+    assert last.endswith(f"--resume {report.run.id}")

@@ -5,6 +5,7 @@ Each function raises OperationFailed (unexpected_response) that names the key.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,23 @@ def text(answer: Any, key: str) -> str:
     value = required(answer, key)
     if not isinstance(value, str) or not value:
         raise _unexpected(f"{key} is {type(value).__name__}, not text, or empty")
+    return value
+
+
+def account_id(answer: Any, key: str) -> str:
+    """The account id under `key`: it becomes a part of ARNs."""
+    return _matching(answer, key, r"[0-9]{12}")
+
+
+def region(answer: Any, key: str) -> str:
+    """The region's name under `key`: it becomes a part of host names."""
+    return _matching(answer, key, r"[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}")
+
+
+def _matching(answer: Any, key: str, pattern: str) -> str:
+    value = text(answer, key)
+    if not re.fullmatch(pattern, value):
+        raise _unexpected(f"{key} is {value[:40]!r}")
     return value
 
 

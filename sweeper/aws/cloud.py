@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.credentials import ReadOnlyCredentials
 from botocore.session import Session
 
-from sweeper.aws.answers import items, required, text
+from sweeper.aws.answers import account_id, items, region, required, text
 from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import MemberSession, MemberSessions, bound_to
 from sweeper.aws.errors import translated
@@ -112,7 +112,7 @@ class AwsCloud:
         """The caller's account and ARN, asked for once, and what follows from them."""
         if self._caller is None:
             caller = self._caller_identity()
-            self._caller = text(caller, "Account"), text(caller, "Arn")
+            self._caller = account_id(caller, "Account"), text(caller, "Arn")
             self._partition = partition_of(self._caller[1])
             self._global_region = first_region(self._session, self._partition)
             self._sts_region = self._config.organization.sts_region or sts_region(
@@ -210,9 +210,9 @@ class AwsCloud:
         pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
         with bound_to(account.id), translated():
             regions = tuple(
-                (text(region, "RegionName"), text(region, "RegionOptStatus"))
+                (region(item, "RegionName"), text(item, "RegionOptStatus"))
                 for page in pages
-                for region in items(page, "Regions")
+                for item in items(page, "Regions")
             )
         if all(status == "DISABLED" for _, status in regions):
             raise OperationFailed(

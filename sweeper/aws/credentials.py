@@ -57,8 +57,9 @@ class MemberSessions:
         self._now = now
         self._sessions: dict[str, MemberSession] = {}
         self._locks: dict[str, threading.Lock] = {}
-        # Account id -> what the try with new keys, after keys that were not known, came to.
-        self._tried: dict[str, OperationFailed | None] = {}
+        # By account: made because those before were not known. What does not know these either
+        # is a region that is not enabled.
+        self._fresh: dict[str, MemberSession] = {}
 
     def open(self, account_id: str) -> None:
         """Assume the account's role. Raises OperationFailed."""
@@ -84,28 +85,20 @@ class MemberSessions:
         """AWS refused the keys that this thread signed with last: whether there are others now.
 
         Keys that expired before their time are replaced. Keys that are not known may belong to a
-        role that was deleted, or be good and the region not enabled: which of the two it is, the
-        first such call of an account finds out. Raises OperationFailed where the role cannot be
-        assumed any more.
+        role that was deleted, or be good and the region not enabled: which of the two it is, new
+        keys tell, which are made once for all the account's calls that used the old ones. Raises
+        OperationFailed where the role cannot be assumed any more.
         """
         account_id, session = _bound_account.get(), _signed_with.get()
         if account_id is None or session is None:
             return False
-        if refused is not Reason.REGION_NOT_ENABLED:
-            self._replace(account_id, session)
-            return True
-        if account_id not in self._tried:
-            try:
-                self._replace(account_id, session)
-            except OperationFailed as error:
-                self._tried[account_id] = error
-            else:
-                self._tried[account_id] = None
-                return True
-        failure = self._tried[account_id]
-        if failure:
-            raise failure
-        return False
+        unknown = refused is Reason.REGION_NOT_ENABLED
+        if unknown and self._fresh.get(account_id) is session:
+            return False
+        renewed = self._replace(account_id, session)
+        if unknown:
+            self._fresh[account_id] = renewed
+        return True
 
     def _replace(self, account_id: str, old: MemberSession | None) -> MemberSession:
         """The session that stands in the place of `old`, whichever thread assumed it."""

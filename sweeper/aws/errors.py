@@ -127,7 +127,9 @@ def translated() -> Iterator[None]:
         reason = next(reason for kind, reason in _EXCEPTIONS if isinstance(error, kind))
         message = str(error)
         if isinstance(error, ResponseParserError):
-            message = message.partition("\n")[0]  # the SDK goes on with the answer, whole
+            # After its first line it quotes the answer, credentials included.
+            message = message.partition("\n")[0]
+        message = _without_token(message)
         raise OperationFailed(
             reason, message[:MAX_MESSAGE], type(error).__name__, uncertain=True
         ) from None
@@ -144,15 +146,15 @@ def reason_for(code: str) -> Reason:
     return _CODES.get(code, Reason.REQUEST_REFUSED)
 
 
-def _without_secrets(message: str) -> str:
-    """A refused signature's message goes on with the whole request, the session's token in it."""
-    return _TOKEN.sub(r"\1 (left out)", message.partition("\n")[0])
+def _without_token(message: str) -> str:
+    return _TOKEN.sub(r"\1 (left out)", message)
 
 
 def _from_response(error: sdk.ClientError) -> OperationFailed:
     details = error.response.get("Error", {})
     code = str(details.get("Code", "Unknown"))
-    message = _without_secrets(str(details.get("Message", "")))
+    # A refused signature's message goes on with the whole request, the session's token in it.
+    message = _without_token(str(details.get("Message", "")).partition("\n")[0])
     metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
     status = metadata.get("HTTPStatusCode", 0)
     reason = _CODES.get(code)

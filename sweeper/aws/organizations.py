@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sweeper.aws.answers import items, optional_text, text
+from sweeper.aws.answers import account_id, items, optional_text, text
 from sweeper.aws.errors import translated
 from sweeper.concurrency import Stop, concurrently
 from sweeper.errors import NothingToSweep, OperationFailed
@@ -31,9 +31,9 @@ class Organizations:
         accounts: dict[str, Account] = {}  # a page that is read twice counts once
         for item in self._items("list_accounts", "Accounts"):
             organization_id = organization_id or _organization_of(optional_text(item, "Arn"))
-            account_id = text(item, "Id")
-            accounts[account_id] = Account(
-                id=account_id,
+            found = account_id(item, "Id")
+            accounts[found] = Account(
+                id=found,
                 name=optional_text(item, "Name"),
                 # Status was retired on 2026-09-09, and some answer with nothing else.
                 state=optional_text(item, "State") or optional_text(item, "Status"),
@@ -63,10 +63,10 @@ class Organizations:
         """The accounts, those whose id is in `wanted` with their tags."""
         asked = [account.id for account in accounts if account.id in wanted]
         tags: dict[str, dict[str, str]] = {}
-        for account_id, result in self._tags(asked, self._explained).items():
+        for account, result in self._tags(asked, self._explained).items():
             if isinstance(result, Failed):
                 raise OperationFailed(result.reason, result.message, result.error_code)
-            tags[account_id] = result
+            tags[account] = result
         return tuple(replace(account, tags=tags.get(account.id)) for account in accounts)
 
     def tags(self, account_ids: Sequence[str]) -> dict[str, dict[str, str] | Failed]:

@@ -90,9 +90,9 @@ class Sender:
         client.meta.events.register(f"before-send.{service}", handler)
 
     def close(self) -> None:
-        """Close every connection."""
-        for manager in self._managers.values():
-            manager.clear()
+        """Close every connection that is idle; one in use is closed when its call ends."""
+        for pool, _ in self._routes.values():
+            pool.close()
 
     def _send(self, request: Any, **_: Any) -> AWSResponse:
         scheme, netloc, path, query, _fragment = urlsplit(request.url)

@@ -207,9 +207,7 @@ class TagImmutability:
         target: Target,
         finding: Finding,
         change: Change,
-        *,
         intend: Callable[[], None],
-        unsettled: bool,
     ) -> Change:
         """Write the change if the repository still is what was judged; what became of it.
 
@@ -218,9 +216,6 @@ class TagImmutability:
         now = self._registry.repository(target, finding.repository)
         if now is None:
             return replace(change, status=ChangeStatus.SUPERSEDED, reason=Reason.REPOSITORY_DELETED)
-        applied = replace(change, status=ChangeStatus.APPLIED)
-        if unsettled and _setting(now) == _wanted(change):
-            return applied
         if now.unknown_filter_types or _setting(now) != (
             finding.mutability,
             frozenset(finding.exclusion_filters),
@@ -234,9 +229,14 @@ class TagImmutability:
         except OperationFailed as error:
             if error.reason is Reason.REPOSITORY_DELETED:
                 return replace(change, status=ChangeStatus.SUPERSEDED, reason=error.reason)
-            if not error.uncertain or not self._is_made(target, finding, change):
+            if not error.uncertain or not self._seems_made(target, finding, change):
                 raise
-        return applied
+        return replace(change, status=ChangeStatus.APPLIED)
+
+    def is_made(self, target: Target, finding: Finding, change: Change) -> bool:
+        """Whether the repository is as the change would make it. Raises OperationFailed."""
+        now = self._registry.repository(target, finding.repository)
+        return now is not None and _setting(now) == _wanted(change)
 
     def _write(self, target: Target, finding: Finding, change: Change) -> None:
         written = self._registry.put_image_tag_mutability(
@@ -250,13 +250,12 @@ class TagImmutability:
                 uncertain=True,
             )
 
-    def _is_made(self, target: Target, finding: Finding, change: Change) -> bool:
+    def _seems_made(self, target: Target, finding: Finding, change: Change) -> bool:
         """Whether a write without a good answer took effect, as far as that can be read."""
         try:
-            now = self._registry.repository(target, finding.repository)
+            return self.is_made(target, finding, change)
         except OperationFailed:
             return False
-        return now is not None and _setting(now) == _wanted(change)
 
     def _finding(self, target: Target, repository: Repository, verdict: Verdict) -> Finding:
         compliance = verdict.compliance

@@ -7,6 +7,7 @@ process ended: it is passed over.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, BinaryIO, Literal
@@ -169,7 +170,11 @@ def _is_seen(finding: Finding) -> bool:
 
 
 def _line(value: object) -> bytes:
-    return encoded(value).encode() + b"\n"
+    line = encoded(value)
+    if "\\ud" in line:  # perhaps half of a character, which is no text to whoever reads this
+        whole = json.dumps(json.loads(line), ensure_ascii=False).encode(errors="replace")
+        line = encoded(json.loads(whole))
+    return line.encode() + b"\n"
 
 
 # --- reading -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.aws.answers import items, optional_text, required, text
+from sweeper.aws.answers import account_id, items, optional_text, region, required, text
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
@@ -16,6 +16,8 @@ def test_what_is_promised_is_there() -> None:
     assert required({"Accounts": []}, "Accounts") == []
     assert items({"Accounts": [{}]}, "Accounts") == [{}]
     assert text({"Name": "x"}, "Name") == "x"
+    assert account_id({"Id": "012345678901"}, "Id") == "012345678901"
+    assert region({"Name": "us-iso-west-12"}, "Name") == "us-iso-west-12"
     assert [optional_text(each, "Name") for each in ({}, {"Name": ""}, {"Name": None})] == [""] * 3
 
 
@@ -30,6 +32,11 @@ def test_what_is_promised_is_there() -> None:
         (text, {"Key": 7}, "Key is int, not text, or empty"),
         (optional_text, {"Key": {}}, "Key is dict, not text, or empty"),
         (optional_text, "x", "str where a structure with Key belongs"),
+        (account_id, {"Key": 12}, "Key is int, not text, or empty"),
+        (account_id, {"Key": "1:role/x"}, "Key is '1:role/x'"),
+        (account_id, {"Key": "012345678901\n"}, r"Key is '012345678901\\n'"),
+        (region, {"Key": "evil.example/#"}, "Key is 'evil.example/#'"),
+        (region, {"Key": "x" * 1000}, f"Key is '{'x' * 40}'"),
         (items, {"Key": {}}, "Key is dict, not a list"),
         (items, {"Key": None}, "Key is NoneType, not a list"),
         (items, {"Key": [{}, None]}, "Key hold a NoneType"),

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
@@ -25,6 +26,7 @@ from sweeper.model import Reason
 from tests.aws.support import REGION, make_cloud, opened
 from tests.fake_aws.process import FakeAws
 
+T = TypeVar("T")
 ACCOUNT, OTHER = "111111111111", "222222222222"
 START = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 LIFE = timedelta(hours=1)
@@ -152,6 +154,121 @@ def test_a_renewal_that_fails_is_an_error_not_the_old_session() -> None:
         sessions.bound()
 
 
+def in_a_thread(work: Callable[[], T]) -> T:
+    """Of its own, so that nothing was signed in it before."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+def test_keys_that_were_refused_as_expired_are_replaced_each_time() -> None:
+    issuer = Issuer()
+    sessions = issuer.sessions()
+    sessions.open(ACCOUNT)
+    with bound_to(ACCOUNT):
+        for _ in range(3):
+            before = sessions.bound()
+            assert sessions.renew(Reason.CREDENTIALS_EXPIRED)
+            assert sessions.bound() is not before
+    assert issuer.issued == [ACCOUNT] * 4
+
+
+def test_whether_keys_that_are_not_known_are_good_is_found_out_once_an_account() -> None:
+    issuer = Issuer()
+    sessions = issuer.sessions()
+    for account_id in (ACCOUNT, OTHER):
+        sessions.open(account_id)
+        with bound_to(account_id):
+            sessions.bound()
+            assert sessions.renew(Reason.REGION_NOT_ENABLED)
+            sessions.bound()
+            assert not sessions.renew(Reason.REGION_NOT_ENABLED)
+    assert issuer.issued == [ACCOUNT, ACCOUNT, OTHER, OTHER]
+
+
+def test_who_used_the_keys_before_uses_the_new_ones_too() -> None:
+    """Its call was under way when another one's keys were not known, and were replaced."""
+    issuer = Issuer()
+    sessions = issuer.sessions()
+    sessions.open(ACCOUNT)
+    signed, replaced = threading.Event(), threading.Event()
+
+    def other() -> bool:
+        with bound_to(ACCOUNT):
+            sessions.bound()
+            signed.set()
+            assert replaced.wait(60)
+            return sessions.renew(Reason.REGION_NOT_ENABLED)
+
+    with ThreadPoolExecutor(1) as pool, bound_to(ACCOUNT):
+        answer = pool.submit(other)
+        sessions.bound()
+        assert signed.wait(60)
+        assert sessions.renew(Reason.REGION_NOT_ENABLED)
+        replaced.set()
+        assert answer.result()
+    assert issuer.issued == [ACCOUNT, ACCOUNT]
+
+
+def test_what_was_not_signed_here_is_not_replaced() -> None:
+    issuer = Issuer()
+    sessions = issuer.sessions()
+    sessions.open(ACCOUNT)
+
+    def bound_but_not_signed() -> bool:
+        with bound_to(ACCOUNT):
+            return sessions.renew(Reason.CREDENTIALS_EXPIRED)
+
+    assert not in_a_thread(lambda: sessions.renew(Reason.CREDENTIALS_EXPIRED))
+    assert not in_a_thread(bound_but_not_signed)
+    assert issuer.issued == [ACCOUNT]
+
+
+def test_many_threads_whose_keys_were_refused_replace_them_once() -> None:
+    issuer = Issuer()
+    sessions = issuer.sessions()
+    sessions.open(ACCOUNT)
+    signed = threading.Barrier(THREADS)
+
+    def refuse() -> bool:
+        with bound_to(ACCOUNT):
+            sessions.bound()
+            signed.wait(60)
+            return sessions.renew(Reason.CREDENTIALS_EXPIRED)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        answers = [future.result() for future in [pool.submit(refuse) for _ in range(THREADS)]]
+    assert answers == [True] * THREADS
+    assert issuer.issued == [ACCOUNT, ACCOUNT]
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (Reason.ASSUME_ROLE_DENIED, Reason.ACCESS_LOST),
+        (Reason.THROTTLED, Reason.THROTTLED),
+        (Reason.ACCOUNT_LEFT, Reason.ACCOUNT_LEFT),
+    ],
+)
+def test_a_role_that_cannot_be_assumed_again_is_lost(reason: Reason, told: Reason) -> None:
+    issuer = Issuer()
+    sessions = issuer.sessions()
+    sessions.open(ACCOUNT)
+
+    def refuse() -> object:
+        raise OperationFailed(reason, "no longer", "ItsCode")
+
+    with bound_to(ACCOUNT):
+        sessions.bound()
+        issuer.hold = refuse
+        with pytest.raises(OperationFailed, match="no longer") as caught:
+            sessions.renew(Reason.CREDENTIALS_EXPIRED)
+        assert (caught.value.reason, caught.value.error_code) == (told, "ItsCode")
+    # Where it was never assumed, it is not lost.
+    with bound_to(OTHER), pytest.raises(OperationFailed) as first:
+        sessions.bound()
+    assert first.value.reason is reason
+
+
 def test_no_secret_is_shown() -> None:
     sessions = Issuer().sessions()
     sessions.open(ACCOUNT)
@@ -172,7 +289,7 @@ def test_an_unbound_call_does_not_fall_back_to_the_callers_credentials(aws: Fake
     assert aws.statistics().total_calls == 0
 
 
-def test_an_account_that_is_not_listed_is_not_entered(aws: FakeAws) -> None:
+def test_an_account_that_is_not_listed_is_told_nothing(aws: FakeAws) -> None:
     cloud = opened(aws)
     aws.reset_statistics()
     client = cloud.clients.member("ecr", REGION)

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 from botocore import exceptions as sdk
-from botocore.parsers import ResponseParserError
+from botocore.parsers import ResponseParserError, create_parser
+from botocore.session import Session
 
-from sweeper.aws.errors import MAX_MESSAGE, reason_for, translated
+from sweeper.aws.errors import MAX_MESSAGE, reason_for, refused_keys, translated
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
 USER = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: ecr:X on resource: *"
 URL = "https://api.ecr.eu-central-1.amazonaws.com/"
+_ASSUME_ROLE: Any = Session().get_service_model("sts").operation_model("AssumeRole")
 
 
 def _client_error(code: str, message: str = "", status: int = 400) -> sdk.ClientError:
@@ -66,8 +68,9 @@ def test_a_code_in_an_answer(code: str, reason: Reason) -> None:
         ("SlowDown", Reason.THROTTLED),
         ("ExpiredToken", Reason.CREDENTIALS_EXPIRED),
         ("ExpiredTokenException", Reason.CREDENTIALS_EXPIRED),
-        ("RequestExpired", Reason.CLOCK_SKEW),
         ("TokenRefreshRequired", Reason.CREDENTIALS_EXPIRED),
+        ("RequestExpired", Reason.CLOCK_SKEW),
+        ("RequestTimeTooSkewed", Reason.CLOCK_SKEW),
         ("UnrecognizedClientException", Reason.REGION_NOT_ENABLED),
         ("InvalidClientTokenId", Reason.REGION_NOT_ENABLED),
         ("AuthFailure", Reason.REGION_NOT_ENABLED),
@@ -189,5 +192,45 @@ def test_messages_are_cut() -> None:
 
 
 def test_a_defect_is_not_taken_for_an_error_of_aws() -> None:
-    with pytest.raises(KeyError), translated():
-        raise KeyError("a defect")
+    with pytest.raises(ZeroDivisionError), translated():
+        raise ZeroDivisionError("a defect")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z",
+        "Signature not yet current: 20260101T001000Z is still later than 20260101T000500Z",
+    ],
+)
+@pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "InvalidSignatureException"])
+def test_a_wrong_clock_is_no_wrong_key(code: str, message: str) -> None:
+    assert _failed(_client_error(code, message)).reason is Reason.CLOCK_SKEW
+    assert _failed(_client_error("ValidationError", message)).reason is Reason.REQUEST_REFUSED
+
+
+def test_an_answer_that_cannot_be_parsed_is_not_quoted() -> None:
+    body = b"<Credentials>\n<SecretAccessKey>THE-SECRET</SecretAccessKey></Broken>"
+    response: Any = {"body": body, "headers": {}, "status_code": 200}
+    with pytest.raises(OperationFailed) as caught, translated():
+        create_parser("query").parse(response, _ASSUME_ROLE.output_shape)
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+    assert "THE-SECRET" not in f"{caught.value.message} {caught.value!r} {caught.value}"
+    assert caught.value.__suppress_context__  # nor does a stack trace show it
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("ExpiredToken", Reason.CREDENTIALS_EXPIRED),
+        ("ExpiredTokenException", Reason.CREDENTIALS_EXPIRED),
+        ("UnrecognizedClientException", Reason.REGION_NOT_ENABLED),
+        ("InvalidClientTokenId", Reason.REGION_NOT_ENABLED),
+        ("AccessDenied", None),
+        ("RequestTimeTooSkewed", None),
+        ("InventedTomorrow", None),
+        (None, None),
+    ],
+)
+def test_what_a_code_says_of_the_keys(code: str | None, said: Reason | None) -> None:
+    assert refused_keys(code) is said

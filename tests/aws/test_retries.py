@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sweeper.aws.cloud import AwsCloud
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.retries import MAX_ATTEMPTS, MAX_WAIT
 from sweeper.concurrency import WAIT_TICK, Stop
@@ -194,3 +195,70 @@ def test_a_retried_call_is_signed_anew(aws: FakeAws) -> None:
     aws.faults([Fault("throttle", operation=LISTING, times=3)])
     _examine(aws, Stop(clock=clock, sleep=clock.sleep))
     assert aws.statistics().bad_signatures == 0
+
+
+# --- keys that were refused --------------------------------------------------------------------
+
+
+def _listing(aws: FakeAws, cloud: AwsCloud, place: int = 0) -> Reason | int:
+    """How many repositories, or why not."""
+    try:
+        return len(list(EcrRegistry(cloud.clients).repositories(target(aws, place))))
+    except OperationFailed as error:
+        return error.reason
+
+
+def _assumed(aws: FakeAws) -> int:
+    return len(aws.statistics().assume_role)
+
+
+def test_keys_that_expired_before_their_time_are_renewed_for_the_call(aws: FakeAws) -> None:
+    cloud = opened(aws)
+    aws.expire_sessions()
+    aws.reset_statistics()
+    assert _listing(aws, cloud) == 5
+    assert (_asked(aws), _assumed(aws), aws.statistics().expired) == (2, 1, 1)
+
+
+def test_refused_keys_are_renewed_once_a_call(aws: FakeAws) -> None:
+    cloud = opened(aws)
+    aws.reset_statistics()
+    aws.faults([Fault("error", operation=LISTING, code="ExpiredTokenException")])
+    for calls in (1, 2):
+        assert _listing(aws, cloud) is Reason.CREDENTIALS_EXPIRED
+        assert (_asked(aws), _assumed(aws)) == (2 * calls, calls)
+
+
+def test_a_renewal_does_not_use_up_the_attempts(aws: FakeAws) -> None:
+    cloud = opened(aws)
+    aws.reset_statistics()
+    aws.faults(
+        [
+            Fault("error", operation=LISTING, code="ExpiredTokenException", times=1),
+            Fault("throttle", operation=LISTING, times=MAX_ATTEMPTS - 2),
+        ]
+    )
+    assert _listing(aws, cloud) == 5
+    assert (_asked(aws), _assumed(aws)) == (MAX_ATTEMPTS, 1)
+
+
+def test_whether_unknown_keys_are_good_is_found_out_once_an_account(aws: FakeAws) -> None:
+    cloud = make_cloud()
+    for account in cloud.list_accounts().accounts:
+        cloud.open_account(account)
+    aws.reset_statistics()
+    aws.faults([Fault("error", operation=LISTING, code="UnrecognizedClientException")])
+    for place in (0, 1):
+        for _ in range(3):
+            assert _listing(aws, cloud, place) is Reason.REGION_NOT_ENABLED
+    assert (_asked(aws), _assumed(aws)) == (2 * (2 + 1 + 1), 2)
+
+
+def test_a_role_that_was_deleted_meanwhile_is_told_from_a_region(aws: FakeAws) -> None:
+    cloud = opened(aws)
+    world = aws.world.to_json()
+    aws.load({**world, "role": {"exists": False}})  # and no session is known
+    for _ in range(3):  # whichever of the account's targets it is
+        assert _listing(aws, cloud) is Reason.ACCESS_LOST
+    aws.load(world)
+    assert _listing(aws, cloud) == 5  # one that was made anew is used

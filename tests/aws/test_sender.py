@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from urllib3 import Timeout
 
+from sweeper.aws import sender
 from sweeper.aws.credentials import bound_to
 from sweeper.aws.sender import Sender
 from tests.aws.conftest import Enter
@@ -154,12 +155,11 @@ def make_client(url: str, *, own: bool = True, ca: str | None = None, tries: int
         ),
     )
     if own:
-        sender = Sender(
+        Sender(
             ca or session.get_config_variable("ca_bundle"),
             connections=4,
             timeout=Timeout(connect=SHORT, read=SHORT),
-        )
-        sender.register(client)
+        ).register(client)
     return client
 
 
@@ -202,6 +202,30 @@ def test_what_fails_raises_what_the_sdk_raises(
 def test_an_answer_that_is_shorter_than_it_says_is_no_answer(listen: Listen) -> None:
     url = f"http://127.0.0.1:{listen(answer_and_close(WHOLE[:-1])).port}"
     assert raised(make_client(url).describe_repositories) is sdk.ConnectionClosedError
+
+
+def test_an_answer_without_end_is_not_read_to_it(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "MAX_ANSWER", len(ANSWER))
+    server = listen(answer(WHOLE))
+    client = make_client(f"http://127.0.0.1:{server.port}")
+    assert client.describe_repositories()["repositories"] == []
+    monkeypatch.setattr(sender, "MAX_ANSWER", len(ANSWER) - 2)
+    with pytest.raises(sdk.HTTPClientError, match=f"more than {len(ANSWER) - 2} bytes"):
+        client.describe_repositories()
+    # The rest of the answer is not taken for the next one.
+    assert server.closed.acquire(timeout=TIMEOUT)
+
+
+def test_closed_it_keeps_no_connection(listen: Listen) -> None:
+    server = listen(answer(WHOLE))
+    client = make_client(f"http://127.0.0.1:{server.port}", own=False)
+    shared = Sender(None, connections=4, timeout=Timeout(SHORT))
+    shared.register(client)
+    client.describe_repositories()
+    shared.close()
+    assert server.closed.acquire(timeout=TIMEOUT)
 
 
 @both
@@ -274,9 +298,9 @@ def test_clients_share_connections_and_one_is_used_again(listen: Listen) -> None
     server = listen(answer(WHOLE))
     url = f"http://127.0.0.1:{server.port}"
     first, second = make_client(url, own=False), make_client(url, own=False)
-    sender = Sender(None, connections=4, timeout=Timeout(SHORT))
+    shared = Sender(None, connections=4, timeout=Timeout(SHORT))
     for client in (first, second):
-        sender.register(client)
+        shared.register(client)
     for client in (first, second, first):
         client.describe_repositories()
     assert server.connections == 1
@@ -520,12 +544,12 @@ def refusing(seen: list[bytes]) -> Serve:
 # --- which clients have it --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("sender", "connections"), [("own", 0), ("botocore", 2)])
+@pytest.mark.parametrize(("http_sender", "connections"), [("own", 0), ("botocore", 2)])
 def test_the_switch_gives_the_clients_back_their_own_sessions(
-    enter: Enter, sender: str, connections: int
+    enter: Enter, http_sender: str, connections: int
 ) -> None:
     aws = enter(World.generate(accounts=1, regions=2))
-    cloud = opened(aws, limits={"http_sender": sender})
+    cloud = opened(aws, limits={"http_sender": http_sender})
     before = aws.statistics().connections
     with bound_to(aws.world.accounts[0].id):
         for region in ("us-east-1", "us-east-2"):

@@ -342,10 +342,8 @@ def apply(
     finding: Finding,
     change: Change,
     intend: Callable[[], None] = lambda: None,
-    *,
-    unsettled: bool = False,
 ) -> Change:
-    return check.apply(make_target(), finding, change, intend=intend, unsettled=unsettled)
+    return check.apply(make_target(), finding, change, intend)
 
 
 @pytest.mark.parametrize(
@@ -435,21 +433,18 @@ def test_nothing_is_intended_where_nothing_is_to_be_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "unsettled", "status", "writes"),
+    ("now", "made"),
     [
-        ("IMMUTABLE", True, ChangeStatus.APPLIED, 0),  # the write that was begun took effect
-        ("IMMUTABLE", False, ChangeStatus.SUPERSEDED, 0),  # others closed it
-        ("MUTABLE", True, ChangeStatus.APPLIED, 1),  # it did not
-        ("MUTABLE_WITH_EXCLUSION", True, ChangeStatus.SUPERSEDED, 0),
+        (make_repository("app", "IMMUTABLE"), True),
+        (make_repository("app", "MUTABLE"), False),
+        (make_repository("app", "IMMUTABLE_WITH_EXCLUSION", ("latest",)), False),
+        (None, False),
     ],
 )
-def test_a_write_whose_end_is_not_known_is_read_and_settled(
-    now: str, unsettled: bool, status: ChangeStatus, writes: int
-) -> None:
-    registry = registry_of(reread={KEY: make_repository("app", now)})
-    change = apply(check_on(registry), make_finding(), make_change(), unsettled=unsettled)
-    assert change.status is status
-    assert len(registry.writes) == writes
+def test_whether_a_change_is_made_is_read(now: Repository | None, made: bool) -> None:
+    registry = registry_of(reread={KEY: now})
+    assert check_on(registry).is_made(make_target(), make_finding(), make_change()) is made
+    assert registry.writes == []
 
 
 @pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.THROTTLED])

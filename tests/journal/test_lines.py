@@ -1,0 +1,322 @@
+"""What is written is read again; what was damaged or forged is refused, and named by its line."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeper.errors import ConfigurationError
+from sweeper.journal import lines
+from sweeper.journal.lines import Header
+from sweeper.model import (
+    Account,
+    Change,
+    ChangeStatus,
+    Compliance,
+    Examined,
+    Exemption,
+    Failed,
+    Finding,
+    OpenedAccount,
+    Reason,
+    Stage,
+    Target,
+)
+from sweeper.ports import Past
+from tests import factories
+
+HEADER = Header(
+    "20260615T120000Z-0a1b2c", datetime(2026, 6, 15, 12, tzinfo=UTC), "1.2.3", False, {}
+)
+SEEN = (None, ChangeStatus.WITHHELD)
+ENDED = (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED)
+
+# Half a character is none: all the rest comes back as it was.
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
+    [text for text in factories.HOSTILE if "\ud800" not in text]
+)
+some_filters = st.lists(texts, max_size=3).map(tuple)
+accounts = st.builds(
+    Account,
+    id=st.from_regex(r"[0-9]{12}", fullmatch=True),
+    name=texts,
+    state=texts,
+    ou_path=st.none() | some_filters,
+    tags=st.none() | st.dictionaries(texts, texts, max_size=3),
+)
+regions = st.sampled_from(["eu-central-1", "us-gov-west-1", "xx-new-12"])
+opened_accounts = st.builds(
+    OpenedAccount, accounts, st.lists(st.tuples(regions, texts), max_size=3).map(tuple)
+)
+exemptions = st.builds(
+    Exemption,
+    st.sampled_from(["config", "pull_through_cache"]),
+    texts,
+    texts,
+    st.none() | st.dates(date(2000, 1, 1)),
+    st.booleans(),
+)
+
+
+def changes(statuses: Sequence[ChangeStatus]) -> st.SearchStrategy[Change]:
+    return st.builds(
+        Change,
+        st.sampled_from(statuses),
+        texts,
+        some_filters,
+        st.none() | st.sampled_from(Reason),
+        st.none() | texts,
+    )
+
+
+def findings(target: Target) -> st.SearchStrategy[Finding]:
+    return st.builds(
+        Finding,
+        check=texts,
+        account_id=st.just(target.account.id),
+        account_name=texts,
+        region=st.just(target.region),
+        repository=texts,
+        arn=texts,
+        compliance=st.sampled_from(Compliance),
+        mutability=texts,
+        exclusion_filters=some_filters,
+        reason=texts,
+        exemption=st.none() | exemptions,
+        change=st.none() | changes([ChangeStatus.WITHHELD]),
+    )
+
+
+@st.composite
+def examinations(draw: st.DrawFn) -> tuple[Target, Examined]:
+    target = Target(draw(accounts), draw(regions))
+    counts = draw(st.tuples(*[st.integers(0, 10**6)] * 3))
+    return target, Examined(counts, tuple(draw(st.lists(findings(target), max_size=3))))
+
+
+def journal(*after: bytes, first: Header = HEADER) -> bytes:
+    return b"".join((lines.header(first), *after))
+
+
+def read(data: bytes) -> tuple[Header, Past, int]:
+    return lines.read(io.BytesIO(data), "a.journal")
+
+
+def past(*after: bytes) -> Past:
+    return read(journal(*after))[1]
+
+
+def problem(data: bytes) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        read(data)
+    return str(caught.value)
+
+
+def line(**values: Any) -> bytes:
+    return json.dumps(values).encode() + b"\n"
+
+
+@given(texts, st.booleans(), st.dictionaries(texts, texts, max_size=3))
+def test_the_header_comes_back(version: str, dry_run: bool, config: dict[str, str]) -> None:
+    header = replace(HEADER, version=version, dry_run=dry_run, config=config)
+    data = journal(first=header)
+    assert read(data) == (header, Past(unsettled=set()), len(data))
+
+
+@given(st.lists(opened_accounts, max_size=4), st.lists(examinations(), max_size=4))
+def test_what_was_seen_comes_back(
+    opened: list[OpenedAccount], examined: list[tuple[Target, Examined]]
+) -> None:
+    data = journal(
+        *map(lines.opened, opened),
+        *(lines.examined(target, value) for target, value in examined),
+    )
+    assert data.count(b"\n") == 1 + len(opened) + len(examined)
+    header, found, size = read(data)
+    assert (header, size) == (HEADER, len(data))
+    assert found.opened == {each.account.id: each for each in opened}
+    assert found.examined == {target.place: value for target, value in examined}
+    assert (found.settled, found.unsettled) == ({}, set())
+
+
+@given(examinations(), st.data())
+def test_what_became_of_changes_comes_back(
+    examined: tuple[Target, Examined], data: st.DataObject
+) -> None:
+    target, _ = examined
+    finding = data.draw(findings(target))
+    change = data.draw(changes(list(ChangeStatus)))
+    begun = lines.intent(finding, change)
+    assert past(begun).unsettled == {finding.key}
+    found = past(begun, lines.result(finding, change))
+    settled = change.status in ENDED
+    assert found.settled == ({finding.key: change} if settled else {})
+    assert found.unsettled == (set() if settled else {finding.key})
+    # A later process of the run may have begun it again, or ended it.
+    assert past(begun, lines.result(finding, change), begun).unsettled == {finding.key}
+
+
+def test_what_would_be_written_is_planned_anew() -> None:
+    seen = [
+        factories.finding(str(status), change=factories.change(status) if status else None)
+        for status in (None, *ChangeStatus)
+    ]
+    value = Examined((0, 6, 0), tuple(seen))
+    (found,) = past(lines.examined(factories.target(), value)).examined.values()
+    assert [each.change and each.change.status for each in found.findings] == [
+        status if status in SEEN else None for status in (None, *ChangeStatus)
+    ]
+
+
+def test_half_a_character_keeps_nothing_from_being_read() -> None:
+    account = factories.account(name="lone\ud800surrogate\U000e0041 \\ud800")
+    opened = lines.opened(OpenedAccount(account, ()))
+    (found,) = past(opened).opened.values()
+    assert found.account.name == "lone?surrogate\U000e0041 \\ud800"
+    assert opened.decode().isprintable() is False  # its end
+    assert opened[:-1].decode().isprintable()
+
+
+def test_failures_are_for_people() -> None:
+    failure = Failed(Stage.EXAMINE, Reason.DENIED, "not\nallowed", "AccessDenied")
+    data = journal(lines.failed("1", "r", failure), lines.failed("1", None, failure))
+    assert read(data)[1:] == (Past(unsettled=set()), len(data))
+
+
+def test_targets_alike_are_one_value() -> None:
+    targets = [factories.target(region=region) for region in ("eu-central-1", "eu-west-1")]
+    found = past(*(lines.examined(each, Examined((7, 0, 0))) for each in targets))
+    first, second = found.examined.values()
+    assert first is second
+
+
+# --- what was damaged or forged ----------------------------------------------------------------
+
+WHOLE = journal(
+    lines.opened(OpenedAccount(factories.account(), (("eu-central-1", "ENABLED"),))),
+    lines.examined(factories.target(), Examined((1, 1, 0), (factories.finding(),))),
+    lines.intent(factories.finding(), factories.change()),
+)
+
+
+@pytest.mark.parametrize("size", range(len(lines.header(HEADER)), len(WHOLE)))
+def test_a_torn_last_line_is_passed_over(size: int) -> None:
+    _, found, kept = read(WHOLE[:size])
+    assert kept == WHOLE.rfind(b"\n", 0, size) + 1
+    assert found == read(WHOLE[:kept])[1]
+
+
+@pytest.mark.parametrize("data", [b"", lines.header(HEADER)[:-1]])
+def test_without_a_whole_line_it_is_none(data: bytes) -> None:
+    assert problem(data) == "a.journal: no journal: it has no whole line"
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"\n",
+        b"\0\0\0\n",
+        b"\xff\xfe\n",
+        b"[]\n",
+        b"[" * 100_000 + b"\n",
+        b"{}\n",
+        line(kind="undo"),
+        line(
+            kind="opened",
+            account={"id": "1", "name": "", "state": ""},
+            regions=[["evil.com/#", "ENABLED"]],
+        ),
+        line(kind="examined", account_id="12", region="eu-west-1", counts=[0, 0, 0], findings=[]),
+        line(kind="examined", account_id="1" * 12, region="eu/", counts=[0, 0, 0], findings=[]),
+        line(
+            kind="examined", account_id="1" * 12, region="eu-west-1", counts=[-1, 0, 0], findings=[]
+        ),
+        line(kind="examined", account_id="1" * 12, region="eu-west-1", counts=[0, 0], findings=[]),
+        line(
+            kind="result",
+            check="c",
+            account_id="1",
+            region="r",
+            repository="x",
+            change={"status": "done"},
+        ),
+        WHOLE.splitlines(keepends=True)[1][:-20] + b"\n",
+    ],
+)
+def test_damage_is_named_by_its_line(damaged: bytes) -> None:
+    assert problem(WHOLE + damaged).startswith("a.journal: line 5: not a line of a journal: ")
+
+
+def test_a_message_about_damage_shows_nothing_of_it() -> None:
+    said = problem(journal(line(kind="opened", account="\x1b[2J" * 1000, regions=[])))
+    assert "\x1b" not in said
+    assert len(said) < 500
+
+
+@pytest.mark.parametrize("data", [journal(lines.header(HEADER)), WHOLE + lines.header(HEADER)])
+def test_a_second_header_is_refused(data: bytes) -> None:
+    assert "the first line, and no other, says which run it is" in problem(data)
+
+
+def test_another_line_first_is_refused() -> None:
+    assert "line 1:" in problem(WHOLE[len(lines.header(HEADER)) :])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"run_id": "../../etc/passwd"},
+        {"run_id": "20260615T120000Z-0a1b2c\n"},
+        {"journal": 2},
+        {"dry_run": None},
+        {"started_at": "yesterday"},
+        {"config": {"policy": 1}},
+    ],
+)
+def test_a_header_of_another_kind_is_refused(values: dict[str, Any]) -> None:
+    first = json.loads(lines.header(HEADER))
+    assert "line 1:" in problem(line(**{**first, **values}))
+
+
+@pytest.mark.parametrize(
+    "status", [status for status in ChangeStatus if status is not ChangeStatus.WITHHELD]
+)
+def test_a_forged_change_is_refused(status: ChangeStatus) -> None:
+    genuine = lines.examined(factories.target(), Examined((0, 1, 0), (factories.finding(),)))
+    forged = json.loads(genuine)
+    forged["findings"][0]["change"] = {
+        "status": status,
+        "to_mutability": "MUTABLE",
+        "to_exclusion_filters": [],
+    }
+    assert "a finding with a change that was not withheld" in problem(journal(line(**forged)))
+
+
+@pytest.mark.parametrize("place", [{"account_id": "9" * 12}, {"region": "eu-west-9"}])
+def test_a_finding_of_another_place_is_refused(place: dict[str, str]) -> None:
+    genuine = lines.examined(factories.target(), Examined((0, 1, 0), (factories.finding(),)))
+    forged = line(**{**json.loads(genuine), **place})
+    assert "a finding of another account or region" in problem(journal(forged))
+
+
+def test_lines_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = max(map(len, WHOLE.splitlines(keepends=True)))
+    monkeypatch.setattr(lines, "MAX_LINE", longest)
+    read(WHOLE)
+    monkeypatch.setattr(lines, "MAX_LINE", longest - 1)
+    assert "longer than" in problem(WHOLE)
+
+
+def test_their_number_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_LINES", 5)
+    read(WHOLE)
+    monkeypatch.setattr(lines, "MAX_LINES", 4)
+    assert "more than 4 lines" in problem(WHOLE)
