@@ -17,7 +17,7 @@ comma := ,
 space := $(subst ,, )
 SAM := $(or $(shell command -v sam),$(UV) tool run --from aws-sam-cli==1.162.1 sam)
 
-.PHONY: help install demo test check faults image-test bench bench-full bench-peers bench-html screenshots schema \
+.PHONY: help install demo test check faults kills soak fuzz image-test bench bench-full bench-peers bench-html screenshots schema \
 	reasons clean \
 	build build-Function sam-package sam-test sam-deploy sam-tail-logs stackset-deploy stackset-status destroy
 
@@ -60,6 +60,15 @@ check: install ## format, lint, types, layers, and what the README promises
 
 faults: install ## every fault, alone and together, upon 200 accounts of 17 regions: half an hour
 	$(BIN)/python -m tests.reliability.faults
+
+kills: install ## kill -9 at random moments of runs that write, and --resume: a quarter of an hour
+	$(BIN)/python -m tests.reliability.kills
+
+soak: install ## twenty sweeps in one process: nothing grows
+	$(BIN)/python -m tests.reliability.soak
+
+fuzz: install ## damaged configuration, journals, leases, reports and answers of AWS, at length
+	$(BIN)/python -m tests.fuzz --examples 1000
 
 image-test: install $(EMULATOR) ## build the container image and run it as a task and as a Lambda (root; buildah, podman, runc)
 	$(BIN)/python -m tests.image
