@@ -78,6 +78,10 @@ def close_while_killing(aws: FakeAws, directory: Path, seed: int, *, in_s3: bool
             lines = journals[0].read_bytes()
             while_writing += b'"intent"' in lines
             unrecorded += max(0, len(writes(aws)) - lines.count(b'"result"'))
+        elif (directory / "out" / "report.json").exists():
+            # It had delivered its report, and removed its journal: it had finished.
+            ended = Ended(0, "", "", directory)
+            break
     if ended.status == 6:  # killed before it had a journal, and after it had the lease
         ended = run(aws, directory, config={**config, "report": {}})
     return _judged(aws, ended, before, Killed(seed, kills, while_writing, 0, unrecorded, ()))
