@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,20 @@ from sweeper.aws.partitions import FALLBACK_REGION, known_regions
 from sweeper.concurrency import Stop, attempt
 from sweeper.config import Config
 from sweeper.discovery import discover
-from sweeper.errors import ConfigurationError
+from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.formats import Format, formats
+from sweeper.journal import lines
 from sweeper.journal.lines import Header
 from sweeper.journal.run import RunJournal
 from sweeper.model import Failed, Finding, Reason, Report, Stage
 from sweeper.ports import Check, Conduct, Observer
 from sweeper.records import Keeper, recalled
-from sweeper.report import cut_short, ended_early
+from sweeper.report import cut_short, ended_early, nothing_listed
 from sweeper.sinks import Sink, SinkContext, deliver, make_sinks
 from sweeper.sinks.directory import DirectorySink
 from sweeper.sweep import describe_run, sweep
+
+MAX_AGE = timedelta(hours=24)  # of what a run has seen, for it to be acted on
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,9 @@ def run(
         checks: list[Check] = [kind(registry, config, header.started_at.date()) for kind in kinds]
         bucket = _bucket(config, cloud.clients.central)
         lease = _lease(bucket, header) if bucket and bucket.config.lease and not dry_run else None
-        journal = RunJournal(header, begun.past, begun.file, _archive(bucket, header))
+        # The plan is put before the first write: no longer than there is time to write.
+        archive = _archive(_bucket(config, cloud.clients.until_stopped), header)
+        journal = RunJournal(header, begun.past, begun.file, archive)
         conduct = Conduct(
             run_id=header.run_id,
             version=__version__,
@@ -104,7 +109,7 @@ def run(
             observer=observer,
             approve=approve,
             journal=journal,
-            may_write=lease.check if lease else lambda: None,
+            may_write=lambda: _check_writable(header, lease),
         )
         sinks = make_sinks(
             SinkContext(config=config, formats=chosen_formats, central=cloud.clients.central)
@@ -125,8 +130,14 @@ def run(
         report = with_account_tags(report, config.report.account_tags, cloud.account_tags)
         report = recalled(report, keeper, {check.name for check in checks}, narrowed=narrowed)
         report = deliver(report, sinks, _patience(config, stop), fallback)
-        finished = not cut_short(report) and _is_kept(report, [*sinks, fallback])
-        resumable = begun.file is not None and not finished
+        finished = _is_kept(report, [*sinks, fallback]) and not (
+            cut_short(report) or (resume and nothing_listed(report))
+        )
+        resumable = not finished and (begun.file is not None or journal.is_archived)
+        if finished and bucket and (journal.is_archived or resume):
+            # The report has all that the plan had: nobody is to go on from there.
+            end = lines.finished(header)
+            attempt(Stage.DELIVER, lambda place: _put_plan(place, header, end), bucket)
         begun.close(finished=finished)
     return Ended(report, resumable)
 
@@ -154,13 +165,23 @@ def _once(session: Session) -> Callable[[str, str | None], Any]:
 
 
 def _archive(bucket: Bucket | None, header: Header) -> Callable[[bytes], None] | None:
-    if bucket is None:
-        return None
+    return (lambda plan: _put_plan(bucket, header, plan)) if bucket else None
 
-    def put(plan: bytes) -> None:
-        bucket.put(state.plan_name(header.run_id), plan, "application/jsonl")
 
-    return put
+def _put_plan(bucket: Bucket, header: Header, plan: bytes) -> None:
+    bucket.put(state.plan_name(header.run_id), plan, "application/jsonl")
+
+
+def _check_writable(header: Header, lease: Lease | None) -> None:
+    """Raise OperationFailed where nothing may be written: another sweep may, or all is long ago."""
+    if datetime.now(UTC) - header.started_at > MAX_AGE:
+        raise OperationFailed(
+            Reason.FACTS_TOO_OLD,
+            f"the run began {header.started_at:%Y-%m-%d %H:%M} UTC: too long ago to act on what it "
+            "saw",
+        )
+    if lease:
+        lease.check()
 
 
 def _lease(bucket: Bucket, header: Header) -> Lease:
@@ -174,7 +195,7 @@ def _held_by_another(lease: Lease, resumed: state.Begun | None) -> Failed | None
     Where it cannot be told, the sweep goes on and looks; `lease.check` lets it write nothing.
     """
     # The lock on its journal proves that the process that held the lease has ended.
-    dead = resumed.header.run_id if resumed and resumed.file else None
+    dead = resumed.header.run_id if resumed and resumed.ours else None
     failure = attempt(Stage.ENUMERATE, lambda _: lease.acquire(from_dead=dead), None)
     if isinstance(failure, Failed) and failure.reason is Reason.LEASE_HELD:
         return failure

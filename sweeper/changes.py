@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sweeper.concurrency import NOT_REACHED, attempt
-from sweeper.model import Change, ChangeStatus, Examined, Failed, Finding, Reason, Stage, Target
+from sweeper.model import (
+    Change,
+    ChangeStatus,
+    Examined,
+    Failed,
+    Finding,
+    Key,
+    Reason,
+    Stage,
+    Target,
+)
 from sweeper.plan import Outcome, map_changes, no_longer_writable, planned_findings
 from sweeper.ports import Check, Cloud, Conduct, Pool
 
@@ -54,7 +64,37 @@ def _settled(
         and isinstance(outcome, Examined)
         and any(finding.key in begun for finding in outcome.findings)
     ]
-    return _mapped(pool, writer.settle, due, targets, outcomes)
+    items = [(targets[i], outcomes[i]) for i in due]
+    results = pool.map(Stage.CHANGE, lambda item: writer.settle(*item), items) if due else []
+    changed = list(outcomes)
+    for i, after in zip(due, results, strict=True):
+        changed[i] = _all_unknown(outcomes[i], begun, after) if isinstance(after, Failed) else after
+    return changed
+
+
+def _all_unknown(outcome: Outcome, begun: Collection[Key], why: Failed) -> Outcome:
+    return _map_begun(outcome, begun, lambda _, change: _unknown(change, why))
+
+
+def _map_begun(
+    outcome: Outcome, begun: Collection[Key], edit: Callable[[Finding, Change], Change]
+) -> Outcome:
+    """The outcome with each change that was begun before replaced by `edit` of it."""
+    if not isinstance(outcome, Examined):
+        return outcome
+    findings = tuple(
+        replace(finding, change=edit(finding, finding.change))
+        if finding.change and finding.key in begun
+        else finding
+        for finding in outcome.findings
+    )
+    return replace(outcome, findings=findings)
+
+
+def _unknown(change: Change, why: Failed) -> Change:
+    """A change that was begun, and of which nobody could read what became of it."""
+    message = f"begun when the run last ended, it may have taken effect: {why.message}"
+    return _failing(replace(why, message=message))(change)
 
 
 def _mapped(
@@ -122,15 +162,11 @@ class _Writer:
 
     def settle(self, target: Target, outcome: Outcome) -> Outcome:
         """The target's outcome with each change that was begun before, as far as it can be told."""
-        if not isinstance(outcome, Examined):
-            return outcome
-        findings = tuple(
-            replace(finding, change=self._settle(target, finding, finding.change))
-            if finding.change and finding.key in self._conduct.journal.past.unsettled
-            else finding
-            for finding in outcome.findings
+        return _map_begun(
+            outcome,
+            self._conduct.journal.past.unsettled,
+            lambda finding, change: self._settle(target, finding, change),
         )
-        return replace(outcome, findings=findings)
 
     def _settle(self, target: Target, finding: Finding, change: Change) -> Change:
         check = self._checks[finding.check]
@@ -138,8 +174,7 @@ class _Writer:
         if made is False:
             return change
         if isinstance(made, Failed):
-            message = f"begun when the run last ended, it may have taken effect: {made.message}"
-            return _failing(replace(made, message=message))(change)
+            return _unknown(change, made)
         applied = replace(change, status=ChangeStatus.APPLIED, reason=None, error=None)
         self._conduct.journal.settle(replace(finding, change=applied))
         return applied

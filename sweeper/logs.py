@@ -91,8 +91,10 @@ class LogObserver:
                     message=outcome.message,
                 )
             if stage is Stage.CHANGE and isinstance(outcome, Examined):
+                before = item[1].findings
                 for finding in outcome.findings:
-                    _log_change(finding)
+                    if finding not in before:  # what was made by an earlier process was told then
+                        _log_change(finding)
 
 
 def _log_change(finding: Finding) -> None:

@@ -97,6 +97,7 @@ class Reason(StrEnum):
     NOT_CONFIRMED = "not_confirmed"
     WRITE_NOT_PERMITTED = "write_not_permitted"
     NOT_RECORDED = "not_recorded"
+    FACTS_TOO_OLD = "facts_too_old"
     LEASE_UNAVAILABLE = "lease_unavailable"
     LEASE_LOST = "lease_lost"
     CHANGED_SINCE_EXAMINED = "changed_since_examined"

@@ -55,11 +55,10 @@ def select_accounts(
             Reason.UNKNOWN_ACCOUNT,
             f"included but not among the {len(accounts)} accounts of the organization: {missing}",
         )
-    by_place = organization.include_ous or organization.exclude_ous
     chosen: list[Account] = []
     left_out: list[tuple[Account, Skipped | Failed]] = []
     for account in sorted(accounts, key=lambda account: account.id):
-        if by_place and account.ou_path is None and account.state not in INACTIVE_STATES:
+        if _has_no_place(account, organization.include_ous, organization.exclude_ous):
             message = "the account is in no OU of the tree as it was read: it moved, or just came"
             failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_OU_UNKNOWN, message)
             left_out.append((account, failed))
@@ -190,13 +189,20 @@ def no_longer_writable(account: Account | None, config: Config) -> Reason | None
     """
     if account is None:
         return Reason.ACCOUNT_LEFT
-    if account.state in INACTIVE_STATES:
-        return INACTIVE_STATES[account.state]
-    if not (
-        _selected(account, config.organization) and in_write_scope(account, config.remediation)
-    ):
+    if account.state != "ACTIVE":
+        return INACTIVE_STATES.get(account.state, Reason.ACCOUNT_STATE_UNKNOWN)
+    organization = config.organization
+    filters = (organization.include_ous, organization.exclude_ous, config.remediation.include_ous)
+    if _has_no_place(account, *filters):
+        return Reason.ACCOUNT_OU_UNKNOWN
+    if not (_selected(account, organization) and in_write_scope(account, config.remediation)):
         return Reason.ACCOUNT_MOVED
     return None
+
+
+def _has_no_place(account: Account, *filters: Collection[str]) -> bool:
+    """Whether it matters which OU an active account is in, and nobody knows."""
+    return any(filters) and account.ou_path is None and account.state not in INACTIVE_STATES
 
 
 def _in_scope(

@@ -177,6 +177,11 @@ def cut_short(report: Report) -> bool:
     )
 
 
+def nothing_listed(report: Report) -> bool:
+    """Whether the sweep ended before it knew which accounts there are."""
+    return any(failure.account_id is None for failure in report.failures)
+
+
 def exit_status(report: Report) -> ExitStatus:
     """What the report, deliveries included, says to whoever started the sweep."""
     if any(

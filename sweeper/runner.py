@@ -149,6 +149,9 @@ class Interrupt:
         elif self._clock() - self._first >= ONE_SIGNAL:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
+            os._exit(
+                128 + signum
+            )  # a container's first process outlives a signal that is not handled
         self._stop.request()
         if self._raising:
             raise KeyboardInterrupt

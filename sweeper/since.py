@@ -142,7 +142,9 @@ def compared(
         return not_compared(report, since.unavailable or "the run did not tell before")
     else:
         run_id, finished_at = since.run_id, since.finished_at or ""
-        earlier = {_key(item): item for item in (*since.resolved, *since.not_visible)}
+        # What the run had found before, and does not know now, is not forgotten.
+        told = {_key(item): item for item in (*since.resolved, *since.not_visible)}
+        earlier = {**_earlier(previous), **told}
         judged = {
             _key(finding): finding for finding in previous.findings if finding.since_last in _SINCE
         }

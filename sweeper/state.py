@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from sweeper.aws.bucket import Bucket
 from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.journal import lines
-from sweeper.journal.file import JournalBusy, JournalFile
+from sweeper.journal.file import JournalFile, is_busy
 from sweeper.journal.lines import Header
 from sweeper.ports import Past
 
@@ -33,12 +33,15 @@ _SECTIONS = ("organization", "regions", "coverage", "policy", "exemptions", "rem
 class Begun:
     """A run that has begun, now or in an earlier process.
 
-    `file` is None where no journal can be kept on this machine, or none of this run lies here.
+    `file` is None where no journal can be kept on this machine, or none of this run lies here. It
+    is `ours` where it lies in this machine's state directory under its run's id: the lock on it
+    proves that no other process is at this run; the lock on a copy proves nothing.
     """
 
     header: Header
     past: Past
     file: JournalFile | None
+    ours: bool = False
 
     def close(self, *, finished: bool) -> None:
         """Close the journal; that of a run that has finished is removed."""
@@ -83,7 +86,7 @@ def unfinished(directory: Path | None) -> list[Path]:
     """The journals of runs that did not end well, and are not going on either."""
     if directory is None:
         return []
-    return [path for path in sorted(directory.glob(f"*{SUFFIX}")) if not _busy(path)]
+    return [path for path in sorted(directory.glob(f"*{SUFFIX}")) if not is_busy(path)]
 
 
 def begin(directory: Path | None, header: Header) -> Begun:
@@ -92,10 +95,14 @@ def begin(directory: Path | None, header: Header) -> Begun:
         return Begun(header, Past(), None)
     try:
         file = JournalFile(directory / f"{header.run_id}{SUFFIX}", new=True)
-        file.append(lines.header(header))
-    except (OSError, OperationFailed):
+    except OSError:
         return Begun(header, Past(), None)
-    return Begun(header, Past(), file)
+    try:
+        file.append(lines.header(header))
+    except OperationFailed:
+        file.close(remove=True)
+        return Begun(header, Past(), None)
+    return Begun(header, Past(), file, ours=True)
 
 
 def resume(name: str, directory: Path | None, bucket: Bucket | None) -> Begun:
@@ -115,7 +122,10 @@ def resume(name: str, directory: Path | None, bucket: Bucket | None) -> Begun:
             place = below or "report.s3, which is not configured"
             raise ConfigurationError(f"--resume {name}: not below {place}")
         return _from_bucket(bucket, name.removeprefix(below))
-    return _from_file(path, name)
+    begun = _from_file(path, name)
+    here = directory / f"{begun.header.run_id}{SUFFIX}" if directory else None
+    begun.ours = here is not None and path.absolute() == here.absolute()
+    return begun
 
 
 def check_same(header: Header, config: Config, *, dry_run: bool) -> None:
@@ -147,7 +157,7 @@ def _from_file(path: Path, name: str) -> Begun:
             "has ended well"
         ) from None
     try:
-        with path.open("rb") as stream:
+        with file.reader() as stream:
             header, past, size = _read(stream, str(path))
         file.truncate(size)
     except BaseException:
@@ -166,6 +176,8 @@ def _from_bucket(bucket: Bucket, name: str) -> Begun:
             "once a run has begun to write"
         ) from None
     header, past, _ = _read(BytesIO(stored.body), location)
+    if name != plan_name(header.run_id):
+        raise ConfigurationError(f"--resume: {location}: it is the plan of run {header.run_id}")
     return Begun(header, past, None)
 
 
@@ -174,13 +186,3 @@ def _read(stream: BinaryIO, source: str) -> tuple[Header, Past, int]:
         return lines.read(stream, source)
     except OSError as error:
         raise ConfigurationError(f"{source}: cannot be read: {error.strerror}") from None
-
-
-def _busy(path: Path) -> bool:
-    try:
-        JournalFile(path, new=False).close(remove=False)
-    except JournalBusy:
-        return True
-    except OSError:
-        return False
-    return False

@@ -320,7 +320,8 @@ def changed_in(cloud: FakeCloud, registry: FakeRegistry, **sections: Any) -> Cha
         ([make_account(1, state="SUSPENDED")], Reason.ACCOUNT_SUSPENDED),
         ([make_account(1, state="PENDING_CLOSURE")], Reason.ACCOUNT_PENDING_CLOSURE),
         ([make_account(1, ou_path=(ROOT, DEV))], Reason.ACCOUNT_MOVED),
-        ([make_account(1, ou_path=None)], Reason.ACCOUNT_MOVED),
+        ([make_account(1, ou_path=None)], Reason.ACCOUNT_OU_UNKNOWN),
+        ([make_account(1, state="NEW_WORD")], Reason.ACCOUNT_STATE_UNKNOWN),
     ],
 )
 @pytest.mark.parametrize("section", ["organization", "remediation"])

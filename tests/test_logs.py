@@ -115,7 +115,12 @@ def test_every_write_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         factories.finding("four"),
     )
     observer = logs.LogObserver()
-    observer.done(Stage.CHANGE, [("an item", Examined((0, 4, 0), findings))])
+    planned = (factories.finding("one"), factories.finding("two"), *findings[2:])
+    item = (factories.target(), Examined((0, 4, 0), planned))
+    outcome = Examined((0, 4, 0), findings)
+    observer.done(Stage.CHANGE, [(item, outcome)])
+    # What was told once is not told again.
+    observer.done(Stage.CHANGE, [((factories.target(), outcome), outcome)])
     # What was examined is no write yet.
     observer.done(Stage.EXAMINE, [(factories.target(), Examined((0, 4, 0), findings))])
     entries = _logged(capsys)

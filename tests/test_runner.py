@@ -21,7 +21,9 @@ class Process:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.killed: list[int] = []
+        self.left: list[int] = []
         patch.setattr(os, "kill", self._kill)
+        patch.setattr(os, "_exit", self.left.append)
         self.stop = Stop()
         self.clock = FakeClock()
         self.interrupt = Interrupt(self.stop, self.clock)
@@ -61,6 +63,7 @@ def test_a_second_one_ends_the_process(process: Process, signum: int) -> None:
     process.clock.sleep(ONE_SIGNAL)
     process.interrupt(signum, None)
     assert process.killed == [signum]
+    assert process.left == [128 + signum]  # the first process of a container is not killed
 
 
 def test_a_signal_answers_a_question(process: Process) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from enum import Enum
 from typing import Any
 
 import botocore
@@ -29,6 +30,12 @@ DELIVERY_SERVICES = {"s3", "securityhub", "sns"}
 
 class ActionRefused(SweeperError):
     """A call that this run may not make was stopped before it was signed: a defect."""
+
+
+class _Kind(Enum):
+    CENTRAL = "central"
+    UNTIL_STOPPED = "until stopped"
+    MEMBER = "member"
 
 
 class Clients:
@@ -78,28 +85,33 @@ class Clients:
                 timeout=Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
             )
         self._lock = threading.Lock()
-        self._clients: dict[tuple[bool, str, str | None], Any] = {}
+        self._clients: dict[tuple[_Kind, str, str | None], Any] = {}
 
     def central(self, service: str, region: str | None = None) -> Any:
         """The caller's client; `region` None is the caller's own region."""
-        return self._client(False, service, region)
+        return self._client(_Kind.CENTRAL, service, region)
+
+    def until_stopped(self, service: str, region: str | None = None) -> Any:
+        """The caller's client of a service to which is delivered, for calls before the delivery."""
+        return self._client(_Kind.UNTIL_STOPPED, service, region)
 
     def member(self, service: str, region: str) -> Any:
         """The client that signs for the account that is bound to the calling thread."""
-        return self._client(True, service, region)
+        return self._client(_Kind.MEMBER, service, region)
 
-    def _client(self, member: bool, service: str, region: str | None) -> Any:
-        key = (member, service, region)
+    def _client(self, kind: _Kind, service: str, region: str | None) -> Any:
+        key = (kind, service, region)
         client = self._clients.get(key)
         if client is None:
             with self._lock:  # building a client is not thread-safe
                 client = self._clients.get(key)
                 if client is None:
-                    client = self._clients[key] = self._build(member, service, region)
+                    client = self._clients[key] = self._build(kind, service, region)
         return client
 
-    def _build(self, member: bool, service: str, region: str | None) -> BaseClient:
+    def _build(self, kind: _Kind, service: str, region: str | None) -> BaseClient:
         session, config = self._central, self._config
+        member = kind is _Kind.MEMBER
         if member:
             session = self._member
             # The parameters are this package's own: checking them costs an eighth of a call.
@@ -111,11 +123,11 @@ class Clients:
                 Reason.AWS_CONFIGURATION_INVALID, str(error), type(error).__name__
             ) from None
         event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
-        if service in DELIVERY_SERVICES:
+        if service in DELIVERY_SERVICES and kind is _Kind.CENTRAL:
             self._delivery_retries.register(client)
             return client
         client.meta.events.register(event, self._refuse_when_stopped)
-        if self._sender:
+        if self._sender and service not in DELIVERY_SERVICES:
             self._sender.register(client)
         if member:
             client.meta.events.register(event, self._refuse_what_is_not_allowed)

@@ -24,7 +24,10 @@ from sweeper.model import Reason
 NAME = "lease.json"
 LIFE = 300  # seconds that a lease holds without being renewed
 RENEW_EVERY = 60.0  # seconds
-MARGIN = 60.0  # seconds before the end in which nothing is begun any more
+# Seconds before the end in which nothing is begun any more: a write may wait for a silent
+# endpoint, and be sent five times.
+MARGIN = 150.0
+JOIN = 5.0  # seconds for a renewal that is under way when the sweep ends
 MAX_BYTES = 10_000
 
 _Text = Annotated[str, Field(max_length=200)]
@@ -32,7 +35,9 @@ _Text = Annotated[str, Field(max_length=200)]
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What the object says; `token` is new for each process."""
+    """What the object says; `token` is new for each process, `renewal` for each time it is written:
+    equal objects would have equal ETags, and a condition on one could not tell them apart.
+    """
 
     run_id: _Text
     host: _Text
@@ -40,6 +45,12 @@ class Holder:
     token: _Text
     seconds: Annotated[int, Field(ge=1, le=3600)] = LIFE
     released: bool = False
+    renewal: Annotated[int, Field(ge=0)] = 0
+
+
+def _clock() -> float:
+    """Seconds, those in which the machine was suspended included, where the system tells."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 _HOLDER = TypeAdapter(Holder)
@@ -56,13 +67,14 @@ class Lease:
         run_id: str,
         host: str,
         since: str,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = _clock,
     ) -> None:
         """Calls nothing."""
         self._bucket = bucket
         self._me = Holder(run_id, host[:200], since, secrets.token_hex(8))
         self._clock = clock
         self._etag = ""
+        self._renewal = 0
         self._until = 0.0
         self._over = threading.Event()
         self._renewer: threading.Thread | None = None
@@ -71,7 +83,8 @@ class Lease:
     def acquire(self, *, from_dead: str | None = None) -> None:
         """Take the lease, and renew it until it is released.
 
-        A lease of the run `from_dead`, whose process is known to have ended, is taken over at once.
+        A lease of the run `from_dead` on this host, whose process is known to have ended, is taken
+        over at once.
         Raises OperationFailed: lease_held, which says by whom, or lease_unavailable.
         """
         try:
@@ -102,7 +115,7 @@ class Lease:
         self._over.set()
         if self._renewer is None:
             return
-        self._renewer.join()
+        self._renewer.join(JOIN)
         if self._problem is None:
             try:
                 self._write({"IfMatch": self._etag}, released=True)
@@ -114,9 +127,9 @@ class Lease:
         try:
             self._write({"IfMatch": self._etag})
         except OperationFailed as error:
-            if error.reason is not Reason.CHANGED_MEANWHILE:
-                return  # it is tried again, and `check` knows until when it holds
-            self._adopt_or_lose()
+            if error.reason in (Reason.CHANGED_MEANWHILE, Reason.DESTINATION_MISSING):
+                self._adopt_or_lose()
+            # Else it is tried again, and `check` knows until when it holds.
 
     def _take(self, from_dead: str | None) -> None:
         try:
@@ -131,18 +144,24 @@ class Lease:
         if holder.token == self._me.token:  # the first write took effect, and its answer was lost
             self._holds(stored.etag, self._clock() - max(0.0, stored.age))
             return
-        if not (holder.released or holder.run_id == from_dead or stored.age >= holder.seconds):
+        is_dead = (holder.run_id, holder.host) == (from_dead, self._me.host)
+        if not (holder.released or is_dead or stored.age >= holder.seconds):
             raise self._held(holder, stored)
         try:
             self._write({"IfMatch": stored.etag})
         except OperationFailed as error:
             if error.reason is not Reason.CHANGED_MEANWHILE:
                 raise
-            raise self._held(_holder(self._bucket.get(NAME, MAX_BYTES)), None) from None
+            stored = self._bucket.get(NAME, MAX_BYTES)
+            holder = _holder(stored)
+            if holder.token != self._me.token:
+                raise self._held(holder, stored) from None
+            self._holds(stored.etag, self._clock() - max(0.0, stored.age))
 
     def _write(self, condition: dict[str, str], *, released: bool = False) -> None:
         begun = self._clock()
-        value = asdict(self._me) | {"released": released}
+        self._renewal += 1
+        value = asdict(self._me) | {"released": released, "renewal": self._renewal}
         body = json.dumps(value).encode()
         self._holds(self._bucket.put(NAME, body, "application/json", **condition), begun)
 
@@ -153,7 +172,11 @@ class Lease:
         """A renewal met another object: our own, whose answer was lost, or another sweep's."""
         try:
             stored = self._bucket.get(NAME, MAX_BYTES)
-        except OperationFailed:
+        except OperationFailed as error:
+            if error.reason is Reason.DESTINATION_MISSING:
+                self._problem = OperationFailed(
+                    Reason.LEASE_LOST, f"{self._bucket.at(NAME)} was deleted"
+                )
             return
         holder = _holder(stored)
         if holder.token == self._me.token:
@@ -168,8 +191,8 @@ class Lease:
         while not self._over.wait(RENEW_EVERY) and self._problem is None:
             self.renew()
 
-    def _held(self, holder: Holder, stored: Stored | None) -> OperationFailed:
-        left = holder.seconds - (stored.age if stored else 0)
+    def _held(self, holder: Holder, stored: Stored) -> OperationFailed:
+        left = holder.seconds - stored.age
         return OperationFailed(
             Reason.LEASE_HELD,
             f"another sweep holds {self._bucket.at(NAME)}: {_described(holder)}; "

@@ -65,6 +65,13 @@ class Retries:
         # The call's own dictionary, the same one for all of its attempts.
         call: dict[str, Any] = context.request_context
         call[UNCERTAIN] = call.get(UNCERTAIN, False) or _without_an_answer(context)
+        try:
+            return self._decided(circuit, context, call)
+        except OperationFailed as error:  # whatever ends the call now, an attempt was made
+            error.uncertain = error.uncertain or call[UNCERTAIN]
+            raise
+
+    def _decided(self, circuit: Circuit, context: Any, call: dict[str, Any]) -> int | None:
         if self._renew and not call.get(_RENEWED):
             refused = refused_keys(context.get_error_code())
             if refused:
@@ -83,7 +90,6 @@ class Retries:
                 self._stop.reason or Reason.INTERRUPTED,
                 "stopped while waiting to try again: "
                 f"attempt {context.attempt_number} had ended with {_ending(context)}",
-                uncertain=call[UNCERTAIN],
             )
         circuit.check()
         return 0

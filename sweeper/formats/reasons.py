@@ -67,6 +67,8 @@ MEANING = {
     _R.NOT_CONFIRMED: "whoever was asked did not say yes",
     _R.WRITE_NOT_PERMITTED: "another change in the account was denied before: this was not tried",
     _R.NOT_RECORDED: "the change could not be put on record, so it was not made",
+    _R.FACTS_TOO_OLD: "the run that was gone on with began more than a day ago: nothing more was "
+    "changed",
     _R.LEASE_UNAVAILABLE: "whether another sweep is at work could not be told, so no change was "
     "made",
     _R.LEASE_LOST: "another sweep may be at work by now, so the change was not made",

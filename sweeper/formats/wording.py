@@ -85,6 +85,7 @@ _ADVICE = {
     "ecr:DescribePullThroughCacheRules",
     Reason.NOT_RECORDED: "let state.directory be written, or set report.s3: nothing is changed "
     "without a record of what it was",
+    Reason.FACTS_TOO_OLD: "begin a new sweep",
     Reason.LEASE_HELD: "wait until that sweep has ended; the lease of one that was killed ends by "
     "itself",
     Reason.LEASE_UNAVAILABLE: "let the caller read and write lease.json below report.s3: "
@@ -110,6 +111,7 @@ _WITHHELD = {
     Reason.PULL_THROUGH_RULES_UNREADABLE: "the pull-through cache rules could not be read",
     Reason.NOT_CONFIRMED: "not confirmed",
     Reason.NOT_RECORDED: "it could not be put on record before",
+    Reason.FACTS_TOO_OLD: "the run began too long ago to act on what it saw",
     Reason.LEASE_UNAVAILABLE: "it could not be made sure that no other sweep is at work",
 }
 _SUPERSEDED = {

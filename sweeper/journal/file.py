@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
+from typing import BinaryIO
 
 from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.model import Reason
@@ -32,10 +33,15 @@ class JournalFile:
         self._lock = Lock()
         self._broken: OSError | None = None
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A new one is looked at by others for a moment at most; see `is_busy`.
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if new else fcntl.LOCK_NB))
         except BlockingIOError:
             os.close(self._descriptor)
             raise JournalBusy(f"{path}: the run that writes it is still going on") from None
+
+    def reader(self) -> BinaryIO:
+        """The file that is locked, from its beginning, whatever its name leads to by now."""
+        return open(self._descriptor, "rb", closefd=False)
 
     def truncate(self, size: int) -> None:
         """Forget what follows `size` bytes: a line that was not written to its end."""
@@ -47,7 +53,11 @@ class JournalFile:
             with self._lock:
                 if self._broken:  # a line that is torn in the middle must not be followed by others
                     raise self._broken
-                self._write(lines)
+                try:
+                    self._write(lines)
+                except OSError as error:
+                    self._broken = error
+                    raise
             if durable:
                 os.fsync(self._descriptor)
         except OSError as error:
@@ -67,3 +77,18 @@ class JournalFile:
             with suppress(OSError):
                 self.path.unlink()
         os.close(self._descriptor)
+
+
+def is_busy(path: Path) -> bool:
+    """Whether a process writes the journal."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

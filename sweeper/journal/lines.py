@@ -33,7 +33,7 @@ from sweeper.model import (
 from sweeper.ports import Past
 
 RUN_ID = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
-MAX_LINE = 32_000_000  # bytes: a registry of some ten thousand findings
+MAX_LINE = 128_000_000  # bytes: a registry of the hundred thousand repositories that ECR allows
 MAX_LINES = 5_000_000
 
 
@@ -108,7 +108,14 @@ class _Result:
     kind: Literal["result"] = "result"
 
 
-_Line = Header | _Opened | _Examined | _Failed | _Intent | _Result
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """The run has ended, and its report lies where it should."""
+
+    kind: Literal["finished"] = "finished"
+
+
+_Line = Header | _Opened | _Examined | _Failed | _Intent | _Result | _Finished
 _LINES: TypeAdapter[_Line] = TypeAdapter(Annotated[_Line, Field(discriminator="kind")])
 
 
@@ -162,6 +169,11 @@ def intent(finding: Finding, change: Change) -> bytes:
 def result(finding: Finding, change: Change) -> bytes:
     """The change ended."""
     return _line(_Result(*finding.key, change))
+
+
+def finished(value: Header) -> bytes:
+    """A journal of a run that has finished: there is nothing to go on with."""
+    return _line(value) + _line(_Finished())
 
 
 def _is_seen(finding: Finding) -> bool:
@@ -236,6 +248,8 @@ class _Gathered:
                 self._examined[place] = (
                     Examined(value.counts, value.findings) if value.findings else same
                 )
+            case _Finished():
+                return "the run has finished: its report has all of it"
             case _Intent():
                 self._unsettled.add(_key(value))
             case _Result(change=change):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
 from sweeper.errors import OperationFailed
@@ -44,6 +45,7 @@ class RunJournal:
         self._file = file
         self._archive = archive
         self._opened: list[OpenedAccount] = []
+        self.is_archived = False  # whether the plan lies there
 
     def begin(self, stage: Stage, total: int) -> None:
         """Nothing to record."""
@@ -74,7 +76,10 @@ class RunJournal:
         """Put the whole plan on record; raises OperationFailed where there is no place for it."""
         if self._archive:
             try:
-                self._archive(b"".join(self._snapshot(targets, outcomes)))
+                plan = BytesIO()  # once in memory, not a list of lines and their sum
+                plan.writelines(self._snapshot(targets, outcomes))
+                self._archive(plan.getvalue())
+                self.is_archived = True
             except OperationFailed as error:
                 raise OperationFailed(
                     Reason.NOT_RECORDED,
@@ -97,27 +102,24 @@ class RunJournal:
                 yield lines.examined(target, outcome)
                 for finding in outcome.findings:
                     if finding.change:
-                        yield from _line_of(finding, finding.change)
+                        yield from self._line_of(finding, finding.change)
+
+    def _line_of(self, finding: Finding, change: Change) -> Iterator[bytes]:
+        if change.status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED):
+            yield lines.result(finding, change)  # by an earlier process of the run
+        elif change.status is ChangeStatus.PLANNED or finding.key in self.past.unsettled:
+            yield lines.intent(finding, change)
 
     def intend(self, finding: Finding) -> None:
-        """Record the change before its write; raises OperationFailed."""
+        """Record the change before its write; raises OperationFailed.
+
+        Also where the plan in S3 has it: whoever goes on from this file would know nothing of it.
+        """
         if self._file and finding.change:
-            try:
-                self._file.append(lines.intent(finding, finding.change), durable=True)
-            except OperationFailed:
-                if self._archive is None:  # else the plan there has every intent
-                    raise
+            self._file.append(lines.intent(finding, finding.change), durable=True)
 
     def settle(self, finding: Finding) -> None:
         """Record what became of the change."""
         if self._file and finding.change:
             with suppress(OperationFailed):
                 self._file.append(lines.result(finding, finding.change))
-
-
-def _line_of(finding: Finding, change: Change) -> Iterator[bytes]:
-    match change.status:
-        case ChangeStatus.PLANNED:
-            yield lines.intent(finding, change)
-        case ChangeStatus.APPLIED | ChangeStatus.SUPERSEDED:  # by an earlier process of the run
-            yield lines.result(finding, change)

@@ -61,9 +61,8 @@ class Sweeps:
         made = Lease(
             place or Place(self.aws),
             run_id=run_id,
-            host=f"host-of-{run_id}",
             since="2026-06-15T12:00:00+00:00",
-            **{"clock": FakeClock(), **arguments},
+            **{"clock": FakeClock(), "host": f"host-of-{run_id}", **arguments},
         )
         self.made.append(made)
         return made
@@ -107,6 +106,7 @@ def test_it_is_taken_and_says_by_whom(sweeps: Sweeps) -> None:
         "since": "2026-06-15T12:00:00+00:00",
         "seconds": LIFE,
         "released": False,
+        "renewal": 1,
     }
 
 
@@ -357,3 +357,51 @@ def test_it_is_renewed_by_itself_until_it_is_released(
     assert sweeps.holder()["released"] is True
     assert not [thread for thread in threading.enumerate() if thread.name == "lease"]
     assert place.puts == puts
+
+
+def test_a_take_over_whose_answer_was_lost_is_its_own(sweeps: Sweeps) -> None:
+    before = sweeps.lease("run-1")
+    before.acquire()
+    before.release()
+    place = Place(sweeps.aws)
+    lease = sweeps.lease("run-2", place)
+    lost = iter([True])  # the first that is written: the one before it is refused
+
+    def lose(*_: Any, **__: Any) -> str:
+        etag = Bucket.put(place, *_, **__)
+        if next(lost, False):
+            conflict()
+        return etag
+
+    place.put = lose  # type: ignore[method-assign]
+    lease.acquire()
+    lease.check()
+    assert sweeps.holder()["run_id"] == "run-2"
+
+
+def test_a_lease_that_was_renewed_meanwhile_is_not_taken_over(sweeps: Sweeps) -> None:
+    """Two renewals are different objects, or a condition could not tell them apart."""
+    first = sweeps.lease("run-1")
+    first.acquire()
+    place = Place(sweeps.aws)
+    place.later = LIFE + 1
+    place.after_get = first.renew
+    error = refused(sweeps.lease("run-2", place).acquire)
+    assert error.reason is Reason.LEASE_HELD
+    first.check()
+
+
+def test_a_dead_run_of_another_host_is_waited_for(sweeps: Sweeps) -> None:
+    sweeps.lease("run-1").acquire()
+    elsewhere = sweeps.lease("run-1", host="elsewhere")
+    error = refused(lambda: elsewhere.acquire(from_dead="run-1"))
+    assert error.reason is Reason.LEASE_HELD
+
+
+def test_a_lease_that_was_deleted_is_lost(sweeps: Sweeps) -> None:
+    lease = sweeps.lease("run-1")
+    lease.acquire()
+    sweeps.aws.load(sweeps.aws.world)  # with empty buckets
+    lease.renew()
+    error = refused(lease.check)
+    assert (error.reason, "was deleted" in error.message) == (Reason.LEASE_LOST, True)

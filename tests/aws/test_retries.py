@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from sweeper.aws.circuits import Circuit
 from sweeper.aws.cloud import AwsCloud
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.retries import MAX_ATTEMPTS, MAX_WAIT
@@ -262,3 +264,19 @@ def test_a_role_that_was_deleted_meanwhile_is_told_from_a_region(aws: FakeAws) -
         assert _listing(aws, cloud) is Reason.ACCESS_LOST
     aws.load(world)
     assert _listing(aws, cloud) == 5  # one that was made anew is used
+
+
+def test_a_write_that_got_no_answer_is_uncertain_whatever_ended_it(aws: FakeAws) -> None:
+    """Here the endpoint fell silent: it is not called again, and the write may have been made."""
+    cloud = opened(aws, may_write=True)
+    circuit = iter([None, OperationFailed(Reason.ENDPOINT_UNREACHABLE, "silent")])
+
+    def check(_: Circuit) -> None:
+        if error := next(circuit, None):
+            raise error
+
+    aws.faults([Fault("reset", operation="PutImageTagMutability")])
+    with mock.patch.object(Circuit, "check", check), pytest.raises(OperationFailed) as caught:
+        EcrRegistry(cloud.clients).put_image_tag_mutability(target(aws), "app", "IMMUTABLE", ())
+    assert (caught.value.reason, caught.value.uncertain) == (Reason.ENDPOINT_UNREACHABLE, True)
+    assert "may have taken effect" in caught.value.message

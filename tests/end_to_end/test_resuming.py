@@ -258,3 +258,67 @@ def test_without_the_plan_in_s3_nothing_is_written(aws: FakeAws, tmp_path: Path)
     ended = run(aws, tmp_path, config={**FEW, "report": report})
     assert changes(ended.report) == {("withheld", "not_recorded")}
     assert writes(aws) == []
+
+
+def test_a_resumed_run_that_cannot_list_the_accounts_keeps_its_journal(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    """Else what it had written would be in no report."""
+    world = small_world(accounts=4)
+    aws.load(world)
+    opened = set(open_repositories(aws))
+    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=SLOW, skip=5)])
+    killed(aws, tmp_path, "ecr:PutImageTagMutability")
+    aws.faults([Fault("access_denied", operation="ListAccounts")])
+    name = run_id(tmp_path)
+    ended = run(aws, tmp_path, "--resume", name)
+    assert (ended.status, ended.logs[-1]["resumable"]) == (2, True)
+    assert run_id(tmp_path) == name
+    aws.faults([])
+    again = run(aws, tmp_path, "--resume", name)
+    assert again.status == 0
+    assert {
+        (item["account_id"], item["region"], item["repository"])
+        for item in again.report["findings"]
+        if item["change"]["status"] == "applied"
+    } == opened
+
+
+def test_a_run_that_cannot_list_the_accounts_leaves_no_journal(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    aws.load(small_world(accounts=2))
+    aws.faults([Fault("access_denied", operation="ListAccounts")])
+    assert run(aws, tmp_path).status == 2
+    assert journals(tmp_path) == []
+
+
+def test_what_has_finished_is_not_gone_on_with_from_s3(aws: FakeAws, tmp_path: Path) -> None:
+    world = small_world(accounts=2)
+    aws.load(world)
+    report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
+    first = run(aws, tmp_path, config={**FEW, "report": report})
+    assert first.status == 0
+    plan = f"s3://sweeper-reports/sweeps/{first.report['run']['started_at'][:10]}"
+    for name in (first.report["run"]["id"], f"{plan}/{first.report['run']['id']}/plan.jsonl"):
+        ended = refused(aws, tmp_path, "--resume", name, report=report)
+        assert "the run has finished: its report has all of it" in ended.stderr
+
+
+def test_what_was_seen_long_ago_is_not_acted_on(aws: FakeAws, tmp_path: Path) -> None:
+    """What was written then is told; the rest is left to a new sweep."""
+    aws.load(small_world(accounts=4))
+    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=SLOW, skip=5)])
+    killed(aws, tmp_path, "ecr:PutImageTagMutability")
+    aws.faults([])
+    made = len(writes(aws))
+    (journal,) = journals(tmp_path)
+    first, _, rest = journal.read_text(encoding="utf-8").partition("\n")
+    header = json.loads(first)
+    header["started_at"] = "2026-01-01T00:00:00Z"
+    journal.write_text(f"{json.dumps(header)}\n{rest}", encoding="utf-8")
+    ended = run(aws, tmp_path, "--resume", journal.stem)
+    assert ended.status == 3
+    assert len(writes(aws)) == made
+    assert changes(ended.report) == {("applied", None), ("withheld", "facts_too_old")}
+    assert ended.report["totals"]["changes"]["applied"] == made

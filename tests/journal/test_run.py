@@ -152,7 +152,9 @@ def test_the_plan_outlives_the_file(file: JournalFile, monkeypatch: pytest.Monke
     broken(file, monkeypatch)
     after_stages(journal)
     journal.plan([TARGET], [EXAMINED])
-    journal.intend(PLANNED)
+    # Who goes on from the file would know nothing of the write.
+    with pytest.raises(OperationFailed):
+        journal.intend(PLANNED)
     (plan,) = archive.plans
     header, past, _ = lines.read(io.BytesIO(plan), "it")
     assert header == HEADER
