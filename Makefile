@@ -84,6 +84,7 @@ build: ## the container image, for the architecture of this machine
 	$(or $(shell command -v docker),$(shell command -v buildah),docker) build --build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE) .
 
 # What sam build runs for the function: the locked dependencies as wheels for Lambda, and the package.
+# It is run in this folder: a copy of it, which sam makes otherwise, would hold .venv and .tools too.
 build-Function: $(filter .uv/%,$(UV))
 	$(UV) export --locked --quiet --no-dev --no-emit-project --output-file "$(ARTIFACTS_DIR)/requirements.txt"
 	$(UV) pip install --quiet --target "$(ARTIFACTS_DIR)" --only-binary :all: --require-hashes \
@@ -92,7 +93,7 @@ build-Function: $(filter .uv/%,$(UV))
 
 sam-package: ## build the Lambda's package in .aws-sam
 	$(SAM) validate --lint --template stacksets/central-lambda.yaml
-	$(SAM) build --template stacksets/central-lambda.yaml
+	$(SAM) build --build-in-source --template stacksets/central-lambda.yaml
 
 sam-test: sam-package install $(EMULATOR) ## run the Lambda's package under Lambda's emulator; needs Python 3.13
 	$(UV) venv --quiet --clear --python 3.13 .tools/runtime
