@@ -10,6 +10,8 @@ EMULATOR := .tools/aws-lambda-rie
 # What is deployed, and where; the AWS CLI's own variables say with which credentials.
 STACK ?= sweeper
 STACK_SET ?= $(STACK)-member-role
+# SELF in the management account, DELEGATED_ADMIN in a delegated administrator of StackSets.
+CALL_AS ?= SELF
 IMAGE ?= sweeper
 REGION = $(or $(AWS_REGION),$(AWS_DEFAULT_REGION),$(shell aws configure get region))
 AT_ONCE := --operation-preferences MaxConcurrentPercentage=100,FailureTolerancePercentage=100
@@ -93,6 +95,7 @@ build: ## the container image, for the architecture of this machine
 	$(or $(shell command -v docker),$(shell command -v buildah),docker) build --build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE) .
 
 # What sam build runs for the function: the locked dependencies as wheels for Lambda, and the package.
+# It is run in this folder: a copy of it, which sam makes otherwise, would hold .venv and .tools too.
 build-Function: $(filter .uv/%,$(UV))
 	$(UV) export --locked --quiet --no-dev --no-emit-project --output-file "$(ARTIFACTS_DIR)/requirements.txt"
 	$(UV) pip install --quiet --target "$(ARTIFACTS_DIR)" --only-binary :all: --require-hashes \
@@ -101,7 +104,7 @@ build-Function: $(filter .uv/%,$(UV))
 
 sam-package: ## build the Lambda's package in .aws-sam
 	$(SAM) validate --lint --template stacksets/central-lambda.yaml
-	$(SAM) build --template stacksets/central-lambda.yaml
+	$(SAM) build --build-in-source --template stacksets/central-lambda.yaml
 
 sam-test: sam-package install $(EMULATOR) ## run the Lambda's package under Lambda's emulator; needs Python 3.13
 	$(UV) venv --quiet --clear --python 3.13 .tools/runtime
@@ -117,17 +120,17 @@ sam-tail-logs: ## follow the Lambda's log
 stackset-deploy: ## make or update the member role's StackSet; OUS="ou-..." PARAMETERS="CentralRoleArn=... OrganizationId=o-..."
 	@test -n "$(OUS)" -a -n "$(PARAMETERS)" || { echo 'needed: OUS="r-... or ou-..." PARAMETERS="CentralRoleArn=... OrganizationId=o-..."'; exit 2; }
 	command="update-stack-set $(AT_ONCE)"; \
-	aws cloudformation describe-stack-set --stack-set-name $(STACK_SET) >/dev/null || command=create-stack-set; \
-	aws cloudformation $$command --stack-set-name $(STACK_SET) --template-body file://stacksets/member-role.yaml \
+	aws cloudformation describe-stack-set --call-as $(CALL_AS) --stack-set-name $(STACK_SET) >/dev/null || command=create-stack-set; \
+	aws cloudformation $$command --call-as $(CALL_AS) --stack-set-name $(STACK_SET) --template-body file://stacksets/member-role.yaml \
 		--capabilities CAPABILITY_NAMED_IAM --permission-model SERVICE_MANAGED \
 		--auto-deployment Enabled=true,RetainStacksOnAccountRemoval=false \
 		--parameters $(foreach pair,$(PARAMETERS),ParameterKey=$(subst =,$(comma)ParameterValue=,$(pair)))
-	while aws cloudformation list-stack-set-operations --stack-set-name $(STACK_SET) --query 'Summaries[].Status' --output text | grep -Eq 'RUNNING|QUEUED'; do sleep 5; done
-	aws cloudformation create-stack-instances --stack-set-name $(STACK_SET) --regions $(REGION) $(AT_ONCE) \
+	while aws cloudformation list-stack-set-operations --call-as $(CALL_AS) --stack-set-name $(STACK_SET) --query 'Summaries[].Status' --output text | grep -Eq 'RUNNING|QUEUED'; do sleep 5; done
+	aws cloudformation create-stack-instances --call-as $(CALL_AS) --stack-set-name $(STACK_SET) --regions $(REGION) $(AT_ONCE) \
 		--deployment-targets OrganizationalUnitIds=$(subst $(space),$(comma),$(strip $(OUS)))
 
 stackset-status: ## where the member role is, and where it is not
-	aws cloudformation list-stack-instances --stack-set-name $(STACK_SET) --output table \
+	aws cloudformation list-stack-instances --call-as $(CALL_AS) --stack-set-name $(STACK_SET) --output table \
 		--query 'Summaries[].{Account:Account,OU:OrganizationalUnitId,Status:StackInstanceStatus.DetailedStatus,Reason:StatusReason}'
 
 destroy: ## delete the central stack; its reports and their key are kept

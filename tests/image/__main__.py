@@ -70,10 +70,15 @@ def loaded(aws: FakeAws, config: dict[str, Any] | None = None, **changes: Any) -
     return {**variables, "SWEEPER_CONFIG": f"s3://{BUCKET}/config.yaml"}
 
 
-def delivered(aws: FakeAws) -> Any:
-    """The run's report.json."""
-    (body,) = (each.body for each in aws.objects() if each.key.endswith("/report.json"))
+def delivered(aws: FakeAws, name: str = "report.json") -> Any:
+    """The run's report.json, or the one object that is called `name`."""
+    (body,) = (each.body for each in aws.objects() if each.key.endswith(f"/{name}"))
     return json.loads(body)
+
+
+def events(stderr: str) -> list[str]:
+    """What the structured lines tell of."""
+    return [json.loads(line)["event"] for line in stderr.splitlines()]
 
 
 def check_the_image() -> None:
@@ -110,10 +115,83 @@ def check_a_task(aws: FakeAws) -> None:
         )
         good = ended.returncode == status and "Traceback" not in ended.stderr
         check(f"task, {what}: exit status {status}", good, "" if good else ended.stderr)
-        events = [json.loads(line)["event"] for line in ended.stderr.splitlines()]
-        check("  one line of metrics", events.count("sweep.metrics") == 1)
+        check("  one line of metrics", events(ended.stderr).count("sweep.metrics") == 1)
         if status == 0:
             check("  every repository closed", open_repositories(aws) == {})
+            check_what_lies_beside_the_report(aws)
+
+
+def check_what_lies_beside_the_report(aws: FakeAws) -> None:
+    """What a machine without a disk keeps of a run: all that it was about to do, and its lease."""
+    report = delivered(aws)
+    (plan,) = (each for each in aws.objects() if each.key.endswith("/plan.jsonl"))
+    intents = sum(json.loads(line)["kind"] == "intent" for line in plan.body.splitlines())
+    good = report["run"]["id"] in plan.key and intents == report["totals"]["changes"]["applied"]
+    check("  the plan beside the report in S3, no journal", good, f"{intents} changes")
+    check("  the lease in S3 given back", delivered(aws, "lease.json")["released"])
+
+
+def check_without_a_place(aws: FakeAws) -> None:
+    """Nothing is changed where nothing can be put on record."""
+    variables = loaded(aws, {"report": {}})
+    ended = subprocess.run(
+        run_command(environment=variables), check=False, capture_output=True, text=True
+    )
+    check("task, neither report.s3 nor a volume: exit status 3", ended.returncode == 3)
+    check("  nothing was written", aws.statistics().writes == [])
+
+
+def check_two_tasks(aws: FakeAws) -> None:
+    """A second task meets the first one's lease, and leaves everything to it."""
+    variables = loaded(aws, {"limits": {"max_workers": 1}})
+    aws.faults([Fault("hang", operation="DescribeRepositories", skip=2, seconds=8, times=1)])
+    first = started_until(aws, variables, "ecr:DescribeRepositories", 3)
+    second = subprocess.run(
+        run_command(environment=variables), check=False, capture_output=True, text=True
+    )
+    good = second.returncode == 6 and "Traceback" not in second.stderr
+    check("task, while another is at work: exit status 6", good, "" if good else second.stderr)
+    check("  says whose lease it met", delivered(aws, "lease.json")["run_id"] in second.stderr)
+    check("  no metrics: it was no sweep", "sweep.metrics" not in events(second.stderr))
+    check("  the other goes on: exit status 0", first.wait() == 0)
+    check("  every repository closed", open_repositories(aws) == {})
+
+
+def check_a_killed_task(aws: FakeAws) -> None:
+    """A task that is killed while it changes: another goes on with the plan in S3.
+
+    Without a lease, which would keep the other out until it has run out: five minutes.
+    """
+    s3 = {"bucket": BUCKET, "prefix": "reports", "lease": False}
+    variables = loaded(aws, {"limits": {"max_workers": 1}, "report": {"s3": s3}})
+    write = "PutImageTagMutability"
+    aws.faults([Fault("hang", operation=write, skip=3, seconds=LONGER_THAN_A_TIME_OUT)])
+    process = started_until(aws, variables, f"ecr:{write}", 4)
+    output(*PODMAN, "kill", "--signal", "KILL", NAME)
+    check("task, killed while it changes: exit status 137", process.wait() == 137)
+    aws.faults([])
+    (plan,) = (each.key for each in aws.objects() if each.key.endswith("/plan.jsonl"))
+    run_id = plan.split("/")[-2]
+    command = run_command(environment=variables, image_arguments=("run", "--resume", run_id))
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    good = ended.returncode == 0
+    check("  --resume in another task: exit status 0", good, "" if good else ended.stderr)
+    check("  one report, of the same run", delivered(aws)["run"]["id"] == run_id)
+    check("  every repository closed", open_repositories(aws) == {})
+
+
+def started_until(
+    aws: FakeAws, variables: dict[str, str], call: str, times: int
+) -> subprocess.Popen[bytes]:
+    """A task that has made the call so many times."""
+    process = subprocess.Popen(
+        run_command("--replace", f"--name={NAME}", environment=variables),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None and aws.statistics().calls.get(call, 0) < times:
+        time.sleep(0.05)
+    return process
 
 
 def check_sigterm(aws: FakeAws) -> None:
@@ -121,13 +199,7 @@ def check_sigterm(aws: FakeAws) -> None:
     variables = loaded(aws, {"limits": {"max_workers": 1}})
     hang = Fault("hang", operation="DescribeRepositories", skip=2, seconds=LONGER_THAN_A_TIME_OUT)
     aws.faults([hang])
-    process = subprocess.Popen(
-        run_command("--replace", f"--name={NAME}", environment=variables),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while process.poll() is None and aws.statistics().calls.get("ecr:DescribeRepositories", 0) < 3:
-        time.sleep(0.05)
+    process = started_until(aws, variables, "ecr:DescribeRepositories", 3)
     began = time.monotonic()
     output(*PODMAN, "stop", "--time", str(MOST_SECONDS), NAME)
     seconds = time.monotonic() - began
@@ -184,7 +256,14 @@ def check_a_lambda(aws: FakeAws) -> None:
 
 def main() -> None:
     """All checks, in order; the first that fails ends them."""
-    steps: tuple[Callable[[FakeAws], None], ...] = (check_a_task, check_sigterm, check_a_lambda)
+    steps: tuple[Callable[[FakeAws], None], ...] = (
+        check_a_task,
+        check_without_a_place,
+        check_two_tasks,
+        check_sigterm,
+        check_a_killed_task,
+        check_a_lambda,
+    )
     for kind, image in bases():
         say(f"base  {image}: {provide_base(kind, image)}")
     began = time.monotonic()

@@ -6,11 +6,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.session import Session
 
+from sweeper.aws.lease import Holder
 from tests.end_to_end.harness import (
     calls,
     environment,
@@ -93,6 +96,29 @@ def test_too_little_time(aws: FakeAws, start: Start) -> None:
     assert failures(delivered(aws)) == {(None, None, "deadline")}
     assert len(aws.messages()) == 1
     assert set(calls(aws)) == {"s3:GetObject", "s3:PutObject", "sns:Publish"}
+
+
+def test_another_sweep_at_work_is_an_error_and_no_sweep(aws: FakeAws, start: Start) -> None:
+    variables = aws.environment
+    session = Session()
+    session.set_credentials(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"])
+    s3: Any = session.create_client(
+        "s3", region_name=variables["AWS_REGION"], endpoint_url=aws.endpoint
+    )
+    holder = Holder("20261124T021708Z-e9a4f1", "a-task", "2026-11-24T02:17:08Z", "0" * 16)
+    s3.put_object(
+        Bucket=WORLD.buckets[0].name, Key="lease.json", Body=json.dumps(asdict(holder)).encode()
+    )
+    function = start(900)
+    error = function.invoke({})
+    assert error["errorType"] == "SweepFailed"
+    assert error["errorMessage"].startswith("lease_held: another sweep holds ")
+    assert "run 20261124T021708Z-e9a4f1 on a-task" in error["errorMessage"]
+    assert "sweep.metrics" not in [line["event"] for line in function.lines]
+    assert aws.messages() == []
+    assert writes(aws) == []
+    # A dry run looks all the same.
+    assert function.invoke({"dry_run": True})["exit_status"] == 3
 
 
 def test_an_error_says_what_is_wrong_and_the_function_goes_on(aws: FakeAws, start: Start) -> None:

@@ -224,6 +224,33 @@ def test_the_central_role_needs_every_action(deployment: Deployment, row: Row) -
     assert CENTRAL[row](report)
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        ("Reports", "s3:GetObject"),
+        ("Reports", "s3:PutObject"),
+        ("ReportKey", "kms:Decrypt"),
+        ("ReportKey", "kms:GenerateDataKey"),
+    ],
+    ids=lambda row: row[1],
+)
+def test_where_the_last_lease_cannot_be_taken_over_nothing_is_changed(
+    deployment: Deployment, row: Row
+) -> None:
+    deployment.empty_bucket()
+    deployment.sweep()
+    deployment.reopen()
+    with without(deployment.central_role, *row):
+        report, _ = deployment.sweep()
+    assert report.coverage.complete
+    assert {
+        (finding.change.status, finding.change.reason)
+        for finding in report.findings
+        if finding.change
+    } == {(ChangeStatus.WITHHELD, Reason.LEASE_UNAVAILABLE)}
+    assert deployment.mutability(MANAGEMENT) == {"MUTABLE"}
+
+
 KEY = f"arn:aws:kms:eu-central-1:{MANAGEMENT}:key/11111111-2222-3333-4444-555555555555"
 PARAMETER = Request(
     "ssm:GetParameter", f"arn:aws:ssm:eu-central-1:{MANAGEMENT}:parameter/sweeper/config"

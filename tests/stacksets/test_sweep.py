@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import boto3
 import pytest
 from moto.sts.models import sts_backends
 
+from sweeper.aws.lease import Holder
 from sweeper.model import Reason, Report
+from sweeper.report import ExitStatus, exit_status
 from tests.stacksets import templates
 from tests.stacksets.deployment import (
     EXTERNAL_ID,
@@ -63,6 +66,37 @@ class TestBothCentralTemplates:
         }
         folder = f"{report.run.started_at[:10]}/{report.run.id}"
         assert {"latest.json", f"{folder}/report.json", f"{folder}/report.csv"} <= keys
+        assert {"history.json", "lease.json", f"{folder}/plan.jsonl"} <= keys
+
+    def test_the_central_role_uses_what_it_has_on_the_bucket(self, deployment: Deployment) -> None:
+        deployment.empty_bucket()
+        _, authority = deployment.sweep()
+        name = deployment.central_role.name
+        used = {action for role, action in authority.used if role == name}
+        assert {action for action in used if action.startswith("s3:")} == {
+            "s3:GetObject",
+            "s3:ListBucket",
+            "s3:PutObject",
+        }
+
+    def test_the_next_sweep_finds_the_lease_given_back(self, deployment: Deployment) -> None:
+        deployment.empty_bucket()
+        for _ in range(2):
+            deployment.reopen()
+            report, _ = deployment.sweep()
+            assert report.totals.changes.applied == OPEN * len(deployment.accounts)
+
+    def test_a_sweep_that_meets_another_enters_no_account(self, deployment: Deployment) -> None:
+        bucket = deployment.stack["ReportBucketName"]
+        holder = Holder("20261124T021708Z-e9a4f1", "a-host", "2026-11-24T02:17:08Z", "0" * 16)
+        body = json.dumps(asdict(holder))
+        boto3.client("s3").put_object(Bucket=bucket, Key="lease.json", Body=body)
+        report, authority = deployment.sweep()
+        deployment.empty_bucket()
+        assert exit_status(report) is ExitStatus.LEASE_HELD
+        assert "sts:AssumeRole" not in {action for _, action in authority.used}
+        assert report.deliveries == ()
+        assert deployment.mutability(MANAGEMENT) == {"MUTABLE"}
 
 
 def test_the_findings_are_in_security_hub(deployment: Deployment) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sweeper.aws import lease
 from sweeper.config_loading import CONFIG_VARIABLE, _variables
+from sweeper.report import ExitStatus
 from tests.stacksets import templates
 
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -253,9 +257,25 @@ class TestCentral:
         }
         assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
         assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
-        (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+        rule, _ = bucket["LifecycleConfiguration"]["Rules"]
         assert rule["ExpirationInDays"] == {"Ref": "ReportRetentionDays"}
         assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+
+    def test_versions_of_a_lease_expire_the_next_day_and_the_lease_does_not(
+        self, name: str
+    ) -> None:
+        _, rule = templates.resource(name, "ReportBucket")["LifecycleConfiguration"]["Rules"]
+        assert rule == {
+            "Id": "leases",
+            "Status": "Enabled",
+            "ObjectSizeLessThan": "1000",
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+        }
+        # The longest that is written: ids and times have one length, and hosts at most 200.
+        holder = lease.Holder(
+            "20261124T021708Z-e9a4f1", "h" * 200, "2026-11-24T02:17:08+00:00", "0" * 16
+        )
+        assert len(json.dumps(asdict(holder))) < int(rule["ObjectSizeLessThan"])
 
     def test_the_bucket_is_reached_over_tls_only(self, name: str) -> None:
         policy = templates.resource(name, "ReportBucketPolicy")["PolicyDocument"]
@@ -447,6 +467,7 @@ def test_nothing_reaches_the_task() -> None:
         ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 1}]}, True),
         ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 2}]}, True),
         ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 5}]}, True),
+        ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 6}]}, True),
         ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 137}]}, True),
         ({"stopCode": "TaskFailedToStart", "containers": [{}]}, True),
         ({"stopCode": "UserInitiated", "containers": [{"exitCode": 0}]}, True),
@@ -468,6 +489,8 @@ def test_who_is_told_of_a_task_that_stopped(detail: dict[str, Any], told: bool) 
     )
     (target,) = rule["Targets"]
     assert target["Arn"] == TOPIC
+    explained = re.findall(r"(\d) [a-z]", target["InputTransformer"]["InputTemplate"])
+    assert {int(each) for each in explained} == set(ExitStatus) - set(status["anything-but"])
 
 
 # --- Lambda ---------------------------------------------------------------------------------------
