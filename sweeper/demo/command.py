@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ def run_demo() -> int:
             state = first.state.model_copy(update={"directory": directory / "state"})
             first = first.model_copy(update={"state": state})
             one = _sweep("First sweep: find what can be overwritten, and close it", first)
+            _remember(directory, directory / "second")
             later = first.report.model_copy(update={"directory": directory / "second"})
             second = first.model_copy(update={"report": later})
             two = _sweep("Second sweep: what was closed stays closed", second)
@@ -54,6 +56,13 @@ def run_demo() -> int:
                 "its folder second."
             )
     return ExitStatus.CLEAN
+
+
+def _remember(directory: Path, later: Path) -> None:
+    """Give the second sweep what it is compared with: the first one's report and history."""
+    later.mkdir(exist_ok=True)
+    for name in ("report.json", "history.json"):
+        shutil.copy(directory / name, later / name)
 
 
 def _ended_well(report: Report) -> bool:
