@@ -152,7 +152,8 @@ class FakeRegistry:
         if key in self.took_effect:
             self.written[key] = make_repository(name, mutability, filters)
         answer = _given(self.answers.get(key, make_repository(name, mutability, filters)))
-        self.written[key] = answer
+        if key not in self.took_effect:
+            self.written[key] = answer
         return answer
 
 

@@ -17,6 +17,7 @@ from sweeper.model import (
     Examined,
     Failed,
     Finding,
+    Organization,
     Reason,
     Repository,
     Skipped,
@@ -418,7 +419,8 @@ def begun_before(
 ) -> tuple[Change, FakeRegistry, FakeJournal]:
     """What becomes of a change that was begun when the run last ended."""
     registry = registry_of(ONE, reread={key(ONE, "a"): now})
-    finding = make_finding("a", ONE, change=make_change(status))
+    reason = Reason.MAX_CHANGES if status is ChangeStatus.WITHHELD else None
+    finding = make_finding("a", ONE, change=make_change(status, reason=reason, error=reason))
     journal = FakeJournal(past=Past(unsettled={finding.key}))
     check = TagImmutability(registry, make_config(), TODAY)
     pool = Pool(1, make_conduct(journal=journal, may_write=held))
@@ -437,7 +439,7 @@ def test_a_change_that_was_begun_and_took_effect_is_the_runs_own(
 ) -> None:
     """Whether or not anything may be written now."""
     after, registry, journal = begun_before(make_repository("a", "IMMUTABLE"), held, status)
-    assert (after.status, after.reason) == APPLIED
+    assert after == make_change(ChangeStatus.APPLIED)
     assert registry.writes == []
     ((kind, settled),) = [each for each in journal.records if each[0] != "plan"]
     assert (kind, settled.change) == ("settle", after)
@@ -472,3 +474,40 @@ def test_one_that_did_not_is_withheld_where_nothing_may_be_written() -> None:
     after, registry, _ = begun_before(make_repository("a"), refuse)
     assert (after.status, after.reason) == (ChangeStatus.WITHHELD, Reason.LEASE_UNAVAILABLE)
     assert registry.writes == []
+
+
+def test_only_what_was_begun_is_the_runs_own() -> None:
+    """The other one was closed by somebody else."""
+    closed = {key(ONE, name): make_repository(name, "IMMUTABLE") for name in ("a", "b")}
+    registry = registry_of(ONE, reread=closed)
+    findings = tuple(make_finding(name, ONE, change=make_change()) for name in ("a", "b"))
+    journal = FakeJournal(past=Past(unsettled={findings[0].key}))
+    check = TagImmutability(registry, make_config(), TODAY)
+    pool = Pool(1, make_conduct(journal=journal))
+    (changed,) = change(pool, (check,), [ONE], [Examined((0, 2, 0), findings)])
+    assert [(each.status, each.reason) for each in changes_of(changed)] == [
+        APPLIED,
+        (ChangeStatus.SUPERSEDED, Reason.NOW_COMPLIANT),
+    ]
+
+
+def test_a_sweep_that_was_stopped_lists_no_account_again() -> None:
+    class Silent(FakeCloud):
+        def list_accounts(self) -> Organization:
+            raise AssertionError
+
+    stop = Stop()
+    stop.request()
+    pool = Pool(1, make_conduct(stop=stop))
+    (changed,) = change(pool, (), [ONE], [CHANGE], Silent(()))
+    assert [each.reason for each in changes_of(changed)] == [Reason.INTERRUPTED]
+
+
+def test_what_was_not_tried_after_a_denial_says_so() -> None:
+    registry = registry_of(ONE, answers={key(ONE, "a"): failure(Reason.DENIED)})
+    check = TagImmutability(registry, make_config(), TODAY)
+    findings = tuple(make_finding(name, ONE, change=make_change()) for name in NAMES)
+    (changed,) = change(Pool(1, make_conduct()), (check,), [ONE], [Examined((0, 3, 0), findings)])
+    assert {each.error for each in changes_of(changed)[1:]} == {
+        "another change in this account was denied before"
+    }

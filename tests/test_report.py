@@ -33,8 +33,10 @@ from sweeper.report import (
     TargetOutcome,
     aggregate,
     coverage,
+    cut_short,
     ended_early,
     exit_status,
+    nothing_listed,
     remains,
 )
 from tests.fakes import account_id, make_account, make_change, make_finding, make_target
@@ -256,3 +258,36 @@ def test_a_sweep_that_ended_early_says_why_and_saw_nothing() -> None:
     )
     assert report.coverage == Coverage(0.0, 0.0, complete=False)
     assert report.totals.accounts.planned == 0
+
+
+def test_the_report_of_a_sweep_that_ended_early_is_a_report() -> None:
+    report = early(Reason.THROTTLED)
+    assert report.schema_version == "1"
+    assert [(each.stage, each.account_id) for each in report.failures] == [(Stage.ENUMERATE, None)]
+    assert nothing_listed(report)
+    assert not nothing_listed(UNSEEN)
+
+
+@pytest.mark.parametrize(
+    ("report", "short"),
+    [
+        (CLEAN, False),
+        (UNSEEN, False),
+        (early(Reason.THROTTLED), False),
+        (early(Reason.INTERRUPTED), True),
+        (early(Reason.DEADLINE), True),
+    ],
+)
+def test_whether_the_sweep_was_stopped_before_its_end(report: Report, short: bool) -> None:
+    assert cut_short(report) is short
+
+
+@pytest.mark.parametrize(
+    ("reason", "short"),
+    [(Reason.INTERRUPTED, True), (Reason.DEADLINE, True), (Reason.DENIED, False)],
+)
+def test_a_change_that_was_not_reached_is_its_end_too(reason: Reason, short: bool) -> None:
+    change = make_change(ChangeStatus.FAILED, reason=reason)
+    finding = make_finding(change=change)
+    found = aggregate(RUN, [opened(1)], [(make_target(1), Examined((0, 1, 0), (finding,)))])
+    assert cut_short(found) is short

@@ -500,3 +500,28 @@ def test_a_target_whose_rules_were_not_reached_was_not_examined(reason: Reason) 
     with pytest.raises(OperationFailed) as caught:
         check_on(registry).examine(make_target())
     assert caught.value.reason is reason
+
+
+def test_a_write_that_was_answered_otherwise_and_took_effect_is_applied() -> None:
+    registry = registry_of(make_repository(), answers={KEY: make_repository("app", "MUTABLE")})
+    registry.took_effect = {KEY}
+    assert apply(check_on(registry), make_finding(), make_change()).status is ChangeStatus.APPLIED
+
+
+def test_the_remedy_keeps_what_is_allowed() -> None:
+    check = TagImmutability(
+        registry_of(), make_config(policy={"allowed_exclusions": ["v*"]}), TODAY
+    )
+    change = check.remedy(
+        make_finding(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("latest", "v*"))
+    )
+    assert (change.to_mutability, change.to_exclusion_filters) == (
+        "IMMUTABLE_WITH_EXCLUSION",
+        ("v*",),
+    )
+
+
+def test_a_pull_through_cache_rule_does_not_expire() -> None:
+    exemption = pull_through_exemption("cache/app", ("cache",))
+    assert exemption
+    assert (exemption.expired, exemption.expires) == (False, None)
