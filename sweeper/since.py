@@ -19,6 +19,7 @@ from sweeper.model import (
     Compliance,
     EarlierFinding,
     Finding,
+    Key,
     Reason,
     Report,
     Run,
@@ -31,8 +32,6 @@ MAX_POINTS = 60  # of the trend: two months of daily sweeps
 MAX_CLOSURES = 50_000  # the latest; 10 MB
 
 _SINCE = frozenset(Since)
-
-Key = tuple[str, str, str, str]  # check, account, region, repository
 
 
 @dataclass(frozen=True, slots=True)
