@@ -19,6 +19,7 @@ from sweeper.model import (
     EarlierFinding,
     Failed,
     Finding,
+    Key,
     Reason,
     Report,
     Since,
@@ -549,11 +550,11 @@ def organizations(draw: st.DrawFn, when: str) -> Report:
     return sweep_at(when, [*default, *others], outcomes, left_out)
 
 
-def keys(items: Sequence[Finding | EarlierFinding]) -> list[since.Key]:
+def keys(items: Sequence[Finding | EarlierFinding]) -> list[Key]:
     return [(item.check, item.account_id, item.region, item.repository) for item in items]
 
 
-def of_kind(item: Report, kind: Since | None) -> set[since.Key]:
+def of_kind(item: Report, kind: Since | None) -> set[Key]:
     return set(keys([found for found in item.findings if found.since_last is kind]))
 
 
@@ -604,7 +605,7 @@ def test_nothing_is_lost_and_nothing_is_told_twice(sweeps: tuple[Report, ...]) -
 @given(st.tuples(*(organizations(when) for when in (FIRST, SECOND, THIRD, FOURTH))))
 def test_reopened_is_what_a_sweep_closed_and_nothing_else(sweeps: tuple[Report, ...]) -> None:
     done, _ = followed(sweeps)
-    closed: set[since.Key] = set()
+    closed: set[Key] = set()
     for item in done:
         for found in item.findings:
             (key,) = keys([found])
