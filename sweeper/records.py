@@ -10,7 +10,8 @@ import re
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from typing import Annotated, Protocol, TypeVar, runtime_checkable
+from functools import cache
+from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import AfterValidator, FailFast, Field, TypeAdapter, ValidationError
 
@@ -163,7 +164,7 @@ def started_at(records: Records, name: str) -> str | None:
     """When the sweep of a report started; None where the report is not there or does not say."""
     try:
         content = _read(records, name, MAX_REPORT)
-        return _parsed(_STARTED, name, content).run.started_at if content is not None else None
+        return _parsed(_Started, name, content).run.started_at if content is not None else None
     except Unusable:
         return None
 
@@ -173,7 +174,7 @@ def read_previous(records: Records, name: str, run: Run) -> Previous:
     content = _read(records, name, MAX_REPORT)
     if content is None:
         raise Unusable(f"there is no earlier {name} here", damaged=False)
-    kept = _parsed(_REPORT, name, content)
+    kept = _parsed(_Report, name, content)
     since = kept.since_last
     previous = Previous(
         kept.run,
@@ -196,7 +197,7 @@ def read_history(records: Records, run: Run) -> History:
     content = _read(records, HISTORY, MAX_HISTORY)
     if content is None:
         return History()
-    kept = _parsed(_HISTORY, HISTORY, content)
+    kept = _parsed(_History, HISTORY, content)
     history = History(
         organization_id=kept.organization_id,
         account_id=kept.account_id,
@@ -263,10 +264,10 @@ class _History:
     closures: Annotated[tuple[Annotated[Closure, _Checked], ...], FailFast()]
 
 
-_SCHEMA = TypeAdapter(_Schema)
-_REPORT = TypeAdapter(_Report)
-_STARTED = TypeAdapter(_Started)
-_HISTORY = TypeAdapter(_History)
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Made where a record is read, and not in every run: it takes longer than an import."""
+    return TypeAdapter(kind)
 
 
 def _read(records: Records, name: str, limit: int) -> bytes | None:
@@ -281,13 +282,14 @@ def _read(records: Records, name: str, limit: int) -> bytes | None:
     return content
 
 
-def _parsed(adapter: TypeAdapter[T], name: str, content: bytes) -> T:
+def _parsed(kind: type[T], name: str, content: bytes) -> T:
     if b"\\ud" in content.lower():
         content = _ESCAPE.sub(_whole, content)
     try:
-        version = _SCHEMA.validate_json(content, strict=True).schema_version
+        version = _adapter(_Schema).validate_json(content, strict=True).schema_version
         if version == SCHEMA_VERSION:
-            return adapter.validate_json(content, strict=True)
+            value: T = _adapter(kind).validate_json(content, strict=True)
+            return value
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         what = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))

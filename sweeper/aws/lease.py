@@ -53,7 +53,6 @@ def _clock() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-_HOLDER = TypeAdapter(Holder)
 _UNREADABLE = Holder("unknown", "unknown", "unknown", "")
 
 
@@ -207,6 +206,6 @@ def _described(holder: Holder) -> str:
 def _holder(stored: Stored) -> Holder:
     """What the object says; one that cannot be read holds as long as any other."""
     try:
-        return _HOLDER.validate_json(stored.body)
+        return TypeAdapter(Holder).validate_json(stored.body)
     except ValidationError:
         return _UNREADABLE

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Annotated, BinaryIO, Literal
 
 from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
@@ -116,7 +117,12 @@ class _Finished:
 
 
 _Line = Header | _Opened | _Examined | _Failed | _Intent | _Result | _Finished
-_LINES: TypeAdapter[_Line] = TypeAdapter(Annotated[_Line, Field(discriminator="kind")])
+
+
+@cache
+def _adapter() -> TypeAdapter[_Line]:
+    """Made where a journal is read, and not in every run: it takes longer than an import."""
+    return TypeAdapter(Annotated[_Line, Field(discriminator="kind")])
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -207,7 +213,7 @@ def read(stream: BinaryIO, source: str) -> tuple[Header, Past, int]:
         if not line.endswith(b"\n"):  # the end, or a line that was being written
             break
         try:
-            value = _LINES.validate_json(line)
+            value = _adapter().validate_json(line)
         except ValidationError as error:
             raise _damaged(source, number, _said(error)) from None
         if isinstance(value, Header) is not (first is None):
