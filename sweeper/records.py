@@ -7,7 +7,7 @@ types, and where it cannot be used, that is said in words. Nothing here ends a s
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
@@ -282,7 +282,7 @@ def _read(records: Records, name: str, limit: int) -> bytes | None:
     return content
 
 
-def _parsed(kind: type[T], name: str, content: bytes) -> T:
+def _parsed(kind: Callable[..., T], name: str, content: bytes) -> T:
     if b"\\ud" in content.lower():
         content = _ESCAPE.sub(_whole, content)
     try:
