@@ -511,3 +511,25 @@ def test_what_was_not_tried_after_a_denial_says_so() -> None:
     assert {each.error for each in changes_of(changed)[1:]} == {
         "another change in this account was denied before"
     }
+
+
+def test_what_was_begun_and_cannot_be_reached_any_more_may_have_taken_effect() -> None:
+    stop = Stop()
+    stop.request()
+    registry = registry_of(ONE)
+    findings = tuple(make_finding(name, ONE, change=make_change()) for name in ("a", "b"))
+    journal = FakeJournal(past=Past(unsettled={findings[0].key}))
+    check = TagImmutability(registry, make_config(), TODAY)
+    outcomes: list[Outcome] = [Examined((5, 0, 0)), Examined((0, 2, 0), findings)]
+    pool = Pool(1, make_conduct(journal=journal, stop=stop))
+    before, after = change(pool, (check,), [TWO, ONE], outcomes)
+    assert before == outcomes[0]
+    assert [(each.status, each.reason, each.error) for each in changes_of(after)] == [
+        (
+            ChangeStatus.FAILED,
+            Reason.INTERRUPTED,
+            f"begun when the run last ended, it may have taken effect: {NOT_REACHED}",
+        ),
+        (ChangeStatus.FAILED, Reason.INTERRUPTED, NOT_REACHED),
+    ]
+    assert registry.calls == []
