@@ -228,6 +228,10 @@ def _writes(facts: Facts) -> Iterator[str]:
             yield f"{key} was written again after an answer that came whole: {faults}"
 
 
+# The lease could not be taken or held, or the plan not be put beside the report.
+_NOT_HAD = ("lease_unavailable", "lease_lost", "not_recorded")
+
+
 def _changed(facts: Facts) -> Iterator[str]:
     """Every change has ended: applied is applied, and the others have a reason that fits."""
     reasons, accepted = facts.scenario.reasons, _accepted(facts)
@@ -236,7 +240,14 @@ def _changed(facts: Facts) -> Iterator[str]:
         for each in facts.after
         if each.mutability != "IMMUTABLE"
     }
-    for key, change in _changes(facts.report).items():
+    changes = _changes(facts.report)
+    # What a write needs beforehand could not be had: then no change is made, for one reason.
+    held = {(change["status"], change["reason"]) for change in changes.values()}
+    if len(held) == 1 and not accepted:
+        ((status, reason),) = held
+        if status == "withheld" and reasons and reason in {*reasons, *_NOT_HAD}:
+            return
+    for key, change in changes.items():
         if change["status"] == "applied":
             good = key in accepted and key not in still_open
         elif change["status"] == "failed":

@@ -112,7 +112,7 @@ class Scenario:
             for region in self._last(world, self.denied_regions)
         }
         dark = {
-            (account.id, region): "timed_out"
+            (account.id, region): "endpoint_unreachable"
             for account in world.accounts
             for region in self._dark(world)
         }
