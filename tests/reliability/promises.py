@@ -243,6 +243,7 @@ def _changed(facts: Facts) -> Iterator[str]:
     changes = _changes(facts.report)
     # What a write needs beforehand could not be had: then no change is made, for one reason.
     held = {(change["status"], change["reason"]) for change in changes.values()}
+    held -= {("withheld", _NOT_WRITTEN["withheld"])}
     if len(held) == 1 and not accepted:
         ((status, reason),) = held
         if status == "withheld" and reasons and reason in {*reasons, *_NOT_HAD}:
