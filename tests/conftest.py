@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from hypothesis import settings
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+# Where the tests are started by nohup SIGHUP is ignored, and so it would be by what they start.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 _FOREIGN = ("SWEEPER_", "AWS_")
 _LEGACY = ("SNS_TOPIC_ARN", "AUTO_REMEDIATE")

@@ -25,7 +25,7 @@ from tests.fake_aws.world import World
 
 WARM = 8  # sweeps after which all that is kept for the next one is there
 MOST_GROWTH = 0.10  # of the memory after WARM sweeps
-MOST_OBJECTS = 0.01  # of Python's objects: the SDK's caches fill up to their limits
+MOST_OBJECTS = 0.03  # of Python's objects: the SDK's caches fill up to their limits
 
 
 @dataclass(frozen=True)

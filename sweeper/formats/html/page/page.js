@@ -150,6 +150,13 @@
     frame.setAttribute("role", "region");
     frame.setAttribute("aria-label", table.getAttribute("aria-label"));
     api.table().container().prepend(tools(api, columns));
+    // Each table has pages of its own: a landmark needs a name that no other has.
+    const nameThePages = () => {
+      for (const pages of api.table().container().querySelectorAll("nav"))
+        pages.setAttribute("aria-label", `${table.getAttribute("aria-label")}: pages`);
+    };
+    api.on("draw", nameThePages);
+    nameThePages();
     apis.push(api);
   }
 
