@@ -14,8 +14,11 @@ settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-# Where the tests are started by nohup SIGHUP is ignored, and so it would be by what they start.
+# Where the tests are started by nohup or in the background signals are ignored, and so they would
+# be by what the tests start.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _FOREIGN = ("SWEEPER_", "AWS_")
 _LEGACY = ("SNS_TOPIC_ARN", "AUTO_REMEDIATE")
