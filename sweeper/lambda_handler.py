@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from sweeper.app import read_remote
 from sweeper.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT
+from sweeper.aws.session import read_remote
 from sweeper.config_loading import load_config
 from sweeper.errors import ConfigurationError, SweeperError
 from sweeper.escaping import plain

@@ -164,7 +164,7 @@ def started_at(records: Records, name: str) -> str | None:
     """When the sweep of a report started; None where the report is not there or does not say."""
     try:
         content = _read(records, name, MAX_REPORT)
-        return _parsed(_Started, name, content).run.started_at if content is not None else None
+        return parsed(_Started, name, content).run.started_at if content is not None else None
     except Unusable:
         return None
 
@@ -174,7 +174,7 @@ def read_previous(records: Records, name: str, run: Run) -> Previous:
     content = _read(records, name, MAX_REPORT)
     if content is None:
         raise Unusable(f"there is no earlier {name} here", damaged=False)
-    kept = _parsed(_Report, name, content)
+    kept = parsed(_Report, name, content)
     since = kept.since_last
     previous = Previous(
         kept.run,
@@ -197,7 +197,7 @@ def read_history(records: Records, run: Run) -> History:
     content = _read(records, HISTORY, MAX_HISTORY)
     if content is None:
         return History()
-    kept = _parsed(_History, HISTORY, content)
+    kept = parsed(_History, HISTORY, content)
     history = History(
         organization_id=kept.organization_id,
         account_id=kept.account_id,
@@ -282,7 +282,8 @@ def _read(records: Records, name: str, limit: int) -> bytes | None:
     return content
 
 
-def _parsed(kind: Callable[..., T], name: str, content: bytes) -> T:
+def parsed(kind: Callable[..., T], name: str, content: bytes) -> T:
+    """What `content`, named `name`, says as a value of the dataclass `kind`; raises Unusable."""
     if b"\\ud" in content.lower():
         content = _ESCAPE.sub(_whole, content)
     try:

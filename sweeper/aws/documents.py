@@ -1,7 +1,8 @@
-"""A text that lies in SSM Parameter Store or in S3: where a deployment keeps its configuration."""
+"""A text that lies in SSM Parameter Store or in S3: a deployment's configuration, or a report."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import botocore
@@ -25,20 +26,21 @@ _NEEDED = {
 }
 
 
-def read_document(session: Session, location: str) -> str:
+def read_document(session: Session, location: str, most: int = MAX_BYTES) -> str:
     """The text at ``ssm:<name>`` or ``s3://<bucket>/<key>``, in the session's region.
 
-    Raises ConfigurationError that names the location and what is wrong with it.
+    Of `most` bytes. Raises ConfigurationError that names the location and what is wrong with it.
     """
-    scheme, fetch = (S3, _object) if location.startswith(S3) else (SSM, _parameter)
+    scheme = S3 if location.startswith(S3) else SSM
+    name = location.removeprefix(scheme)
     try:
-        body = fetch(session, location.removeprefix(scheme))
+        body = _object(session, name, most) if scheme == S3 else _parameter(session, name)
     except _Malformed as error:
         raise ConfigurationError(f"{location}: {error}") from None
     except OperationFailed as error:
         raise ConfigurationError(f"{location}: {_problem(error, scheme)}") from None
-    if len(body) > MAX_BYTES:
-        raise ConfigurationError(f"{location}: too large; allowed: {MAX_BYTES:,} bytes")
+    if len(body) > most:
+        raise ConfigurationError(f"{location}: too large; allowed: {most:,} bytes")
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -58,16 +60,16 @@ def _parameter(session: Session, name: str) -> bytes:
     return text(required(response, "Parameter"), "Value").encode()
 
 
-def _object(session: Session, path: str) -> bytes:
+def _object(session: Session, path: str, most: int) -> bytes:
     bucket, _, key = path.partition("/")
     if not bucket or not key:
         raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
     with translated():
         client: Any = session.create_client("s3", config=client_config())
         response = client.get_object(Bucket=bucket, Key=key)
-        # One byte more than is allowed, so that no size that is claimed need be believed.
-        body: Any = required(response, "Body")
-        content: bytes = body.read(MAX_BYTES + 1)
+        with closing(required(response, "Body")) as stream:
+            # One byte more than is allowed, so that no size that is claimed need be believed.
+            content: bytes = stream.read(most + 1)
     return content
 
 

@@ -14,8 +14,8 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.session import Session
 from moto import mock_aws
 
-from sweeper.app import read_remote
 from sweeper.aws.documents import MAX_BYTES, read_document
+from sweeper.aws.session import read_remote
 from sweeper.config_loading import load_config
 from sweeper.errors import ConfigurationError
 

@@ -1,0 +1,75 @@
+"""`sweeper run`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from sweeper.commands.common import config_option, configuration, print_report
+
+
+@click.command()
+@config_option
+@click.option("--dry-run", is_flag=True, help="Look and plan; write nothing.")
+@click.option("--deliver", is_flag=True, help="Deliver a dry run beyond the directory, too.")
+@click.option("--resume", metavar="RUN", help="Go on with a run: its id, or its journal's path.")
+@click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
+@click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account.")
+@click.option("--region", "regions", multiple=True, metavar="REGION", help="Only this region.")
+@click.option("--ou", "ous", multiple=True, metavar="ID", help="Only accounts below this OU.")
+@click.option("--output", metavar="DIR", help="Write the report into this directory.")
+@click.option(
+    "--format", "form", type=click.Choice(["json", "text"]), help="Print the report to stdout."
+)
+def run(  # noqa: PLR0917 (click passes them by name)
+    path: str | None,
+    dry_run: bool,
+    deliver: bool,
+    resume: str | None,
+    yes: bool,
+    accounts: tuple[str, ...],
+    regions: tuple[str, ...],
+    ous: tuple[str, ...],
+    output: str | None,
+    form: str | None,
+) -> int:
+    """Sweep the organization.
+
+    \b
+    Exit status, the highest of 3 to 5 that applies:
+      0  all was examined, and no finding remains
+      1  internal error
+      2  usage, configuration, or nothing to sweep
+      3  findings remain
+      4  coverage is not complete
+      5  a report was not delivered
+      6  another sweep is at work on the same place in S3
+    """  # noqa: D301 (click's mark for lines to keep)
+    from sweeper.runner import conduct, is_terminal
+
+    options: dict[str, Any] = {}
+    for section, key, value in (
+        ("organization", "include_accounts", accounts),
+        ("organization", "include_ous", ous),
+        ("regions", "include", regions),
+        ("report", "directory", output),
+    ):
+        if value not in (None, ()):
+            options.setdefault(section, {})[key] = value
+    config = configuration(path, options)
+    report, status = conduct(
+        config,
+        dry_run=dry_run,
+        deliver_dry_run=deliver,
+        resume=resume,
+        narrowed=bool(accounts or regions or ous),
+        ask=not yes,
+    )
+    if form or (dry_run and not is_terminal(sys.stderr)):
+        status = print_report(report, form or "text", status)
+    return status
+
+
+COMMAND = run

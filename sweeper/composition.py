@@ -1,0 +1,153 @@
+"""The parts of one run, put together: what it sees with, writes with, and is recorded by."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.session import Session
+
+import sweeper.checks
+from sweeper import __version__, state
+from sweeper.aws.bucket import Bucket
+from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.documents import client_config
+from sweeper.aws.ecr import EcrRegistry
+from sweeper.aws.lease import Lease
+from sweeper.concurrency import Stop, attempt
+from sweeper.config import Config
+from sweeper.discovery import discover
+from sweeper.errors import OperationFailed
+from sweeper.journal.lines import Header
+from sweeper.journal.run import RunJournal
+from sweeper.model import Failed, Finding, Reason, Stage
+from sweeper.ports import Check, Conduct, Observer
+
+MAX_AGE = timedelta(hours=24)  # of what a run has seen, for it to be acted on
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one run is made of. `lease` is None where none is configured, or nothing is written."""
+
+    cloud: AwsCloud
+    checks: Sequence[Check]
+    conduct: Conduct
+    journal: RunJournal
+    bucket: Bucket | None
+    lease: Lease | None
+
+
+def parts(
+    config: Config,
+    begun: state.Begun,
+    *,
+    session: Session,
+    may_write: bool,
+    stop: Stop,
+    observer: Observer,
+    approve: Callable[[Sequence[Finding]], bool],
+    at_the_end: ExitStack,
+) -> Parts:
+    """Make the parts of the run that has begun; calls nothing.
+
+    `may_write` is whether the members' sessions allow writes. What must be closed is left to
+    `at_the_end`.
+    """
+    header = begun.header
+    kinds = [kind for _, kind in sorted(discover(sweeper.checks, "CHECK").items())]
+    cloud = AwsCloud(
+        config,
+        session=session,
+        stop=stop,
+        run_id=header.run_id,
+        read_actions=_actions(kind.read_actions for kind in kinds),
+        write_actions=_actions(kind.write_actions for kind in kinds),
+        may_write=may_write,
+    )
+    at_the_end.callback(cloud.clients.close)
+    registry = EcrRegistry(cloud.clients)
+    bucket = reports_bucket(config, cloud.clients.central)
+    lease = None
+    if bucket and bucket.config.lease and not header.dry_run:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        lease = Lease(bucket, run_id=header.run_id, host=socket.gethostname(), since=since)
+    # The plan is put before the first write: no longer than there is time to write.
+    archive = _archive(reports_bucket(config, cloud.clients.until_stopped), header)
+    journal = RunJournal(header, begun.past, begun.file, archive)
+    conduct = Conduct(
+        run_id=header.run_id,
+        version=__version__,
+        dry_run=header.dry_run,
+        started=header.started_at,
+        now=lambda: datetime.now(UTC),
+        stop=stop,
+        observer=observer,
+        approve=approve,
+        journal=journal,
+        may_write=lambda: _check_writable(header, lease),
+    )
+    checks: list[Check] = [kind(registry, config, header.started_at.date()) for kind in kinds]
+    return Parts(cloud, checks, conduct, journal, bucket, lease)
+
+
+def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*actions)
+
+
+def new_header(config: Config, *, dry_run: bool) -> Header:
+    """The header of a run that begins now."""
+    started = datetime.now(UTC).replace(microsecond=0)
+    run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return Header(run_id, started, __version__, dry_run, state.digests(config))
+
+
+def reports_bucket(config: Config, central: Callable[[str, str | None], Any]) -> Bucket | None:
+    """The reports' place in S3, where one is configured; `central` makes its client."""
+    return Bucket(config.report.s3, central) if config.report.s3 else None
+
+
+def clients_before_a_run(session: Session) -> Callable[[str, str | None], Any]:
+    """Makes clients for what is read before a run begins."""
+    return lambda service, region: session.create_client(
+        service, region_name=region, config=client_config()
+    )
+
+
+def put_plan(bucket: Bucket, header: Header, plan: bytes) -> None:
+    """Write the run's plan beside its report; raises OperationFailed."""
+    bucket.put(state.plan_name(header.run_id), plan, "application/jsonl")
+
+
+def held_by_another(lease: Lease, resumed: state.Begun | None) -> Failed | None:
+    """Take the lease; the failure that says who has it, where another sweep does.
+
+    Where it cannot be told, the sweep goes on and looks; `lease.check` lets it write nothing.
+    """
+    # The lock on its journal proves that the process that held the lease has ended.
+    dead = resumed.header.run_id if resumed and resumed.ours else None
+    failure = attempt(Stage.ENUMERATE, lambda _: lease.acquire(from_dead=dead), None)
+    if isinstance(failure, Failed) and failure.reason is Reason.LEASE_HELD:
+        return failure
+    return None
+
+
+def _archive(bucket: Bucket | None, header: Header) -> Callable[[bytes], None] | None:
+    return (lambda plan: put_plan(bucket, header, plan)) if bucket else None
+
+
+def _check_writable(header: Header, lease: Lease | None) -> None:
+    """Raise OperationFailed where nothing may be written: another sweep may, or all is long ago."""
+    if datetime.now(UTC) - header.started_at > MAX_AGE:
+        raise OperationFailed(
+            Reason.FACTS_TOO_OLD,
+            f"the run began {header.started_at:%Y-%m-%d %H:%M} UTC: too long ago to act on what it "
+            "saw",
+        )
+    if lease:
+        lease.check()
