@@ -94,7 +94,7 @@ def finding(name: str = "product-a/service-one", **changes: Any) -> Finding:
     region = changes.get("region", REGION)
     return replace(
         Finding(
-            check="ecr-image-tag-immutability",
+            check="ecr-tag-immutability",
             account_id=account_id,
             account_name="product-a",
             region=region,
@@ -113,7 +113,7 @@ def earlier(name: str = "product-a/gone", **changes: Any) -> EarlierFinding:
     """A mutable repository of the last report that is no finding now."""
     return replace(
         EarlierFinding(
-            check="ecr-image-tag-immutability",
+            check="ecr-tag-immutability",
             account_id=ACCOUNT_ID,
             account_name="product-a",
             region=REGION,
