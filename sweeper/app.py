@@ -71,6 +71,7 @@ def run(
     """
     session = _session()
     chosen_formats = _formats(config)
+    kinds = _checks(config)
     _refuse_unknown_regions(config, session)
     directory = state.state_directory(config)
     if resume:
@@ -81,14 +82,15 @@ def run(
     with ExitStack() as at_the_end:
         at_the_end.callback(begun.close, finished=False)
         state.check_same(header, config, dry_run=dry_run)
-        kinds = [kind for _, kind in sorted(discover(sweeper.checks, "CHECK").items())]
         cloud = AwsCloud(
             config,
             session=session,
             stop=stop,
             run_id=header.run_id,
             read_actions=frozenset().union(*(kind.read_actions for kind in kinds)),
-            write_actions=frozenset().union(*(kind.write_actions for kind in kinds)),
+            write_actions=frozenset().union(
+                *(kind.write_actions for kind in kinds if kind.name in config.remediation.checks)
+            ),
             may_write=not dry_run and config.remediation.auto_remediate == "ENABLED",
         )
         at_the_end.callback(cloud.clients.close)
@@ -254,6 +256,16 @@ def _formats(config: Config) -> tuple[Format, ...]:
             allowed = ", ".join(sorted(known))
             raise ConfigurationError(f"report.formats: {name!r} is unknown; allowed: {allowed}")
     return tuple(known[name] for name in config.report.formats)
+
+
+def _checks(config: Config) -> list[Any]:
+    """The classes of the checks that run."""
+    known = {kind.name: kind for kind in discover(sweeper.checks, "CHECK").values()}
+    for name in config.checks:
+        if name not in known:
+            allowed = ", ".join(sorted(known))
+            raise ConfigurationError(f"checks: {name!r} is unknown; allowed: {allowed}")
+    return [known[name] for name in config.checks]
 
 
 def _refuse_unknown_regions(config: Config, session: Session) -> None:
