@@ -100,8 +100,8 @@ _ADVICE = {
 }
 # A denial of a write: what is to be allowed is not what was asked for when looking.
 _ADVICE_ON_DENIAL = {
-    Stage.CHANGE: "let the member role write there (AllowRemediation of its stack), or leave the "
-    "account out with remediation.exclude_accounts",
+    Stage.CHANGE: "let the member role write there (Allow… among its stack's parameters), or leave "
+    "the account out with remediation.exclude_accounts",
     Stage.DELIVER: "let the caller write there: s3:PutObject, sns:Publish or "
     "securityhub:BatchImportFindings, and the use of the KMS key",
 }

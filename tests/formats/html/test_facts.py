@@ -291,8 +291,8 @@ def test_changes_not_made_come_once_for_each_reason_the_most_frequent_first() ->
         Group(
             "denied_by_scp",
             1,
-            "let the member role write there (AllowRemediation of its stack), or leave the account "
-            "out with remediation.exclude_accounts",
+            "let the member role write there (Allow… among its stack's parameters), or leave the "
+            "account out with remediation.exclude_accounts",
         ),
     )
 
