@@ -12,6 +12,7 @@ from sweeper.account_tags import with_account_tags
 from sweeper.aws.session import callers_session, refuse_unknown_regions
 from sweeper.composition import (
     Parts,
+    chosen_checks,
     clients_before_a_run,
     held_by_another,
     new_header,
@@ -60,6 +61,7 @@ def run(
     """
     session = callers_session()
     chosen_formats = _formats(config)
+    kinds = chosen_checks(config)
     refuse_unknown_regions(config, session)
     directory = state.state_directory(config)
     if resume:
@@ -73,6 +75,7 @@ def run(
         made = parts(
             config,
             begun,
+            kinds,
             session=session,
             may_write=not dry_run and config.remediation.auto_remediate == "ENABLED",
             stop=stop,

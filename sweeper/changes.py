@@ -153,8 +153,8 @@ class _Writer:
     def __init__(self, checks: Sequence[Check], conduct: Conduct) -> None:
         self._checks = {check.name: check for check in checks}
         self._conduct = conduct
-        # Account ids; adding to a set and looking up in it are atomic.
-        self._denied: set[str] = set()
+        # Account id and check; adding to a set and looking up in it are atomic.
+        self._denied: set[tuple[str, str]] = set()
 
     def change(self, target: Target, outcome: Outcome) -> Outcome:
         """The target's outcome with each planned change ended."""
@@ -182,7 +182,7 @@ class _Writer:
     def _apply(self, target: Target, finding: Finding, change: Change) -> Change:
         if reason := self._conduct.stop.reason:
             return _failing(Failed(Stage.CHANGE, reason, NOT_REACHED))(change)
-        if target.account.id in self._denied:
+        if (target.account.id, finding.check) in self._denied:
             message = "another change in this account was denied before"
             return _failing(Failed(Stage.CHANGE, Reason.WRITE_NOT_PERMITTED, message))(change)
         journal = self._conduct.journal
@@ -198,9 +198,10 @@ class _Writer:
             None,
         )
         if isinstance(result, Failed):
-            # A repository's own policy says nothing about the account's others.
+            # A repository's own policy says nothing about the account's others, nor a denial of
+            # one check's action about another's.
             if result.reason.is_denial and result.reason is not Reason.DENIED_BY_RESOURCE_POLICY:
-                self._denied.add(target.account.id)
+                self._denied.add((target.account.id, finding.check))
             result = _failing(result)(change)
         journal.settle(replace(finding, change=result))
         return result

@@ -22,7 +22,7 @@ from sweeper.aws.lease import Lease
 from sweeper.concurrency import Stop, attempt
 from sweeper.config import Config
 from sweeper.discovery import discover
-from sweeper.errors import OperationFailed
+from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.journal.lines import Header
 from sweeper.journal.run import RunJournal
 from sweeper.model import Failed, Finding, Reason, Stage
@@ -46,6 +46,7 @@ class Parts:
 def parts(
     config: Config,
     begun: state.Begun,
+    kinds: Sequence[Any],
     *,
     session: Session,
     may_write: bool,
@@ -54,20 +55,21 @@ def parts(
     approve: Callable[[Sequence[Finding]], bool],
     at_the_end: ExitStack,
 ) -> Parts:
-    """Make the parts of the run that has begun; calls nothing.
+    """Make the parts of the run that has begun, with checks of the classes `kinds`; calls nothing.
 
     `may_write` is whether the members' sessions allow writes. What must be closed is left to
     `at_the_end`.
     """
     header = begun.header
-    kinds = [kind for _, kind in sorted(discover(sweeper.checks, "CHECK").items())]
     cloud = AwsCloud(
         config,
         session=session,
         stop=stop,
         run_id=header.run_id,
         read_actions=_actions(kind.read_actions for kind in kinds),
-        write_actions=_actions(kind.write_actions for kind in kinds),
+        write_actions=_actions(
+            kind.write_actions for kind in kinds if kind.name in config.remediation.checks
+        ),
         may_write=may_write,
     )
     at_the_end.callback(cloud.clients.close)
@@ -94,6 +96,16 @@ def parts(
     )
     checks: list[Check] = [kind(registry, config, header.started_at.date()) for kind in kinds]
     return Parts(cloud, checks, conduct, journal, bucket, lease)
+
+
+def chosen_checks(config: Config) -> list[Any]:
+    """The classes of the checks that run; raises ConfigurationError."""
+    known = {kind.name: kind for kind in discover(sweeper.checks, "CHECK").values()}
+    for name in config.checks:
+        if name not in known:
+            allowed = ", ".join(sorted(known))
+            raise ConfigurationError(f"checks: {name!r} is unknown; allowed: {allowed}")
+    return [known[name] for name in config.checks]
 
 
 def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:

@@ -25,6 +25,7 @@ from sweeper.model import ACCEPTABLE_REASONS, MAX_EXCLUSION_FILTERS, Reason
 ENVIRONMENT_PREFIX = "SWEEPER_"
 MAX_WILDCARDS = 2  # ECR: in one filter
 MAX_ACCOUNT_TAGS = 10  # they stand beside each finding
+CHECKS = ("ecr-tag-immutability",)  # those that run, and that may write, where nothing else is said
 
 
 def _decoded(value: object) -> object:
@@ -151,6 +152,9 @@ TopicArn = Annotated[
 BucketName = Annotated[
     str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name, 3 to 63 characters")
 ]
+CheckName = Annotated[
+    str, _matching(r"[a-z][a-z0-9-]*", "a check's name, such as ecr-tag-immutability")
+]
 FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json, csv, text")]
 
 _NUMBER = BeforeValidator(_number)
@@ -166,6 +170,7 @@ RegionNames = Annotated[
 ExclusionFilters = Annotated[
     tuple[ExclusionFilter, ...], BeforeValidator(_decoded), AfterValidator(_distinct)
 ]
+CheckNames = Annotated[tuple[CheckName, ...], BeforeValidator(_decoded), AfterValidator(_distinct)]
 FormatNames = Annotated[
     tuple[FormatName, ...], BeforeValidator(_decoded), AfterValidator(_distinct)
 ]
@@ -266,6 +271,7 @@ class RemediationConfig(_Section):
     """Whether, where and how much may be written."""
 
     auto_remediate: Literal["ENABLED", "DISABLED"] = "ENABLED"
+    checks: CheckNames = CHECKS
     include_ous: OuIds = ()
     include_accounts: AccountIds = ()
     exclude_accounts: AccountIds = ()
@@ -317,8 +323,9 @@ class LimitsConfig(_Section):
 
 
 class Config(_Section):
-    """The whole configuration, checked and frozen."""
+    """The whole configuration, checked and frozen, but for names that others know."""
 
+    checks: Annotated[CheckNames, Field(min_length=1)] = CHECKS
     organization: OrganizationConfig = OrganizationConfig()
     regions: RegionsConfig = RegionsConfig()
     coverage: CoverageConfig = CoverageConfig()
@@ -341,4 +348,10 @@ class Config(_Section):
                     f"{key} needs Organizations: "
                     "it cannot be used with enumerate: false or role_name: null"
                 )
+        others = [name for name in self.remediation.checks if name not in self.checks]
+        if others and "checks" in self.remediation.model_fields_set:
+            raise ValueError(
+                f"remediation.checks: {', '.join(others)}: not among the checks that run; "
+                f"allowed: {', '.join(self.checks)}"
+            )
         return self

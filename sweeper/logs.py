@@ -107,6 +107,7 @@ def _log_change(finding: Finding) -> None:
         "change.applied" if applied else "change.failed",
         account_id=finding.account_id,
         region=finding.region,
+        resource=finding.resource,
         repository=finding.repository,
         from_mutability=finding.mutability,
         to_mutability=change.to_mutability,

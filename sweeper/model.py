@@ -93,6 +93,7 @@ class Reason(StrEnum):
     MAX_CHANGES = "max_changes"
     MIN_COVERAGE = "min_coverage"
     TOO_MANY_FILTERS = "too_many_filters"
+    LEFT_TO_A_PERSON = "left_to_a_person"
     PULL_THROUGH_RULES_UNREADABLE = "pull_through_rules_unreadable"
     NOT_CONFIRMED = "not_confirmed"
     WRITE_NOT_PERMITTED = "write_not_permitted"
@@ -226,6 +227,7 @@ class Change:
 
 
 Key = tuple[str, str, str, str]  # check, account id, region, repository
+Resource = Literal["repository", "repository_creation_template"]  # AWS's own words
 
 
 class Since(StrEnum):
@@ -239,6 +241,9 @@ class Since(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A repository that is not simply compliant. `reason` is a sentence for people.
+
+    Where `resource` is a creation template, `repository` is its prefix as AWS gives it (``ROOT``
+    for the root template), and `arn` is empty: it has none.
 
     `since_last` is None where there is nothing to compare with, and for what is exempt. `reopened`
     counts how often the repository was found open again after a sweep had closed it.
@@ -258,6 +263,7 @@ class Finding:
     change: Change | None = None
     since_last: Since | None = None
     reopened: int = 0
+    resource: Resource = "repository"
 
     @property
     def key(self) -> Key:
@@ -267,7 +273,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A target that was seen whole. `counts` are (compliant, non-compliant, exempt)."""
+    """A target that was seen whole. `counts` are (compliant, non-compliant, exempt) repositories;
+    of whatever else a check looks at there are findings alone.
+    """
 
     counts: tuple[int, int, int]
     findings: tuple[Finding, ...] = ()
@@ -441,6 +449,7 @@ class EarlierFinding:
     was_open: bool = True
     reopened: int = 0
     last_seen: str | None = None
+    resource: Resource = "repository"
 
 
 @dataclass(frozen=True, slots=True)

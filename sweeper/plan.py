@@ -285,7 +285,9 @@ def _with_changes(
         findings=tuple(
             # A check may have withheld the change itself: it could not tell whether it is due.
             replace(finding, change=finding.change or remedies[finding.check](finding))
-            if writable and finding.compliance is Compliance.NON_COMPLIANT
+            if writable
+            and finding.check in remediation.checks
+            and finding.compliance is Compliance.NON_COMPLIANT
             else replace(finding, change=None)
             for finding in outcome.findings
         ),

@@ -61,7 +61,7 @@ class Past:
 
 
 class Check(Protocol):
-    """One question about every repository; see `sweeper.checks`."""
+    """One question about every target; see `sweeper.checks`."""
 
     @property
     def name(self) -> str:

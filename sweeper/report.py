@@ -23,6 +23,7 @@ from sweeper.model import (
     Reason,
     Report,
     RepositoryTotals,
+    Resource,
     Run,
     Skipped,
     SkippedItem,
@@ -76,10 +77,32 @@ def remains(finding: Finding) -> bool:
     )
 
 
-def still_open(report: Report) -> int:
-    """Repositories whose tags can be overwritten after the sweep."""
+def still_open(report: Report, resource: Resource = "repository") -> int:
+    """Repositories whose tags can be overwritten after the sweep; or what makes such ones."""
     return sum(
-        finding.compliance is Compliance.NON_COMPLIANT and remains(finding)
+        finding.compliance is Compliance.NON_COMPLIANT
+        and finding.resource == resource
+        and remains(finding)
+        for finding in report.findings
+    )
+
+
+def closed(report: Report, resource: Resource = "repository") -> int:
+    """Repositories that this sweep closed; or what makes some."""
+    return sum(
+        finding.change is not None
+        and finding.change.status is ChangeStatus.APPLIED
+        and finding.resource == resource
+        for finding in report.findings
+    )
+
+
+def judged(
+    report: Report, compliance: Compliance, resource: Resource = "repository_creation_template"
+) -> int:
+    """Findings of that verdict: of what is no repository, no total tells."""
+    return sum(
+        finding.compliance is compliance and finding.resource == resource
         for finding in report.findings
     )
 
@@ -216,7 +239,10 @@ def _totals(
             compliant += outcome.counts[0]
             non_compliant += outcome.counts[1]
             exempt += outcome.counts[2]
-    undetermined = sum(finding.compliance is Compliance.UNDETERMINED for finding in findings)
+    undetermined = sum(
+        finding.compliance is Compliance.UNDETERMINED and finding.resource == "repository"
+        for finding in findings
+    )
     changes = Counter(finding.change.status for finding in findings if finding.change)
     return Totals(
         accounts=AccountTotals(

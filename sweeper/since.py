@@ -22,6 +22,7 @@ from sweeper.model import (
     Key,
     Reason,
     Report,
+    Resource,
     Run,
     Since,
     SinceLast,
@@ -67,6 +68,7 @@ class PreviousFinding:
     change: PreviousChange | None = None
     reopened: int = 0
     since_last: str | None = None
+    resource: Resource = "repository"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,7 @@ def _earlier(previous: Previous) -> dict[Key, EarlierFinding]:
             was_open=not _was_closed(finding.change),
             reopened=finding.reopened,
             last_seen=previous.run.finished_at,
+            resource=finding.resource,
         )
     return earlier
 

@@ -26,7 +26,15 @@ PLAN = "plan.jsonl"
 MAX_PLAN = 512_000_000  # bytes
 
 # The sections that decide what a run sees and does. It may be resumed with others of the rest.
-_SECTIONS = ("organization", "regions", "coverage", "policy", "exemptions", "remediation")
+_SECTIONS = (
+    "checks",
+    "organization",
+    "regions",
+    "coverage",
+    "policy",
+    "exemptions",
+    "remediation",
+)
 
 
 @dataclass(slots=True)

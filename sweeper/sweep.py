@@ -102,7 +102,7 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
 
 
 def _examine(checks: Sequence[Check], target: Target) -> Examined:
-    """All checks on one target; with several, a repository counts once for each."""
+    """All checks on one target; a repository counts once for each that judges repositories."""
     results = [check.examine(target) for check in checks]
     compliant, non_compliant, exempt = (
         sum(result.counts[kind] for result in results) for kind in range(3)

@@ -20,13 +20,14 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeper.escaping import plain
-from sweeper.formats.wording import percent, since_last
+from sweeper.formats.wording import kind, named, number, percent, since_last
 from sweeper.model import ChangeStatus, Compliance, Finding, Report, Since, Stage
 from sweeper.report import remains
 
 MAX_ROWS = 25  # of a table; the report has them all
 MAX_ROWS_OF_ACCOUNT = 3  # so that many accounts are seen
 
+_PLURALS = {"repository": "repositories"}
 _LABELS = {
     Stage.OPEN_ACCOUNT: "accounts opened",
     Stage.EXAMINE: "targets examined",
@@ -69,8 +70,11 @@ class ProgressObserver:
 def question(findings: Sequence[Finding]) -> str:
     """What is about to be done, in a sentence."""
     accounts = len({finding.account_id for finding in findings})
-    kinds = Counter(finding.change.to_mutability for finding in findings if finding.change)
-    to = " and ".join(f"{count} to {kind}" for kind, count in sorted(kinds.items()))
+    kinds = Counter((kind(each), each.change.to_mutability) for each in findings if each.change)
+    to = " and ".join(
+        f"{number(count, what, _PLURALS.get(what))} to {mutability}"
+        for (what, mutability), count in sorted(kinds.items(), reverse=True)
+    )
     return f"About to set {to}, in {_count(accounts, 'account')}. Go on?"
 
 
@@ -114,7 +118,7 @@ def _show_findings(report: Report, console: Console) -> None:
             finding.account_id,
             Text(plain(finding.account_name)),
             finding.region,
-            Text(plain(finding.repository)),
+            Text(named(finding)),
             Text("\n".join(plain(text) for text in (finding.mutability, filters) if text)),
             _outcome(finding),
         )

@@ -94,7 +94,7 @@ def finding(name: str = "product-a/service-one", **changes: Any) -> Finding:
     region = changes.get("region", REGION)
     return replace(
         Finding(
-            check="ecr-image-tag-immutability",
+            check="ecr-tag-immutability",
             account_id=account_id,
             account_name="product-a",
             region=region,
@@ -109,11 +109,22 @@ def finding(name: str = "product-a/service-one", **changes: Any) -> Finding:
     )
 
 
+def template(prefix: str = "sandbox", **changes: Any) -> Finding:
+    """A creation template that makes mutable repositories, without a change."""
+    values = {
+        "check": "ecr-creation-template-immutability",
+        "arn": "",
+        "reason": "image tags can be overwritten in what the template makes",
+        "resource": "repository_creation_template",
+    }
+    return finding(prefix, **{**values, **changes})
+
+
 def earlier(name: str = "product-a/gone", **changes: Any) -> EarlierFinding:
     """A mutable repository of the last report that is no finding now."""
     return replace(
         EarlierFinding(
-            check="ecr-image-tag-immutability",
+            check="ecr-tag-immutability",
             account_id=ACCOUNT_ID,
             account_name="product-a",
             region=REGION,
@@ -254,6 +265,6 @@ def _opened(item: Account) -> AccountOutcome:
 
 
 def _examined(findings: Sequence[Finding], compliant: int) -> Examined:
-    kinds = [item.compliance for item in findings]
+    kinds = [item.compliance for item in findings if item.resource == "repository"]
     counts = (compliant, kinds.count(Compliance.NON_COMPLIANT), kinds.count(Compliance.EXEMPT))
     return Examined(counts, tuple(findings))

@@ -513,6 +513,30 @@ def test_what_was_not_tried_after_a_denial_says_so() -> None:
     }
 
 
+def test_a_denial_of_one_checks_write_says_nothing_of_anothers() -> None:
+    class Other(TagImmutability):
+        name = "other"
+
+    denied = registry_of(ONE, answers={key(ONE, "a"): failure(Reason.DENIED)})
+    allowed = registry_of(ONE)
+    checks = (
+        TagImmutability(denied, make_config(), TODAY),
+        Other(allowed, make_config(), TODAY),
+    )
+    findings = tuple(
+        make_finding(name, ONE, check=check.name, change=make_change())
+        for check in checks
+        for name in NAMES
+    )
+    (changed,) = change(Pool(1, make_conduct()), checks, [ONE], [Examined((0, 6, 0), findings)])
+    assert [(each.status, each.reason) for each in changes_of(changed)] == [
+        failed(Reason.DENIED),
+        NOT_PERMITTED,
+        NOT_PERMITTED,
+        *[APPLIED] * 3,
+    ]
+
+
 def test_what_was_begun_and_cannot_be_reached_any_more_may_have_taken_effect() -> None:
     stop = Stop()
     stop.request()

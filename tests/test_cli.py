@@ -122,7 +122,7 @@ def test_everything_is_written_after_one_yes(aws: FakeAws, tmp_path: Path) -> No
     count = len(open_repositories(aws))
     terminal = Terminal(aws, tmp_path)
     terminal.asked()
-    assert f"About to set {count} to IMMUTABLE, in 3 accounts." in terminal.shown
+    assert f"About to set {count} repositories to IMMUTABLE, in 3 accounts." in terminal.shown
     terminal.answer("y")
     assert terminal.ended() == 0
     assert len(writes(aws)) == count

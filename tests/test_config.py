@@ -58,15 +58,25 @@ def test_the_file_is_the_argument_then_the_variable_then_the_default(
     [
         # unknown keys
         ("remdiation: {}", ("remdiation: unknown key", "did you mean 'remediation'?")),
-        ("nothing_like_it: 1", ("unknown key; allowed here: organization, regions",)),
+        ("nothing_like_it: 1", ("unknown key; allowed here: checks, organization, regions",)),
         ("report: {s3: {bucket: abc, prefx: x}}", ("report.s3.prefx", "'prefix'?", "kms_key_id")),
         (
             "remediation: {auto_remedate: DISABLED}",
-            ("remediation.auto_remedate", "allowed here: auto_remediate, include_ous"),
+            ("remediation.auto_remedate", "allowed here: auto_remediate, checks, include_ous"),
         ),
         (
             "exemptions: [{repository: a, reason: b, expires: never, until: 1}]",
             ("exemptions[0].until", "allowed here: account, region, repository"),
+        ),
+        # checks
+        ("checks: []", ("checks", "at least 1")),
+        ("checks: [ECR]", ("checks[0]", "'ECR'", "allowed: a check's name")),
+        (
+            "remediation: {checks: [ecr-tag-immutability, other]}",
+            (
+                "remediation.checks: other: not among the checks that run",
+                "allowed: ecr-tag-immutability",
+            ),
         ),
         # accounts, regions, OUs
         ("organization: {include_accounts: ['123']}", ("include_accounts[0]", "12 digits")),
@@ -226,6 +236,19 @@ def test_variables(
     monkeypatch.setenv(f"SWEEPER_{variable}", text)
     key = variable.split("__")[1].lower()
     assert getattr(getattr(load_config(), section), key) == expected
+
+
+def test_the_checks_as_variables(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("SWEEPER_CHECKS", "ecr-tag-immutability, other")
+    monkeypatch.setenv("SWEEPER_REMEDIATION__CHECKS", '["other"]')
+    config = load_config()
+    assert config.checks == ("ecr-tag-immutability", "other")
+    assert config.remediation.checks == ("other",)
+
+
+def test_where_nothing_is_said_of_it_only_what_runs_may_write() -> None:
+    write("checks: [other]")
+    assert load_config().checks == ("other",)
 
 
 def test_variables_of_lists_and_of_optional_sections(monkeypatch: Environment) -> None:

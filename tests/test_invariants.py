@@ -8,7 +8,7 @@ from itertools import combinations
 
 from hypothesis import event, given, settings
 
-from sweeper.checks.tag_immutability import TagImmutability, evaluate, remedy
+from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.errors import OperationFailed
 from sweeper.model import (
     ChangeStatus,
@@ -20,6 +20,7 @@ from sweeper.model import (
     Stage,
     Target,
 )
+from sweeper.mutability import evaluate, remedy
 from sweeper.report import ExitStatus, exit_status, remains
 from tests.fakes import (
     DENIALS,

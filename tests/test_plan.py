@@ -304,6 +304,14 @@ def test_nothing_is_planned_outside_the_write_scope() -> None:
     assert changes_of(findings, auto_remediate="DISABLED") == [None, None]
 
 
+def test_nothing_is_planned_for_a_check_that_may_not_write() -> None:
+    withheld = held(Reason.PULL_THROUGH_RULES_UNREADABLE)
+    other = make_finding("b", check="other")
+    findings = {1: (make_finding(), other, replace(other, change=withheld))}
+    assert changes_of(findings) == [make_change(), None, None]
+    assert changes_of(findings, checks=[]) == [None, None, None]
+
+
 def test_what_the_check_withheld_stays_withheld() -> None:
     withheld = held(Reason.PULL_THROUGH_RULES_UNREADABLE)
     findings = {1: (make_finding(change=withheld), make_finding("b"))}

@@ -54,6 +54,7 @@ from tests.factories import (
     report,
     run,
     target,
+    template,
 )
 
 CHECK = finding().check
@@ -86,6 +87,7 @@ def previous_of(item: Report) -> Previous:
                 PreviousChange(found.change.status, found.change.reason) if found.change else None,
                 found.reopened,
                 found.since_last,
+                found.resource,
             )
             for found in item.findings
         ),
@@ -295,6 +297,23 @@ def test_the_findings_of_a_check_that_did_not_run_are_not_resolved() -> None:
     assert [item.check for item in result.since_last.not_visible] == ["scan-on-push"]
     both = compared(sweep_at(SECOND), previous_of(first), History(), {CHECK, "scan-on-push"})
     assert told(both) == (0, 0, 0, 2, 0)
+
+
+def test_what_is_no_repository_stays_none() -> None:
+    gone = template()
+    (_, second, third), _ = followed(
+        [
+            sweep_at(FIRST, [gone]),
+            unseen_at(SECOND, "denied"),
+            sweep_at(THIRD, [template("other")]),
+        ]
+    )
+    assert second.since_last is not None
+    assert third.since_last is not None
+    kept = [*second.since_last.not_visible, *third.since_last.not_visible]
+    assert [(item.repository, item.resource) for item in kept] == [
+        (gone.repository, "repository_creation_template")
+    ] * 2
 
 
 def test_the_lists_are_in_the_order_of_a_report() -> None:

@@ -214,6 +214,7 @@ def test_a_journal_that_cannot_be_read_any_more(
 @pytest.mark.parametrize(
     ("section", "values", "same"),
     [
+        ("checks", ["ecr-tag-immutability", "another"], False),
         ("organization", {"exclude_accounts": ["111122223333"]}, False),
         ("regions", {"exclude": ["eu-west-1"]}, False),
         ("coverage", {"accept": [{"reason": "denied"}]}, False),
@@ -245,6 +246,6 @@ def test_a_dry_run_stays_one() -> None:
 
 
 def test_a_header_without_digests_is_another_configuration() -> None:
-    assert "organization, regions, coverage" in problem(
+    assert "checks, organization, regions, coverage" in problem(
         check_same, HEADER, make_config(), dry_run=False
     )

@@ -205,14 +205,15 @@ class OtherCheck(TagImmutability):
 
 
 def test_several_checks_count_a_repository_once_each() -> None:
-    config, registry = make_config(), registry_of()
+    both = ["ecr-tag-immutability", "other"]
+    config, registry = make_config(checks=both, remediation={"checks": both}), registry_of()
     checks = [kind(registry, config, TODAY) for kind in (TagImmutability, OtherCheck)]
     report = sweep(FakeCloud(ACCOUNTS), checks, config, make_conduct())
     assert report.totals.repositories == RepositoryTotals(6, 2, 4, 0, 0)
     assert [(f.account_id, f.check, f.change and f.change.status) for f in report.findings] == [
-        (account_id(1), "ecr-image-tag-immutability", ChangeStatus.APPLIED),
+        (account_id(1), "ecr-tag-immutability", ChangeStatus.APPLIED),
         (account_id(1), "other", ChangeStatus.SUPERSEDED),
-        (account_id(2), "ecr-image-tag-immutability", ChangeStatus.APPLIED),
+        (account_id(2), "ecr-tag-immutability", ChangeStatus.APPLIED),
         (account_id(2), "other", ChangeStatus.SUPERSEDED),
     ]
 

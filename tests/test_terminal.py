@@ -166,9 +166,12 @@ def test_the_question_says_what_would_be_done() -> None:
         account_id="222222222222",
         change=factories.change(to_mutability="IMMUTABLE_WITH_EXCLUSION"),
     )
-    assert terminal.question([first]) == "About to set 1 to IMMUTABLE, in 1 account. Go on?"
+    assert (
+        terminal.question([first]) == "About to set 1 repository to IMMUTABLE, in 1 account. Go on?"
+    )
     assert terminal.question([first, first, other]) == (
-        "About to set 2 to IMMUTABLE and 1 to IMMUTABLE_WITH_EXCLUSION, in 2 accounts. Go on?"
+        "About to set 1 repository to IMMUTABLE_WITH_EXCLUSION and 2 repositories to IMMUTABLE, "
+        "in 2 accounts. Go on?"
     )
 
 

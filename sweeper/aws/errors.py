@@ -78,6 +78,7 @@ _CODES = {
     "AWSOrganizationsNotInUseException": Reason.NOT_IN_ORGANIZATION,
     "OrganizationalUnitNotFoundException": Reason.UNKNOWN_OU,
     "RepositoryNotFoundException": Reason.REPOSITORY_DELETED,
+    "TemplateNotFoundException": Reason.REPOSITORY_DELETED,  # ECR: a creation template
     "NoSuchBucket": Reason.DESTINATION_MISSING,
     "NoSuchKey": Reason.DESTINATION_MISSING,
     "ParameterNotFound": Reason.DESTINATION_MISSING,

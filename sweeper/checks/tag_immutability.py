@@ -5,16 +5,14 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import date
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from sweeper.errors import OperationFailed
 from sweeper.model import (
-    MAX_EXCLUSION_FILTERS,
     Change,
     ChangeStatus,
     Compliance,
@@ -25,11 +23,20 @@ from sweeper.model import (
     Repository,
     Target,
 )
+from sweeper.mutability import (
+    Verdict,
+    configured_exemption,
+    evaluate,
+    quoted,
+    remedy,
+    setting_of,
+    wanted,
+)
 
 if TYPE_CHECKING:
-    from sweeper.config import Config, ExemptionRule
+    from sweeper.config import Config
 
-NAME = "ecr-image-tag-immutability"
+NAME = "ecr-tag-immutability"
 READ_ACTIONS = frozenset({"ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules"})
 WRITE_ACTIONS = frozenset({"ecr:PutImageTagMutability"})
 ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule; it exempts nothing
@@ -51,95 +58,6 @@ class Registry(Protocol):
         self, target: Target, name: str, mutability: str, filters: Sequence[str]
     ) -> Repository:
         """Write the setting; the setting that ECR answers with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the repository's own settings say; `reason` is a sentence."""
-
-    compliance: Compliance
-    reason: str = ""
-
-
-def evaluate(repository: Repository, allowed_filters: Collection[str]) -> Verdict:
-    """Whether the repository's tags can be overwritten, exemptions aside."""
-    filters = repository.exclusion_filters
-    match repository.mutability:
-        case _ if repository.unknown_filter_types:
-            types = _quoted(repository.unknown_filter_types)
-            unknown = f"exclusion filters of type {types} are unknown to this version"
-        case "IMMUTABLE":
-            return Verdict(Compliance.COMPLIANT)
-        case "IMMUTABLE_WITH_EXCLUSION" if filters:
-            refused = [text for text in filters if text not in allowed_filters]
-            if not refused:
-                return Verdict(Compliance.COMPLIANT)
-            return Verdict(
-                Compliance.NON_COMPLIANT,
-                f"image tags that match {_quoted(refused)} can be overwritten",
-            )
-        case "IMMUTABLE_WITH_EXCLUSION":
-            unknown = "IMMUTABLE_WITH_EXCLUSION without its exclusion filters"
-        case "MUTABLE":
-            return Verdict(Compliance.NON_COMPLIANT, "image tags can be overwritten")
-        case "MUTABLE_WITH_EXCLUSION":
-            return Verdict(
-                Compliance.NON_COMPLIANT,
-                f"image tags can be overwritten, but for those that match {_quoted(filters)}",
-            )
-        case word:
-            unknown = f"imageTagMutability {word!r} is unknown to this version"
-    return Verdict(Compliance.UNDETERMINED, unknown)
-
-
-def remedy(
-    mutability: str,
-    filters: Sequence[str],
-    *,
-    exclusions: Sequence[str],
-    allowed_filters: Collection[str],
-) -> Change:
-    """The change that makes a non-compliant repository compliant.
-
-    Filters that stay: `exclusions`, then the allowed ones that the repository already had as
-    exceptions from immutability. Those of MUTABLE_WITH_EXCLUSION mean the opposite: dropped.
-    """
-    kept = [text for text in filters if text in allowed_filters]
-    if mutability != "IMMUTABLE_WITH_EXCLUSION":
-        kept = []
-    remaining = tuple(dict.fromkeys((*exclusions, *kept)))
-    to_mutability = "IMMUTABLE_WITH_EXCLUSION" if remaining else "IMMUTABLE"
-    if len(remaining) > MAX_EXCLUSION_FILTERS:
-        return Change(
-            ChangeStatus.WITHHELD, to_mutability, remaining, reason=Reason.TOO_MANY_FILTERS
-        )
-    return Change(ChangeStatus.PLANNED, to_mutability, remaining)
-
-
-def configured_exemption(
-    account_id: str, region: str, name: str, rules: Iterable[ExemptionRule], today: date
-) -> Exemption | None:
-    """The first rule in force for the repository, else the first that expired, else None."""
-    expired = None
-    for rule in rules:
-        if (
-            fnmatchcase(account_id, rule.account)
-            and fnmatchcase(region, rule.region)
-            and fnmatchcase(name, rule.repository)
-        ):
-            expires = rule.expires if isinstance(rule.expires, date) else None
-            pattern = f"{rule.account} {rule.region} {rule.repository}"
-            exemption = Exemption(
-                source="config",
-                rule=pattern,
-                reason=rule.reason,
-                expires=expires,
-                expired=expires is not None and expires < today,
-            )
-            if not exemption.expired:
-                return exemption
-            expired = expired or exemption
-    return expired
 
 
 def pull_through_exemption(name: str, prefixes: Iterable[str]) -> Exemption | None:
@@ -216,7 +134,7 @@ class TagImmutability:
         now = self._registry.repository(target, finding.repository)
         if now is None:
             return replace(change, status=ChangeStatus.SUPERSEDED, reason=Reason.REPOSITORY_DELETED)
-        if now.unknown_filter_types or _setting(now) != (
+        if now.unknown_filter_types or setting_of(now) != (
             finding.mutability,
             frozenset(finding.exclusion_filters),
         ):
@@ -236,17 +154,17 @@ class TagImmutability:
     def is_made(self, target: Target, finding: Finding, change: Change) -> bool:
         """Whether the repository is as the change would make it. Raises OperationFailed."""
         now = self._registry.repository(target, finding.repository)
-        return now is not None and _setting(now) == _wanted(change)
+        return now is not None and setting_of(now) == wanted(change)
 
     def _write(self, target: Target, finding: Finding, change: Change) -> None:
         written = self._registry.put_image_tag_mutability(
             target, finding.repository, change.to_mutability, change.to_exclusion_filters
         )
-        if _setting(written) != _wanted(change):
+        if setting_of(written) != wanted(change):
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE,
                 f"ECR answered the write with {written.mutability} "
-                f"{_quoted(written.exclusion_filters)}; it may have taken effect",
+                f"{quoted(written.exclusion_filters)}; it may have taken effect",
                 uncertain=True,
             )
 
@@ -317,18 +235,6 @@ class TagImmutability:
 
 def _may_be_cached(finding: Finding) -> bool:
     return finding.compliance is Compliance.NON_COMPLIANT and "/" in finding.repository
-
-
-def _setting(repository: Repository) -> tuple[str, frozenset[str]]:
-    return repository.mutability, frozenset(repository.exclusion_filters)
-
-
-def _wanted(change: Change) -> tuple[str, frozenset[str]]:
-    return change.to_mutability, frozenset(change.to_exclusion_filters)
-
-
-def _quoted(filters: Iterable[str]) -> str:
-    return ", ".join(f"'{text}'" for text in filters)
 
 
 @lru_cache(maxsize=4096)

@@ -35,6 +35,8 @@ COLUMNS = (
     "since_last",
     "reopened",
     "last_seen",
+    "check",
+    "resource",
 )
 
 
@@ -92,6 +94,8 @@ def _finding(finding: Finding) -> dict[str, str | None]:
         "reason": finding.reason,
         "since_last": finding.since_last,
         "reopened": str(finding.reopened or ""),
+        "check": finding.check,
+        "resource": finding.resource,
     }
     if finding.exemption:
         row["exemption"] = exemption_text(finding.exemption)
@@ -137,6 +141,8 @@ def _earlier(record: str, item: EarlierFinding) -> dict[str, str | None]:
         "reason": "open when last seen" if item.was_open else "closed by then",
         "reopened": str(item.reopened or ""),
         "last_seen": item.last_seen,
+        "check": item.check,
+        "resource": item.resource,
     }
 
 

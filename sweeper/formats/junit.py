@@ -79,7 +79,7 @@ def _suite_of_the_sweep(report: Report) -> ET.Element:
 
 
 def _add_finding(suite: ET.Element, record: Record, tags: str | None) -> None:
-    case = _case(suite, f"{record.account_id}.{record.region}", record.repository)
+    case = _case(suite, f"{record.account_id}.{record.region}", record.named)
     match record.state:
         case State.CLOSED:
             _output(case, record.description)

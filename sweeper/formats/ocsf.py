@@ -14,13 +14,17 @@ from typing import Any
 from sweeper.escaping import plain, shortened
 from sweeper.formats import Format
 from sweeper.formats.records import GUIDE, Record, State, records
-from sweeper.model import AccountSummary, Report, Run, Since
+from sweeper.model import AccountSummary, Report, Resource, Run, Since
 
 VERSION = "1.5.0"
 _CLASS = (2003, "Compliance Finding")
 _ACTIVITIES = {1: "Create", 2: "Update", 3: "Close"}
 _AWS_ACCOUNT = 10  # account.type_id
 _LONGEST = 1024  # characters; OCSF sets no limit, those who keep it do
+_TYPES: dict[Resource, str] = {  # CloudFormation's
+    "repository": "AWS::ECR::Repository",
+    "repository_creation_template": "AWS::ECR::RepositoryCreationTemplate",
+}
 # compliance.status_id: 1 Pass, 2 Warning (no result, for want of information), 3 Fail.
 _COMPLIANCE = {State.OPEN: 3, State.UNDETERMINED: 2, State.EXEMPT: 3, State.CLOSED: 1}
 _STATUS = {
@@ -88,8 +92,8 @@ def _event(record: Record, run: Run, account: AccountSummary | None) -> dict[str
         "remediation": {"desc": record.advice, "references": [GUIDE]},
         "resources": [
             {
-                "type": "AWS::ECR::Repository",
-                "uid": shortened(record.arn, _LONGEST),
+                "type": _TYPES[record.resource],
+                "uid": shortened(record.resource_id, _LONGEST),
                 "name": shortened(record.repository, _LONGEST),
                 "region": record.region,
                 "cloud_partition": run.partition or "aws",

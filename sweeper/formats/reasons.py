@@ -62,6 +62,7 @@ MEANING = {
     _R.MAX_CHANGES: "the plan has more changes than remediation.max_changes: none was made",
     _R.MIN_COVERAGE: "less was seen than remediation.min_coverage: no change was made",
     _R.TOO_MANY_FILTERS: "more than the five exclusion filters would remain that ECR allows",
+    _R.LEFT_TO_A_PERSON: "closing it would break what is meant, as its error says",
     _R.PULL_THROUGH_RULES_UNREADABLE: "whether a pull-through cache fills the repository could "
     "not be read",
     _R.NOT_CONFIRMED: "whoever was asked did not say yes",
@@ -72,9 +73,10 @@ MEANING = {
     _R.LEASE_UNAVAILABLE: "whether another sweep is at work could not be told, so no change was "
     "made",
     _R.LEASE_LOST: "another sweep may be at work by now, so the change was not made",
-    _R.CHANGED_SINCE_EXAMINED: "somebody changed the repository after it was examined",
-    _R.NOW_COMPLIANT: "somebody closed the repository after it was examined",
-    _R.REPOSITORY_DELETED: "somebody deleted the repository after it was examined",
+    _R.CHANGED_SINCE_EXAMINED: "somebody changed it after it was examined",
+    _R.NOW_COMPLIANT: "somebody closed it after it was examined",
+    _R.REPOSITORY_DELETED: "somebody deleted it, the repository or the creation template, "
+    "after it was examined",
     _R.WRITE_FAILED: "the report could not be written to the disk",
     _R.CHANGED_MEANWHILE: "another sweep wrote to the same place in S3 just then",
     _R.DESTINATION_MISSING: "the bucket or topic is not there, or Security Hub is not enabled",

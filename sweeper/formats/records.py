@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sweeper.escaping import plain
-from sweeper.formats.wording import exemption_text, number, outcome, setting
-from sweeper.model import Compliance, EarlierFinding, Finding, Report, Run, Since
+from sweeper.formats.wording import exemption_text, kind, named, number, outcome, setting
+from sweeper.model import Compliance, EarlierFinding, Finding, Report, Resource, Run, Since
 from sweeper.report import remains
 
 GUIDE = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html"
@@ -32,7 +32,8 @@ class State(StrEnum):
 class Record:
     """One finding, or one that is gone; `id` stays the same from sweep to sweep.
 
-    `setting` is the mutability with its filters; `tags` are those of the account.
+    `resource_id` is the ARN where there is one; `named` says what is no repository. `setting` is
+    the mutability with its filters; `tags` are those of the account.
     """
 
     id: str
@@ -42,8 +43,10 @@ class Record:
     account_id: str
     account_name: str
     region: str
+    resource: Resource
+    resource_id: str
     repository: str
-    arn: str
+    named: str
     setting: str
     title: str
     description: str
@@ -80,7 +83,7 @@ def record_id(check: str, account_id: str, region: str, repository: str) -> str:
 
 def _of_finding(finding: Finding, run: Run, tags: Mapping[str, str]) -> Record:
     state = _state(finding)
-    where = f"{plain(finding.repository)} ({plain(finding.account_id)}, {plain(finding.region)})"
+    where = f"{named(finding)} ({plain(finding.account_id)}, {plain(finding.region)})"
     current = setting(finding.mutability, finding.exclusion_filters)
     done = outcome(finding, run)
     if finding.exemption:
@@ -95,12 +98,14 @@ def _of_finding(finding: Finding, run: Run, tags: Mapping[str, str]) -> Record:
         account_id=plain(finding.account_id),
         account_name=plain(finding.account_name),
         region=plain(finding.region),
+        resource=finding.resource,
+        resource_id=plain(finding.arn) or _resource_id(finding),
         repository=plain(finding.repository),
-        arn=plain(finding.arn),
+        named=named(finding),
         setting=current,
-        title=_TITLES[state].format(where=where),
+        title=_TITLES[finding.resource][state].format(where=where),
         description=f"{plain(finding.reason)}. {current}: {done}",
-        advice=_ADVICE[state],
+        advice=_advice(finding.resource, state),
         tags={plain(key): plain(value) for key, value in tags.items()},
     )
 
@@ -108,6 +113,7 @@ def _of_finding(finding: Finding, run: Run, tags: Mapping[str, str]) -> Record:
 def _of_earlier(earlier: EarlierFinding, run: Run) -> Record:
     account, region = plain(earlier.account_id), plain(earlier.region)
     repository = plain(earlier.repository)
+    arn = f"arn:{run.partition or 'aws'}:ecr:{region}:{account}:repository/{repository}"
     return Record(
         id=record_id(earlier.check, earlier.account_id, earlier.region, earlier.repository),
         check=plain(earlier.check),
@@ -116,14 +122,30 @@ def _of_earlier(earlier: EarlierFinding, run: Run) -> Record:
         account_id=account,
         account_name=plain(earlier.account_name),
         region=region,
+        resource=earlier.resource,
+        resource_id=arn if earlier.resource == "repository" else _resource_id(earlier),
         repository=repository,
-        arn=f"arn:{run.partition or 'aws'}:ecr:{region}:{account}:repository/{repository}",
+        named=named(earlier),
         setting=plain(earlier.mutability),
-        title=_TITLES[State.CLOSED].format(where=f"{repository} ({account}, {region})"),
-        description="The finding of the sweep before is gone: the repository was closed by others, "
-        f"or deleted. It was {plain(earlier.mutability)}",
+        title=_TITLES[earlier.resource][State.CLOSED].format(
+            where=f"{named(earlier)} ({account}, {region})"
+        ),
+        description=f"The finding of the sweep before is gone: the {kind(earlier)} was closed by "
+        f"others, or deleted. It was {plain(earlier.mutability)}",
         advice=_ADVICE[State.CLOSED],
     )
+
+
+def _resource_id(item: Finding | EarlierFinding) -> str:
+    """What names a resource that has no ARN, in no way that could be taken for one."""
+    place = f"{plain(item.account_id)}/{plain(item.region)}/{plain(item.repository)}"
+    return f"{item.resource.replace('_', '-')}/{place}"
+
+
+def _advice(resource: Resource, state: State) -> str:
+    if resource == "repository_creation_template" and state is State.OPEN:
+        return _CLOSE_TEMPLATE
+    return _ADVICE[state]
 
 
 def _state(finding: Finding) -> State:
@@ -134,12 +156,28 @@ def _state(finding: Finding) -> State:
     return State.UNDETERMINED if finding.compliance is Compliance.UNDETERMINED else State.OPEN
 
 
-_TITLES = {
-    State.OPEN: "ECR image tags can be overwritten: {where}",
-    State.UNDETERMINED: "Whether ECR image tags can be overwritten is not known: {where}",
-    State.EXEMPT: "ECR image tags can be overwritten, which is exempt: {where}",
-    State.CLOSED: "ECR image tags can no longer be overwritten: {where}",
+_TITLES: dict[Resource, dict[State, str]] = {
+    "repository": {
+        State.OPEN: "ECR image tags can be overwritten: {where}",
+        State.UNDETERMINED: "Whether ECR image tags can be overwritten is not known: {where}",
+        State.EXEMPT: "ECR image tags can be overwritten, which is exempt: {where}",
+        State.CLOSED: "ECR image tags can no longer be overwritten: {where}",
+    },
+    "repository_creation_template": {
+        State.OPEN: "ECR makes repositories whose image tags can be overwritten: {where}",
+        State.UNDETERMINED: "Whether ECR makes repositories whose image tags can be overwritten is "
+        "not known: {where}",
+        State.EXEMPT: "ECR makes repositories whose image tags can be overwritten, which is "
+        "exempt: {where}",
+        State.CLOSED: "ECR no longer makes repositories whose image tags can be overwritten: "
+        "{where}",
+    },
 }
+_CLOSE_TEMPLATE = (
+    "Set the creation template's image tag mutability to IMMUTABLE, exclude tags that must move by "
+    "an exclusion filter that is allowed, or exempt all repositories below its prefix with a "
+    "reason and an expiry."
+)
 _ADVICE = {
     State.OPEN: "Set the repository's image tag mutability to IMMUTABLE, exclude tags that must "
     "move by an exclusion filter that is allowed, or exempt the repository with a reason and an "

@@ -18,6 +18,7 @@ from sweeper.formats.wording import (
     exemption_text,
     explanation,
     known_as,
+    named,
     number,
     outcome,
     seen,
@@ -124,7 +125,7 @@ def _findings(report: Report) -> list[str]:
 
 
 def _finding(finding: Finding, report: Report) -> Iterator[str]:
-    yield f"    {plain(finding.region)}  {plain(finding.repository)}"
+    yield f"    {plain(finding.region)}  {named(finding)}"
     current = setting(finding.mutability, finding.exclusion_filters)
     state = ", ".join(filter(None, (current, finding.compliance, known_as(finding))))
     yield from _wrapped(f"{state}: {outcome(finding, report.run)}", "      ")
@@ -154,7 +155,7 @@ def _exempt(report: Report) -> list[str]:
         lines += ["", f"  {account}"]
         for finding in group:
             current = setting(finding.mutability, finding.exclusion_filters)
-            lines.append(f"    {plain(finding.region)}  {plain(finding.repository)}  {current}")
+            lines.append(f"    {plain(finding.region)}  {named(finding)}  {current}")
             if finding.exemption:
                 lines += _wrapped(exemption_text(finding.exemption), "      ")
     return lines
@@ -171,8 +172,7 @@ def _earlier(report: Report) -> Iterator[list[str]]:
         for account, group in _by_account(items, {}):
             lines += ["", f"  {account}"]
             lines += (
-                f"    {plain(item.region)}  {plain(item.repository)}  {as_last_seen(item)}"
-                for item in group
+                f"    {plain(item.region)}  {named(item)}  {as_last_seen(item)}" for item in group
             )
         yield lines
 

@@ -18,10 +18,12 @@ from sweeper.model import (
     Finding,
     Reason,
     Report,
+    Resource,
     Run,
     Since,
     Stage,
 )
+from sweeper.report import judged
 
 # What to do about a failure; a reason that says it itself has no line here.
 _ADVICE = {
@@ -81,6 +83,7 @@ _ADVICE = {
     Reason.MAX_CHANGES: "raise remediation.max_changes if so many changes are meant",
     Reason.MIN_COVERAGE: "cure the failures, or lower remediation.min_coverage",
     Reason.TOO_MANY_FILTERS: "name fewer remediation.exclusions or policy.allowed_exclusions",
+    Reason.LEFT_TO_A_PERSON: "close it by hand once what its error says is settled, or exempt it",
     Reason.PULL_THROUGH_RULES_UNREADABLE: "let the member role call "
     "ecr:DescribePullThroughCacheRules",
     Reason.NOT_RECORDED: "let state.directory be written, or set report.s3: nothing is changed "
@@ -97,8 +100,8 @@ _ADVICE = {
 }
 # A denial of a write: what is to be allowed is not what was asked for when looking.
 _ADVICE_ON_DENIAL = {
-    Stage.CHANGE: "let the member role call ecr:PutImageTagMutability there, or leave the account "
-    "out with remediation.exclude_accounts",
+    Stage.CHANGE: "let the member role write there (Allow… among its stack's parameters), or leave "
+    "the account out with remediation.exclude_accounts",
     Stage.DELIVER: "let the caller write there: s3:PutObject, sns:Publish or "
     "securityhub:BatchImportFindings, and the use of the KMS key",
 }
@@ -108,6 +111,7 @@ _WITHHELD = {
     Reason.MAX_CHANGES: "the plan has more changes than remediation.max_changes",
     Reason.MIN_COVERAGE: "less was seen than remediation.min_coverage asks for",
     Reason.TOO_MANY_FILTERS: "more exclusion filters would remain than ECR allows",
+    Reason.LEFT_TO_A_PERSON: "it is left to a person",
     Reason.PULL_THROUGH_RULES_UNREADABLE: "the pull-through cache rules could not be read",
     Reason.NOT_CONFIRMED: "not confirmed",
     Reason.NOT_RECORDED: "it could not be put on record before",
@@ -138,6 +142,23 @@ def number(count: int, singular: str, plural: str | None = None) -> str:
 def percent(share: float) -> str:
     """Never 100 % where something is missing."""
     return f"{min(share * 100, 99.9 if share < 1 else 100):.4g} %"
+
+
+_KINDS: dict[Resource, str] = {
+    "repository": "repository",
+    "repository_creation_template": "creation template",
+}
+
+
+def kind(item: Finding | EarlierFinding) -> str:
+    """What the finding is about, in a word or two."""
+    return _KINDS[item.resource]
+
+
+def named(item: Finding | EarlierFinding) -> str:
+    """What the finding is about, by name: that of a repository alone, else with what it is."""
+    name = plain(item.repository)
+    return name if item.resource == "repository" else f"{kind(item)} {name}"
 
 
 def setting(mutability: str, filters: Sequence[str]) -> str:
@@ -271,6 +292,8 @@ def unseen(report: Report) -> str:
     clauses = [f"{' and '.join(parts)} could not be examined"] if parts else []
     if count := totals.repositories.undetermined:
         clauses.append(f"{number(count, 'repository', 'repositories')} could not be judged")
+    if count := judged(report, Compliance.UNDETERMINED):
+        clauses.append(f"{number(count, 'creation template')} could not be judged")
     if not totals.targets.examined:
         clauses = clauses or ["no account-region was left to examine"]
         return f"NOTHING WAS SEEN: {'; '.join(clauses)}."

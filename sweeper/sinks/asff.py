@@ -68,16 +68,21 @@ def findings(report: Report, region: str) -> Iterator[dict[str, Any]]:
 
 
 def _resource(record: Record, partition: str | None) -> dict[str, Any]:
-    repository = {"Arn": record.arn, "RepositoryName": record.repository}
-    if record.setting in _MUTABILITIES:
-        repository["ImageTagMutability"] = record.setting
+    kind, details = "AwsEcrRepository", {"Arn": record.resource_id}
+    if record.resource == "repository":
+        details["RepositoryName"] = record.repository
+        if record.setting in _MUTABILITIES:
+            details["ImageTagMutability"] = record.setting
+    else:  # for which the format has no type
+        kind = "Other"
+        details = {"Prefix": record.repository, "ImageTagMutability": record.setting}
     resource: dict[str, Any] = {
-        "Type": "AwsEcrRepository",
-        "Id": shortened(record.arn, 512),
+        "Type": kind,
+        "Id": shortened(record.resource_id, 512),
         "Region": shortened(record.region, 16),
         "Owner": {"Account": {"Id": record.account_id}},
         "Details": {
-            "AwsEcrRepository": {key: shortened(text, 512) for key, text in repository.items()}
+            kind: {key: shortened(text, 512) for key, text in details.items() if text.strip()}
         },
     }
     if partition in _PARTITIONS:

@@ -19,7 +19,9 @@ from sweeper.formats.wording import (
     ended_early,
     exemption_text,
     explanation,
+    kind,
     known_as,
+    named,
     number,
     outcome,
     seen,
@@ -29,8 +31,8 @@ from sweeper.formats.wording import (
     unseen,
     where,
 )
-from sweeper.model import ChangeStatus, Compliance, Delivery, Finding, Report
-from sweeper.report import remains, still_open
+from sweeper.model import ChangeStatus, Compliance, Delivery, Finding, Report, Resource
+from sweeper.report import closed, judged, remains, still_open
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: 256 KiB for all of it; what is
 # left is for the envelope that a subscriber gets. The subject: under 100 ASCII characters.
@@ -39,6 +41,7 @@ _SUBJECT_LIMIT = 99
 _NAMED_FAILURES = 3  # of each reason; the others are counted
 _NAMED_EARLIER = 10  # resolved, and not seen; the others are counted
 _MESSAGE_LIMIT = 200  # characters of a service's message
+_TEMPLATE: Resource = "repository_creation_template"
 _FINDINGS_ALONE = ("security_hub",)  # where no coverage, and so no full report, can be read
 
 
@@ -50,6 +53,8 @@ def subject(report: Report) -> str:
         parts.append(f"sweep ended early ({failure.reason})")
     if remaining := still_open(report):
         parts.append(number(remaining, "mutable repository", "mutable repositories"))
+    if templates := still_open(report, _TEMPLATE):
+        parts.append(number(templates, "mutable creation template"))
     if changes.applied:
         parts.append(f"{changes.applied:,} closed")
     if changes.failed:
@@ -93,13 +98,19 @@ def _opening(report: Report) -> Iterator[str]:
     if repositories.non_compliant:
         found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
         yield (
-            f"Image tags could be overwritten in {found}{of}: {changes.applied:,} closed by this "
+            f"Image tags could be overwritten in {found}{of}: {closed(report):,} closed by this "
             f"sweep, {still_open(report):,} still open."
         )
     elif repositories.examined:
         yield f"No ECR repository{of} was found whose image tags can be overwritten."
     else:
         yield f"No ECR repository{of} was seen."
+    if count := judged(report, Compliance.NON_COMPLIANT):
+        yield (
+            f"{number(count, 'creation template makes', 'creation templates make')} repositories "
+            f"whose image tags can be overwritten: {closed(report, _TEMPLATE):,} closed by this "
+            f"sweep, {still_open(report, _TEMPLATE):,} still open."
+        )
     if report.run.dry_run:
         yield "This was a dry run: nothing was changed."
     if changes.failed:
@@ -132,7 +143,8 @@ def _entry(position: int, finding: Finding, report: Report, tags: str | None) ->
     state = ", ".join(filter(None, (current, known_as(finding))))
     exemption = exemption_text(finding.exemption) if finding.exemption else ""
     return (
-        f"{position}. Repository: {shortened(finding.repository, _MESSAGE_LIMIT)}\n"
+        f"{position}. {kind(finding).capitalize()}: "
+        f"{shortened(finding.repository, _MESSAGE_LIMIT)}\n"
         f"   Account: {account}, region: {plain(finding.region)}\n"
         + (f"   Account tags: {tags}\n" if tags else "")
         + f"   {state}: {outcome(finding, report.run)}\n"
@@ -142,8 +154,8 @@ def _entry(position: int, finding: Finding, report: Report, tags: str | None) ->
 
 def _left_out(count: int) -> str:
     return (
-        f"… and {number(count, 'more repository', 'more repositories')} for which this message "
-        "has no room: see the full report.\n"
+        f"… and {number(count, 'more finding')} for which this message has no room: see the full "
+        "report.\n"
     )
 
 
@@ -151,6 +163,8 @@ def _closing(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
     yield f"Auto-Remediation: {report.run.auto_remediate}"
     if exempt := report.totals.repositories.exempt:
         yield f"Exempt, and not listed: {number(exempt, 'repository', 'repositories')}"
+    if exempt := judged(report, Compliance.EXEMPT):
+        yield f"Exempt, and not listed: {number(exempt, 'creation template')}"
     if sentence := tags_unavailable(report):
         yield sentence
     yield ""
@@ -195,9 +209,9 @@ def _earlier(report: Report) -> Iterator[str]:
             yield ""
             yield f"{title}: {len(items):,}"
         for item in items[:_NAMED_EARLIER]:
-            repository = shortened(item.repository, _MESSAGE_LIMIT)
+            name = shortened(named(item), _MESSAGE_LIMIT)
             place = f"{plain(item.account_id)} {plain(item.region)}"
-            yield f"- {repository} in {place}: {as_last_seen(item)}"
+            yield f"- {name} in {place}: {as_last_seen(item)}"
         if len(items) > _NAMED_EARLIER:
             yield f"  … and {len(items) - _NAMED_EARLIER:,} more"
 

@@ -36,6 +36,10 @@ def assert_explained(ended: Ended, *named: str) -> None:
             ("organization.exclude_accounts", "123456789012", "quoted"),
         ),
         ({"report": {"formats": ["papyrus"]}}, ("report.formats", "papyrus", "json")),
+        (
+            {"checks": ["ecr-tag-immutability", "tags"]},
+            ("checks: 'tags' is unknown", "ecr-tag-immutability"),
+        ),
         ({"regions": {"exclude": ["eu-central-9"]}}, ("regions.exclude", "eu-central-9")),
         ({"organization": {"sts_region": "mars-north-1"}}, ("sts_region", "mars-north-1")),
         ({"remediation": {"exclusions": ["**"]}}, ("remediation.exclusions", "'**'")),

@@ -194,6 +194,15 @@ def test_nothing_is_written_when_remediation_is_off(aws: FakeAws, tmp_path: Path
     assert ended.status == 3
 
 
+def test_nothing_is_written_for_a_check_that_may_not_write(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=2, regions=1))
+    ended = run(aws, tmp_path, config={"remediation": {"checks": []}})
+    assert writes(aws) == []
+    assert all(finding["change"] is None for finding in ended.report["findings"])
+    assert not [each for each in aws.statistics().assume_role if "ecr:Put" in each["policy"]]
+    assert ended.status == 3
+
+
 def test_after_one_denied_write_an_account_is_left_alone(aws: FakeAws, tmp_path: Path) -> None:
     world = small_world(accounts=2, regions=1, repositories_per_target=20)
     read_only = Role(actions=("account:ListRegions", "ecr:Describe*"))

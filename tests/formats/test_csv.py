@@ -50,6 +50,8 @@ BASE = {
     "mutability": "MUTABLE",
     "compliance": "non_compliant",
     "reason": "image tags can be overwritten",
+    "check": "ecr-tag-immutability",
+    "resource": "repository",
 }
 
 
@@ -149,6 +151,8 @@ def test_what_changed() -> None:
         "mutability": "MUTABLE",
         "reason": "closed by then",
         "last_seen": "2026-11-23T01:04:10Z",
+        "check": "ecr-tag-immutability",
+        "resource": "repository",
     }
     assert (lost["record"], lost["reason"]) == ("not_visible", "open when last seen")
     assert (lost["repository"], lost["reopened"]) == ("b", "3")

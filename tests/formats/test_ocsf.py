@@ -70,7 +70,7 @@ def test_an_event_whole() -> None:
             "version": "1.5.0",
             "profiles": ["cloud"],
             "product": {"name": "sweeper", "vendor_name": "sweeper", "version": "0.1.0"},
-            "event_code": "ecr-image-tag-immutability",
+            "event_code": "ecr-tag-immutability",
             "correlation_uid": "20261124T010000Z-0a1b2c",
         },
         "cloud": {
@@ -85,9 +85,9 @@ def test_an_event_whole() -> None:
             },
             "org": {"uid": "o-exampleorg", "ou_uid": "ou-root-prod"},
         },
-        "compliance": {"control": "ecr-image-tag-immutability", "status_id": 3},
+        "compliance": {"control": "ecr-tag-immutability", "status_id": 3},
         "finding_info": {
-            "uid": f"ecr-image-tag-immutability/{ACCOUNT_ID}/{REGION}/product-a/service-one",
+            "uid": f"ecr-tag-immutability/{ACCOUNT_ID}/{REGION}/product-a/service-one",
             "title": title,
             "desc": "image tags can be overwritten. MUTABLE: left as it is: outside the scope of "
             "remediation",

@@ -37,10 +37,10 @@ def test_a_finding_whole() -> None:
     assert problems(got) == []
     assert got == {
         "SchemaVersion": "2018-10-08",
-        "Id": f"ecr-image-tag-immutability/{ACCOUNT_ID}/{REGION}/product-a/service-one",
+        "Id": f"ecr-tag-immutability/{ACCOUNT_ID}/{REGION}/product-a/service-one",
         "ProductArn": f"arn:aws:securityhub:{HUB}:{CENTRAL}:product/{CENTRAL}/default",
         "ProductName": "sweeper",
-        "GeneratorId": "ecr-image-tag-immutability",
+        "GeneratorId": "ecr-tag-immutability",
         "AwsAccountId": CENTRAL,
         "CreatedAt": "2026-11-24T01:00:00Z",
         "UpdatedAt": "2026-11-24T01:04:10Z",

@@ -240,7 +240,7 @@ def test_five_thousand_findings_fit_and_the_rest_is_counted() -> None:
     assert LIMIT - 1000 < size(text) <= LIMIT
     listed = entries(text)
     assert 1000 < len(listed) < 5000
-    assert f"… and {5000 - len(listed):,} more repositories for which" in text
+    assert f"… and {5000 - len(listed):,} more findings for which" in text
     assert [int(name[5:10]) % 2 for name in listed] == [1] * len(listed)  # failed ones first
     assert "\nAuto-Remediation: ENABLED\n" in text
     assert "- assume_role_denied: 1" in text
@@ -259,7 +259,7 @@ def test_every_reason_at_its_worst_fits() -> None:
     ]
     text = message(report(many(3000), failures), ())
     assert size(text) <= LIMIT
-    assert "more repositories" in text
+    assert "more findings" in text
 
 
 def test_hostile_text_stays_in_its_place() -> None:

@@ -20,10 +20,12 @@ from moto.ecr.models import ecr_backends
 from moto.iam.models import Role, iam_backends
 from moto.s3.models import s3_backends
 
+import sweeper.checks
 from sweeper import app
 from sweeper.concurrency import Stop
 from sweeper.config_loading import load_config
 from sweeper.demo import moto_additions
+from sweeper.discovery import discover
 from sweeper.logs import LogObserver
 from sweeper.model import Report
 from tests.stacksets import templates
@@ -36,6 +38,8 @@ HUB = "eu-west-1"  # where Security Hub is: not the stack's own region
 MANAGEMENT = "123456789012"  # moto's own
 EXTERNAL_ID = "an-external-id"
 MEMBER_ROLE = "ecr-immutability-sweeper"
+CHECKS = {check.name: check for check in discover(sweeper.checks, "CHECK").values()}
+EVERY_CHECK = {"checks": list(CHECKS), "remediation": {"checks": list(CHECKS)}}  # options
 OPEN_REPOSITORIES = ("payments", "mirror/alpine")  # a name with a slash: cache rules are read
 SETUP = {
     "AWS_ACCESS_KEY_ID": "AKIASETUP",

@@ -12,12 +12,10 @@ from unittest import mock
 import pytest
 from moto.organizations.models import FakeAccount
 
-import sweeper.checks
 from sweeper.aws.cloud import CORE_ACTIONS
-from sweeper.discovery import discover
 from sweeper.model import ChangeStatus, Reason, Report, Stage
 from tests.stacksets import templates
-from tests.stacksets.deployment import HUB, MANAGEMENT, Deployment, without
+from tests.stacksets.deployment import CHECKS, EVERY_CHECK, HUB, MANAGEMENT, Deployment, without
 from tests.stacksets.iam import Request, actions, allows, listed, parse
 
 Row = tuple[str, str]  # a statement's Sid, an action
@@ -86,16 +84,15 @@ def test_the_member_table_is_complete() -> None:
 def test_the_member_role_needs_every_action(deployment: Deployment, row: Row) -> None:
     account = deployment.accounts[1]
     with without(deployment.role(account), *row):
-        report, _ = deployment.sweep()
+        report, _ = deployment.sweep(options=EVERY_CHECK)
     assert MEMBER[row](report, account)
     assert deployment.mutability(account) != {"IMMUTABLE"}
     assert deployment.mutability(deployment.accounts[2]) == {"IMMUTABLE"}
 
 
 def test_the_role_grants_what_core_and_checks_declare() -> None:
-    checks = discover(sweeper.checks, "CHECK").values()
-    read = set(CORE_ACTIONS).union(*(check.read_actions for check in checks))
-    write = set[str]().union(*(check.write_actions for check in checks))
+    read = set(CORE_ACTIONS).union(*(check.read_actions for check in CHECKS.values()))
+    write = set[str]().union(*(check.write_actions for check in CHECKS.values()))
     always, remediating = set[str](), set[str]()
     for policy in templates.resource("member-role", "MemberRole")["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:

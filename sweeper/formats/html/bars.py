@@ -76,6 +76,8 @@ def _bars(report: Report, place: Callable[[str, str], str | None]) -> tuple[Bar,
             here = counts[place(account.id, region)]
             here.update(compliant=compliant + non_compliant, exempt=exempt)
     for finding in report.findings:
+        if finding.resource != "repository":
+            continue
         here = counts[place(finding.account_id, finding.region)]
         if finding.compliance is Compliance.UNDETERMINED:
             here["undetermined"] += 1

@@ -27,7 +27,7 @@ from sweeper.model import (
     SinceLast,
     Stage,
 )
-from sweeper.report import still_open
+from sweeper.report import closed, still_open
 
 Level = Literal["bad", "unsure", "good", "plain"]
 _NOT_MADE = (ChangeStatus.FAILED, ChangeStatus.WITHHELD)
@@ -108,14 +108,24 @@ def _verdict(report: Report) -> Banner:
         return Banner("bad", "The sweep ended early", f"{why} What to do: {what}." if what else why)
     examined = report.totals.repositories.examined
     repositories = number(examined, "repository", "repositories")
-    closed = report.totals.changes.applied
-    more = f"; {closed:,} {'was' if closed == 1 else 'were'} closed by this sweep" if closed else ""
+    done = closed(report)
+    more = f"; {done:,} {'was' if done == 1 else 'were'} closed by this sweep" if done else ""
+    templates = still_open(report, "repository_creation_template")
+    make = number(templates, "creation template makes", "creation templates make")
+    if templates:
+        more += f"; {make} more of them"
     if count := still_open(report):
         have = "repository has" if count == 1 else "repositories have"
         return Banner(
             "bad",
             f"{count:,} {have} image tags that can be overwritten",
             f"Of {repositories} that were seen{more}.",
+        )
+    if templates:
+        return Banner(
+            "bad",
+            f"{make} repositories whose image tags can be overwritten",
+            f"Of {repositories} that were seen, none is left open.",
         )
     level: Level = "good" if report.coverage.complete else "unsure"
     if not examined:
@@ -259,7 +269,7 @@ def _exemptions(report: Report) -> str:
             )
     parts = []
     if expired:
-        parts.append(f"{number(expired, 'repository has', 'repositories have')} an expired one")
+        parts.append(f"{number(expired, 'finding has', 'findings have')} an expired one")
     if soon:
         parts.append(f"{soon:,} end within {_SOON} days")
     return f"{'; '.join(parts)}." if parts else ""

@@ -12,7 +12,14 @@ from typing import Any, Literal
 
 from sweeper.escaping import shortened
 from sweeper.formats.html.places import place_map
-from sweeper.formats.wording import account_names, exemption_text, explanation, outcome, setting
+from sweeper.formats.wording import (
+    account_names,
+    exemption_text,
+    explanation,
+    named,
+    outcome,
+    setting,
+)
 from sweeper.model import (
     ChangeStatus,
     Compliance,
@@ -149,7 +156,7 @@ def _places(findings: Sequence[Finding | EarlierFinding]) -> tuple[Column, ...]:
     return (
         Column("Account", "account", [f"{f.account_id} {f.account_name}" for f in findings]),
         Column("Region", "text", [item.region for item in findings], choose=True),
-        Column("Repository", "text", [item.repository for item in findings]),
+        Column("Repository", "text", list(map(named, findings))),
     )
 
 

@@ -291,8 +291,8 @@ def test_changes_not_made_come_once_for_each_reason_the_most_frequent_first() ->
         Group(
             "denied_by_scp",
             1,
-            "let the member role call ecr:PutImageTagMutability there, or leave the account out "
-            "with remediation.exclude_accounts",
+            "let the member role write there (Allow… among its stack's parameters), or leave the "
+            "account out with remediation.exclude_accounts",
         ),
     )
 
@@ -326,12 +326,12 @@ def test_not_seen_and_skipped_are_grouped_by_reason_the_most_frequent_first() ->
     [
         ([], ""),
         ([None, date(2027, 6, 1)], ""),
-        ([date(2026, 11, 23)], "1 repository has an expired one."),
+        ([date(2026, 11, 23)], "1 finding has an expired one."),
         ([date(2026, 11, 24), date(2026, 12, 24)], "2 end within 30 days."),
         ([date(2026, 12, 25)], ""),
         (
             [date(2026, 1, 1), date(2026, 2, 1), date(2026, 12, 1)],
-            "2 repositories have an expired one; 1 end within 30 days.",
+            "2 findings have an expired one; 1 end within 30 days.",
         ),
     ],
 )

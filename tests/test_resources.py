@@ -1,0 +1,168 @@
+"""What is no repository is never called one, wherever findings are shown, nor counted as one."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from sweeper import terminal
+from sweeper.formats import formats
+from sweeper.model import ChangeStatus, Compliance, Reason, Report, RepositoryTotals
+from sweeper.report import ExitStatus, exit_status
+from sweeper.sinks.asff import findings as security_hub
+from sweeper.sinks.message import message, subject
+from tests.factories import (
+    ACCOUNT_ID,
+    REGION,
+    change,
+    earlier,
+    exemption,
+    finding,
+    report,
+    since_last,
+    template,
+)
+from tests.fake_aws.asff import problems
+
+RESOURCE_ID = f"repository-creation-template/{ACCOUNT_ID}/{REGION}/sandbox"
+GONE = earlier("gone", resource="repository_creation_template")
+TEMPLATE = replace(
+    report([template()], compliant=0), since_last=since_last(resolved=(GONE,), not_visible=(GONE,))
+)
+
+
+def shown(item: Report) -> str:
+    out = io.StringIO()
+    terminal.show(item, Console(file=out, width=200))
+    return out.getvalue()
+
+
+def rendered(name: str) -> Callable[[Report], str]:
+    return lambda item: formats()[name].render(item).decode()
+
+
+@pytest.mark.parametrize(
+    ("show", "said"),
+    [
+        (rendered("text"), f"    {REGION}  creation template sandbox\n"),
+        (rendered("text"), f"    {REGION}  creation template gone  MUTABLE, last seen"),
+        (rendered("csv"), ",ecr-creation-template-immutability,repository_creation_template\n"),
+        (rendered("html"), '"creation template sandbox"'),
+        (rendered("html"), '"creation template gone"'),
+        (rendered("html"), "1 creation template makes repositories whose image tags can be"),
+        (rendered("junit"), 'name="creation template sandbox"'),
+        (rendered("junit"), "the creation template was closed by others, or deleted"),
+        (shown, " creation template sandbox "),
+        (lambda item: message(item, ()), "\n1. Creation template: sandbox\n"),
+        (lambda item: message(item, ()), "- creation template gone in "),
+        (
+            lambda item: message(item, ()),
+            "No ECR repository of o-exampleorg was seen.\n1 creation template makes repositories "
+            "whose image tags can be overwritten: 0 closed by this sweep, 1 still open.\n",
+        ),
+        (subject, "sweeper: 1 mutable creation template"),
+    ],
+)
+def test_a_template_is_shown_as_one(show: Callable[[Report], str], said: str) -> None:
+    text = show(TEMPLATE)
+    assert said in text
+    assert not re.search(r"[Rr]epository:? (sandbox|gone)|repositories? closed", text)
+
+
+def test_systems_are_given_an_id_that_is_no_arn() -> None:
+    event, gone = map(json.loads, rendered("ocsf")(TEMPLATE).splitlines())
+    for each, name in ((event, "sandbox"), (gone, "gone")):
+        (resource,) = each["resources"]
+        assert resource["type"] == "AWS::ECR::RepositoryCreationTemplate"
+        assert (resource["uid"], resource["name"]) == (RESOURCE_ID.replace("sandbox", name), name)
+    assert event["message"] == (
+        "ECR makes repositories whose image tags can be overwritten: "
+        f"creation template sandbox ({ACCOUNT_ID}, {REGION})"
+    )
+    assert "creation template's image tag mutability" in event["remediation"]["desc"]
+    imported, closed = security_hub(TEMPLATE, REGION)
+    assert [problems(each) for each in (imported, closed)] == [[], []]
+    assert imported["Resources"] == [
+        {
+            "Type": "Other",
+            "Id": RESOURCE_ID,
+            "Region": REGION,
+            "Partition": "aws",
+            "Owner": {"Account": {"Id": ACCOUNT_ID}},
+            "Details": {"Other": {"Prefix": "sandbox", "ImageTagMutability": "MUTABLE"}},
+        }
+    ]
+    assert closed["Resources"][0]["Id"] == RESOURCE_ID.replace("sandbox", "gone")
+
+
+def test_a_template_without_a_setting_is_imported_too() -> None:
+    unset = template(mutability="", compliance=Compliance.UNDETERMINED)
+    (imported,) = security_hub(report([unset]), REGION)
+    assert problems(imported) == []
+    assert imported["Resources"][0]["Details"] == {"Other": {"Prefix": "sandbox"}}
+
+
+def test_totals_count_repositories_only_and_what_remains_counts_all() -> None:
+    item = report(
+        [
+            finding("open"),
+            finding("unknown", compliance=Compliance.UNDETERMINED),
+            template(),
+            template("closed", change=change()),
+            template("unknown", compliance=Compliance.UNDETERMINED),
+            template("exempt", compliance=Compliance.EXEMPT, exemption=exemption()),
+        ]
+    )
+    assert item.totals.repositories == RepositoryTotals(3, 1, 1, 0, 1)
+    assert item.accounts[0].regions == {REGION: (1, 1, 0)}
+    assert item.totals.changes.applied == 1
+    assert item.totals.remaining == 4
+
+
+def test_a_template_that_cannot_be_judged_is_a_gap() -> None:
+    item = report([template(compliance=Compliance.UNDETERMINED)])
+    assert not item.coverage.complete
+    assert exit_status(item) is ExitStatus.COVERAGE_INCOMPLETE
+    assert "NOT EVERYTHING WAS SEEN: 1 creation template could not be judged." in message(item, ())
+
+
+def test_what_is_told_of_repositories_leaves_templates_out() -> None:
+    item = report(
+        [
+            finding("open"),
+            finding("closed", change=change()),
+            template("closed", change=change()),
+            template("exempt", compliance=Compliance.EXEMPT, exemption=exemption()),
+        ]
+    )
+    text = message(item, ())
+    assert "in 2 ECR repositories of o-exampleorg: 1 closed by this sweep, 1 still open." in text
+    assert "makes repositories whose image tags can be overwritten: 1 closed by this" in text
+    assert "Exempt, and not listed: 1 creation template\n" in text
+    assert subject(item) == "sweeper: 1 mutable repository, 2 closed"
+    page = rendered("html")(report([finding("open"), template(), template("other")]))
+    assert "2 creation templates make more of them." in page
+
+
+def test_the_question_says_what_each_is() -> None:
+    planned = change(ChangeStatus.PLANNED)
+    asked = [finding(change=planned), template(change=planned), template("b", change=planned)]
+    assert terminal.question(asked) == (
+        "About to set 1 repository to IMMUTABLE and 2 creation templates to IMMUTABLE, in "
+        "1 account. Go on?"
+    )
+
+
+def test_what_is_left_to_a_person_says_what_to_do() -> None:
+    withheld = change(
+        ChangeStatus.WITHHELD, reason=Reason.LEFT_TO_A_PERSON, error="a role would be passed"
+    )
+    text = " ".join(rendered("text")(report([template(change=withheld)])).split())
+    assert "not set to IMMUTABLE: it is left to a person: a role would be passed" in text
+    assert "1 change not made (left_to_a_person): close it by hand" in text
