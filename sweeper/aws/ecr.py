@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from sweeper.aws.answers import items, optional_text, text
+from sweeper.aws.answers import items, optional_text, required, text
 from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import bound_to
 from sweeper.aws.errors import translated
@@ -14,6 +17,33 @@ from sweeper.model import Reason, Repository, Target
 
 FILTERS = "imageTagMutabilityExclusionFilters"
 PAGE_SIZE = 1000  # ECR: DescribeRepositories maxResults, 1 to 1000, default 100
+# Of a creation template, what an update is given again; what it is not given may be reset.
+KEPT = (
+    "appliedFor",
+    "customRoleArn",
+    "description",
+    "encryptionConfiguration",
+    "lifecyclePolicy",
+    "repositoryPolicy",
+    "resourceTags",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryCreationTemplate:
+    """An ECR repository creation template's facts; see `Repository`.
+
+    `applied_for` are AWS's words. `rest` is all that an update keeps, as JSON: equal where nothing
+    but the mutability differs.
+    """
+
+    prefix: str
+    mutability: str
+    exclusion_filters: tuple[str, ...]
+    unknown_filter_types: tuple[str, ...]
+    applied_for: tuple[str, ...]
+    custom_role_arn: str
+    rest: str
 
 
 class EcrRegistry:
@@ -64,7 +94,7 @@ class EcrRegistry:
         parameters: dict[str, Any] = {"repositoryName": name, "imageTagMutability": mutability}
         if filters:  # mandatory with …_WITH_EXCLUSION, refused without
             parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
-        try:
+        with _writing():
             with bound_to(target.account.id), translated():
                 response = client.put_image_tag_mutability(**parameters)
             return Repository(
@@ -74,15 +104,52 @@ class EcrRegistry:
                 exclusion_filters=_filters(response),
                 unknown_filter_types=_unknown_filter_types(response),
             )
+
+    def repository_creation_templates(self, target: Target) -> Iterator[RepositoryCreationTemplate]:
+        """Every creation template of the registry, page by page."""
+        for page in self._pages(target, "describe_repository_creation_templates"):
+            _refuse_foreign(target, page, "creation templates")
+            yield from map(_template, items(page, "repositoryCreationTemplates"))
+
+    def repository_creation_template(
+        self, target: Target, prefix: str
+    ) -> RepositoryCreationTemplate | None:
+        """The creation template as it is now; None when it is gone."""
+        client = self._clients.member("ecr", target.region)
+        try:
+            with bound_to(target.account.id), translated():
+                response = client.describe_repository_creation_templates(prefixes=[prefix])
         except OperationFailed as error:
-            if error.uncertain:
-                raise OperationFailed(
-                    error.reason,
-                    f"{error.message}; the write may have taken effect",
-                    error.error_code,
-                    uncertain=True,
-                ) from None
+            if error.reason is Reason.REPOSITORY_DELETED:
+                return None
             raise
+        _refuse_foreign(target, response, "creation templates")
+        found = [_template(item) for item in items(response, "repositoryCreationTemplates")]
+        if found and [template.prefix for template in found] != [prefix]:
+            raise OperationFailed(
+                Reason.UNEXPECTED_RESPONSE,
+                f"{len(found)} creation templates in the answer for one, or another one",
+            )
+        return found[0] if found else None
+
+    def update_repository_creation_template(
+        self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
+    ) -> RepositoryCreationTemplate:
+        """Write the setting, and `rest` as it was read; the template that ECR answers with.
+
+        Where it fails without ECR having said no, the message says that it may have taken effect.
+        """
+        client = self._clients.member("ecr", target.region)
+        parameters = {"prefix": prefix, "imageTagMutability": mutability, **json.loads(rest)}
+        if filters:
+            parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
+        with _writing():
+            with bound_to(target.account.id), translated():
+                response = client.update_repository_creation_template(**parameters)
+            written = _template(required(response, "repositoryCreationTemplate"))
+            if written.prefix != prefix:
+                raise _unexpected(f"ECR answered with the creation template {written.prefix!r}")
+            return written
 
     def _pages(self, target: Target, operation: str) -> Iterator[Mapping[str, Any]]:
         """The operation's pages, read whole in this thread while the account is bound."""
@@ -104,14 +171,59 @@ class EcrRegistry:
             token = {"nextToken": following}
 
 
-def _repository(target: Target, item: Mapping[str, Any]) -> Repository:
-    registry = text(item, "registryId")
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Where a write fails without ECR having said no, say so."""
+    try:
+        yield
+    except OperationFailed as error:
+        if error.uncertain:
+            raise OperationFailed(
+                error.reason,
+                f"{error.message}; the write may have taken effect",
+                error.error_code,
+                uncertain=True,
+            ) from None
+        raise
+
+
+def _refuse_foreign(target: Target, answer: Mapping[str, Any], what: str) -> None:
+    """Facts of another account would be judged, and changed, as this one's."""
+    registry = text(answer, "registryId")
     if registry != target.account.id:
-        # Facts of another account would be judged, and changed, as this one's.
         raise OperationFailed(
             Reason.UNEXPECTED_RESPONSE,
-            f"a repository of registry {registry} in the answer for {target.account.id}",
+            f"{what} of registry {registry} in the answer for {target.account.id}",
         )
+
+
+def _unexpected(what: str) -> OperationFailed:
+    return OperationFailed(Reason.UNEXPECTED_RESPONSE, what, uncertain=True)
+
+
+def _template(item: Mapping[str, Any]) -> RepositoryCreationTemplate:
+    rest = {
+        # The order of lists means nothing.
+        key: sorted(item[key], key=str) if isinstance(item[key], list) else item[key]
+        for key in KEPT
+        if item.get(key) is not None
+    }
+    applied_for = rest.get("appliedFor", ())
+    if not all(isinstance(word, str) for word in applied_for):
+        raise _unexpected("appliedFor holds what is no text")
+    return RepositoryCreationTemplate(
+        prefix=text(item, "prefix"),
+        mutability=optional_text(item, "imageTagMutability"),
+        exclusion_filters=_filters(item),
+        unknown_filter_types=_unknown_filter_types(item),
+        applied_for=tuple(applied_for),
+        custom_role_arn=optional_text(item, "customRoleArn"),
+        rest=json.dumps(rest, sort_keys=True),
+    )
+
+
+def _repository(target: Target, item: Mapping[str, Any]) -> Repository:
+    _refuse_foreign(target, item, "a repository")
     return Repository(
         name=text(item, "repositoryName"),
         arn=text(item, "repositoryArn"),

@@ -12,7 +12,7 @@ from tests.fake_aws.events import Events
 from tests.fake_aws.faults import Faults
 from tests.fake_aws.state import State
 from tests.fake_aws.wire import Reply, Request
-from tests.fake_aws.world import Event, Fault, Repository, World
+from tests.fake_aws.world import CreationTemplate, Event, Fault, Repository, World
 
 if TYPE_CHECKING:
     from tests.fake_aws.protocol import Server
@@ -49,6 +49,15 @@ def _act(  # noqa: C901, PLR0911, PLR0912 - a table
             state.registries.put(body["account"], body["region"], repository)
         case "DELETE", "repository":
             return state.registries.remove(body["account"], body["region"], body["name"])
+        case "GET", "template":
+            found = state.registries.templates(query["account"], query["region"])
+            return {prefix: load.encode(each) for prefix, each in found.items()}
+        case "PUT", "template":
+            template = load.decode(CreationTemplate, body["template"], "template")
+            there = state.registries.templates(body["account"], body["region"])
+            there[template.prefix] = template
+        case "DELETE", "template":
+            del state.registries.templates(body["account"], body["region"])[body["prefix"]]
         case "PUT", "faults":
             faults = load.decode(tuple[Fault, ...], body, "faults")
             load.check_faults(faults, "faults")

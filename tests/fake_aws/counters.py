@@ -36,6 +36,7 @@ class Counters:
     assume_role: list[dict[str, Any]] = field(default_factory=list)
     user_agents: set[str] = field(default_factory=set)
     writes: list[dict[str, Any]] = field(default_factory=list)
+    template_writes: list[dict[str, Any]] = field(default_factory=list)
     first_call: float | None = None
 
     def called(self, service: str, account: str, delay: float) -> None:
@@ -99,7 +100,7 @@ class Counters:
                 "refused",
             ),
             *("connections", "open_connections", "max_connections", "in_flight", "max_in_flight"),
-            *("spans", "assume_role", "writes"),
+            *("spans", "assume_role", "writes", "template_writes"),
         )
         return {
             "total_calls": sum(self.calls.values()),

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode, urlsplit
 
-from tests.fake_aws.world import Event, Fault, Mutability, Repository, World
+from tests.fake_aws.load import decode
+from tests.fake_aws.world import (
+    CreationTemplate,
+    Event,
+    Fault,
+    Mutability,
+    Repository,
+    World,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -172,6 +180,20 @@ class FakeAws:
         return bool(
             self._ask("DELETE", "repository", {"account": account, "region": region, "name": name})
         )
+
+    def templates(self, account: str, region: str) -> dict[str, CreationTemplate]:
+        """Give the present state of a registry's creation templates, by prefix."""
+        rows = self._ask("GET", f"template?{urlencode({'account': account, 'region': region})}")
+        return {prefix: decode(CreationTemplate, each, "template") for prefix, each in rows.items()}
+
+    def put_template(self, account: str, region: str, template: CreationTemplate) -> None:
+        """Create or change a creation template behind the clients' backs."""
+        data = dataclasses.asdict(template)
+        self._ask("PUT", "template", {"account": account, "region": region, "template": data})
+
+    def delete_template(self, account: str, region: str, prefix: str) -> None:
+        """Delete a creation template behind the clients' backs."""
+        self._ask("DELETE", "template", {"account": account, "region": region, "prefix": prefix})
 
     def faults(self, faults: Sequence[Fault | Mapping[str, Any]]) -> None:
         """Replace the fault rules; an empty list ends all faults."""

@@ -11,15 +11,22 @@ from tests.fake_aws.iam import glob
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.fake_aws.world import PullThroughRule, Registry, Repository, World
+    from tests.fake_aws.world import (
+        CreationTemplate,
+        PullThroughRule,
+        Registry,
+        Repository,
+        World,
+    )
 
 
 class Registries:
-    """Every account's and region's repositories and pull-through cache rules."""
+    """Every account's and region's repositories, pull-through cache rules, creation templates."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._kept: dict[tuple[str, str], dict[str, Repository]] = {}
+        self._templates: dict[tuple[str, str], dict[str, CreationTemplate]] = {}
 
     def _described(self, account: str, region: str) -> Registry | None:
         for each in self._world.registries:
@@ -81,6 +88,15 @@ class Registries:
         if described and described.pull_through_rules is not None:
             return described.pull_through_rules
         return self._world.pull_through_rules
+
+    def templates(self, account: str, region: str) -> dict[str, CreationTemplate]:
+        """Give the creation templates by their prefixes: the registry's own dict."""
+        place = account, region
+        if place not in self._templates:
+            described = self._described(account, region)
+            given = described.creation_templates if described else ()
+            self._templates[place] = {each.prefix: each for each in given}
+        return self._templates[place]
 
     def everything(self, account: str, region: str) -> Iterator[Repository]:
         """Give every repository of one registry."""

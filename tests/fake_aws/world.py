@@ -43,11 +43,18 @@ Mutability = Literal["MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABL
 Partition = Literal["aws", "aws-cn", "aws-us-gov"]
 RegionStatus = Literal["ENABLED", "ENABLED_BY_DEFAULT", "DISABLED", "ENABLING", "DISABLING"]
 
+AppliedFor = Literal["PULL_THROUGH_CACHE", "REPLICATION", "CREATE_ON_PUSH"]
+
 SWEEPER_ACTIONS = (
     "account:ListRegions",
     "ecr:DescribeRepositories",
     "ecr:DescribePullThroughCacheRules",
     "ecr:PutImageTagMutability",
+    "ecr:DescribeRepositoryCreationTemplates",
+    "ecr:UpdateRepositoryCreationTemplate",
+    "ecr:CreateRepository",
+    "ecr:PutLifecyclePolicy",
+    "ecr:SetRepositoryPolicy",
 )
 
 
@@ -138,6 +145,22 @@ class PullThroughRule:
 
 
 @dataclass(frozen=True, slots=True)
+class CreationTemplate:
+    """A repository creation template; an empty text is a field that it does not have."""
+
+    prefix: str
+    mutability: Mutability = "MUTABLE"
+    exclusion_filters: tuple[str, ...] = ()
+    applied_for: tuple[AppliedFor, ...] = ("REPLICATION",)
+    description: str = ""
+    lifecycle_policy: str = ""
+    repository_policy: str = ""
+    custom_role_arn: str = ""
+    resource_tags: dict[str, str] = field(default_factory=dict)
+    kms_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
     """The registries that match both globs; the first match of `World.registries` counts.
 
@@ -149,6 +172,7 @@ class Registry:
     repositories: tuple[Repository, ...] | None = None
     count: int | None = None
     pull_through_rules: tuple[PullThroughRule, ...] | None = None
+    creation_templates: tuple[CreationTemplate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

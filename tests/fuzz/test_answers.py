@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from sweeper.aws.cloud import AwsCloud
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.sender import _Read
+from sweeper.checks.creation_template_immutability import CreationTemplateImmutability
+from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.errors import OperationFailed
 from sweeper.journal import lines
 from sweeper.model import Account, OpenedAccount, Organization, Reason, Target
@@ -35,6 +37,16 @@ REPOSITORY = {
     "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "v*"}],
     "createdAt": 1.0e9,
 }
+TEMPLATE = {
+    "prefix": "app",
+    "imageTagMutability": "MUTABLE_WITH_EXCLUSION",
+    "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "v*"}],
+    "appliedFor": ["REPLICATION", "CREATE_ON_PUSH"],
+    "resourceTags": [{"Key": "owner", "Value": "payments"}],
+    "encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": ""},
+    "customRoleArn": f"arn:aws:iam::{ID}:role/ecr",
+    "updatedAt": 1.0e9,
+}
 JSON: dict[str, Any] = {
     "DescribeRepositories": {"repositories": [REPOSITORY], "nextToken": None},
     "DescribePullThroughCacheRules": {"pullThroughCacheRules": [{"ecrRepositoryPrefix": "cache"}]},
@@ -43,6 +55,11 @@ JSON: dict[str, Any] = {
         "repositoryName": "app",
         "imageTagMutability": "IMMUTABLE",
     },
+    "DescribeRepositoryCreationTemplates": {
+        "registryId": ID,
+        "repositoryCreationTemplates": [TEMPLATE],
+    },
+    "UpdateRepositoryCreationTemplate": {"registryId": ID, "repositoryCreationTemplate": TEMPLATE},
     "ListRegions": {"Regions": [{"RegionName": "eu-central-1", "RegionOptStatus": "ENABLED"}]},
     "ListAccounts": {
         "Accounts": [
@@ -74,6 +91,13 @@ statuses = st.sampled_from([200, 200, 200, 200, 400, 403, 404, 500, 503])
 headers = st.sampled_from([{}, {"x-amzn-errortype": "AccessDenied"}, {"date": "yesterday"}])
 
 
+class Everything:
+    """What all checks may do, which are asked by turns."""
+
+    read_actions = TagImmutability.read_actions | CreationTemplateImmutability.read_actions
+    write_actions = TagImmutability.write_actions | CreationTemplateImmutability.write_actions
+
+
 class Wire:
     """Between the SDK and AWS: answers each operation, one of them in another way."""
 
@@ -85,7 +109,7 @@ class Wire:
         answer: Any = self._answer  # botocore-stubs: handlers that answer are not known
         session.register("before-send", answer)
         self.cloud: AwsCloud = make_cloud(
-            session=session, may_write=True, limits={"http_sender": "botocore"}
+            session=session, may_write=True, check=Everything, limits={"http_sender": "botocore"}
         )
         self.cloud.clients._member.register("before-send", answer)
         self.registry = EcrRegistry(self.cloud.clients)
@@ -132,6 +156,15 @@ CALLS: dict[str, list[Callable[[Wire], object]]] = {
     ],
     "PutImageTagMutability": [
         lambda wire: wire.registry.put_image_tag_mutability(TARGET, "app", "IMMUTABLE", ())
+    ],
+    "DescribeRepositoryCreationTemplates": [
+        lambda wire: list(wire.registry.repository_creation_templates(TARGET)),
+        lambda wire: wire.registry.repository_creation_template(TARGET, "app"),
+    ],
+    "UpdateRepositoryCreationTemplate": [
+        lambda wire: wire.registry.update_repository_creation_template(
+            TARGET, "app", "IMMUTABLE", (), "{}"
+        )
     ],
     "ListRegions": [lambda wire: recorded(wire.cloud.open_account(ACCOUNT))],
     "AssumeRole": [lambda wire: wire.cloud.open_account(ACCOUNT)],

@@ -105,6 +105,8 @@ class Authority:
                 resource,
                 {**context, **self._organization_of("aws:resourceorgid", owner)},
             )
+        for action, resource in call.dependent(session.account_id):
+            yield Request(action, resource, context)
         yield from self._requests_of_s3(call, session, context)
         key = call.key(session.account_id)
         if key:
@@ -234,6 +236,8 @@ class Call:
         match self.action:
             case (
                 "ecr:DescribePullThroughCacheRules"
+                | "ecr:DescribeRepositoryCreationTemplates"
+                | "ecr:UpdateRepositoryCreationTemplate"
                 | "organizations:ListAccounts"
                 | "organizations:ListRoots"
             ):
@@ -262,6 +266,20 @@ class Call:
             case unknown:
                 raise NotImplementedError(f"the resources of {unknown}")
         return arns
+
+    def dependent(self, account: str) -> Iterator[tuple[str, str]]:
+        """The other actions that the call needs, each with its resource.
+
+        https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-create.html
+        """
+        if self.action == "ecr:UpdateRepositoryCreationTemplate":
+            prefix = self.parameters["prefix"]
+            arn = f"arn:{PARTITION}:ecr:{self.region}:{account}:repository/{prefix}/*"
+            yield "ecr:CreateRepository", arn
+            if self.parameters.get("lifecyclePolicy"):
+                yield "ecr:PutLifecyclePolicy", arn
+            if self.parameters.get("repositoryPolicy"):
+                yield "ecr:SetRepositoryPolicy", arn
 
     def key(self, account: str) -> str | None:
         """The customer key that the service uses on the caller's behalf."""

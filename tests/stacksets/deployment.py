@@ -28,8 +28,9 @@ from sweeper.demo import moto_additions
 from sweeper.discovery import discover
 from sweeper.logs import LogObserver
 from sweeper.model import Report
-from tests.stacksets import templates
+from tests.stacksets import creation_templates, templates
 from tests.stacksets.authority import Authority, enforced
+from tests.stacksets.creation_templates import TEMPLATES
 from tests.stacksets.iam import listed, parse
 
 REGION = "eu-central-1"
@@ -41,6 +42,13 @@ MEMBER_ROLE = "ecr-immutability-sweeper"
 CHECKS = {check.name: check for check in discover(sweeper.checks, "CHECK").values()}
 EVERY_CHECK = {"checks": list(CHECKS), "remediation": {"checks": list(CHECKS)}}  # options
 OPEN_REPOSITORIES = ("payments", "mirror/alpine")  # a name with a slash: cache rules are read
+OPEN_TEMPLATE = {
+    "prefix": "apps",
+    "imageTagMutability": "MUTABLE",
+    "appliedFor": ["REPLICATION"],
+    "lifecyclePolicy": '{"rules": []}',
+    "repositoryPolicy": '{"Statement": []}',
+}
 SETUP = {
     "AWS_ACCESS_KEY_ID": "AKIASETUP",
     "AWS_SECRET_ACCESS_KEY": "setup",
@@ -89,6 +97,7 @@ class Deployment:
             "OrganizationId": organization_id,
             "ExternalId": EXTERNAL_ID,
             "AllowRemediation": "true",
+            "AllowTemplateRemediation": "true",
         }
         self._roll_out()
 
@@ -183,9 +192,10 @@ class Deployment:
         return self.role(MANAGEMENT, self.central_role_arn.split("/")[-1])
 
     def reopen(self) -> None:
-        """In every account and region the same repositories, all open."""
+        """In every account and region the same repositories and creation template, all open."""
         for account in self.accounts:
             for region in REGIONS:
+                TEMPLATES[account, region] = {"apps": dict(OPEN_TEMPLATE)}
                 registry = ecr_backends[account][region]
                 registry.repositories.clear()
                 for name in OPEN_REPOSITORIES:
@@ -209,6 +219,14 @@ class Deployment:
             repository.image_tag_mutability or ""
             for region in REGIONS
             for repository in ecr_backends[account][region].repositories.values()
+        }
+
+    def template_mutability(self, account: str) -> set[str]:
+        """The settings of the account's creation templates."""
+        return {
+            template["imageTagMutability"]
+            for region in REGIONS
+            for template in TEMPLATES[account, region].values()
         }
 
     def sweep(
@@ -257,6 +275,7 @@ def deployed(central: str) -> Iterator[Deployment]:
         )
         stack.enter_context(mock_aws())
         additions = stack.enter_context(moto_additions.installed())
+        stack.enter_context(creation_templates.installed())
         stack.enter_context(mock.patch.dict(os.environ, SETUP))
         deployment = Deployment(central)
         deployment.build(additions)

@@ -70,6 +70,18 @@ MEMBER: dict[Row, Callable[[Report, str], bool]] = {
     ("PullThroughCacheRules", "ecr:DescribePullThroughCacheRules"): _change(
         ChangeStatus.WITHHELD, Reason.PULL_THROUGH_RULES_UNREADABLE
     ),
+    ("CreationTemplates", "ecr:DescribeRepositoryCreationTemplates"): _failed(
+        Stage.EXAMINE, Reason.DENIED_BY_IDENTITY_POLICY
+    ),
+    **{
+        (sid, action): _change(ChangeStatus.FAILED, Reason.DENIED_BY_IDENTITY_POLICY)
+        for sid, action in (
+            ("CreationTemplateMutability", "ecr:UpdateRepositoryCreationTemplate"),
+            ("WhatCreationTemplatesDo", "ecr:CreateRepository"),
+            ("WhatCreationTemplatesDo", "ecr:PutLifecyclePolicy"),
+            ("WhatCreationTemplatesDo", "ecr:SetRepositoryPolicy"),
+        )
+    },
     ("TagMutability", "ecr:PutImageTagMutability"): _change(
         ChangeStatus.FAILED, Reason.DENIED_BY_IDENTITY_POLICY
     ),
@@ -86,8 +98,10 @@ def test_the_member_role_needs_every_action(deployment: Deployment, row: Row) ->
     with without(deployment.role(account), *row):
         report, _ = deployment.sweep(options=EVERY_CHECK)
     assert MEMBER[row](report, account)
-    assert deployment.mutability(account) != {"IMMUTABLE"}
-    assert deployment.mutability(deployment.accounts[2]) == {"IMMUTABLE"}
+    settings = deployment.mutability(account) | deployment.template_mutability(account)
+    assert settings != {"IMMUTABLE"}
+    other = deployment.accounts[2]
+    assert deployment.mutability(other) == deployment.template_mutability(other) == {"IMMUTABLE"}
 
 
 def test_the_role_grants_what_core_and_checks_declare() -> None:
@@ -98,7 +112,8 @@ def test_the_role_grants_what_core_and_checks_declare() -> None:
         for statement in policy["PolicyDocument"]["Statement"]:
             if "Fn::If" in statement:
                 condition, conditional, otherwise = statement["Fn::If"]
-                assert (condition, otherwise) == ("MayRemediate", {"Ref": "AWS::NoValue"})
+                assert condition in ("MayRemediate", "MayRemediateTemplates")
+                assert otherwise == {"Ref": "AWS::NoValue"}
                 remediating.update(actions([conditional]))
             else:
                 always.update(actions([statement]))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 import boto3
 import pytest
 from moto.sts.models import sts_backends
 
 from sweeper.aws.lease import Holder
-from sweeper.model import Reason, Report
+from sweeper.model import ChangeStatus, Reason, Report
 from sweeper.report import ExitStatus, exit_status
 from tests.stacksets import templates
 from tests.stacksets.deployment import (
@@ -101,10 +102,15 @@ class TestBothCentralTemplates:
         assert deployment.mutability(MANAGEMENT) == {"MUTABLE"}
 
 
+def _imported() -> list[Any]:
+    """The findings in Security Hub of what is swept by default."""
+    found: list[Any] = boto3.client("securityhub", region_name=HUB).get_findings()["Findings"]
+    return [each for each in found if each["GeneratorId"] == "ecr-tag-immutability"]
+
+
 def test_the_findings_are_in_security_hub(deployment: Deployment) -> None:
     deployment.sweep(dry_run=True)
-    client = boto3.client("securityhub", region_name=HUB)
-    found = client.get_findings()["Findings"]
+    found = _imported()
     assert len(found) == OPEN * len(deployment.accounts)
     assert {(each["AwsAccountId"], each["RecordState"]) for each in found} == {
         (MANAGEMENT, "ACTIVE")
@@ -112,7 +118,7 @@ def test_the_findings_are_in_security_hub(deployment: Deployment) -> None:
     owners = {each["Resources"][0]["Id"].split(":")[4] for each in found}
     assert owners == set(deployment.accounts)
     deployment.sweep()
-    found = client.get_findings()["Findings"]
+    found = _imported()
     assert {each["Compliance"]["Status"] for each in found} == {"PASSED"}
 
 
@@ -175,6 +181,26 @@ def test_without_allow_remediation_the_role_only_looks(deployment: Deployment) -
     assert deployment.mutability(MANAGEMENT) == {"MUTABLE"}
     others = [account for account in deployment.accounts if account != MANAGEMENT]
     assert report.totals.changes.applied == OPEN * len(others)
+
+
+@pytest.mark.parametrize("alone", ["AllowRemediation", "AllowTemplateRemediation"])
+def test_repositories_and_templates_are_allowed_apart(deployment: Deployment, alone: str) -> None:
+    allowed = {"AllowRemediation": None, "AllowTemplateRemediation": None, alone: "true"}
+    with deployment.management_stack(**allowed):
+        report, _ = deployment.sweep(options=EVERY_CHECK)
+    assert report.coverage.complete
+    closed = {
+        finding.resource
+        for finding in report.findings
+        if finding.account_id == MANAGEMENT
+        and finding.change
+        and finding.change.status is ChangeStatus.APPLIED
+    }
+    repositories = alone == "AllowRemediation"
+    assert closed == {"repository" if repositories else "repository_creation_template"}
+    settings = [deployment.mutability(MANAGEMENT), deployment.template_mutability(MANAGEMENT)]
+    assert settings[not repositories] == {"IMMUTABLE"}
+    assert settings[repositories] == {"MUTABLE"}
 
 
 def test_the_permissions_boundary_bounds_the_role(deployment: Deployment) -> None:

@@ -53,6 +53,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "OrganizationId": None,
         "ExternalId": "",
         "AllowRemediation": "false",
+        "AllowTemplateRemediation": "false",
         "RoleName": "ecr-immutability-sweeper",
         "RolePath": "/",
         "PermissionsBoundaryArn": "",

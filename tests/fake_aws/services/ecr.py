@@ -1,4 +1,4 @@
-"""Amazon ECR: repositories, tag mutability, pull-through cache rules."""
+"""Amazon ECR: repositories, tag mutability, pull-through cache rules, creation templates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from tests.fake_aws.generate import DNS_SUFFIX
 from tests.fake_aws.services.base import Call, Service
 from tests.fake_aws.wire import ApiError, Codes, Json
-from tests.fake_aws.world import Mutability, Repository
+from tests.fake_aws.world import AppliedFor, CreationTemplate, Mutability, Repository
 
 if TYPE_CHECKING:
     from tests.fake_aws.world import PullThroughRule
@@ -220,4 +220,109 @@ def _rule(account: str, rule: PullThroughRule) -> dict[str, Any]:
         "upstreamRegistryUrl": rule.upstream,
         "createdAt": _CREATED,
         "registryId": account,
+    }
+
+
+@SERVICE.operation("DescribeRepositoryCreationTemplates")
+def describe_repository_creation_templates(call: Call) -> dict[str, Any]:
+    """List the creation templates, or give those of the prefixes named: all of them or none."""
+    account = call.principal.account
+    call.allow("ecr:DescribeRepositoryCreationTemplates", "*")
+    templates = call.state.registries.templates(account, call.region)
+    prefixes = call.params.get("prefixes")
+    more: dict[str, str] = {}
+    if prefixes is None:
+        found, more = call.page(
+            lambda start, stop: list(templates.values())[start:stop],
+            len(templates),
+            call.number("maxResults", 100, 1000),
+            token="nextToken",
+        )
+    else:
+        found = [_template_of(call, prefix) for prefix in prefixes]
+    return {
+        "registryId": account,
+        "repositoryCreationTemplates": [_described_template(each) for each in found],
+        **more,
+    }
+
+
+@SERVICE.operation("UpdateRepositoryCreationTemplate")
+def update_repository_creation_template(call: Call) -> dict[str, Any]:
+    """Write a creation template anew; every attempt is recorded, with whether it was accepted.
+
+    What is not given is reset: AWS says so of imageTagMutability and customRoleArn, and of the
+    others nothing. The dependent actions are those of the service authorization reference.
+    """
+    account, prefix = call.principal.account, call.text("prefix")
+    record = {"account": account, "region": call.region, **call.params, "accepted": False}
+    call.state.counters.template_writes.append(record)
+    call.allow("ecr:UpdateRepositoryCreationTemplate", "*")
+    below = _arn(call, "*" if prefix == "ROOT" else f"{prefix}/*")
+    call.allow("ecr:CreateRepository", below)
+    if call.params.get("lifecyclePolicy"):
+        call.allow("ecr:PutLifecyclePolicy", below)
+    if call.params.get("repositoryPolicy"):
+        call.allow("ecr:SetRepositoryPolicy", below)
+    if role := call.params.get("customRoleArn"):
+        call.allow("iam:PassRole", role)
+    _template_of(call, prefix)
+    mutability = call.params.get("imageTagMutability", "MUTABLE")
+    applied_for = call.params.get("appliedFor", [])
+    for name, value, allowed in (
+        ("imageTagMutability", [mutability], get_args(Mutability)),
+        ("appliedFor", applied_for, get_args(AppliedFor)),
+    ):
+        if not set(value) <= set(allowed):
+            raise call.invalid(
+                f"Invalid parameter at '{name}' failed to satisfy constraint: 'Member must satisfy "
+                f"enum value set: [{', '.join(allowed)}]'"
+            )
+    written = CreationTemplate(
+        prefix=prefix,
+        mutability=mutability,
+        exclusion_filters=_checked_filters(call, mutability),
+        applied_for=tuple(applied_for),
+        description=call.params.get("description", ""),
+        lifecycle_policy=call.params.get("lifecyclePolicy", ""),
+        repository_policy=call.params.get("repositoryPolicy", ""),
+        custom_role_arn=call.params.get("customRoleArn", ""),
+        resource_tags={each["Key"]: each["Value"] for each in call.params.get("resourceTags", [])},
+        kms_key=call.params.get("encryptionConfiguration", {}).get("kmsKey", ""),
+    )
+    call.state.registries.templates(account, call.region)[prefix] = written
+    record["accepted"] = True
+    return {"registryId": account, "repositoryCreationTemplate": _described_template(written)}
+
+
+def _template_of(call: Call, prefix: str) -> CreationTemplate:
+    account = call.principal.account
+    found = call.state.registries.templates(account, call.region).get(prefix)
+    if found is None:
+        raise ApiError(
+            "TemplateNotFoundException",
+            f"The repository creation template with prefix '{prefix}' does not exist in the "
+            f"registry with id '{account}'",
+        )
+    return found
+
+
+def _described_template(each: CreationTemplate) -> dict[str, Any]:
+    encryption = {"encryptionType": "KMS", "kmsKey": each.kms_key}
+    optional = {
+        "description": each.description,
+        "lifecyclePolicy": each.lifecycle_policy,
+        "repositoryPolicy": each.repository_policy,
+        "customRoleArn": each.custom_role_arn,
+    }
+    return {
+        "prefix": each.prefix,
+        "encryptionConfiguration": encryption if each.kms_key else {"encryptionType": "AES256"},
+        "resourceTags": [{"Key": key, "Value": text} for key, text in each.resource_tags.items()],
+        "imageTagMutability": each.mutability,
+        **_filters(each.exclusion_filters),
+        "appliedFor": list(each.applied_for),
+        **{name: text for name, text in optional.items() if text},
+        "createdAt": _CREATED,
+        "updatedAt": _CREATED,
     }

@@ -1,0 +1,267 @@
+"""Image tags of what an ECR repository creation template makes cannot be overwritten.
+
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Protocol
+
+from sweeper.errors import OperationFailed
+from sweeper.model import (
+    Change,
+    ChangeStatus,
+    Compliance,
+    Examined,
+    Exemption,
+    Finding,
+    Reason,
+    Target,
+)
+from sweeper.mutability import (
+    Setting,
+    Verdict,
+    configured_exemption,
+    evaluate,
+    quoted,
+    remedy,
+    setting_of,
+    wanted,
+)
+
+if TYPE_CHECKING:
+    from sweeper.config import Config
+
+NAME = "ecr-creation-template-immutability"
+READ_ACTIONS = frozenset({"ecr:DescribeRepositoryCreationTemplates"})
+# Whoever writes a template must be allowed what it has ECR do, by the service authorization
+# reference. iam:PassRole is left out: see `_obstacle`.
+WRITE_ACTIONS = frozenset(
+    {
+        "ecr:UpdateRepositoryCreationTemplate",
+        "ecr:CreateRepository",
+        "ecr:PutLifecyclePolicy",
+        "ecr:SetRepositoryPolicy",
+    }
+)
+ROOT_PREFIX = "ROOT"  # ECR: the template for every name without another one
+PULL_THROUGH_CACHE = "PULL_THROUGH_CACHE"
+_NO_FINDING = Examined((0, 0, 0))  # one value for all healthy targets
+
+
+class Template(Setting, Protocol):
+    """A repository creation template; `rest` is equal where nothing but the setting differs."""
+
+    @property
+    def prefix(self) -> str:
+        """The namespace as AWS gives it."""
+
+    @property
+    def applied_for(self) -> tuple[str, ...]:
+        """AWS's words for what makes repositories by it."""
+
+    @property
+    def custom_role_arn(self) -> str:
+        """The role that ECR assumes to make them; empty where it is ECR's own."""
+
+    @property
+    def rest(self) -> str:
+        """All else that an update must be given again."""
+
+
+class Registry(Protocol):
+    """ECR in the account and region of a target; every method raises OperationFailed."""
+
+    def repository_creation_templates(self, target: Target) -> Iterable[Template]:
+        """Every creation template of the registry: all pages, or an error."""
+
+    def repository_creation_template(self, target: Target, prefix: str) -> Template | None:
+        """The creation template as it is now; None when it is gone."""
+
+    def update_repository_creation_template(
+        self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
+    ) -> Template:
+        """Write the setting, and the rest as it was; the template that ECR answers with."""
+
+
+class CreationTemplateImmutability:
+    """The check, with its configuration, on a registry."""
+
+    name = NAME
+    read_actions = READ_ACTIONS
+    write_actions = WRITE_ACTIONS
+
+    def __init__(self, registry: Registry, config: Config, today: date) -> None:
+        self._registry = registry
+        self._exclusions = config.remediation.exclusions
+        self._allowed = frozenset((*config.policy.allowed_exclusions, *self._exclusions))
+        self._exempt_pull_through = config.policy.exempt_pull_through_cache
+        self._exemptions = config.exemptions
+        self._today = today
+
+    def examine(self, target: Target) -> Examined:
+        """Every template of the target judged. Raises OperationFailed: never a part of them."""
+        findings: list[Finding] = []
+        for template in self._registry.repository_creation_templates(target):
+            verdict = evaluate(template, self._allowed)
+            if verdict.compliance is not Compliance.COMPLIANT:
+                findings.append(self._finding(target, template, verdict))
+        return Examined((0, 0, 0), tuple(findings)) if findings else _NO_FINDING
+
+    def remedy(self, finding: Finding) -> Change:
+        """What would close the finding."""
+        return remedy(
+            finding.mutability,
+            finding.exclusion_filters,
+            exclusions=self._exclusions,
+            allowed_filters=self._allowed,
+        )
+
+    def apply(
+        self,
+        target: Target,
+        finding: Finding,
+        change: Change,
+        intend: Callable[[], None],
+    ) -> Change:
+        """Write the change if the template still is what was judged; what became of it.
+
+        Raises OperationFailed when the template could not be read again or not be written.
+        """
+        now = self._registry.repository_creation_template(target, finding.repository)
+        if now is None:
+            return replace(change, status=ChangeStatus.SUPERSEDED, reason=Reason.REPOSITORY_DELETED)
+        judged = finding.mutability, frozenset(finding.exclusion_filters)
+        if now.unknown_filter_types or setting_of(now) != judged or self._obstacle(now):
+            compliant = evaluate(now, self._allowed).compliance is Compliance.COMPLIANT
+            reason = Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
+            return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason)
+        intend()
+        try:
+            self._write(target, now, change)
+        except OperationFailed as error:
+            if error.reason is Reason.REPOSITORY_DELETED:
+                return replace(change, status=ChangeStatus.SUPERSEDED, reason=error.reason)
+            if not error.uncertain or not self._seems_made(target, finding, change):
+                raise
+        return replace(change, status=ChangeStatus.APPLIED)
+
+    def is_made(self, target: Target, finding: Finding, change: Change) -> bool:
+        """Whether the template is as the change would make it. Raises OperationFailed."""
+        now = self._registry.repository_creation_template(target, finding.repository)
+        return now is not None and setting_of(now) == wanted(change)
+
+    def _write(self, target: Target, now: Template, change: Change) -> None:
+        written = self._registry.update_repository_creation_template(
+            target, now.prefix, change.to_mutability, change.to_exclusion_filters, now.rest
+        )
+        if setting_of(written) != wanted(change):
+            raise OperationFailed(
+                Reason.UNEXPECTED_RESPONSE,
+                f"ECR answered the write with {written.mutability} "
+                f"{quoted(written.exclusion_filters)}; it may have taken effect",
+                uncertain=True,
+            )
+        if written.rest != now.rest:
+            raise OperationFailed(
+                Reason.UNEXPECTED_RESPONSE,
+                "the write took effect, and ECR's answer differs from the template in more than "
+                "its tag mutability: look at it",
+            )
+
+    def _seems_made(self, target: Target, finding: Finding, change: Change) -> bool:
+        """Whether a write without a good answer took effect, as far as that can be read."""
+        try:
+            return self.is_made(target, finding, change)
+        except OperationFailed:
+            return False
+
+    def _finding(self, target: Target, template: Template, verdict: Verdict) -> Finding:
+        open_ = verdict.compliance is Compliance.NON_COMPLIANT
+        exemption = self._exemption(target, template) if open_ else None
+        exempt = exemption is not None and not exemption.expired
+        finding = Finding(
+            check=NAME,
+            account_id=target.account.id,
+            account_name=target.account.name,
+            region=target.region,
+            repository=template.prefix,
+            arn="",  # IAM's service authorization reference knows none
+            compliance=Compliance.EXEMPT if exempt else verdict.compliance,
+            mutability=template.mutability,
+            exclusion_filters=template.exclusion_filters,
+            reason=_sentence(template, verdict),
+            exemption=exemption,
+            resource="repository_creation_template",
+        )
+        obstacle = self._obstacle(template)
+        if not open_ or exempt or not obstacle:
+            return finding
+        change = replace(
+            self.remedy(finding),
+            status=ChangeStatus.WITHHELD,
+            reason=Reason.LEFT_TO_A_PERSON,
+            error=obstacle,
+        )
+        return replace(finding, change=change)
+
+    def _exemption(self, target: Target, template: Template) -> Exemption | None:
+        """By a rule that covers every name that the template makes, or as a cache's template."""
+        rules = [rule for rule in self._exemptions if covers(rule.repository, template.prefix)]
+        configured = configured_exemption(
+            target.account.id, target.region, _namespace(template.prefix), rules, self._today
+        )
+        only_caches = set(template.applied_for) == {PULL_THROUGH_CACHE}
+        if not (self._exempt_pull_through and only_caches) or (
+            configured and not configured.expired
+        ):
+            return configured
+        return Exemption(
+            source="pull_through_cache",
+            rule=template.prefix,
+            reason="applied for nothing but pull-through caches",
+            expires=None,
+            expired=False,
+        )
+
+    def _obstacle(self, template: Template) -> str | None:
+        """Why the template must not be written by a program, if so."""
+        if template.custom_role_arn:
+            return (
+                "it has a customRoleArn, which whoever writes the template passes on: the member "
+                "role may pass no role (iam:PassRole)"
+            )
+        if self._exempt_pull_through and PULL_THROUGH_CACHE in template.applied_for:
+            return (
+                f"it is applied for {PULL_THROUGH_CACHE} too, where tags have to move: separate "
+                "the caches' prefix from the others, or set policy.exempt_pull_through_cache: false"
+            )
+        return None
+
+
+def covers(pattern: str, prefix: str) -> bool:
+    """Whether a glob for repositories matches every name that a template makes."""
+    if prefix == ROOT_PREFIX:
+        return not pattern.strip("*")
+    # What such a glob's last * is for begins within the namespace, so it takes whatever follows.
+    return pattern.endswith("*") and fnmatchcase(_namespace(prefix), pattern)
+
+
+def _namespace(prefix: str) -> str:
+    """What the names begin with: ECR assumes a slash behind the prefix."""
+    return prefix if prefix == ROOT_PREFIX else prefix.rstrip("/") + "/"
+
+
+def _sentence(template: Template, verdict: Verdict) -> str:
+    applied_for = ", ".join(template.applied_for) or "nothing"
+    about = f"the creation template for {template.prefix!r}, applied for {applied_for}"
+    if verdict.compliance is Compliance.NON_COMPLIANT:
+        return f"{about}, makes repositories in which {verdict.reason}"
+    return f"{about}: {verdict.reason}"
+
+
+CHECK = CreationTemplateImmutability

@@ -1,0 +1,421 @@
+"""Tables of facts -> verdict, exemption, what is left to a person, and what becomes of a write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from sweeper.checks.creation_template_immutability import (
+    CHECK,
+    CreationTemplateImmutability,
+    covers,
+)
+from sweeper.errors import OperationFailed
+from sweeper.model import Change, ChangeStatus, Compliance, Examined, Finding, Reason, Target
+from tests.fakes import TODAY, failure, make_change, make_config, make_target
+
+BAD, EXEMPT = Compliance.NON_COMPLIANT, Compliance.EXEMPT
+CACHE, REPLICATION, PUSH = "PULL_THROUGH_CACHE", "REPLICATION", "CREATE_ON_PUSH"
+
+
+@dataclass(frozen=True)
+class Template:
+    prefix: str = "apps"
+    mutability: str = "MUTABLE"
+    exclusion_filters: tuple[str, ...] = ()
+    applied_for: tuple[str, ...] = (REPLICATION,)
+    custom_role_arn: str = ""
+    rest: str = "all else"
+    unknown_filter_types: tuple[str, ...] = ()
+
+
+@dataclass
+class Registry:
+    """A registry that keeps what is written; `reread` and `answer` are met instead."""
+
+    facts: Sequence[Template | Exception]
+    reread: Any = ()
+    answer: Template | Exception | None = None
+    took_effect: bool = False
+    writes: list[tuple[str, str, tuple[str, ...], str]] = field(default_factory=list)
+    written: Template | None = None
+
+    def repository_creation_templates(self, target: Target) -> Iterator[Template]:
+        for fact in self.facts:
+            if isinstance(fact, Exception):
+                raise fact
+            yield fact
+
+    def repository_creation_template(self, target: Target, prefix: str) -> Template | None:
+        if self.written:
+            return self.written
+        if isinstance(self.reread, Exception):
+            raise self.reread
+        if self.reread != ():
+            assert self.reread is None or isinstance(self.reread, Template)
+            return self.reread
+        return next(each for each in self.repository_creation_templates(target))
+
+    def update_repository_creation_template(
+        self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
+    ) -> Template:
+        self.writes.append((prefix, mutability, tuple(filters), rest))
+        before = self.repository_creation_template(target, prefix)
+        assert before is not None
+        made = replace(before, mutability=mutability, exclusion_filters=tuple(filters), rest=rest)
+        if self.answer is None or self.took_effect:
+            self.written = made
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer or made
+
+
+def examine(*facts: Template | Exception, **sections: Any) -> Examined:
+    return CHECK(Registry(facts), make_config(**sections), TODAY).examine(make_target())
+
+
+def judged(template: Template, **sections: Any) -> Finding:
+    (finding,) = examine(template, **sections).findings
+    return finding
+
+
+def test_a_finding_whole() -> None:
+    target = make_target()
+    assert judged(Template(applied_for=(PUSH, REPLICATION))) == Finding(
+        check="ecr-creation-template-immutability",
+        account_id=target.account.id,
+        account_name=target.account.name,
+        region=target.region,
+        repository="apps",
+        arn="",
+        compliance=BAD,
+        mutability="MUTABLE",
+        exclusion_filters=(),
+        reason="the creation template for 'apps', applied for CREATE_ON_PUSH, REPLICATION, makes "
+        "repositories in which image tags can be overwritten",
+        resource="repository_creation_template",
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "compliance", "said"),
+    [
+        (Template("ROOT"), BAD, "for 'ROOT', applied for REPLICATION, makes repositories in"),
+        (Template(applied_for=()), BAD, "applied for nothing, makes"),
+        (Template(applied_for=("SOMETHING_NEW",)), BAD, "applied for SOMETHING_NEW, makes"),
+        (
+            Template(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("dev", "latest")),
+            BAD,
+            "in which image tags that match 'dev' can be overwritten",
+        ),
+        (
+            Template(mutability="MUTABLE_WITH_EXCLUSION", exclusion_filters=("latest",)),
+            BAD,
+            "can be overwritten, but for those that match 'latest'",
+        ),
+        (
+            Template(mutability="SOMEWHAT"),
+            Compliance.UNDETERMINED,
+            "the creation template for 'apps', applied for REPLICATION: imageTagMutability "
+            "'SOMEWHAT' is unknown",
+        ),
+        (Template(mutability=""), Compliance.UNDETERMINED, "is unknown to this version"),
+        (Template(unknown_filter_types=("REGEX",)), Compliance.UNDETERMINED, "'REGEX'"),
+        # The setting is not known, so nothing about it is exempt.
+        (
+            Template(mutability="SOMEWHAT", applied_for=(CACHE,)),
+            Compliance.UNDETERMINED,
+            "SOMEWHAT",
+        ),
+    ],
+)
+def test_verdict(template: Template, compliance: Compliance, said: str) -> None:
+    finding = judged(template, policy={"allowed_exclusions": ["latest"]})
+    assert finding.compliance is compliance
+    assert said in finding.reason
+    assert finding.change is None
+    assert finding.exemption is None
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        Template(mutability="IMMUTABLE"),
+        Template(mutability="IMMUTABLE", applied_for=(CACHE,)),
+        Template(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("latest",)),
+    ],
+)
+def test_what_makes_immutable_repositories_is_no_finding(template: Template) -> None:
+    assert examine(template, remediation={"exclusions": ["latest"]}) == Examined((0, 0, 0))
+
+
+def test_templates_are_not_counted_as_repositories() -> None:
+    examined = examine(Template("a"), Template("b", "IMMUTABLE"), Template("c", "SOMEWHAT"))
+    assert examined.counts == (0, 0, 0)
+    assert [finding.repository for finding in examined.findings] == ["a", "c"]
+
+
+def test_a_failure_on_a_later_page_fails_the_target() -> None:
+    with pytest.raises(OperationFailed):
+        examine(Template(), failure(Reason.DENIED))
+
+
+@pytest.mark.parametrize(
+    ("applied_for", "exempted", "compliance", "withheld"),
+    [
+        ((CACHE,), True, EXEMPT, False),
+        ((CACHE, CACHE), True, EXEMPT, False),
+        ((CACHE,), False, BAD, False),
+        ((CACHE, REPLICATION), True, BAD, True),
+        ((CACHE, "SOMETHING_NEW"), True, BAD, True),
+        ((CACHE, REPLICATION), False, BAD, False),
+        ((REPLICATION, PUSH), True, BAD, False),
+    ],
+)
+def test_what_is_applied_for_pull_through_caches(
+    applied_for: tuple[str, ...], exempted: bool, compliance: Compliance, withheld: bool
+) -> None:
+    finding = judged(
+        Template(applied_for=applied_for), policy={"exempt_pull_through_cache": exempted}
+    )
+    assert finding.compliance is compliance
+    assert (finding.exemption is not None) is (compliance is EXEMPT)
+    if finding.exemption:
+        assert (finding.exemption.source, finding.exemption.rule) == ("pull_through_cache", "apps")
+    assert (finding.change is not None) is withheld
+    if finding.change:
+        assert finding.change.reason is Reason.LEFT_TO_A_PERSON
+        assert finding.change.status is ChangeStatus.WITHHELD
+        assert "applied for PULL_THROUGH_CACHE too" in (finding.change.error or "")
+
+
+def test_a_role_is_not_passed() -> None:
+    finding = judged(
+        Template(custom_role_arn="arn:aws:iam::1:role/ecr"),
+        remediation={"exclusions": ["latest"]},
+    )
+    assert finding.compliance is BAD
+    assert finding.change is not None
+    assert finding.change.reason is Reason.LEFT_TO_A_PERSON
+    assert "iam:PassRole" in (finding.change.error or "")
+    # What would be written by hand.
+    assert finding.change.to_mutability == "IMMUTABLE_WITH_EXCLUSION"
+    assert finding.change.to_exclusion_filters == ("latest",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "prefix", "expected"),
+    [
+        ("sandbox/*", "sandbox", True),
+        ("sandbox/*", "sandbox/", True),
+        ("sandbox/*", "sandbox/team", True),
+        ("sandbox*", "sandbox", True),
+        ("sandbox*", "sandboxes", True),
+        ("s?ndbox/*", "sandbox", True),
+        ("*/team/*", "sandbox/team", True),
+        ("*", "sandbox", True),
+        # Some names, not all.
+        ("sandbox/team/*", "sandbox", False),
+        ("sandbox/?*", "sandbox", False),  # as far as is easily told
+        ("sandbox/a*", "sandbox", False),
+        ("sandbox/*-dev", "sandbox", False),
+        ("sandbox/*/x", "sandbox", False),
+        ("sandbox", "sandbox", False),
+        ("sandbox/", "sandbox", False),
+        ("other/*", "sandbox", False),
+        ("*", "ROOT", True),
+        ("**", "ROOT", True),
+        ("?*", "ROOT", False),
+        ("*/*", "ROOT", False),
+        ("sandbox/*", "ROOT", False),
+    ],
+)
+def test_a_rule_exempts_where_it_covers_every_name(
+    pattern: str, prefix: str, expected: bool
+) -> None:
+    assert covers(pattern, prefix) is expected
+    rule = {"repository": pattern, "reason": "rebuilt", "expires": "never"}
+    finding = judged(Template(prefix), exemptions=[rule])
+    assert (finding.compliance is EXEMPT) is expected
+    assert (finding.exemption is not None) is expected
+    assert finding.change is None
+
+
+@pytest.mark.parametrize(
+    ("applied_for", "compliance", "source", "expired"),
+    [
+        ((REPLICATION,), BAD, "config", True),
+        ((CACHE,), EXEMPT, "pull_through_cache", False),
+    ],
+)
+def test_an_expired_rule_is_listed_but_does_not_exempt(
+    applied_for: tuple[str, ...], compliance: Compliance, source: str, expired: bool
+) -> None:
+    rule = {"repository": "apps/*", "reason": "rebuilt", "expires": date(2026, 6, 14)}
+    finding = judged(Template(applied_for=applied_for), exemptions=[rule])
+    assert finding.compliance is compliance
+    assert finding.exemption is not None
+    assert (finding.exemption.source, finding.exemption.expired) == (source, expired)
+
+
+def test_a_rule_in_force_is_named_before_the_cache() -> None:
+    rule = {"repository": "apps/*", "reason": "rebuilt", "expires": "never"}
+    finding = judged(Template(applied_for=(CACHE,)), exemptions=[rule])
+    assert finding.exemption is not None
+    assert finding.exemption.reason == "rebuilt"
+
+
+def test_what_is_exempt_is_not_left_to_a_person() -> None:
+    rule = {"repository": "apps/*", "reason": "rebuilt", "expires": "never"}
+    finding = judged(Template(custom_role_arn="role"), exemptions=[rule])
+    assert (finding.compliance, finding.change) == (EXEMPT, None)
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def apply(
+    registry: Registry,
+    intend: Callable[[], None] = lambda: None,
+    **sections: Any,
+) -> Change:
+    check = CreationTemplateImmutability(registry, make_config(**sections), TODAY)
+    (finding,) = check.examine(make_target()).findings
+    return check.apply(make_target(), finding, check.remedy(finding), intend)
+
+
+def test_the_setting_is_written_and_all_else_as_it_was_read_just_before() -> None:
+    registry = Registry([Template()], reread=Template(rest="changed meanwhile"))
+    assert apply(registry, remediation={"exclusions": ["dev*"]}) == make_change(
+        ChangeStatus.APPLIED,
+        to_mutability="IMMUTABLE_WITH_EXCLUSION",
+        to_exclusion_filters=("dev*",),
+    )
+    assert registry.writes == [("apps", "IMMUTABLE_WITH_EXCLUSION", ("dev*",), "changed meanwhile")]
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        (None, Reason.REPOSITORY_DELETED),
+        (Template(mutability="IMMUTABLE"), Reason.NOW_COMPLIANT),
+        (
+            Template(mutability="MUTABLE_WITH_EXCLUSION", exclusion_filters=("v*",)),
+            Reason.CHANGED_SINCE_EXAMINED,
+        ),
+        (Template(unknown_filter_types=("REGEX",)), Reason.CHANGED_SINCE_EXAMINED),
+        (Template(custom_role_arn="role"), Reason.CHANGED_SINCE_EXAMINED),
+        (Template(applied_for=(CACHE,)), Reason.CHANGED_SINCE_EXAMINED),
+        (Template(applied_for=(REPLICATION, CACHE)), Reason.CHANGED_SINCE_EXAMINED),
+    ],
+)
+def test_what_is_not_as_it_was_judged_is_left_alone(now: Template | None, reason: Reason) -> None:
+    def intend() -> None:
+        raise AssertionError
+
+    registry = Registry([Template()], reread=now)
+    change = apply(registry, intend)
+    assert (change.status, change.reason) == (ChangeStatus.SUPERSEDED, reason)
+    assert registry.writes == []
+
+
+def test_one_that_is_deleted_under_the_write_is_superseded() -> None:
+    change = apply(Registry([Template()], answer=failure(Reason.REPOSITORY_DELETED)))
+    assert (change.status, change.reason) == (
+        ChangeStatus.SUPERSEDED,
+        Reason.REPOSITORY_DELETED,
+    )
+
+
+def test_what_may_not_be_intended_is_not_written() -> None:
+    def intend() -> None:
+        raise failure(Reason.LEASE_LOST)
+
+    registry = Registry([Template()])
+    with pytest.raises(OperationFailed):
+        apply(registry, intend)
+    assert registry.writes == []
+
+
+def test_one_that_cannot_be_read_again_is_not_written() -> None:
+    registry = Registry([Template()], reread=failure(Reason.DENIED))
+    with pytest.raises(OperationFailed):
+        apply(registry)
+    assert registry.writes == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "took_effect", "made"),
+    [
+        (failure(Reason.TIMED_OUT, uncertain=True), True, True),
+        (failure(Reason.TIMED_OUT, uncertain=True), False, False),
+        (failure(Reason.DENIED), False, False),
+        # Whatever it answers: it can be read whether it did.
+        (Template(), True, True),
+        (Template(), False, False),
+        (Template(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("v*",)), False, False),
+    ],
+)
+def test_a_write_without_a_good_answer_is_read(
+    answer: Template | Exception, took_effect: bool, made: bool
+) -> None:
+    registry = Registry([Template()], answer=answer, took_effect=took_effect)
+    if made:
+        assert apply(registry).status is ChangeStatus.APPLIED
+        return
+    with pytest.raises(OperationFailed) as caught:
+        apply(registry)
+    if isinstance(answer, Template):
+        assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+        assert "may have taken effect" in caught.value.message
+
+
+def test_where_it_cannot_be_read_either_the_write_failed() -> None:
+    class Silent(Registry):
+        def repository_creation_template(self, target: Target, prefix: str) -> Template | None:
+            if self.writes:
+                raise failure(Reason.TIMED_OUT)
+            return super().repository_creation_template(target, prefix)
+
+        def update_repository_creation_template(self, *_: Any) -> Template:
+            self.writes.append(("apps", "", (), ""))
+            raise failure(Reason.CONNECTION_FAILED, uncertain=True)
+
+    with pytest.raises(OperationFailed) as caught:
+        apply(Silent([Template()]))
+    assert caught.value.reason is Reason.CONNECTION_FAILED
+
+
+def test_a_write_that_changed_more_than_the_setting_is_told_as_a_failure() -> None:
+    registry = Registry(
+        [Template()], answer=Template(mutability="IMMUTABLE", rest="reset"), took_effect=True
+    )
+    with pytest.raises(OperationFailed) as caught:
+        apply(registry)
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+    assert "took effect" in caught.value.message
+    assert "more than its tag mutability" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("now", "made"),
+    [
+        (Template(mutability="IMMUTABLE"), True),
+        (Template(), False),
+        (None, False),
+    ],
+)
+def test_whether_it_is_made(now: Template | None, made: bool) -> None:
+    check = CreationTemplateImmutability(Registry([], reread=now), make_config(), TODAY)
+    assert check.is_made(make_target(), judged(Template()), make_change()) is made
+
+
+def test_closing_makes_it_compliant() -> None:
+    registry = Registry([Template(mutability="MUTABLE_WITH_EXCLUSION", exclusion_filters=("v*",))])
+    apply(registry)
+    assert registry.written is not None
+    assert examine(registry.written) == Examined((0, 0, 0))
