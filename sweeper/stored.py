@@ -40,6 +40,7 @@ def read_report(location: str, read_object: Callable[[str, int], str]) -> Report
     try:
         report = parsed(Report, location, content)
         _refuse_implausible("", report)
+        _refuse_findings_elsewhere(report)
     except Unusable as error:
         problem = error.message
     except _Implausible as error:
@@ -118,7 +119,7 @@ def _read_file(path: Path) -> bytes:
 
 
 class _Implausible(ValueError):
-    """A value that no sweep wrote; says which."""
+    """What no sweep wrote; says what."""
 
 
 def _refuse_implausible(name: str, value: object) -> None:
@@ -131,6 +132,15 @@ def _refuse_implausible(name: str, value: object) -> None:
             _refuse_implausible(name, item)
     elif kind := _not_a(name, value):
         raise _Implausible(f"{name} is no {kind}")
+
+
+def _refuse_findings_elsewhere(report: Report) -> None:
+    """Raise _Implausible for a finding where, as the report has it, nobody looked."""
+    examined = {account.id: account.regions for account in report.accounts}
+    for finding in report.findings:
+        if finding.region not in examined.get(finding.account_id, ()):
+            place = f"{finding.account_id} {finding.region}"
+            raise _Implausible(f"a finding in {place}, which is not among the accounts")
 
 
 def _not_a(name: str, value: object) -> str | None:

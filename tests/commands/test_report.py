@@ -19,8 +19,8 @@ from sweeper.model import Delivery, Reason, Report, Stage
 from sweeper.report import ended_early, exit_status
 from tests.factories import change, failed, finding, report, run, target
 
-MONDAY = {"id": "monday", "started_at": "2026-11-23T01:00:00Z"}
-FRIDAY = {"id": "friday", "started_at": "2026-11-27T01:00:00Z"}
+MONDAY: dict[str, Any] = {"id": "monday", "started_at": "2026-11-23T01:00:00Z"}
+FRIDAY: dict[str, Any] = {"id": "friday", "started_at": "2026-11-27T01:00:00Z"}
 Sweeper = Callable[..., tuple[int, str, str]]
 
 
