@@ -137,8 +137,9 @@ destroy: ## delete the central stack; its reports and their key are kept
 	aws cloudformation delete-stack --stack-name $(STACK)
 	aws cloudformation wait stack-delete-complete --stack-name $(STACK)
 
-schema: install ## write docs/report.schema.json anew
+schema: install ## write docs/report.schema.json and docs/config.schema.json anew
 	$(BIN)/python -m sweeper.formats.schema > docs/report.schema.json
+	$(BIN)/python -m sweeper.config_schema > docs/config.schema.json
 
 reasons: install ## write docs/reasons.md anew
 	$(BIN)/python -m sweeper.formats.reasons > docs/reasons.md
