@@ -15,8 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from sweeper.config import Config
 from sweeper.formats import formats
 
-# What each key is for; sections have their model's docstring. A sweep needs nothing of it, so that it
-# is not in the model.
+# What each key is for; sections have their model's docstring. Here, where no sweep has to read it.
 DESCRIPTIONS = {
     "organization.role_name": "The role that is assumed in every account, the caller's own "
     "included. null: only the caller's own account, with its own credentials.",

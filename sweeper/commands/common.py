@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,8 +13,43 @@ if TYPE_CHECKING:
     from sweeper.model import Report
 
 config_option = click.option(
-    "--config", "path", metavar="FILE", help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY."
+    "--config",
+    "path",
+    type=click.Path(),
+    metavar="FILE",
+    help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY.",
 )
+_SWEEP_OPTIONS = (
+    click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account."),
+    click.option("--region", "regions", multiple=True, metavar="REGION", help="Only this region."),
+    click.option("--ou", "ous", multiple=True, metavar="ID", help="Only accounts below this OU."),
+    click.option(
+        "--output", type=click.Path(), metavar="DIR", help="Write the report into this directory."
+    ),
+)
+
+
+def sweep_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that stand for keys of the configuration: what `sweep_values` takes."""
+    for option in reversed(_SWEEP_OPTIONS):
+        command = option(command)
+    return command
+
+
+def sweep_values(
+    accounts: tuple[str, ...], regions: tuple[str, ...], ous: tuple[str, ...], output: str | None
+) -> dict[str, Any]:
+    """What the options say, nested like the file."""
+    options: dict[str, Any] = {}
+    for section, key, value in (
+        ("organization", "include_accounts", accounts),
+        ("organization", "include_ous", ous),
+        ("regions", "include", regions),
+        ("report", "directory", output),
+    ):
+        if value not in (None, ()):
+            options.setdefault(section, {})[key] = value
+    return options
 
 
 def configuration(path: str | None, options: Mapping[str, Any]) -> Config:

@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sweeper import cli
 from sweeper.commands.report import FORMATS
 from sweeper.formats import formats
 from sweeper.formats.json import render
 from sweeper.model import Delivery, Reason, Report, Stage
 from sweeper.report import ended_early, exit_status
+from tests.commands.conftest import Sweeper
 from tests.factories import change, failed, finding, report, run, target
 
 MONDAY: dict[str, Any] = {"id": "monday", "started_at": "2026-11-23T01:00:00Z"}
 FRIDAY: dict[str, Any] = {"id": "friday", "started_at": "2026-11-27T01:00:00Z"}
-Sweeper = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def sweeper(monkeypatch: pytest.MonkeyPatch, capfdbinary: Any) -> Sweeper:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sweeper", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capfdbinary.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, out.decode(), err.decode()
-
-    return call
 
 
 def write(name: str, item: Report) -> str:
