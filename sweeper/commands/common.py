@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from sweeper.config import Config
+    from sweeper.config_loading import Loaded
     from sweeper.model import Report
 
 config_option = click.option(
@@ -54,10 +55,15 @@ def sweep_values(
 
 def configuration(path: str | None, options: Mapping[str, Any]) -> Config:
     """The configuration of the file, the environment and the options; see `load_config`."""
-    from sweeper.aws.session import read_remote
-    from sweeper.config_loading import load_config
+    return loaded(path, options).config
 
-    return load_config(path, dict(options), read_remote=read_remote)
+
+def loaded(path: str | None, options: Mapping[str, Any]) -> Loaded:
+    """As `configuration`, with where it came from."""
+    from sweeper.aws.session import read_remote
+    from sweeper.config_loading import load
+
+    return load(path, dict(options), read_remote=read_remote)
 
 
 def print_report(report: Report, form: str, status: int) -> int:

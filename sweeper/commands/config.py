@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.commands.common import config_option, print_bytes, sweep_options, sweep_values
+from sweeper.commands.common import config_option, loaded, print_bytes, sweep_options, sweep_values
 
 if TYPE_CHECKING:
     from sweeper.config_loading import Loaded
@@ -29,7 +29,7 @@ def check(path: str | None) -> int:
     """Check FILE and the environment, as a sweep would read them.
 
     FILE is a config.yaml: a path, ssm:NAME or s3://BUCKET/KEY; without it, that of a sweep.
-    Exit status: 0, or 2 with every problem told.
+    Exit status: 0, or 2 and what is wrong.
 
     \b
     Examples:
@@ -40,10 +40,10 @@ def check(path: str | None) -> int:
     from sweeper.app import chosen_formats
     from sweeper.aws.session import callers_session, refuse_unknown_regions
 
-    loaded = _load(path, {})
-    chosen_formats(loaded.config)
-    refuse_unknown_regions(loaded.config, callers_session())
-    return _print(f"read: {_what_was_read(loaded)}\nThe configuration can be used.\n")
+    read = loaded(path, {})
+    chosen_formats(read.config)
+    refuse_unknown_regions(read.config, callers_session())
+    return _print(f"read: {_what_was_read(read)}\nThe configuration can be used.\n")
 
 
 @config.command()
@@ -69,8 +69,8 @@ def show(path: str | None, form: str, **options: Any) -> int:
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.config_text import as_json, as_yaml
 
-    loaded = _load(path, sweep_values(**options))
-    return _print(as_json(loaded) if form == "json" else as_yaml(loaded))
+    read = loaded(path, sweep_values(**options))
+    return _print(as_json(read) if form == "json" else as_yaml(read))
 
 
 @config.command()
@@ -86,18 +86,11 @@ def schema() -> int:
     return _print(text())
 
 
-def _load(path: str | None, options: dict[str, Any]) -> Loaded:
-    from sweeper.aws.session import read_remote
-    from sweeper.config_loading import load
-
-    return load(path, options, read_remote=read_remote)
-
-
-def _what_was_read(loaded: Loaded) -> str:
+def _what_was_read(read: Loaded) -> str:
     from sweeper.escaping import plain
 
-    names = {str(each) for each in loaded.layers.origins.values() if each.kind == "environment"}
-    return ", ".join([plain(loaded.file) if loaded.file else "no file", *sorted(names)])
+    names = {str(each) for each in read.layers.origins.values() if each.kind == "environment"}
+    return ", ".join([plain(read.file) if read.file else "no file", *sorted(names)])
 
 
 def _print(text: str) -> int:
