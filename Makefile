@@ -20,7 +20,7 @@ space := $(subst ,, )
 SAM := $(or $(shell command -v sam),$(UV) tool run --from aws-sam-cli==1.162.1 sam)
 
 .PHONY: help install demo test check faults kills soak fuzz image-test bench bench-full bench-peers bench-html screenshots schema \
-	reasons clean \
+	commands reasons clean \
 	build build-Function sam-package sam-test sam-deploy sam-tail-logs stackset-deploy stackset-status destroy
 
 help: ## show this list
@@ -137,8 +137,12 @@ destroy: ## delete the central stack; its reports and their key are kept
 	aws cloudformation delete-stack --stack-name $(STACK)
 	aws cloudformation wait stack-delete-complete --stack-name $(STACK)
 
-schema: install ## write docs/report.schema.json anew
+schema: install ## write docs/report.schema.json and docs/config.schema.json anew
 	$(BIN)/python -m sweeper.formats.schema > docs/report.schema.json
+	$(BIN)/python -m sweeper.config_schema > docs/config.schema.json
+
+commands: install ## write docs/commands.md anew
+	$(BIN)/python -m tests.commands_page > docs/commands.md
 
 reasons: install ## write docs/reasons.md anew
 	$(BIN)/python -m sweeper.formats.reasons > docs/reasons.md

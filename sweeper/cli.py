@@ -18,7 +18,14 @@ INTERRUPTED = 130  # the shell's own for SIGINT, before any sweep has begun
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
-    """Say which ECR image tags of an AWS organization can be overwritten, and close them."""
+    """Say which ECR image tags of an AWS organization can be overwritten, and close them.
+
+    \b
+    Examples:
+      sweeper demo
+      sweeper run --dry-run --output ./report
+      sweeper report ./report/report.json --format html --output report.html
+    """  # noqa: D301 (click's mark for lines to keep)
 
 
 for _command in discover(sweeper.commands, "COMMAND").values():

@@ -12,16 +12,15 @@ from typing import Any
 
 from botocore.session import Session
 
-import sweeper.checks
 from sweeper import __version__, state
 from sweeper.aws.bucket import Bucket
 from sweeper.aws.cloud import AwsCloud
 from sweeper.aws.documents import client_config
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.lease import Lease
+from sweeper.checks import checks
 from sweeper.concurrency import Stop, attempt
 from sweeper.config import Config
-from sweeper.discovery import discover
 from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.journal.lines import Header
 from sweeper.journal.run import RunJournal
@@ -94,13 +93,14 @@ def parts(
         journal=journal,
         may_write=lambda: _check_writable(header, lease),
     )
-    checks: list[Check] = [kind(registry, config, header.started_at.date()) for kind in kinds]
-    return Parts(cloud, checks, conduct, journal, bucket, lease)
+    today = header.started_at.date()
+    made: list[Check] = [kind(registry, config, today) for kind in kinds]
+    return Parts(cloud, made, conduct, journal, bucket, lease)
 
 
 def chosen_checks(config: Config) -> list[Any]:
     """The classes of the checks that run; raises ConfigurationError."""
-    known = {kind.name: kind for kind in discover(sweeper.checks, "CHECK").values()}
+    known = checks()
     for name in config.checks:
         if name not in known:
             allowed = ", ".join(sorted(known))

@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -49,7 +50,11 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _matching(pattern: str, allowed: str) -> BeforeValidator:
-    """Text that matches the whole pattern; an unquoted number in YAML is not text."""
+    """Text that matches the whole pattern; an unquoted number in YAML is not text.
+
+    The pattern is published in the JSON Schema: without flags, and without what means more than
+    ASCII to some engines.
+    """
     compiled = re.compile(pattern)
 
     def check(value: object) -> object:
@@ -62,7 +67,8 @@ def _matching(pattern: str, allowed: str) -> BeforeValidator:
             raise ValueError(f"{value!r} is not allowed; allowed: {allowed}")
         return value
 
-    return BeforeValidator(check)
+    published = WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$"})
+    return BeforeValidator(check, json_schema_input_type=Annotated[str, published])
 
 
 def _not_only_wildcards(value: str) -> str:
@@ -105,7 +111,7 @@ def _acceptable(value: object) -> object:
 
 
 AccountId = Annotated[
-    str, _matching(r"\d{12}", 'an account id, 12 digits in quotes: "123456789012"')
+    str, _matching(r"[0-9]{12}", 'an account id, 12 digits in quotes: "123456789012"')
 ]
 AccountGlob = Annotated[
     str, _matching(r"[0-9*?]{1,12}", '"*" or an account id in quotes, with * and ? as wildcards')
@@ -118,7 +124,7 @@ OuId = Annotated[
     ),
 ]
 RegionName = Annotated[
-    str, _matching(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}", "a region's name, such as eu-central-1")
+    str, _matching(r"[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}", "a region's name, such as eu-central-1")
 ]
 RegionGlob = Annotated[
     str, _matching(r"[a-z0-9*?-]+", 'a region\'s name, with * and ? as wildcards: "ap-*"')
@@ -130,7 +136,7 @@ RepositoryGlob = Annotated[
 RoleName = Annotated[
     str,
     _matching(
-        r"([\x21-\x2e\x30-\x7e]+/)*[\w+=,.@-]{1,64}",
+        r"([\x21-\x2e\x30-\x7e]+/)*[0-9A-Za-z_+=,.@-]{1,64}",
         "an IAM role name, with its path before it if any",
     ),
 ]
@@ -141,11 +147,14 @@ ExclusionFilter = Annotated[
         "1 to 128 of letters, digits, '.', '_', '-' and '*'",
     ),
     AfterValidator(_not_only_wildcards),
+    WithJsonSchema(  # with what the validator refuses
+        {"type": "string", "pattern": r"^(?!\*+$)(?!(?:[^*]*\*){3})[0-9a-zA-Z._*-]{1,128}$"}
+    ),
 ]
 TopicArn = Annotated[
     str,
     _matching(
-        r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?",
+        r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?",
         "an SNS topic's ARN: arn:aws:sns:eu-central-1:123456789012:name",
     ),
 ]
@@ -158,10 +167,14 @@ CheckName = Annotated[
 FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json, csv, text")]
 
 _NUMBER = BeforeValidator(_number)
-Directory = Annotated[Path, BeforeValidator(_directory)]
-Text = Annotated[str, _matching(r"(?s).*\S.*", "text that is not empty")]
+Directory = Annotated[
+    Path, BeforeValidator(_directory), WithJsonSchema({"type": "string", "minLength": 1})
+]
+Text = Annotated[str, _matching(r"[\s\S]*\S[\s\S]*", "text that is not empty")]
 Expiry = Annotated[date | Literal["never"], BeforeValidator(_expiry)]
-AcceptableReason = Annotated[Reason, BeforeValidator(_acceptable)]
+AcceptableReason = Annotated[
+    Reason, BeforeValidator(_acceptable), WithJsonSchema({"enum": list(ACCEPTABLE_REASONS)})
+]
 AccountIds = Annotated[tuple[AccountId, ...], BeforeValidator(_decoded), AfterValidator(_distinct)]
 OuIds = Annotated[tuple[OuId, ...], BeforeValidator(_decoded), AfterValidator(_distinct)]
 RegionNames = Annotated[
@@ -175,7 +188,7 @@ FormatNames = Annotated[
     tuple[FormatName, ...], BeforeValidator(_decoded), AfterValidator(_distinct)
 ]
 TagKey = Annotated[  # Organizations: TagKey
-    str, _matching(r"(?s)(?=.*\S).{1,128}", "an account tag's key, 1 to 128 characters")
+    str, _matching(r"(?=[\s\S]*\S)[\s\S]{1,128}", "an account tag's key, 1 to 128 characters")
 ]
 TagKeys = Annotated[tuple[TagKey, ...], BeforeValidator(_decoded), AfterValidator(_distinct)]
 Tags = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_decoded)]
@@ -191,7 +204,7 @@ class OrganizationConfig(_Section):
     role_name: RoleName | None = "ecr-immutability-sweeper"
     enumerate: bool = True
     external_id: Annotated[
-        str | None, Field(min_length=2, max_length=1224, pattern=r"^[\w+=,.@:/-]*$")
+        str | None, Field(min_length=2, max_length=1224, pattern=r"^[0-9A-Za-z_+=,.@:/-]*$")
     ] = None
     sts_region: RegionName | None = None
     include_ous: OuIds = ()
@@ -317,7 +330,9 @@ class LimitsConfig(_Section):
     """How much at once, and for how long."""
 
     max_workers: Annotated[int, _NUMBER, Field(ge=1, le=1024)] = 64
-    deadline_seconds: Annotated[Annotated[float, Field(gt=0)] | None, _NUMBER] = None
+    deadline_seconds: Annotated[
+        Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, _NUMBER
+    ] = None
     delivery_seconds: Annotated[float, _NUMBER, Field(ge=0, le=3600)] = 120.0
     http_sender: Literal["own", "botocore"] = "own"
 

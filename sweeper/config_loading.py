@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -17,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from sweeper.config import ENVIRONMENT_PREFIX, Config
+from sweeper.config_layers import Key, Layers, Origin, Values
 from sweeper.errors import ConfigurationError
 
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
@@ -28,7 +30,16 @@ LEGACY_VARIABLES = {
     "AUTO_REMEDIATE": ("remediation", "auto_remediate"),
 }
 
-Values = dict[str, Any]
+Setting = tuple[str, Key, object]  # a variable, the key that it is for, and its value
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration, the file that was read, and where every value came from."""
+
+    config: Config
+    file: str | None
+    layers: Layers
 
 
 def load_config(
@@ -44,7 +55,17 @@ def load_config(
     the defaults. A path that begins as in REMOTE is read with `read_remote`, where it is given.
     `options_from` is what errors call the options. Raises ConfigurationError.
     """
-    options = options or {}
+    return load(path, options, options_from=options_from, read_remote=read_remote).config
+
+
+def load(
+    path: str | None = None,
+    options: Values | None = None,
+    *,
+    options_from: str = "command line",
+    read_remote: Callable[[str], str] | None = None,
+) -> Loaded:
+    """As `load_config`, with where it came from."""
     for source, name in (
         ("command line: --config", path),
         (f"environment: {CONFIG_VARIABLE}", os.environ.get(CONFIG_VARIABLE)),
@@ -54,18 +75,22 @@ def load_config(
     chosen = path or os.environ.get(CONFIG_VARIABLE)
     if not chosen and os.path.lexists(DEFAULT_FILE):  # a link that leads nowhere is an error
         chosen = DEFAULT_FILE
-    file_values: Values = {}
+    layers = Layers()
     if chosen:
         remote = read_remote if chosen.startswith(REMOTE) else None
-        file_values = _parse(chosen, (remote or _read_file)(chosen))
-    values = file_values
-    for layer in (_legacy(os.environ), _from_environment(os.environ), options):
-        values = _merged(values, layer)
+        values = _parse(chosen, (remote or _read_file)(chosen))
+        layers.lay(values, Origin("file", chosen))
+    for variable, key, value in (*_legacy(os.environ), *_from_environment(os.environ)):
+        nested: Any = value
+        for part in reversed(key):
+            nested = {part: nested}
+        layers.lay(nested, Origin("environment", variable))
+    layers.lay(options or {}, Origin("option", options_from))
     try:
-        return Config.model_validate(values)
+        return Loaded(Config.model_validate(layers.values), chosen, layers)
     except ValidationError as error:
         problems = [
-            f"{_source(problem['loc'], options, options_from, chosen)}: {_problem(problem)}"
+            f"{_source(problem['loc'], layers, chosen)}: {_problem(problem)}"
             for problem in error.errors(include_url=False)
         ]
         raise ConfigurationError("\n".join(problems)) from None
@@ -145,8 +170,9 @@ def _parse(path: str, text: str) -> Values:
         raise ConfigurationError(f"{path}: a mapping of keys is expected, such as 'report:'")
     # A section that is there but empty ("report:" alone) means its defaults.
     return {
-        key: {} if value is None and key in Config.model_fields else value
+        key: value
         for key, value in values.items()
+        if value is not None or key not in Config.model_fields
     }
 
 
@@ -166,10 +192,9 @@ def _variables(
             yield from _variables(section, key)
 
 
-def _from_environment(environment: Mapping[str, str]) -> Values:
+def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
     """The values of the variables that are known; text, but for null."""
     known = dict(_variables())
-    values: Values = {}
     for variable in sorted(environment):
         # In capitals only: of two spellings of one variable, one would win silently.
         if not variable.upper().startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
@@ -179,11 +204,7 @@ def _from_environment(environment: Mapping[str, str]) -> Values:
                 f"environment: {variable} is not a variable of sweeper; {_hint(variable, known)}"
             )
         text = environment[variable]
-        value: object = None if text == "null" else text
-        for key in reversed(known[variable]):
-            value = {key: value}
-        values = _merged(values, value)
-    return values
+        yield variable, known[variable], None if text == "null" else text
 
 
 def _hint(variable: str, known: Iterable[str]) -> str:
@@ -193,20 +214,8 @@ def _hint(variable: str, known: Iterable[str]) -> str:
     return "names are like SWEEPER_REPORT__NOTIFY"
 
 
-def _merged(values: Any, over: Any) -> Any:
-    """The values with those of `over` in their place, key by key where both are mappings."""
-    if not isinstance(over, dict):
-        return over
-    if values is None:
-        values = {}
-    if not isinstance(values, dict):
-        return values  # where a mapping is expected: the error is about what stands there
-    return {**values, **{key: _merged(values.get(key), value) for key, value in over.items()}}
-
-
-def _legacy(environment: Mapping[str, str]) -> Values:
-    values: Values = {}
-    for variable, (section, key) in LEGACY_VARIABLES.items():
+def _legacy(environment: Mapping[str, str]) -> Iterator[Setting]:
+    for variable, key in LEGACY_VARIABLES.items():
         value = environment.get(variable)
         if value is None:
             continue
@@ -214,40 +223,21 @@ def _legacy(environment: Mapping[str, str]) -> Values:
             raise ConfigurationError(
                 f"environment: {variable} is empty; give it a value, or leave it out"
             )
-        prefixed = f"{ENVIRONMENT_PREFIX}{section}__{key}".upper()
+        prefixed = ENVIRONMENT_PREFIX + "__".join(key).upper()
         if environment.get(prefixed, value) != value:
             raise ConfigurationError(
                 f"environment: {variable} and {prefixed} contradict each other; set one of them"
             )
-        values.setdefault(section, {})[key] = value
-    return values
+        yield variable, key, value
 
 
 # --- what to tell a person -----------------------------------------------------------------------
 
 
-def _source(
-    location: tuple[int | str, ...], options: Values, options_from: str, path: str | None
-) -> str:
+def _source(location: tuple[int | str, ...], layers: Layers, path: str | None) -> str:
     """Where the value at `location` came from, and its key as it is written there."""
-    keys = [str(part) for part in location if isinstance(part, str)]
-    key = _dotted(location)
-    value: object = options
-    for part in keys:
-        if not isinstance(value, dict) or part not in value:
-            break
-        value = value[part]
-    else:
-        if keys:
-            return f"{options_from}: {key}"
-    for depth in range(len(keys), 0, -1):
-        variable = ENVIRONMENT_PREFIX + "__".join(keys[:depth]).upper()
-        if variable in os.environ:
-            return f"environment: {variable}"
-    for variable, target in LEGACY_VARIABLES.items():
-        if tuple(keys[:2]) == target and os.environ.get(variable):
-            return f"environment: {variable}"
-    return ": ".join(part for part in (path or "configuration", key) if part)
+    origin = layers.origin_of_error(tuple(part for part in location if isinstance(part, str)))
+    return (origin or Origin("file", path or "configuration")).of(_dotted(location))
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

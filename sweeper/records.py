@@ -50,8 +50,11 @@ ATTEMPTS = 5  # to replace what others replace too
 _MAX_TEXT = 10_000  # characters; nothing that AWS names is nearly as long
 _MAX_COUNT = 10**9
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-# An escape of half a character, which JSON allows and text does not; or any other escape.
-_ESCAPE = re.compile(rb"\\(u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
+# An escape of both halves of a character; of one, which JSON allows and text does not; any other.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(u[dD][89a-fA-F][\da-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _NEEDED = (
     "; needed: s3:GetObject, s3:ListBucket to be told that there is none yet, and kms:Decrypt "
     "where a key of yours encrypts it"
@@ -301,7 +304,7 @@ def parsed(kind: Callable[..., T], name: str, content: bytes) -> T:
 
 def _whole(escape: re.Match[bytes]) -> bytes:
     """A half of a character is replaced: names that AWS allows have none."""
-    return escape[0] if len(escape[1]) == 1 else b"\\ufffd"
+    return b"\\ufffd" if escape[1] else escape[0]
 
 
 def _refuse_another_organization(of: PreviousRun | History, name: str, run: Run) -> None:

@@ -1,19 +1,34 @@
-"""A report.json that a person names, read back: a file, or an object in S3."""
+"""A report.json that a person names, read back: a file, or an object in S3; and two compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from sweeper.errors import ConfigurationError
+from sweeper.escaping import plain
 from sweeper.model import Report
-from sweeper.records import MAX_REPORT, Unusable, parsed
+from sweeper.records import MAX_REPORT, Unusable, is_time, parsed
+from sweeper.since import (
+    History,
+    Previous,
+    PreviousChange,
+    PreviousFinding,
+    PreviousRun,
+    PreviousSince,
+    compared,
+    same_organization,
+)
 
 S3 = "s3://"
+_TIMES = {"started_at", "finished_at", "last_seen"}
+_MAX_COUNT = 10**9
 
 
 def read_report(location: str, read_object: Callable[[str, int], str]) -> Report:
-    """The report at a path or ``s3://<bucket>/<key>``.
+    """The report at a path or ``s3://<bucket>/<key>``, which every format can show.
 
     `read_object` reads so many bytes of an object at most. Raises ConfigurationError that names the
     location and what is wrong with it.
@@ -23,17 +38,127 @@ def read_report(location: str, read_object: Callable[[str, int], str]) -> Report
     else:
         content = _read_file(Path(location))
     try:
-        return parsed(Report, location, content)
+        report = parsed(Report, location, content)
+        _refuse_implausible("", report)
+        _refuse_findings_elsewhere(report)
     except Unusable as error:
-        raise ConfigurationError(f"{error.message}; needed: a report.json") from None
+        problem = error.message
+    except _Implausible as error:
+        problem = f"{location} is damaged: {error}"
+    else:
+        return report
+    raise ConfigurationError(plain(f"{problem}; needed: a report.json"))
+
+
+def compare(earlier: Report, later: Report) -> Report:
+    """The later report with what changed since the earlier one.
+
+    The earlier one alone is what it is compared with: not the history, nor sweeps between the two.
+    Raises ConfigurationError where they cannot be compared.
+    """
+    one, other = (plain(f"sweep {report.run.id}") for report in (earlier, later))
+    if earlier.run.id == later.run.id:
+        raise ConfigurationError(f"both reports are of {one}; needed: those of two sweeps")
+    if not same_organization(earlier.run, later.run):
+        ids = (report.run.organization_id or report.run.account_id for report in (earlier, later))
+        whose = plain(" and ".join(map(str, ids)))
+        raise ConfigurationError(f"the reports are of different organizations: {whose}")
+    if earlier.run.started_at > later.run.started_at:
+        raise ConfigurationError(
+            f"{one}, which is named first, started later than {other}; needed: the earlier report "
+            "first"
+        )
+    # A report does not say which checks ran: those that found anything before.
+    checks = {finding.check for finding in earlier.findings}
+    if earlier.since_last:
+        checks |= {item.check for item in earlier.since_last.not_visible}
+    result = compared(later, _previous(earlier), History(), checks)
+    # How often it was reopened the later sweep knew from its history.
+    findings = [
+        replace(finding, reopened=max(finding.reopened, known.reopened))
+        for finding, known in zip(result.findings, later.findings, strict=True)
+    ]
+    return replace(result, findings=findings)
+
+
+def _previous(report: Report) -> Previous:
+    run, since = report.run, report.since_last
+    return Previous(
+        PreviousRun(run.id, run.started_at, run.finished_at, run.organization_id, run.account_id),
+        tuple(
+            PreviousFinding(
+                check=finding.check,
+                account_id=finding.account_id,
+                account_name=finding.account_name,
+                region=finding.region,
+                repository=finding.repository,
+                mutability=finding.mutability,
+                compliance=finding.compliance,
+                change=PreviousChange(finding.change.status, finding.change.reason)
+                if finding.change
+                else None,
+                reopened=finding.reopened,
+                since_last=finding.since_last,
+                resource=finding.resource,
+            )
+            for finding in report.findings
+        ),
+        PreviousSince(not_visible=tuple(since.not_visible)) if since else PreviousSince(),
+    )
 
 
 def _read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_REPORT + 1)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # of a path with a NUL
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(plain(f"{path}: cannot be read: {why}")) from None
     if len(content) > MAX_REPORT:
-        raise ConfigurationError(f"{path}: too large; allowed: {MAX_REPORT:,} bytes")
+        raise ConfigurationError(plain(f"{path}: too large; allowed: {MAX_REPORT:,} bytes"))
     return content
+
+
+class _Implausible(ValueError):
+    """What no sweep wrote; says what."""
+
+
+def _refuse_implausible(name: str, value: object) -> None:
+    """Raise _Implausible for a count, a share or a time that is none; `name` is the key."""
+    if is_dataclass(value):
+        for field in fields(value):
+            _refuse_implausible(field.name, getattr(value, field.name))
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            _refuse_implausible(name, item)
+    elif kind := _not_a(name, value):
+        raise _Implausible(f"{name} is no {kind}")
+
+
+def _refuse_findings_elsewhere(report: Report) -> None:
+    """Raise _Implausible for a finding where, as the report has it, nobody looked."""
+    examined = {account.id: account.regions for account in report.accounts}
+    for finding in report.findings:
+        if finding.region not in examined.get(finding.account_id, ()):
+            place = f"{finding.account_id} {finding.region}"
+            raise _Implausible(f"a finding in {place}, which is not among the accounts")
+
+
+def _not_a(name: str, value: object) -> str | None:
+    match value:
+        case str():
+            return "time" if name in _TIMES and not _is_moment(value) else None
+        case float():
+            return None if 0 <= value <= 1 else "share"  # NaN is not, either
+        case int():
+            return None if 0 <= value <= _MAX_COUNT else "count"
+        case _:
+            return None
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return is_time(text)

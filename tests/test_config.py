@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.config_loading import load_config
+from sweeper.config_loading import load, load_config
 from sweeper.errors import ConfigurationError
 from sweeper.model import ACCEPTABLE_REASONS, Reason
 
@@ -385,4 +385,66 @@ def test_what_would_be_taken_for_something_else_is_refused(text: str, problem: s
 
 def test_an_option_against_the_file_is_refused() -> None:
     write("regions: {exclude: [eu-west-1]}")
-    assert "both included and excluded" in refusal(options={"regions": {"include": ["eu-west-1"]}})
+    message = refusal(options={"regions": {"include": ["eu-west-1"]}})
+    assert message == (
+        "command line: regions: eu-west-1: both included and excluded; allowed: one of them"
+    )
+
+
+def test_a_bad_section_of_the_file_is_not_blamed_on_what_would_go_over_it(
+    monkeypatch: Environment,
+) -> None:
+    write("report: always")
+    monkeypatch.setenv("SWEEPER_REPORT__NOTIFY", "always")
+    message = refusal(options={"report": {"directory": "out"}})
+    assert message == "config.yaml: report: 'always' is not allowed; allowed: a mapping of keys"
+
+
+@pytest.mark.parametrize("section", ["report", "exemptions"])
+def test_an_empty_section_gives_way(section: str, monkeypatch: Environment) -> None:
+    write(f"{section}:")
+    monkeypatch.setenv("SWEEPER_REPORT__NOTIFY", "always")
+    monkeypatch.setenv("SWEEPER_EXEMPTIONS", "[]")
+    assert load_config().report.notify == "always"
+
+
+# --- where it came from ---------------------------------------------------------------------------
+
+
+def test_every_value_knows_where_it_came_from(monkeypatch: Environment) -> None:
+    write(
+        "organization: {include_tags: {env: [prod]}, exclude_tags: {}}\n"
+        "limits: {max_workers: 1, deadline_seconds: 5}\n"
+        "report: {s3: null, notify: always}"
+    )
+    monkeypatch.setenv("SWEEPER_LIMITS__MAX_WORKERS", "2")
+    monkeypatch.setenv("SWEEPER_REPORT__S3__BUCKET", "bucket")
+    monkeypatch.setenv("SWEEPER_REPORT__NOTIFY", "when_needed")
+    monkeypatch.setenv("AUTO_REMEDIATE", "DISABLED")
+    loaded = load(options={"report": {"notify": "always"}})
+    assert loaded.file == "config.yaml"
+    assert loaded.config.report.s3 is not None
+    expected = {
+        ("organization", "include_tags"): "file: config.yaml",
+        ("organization", "exclude_tags"): "file: config.yaml",
+        ("organization", "role_name"): None,
+        ("limits", "max_workers"): "environment: SWEEPER_LIMITS__MAX_WORKERS",
+        ("limits", "deadline_seconds"): "file: config.yaml",
+        ("limits", "http_sender"): None,
+        ("remediation", "auto_remediate"): "environment: AUTO_REMEDIATE",
+        ("report", "s3", "bucket"): "environment: SWEEPER_REPORT__S3__BUCKET",
+        ("report", "s3", "prefix"): None,
+        ("report", "notify"): "command line",
+    }
+    origins = {key: loaded.layers.origin(key) for key in expected}
+    assert {key: str(each) if each else None for key, each in origins.items()} == expected
+
+
+def test_a_variable_takes_the_place_of_a_whole_mapping(monkeypatch: Environment) -> None:
+    write("organization: {include_tags: {env: [prod], team: [a]}}")
+    monkeypatch.setenv("SWEEPER_ORGANIZATION__INCLUDE_TAGS", '{"env": ["test"]}')
+    loaded = load()
+    assert loaded.config.organization.include_tags == {"env": ("test",)}
+    assert str(loaded.layers.origin(("organization", "include_tags"))).startswith("environment: ")
+    monkeypatch.setenv("SWEEPER_ORGANIZATION__INCLUDE_TAGS", '{"env": "test"}')
+    assert refusal().startswith("environment: SWEEPER_ORGANIZATION__INCLUDE_TAGS: 'test' is not")

@@ -36,8 +36,11 @@ def without_what_varies(text: str) -> list[str]:
     return re.sub(r"\bo-[a-z0-9]{10}\b", "<organization>", text).splitlines()
 
 
-def test_the_help_is_the_programs(tmp_path: Path) -> None:
-    assert sample("help") == printed("run", "--help", folder=tmp_path).stdout
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("commands", ("--help",)), ("help", ("run", "--help"))]
+)
+def test_the_help_is_the_programs(name: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    assert sample(name) == printed(*arguments, folder=tmp_path).stdout
 
 
 def test_the_report_is_the_demos(tmp_path: Path) -> None:

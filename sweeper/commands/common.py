@@ -3,35 +3,82 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from sweeper.config import Config
+    from sweeper.config_loading import Loaded
     from sweeper.model import Report
 
 config_option = click.option(
-    "--config", "path", metavar="FILE", help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY."
+    "--config",
+    "path",
+    type=click.Path(),
+    metavar="FILE",
+    help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY.",
 )
+_SWEEP_OPTIONS = (
+    click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account."),
+    click.option("--region", "regions", multiple=True, metavar="REGION", help="Only this region."),
+    click.option("--ou", "ous", multiple=True, metavar="ID", help="Only accounts below this OU."),
+    click.option(
+        "--output", type=click.Path(), metavar="DIR", help="Write the report into this directory."
+    ),
+)
+
+
+def sweep_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that stand for keys of the configuration: what `sweep_values` takes."""
+    for option in reversed(_SWEEP_OPTIONS):
+        command = option(command)
+    return command
+
+
+def sweep_values(
+    accounts: tuple[str, ...], regions: tuple[str, ...], ous: tuple[str, ...], output: str | None
+) -> dict[str, Any]:
+    """What the options say, nested like the file."""
+    options: dict[str, Any] = {}
+    for section, key, value in (
+        ("organization", "include_accounts", accounts),
+        ("organization", "include_ous", ous),
+        ("regions", "include", regions),
+        ("report", "directory", output),
+    ):
+        if value not in (None, ()):
+            options.setdefault(section, {})[key] = value
+    return options
 
 
 def configuration(path: str | None, options: Mapping[str, Any]) -> Config:
     """The configuration of the file, the environment and the options; see `load_config`."""
-    from sweeper.aws.session import read_remote
-    from sweeper.config_loading import load_config
+    return loaded(path, options).config
 
-    return load_config(path, dict(options), read_remote=read_remote)
+
+def loaded(path: str | None, options: Mapping[str, Any]) -> Loaded:
+    """As `configuration`, with where it came from."""
+    from sweeper.aws.session import read_remote
+    from sweeper.config_loading import load
+
+    return load(path, dict(options), read_remote=read_remote)
 
 
 def print_report(report: Report, form: str, status: int) -> int:
     """Print the report; the exit status, which a reader who leaves early does not change."""
     from sweeper.formats import formats
+
+    return print_bytes(formats()[form].render(report), status)
+
+
+def print_bytes(content: bytes, status: int) -> int:
+    """As `print_report`, of what was rendered."""
     from sweeper.report import ExitStatus
 
     try:
-        sys.stdout.buffer.write(formats()[form].render(report))
+        sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         return status

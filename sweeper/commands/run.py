@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
-from sweeper.commands.common import config_option, configuration, print_report
+from sweeper.commands.common import (
+    config_option,
+    configuration,
+    print_report,
+    sweep_options,
+    sweep_values,
+)
 
 
 @click.command()
@@ -16,10 +21,7 @@ from sweeper.commands.common import config_option, configuration, print_report
 @click.option("--deliver", is_flag=True, help="Deliver a dry run beyond the directory, too.")
 @click.option("--resume", metavar="RUN", help="Go on with a run: its id, or its journal's path.")
 @click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
-@click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account.")
-@click.option("--region", "regions", multiple=True, metavar="REGION", help="Only this region.")
-@click.option("--ou", "ous", multiple=True, metavar="ID", help="Only accounts below this OU.")
-@click.option("--output", metavar="DIR", help="Write the report into this directory.")
+@sweep_options
 @click.option(
     "--format", "form", type=click.Choice(["json", "text"]), help="Print the report to stdout."
 )
@@ -46,19 +48,16 @@ def run(  # noqa: PLR0917 (click passes them by name)
       4  coverage is not complete
       5  a report was not delivered
       6  another sweep is at work on the same place in S3
+
+    \b
+    Examples:
+      sweeper run --dry-run --output ./report
+      sweeper run --config ssm:/sweeper/config --yes
+      sweeper run --account 111122223333 --region eu-central-1
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.runner import conduct, is_terminal
 
-    options: dict[str, Any] = {}
-    for section, key, value in (
-        ("organization", "include_accounts", accounts),
-        ("organization", "include_ous", ous),
-        ("regions", "include", regions),
-        ("report", "directory", output),
-    ):
-        if value not in (None, ()):
-            options.setdefault(section, {})[key] = value
-    config = configuration(path, options)
+    config = configuration(path, sweep_values(accounts, regions, ous, output))
     report, status = conduct(
         config,
         dry_run=dry_run,

@@ -1,4 +1,4 @@
-"""Any file is a configuration, or an error that names it."""
+"""Any file is a configuration, which can be shown, or an error that names it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweeper import config_loading
 from sweeper.config import Config
 from sweeper.config_loading import load_config
+from sweeper.config_text import as_json, as_yaml
 from sweeper.errors import ConfigurationError
 from tests.fuzz.support import bounded, misshapen, mutated, run_of, values
 
@@ -27,7 +29,7 @@ SAMPLE: dict[str, Any] = {
     "limits": {"max_workers": 8, "deadline_seconds": 600},
 }
 TEXT = yaml.safe_dump(SAMPLE).encode()
-FILE = "fuzzed.yaml"
+FILE, SHOWN = "fuzzed.yaml", "shown.yaml"
 
 
 def load(fuzzer: str, content: bytes) -> Config | None:
@@ -35,9 +37,14 @@ def load(fuzzer: str, content: bytes) -> Config | None:
     problem = ""
     with run_of(fuzzer):
         try:
-            return load_config(FILE)
+            loaded = config_loading.load(FILE)
         except ConfigurationError as error:
             problem = str(error)
+        else:
+            Path(SHOWN).write_text(as_yaml(loaded), encoding="utf-8")
+            assert load_config(SHOWN) == loaded.config
+            assert as_json(loaded)
+            return loaded.config
     assert FILE in problem
     return None
 

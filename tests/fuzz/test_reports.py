@@ -1,18 +1,23 @@
-"""Whatever stands in a report, every format can show it."""
+"""Whatever stands in a report, every format can show it; what is no report is refused by name."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweeper.errors import ConfigurationError
 from sweeper.formats import formats
+from sweeper.formats.json import render
 from sweeper.model import ChangeStatus, Compliance, Reason, Report, Stage
+from sweeper.stored import compare, read_report
 from tests import factories
-from tests.fuzz.support import bounded, run_of
+from tests.formats.test_schema import REPORTS
+from tests.fuzz.support import bounded, misshapen, mutated, run_of
 
 texts = st.text(st.characters(), max_size=30) | st.sampled_from(factories.HOSTILE)
 FORMATS = formats()
@@ -72,3 +77,59 @@ def test_every_report_in_every_format(name: str) -> None:
             assert len(json.loads(text)["findings"]) == len(report.findings)
 
     fuzz()
+
+
+# Every list has something in it.
+MERGED = json.loads(render(factories.report([factories.finding(change=factories.change())])))
+for each in REPORTS:
+    if each != "hostile":
+        document = json.loads(render(REPORTS[each]))
+        MERGED |= {key: value for key, value in document.items() if value and key != "run"}
+FILE = "fuzzed.json"
+
+
+def read(fuzzer: str, content: bytes) -> None:
+    """Refused in words, or shown in every format, alone and beside another."""
+    Path(FILE).write_bytes(content)
+    problem = ""
+    with run_of(fuzzer):
+        try:
+            item = read_report(FILE, lambda location, _: location)
+        except ConfigurationError as error:
+            problem = str(error)
+        else:
+            for each in FORMATS.values():
+                each.render(item)
+            assert read_report(FILE, lambda location, _: location) == item
+            _compared(REPORTS["compared"], item)
+            _compared(item, REPORTS["delivered"])
+    if problem:
+        assert problem.startswith(FILE)
+        assert problem.isprintable()
+        assert len(problem) < 2000
+
+
+def _compared(earlier: Report, later: Report) -> None:
+    try:
+        item = compare(earlier, later)
+    except ConfigurationError:
+        return
+    for each in FORMATS.values():
+        each.render(item)
+
+
+@bounded
+@given(mutated(json.dumps(MERGED).encode()))
+def test_mutations_of_a_stored_report(content: bytes) -> None:
+    read("stored report mutations", content)
+
+
+@bounded
+@given(misshapen(MERGED))
+def test_stored_reports_with_a_misshapen_value(document: Any) -> None:
+    read("stored report structures", json.dumps(document).encode())
+
+
+def test_what_is_fuzzed_is_a_report() -> None:
+    Path(FILE).write_text(json.dumps(MERGED), encoding="utf-8")
+    assert read_report(FILE, lambda location, _: location).findings

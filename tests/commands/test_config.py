@@ -1,0 +1,207 @@
+"""`sweeper config`: what a sweep would read is checked and shown, with where it came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sweeper import config_schema
+from sweeper.config import Config
+from sweeper.config_loading import load
+from sweeper.config_text import as_json, as_yaml
+from sweeper.escaping import hidden
+from tests.commands.conftest import Sweeper
+from tests.factories import HOSTILE
+
+ID = "012345678901"
+Environment = pytest.MonkeyPatch
+FULL: dict[str, Any] = {
+    "organization": {
+        "include_ous": ["ou-ab12-11111111", "r-ab12"],
+        "exclude_accounts": [ID],
+        "include_tags": {"env": ["prod", "no", "012"], "#": [], "a: b": [" x ", ""]},
+        "external_id": "1e3",
+    },
+    "regions": {"exclude": ["eu-west-1"]},
+    "coverage": {"accept": [{"reason": "denied_by_scp", "region": "ap-*", "account": "*"}]},
+    "exemptions": [
+        {"repository": "a/*", "reason": "größer # than 'that'", "expires": "2027-01-31"},
+        {"repository": "null", "reason": "yes", "expires": "never"},
+    ],
+    "remediation": {"auto_remediate": "DISABLED", "exclusions": ["v*"], "min_coverage": 0.95},
+    "report": {
+        "directory": "a b/ü",
+        "s3": {"bucket": "123456", "prefix": "on"},
+        "security_hub": {"region": "eu-west-1"},
+        "sns_topic_arn": f"arn:aws:sns:eu-central-1:{ID}:news",
+    },
+    "limits": {"deadline_seconds": 1e30},
+}
+
+
+def write(sections: Any, name: str = "config.yaml") -> None:
+    Path(name).write_text(yaml.safe_dump(sections), encoding="utf-8")
+
+
+def again(text: str) -> Config:
+    Path("again.yaml").write_text(text, encoding="utf-8")
+    return load("again.yaml").config
+
+
+# --- show -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sections", [{}, FULL])
+def test_what_is_shown_is_a_file_that_says_the_same(sweeper: Sweeper, sections: Any) -> None:
+    write(sections)
+    status, text, error = sweeper("config", "show")
+    assert (status, error) == (0, "")
+    assert again(text) == load().config
+    assert max(map(len, text.splitlines())) < 200
+
+
+def test_each_value_says_where_it_came_from(sweeper: Sweeper, monkeypatch: Environment) -> None:
+    write({"limits": {"max_workers": 8}, "report": {"notify": "always"}}, "a.yaml")
+    monkeypatch.setenv("SWEEPER_REPORT__S3__BUCKET", "bucket")
+    monkeypatch.setenv("AUTO_REMEDIATE", "DISABLED")
+    arguments = ("config", "show", "--config", "a.yaml", "--account", ID, "--region", "eu-west-1")
+    text = sweeper(*arguments, "--output", "out")[1]
+    shown = dict(line.split("  # ") for line in text.splitlines() if " # " in line)
+    assert {key.strip(): source for key, source in shown.items() if source != "default"} == {
+        f'include_accounts: ["{ID}"]': "command line",
+        "include: [eu-west-1]": "command line",
+        "auto_remediate: DISABLED": "environment: AUTO_REMEDIATE",
+        "directory: out": "command line",
+        "bucket: bucket": "environment: SWEEPER_REPORT__S3__BUCKET",
+        "notify: always": "file: a.yaml",
+        "max_workers: 8": "file: a.yaml",
+    }
+    data = json.loads(sweeper(*arguments, "--output", "out", "--format", "json")[1])
+    assert data["report.s3.bucket"] == {
+        "value": "bucket",
+        "source": "environment: SWEEPER_REPORT__S3__BUCKET",
+    }
+    assert data["report.s3.prefix"] == {"value": "", "source": "default"}
+    assert data["organization.include_accounts"] == {"value": [ID], "source": "command line"}
+    assert {key.rpartition(".")[2] for key in data} == {
+        line.strip().partition(":")[0] for line in text.splitlines() if " # " in line
+    }
+
+
+def test_json_says_what_yaml_says() -> None:
+    write(FULL)
+    loaded = load()
+    nested: dict[str, Any] = {}
+    for key, each in json.loads(as_json(loaded)).items():
+        *path, name = key.split(".")
+        place = nested
+        for part in path:
+            place = place.setdefault(part, {})
+        place[name] = each["value"]
+    assert Config.model_validate(nested) == loaded.config == again(as_yaml(loaded))
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
+    [each for each in HOSTILE if "\ud800" not in each]
+)
+
+
+@settings(suppress_health_check=list(HealthCheck))
+@given(texts.filter(str.strip), texts, st.text("0123456789:.-_eE+~yn#&*!|>'\"%@` ", max_size=9))
+def test_any_text_is_shown_so_that_it_is_read_again(reason: str, key: str, value: str) -> None:
+    rule = {"repository": "a", "reason": reason, "expires": "never"}
+    write({"exemptions": [rule], "organization": {"include_tags": {key: [value, key]}}})
+    loaded = load()
+    text = as_yaml(loaded)
+    assert again(text) == loaded.config
+    assert not any(map(hidden, text.replace("\n", "")))
+
+
+def test_a_file_with_a_hostile_name_forges_no_line(sweeper: Sweeper) -> None:
+    write({"limits": {"max_workers": 8}}, "a\nlimits: {max_workers: 1}")
+    text = sweeper("config", "show", "--config", "a\nlimits: {max_workers: 1}")[1]
+    assert r"max_workers: 8" in text
+    assert r"# file: a\x0alimits" in text
+
+
+# --- check ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments", "read"),
+    [
+        (None, (), "no file"),
+        ("config.yaml", (), "config.yaml"),
+        ("other.yaml", ("other.yaml",), "other.yaml"),
+        ("other.yaml", (), "no file"),
+    ],
+)
+def test_what_was_read_is_told(
+    sweeper: Sweeper,
+    monkeypatch: Environment,
+    file: str | None,
+    arguments: tuple[str, ...],
+    read: str,
+) -> None:
+    if file:
+        write(FULL | {"report": {}}, file)
+    said = f"read: {read}\nThe configuration can be used.\n"
+    assert sweeper("config", "check", *arguments) == (0, said, "")
+    monkeypatch.setenv("SWEEPER_REPORT__NOTIFY", "always")
+    monkeypatch.setenv("SNS_TOPIC_ARN", f"arn:aws:sns:eu-central-1:{ID}:news")
+    said = said.replace(
+        read, f"{read}, environment: SNS_TOPIC_ARN, environment: SWEEPER_REPORT__NOTIFY"
+    )
+    assert sweeper("config", "check", *arguments) == (0, said, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("limits: {max_workers: 0}", "sweeper: config.yaml: limits.max_workers: 0 is not allowed"),
+        ("a: [", "sweeper: config.yaml: line 1, column 5: not valid YAML"),
+        ("report: {formats: [pdf]}", "sweeper: report.formats: 'pdf' is unknown; allowed: csv"),
+        (
+            "regions: {include: [eu-moon-1]}",
+            "regions.include: 'eu-moon-1' is not a region of",
+        ),
+        ("remdiation: {}\nx: 1", "unknown key; did you mean 'remediation'?"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(sweeper: Sweeper, text: str, problem: str) -> None:
+    Path("config.yaml").write_text(text, encoding="utf-8")
+    status, out, error = sweeper("config", "check")
+    assert (status, out) == (2, "")
+    assert problem in error
+
+
+def test_what_is_no_configuration_is_not_shown(sweeper: Sweeper) -> None:
+    Path("config.yaml").write_text("limits: {max_workers: 0}", encoding="utf-8")
+    status, out, error = sweeper("config", "show", "--region", "moon")
+    assert (status, out) == (2, "")
+    assert "config.yaml: limits.max_workers: 0 is not allowed" in error
+    assert "command line: regions.include[0]: 'moon' is not allowed" in error
+
+
+def test_every_problem_is_told_at_once(sweeper: Sweeper, monkeypatch: Environment) -> None:
+    Path("config.yaml").write_text("limits: {max_workers: 0}\nnope: 1", encoding="utf-8")
+    monkeypatch.setenv("SWEEPER_REPORT__NOTIFY", "never")
+    error = sweeper("config", "check")[2]
+    assert [line.split(": ")[1] for line in error.splitlines()] == [
+        "environment",
+        "config.yaml",
+        "config.yaml",
+    ]
+
+
+# --- schema ---------------------------------------------------------------------------------------
+
+
+def test_the_schema_is_printed(sweeper: Sweeper) -> None:
+    assert sweeper("config", "schema") == (0, config_schema.text(), "")

@@ -1,0 +1,75 @@
+"""What a sweep left is shown again, and what it would read is checked, where they lie in S3."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.end_to_end.harness import Here, environment, open_repositories, small_world
+from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import Bucket, Repository
+
+BUCKET = "sweeper-reports"
+S3 = {"bucket": BUCKET, "prefix": "ecr"}
+
+
+def sweeper(aws: FakeAws, folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "sweeper", *arguments],
+        cwd=folder,
+        env=environment(aws, SWEEPER_LIMITS__DELIVERY_SECONDS=None),
+        check=False,
+        capture_output=True,
+    )
+
+
+def test_a_sweeps_reports_are_shown_again_and_compared(
+    aws: FakeAws, here: Here, tmp_path: Path
+) -> None:
+    world = small_world(accounts=3, regions=2)
+    region = next(iter(world.regions))
+    aws.load(dataclasses.replace(world, buckets=(Bucket(BUCKET, region),)))
+    formats = ["json", "text", "html", "csv", "junit", "ocsf"]
+    config = {"report": {"s3": S3, "formats": formats}}
+    assert here.run(aws, "--yes", config=config).status == 0
+    out = tmp_path / "out"
+    first = (out / "report.json").read_bytes()
+    for name, file in (("json", "json"), ("text", "txt"), ("html", "html"), ("csv", "csv")):
+        shown = sweeper(aws, tmp_path, "report", "out/report.json", "--format", name)
+        assert (shown.returncode, shown.stderr) == (0, b"")
+        assert shown.stdout == (out / f"report.{file}").read_bytes()
+    latest = f"s3://{BUCKET}/ecr/latest.json"
+    assert sweeper(aws, tmp_path, "report", latest, "--format", "json").stdout == first
+
+    earlier = json.loads(first)
+    earlier["run"]["started_at"] = "2020-01-01T00:00:00Z"  # by more than the second of a sweep
+    (tmp_path / "first.json").write_text(json.dumps(earlier), encoding="utf-8")
+    account = aws.world.accounts[0].id
+    aws.put_repository(account, region, Repository("made/later", "MUTABLE"))
+    assert here.run(aws, "--dry-run", config=config).status == 3
+    assert len(open_repositories(aws)) == 1
+    arguments = ("report", latest, "out/report.json", "--format", "json", "--exit-status")
+    compared = sweeper(aws, tmp_path, *arguments)
+    assert compared.returncode == 3
+    report = json.loads(compared.stdout)
+    assert [found["repository"] for found in report["findings"]] == ["made/later"]
+    assert report["since_last"]["new"] == 1
+    assert report == json.loads((out / "report.json").read_bytes())  # which the sweep compared, too
+    swapped = sweeper(aws, tmp_path, "report", "out/report.json", "first.json")
+    assert swapped.returncode == 2
+    assert b"needed: the earlier report first" in swapped.stderr
+
+
+def test_a_configuration_in_s3_is_checked(aws: FakeAws, here: Here, tmp_path: Path) -> None:
+    world = small_world(accounts=1, regions=1)
+    aws.load(dataclasses.replace(world, buckets=(Bucket(BUCKET, next(iter(world.regions))),)))
+    config = {"report": {"s3": S3}}
+    assert here.run(aws, "--dry-run", "--deliver", config=config).status in (0, 3)
+    stored = next(each.key for each in aws.objects() if each.key.endswith("report.json"))
+    ended = sweeper(aws, tmp_path, "config", "check", f"s3://{BUCKET}/{stored}")
+    assert ended.returncode == 2  # a report is read, and is no configuration
+    assert f"s3://{BUCKET}/{stored}: run: unknown key".encode() in ended.stderr
+    assert sweeper(aws, tmp_path, "config", "check").stdout.startswith(b"read: config.yaml\n")
