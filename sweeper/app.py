@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -87,7 +87,7 @@ def run(
             session=session,
             stop=stop,
             run_id=header.run_id,
-            read_actions=frozenset().union(*(kind.read_actions for kind in kinds)),
+            read_actions=_read_actions(kinds, config),
             write_actions=frozenset().union(*(kind.write_actions for kind in kinds)),
             may_write=not dry_run and config.remediation.auto_remediate == "ENABLED",
         )
@@ -140,6 +140,14 @@ def run(
             attempt(Stage.DELIVER, lambda place: _put_plan(place, header, end), bucket)
         begun.close(finished=finished)
     return Ended(report, resumable)
+
+
+def _read_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
+    """What the checks read with; those that assess impact, only where it is assessed."""
+    actions = frozenset[str]().union(*(kind.read_actions for kind in kinds))
+    if not config.remediation.assess_impact:
+        return actions
+    return actions.union(*(getattr(kind, "assess_actions", ()) for kind in kinds))
 
 
 def unfinished(config: Config) -> list[Path]:

@@ -27,6 +27,7 @@ def cli() -> None:
     "--config", "path", metavar="FILE", help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY."
 )
 @click.option("--dry-run", is_flag=True, help="Look and plan; write nothing.")
+@click.option("--impact", is_flag=True, help="Say which tags look moved by design.")
 @click.option("--deliver", is_flag=True, help="Deliver a dry run beyond the directory, too.")
 @click.option("--resume", metavar="RUN", help="Go on with a run: its id, or its journal's path.")
 @click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
@@ -40,6 +41,7 @@ def cli() -> None:
 def run(  # noqa: PLR0917 (click passes them by name)
     path: str | None,
     dry_run: bool,
+    impact: bool,
     deliver: bool,
     resume: str | None,
     yes: bool,
@@ -71,6 +73,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
         ("organization", "include_ous", ous),
         ("regions", "include", regions),
         ("report", "directory", output),
+        ("remediation", "assess_impact", impact or None),
     ):
         if value not in (None, ()):
             options.setdefault(section, {})[key] = value

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeper.escaping import plain
+from sweeper.formats.impact import counted
 from sweeper.formats.wording import percent, since_last
 from sweeper.model import ChangeStatus, Compliance, Finding, Report, Since, Stage
 from sweeper.report import remains
@@ -30,6 +31,7 @@ MAX_ROWS_OF_ACCOUNT = 3  # so that many accounts are seen
 _LABELS = {
     Stage.OPEN_ACCOUNT: "accounts opened",
     Stage.EXAMINE: "targets examined",
+    Stage.ASSESS: "targets assessed",
     Stage.CHANGE: "targets changed",
 }
 
@@ -71,7 +73,10 @@ def question(findings: Sequence[Finding]) -> str:
     accounts = len({finding.account_id for finding in findings})
     kinds = Counter(finding.change.to_mutability for finding in findings if finding.change)
     to = " and ".join(f"{count} to {kind}" for kind, count in sorted(kinds.items()))
-    return f"About to set {to}, in {_count(accounts, 'account')}. Go on?"
+    impact = counted(findings)
+    return (
+        f"About to set {to}, in {_count(accounts, 'account')}. {impact}{' ' * bool(impact)}Go on?"
+    )
 
 
 def show(report: Report, console: Console, *, resumable: bool = False) -> None:

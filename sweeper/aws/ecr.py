@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweeper.aws.answers import items, optional_text, text
+from sweeper.aws.answers import items, moment, optional_text, text, texts
 from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import bound_to
 from sweeper.aws.errors import translated
 from sweeper.errors import OperationFailed
-from sweeper.model import Reason, Repository, Target
+from sweeper.model import Image, Reason, Repository, Target
 
 FILTERS = "imageTagMutabilityExclusionFilters"
-PAGE_SIZE = 1000  # ECR: DescribeRepositories maxResults, 1 to 1000, default 100
+PAGE_SIZE = 1000  # ECR: maxResults, 1 to 1000, default 100
 
 
 class EcrRegistry:
@@ -53,6 +53,20 @@ class EcrRegistry:
             for rule in items(page, "pullThroughCacheRules")
         )
 
+    def images(self, target: Target, name: str) -> Iterator[Image]:
+        """Every image of the repository that is not archived, page by page."""
+        for page in self._pages(target, "describe_images", repositoryName=name):
+            for item in items(page, "imageDetails"):
+                if (text(item, "registryId"), text(item, "repositoryName")) != (
+                    target.account.id,
+                    name,
+                ):
+                    raise OperationFailed(
+                        Reason.UNEXPECTED_RESPONSE, "an image of another repository in the answer"
+                    )
+                pushed_at = moment(item, "imagePushedAt") if "imagePushedAt" in item else None
+                yield Image(texts(item, "imageTags") if "imageTags" in item else (), pushed_at)
+
     def put_image_tag_mutability(
         self, target: Target, name: str, mutability: str, filters: Sequence[str]
     ) -> Repository:
@@ -84,7 +98,9 @@ class EcrRegistry:
                 ) from None
             raise
 
-    def _pages(self, target: Target, operation: str) -> Iterator[Mapping[str, Any]]:
+    def _pages(
+        self, target: Target, operation: str, **parameters: str
+    ) -> Iterator[Mapping[str, Any]]:
         """The operation's pages, read whole in this thread while the account is bound."""
         # Not the SDK's paginator, which costs a sixteenth of a call.
         call = getattr(self._clients.member("ecr", target.region), operation)
@@ -92,7 +108,7 @@ class EcrRegistry:
         while True:
             # Bound for each page and not around the yield, which hands control to the caller.
             with bound_to(target.account.id), translated():
-                page = call(maxResults=PAGE_SIZE, **token)
+                page = call(maxResults=PAGE_SIZE, **parameters, **token)
             yield page
             following = optional_text(page, "nextToken")
             if not following:

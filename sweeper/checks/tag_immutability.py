@@ -5,14 +5,16 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from sweeper.errors import OperationFailed
+from sweeper.impact import assessed
 from sweeper.model import (
     MAX_EXCLUSION_FILTERS,
     Change,
@@ -21,6 +23,8 @@ from sweeper.model import (
     Examined,
     Exemption,
     Finding,
+    Image,
+    Impact,
     Reason,
     Repository,
     Target,
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 NAME = "ecr-image-tag-immutability"
 READ_ACTIONS = frozenset({"ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules"})
 WRITE_ACTIONS = frozenset({"ecr:PutImageTagMutability"})
+ASSESS_ACTIONS = frozenset({"ecr:DescribeImages"})
 ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule; it exempts nothing
 
 
@@ -46,6 +51,9 @@ class Registry(Protocol):
 
     def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
         """The repository prefixes of the registry's pull-through cache rules."""
+
+    def images(self, target: Target, name: str) -> Iterable[Image]:
+        """Every image of the repository, read as far as it is asked for."""
 
     def put_image_tag_mutability(
         self, target: Target, name: str, mutability: str, filters: Sequence[str]
@@ -116,6 +124,14 @@ def remedy(
     return Change(ChangeStatus.PLANNED, to_mutability, remaining)
 
 
+def exclusions_of(
+    name: str, exclusions: Sequence[str], by_repository: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
+    """The filters for a repository: `exclusions`, then those of every glob that it matches."""
+    own = [filters for glob, filters in by_repository.items() if fnmatchcase(name, glob)]
+    return tuple(dict.fromkeys((*exclusions, *chain.from_iterable(own))))
+
+
 def configured_exemption(
     account_id: str, region: str, name: str, rules: Iterable[ExemptionRule], today: date
 ) -> Exemption | None:
@@ -166,11 +182,12 @@ class TagImmutability:
     name = NAME
     read_actions = READ_ACTIONS
     write_actions = WRITE_ACTIONS
+    assess_actions = ASSESS_ACTIONS
 
     def __init__(self, registry: Registry, config: Config, today: date) -> None:
         self._registry = registry
-        self._exclusions = config.remediation.exclusions
-        self._allowed = frozenset((*config.policy.allowed_exclusions, *self._exclusions))
+        self._remediation = config.remediation
+        self._allowed_everywhere = config.policy.allowed_exclusions
         self._exempt_pull_through = config.policy.exempt_pull_through_cache
         self._exemptions = config.exemptions
         self._today = today
@@ -180,7 +197,7 @@ class TagImmutability:
         compliant = 0
         findings: list[Finding] = []
         for repository in self._registry.repositories(target):
-            verdict = evaluate(repository, self._allowed)
+            verdict = evaluate(repository, self._allowed(repository.name))
             if verdict.compliance is Compliance.COMPLIANT:
                 compliant += 1
             else:
@@ -198,8 +215,17 @@ class TagImmutability:
         return remedy(
             finding.mutability,
             finding.exclusion_filters,
-            exclusions=self._exclusions,
-            allowed_filters=self._allowed,
+            exclusions=self._exclusions(finding.repository),
+            allowed_filters=self._allowed(finding.repository),
+        )
+
+    def assess(self, target: Target, finding: Finding, change: Change) -> Impact:
+        """Which tags the change may keep from being moved. Raises OperationFailed."""
+        return assessed(
+            self._registry.images(target, finding.repository),
+            mutability=finding.mutability,
+            filters=finding.exclusion_filters,
+            kept=change.to_exclusion_filters,
         )
 
     def apply(
@@ -220,7 +246,8 @@ class TagImmutability:
             finding.mutability,
             frozenset(finding.exclusion_filters),
         ):
-            compliant = evaluate(now, self._allowed).compliance is Compliance.COMPLIANT
+            allowed = self._allowed(finding.repository)
+            compliant = evaluate(now, allowed).compliance is Compliance.COMPLIANT
             reason = Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
             return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason)
         intend()
@@ -237,6 +264,13 @@ class TagImmutability:
         """Whether the repository is as the change would make it. Raises OperationFailed."""
         now = self._registry.repository(target, finding.repository)
         return now is not None and _setting(now) == _wanted(change)
+
+    def _exclusions(self, name: str) -> tuple[str, ...]:
+        configured = self._remediation
+        return exclusions_of(name, configured.exclusions, configured.exclusions_by_repository)
+
+    def _allowed(self, name: str) -> Collection[str]:
+        return (*self._allowed_everywhere, *self._exclusions(name))
 
     def _write(self, target: Target, finding: Finding, change: Change) -> None:
         written = self._registry.put_image_tag_mutability(

@@ -99,6 +99,7 @@ _ADVICE = {
 _ADVICE_ON_DENIAL = {
     Stage.CHANGE: "let the member role call ecr:PutImageTagMutability there, or leave the account "
     "out with remediation.exclude_accounts",
+    Stage.ASSESS: "let the member role call ecr:DescribeImages there",
     Stage.DELIVER: "let the caller write there: s3:PutObject, sns:Publish or "
     "securityhub:BatchImportFindings, and the use of the KMS key",
 }
