@@ -19,6 +19,7 @@ from sweeper.model import (
     ChangeStatus,
     Compliance,
     Finding,
+    Image,
     OpenedAccount,
     Organization,
     Reason,
@@ -114,6 +115,7 @@ class FakeRegistry:
     """Registries that keep what is written.
 
     An error among a registry's repositories is raised when it is reached, as on a later page.
+    `pushed` are the images of repositories.
     `reread` and `answers` say what a read before a write, and a write, meet instead; a write in
     `took_effect` is made all the same.
     """
@@ -123,6 +125,7 @@ class FakeRegistry:
     reread: Mapping[Key, Repository | Exception | None] = field(default_factory=dict)
     answers: Mapping[Key, Repository | Exception] = field(default_factory=dict)
     took_effect: Collection[Key] = ()
+    pushed: Mapping[Key, Sequence[Image | Exception]] = field(default_factory=dict)
     calls: list[tuple[str, Key]] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     written: dict[Key, Repository] = field(default_factory=dict)
@@ -142,6 +145,11 @@ class FakeRegistry:
     def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
         self.calls.append(("rules", _key(target, "")))
         return tuple(_given(self.prefixes.get((target.account.id, target.region), ())))
+
+    def images(self, target: Target, name: str) -> Iterator[Image]:
+        key = _key(target, name)
+        self.calls.append(("images", key))
+        yield from map(_given, self.pushed.get(key, ()))
 
     def put_image_tag_mutability(
         self, target: Target, name: str, mutability: str, filters: Sequence[str]

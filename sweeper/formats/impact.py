@@ -56,23 +56,29 @@ def sentences(finding: Finding) -> Iterator[str]:
     else:
         yield "no tag looks moved by design"
     if impact.exclusions:
-        yield f"with these exclusion filters they could still be: {', '.join(impact.exclusions)}"
+        filters = ", ".join(map(_shown, impact.exclusions))
+        yield f"with these exclusion filters they could still be: {filters}"
     if impact.not_kept:
         yield (
             f"no filter keeps {impact.not_kept:,} of them: more than five would be needed, or they "
             "would match other tags"
         )
     if impact.untagged:
-        at = f", the newest pushed {impact.untagged_pushed_at}" if impact.untagged_pushed_at else ""
-        yield f"{number(impact.untagged, 'image is', 'images are')} untagged{at}: {_UNTAGGED}"
+        pushed_at = impact.untagged_pushed_at
+        newest = f", the newest pushed {_shown(pushed_at)}" if pushed_at else ""
+        yield f"{number(impact.untagged, 'image is', 'images are')} untagged{newest}: {_UNTAGGED}"
+
+
+def _shown(text: str) -> str:
+    return shortened(text, 300)  # ECR: ImageTag, characters
 
 
 def _told(impact: Impact) -> str:
     told = []
     for each in impact.moved:
-        notes = [f"pushed {each.pushed_at}"] if each.pushed_at else []
+        notes = [f"pushed {_shown(each.pushed_at)}"] if each.pushed_at else []
         notes += [] if each.kept_by else ["without a filter"]
-        told.append(f"{plain(each.tag)} ({', '.join(notes)})" if notes else plain(each.tag))
+        told.append(_shown(each.tag) + (f" ({', '.join(notes)})" if notes else ""))
     left = impact.moved_count - len(impact.moved)
     return ", ".join(told) + (f" and {left:,} more" if left else "")
 
@@ -81,9 +87,14 @@ def moved_tags(impact: Impact) -> str:
     """The tags that look moved, or why they are not known, for a cell of a table."""
     if impact.unavailable:
         return f"not known: {impact.unavailable}"
-    tags = " ".join(plain(each.tag) for each in impact.moved)
+    tags = " ".join(_shown(each.tag) for each in impact.moved)
     left = impact.moved_count - len(impact.moved)
     return f"{tags} (and {left:,} more)" if left else tags
+
+
+def _flow(value: str | Sequence[str]) -> str:
+    """The value as YAML on one line: JSON is YAML."""
+    return plain(json.dumps(value))
 
 
 def as_yaml(findings: Sequence[Finding]) -> list[str]:
@@ -94,11 +105,10 @@ def as_yaml(findings: Sequence[Finding]) -> list[str]:
     lines = ["", "  To keep them so, add this to config.yaml, or to the lists that are there:", ""]
     lines.append("remediation:")
     if found.exclusions:
-        lines.append(f"  exclusions: {json.dumps(found.exclusions)}")
+        lines.append(f"  exclusions: {_flow(found.exclusions)}")
     if found.by_repository:
         lines.append("  exclusions_by_repository:")
     lines += (
-        f"    {json.dumps(name)}: {json.dumps(filters)}"
-        for name, filters in found.by_repository.items()
+        f"    {_flow(name)}: {_flow(filters)}" for name, filters in found.by_repository.items()
     )
     return lines

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.session import Session
 
 from sweeper.aws.cloud import AwsCloud
-from sweeper.checks.tag_immutability import READ_ACTIONS, WRITE_ACTIONS
+from sweeper.checks.tag_immutability import ASSESS_ACTIONS, READ_ACTIONS, WRITE_ACTIONS
 from sweeper.concurrency import Stop
 from sweeper.config import Config
 from sweeper.model import Account, Target
@@ -29,6 +29,7 @@ def make_cloud(
     session: Session | None = None,
     stop: Stop | None = None,
     may_write: bool = False,
+    assesses: bool = False,
     **sections: Any,
 ) -> AwsCloud:
     return AwsCloud(
@@ -36,7 +37,7 @@ def make_cloud(
         session=session or Session(),
         stop=stop or quick_stop(),
         run_id="run-1",
-        read_actions=READ_ACTIONS,
+        read_actions=READ_ACTIONS | ASSESS_ACTIONS if assesses else READ_ACTIONS,
         write_actions=WRITE_ACTIONS,
         may_write=may_write,
     )

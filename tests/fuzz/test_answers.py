@@ -37,6 +37,18 @@ REPOSITORY = {
 }
 JSON: dict[str, Any] = {
     "DescribeRepositories": {"repositories": [REPOSITORY], "nextToken": None},
+    "DescribeImages": {
+        "imageDetails": [
+            {
+                "registryId": ID,
+                "repositoryName": "app",
+                "imageDigest": "sha256:0f",
+                "imageTags": ["latest", "1.4.2"],
+                "imagePushedAt": 1.7e9,
+            }
+        ],
+        "nextToken": None,
+    },
     "DescribePullThroughCacheRules": {"pullThroughCacheRules": [{"ecrRepositoryPrefix": "cache"}]},
     "PutImageTagMutability": {
         "registryId": ID,
@@ -85,7 +97,7 @@ class Wire:
         answer: Any = self._answer  # botocore-stubs: handlers that answer are not known
         session.register("before-send", answer)
         self.cloud: AwsCloud = make_cloud(
-            session=session, may_write=True, limits={"http_sender": "botocore"}
+            session=session, may_write=True, assesses=True, limits={"http_sender": "botocore"}
         )
         self.cloud.clients._member.register("before-send", answer)
         self.registry = EcrRegistry(self.cloud.clients)
@@ -127,6 +139,7 @@ CALLS: dict[str, list[Callable[[Wire], object]]] = {
         lambda wire: list(wire.registry.repositories(TARGET)),
         lambda wire: wire.registry.repository(TARGET, "app"),
     ],
+    "DescribeImages": [lambda wire: list(wire.registry.images(TARGET, "app"))],
     "DescribePullThroughCacheRules": [
         lambda wire: wire.registry.pull_through_cache_prefixes(TARGET)
     ],

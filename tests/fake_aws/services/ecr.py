@@ -154,7 +154,11 @@ def put_image_tag_mutability(call: Call) -> dict[str, Any]:
     before = call.state.registries.find(account, call.region, name)
     if before is None:
         raise _missing(call, name)
-    changed = dataclasses.replace(before, mutability=mutability, exclusion_filters=filters)
+    changed = dataclasses.replace(
+        before,
+        mutability=mutability,  # type: ignore[arg-type]  # an enum value
+        exclusion_filters=filters,
+    )
     call.state.registries.put(account, call.region, changed)
     record["accepted"] = True
     return {
@@ -222,7 +226,7 @@ def _image(account: str, name: str, each: Image) -> dict[str, Any]:
 
 @SERVICE.operation("PutImage")
 def put_image(call: Call) -> dict[str, Any]:
-    """Push an image; a tag that is there moves to it, unless the repository's setting forbids it."""
+    """Push an image; a tag that is there moves to it, unless the repository's setting forbids."""
     name, manifest = call.text("repositoryName"), call.text("imageManifest")
     account = _own_registry(call, "ecr:PutImage", name)
     repository = call.state.registries.find(account, call.region, name)
