@@ -303,10 +303,17 @@ class World:
     dry_run: bool
     approved: bool
 
-    def sweep(self, workers: int = 2) -> tuple[Report, FakeRegistry]:
+    def sweep(
+        self, workers: int = 2, pushed: Mapping[Key, Sequence[Image | Exception]] | None = None
+    ) -> tuple[Report, FakeRegistry]:
+        """The sweep; impact is assessed where it is said what was `pushed`."""
         limits = self.config.limits.model_copy(update={"max_workers": workers})
-        config = self.config.model_copy(update={"limits": limits})
-        registry = FakeRegistry(self.registries, self.prefixes, self.reread, self.answers)
+        assess = {"assess_impact": pushed is not None}
+        remediation = self.config.remediation.model_copy(update=assess)
+        config = self.config.model_copy(update={"limits": limits, "remediation": remediation})
+        registry = FakeRegistry(
+            self.registries, self.prefixes, self.reread, self.answers, pushed=pushed or {}
+        )
         cloud = FakeCloud(self.accounts, self.regions)
         conduct = make_conduct(dry_run=self.dry_run, approve=lambda _: self.approved)
         return run_sweep(cloud, registry, config, conduct), registry
@@ -369,6 +376,9 @@ def configs(draw: st.DrawFn) -> Config:
             "include_ous": draw(some_ous),
             "exclude_accounts": draw(some_accounts),
             "exclusions": draw(filters),
+            "exclusions_by_repository": draw(
+                st.dictionaries(st.sampled_from(["app", "cache/*", "*"]), filters, max_size=2)
+            ),
             "max_changes": draw(rarely(st.integers(0, 3), st.just(500))),
             "min_coverage": draw(rarely(st.sampled_from([0.5, 1.0]), st.just(0.0))),
         },
