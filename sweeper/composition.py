@@ -65,7 +65,7 @@ def parts(
         session=session,
         stop=stop,
         run_id=header.run_id,
-        read_actions=_actions(kind.read_actions for kind in kinds),
+        read_actions=_read_actions(kinds, config),
         write_actions=_actions(
             kind.write_actions for kind in kinds if kind.name in config.remediation.checks
         ),
@@ -106,6 +106,14 @@ def chosen_checks(config: Config) -> list[Any]:
             allowed = ", ".join(sorted(known))
             raise ConfigurationError(f"checks: {name!r} is unknown; allowed: {allowed}")
     return [known[name] for name in config.checks]
+
+
+def _read_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
+    """What the checks read with; those that assess impact, only where it is assessed."""
+    actions = _actions(kind.read_actions for kind in kinds)
+    if not config.remediation.assess_impact:
+        return actions
+    return actions.union(*(getattr(kind, "assess_actions", ()) for kind in kinds))
 
 
 def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:

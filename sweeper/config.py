@@ -184,6 +184,10 @@ ExclusionFilters = Annotated[
     tuple[ExclusionFilter, ...], BeforeValidator(_decoded), AfterValidator(_distinct)
 ]
 CheckNames = Annotated[tuple[CheckName, ...], BeforeValidator(_decoded), AfterValidator(_distinct)]
+ExclusionsByRepository = Annotated[
+    dict[RepositoryGlob, Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)]],
+    BeforeValidator(_decoded),
+]
 FormatNames = Annotated[
     tuple[FormatName, ...], BeforeValidator(_decoded), AfterValidator(_distinct)
 ]
@@ -289,6 +293,8 @@ class RemediationConfig(_Section):
     include_accounts: AccountIds = ()
     exclude_accounts: AccountIds = ()
     exclusions: Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)] = ()
+    exclusions_by_repository: ExclusionsByRepository = {}
+    assess_impact: bool = False
     max_changes: Annotated[int, _NUMBER, Field(ge=0)] = 500
     min_coverage: Annotated[float, _NUMBER, Field(ge=0, le=1)] = 0.0
 

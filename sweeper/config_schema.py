@@ -57,6 +57,10 @@ DESCRIPTIONS = {
     "remediation.include_accounts": "Account ids, in quotes, in which may be written. Empty: all.",
     "remediation.exclude_accounts": "Account ids, in quotes, in which nothing is written.",
     "remediation.exclusions": "Exclusion filters of the repositories that are closed.",
+    "remediation.exclusions_by_repository": "More exclusion filters for the repositories whose "
+    "name a glob matches; of all globs that match.",
+    "remediation.assess_impact": "Read the tags of what is about to be closed, and say which look "
+    "moved by design.",
     "remediation.max_changes": "A plan with more changes changes nothing, and says so.",
     "remediation.min_coverage": "Below this share of accounts or of targets seen nothing is "
     "changed. 0: off.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ _logger = logging.getLogger("sweeper")
 _FAILED_EVENTS = {
     Stage.OPEN_ACCOUNT: "account.failed",
     Stage.EXAMINE: "target.failed",
+    Stage.ASSESS: "target.not_assessed",
     Stage.CHANGE: "target.not_changed",
 }
 
@@ -74,11 +76,14 @@ class LogObserver:
         log(logging.INFO, "stage.started", stage=str(stage), total=total)
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:
-        """`account.failed`, `target.failed` or `.not_changed`, `change.applied` or `.failed`."""
+        """`account.failed`, `target.failed` or `.not_changed`, `change.applied` or `.failed`.
+
+        And `target.not_assessed` or `impact.unavailable`.
+        """
         for item, outcome in outcomes:
             if isinstance(outcome, Failed):
                 # A change's item is its target and what was found there.
-                place = item[0] if stage is Stage.CHANGE else item
+                place = item[0] if stage in (Stage.ASSESS, Stage.CHANGE) else item
                 account = place.account if isinstance(place, Target) else place
                 log(
                     logging.WARNING,
@@ -90,11 +95,29 @@ class LogObserver:
                     error_code=outcome.error_code,
                     message=outcome.message,
                 )
+            if stage is Stage.ASSESS and isinstance(outcome, Examined):
+                _log_unavailable(item[0], outcome)
             if stage is Stage.CHANGE and isinstance(outcome, Examined):
                 before = item[1].findings
                 for finding in outcome.findings:
                     if finding not in before:  # what was made by an earlier process was told then
                         _log_change(finding)
+
+
+def _log_unavailable(target: Target, outcome: Examined) -> None:
+    """Once for each reason: a role that may not read images may not in any repository."""
+    impacts = [finding.impact for finding in outcome.findings if finding.impact]
+    for reason, count in Counter(each.unavailable for each in impacts).items():
+        if reason is not None:
+            log(
+                logging.WARNING,
+                "impact.unavailable",
+                account_id=target.account.id,
+                region=target.region,
+                repositories=count,
+                reason=str(reason),
+                message=next(each.error for each in impacts if each.unavailable is reason),
+            )
 
 
 def _log_change(finding: Finding) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -30,6 +30,7 @@ class Stage(StrEnum):
     ENUMERATE = "enumerate"
     OPEN_ACCOUNT = "open_account"
     EXAMINE = "examine"
+    ASSESS = "assess"
     CHANGE = "change"
     DELIVER = "deliver"
 
@@ -205,6 +206,14 @@ class Repository:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """An image's tags, and when it was pushed last, where ECR says it."""
+
+    tags: tuple[str, ...]
+    pushed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Exemption:
     """Why a finding is exempt, or would be had the exemption not expired."""
 
@@ -223,6 +232,48 @@ class Change:
     to_mutability: str
     to_exclusion_filters: tuple[str, ...]
     reason: Reason | None = None
+    error: str | None = None
+
+
+MovedKind = Literal["latest", "cache", "branch", "environment", "signature"]
+
+
+@dataclass(frozen=True, slots=True)
+class MovedTag:
+    """A tag whose name looks as if it is moved by design; `pushed_at` is its image's last push.
+
+    `kept_by` is the exclusion filter, of the change or of those suggested, with which it could
+    still be overwritten.
+    """
+
+    tag: str
+    kind: MovedKind
+    pushed_at: str | None
+    kept_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What closing a repository may break, judged by the names of its tags: a guess, no fact.
+
+    `moved` are those of the `moved_count` tags that are told, what no filter keeps first;
+    `other_tags` do not look moved, or cannot be overwritten today. Untagged images may be what
+    overwritten tags left behind. `exclusions` are the filters suggested beyond those of the change;
+    `conflicts` those that would also match other tags here. `truncated`: not all images were read.
+    `unavailable` says why nothing is known.
+    """
+
+    images: int = 0
+    truncated: bool = False
+    moved: tuple[MovedTag, ...] = ()
+    moved_count: int = 0
+    not_kept: int = 0
+    other_tags: int = 0
+    untagged: int = 0
+    untagged_pushed_at: str | None = None
+    exclusions: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    unavailable: Reason | None = None
     error: str | None = None
 
 
@@ -246,7 +297,8 @@ class Finding:
     for the root template), and `arn` is empty: it has none.
 
     `since_last` is None where there is nothing to compare with, and for what is exempt. `reopened`
-    counts how often the repository was found open again after a sweep had closed it.
+    counts how often the repository was found open again after a sweep had closed it. `impact` is
+    None where it was not assessed.
     """
 
     check: str
@@ -264,6 +316,7 @@ class Finding:
     since_last: Since | None = None
     reopened: int = 0
     resource: Resource = "repository"
+    impact: Impact | None = None
 
     @property
     def key(self) -> Key:

@@ -5,10 +5,11 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from sweeper.model import (
@@ -101,6 +102,14 @@ def remedy(
             ChangeStatus.WITHHELD, to_mutability, remaining, reason=Reason.TOO_MANY_FILTERS
         )
     return Change(ChangeStatus.PLANNED, to_mutability, remaining)
+
+
+def exclusions_of(
+    name: str, exclusions: Sequence[str], by_repository: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
+    """The filters for a repository: `exclusions`, then those of every glob that it matches."""
+    own = [filters for glob, filters in by_repository.items() if fnmatchcase(name, glob)]
+    return tuple(dict.fromkeys((*exclusions, *chain.from_iterable(own))))
 
 
 def configured_exemption(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from sweeper.concurrency import Stop, attempt, concurrently
 from sweeper.model import (
@@ -15,6 +15,7 @@ from sweeper.model import (
     Examined,
     Failed,
     Finding,
+    Impact,
     Key,
     OpenedAccount,
     Organization,
@@ -95,6 +96,18 @@ class Check(Protocol):
 
     def is_made(self, target: Target, finding: Finding, change: Change) -> bool:
         """Whether all is as the change would make it; OperationFailed where it cannot be read."""
+
+
+@runtime_checkable
+class Assessing(Protocol):
+    """A check that can also say what its changes may break."""
+
+    @property
+    def assess_actions(self) -> frozenset[str]:
+        """The IAM actions that `assess` needs, asked for only where impact is assessed."""
+
+    def assess(self, target: Target, finding: Finding, change: Change) -> Impact:
+        """What the change may break; OperationFailed where it cannot be read."""
 
 
 class Observer(Protocol):

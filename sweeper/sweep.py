@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from sweeper.assessment import assess_impact
 from sweeper.changes import make_changes
 from sweeper.concurrency import attempt
 from sweeper.model import (
@@ -92,6 +93,8 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
         remedies={check.name: check.remedy for check in checks},
     )
     outcomes = with_settled(outcomes, past.settled)
+    if config.remediation.assess_impact:
+        outcomes = assess_impact(pool, checks, targets, outcomes)
     if not conduct.dry_run:
         outcomes = make_changes(pool, cloud, checks, config, targets=targets, outcomes=outcomes)
     return aggregate(

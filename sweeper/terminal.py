@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeper.escaping import plain
+from sweeper.formats.impact import counted
 from sweeper.formats.wording import kind, named, number, percent, since_last
 from sweeper.model import ChangeStatus, Compliance, Finding, Report, Since, Stage
 from sweeper.report import remains
@@ -31,6 +32,7 @@ _PLURALS = {"repository": "repositories"}
 _LABELS = {
     Stage.OPEN_ACCOUNT: "accounts opened",
     Stage.EXAMINE: "targets examined",
+    Stage.ASSESS: "targets assessed",
     Stage.CHANGE: "targets changed",
 }
 
@@ -75,7 +77,10 @@ def question(findings: Sequence[Finding]) -> str:
         f"{number(count, what, _PLURALS.get(what))} to {mutability}"
         for (what, mutability), count in sorted(kinds.items(), reverse=True)
     )
-    return f"About to set {to}, in {_count(accounts, 'account')}. Go on?"
+    impact = counted(findings)
+    return (
+        f"About to set {to}, in {_count(accounts, 'account')}. {impact}{' ' * bool(impact)}Go on?"
+    )
 
 
 def show(report: Report, console: Console, *, resumable: bool = False) -> None:

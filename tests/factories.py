@@ -17,6 +17,8 @@ from sweeper.model import (
     Failed,
     FailedItem,
     Finding,
+    Impact,
+    MovedTag,
     OpenedAccount,
     Organization,
     Reason,
@@ -215,6 +217,33 @@ def with_tags(item: Report, **tags: str) -> Report:
     return replace(item, accounts=tuple(replace(account, tags=tags) for account in item.accounts))
 
 
+def impact(*tags: str, **changes: Any) -> Impact:
+    """These tags look moved, and a filter of its own name would keep each."""
+    pushed = "2026-11-20T10:00:00Z"
+    moved = tuple(MovedTag(tag, "branch", pushed, tag) for tag in tags)
+    seen = Impact(images=len(tags), moved=moved, moved_count=len(tags), exclusions=tags)
+    return replace(seen, **changes)
+
+
+def unavailable(**changes: Any) -> Impact:
+    """The tags could not be read."""
+    reason = Reason.DENIED_BY_IDENTITY_POLICY
+    return replace(Impact(unavailable=reason, error="AccessDeniedException: no"), **changes)
+
+
+def hostile_impact(text: str) -> Impact:
+    """The text wherever an impact has one."""
+    return impact(
+        text,
+        text,
+        untagged=1,
+        untagged_pushed_at=text,
+        conflicts=(text,),
+        not_kept=1,
+        truncated=True,
+    )
+
+
 def hostile_report() -> Report:
     """Every hostile text in every place that AWS or an account's owner could put it."""
     findings = [
@@ -227,6 +256,7 @@ def hostile_report() -> Report:
             reason=text,
             exemption=exemption(rule=text, reason=text, expired=True),
             change=change(ChangeStatus.FAILED, reason=Reason.SERVICE_ERROR, error=text),
+            impact=hostile_impact(text) if index % 2 else unavailable(error=text),
         )
         for index, text in enumerate(HOSTILE)
     ]

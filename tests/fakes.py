@@ -19,6 +19,7 @@ from sweeper.model import (
     ChangeStatus,
     Compliance,
     Finding,
+    Image,
     OpenedAccount,
     Organization,
     Reason,
@@ -114,6 +115,7 @@ class FakeRegistry:
     """Registries that keep what is written.
 
     An error among a registry's repositories is raised when it is reached, as on a later page.
+    `pushed` are the images of repositories.
     `reread` and `answers` say what a read before a write, and a write, meet instead; a write in
     `took_effect` is made all the same.
     """
@@ -123,6 +125,7 @@ class FakeRegistry:
     reread: Mapping[Key, Repository | Exception | None] = field(default_factory=dict)
     answers: Mapping[Key, Repository | Exception] = field(default_factory=dict)
     took_effect: Collection[Key] = ()
+    pushed: Mapping[Key, Sequence[Image | Exception]] = field(default_factory=dict)
     calls: list[tuple[str, Key]] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     written: dict[Key, Repository] = field(default_factory=dict)
@@ -142,6 +145,11 @@ class FakeRegistry:
     def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
         self.calls.append(("rules", _key(target, "")))
         return tuple(_given(self.prefixes.get((target.account.id, target.region), ())))
+
+    def images(self, target: Target, name: str) -> Iterator[Image]:
+        key = _key(target, name)
+        self.calls.append(("images", key))
+        yield from map(_given, self.pushed.get(key, ()))
 
     def put_image_tag_mutability(
         self, target: Target, name: str, mutability: str, filters: Sequence[str]
@@ -295,10 +303,17 @@ class World:
     dry_run: bool
     approved: bool
 
-    def sweep(self, workers: int = 2) -> tuple[Report, FakeRegistry]:
+    def sweep(
+        self, workers: int = 2, pushed: Mapping[Key, Sequence[Image | Exception]] | None = None
+    ) -> tuple[Report, FakeRegistry]:
+        """The sweep; impact is assessed where it is said what was `pushed`."""
         limits = self.config.limits.model_copy(update={"max_workers": workers})
-        config = self.config.model_copy(update={"limits": limits})
-        registry = FakeRegistry(self.registries, self.prefixes, self.reread, self.answers)
+        assess = {"assess_impact": pushed is not None}
+        remediation = self.config.remediation.model_copy(update=assess)
+        config = self.config.model_copy(update={"limits": limits, "remediation": remediation})
+        registry = FakeRegistry(
+            self.registries, self.prefixes, self.reread, self.answers, pushed=pushed or {}
+        )
         cloud = FakeCloud(self.accounts, self.regions)
         conduct = make_conduct(dry_run=self.dry_run, approve=lambda _: self.approved)
         return run_sweep(cloud, registry, config, conduct), registry
@@ -361,6 +376,9 @@ def configs(draw: st.DrawFn) -> Config:
             "include_ous": draw(some_ous),
             "exclude_accounts": draw(some_accounts),
             "exclusions": draw(filters),
+            "exclusions_by_repository": draw(
+                st.dictionaries(st.sampled_from(["app", "cache/*", "*"]), filters, max_size=2)
+            ),
             "max_changes": draw(rarely(st.integers(0, 3), st.just(500))),
             "min_coverage": draw(rarely(st.sampled_from([0.5, 1.0]), st.just(0.0))),
         },

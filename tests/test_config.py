@@ -107,6 +107,27 @@ def test_the_file_is_the_argument_then_the_variable_then_the_default(
         ("policy: {allowed_exclusions: ['*a*b*']}", ("more than 2 '*'",)),
         ("policy: {allowed_exclusions: ['a b']}", ("allowed_exclusions[0]", "1 to 128 of")),
         ("remediation: {exclusions: [a, b, c, d, e, f]}", ("exclusions", "at most 5")),
+        (
+            "remediation: {exclusions_by_repository: {'a/*': ['**']}}",
+            ("exclusions_by_repository.a/*[0]", "matches every tag"),
+        ),
+        (
+            "remediation: {exclusions_by_repository: {'a/*': [a, b, c, d, e, f]}}",
+            ("exclusions_by_repository.a/*", "at most 5"),
+        ),
+        (
+            "remediation: {exclusions_by_repository: {'Team A': [latest]}}",
+            ("exclusions_by_repository.Team A", "'Team A' is not allowed", "with * and ?"),
+        ),
+        (
+            "remediation: {exclusions_by_repository: [latest]}",
+            ("exclusions_by_repository", "allowed: a mapping"),
+        ),
+        (
+            "remediation: {exclusions_by_repository: {'a/*': null}}",
+            ("exclusions_by_repository.a/*", "allowed: a list"),
+        ),
+        ("remediation: {assess_impact: perhaps}", ("remediation.assess_impact", "'perhaps'")),
         # exemptions
         (
             "exemptions: [{repository: a, reason: b}]",

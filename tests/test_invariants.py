@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
 
+import pytest
 from hypothesis import event, given, settings
 
 from sweeper.checks.tag_immutability import TagImmutability
@@ -27,10 +28,15 @@ from tests.fakes import (
     FILTERS,
     MUTABILITIES,
     PROD,
+    REGION,
     TODAY,
+    FakeRegistry,
     Key,
     World,
+    account_id,
+    make_config,
     make_repository,
+    make_target,
     worlds,
 )
 
@@ -110,11 +116,13 @@ def is_closable(world: World, finding: Finding) -> bool:
         if isinstance(found, Repository) and found.name == finding.repository
     )
     remediation, policy = world.config.remediation, world.config.policy
+    covers = {"app": fact.name == "app", "cache/*": fact.name.startswith("cache/"), "*": True}
     allowed = {*policy.allowed_exclusions, *remediation.exclusions}
+    for glob, filters in remediation.exclusions_by_repository.items():
+        allowed.update(filters if covers[glob] else ())
     is_open = fact.mutability.startswith("MUTABLE") or (
         fact.mutability == "IMMUTABLE_WITH_EXCLUSION" and not {*fact.exclusion_filters} <= allowed
     )
-    covers = {"app": fact.name == "app", "cache/*": fact.name.startswith("cache/"), "*": True}
     exempt = any(
         covers[rule.repository] and str(rule.expires) in ("never", "2026-06-15")
         for rule in world.config.exemptions
@@ -146,12 +154,14 @@ def test_a_write_needs_all_of_its_conditions(world: World) -> None:
         if finding.change and finding.change.reason is not Reason.TOO_MANY_FILTERS
     }
     seen = min(report.coverage.accounts, report.coverage.targets)
+    excluded = {*remediation.exclude_accounts, *world.config.organization.exclude_accounts}
     may_write = (
         remediation.auto_remediate == "ENABLED"
         and not world.dry_run
         and world.approved
         and len(fitting) <= remediation.max_changes
         and seen >= remediation.min_coverage
+        and excluded <= {account.id for account in world.accounts}
     )
     event(f"may write: {may_write}; writes: {bool(registry.writes)}")
     unchanged = {
@@ -247,6 +257,39 @@ def test_the_plan_of_a_dry_run_is_what_a_run_changes(world: World) -> None:
         if found.change and found.change.status is ChangeStatus.PLANNED
     }
     assert {(*key, kept) for key, _, kept in registry.writes} == planned
+
+
+@pytest.mark.parametrize("own", [(), ("a",), ("a", "latest", "v*")])
+def test_applying_a_checks_remedy_makes_its_verdict_compliant_or_it_is_withheld(
+    own: tuple[str, ...],
+) -> None:
+    """With the filters of the organization and those by repository, which overlap."""
+    place = account_id(1), REGION
+    few = [chosen for size in range(3) for chosen in combinations(FILTERS[:4], size)]
+    for mutability in MUTABILITIES[1:4]:
+        for everywhere in (*few, FILTERS[:5]):
+            for here in few:
+                by_repository = {"te*": here, "*/app": ("b",), "other/*": ("d",)}
+                config = make_config(
+                    remediation={
+                        "exclusions": everywhere,
+                        "exclusions_by_repository": by_repository,
+                    },
+                    policy={"allowed_exclusions": ["v*"]},
+                )
+                before = make_repository("team/app", mutability, own)
+                check = TagImmutability(FakeRegistry({place: (before,)}), config, TODAY)
+                for finding in check.examine(make_target()).findings:
+                    change = check.remedy(finding)
+                    kept = change.to_exclusion_filters
+                    assert {*everywhere, *here, "b"} <= {*kept}
+                    assert "d" not in kept or "d" in (*everywhere, *here)
+                    if change.status is ChangeStatus.WITHHELD:
+                        assert len(kept) > 5
+                        continue
+                    after = make_repository("team/app", change.to_mutability, kept)
+                    check = TagImmutability(FakeRegistry({place: (after,)}), config, TODAY)
+                    assert check.examine(make_target()).counts == (1, 0, 0)
 
 
 def test_applying_a_remedy_makes_the_verdict_compliant_or_it_is_withheld() -> None:

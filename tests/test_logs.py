@@ -234,3 +234,34 @@ def test_a_person_gets_warnings_only_and_no_json(capsys: pytest.CaptureFixture[s
     assert len(shown.splitlines()) == 1
     assert "target.failed" in shown
     assert "\x1b" not in shown
+
+
+def test_impact_that_is_not_known_is_told_once_for_each_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(terminal=False)
+    target = factories.target()
+    denied = factories.unavailable(error="AccessDeniedException:\nno")
+    findings = [
+        factories.finding("a", impact=denied),
+        factories.finding("b", impact=denied),
+        factories.finding("c", impact=factories.impact("latest")),
+        factories.finding("d"),
+    ]
+    outcome = Examined((0, 4, 0), tuple(findings))
+    item = (target, outcome)
+    logs.LogObserver().done(
+        Stage.ASSESS, [(item, outcome), (item, replace(FAILED, stage=Stage.ASSESS))]
+    )
+    unavailable, not_assessed = _logged(capsys)
+    assert unavailable == {
+        "event": "impact.unavailable",
+        "level": "warning",
+        "account_id": target.account.id,
+        "region": target.region,
+        "repositories": 2,
+        "reason": "denied_by_identity_policy",
+        "message": r"AccessDeniedException:\x0ano",
+    }
+    assert not_assessed["event"] == "target.not_assessed"
+    assert (not_assessed["region"], not_assessed["stage"]) == (target.region, "assess")

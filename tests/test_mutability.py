@@ -11,7 +11,7 @@ import pytest
 
 from sweeper.config import ExemptionRule
 from sweeper.model import ChangeStatus, Compliance, Reason
-from sweeper.mutability import configured_exemption, evaluate, remedy
+from sweeper.mutability import configured_exemption, evaluate, exclusions_of, remedy
 from tests.fakes import REGION, TODAY, account_id, make_repository
 
 PLACE = (account_id(1), REGION)
@@ -148,3 +148,18 @@ def test_an_exemption_in_force_wins_over_expired_ones() -> None:
         exemption = configured_exemption(*PLACE, "app", rules, TODAY)
         assert exemption is not None
         assert exemption.reason == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("other", ("latest",)),
+        ("team-a/api", ("latest", "pr-*", "main")),
+        ("team-a/ci", ("latest", "pr-*", "main", "cache")),
+        ("x/ci", ("latest", "cache", "main")),
+        ("Team-a/api", ("latest",)),
+    ],
+)
+def test_every_glob_that_matches_adds_its_filters(name: str, expected: tuple[str, ...]) -> None:
+    by_repository = {"team-a/*": ("pr-*", "latest", "main"), "*/ci": ("cache", "main")}
+    assert exclusions_of(name, ("latest",), by_repository) == expected

@@ -52,7 +52,7 @@ def rendered(name: str) -> Callable[[Report], str]:
     [
         (rendered("text"), f"    {REGION}  creation template sandbox\n"),
         (rendered("text"), f"    {REGION}  creation template gone  MUTABLE, last seen"),
-        (rendered("csv"), ",ecr-creation-template-immutability,repository_creation_template\n"),
+        (rendered("csv"), ",ecr-creation-template-immutability,repository_creation_template,,\n"),
         (rendered("html"), '"creation template sandbox"'),
         (rendered("html"), '"creation template gone"'),
         (rendered("html"), "1 creation template makes repositories whose image tags can be"),

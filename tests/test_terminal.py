@@ -175,6 +175,22 @@ def test_the_question_says_what_would_be_done() -> None:
     )
 
 
+def test_the_question_says_where_tags_look_moved() -> None:
+    plan = factories.change(ChangeStatus.PLANNED)
+    moved = factories.finding(change=plan, impact=factories.impact("latest", "main"))
+    kept = factories.finding(change=plan, impact=factories.impact("latest", exclusions=()))
+    none = factories.finding(change=plan, impact=factories.impact())
+    unknown = factories.finding(change=plan, impact=factories.unavailable())
+    assert terminal.question([moved, kept, none]) == (
+        "About to set 3 repositories to IMMUTABLE, in 1 account. Tags look moved by design in 2 of "
+        "3 repositories, in 1 of them some that no filter of the plan keeps. Go on?"
+    )
+    assert terminal.question([none, unknown]) == (
+        "About to set 2 repositories to IMMUTABLE, in 1 account. Tags look moved by design in 0 of "
+        "2 repositories; of 1 it is not known. Go on?"
+    )
+
+
 def test_progress_goes_on_after_a_question() -> None:
     console, out = _console()
     progress = terminal.ProgressObserver(console)
@@ -183,6 +199,7 @@ def test_progress_goes_on_after_a_question() -> None:
     progress.begin(Stage.EXAMINE, 2)
     progress.done(Stage.EXAMINE, [(1, 1), (2, 2)])
     progress.stop()
+    progress.begin(Stage.ASSESS, 1)
     progress.begin(Stage.CHANGE, 3)
     progress.done(Stage.CHANGE, [(1, 1)])
     progress.stop()

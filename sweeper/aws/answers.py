@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from sweeper.errors import OperationFailed
@@ -53,6 +55,27 @@ def optional_text(answer: Any, key: str) -> str:
     if isinstance(answer, Mapping) and answer.get(key) in (None, ""):
         return ""
     return text(answer, key)
+
+
+def texts(answer: Any, key: str) -> tuple[str, ...]:
+    """The texts of the list under `key`."""
+    value = required(answer, key)
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise _unexpected(f"{key} is no list of texts")
+    return tuple(value)
+
+
+def moment(answer: Any, key: str) -> datetime:
+    """The time under `key`, in UTC: seconds since 1970, as ECR sends it, or ISO 8601."""
+    value = required(answer, key)
+    with suppress(ValueError, OverflowError, OSError):  # of what is no time, or too far away
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+        if isinstance(value, str):
+            parsed = datetime.fromisoformat(value)
+            if parsed.tzinfo:
+                return parsed.astimezone(UTC)
+    raise _unexpected(f"{key} is no time")
 
 
 def items(answer: Any, key: str) -> Sequence[Mapping[str, Any]]:

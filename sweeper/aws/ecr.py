@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.aws.answers import items, optional_text, required, text
+from sweeper.aws.answers import items, moment, optional_text, required, text, texts
 from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import bound_to
 from sweeper.aws.errors import translated
 from sweeper.errors import OperationFailed
-from sweeper.model import Reason, Repository, Target
+from sweeper.model import Image, Reason, Repository, Target
 
 FILTERS = "imageTagMutabilityExclusionFilters"
-PAGE_SIZE = 1000  # ECR: DescribeRepositories maxResults, 1 to 1000, default 100
+PAGE_SIZE = 1000  # ECR: maxResults, 1 to 1000, default 100
 # Of a creation template, what an update is given again; what it is not given may be reset.
 KEPT = (
     "appliedFor",
@@ -82,6 +82,20 @@ class EcrRegistry:
             for page in self._pages(target, "describe_pull_through_cache_rules")
             for rule in items(page, "pullThroughCacheRules")
         )
+
+    def images(self, target: Target, name: str) -> Iterator[Image]:
+        """Every image of the repository that is not archived, page by page."""
+        for page in self._pages(target, "describe_images", repositoryName=name):
+            for item in items(page, "imageDetails"):
+                if (text(item, "registryId"), text(item, "repositoryName")) != (
+                    target.account.id,
+                    name,
+                ):
+                    raise OperationFailed(
+                        Reason.UNEXPECTED_RESPONSE, "an image of another repository in the answer"
+                    )
+                pushed_at = moment(item, "imagePushedAt") if "imagePushedAt" in item else None
+                yield Image(texts(item, "imageTags") if "imageTags" in item else (), pushed_at)
 
     def put_image_tag_mutability(
         self, target: Target, name: str, mutability: str, filters: Sequence[str]
@@ -151,7 +165,9 @@ class EcrRegistry:
                 raise _unexpected(f"ECR answered with the creation template {written.prefix!r}")
             return written
 
-    def _pages(self, target: Target, operation: str) -> Iterator[Mapping[str, Any]]:
+    def _pages(
+        self, target: Target, operation: str, **parameters: str
+    ) -> Iterator[Mapping[str, Any]]:
         """The operation's pages, read whole in this thread while the account is bound."""
         # Not the SDK's paginator, which costs a sixteenth of a call.
         call = getattr(self._clients.member("ecr", target.region), operation)
@@ -159,7 +175,7 @@ class EcrRegistry:
         while True:
             # Bound for each page and not around the yield, which hands control to the caller.
             with bound_to(target.account.id), translated():
-                page = call(maxResults=PAGE_SIZE, **token)
+                page = call(maxResults=PAGE_SIZE, **parameters, **token)
             yield page
             following = optional_text(page, "nextToken")
             if not following:

@@ -5,13 +5,14 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from sweeper.errors import OperationFailed
+from sweeper.impact import assessed
 from sweeper.model import (
     Change,
     ChangeStatus,
@@ -19,6 +20,8 @@ from sweeper.model import (
     Examined,
     Exemption,
     Finding,
+    Image,
+    Impact,
     Reason,
     Repository,
     Target,
@@ -27,6 +30,7 @@ from sweeper.mutability import (
     Verdict,
     configured_exemption,
     evaluate,
+    exclusions_of,
     quoted,
     remedy,
     setting_of,
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 NAME = "ecr-tag-immutability"
 READ_ACTIONS = frozenset({"ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules"})
 WRITE_ACTIONS = frozenset({"ecr:PutImageTagMutability"})
+ASSESS_ACTIONS = frozenset({"ecr:DescribeImages"})
 ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule; it exempts nothing
 
 
@@ -53,6 +58,9 @@ class Registry(Protocol):
 
     def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
         """The repository prefixes of the registry's pull-through cache rules."""
+
+    def images(self, target: Target, name: str) -> Iterable[Image]:
+        """Every image of the repository, read as far as it is asked for."""
 
     def put_image_tag_mutability(
         self, target: Target, name: str, mutability: str, filters: Sequence[str]
@@ -84,11 +92,16 @@ class TagImmutability:
     name = NAME
     read_actions = READ_ACTIONS
     write_actions = WRITE_ACTIONS
+    assess_actions = ASSESS_ACTIONS
 
     def __init__(self, registry: Registry, config: Config, today: date) -> None:
         self._registry = registry
-        self._exclusions = config.remediation.exclusions
-        self._allowed = frozenset((*config.policy.allowed_exclusions, *self._exclusions))
+        self._remediation = config.remediation
+        self._allowed_everywhere = config.policy.allowed_exclusions
+        # Asked for every repository there is: made once for all those without filters of their own.
+        self._allowed_usually = frozenset(
+            (*config.policy.allowed_exclusions, *config.remediation.exclusions)
+        )
         self._exempt_pull_through = config.policy.exempt_pull_through_cache
         self._exemptions = config.exemptions
         self._today = today
@@ -98,7 +111,7 @@ class TagImmutability:
         compliant = 0
         findings: list[Finding] = []
         for repository in self._registry.repositories(target):
-            verdict = evaluate(repository, self._allowed)
+            verdict = evaluate(repository, self._allowed(repository.name))
             if verdict.compliance is Compliance.COMPLIANT:
                 compliant += 1
             else:
@@ -116,8 +129,17 @@ class TagImmutability:
         return remedy(
             finding.mutability,
             finding.exclusion_filters,
-            exclusions=self._exclusions,
-            allowed_filters=self._allowed,
+            exclusions=self._exclusions(finding.repository),
+            allowed_filters=self._allowed(finding.repository),
+        )
+
+    def assess(self, target: Target, finding: Finding, change: Change) -> Impact:
+        """Which tags the change may keep from being moved. Raises OperationFailed."""
+        return assessed(
+            self._registry.images(target, finding.repository),
+            mutability=finding.mutability,
+            filters=finding.exclusion_filters,
+            kept=change.to_exclusion_filters,
         )
 
     def apply(
@@ -138,7 +160,8 @@ class TagImmutability:
             finding.mutability,
             frozenset(finding.exclusion_filters),
         ):
-            compliant = evaluate(now, self._allowed).compliance is Compliance.COMPLIANT
+            allowed = self._allowed(finding.repository)
+            compliant = evaluate(now, allowed).compliance is Compliance.COMPLIANT
             reason = Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
             return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason)
         intend()
@@ -155,6 +178,15 @@ class TagImmutability:
         """Whether the repository is as the change would make it. Raises OperationFailed."""
         now = self._registry.repository(target, finding.repository)
         return now is not None and setting_of(now) == wanted(change)
+
+    def _exclusions(self, name: str) -> tuple[str, ...]:
+        configured = self._remediation
+        return exclusions_of(name, configured.exclusions, configured.exclusions_by_repository)
+
+    def _allowed(self, name: str) -> Collection[str]:
+        if not self._remediation.exclusions_by_repository:
+            return self._allowed_usually
+        return (*self._allowed_everywhere, *self._exclusions(name))
 
     def _write(self, target: Target, finding: Finding, change: Change) -> None:
         written = self._registry.put_image_tag_mutability(

@@ -20,6 +20,7 @@ from sweeper.commands.common import (
 @click.option("--dry-run", is_flag=True, help="Look and plan; write nothing.")
 @click.option("--deliver", is_flag=True, help="Deliver a dry run beyond the directory, too.")
 @click.option("--resume", metavar="RUN", help="Go on with a run: its id, or its journal's path.")
+@click.option("--impact", is_flag=True, help="Say which tags look moved by design.")
 @click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
 @sweep_options
 @click.option(
@@ -30,6 +31,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
     dry_run: bool,
     deliver: bool,
     resume: str | None,
+    impact: bool,
     yes: bool,
     accounts: tuple[str, ...],
     regions: tuple[str, ...],
@@ -52,12 +54,16 @@ def run(  # noqa: PLR0917 (click passes them by name)
     \b
     Examples:
       sweeper run --dry-run --output ./report
+      sweeper run --dry-run --impact
       sweeper run --config ssm:/sweeper/config --yes
       sweeper run --account 111122223333 --region eu-central-1
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.runner import conduct, is_terminal
 
-    config = configuration(path, sweep_values(accounts, regions, ous, output))
+    options = sweep_values(accounts, regions, ous, output)
+    if impact:
+        options["remediation"] = {"assess_impact": True}
+    config = configuration(path, options)
     report, status = conduct(
         config,
         dry_run=dry_run,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from sweeper.escaping import csv_cell
 from sweeper.formats import Format
+from sweeper.formats.impact import moved_tags
 from sweeper.formats.wording import account_names, exemption_text, setting
 from sweeper.model import EarlierFinding, FailedItem, Finding, Report, SkippedItem
 
@@ -37,6 +38,8 @@ COLUMNS = (
     "last_seen",
     "check",
     "resource",
+    "moved_tags",
+    "suggested_exclusions",
 )
 
 
@@ -104,6 +107,9 @@ def _finding(finding: Finding) -> dict[str, str | None]:
         row["change_reason"] = change.reason
         row["change_to"] = setting(change.to_mutability, change.to_exclusion_filters)
         row["message"] = change.error
+    if impact := finding.impact:
+        row["moved_tags"] = moved_tags(impact)
+        row["suggested_exclusions"] = " ".join(impact.exclusions)
     return row
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from sweeper.escaping import plain, shortened
 from sweeper.formats import Format
+from sweeper.formats.impact import as_yaml, counted, sentences
 from sweeper.formats.wording import (
     account_names,
     account_tags,
@@ -50,6 +51,7 @@ def render(report: Report) -> bytes:
         _heading(report),
         _totals(report),
         _findings(report),
+        _impact(report),
         _exempt(report),
         *_earlier(report),
         _failures(report),
@@ -144,6 +146,26 @@ def _advice_on_changes(findings: Iterable[Finding]) -> Iterator[str]:
         if text := advice(Stage.CHANGE, reason):
             yield ""
             yield from _wrapped(f"{number(count, 'change')} not made ({reason}): {text}.", "  ")
+
+
+def _impact(report: Report) -> list[str]:
+    """What the tags of the repositories that are closed look like, and what would keep them."""
+    findings = [item for item in report.findings if item.impact]
+    if not findings:
+        return []
+    lines = [f"WHAT CLOSING MAY BREAK ({number(len(findings), 'repository', 'repositories')})", ""]
+    lines += _wrapped(f"{counted(findings)} A name is no proof: see docs/impact.md.", "  ")
+    for account, group in _by_account(findings, {}):
+        lines += ["", f"  {account}"]
+        for finding in group:
+            lines.append(f"    {plain(finding.region)}  {plain(finding.repository)}")
+            for sentence in sentences(finding):
+                lines += _wrapped(sentence, "      ")
+    denied = {item.impact.unavailable for item in findings if item.impact} - {None}
+    for reason in sorted(reason for reason in denied if reason):
+        if text := advice(Stage.ASSESS, reason):
+            lines += ["", *_wrapped(f"What to do about {reason}: {text}.", "  ")]
+    return [*lines, *as_yaml(findings)]
 
 
 def _exempt(report: Report) -> list[str]:

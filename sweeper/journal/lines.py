@@ -142,7 +142,7 @@ def examined(target: Target, value: Examined) -> bytes:
     """A target was examined."""
     if value.findings:
         seen = tuple(
-            finding if _is_seen(finding) else replace(finding, change=None)
+            replace(finding, change=finding.change if _is_seen(finding) else None, impact=None)
             for finding in value.findings
         )
         return _line(_Examined(*target.place, value.counts, seen))
@@ -250,6 +250,8 @@ class _Gathered:
                 # What would be written is never taken from a journal, but planned anew.
                 if not all(map(_is_seen, value.findings)):
                     return "a finding with a change that was not withheld"
+                if any(finding.impact for finding in value.findings):
+                    return "a finding with its impact, which is assessed anew"
                 same = self._healthy.setdefault(value.counts, Examined(value.counts))
                 self._examined[place] = (
                     Examined(value.counts, value.findings) if value.findings else same

@@ -54,7 +54,7 @@ class RunJournal:
         """Record what was opened, examined or failed, unless it stands there already."""
         if stage is Stage.OPEN_ACCOUNT:
             self._opened += [each for _, each in outcomes if isinstance(each, OpenedAccount)]
-        if self._file and stage is not Stage.CHANGE:
+        if self._file and stage in (Stage.OPEN_ACCOUNT, Stage.EXAMINE):
             written = b"".join(self._lines(outcomes))
             # Where it cannot be written nothing else is lost; `intend` will say so.
             with suppress(OperationFailed):

@@ -30,6 +30,7 @@ def make_cloud(
     stop: Stop | None = None,
     may_write: bool = False,
     check: Any = TagImmutability,
+    assesses: bool = False,
     **sections: Any,
 ) -> AwsCloud:
     return AwsCloud(
@@ -37,7 +38,7 @@ def make_cloud(
         session=session or Session(),
         stop=stop or quick_stop(),
         run_id="run-1",
-        read_actions=check.read_actions,
+        read_actions=check.read_actions | check.assess_actions if assesses else check.read_actions,
         write_actions=check.write_actions,
         may_write=may_write,
     )

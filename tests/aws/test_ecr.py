@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from sweeper.aws.clients import ActionRefused
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.errors import OperationFailed
-from sweeper.model import Reason, Repository
+from sweeper.model import Image, Reason, Repository
 from tests.aws.conftest import Enter
 from tests.aws.support import opened, target
 from tests.fake_aws import world
@@ -21,8 +23,8 @@ def _entered(enter: Enter, *registries: Registry) -> FakeAws:
     return enter(World.generate(accounts=2, regions=2, registries=registries))
 
 
-def _registry(aws: FakeAws, *, may_write: bool = False) -> EcrRegistry:
-    registry = EcrRegistry(opened(aws, may_write=may_write).clients)
+def _registry(aws: FakeAws, **arguments: bool) -> EcrRegistry:
+    registry = EcrRegistry(opened(aws, **arguments).clients)
     aws.reset_statistics()
     return registry
 
@@ -170,3 +172,111 @@ def test_a_write_answered_with_nothing_is_not_taken_for_done(enter: Enter) -> No
     with pytest.raises(OperationFailed) as caught:
         registry.put_image_tag_mutability(target(aws), "app", "IMMUTABLE", ())
     assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def _with_images(enter: Enter, count: int) -> FakeAws:
+    images = tuple(
+        world.Image(f"sha256:{number:064x}", (f"1.0.{number}",)) for number in range(count)
+    )
+    return _entered(enter, Registry(repositories=(world.Repository("app", images=images),)))
+
+
+def test_images_are_facts_with_their_times(enter: Enter) -> None:
+    given = (
+        world.Image("sha256:1", ("latest", "1.4.2"), 1_750_000_000.25),
+        world.Image("sha256:2", (), 1_750_000_001.0),
+    )
+    aws = _entered(enter, Registry(repositories=(world.Repository("app", images=given),)))
+    first, second = _registry(aws, assesses=True).images(target(aws), "app")
+    at = datetime(2025, 6, 15, 15, 6, 40, 250_000, UTC)
+    assert first == Image(("latest", "1.4.2"), at)
+    assert second == Image((), datetime(2025, 6, 15, 15, 6, 41, tzinfo=UTC))
+
+
+def test_all_pages_of_images_are_read(enter: Enter) -> None:
+    aws = _with_images(enter, 2001)
+    found = list(_registry(aws, assesses=True).images(target(aws), "app"))
+    assert len({image.tags for image in found}) == len(found) == 2001
+    assert aws.statistics().calls == {"ecr:DescribeImages": 3}
+
+
+def test_no_page_is_read_that_is_not_asked_for(enter: Enter) -> None:
+    aws = _with_images(enter, 2001)
+    images = iter(_registry(aws, assesses=True).images(target(aws), "app"))
+    for _ in range(1000):
+        next(images)
+    assert aws.statistics().calls == {"ecr:DescribeImages": 1}
+
+
+@pytest.mark.parametrize("page", [1, 2])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault("access_denied"), Reason.DENIED),
+        (Fault("garbage"), Reason.UNEXPECTED_RESPONSE),
+        (Fault("throttle"), Reason.THROTTLED),
+    ],
+)
+def test_a_page_of_images_that_fails_fails_the_whole(
+    enter: Enter, fault: Fault, reason: Reason, page: int
+) -> None:
+    aws = _with_images(enter, 1500)
+    registry = _registry(aws, assesses=True)
+    aws.faults([dataclasses.replace(fault, operation="DescribeImages", only_page=page)])
+    with pytest.raises(OperationFailed) as caught:
+        list(registry.images(target(aws), "app"))
+    assert caught.value.reason is reason
+
+
+def test_the_images_of_a_repository_that_is_gone(aws: FakeAws) -> None:
+    with pytest.raises(OperationFailed) as caught:
+        list(_registry(aws, assesses=True).images(target(aws), "gone"))
+    assert caught.value.reason is Reason.REPOSITORY_DELETED
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"registryId": "999999999999"},
+        {"repositoryName": "other"},
+        {"imagePushedAt": "yesterday"},
+        {"imagePushedAt": True},
+        {"imagePushedAt": 1e300},
+        {"imagePushedAt": "2026-01-01T00:00:00"},
+        {"imageTags": "latest"},
+        {"imageTags": [1]},
+    ],
+)
+def test_an_image_that_is_not_what_ecr_sends(enter: Enter, change: dict[str, Any]) -> None:
+    aws = _with_images(enter, 1)
+    cloud = opened(aws, assesses=True)
+    cloud.clients.member("ecr", "us-east-1").meta.events.register(
+        "after-call.ecr.DescribeImages",
+        lambda parsed, **_: parsed["imageDetails"][0].update(change),
+    )
+    with pytest.raises(OperationFailed) as caught:
+        list(EcrRegistry(cloud.clients).images(target(aws), "app"))
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def test_a_time_in_text_is_one_too(enter: Enter) -> None:
+    aws = _with_images(enter, 1)
+    cloud = opened(aws, assesses=True)
+    pushed = {"imagePushedAt": "2026-01-01T02:00:00+02:00"}
+    cloud.clients.member("ecr", "us-east-1").meta.events.register(
+        "after-call.ecr.DescribeImages",
+        lambda parsed, **_: parsed["imageDetails"][0].update(pushed),
+    )
+    (image,) = EcrRegistry(cloud.clients).images(target(aws), "app")
+    assert image.pushed_at == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_without_being_allowed_to_no_image_is_asked_for(enter: Enter) -> None:
+    aws = _with_images(enter, 1)
+    registry = _registry(aws)
+    with pytest.raises(ActionRefused, match="ecr:DescribeImages"):
+        list(registry.images(target(aws), "app"))
+    assert aws.statistics().total_calls == 0

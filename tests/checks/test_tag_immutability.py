@@ -17,6 +17,7 @@ from sweeper.model import (
     Compliance,
     Examined,
     Finding,
+    Image,
     Reason,
     Repository,
     Target,
@@ -127,6 +128,42 @@ def test_the_filters_of_either_list_are_allowed(section: str) -> None:
     registry = registry_of(make_repository("app", "IMMUTABLE_WITH_EXCLUSION", ("latest",)))
     assert examine(registry, **{outer: {inner: ["latest"]}}).counts == (1, 0, 0)
     assert examine(registry, **{outer: {inner: ["other"]}}).counts == (0, 1, 0)
+
+
+def test_filters_by_repository_are_written_and_allowed_there_and_nowhere_else() -> None:
+    facts = [
+        make_repository("team-a/api"),
+        make_repository("team-a/web", "IMMUTABLE_WITH_EXCLUSION", ("pr-*",)),
+        make_repository("team-b/web", "IMMUTABLE_WITH_EXCLUSION", ("pr-*",)),
+    ]
+    config = {"remediation": {"exclusions_by_repository": {"team-a/*": ["pr-*"]}}}
+    registry = registry_of(*facts)
+    check = TagImmutability(registry, make_config(**config), TODAY)
+    result = check.examine(make_target())
+    assert result.counts == (1, 2, 0)
+    wanted = {each.repository: check.remedy(each).to_exclusion_filters for each in result.findings}
+    assert wanted == {"team-a/api": ("pr-*",), "team-b/web": ()}
+
+
+def test_more_than_five_together_are_not_written() -> None:
+    remediation = {"exclusions": list("abcd"), "exclusions_by_repository": {"*": ["e", "f"]}}
+    check = TagImmutability(
+        registry_of(make_repository()), make_config(remediation=remediation), TODAY
+    )
+    change = check.remedy(check.examine(make_target()).findings[0])
+    assert (change.status, change.reason) == (ChangeStatus.WITHHELD, Reason.TOO_MANY_FILTERS)
+
+
+def test_what_a_change_may_break_is_read_of_its_repository() -> None:
+    pushed = {KEY: [Image(("latest", "pr-1", "1.0"), None)]}
+    registry = FakeRegistry({PLACE: (make_repository(),)}, pushed=pushed)
+    config = make_config(remediation={"exclusions": ["latest"]})
+    check = TagImmutability(registry, config, TODAY)
+    (finding,) = check.examine(make_target()).findings
+    impact = check.assess(make_target(), finding, check.remedy(finding))
+    assert {each.tag: each.kept_by for each in impact.moved} == {"latest": "latest", "pr-1": "pr-*"}
+    assert impact.exclusions == ("pr-*",)
+    assert registry.calls == [("images", KEY)]
 
 
 def test_a_failure_on_a_later_page_fails_the_target() -> None:

@@ -49,6 +49,7 @@ SWEEPER_ACTIONS = (
     "account:ListRegions",
     "ecr:DescribeRepositories",
     "ecr:DescribePullThroughCacheRules",
+    "ecr:DescribeImages",
     "ecr:PutImageTagMutability",
     "ecr:DescribeRepositoryCreationTemplates",
     "ecr:UpdateRepositoryCreationTemplate",
@@ -128,12 +129,22 @@ class Deny:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """An image of a repository; `pushed_at` is seconds since the epoch."""
+
+    digest: str
+    tags: tuple[str, ...] = ()
+    pushed_at: float = 1_750_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
 class Repository:
     """An ECR repository's setting; the filters are wildcard patterns."""
 
     name: str
     mutability: Mutability = "MUTABLE"
     exclusion_filters: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

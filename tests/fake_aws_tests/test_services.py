@@ -20,6 +20,7 @@ from tests.fake_aws.world import (
     Account,
     Deny,
     Fault,
+    Image,
     PullThroughRule,
     Registry,
     Repository,
@@ -605,6 +606,94 @@ def test_explicit_repositories_and_rules(aws: FakeAws) -> None:
 def test_describe_repositories_refuses(aws: FakeAws, parameters: dict[str, Any], code: str) -> None:
     ecr = client(aws, "ecr", keys=assume(aws), parameter_validation=False)
     assert refusal(ecr.describe_repositories, **parameters)[0] == code
+
+
+def _with_images(*images: Image, **setting: Any) -> World:
+    repository = Repository("app", images=images, **setting)
+    registry = Registry(account=WORLD.caller.account, repositories=(repository,))
+    return dataclasses.replace(WORLD, registries=(registry,))
+
+
+def test_images_come_in_pages(aws: FakeAws) -> None:
+    images = [Image(f"sha256:{number:064x}", (f"1.{number}",)) for number in range(2500)]
+    aws.load(_with_images(*images, Image("sha256:untagged")))
+    ecr = client(aws, "ecr")
+    pages = ecr.get_paginator("describe_images").paginate(
+        repositoryName="app", PaginationConfig={"PageSize": 1000}
+    )
+    found = [page["imageDetails"] for page in pages]
+    assert [len(page) for page in found] == [1000, 1000, 501]
+    assert len(ecr.describe_images(repositoryName="app")["imageDetails"]) == 100
+    first, last = found[0][0], found[-1][-1]
+    assert (first["imageTags"], first["repositoryName"]) == (["1.0"], "app")
+    assert first["imagePushedAt"].timestamp() == 1_750_000_000
+    assert "imageTags" not in last
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ({"repositoryName": "missing"}, "RepositoryNotFoundException"),
+        ({}, "InvalidParameterException"),
+        ({"repositoryName": "app", "maxResults": 1001}, "InvalidParameterException"),
+        ({"repositoryName": "app", "nextToken": "invented"}, "InvalidParameterException"),
+        ({"repositoryName": "app", "registryId": MEMBER}, "AccessDeniedException"),
+    ],
+)
+def test_describe_images_refuses(aws: FakeAws, parameters: dict[str, Any], code: str) -> None:
+    aws.load(_with_images())
+    ecr = client(aws, "ecr", parameter_validation=False)
+    assert refusal(ecr.describe_images, **parameters)[0] == code
+
+
+def test_a_role_without_describe_images_is_refused(aws: FakeAws) -> None:
+    registry = Registry(repositories=(Repository("app"),))
+    role = Role(actions=("ecr:DescribeRepositories",))
+    aws.load(dataclasses.replace(WORLD, registries=(registry,), role=role))
+    code, words, _ = refusal(member(aws).describe_images, repositoryName="app")
+    assert code == "AccessDeniedException"
+    assert "because no identity-based policy allows the ecr:DescribeImages action" in words
+
+
+@pytest.mark.parametrize(
+    ("mutability", "filters", "moves"),
+    [
+        ("MUTABLE", (), {"latest": True, "pr-1": True, "1.0": True}),
+        ("IMMUTABLE", (), {"latest": False, "pr-1": False, "1.0": False}),
+        (
+            "IMMUTABLE_WITH_EXCLUSION",
+            ("latest", "pr-*"),
+            {"latest": True, "latest2": False, "pr-1": True, "a-pr-1": False, "1.0": False},
+        ),
+        ("MUTABLE_WITH_EXCLUSION", ("*.0",), {"latest": True, "1.0": False}),
+    ],
+)
+def test_a_push_moves_a_tag_where_the_setting_lets_it(
+    aws: FakeAws, mutability: str, filters: tuple[str, ...], moves: dict[str, bool]
+) -> None:
+    images = [Image(f"sha256:{tag}", (tag,)) for tag in moves]
+    aws.load(_with_images(*images, mutability=mutability, exclusion_filters=filters))
+    ecr = client(aws, "ecr")
+    for tag, moved in moves.items():
+        push = {"repositoryName": "app", "imageManifest": f"new {tag}", "imageTag": tag}
+        if moved:
+            digest = ecr.put_image(**push)["image"]["imageId"]["imageDigest"]
+            found = ecr.describe_images(repositoryName="app")["imageDetails"]
+            tags = {each["imageDigest"]: each.get("imageTags") for each in found}
+            assert (tags[digest], tags[f"sha256:{tag}"]) == ([tag], None)
+            assert refusal(ecr.put_image, **push)[0] == "ImageAlreadyExistsException"
+        else:
+            assert refusal(ecr.put_image, **push)[0] == "ImageTagAlreadyExistsException"
+    # What is new is no overwriting.
+    ecr.put_image(repositoryName="app", imageManifest="other", imageTag="other")
+    ecr.put_image(repositoryName="app", imageManifest="untagged")
+
+
+def test_a_setting_that_is_written_leaves_the_images(aws: FakeAws) -> None:
+    aws.load(_with_images(Image("sha256:1", ("latest",))))
+    ecr = client(aws, "ecr")
+    ecr.put_image_tag_mutability(repositoryName="app", imageTagMutability="IMMUTABLE")
+    assert len(ecr.describe_images(repositoryName="app")["imageDetails"]) == 1
 
 
 def test_a_write_changes_exactly_one_repository(aws: FakeAws) -> None:

@@ -7,7 +7,17 @@ import pytest
 
 from sweeper.escaping import hidden
 from sweeper.formats.csv import COLUMNS, render
-from sweeper.model import ChangeStatus, Compliance, Failed, Finding, Reason, Since, Skipped, Stage
+from sweeper.model import (
+    ChangeStatus,
+    Compliance,
+    Failed,
+    Finding,
+    Impact,
+    Reason,
+    Since,
+    Skipped,
+    Stage,
+)
 from sweeper.report import ended_early
 from tests.factories import (
     ACCOUNT_ID,
@@ -18,10 +28,12 @@ from tests.factories import (
     failed,
     finding,
     hostile_report,
+    impact,
     report,
     run,
     since_last,
     target,
+    unavailable,
 )
 
 # https://owasp.org/www-community/attacks/CSV_Injection
@@ -189,3 +201,17 @@ def test_hostile_text_is_no_formula_and_no_second_line() -> None:
 def test_the_same_facts_give_the_same_bytes() -> None:
     items = [finding(name) for name in ("c", "a", "b")]
     assert render(report(items)) == render(report(items[::-1]))
+
+
+@pytest.mark.parametrize(
+    ("item", "moved", "suggested"),
+    [
+        (impact("latest", "pr-1", exclusions=("latest", "pr-*")), "latest pr-1", "latest pr-*"),
+        (impact("pr-1", moved_count=30), "pr-1 (and 29 more)", "pr-1"),
+        (impact(), "", ""),
+        (unavailable(), "not known: denied_by_identity_policy", ""),
+    ],
+)
+def test_tags_that_look_moved(item: Impact, moved: str, suggested: str) -> None:
+    (row,) = rows(render(report([finding(impact=item)])))
+    assert (row["moved_tags"], row["suggested_exclusions"]) == (moved, suggested)

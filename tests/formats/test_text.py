@@ -29,10 +29,12 @@ from tests.factories import (
     failed,
     finding,
     hostile_report,
+    impact,
     report,
     run,
     since_last,
     target,
+    unavailable,
     with_tags,
 )
 
@@ -340,3 +342,66 @@ def test_what_could_not_be_kept_is_said_where_the_report_lies() -> None:
     delivery = Delivery("s3", "s3://b/", "delivered", message="history.json was begun\nanew")
     item = replace(report(), deliveries=(delivery,))
     assert lines(item)[-1] == "  s3: s3://b/ (history.json was begun\\x0aanew)"
+
+
+PLANNED = change(ChangeStatus.PLANNED)
+IMPACT = """\
+WHAT CLOSING MAY BREAK (4 repositories)
+
+  Tags look moved by design in 2 of 4 repositories, in 2 of them some that no filter of the plan
+  keeps; of 1 it is not known. A name is no proof: see docs/impact.md.
+
+  111122223333 product-a
+    eu-central-1  a
+      only 10,000 of its images were read: there may be other tags
+      2 tags look moved by design: qa (pushed 2026-11-20T10:00:00Z, without a filter), latest
+      (pushed 2026-11-20T10:00:00Z)
+      with these exclusion filters they could still be: latest
+      no filter keeps 1 of them: more than five would be needed, or they would match other tags
+      3 images are untagged, the newest pushed 2026-11-01T00:00:00Z: they may be what overwritten
+      tags left behind, parts of images for several platforms, or images whose tag was deleted
+    eu-central-1  b
+      2 tags look moved by design: latest (pushed 2026-11-20T10:00:00Z), main (pushed
+      2026-11-20T10:00:00Z)
+      with these exclusion filters they could still be: latest, main
+    eu-central-1  c
+      no tag looks moved by design
+    eu-central-1  d
+      its tags could not be read: denied_by_identity_policy (AccessDeniedException: no)
+
+  What to do about denied_by_identity_policy: let the member role call ecr:DescribeImages there.
+
+  To keep them so, add this to config.yaml, or to the lists that are there:
+
+remediation:
+  exclusions: ["latest"]
+  exclusions_by_repository:
+    "b": ["main"]
+"""
+
+
+def test_impact_of_each_repository_and_the_configuration_that_keeps_it() -> None:
+    full = impact(
+        "latest",
+        "qa",
+        exclusions=("latest",),
+        untagged=3,
+        untagged_pushed_at="2026-11-01T00:00:00Z",
+    )
+    unkept = replace(full.moved[1], kept_by=None)
+    full = replace(full, moved=(unkept, full.moved[0]), not_kept=1, truncated=True)
+    item = report(
+        [
+            finding("a", change=PLANNED, impact=full),
+            finding("b", change=PLANNED, impact=impact("latest", "main")),
+            finding("c", change=PLANNED, impact=impact()),
+            finding("d", change=PLANNED, impact=unavailable()),
+        ]
+    )
+    text = render(item).decode()
+    section = text[text.index("WHAT CLOSING MAY BREAK") :]
+    assert section == IMPACT
+
+
+def test_without_an_assessment_there_is_no_such_section() -> None:
+    assert "MAY BREAK" not in flat(report([finding(change=PLANNED)]))

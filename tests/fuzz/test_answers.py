@@ -49,6 +49,18 @@ TEMPLATE = {
 }
 JSON: dict[str, Any] = {
     "DescribeRepositories": {"repositories": [REPOSITORY], "nextToken": None},
+    "DescribeImages": {
+        "imageDetails": [
+            {
+                "registryId": ID,
+                "repositoryName": "app",
+                "imageDigest": "sha256:0f",
+                "imageTags": ["latest", "1.4.2"],
+                "imagePushedAt": 1.7e9,
+            }
+        ],
+        "nextToken": None,
+    },
     "DescribePullThroughCacheRules": {"pullThroughCacheRules": [{"ecrRepositoryPrefix": "cache"}]},
     "PutImageTagMutability": {
         "registryId": ID,
@@ -95,6 +107,7 @@ class Everything:
     """What all checks may do, which are asked by turns."""
 
     read_actions = TagImmutability.read_actions | CreationTemplateImmutability.read_actions
+    assess_actions = TagImmutability.assess_actions
     write_actions = TagImmutability.write_actions | CreationTemplateImmutability.write_actions
 
 
@@ -109,7 +122,11 @@ class Wire:
         answer: Any = self._answer  # botocore-stubs: handlers that answer are not known
         session.register("before-send", answer)
         self.cloud: AwsCloud = make_cloud(
-            session=session, may_write=True, check=Everything, limits={"http_sender": "botocore"}
+            session=session,
+            may_write=True,
+            check=Everything,
+            assesses=True,
+            limits={"http_sender": "botocore"},
         )
         self.cloud.clients._member.register("before-send", answer)
         self.registry = EcrRegistry(self.cloud.clients)
@@ -151,6 +168,7 @@ CALLS: dict[str, list[Callable[[Wire], object]]] = {
         lambda wire: list(wire.registry.repositories(TARGET)),
         lambda wire: wire.registry.repository(TARGET, "app"),
     ],
+    "DescribeImages": [lambda wire: list(wire.registry.images(TARGET, "app"))],
     "DescribePullThroughCacheRules": [
         lambda wire: wire.registry.pull_through_cache_prefixes(TARGET)
     ],

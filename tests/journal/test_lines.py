@@ -320,3 +320,32 @@ def test_their_number_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     read(WHOLE)
     monkeypatch.setattr(lines, "MAX_LINES", 4)
     assert "more than 4 lines" in problem(WHOLE)
+
+
+def test_impact_is_not_written() -> None:
+    """It is assessed anew: tags move."""
+    found = factories.finding(impact=factories.impact("latest"))
+    withheld = replace(found, change=factories.change(ChangeStatus.WITHHELD))
+    planned = replace(found, change=factories.change(ChangeStatus.PLANNED))
+    target = factories.target()
+    data = journal(lines.examined(target, Examined((0, 2, 0), (withheld, planned))))
+    past = lines.read(io.BytesIO(data), "it")[1]
+    assert past.examined[target.place].findings == (
+        replace(withheld, impact=None),
+        replace(planned, change=None, impact=None),
+    )
+
+
+def test_a_forged_impact_is_refused() -> None:
+    genuine = lines.examined(factories.target(), Examined((0, 1, 0), (factories.finding(),)))
+    forged = json.loads(genuine)
+    forged["findings"][0]["impact"] = {"images": 1}
+    assert "a finding with its impact" in problem(journal(line(**forged)))
+
+
+def test_a_finding_of_before_there_was_impact_is_read() -> None:
+    genuine = lines.examined(factories.target(), Examined((0, 1, 0), (factories.finding(),)))
+    old = json.loads(genuine)
+    del old["findings"][0]["impact"]
+    past = lines.read(io.BytesIO(journal(line(**old))), "it")[1]
+    assert past.examined[factories.target().place].findings == (factories.finding(),)

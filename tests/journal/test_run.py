@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ OPENED = OpenedAccount(ACCOUNT, (("eu-central-1", "ENABLED"),))
 TARGET = factories.target()
 PLANNED = factories.finding(change=factories.change(ChangeStatus.PLANNED))
 EXAMINED = Examined((1, 1, 0), (PLANNED,))
+FAILED = factories.failed()
 
 
 class Archive:
@@ -223,3 +225,17 @@ def test_the_accounts_are_as_they_were_then() -> None:
         other,
         ACCOUNT,
     )
+
+
+def test_what_was_assessed_is_no_line_and_the_plan_is_read_without_it(file: JournalFile) -> None:
+    archive = Archive()
+    journal = make(file, archive)
+    journal.done(Stage.OPEN_ACCOUNT, [(ACCOUNT, OPENED)])
+    before = file.path.read_bytes()
+    assessed = Examined((1, 1, 0), (replace(PLANNED, impact=factories.impact("latest")),))
+    journal.done(Stage.ASSESS, [((TARGET, EXAMINED), assessed), ((TARGET, EXAMINED), FAILED)])
+    assert file.path.read_bytes() == before
+    journal.plan([TARGET], [assessed])
+    past = lines.read(io.BytesIO(archive.plans[0]), "plan")[1]
+    assert past.unsettled == {PLANNED.key}
+    assert past.examined[TARGET.place].findings == (replace(PLANNED, change=None),)

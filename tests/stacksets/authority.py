@@ -246,7 +246,7 @@ class Call:
                 arns = [f"arn:{PARTITION}:account::{account}:account"]
             case "ecr:DescribeRepositories":
                 arns = [f"{registry}/{name}" for name in given.get("repositoryNames", ["*"])]
-            case "ecr:PutImageTagMutability":
+            case "ecr:PutImageTagMutability" | "ecr:DescribeImages":
                 arns = [f"{registry}/{given['repositoryName']}"]
             case "organizations:ListChildren" | "organizations:ListAccountsForParent":
                 kind = "root" if given["ParentId"].startswith("r-") else "ou"

@@ -40,7 +40,10 @@ MANAGEMENT = "123456789012"  # moto's own
 EXTERNAL_ID = "an-external-id"
 MEMBER_ROLE = "ecr-immutability-sweeper"
 CHECKS = {check.name: check for check in discover(sweeper.checks, "CHECK").values()}
-EVERY_CHECK = {"checks": list(CHECKS), "remediation": {"checks": list(CHECKS)}}  # options
+EVERY_CHECK: dict[str, Any] = {
+    "checks": list(CHECKS),
+    "remediation": {"checks": list(CHECKS)},
+}  # options
 OPEN_REPOSITORIES = ("payments", "mirror/alpine")  # a name with a slash: cache rules are read
 OPEN_TEMPLATE = {
     "prefix": "apps",

@@ -15,7 +15,15 @@ from moto.organizations.models import FakeAccount
 from sweeper.aws.cloud import CORE_ACTIONS
 from sweeper.model import ChangeStatus, Reason, Report, Stage
 from tests.stacksets import templates
-from tests.stacksets.deployment import CHECKS, EVERY_CHECK, HUB, MANAGEMENT, Deployment, without
+from tests.stacksets.deployment import (
+    CHECKS,
+    EVERY_CHECK,
+    HUB,
+    MANAGEMENT,
+    MEMBER_ROLE,
+    Deployment,
+    without,
+)
 from tests.stacksets.iam import Request, actions, allows, listed, parse
 
 Row = tuple[str, str]  # a statement's Sid, an action
@@ -88,8 +96,13 @@ MEMBER: dict[Row, Callable[[Report, str], bool]] = {
 }
 
 
+# Used only where impact is assessed; without it all is done as with it. See the test below.
+IMAGES: Row = ("Images", "ecr:DescribeImages")
+ASSESSED = {"remediation": {"assess_impact": True}}
+
+
 def test_the_member_table_is_complete() -> None:
-    assert set(MEMBER) == _rows("member-role", "MemberRole")
+    assert {*MEMBER, IMAGES} == _rows("member-role", "MemberRole")
 
 
 @pytest.mark.parametrize("row", MEMBER, ids=lambda row: row[1])
@@ -104,9 +117,38 @@ def test_the_member_role_needs_every_action(deployment: Deployment, row: Row) ->
     assert deployment.mutability(other) == deployment.template_mutability(other) == {"IMMUTABLE"}
 
 
+def _impact(report: Report, account: str) -> set[Reason | None]:
+    return {
+        finding.impact.unavailable
+        for finding in report.findings
+        if finding.account_id == account and finding.impact
+    }
+
+
+def test_without_reading_images_impact_is_not_known_and_all_is_closed(
+    deployment: Deployment,
+) -> None:
+    account = deployment.accounts[1]
+    with without(deployment.role(account), *IMAGES):
+        report, _ = deployment.sweep(options=ASSESSED)
+    assert _impact(report, account) == {Reason.DENIED_BY_IDENTITY_POLICY}
+    assert _impact(report, deployment.accounts[2]) == {None}
+    assert report.failures == ()
+    assert deployment.mutability(account) == {"IMMUTABLE"}
+
+
+def test_images_are_read_only_where_impact_is_assessed(deployment: Deployment) -> None:
+    _, authority = deployment.sweep(dry_run=True)
+    assert (MEMBER_ROLE, IMAGES[1]) not in authority.used
+    _, authority = deployment.sweep(dry_run=True, options=ASSESSED)
+    assert (MEMBER_ROLE, IMAGES[1]) in authority.used
+
+
 def test_the_role_grants_what_core_and_checks_declare() -> None:
-    read = set(CORE_ACTIONS).union(*(check.read_actions for check in CHECKS.values()))
-    write = set[str]().union(*(check.write_actions for check in CHECKS.values()))
+    checks = CHECKS.values()
+    read = set(CORE_ACTIONS).union(*(check.read_actions for check in checks))
+    read = read.union(*(getattr(check, "assess_actions", ()) for check in checks))
+    write = set[str]().union(*(check.write_actions for check in checks))
     always, remediating = set[str](), set[str]()
     for policy in templates.resource("member-role", "MemberRole")["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from sweeper.escaping import shortened
 from sweeper.formats.html.places import place_map
+from sweeper.formats.impact import moved_tags
 from sweeper.formats.wording import (
     account_names,
     exemption_text,
@@ -142,6 +143,8 @@ def _findings(report: Report) -> Table:
         Column("Setting", "text", list(map(_setting, findings)), choose=True),
         Column("What was done", "text", [_done(item, report) for item in findings]),
     ]
+    if any(item.impact for item in findings):
+        columns.append(Column("Tags that look moved", "text", list(map(_moved, findings))))
     if any(item.since_last for item in findings):
         columns.insert(1, Column("Since last", "mark", list(map(_since, findings)), choose=True))
     tags = {account.id: _tags(account.tags) for account in report.accounts if account.tags}
@@ -193,6 +196,14 @@ def _done(finding: Finding, report: Report) -> str:
     if finding.exemption:
         return f"{done}; its exemption {exemption_text(finding.exemption)}"
     return done
+
+
+def _moved(finding: Finding) -> str:
+    impact = finding.impact
+    if impact is None:
+        return ""
+    filters = f"; suggested: {', '.join(impact.exclusions)}" if impact.exclusions else ""
+    return moved_tags(impact) + filters
 
 
 def _tags(tags: Any) -> str:

@@ -1,14 +1,17 @@
-"""Amazon ECR: repositories, tag mutability, pull-through cache rules, creation templates."""
+"""Amazon ECR: repositories and images, tag mutability, pull-through rules, creation templates."""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any, get_args
 
 from tests.fake_aws.generate import DNS_SUFFIX
+from tests.fake_aws.iam import glob
 from tests.fake_aws.services.base import Call, Service
 from tests.fake_aws.wire import ApiError, Codes, Json
-from tests.fake_aws.world import AppliedFor, CreationTemplate, Mutability, Repository
+from tests.fake_aws.world import AppliedFor, CreationTemplate, Image, Mutability, Repository
 
 if TYPE_CHECKING:
     from tests.fake_aws.world import PullThroughRule
@@ -148,9 +151,14 @@ def put_image_tag_mutability(call: Call) -> dict[str, Any]:
             f"'Member must satisfy enum value set: [{', '.join(get_args(Mutability))}]'"
         )
     filters = _checked_filters(call, mutability)
-    if call.state.registries.find(account, call.region, name) is None:
+    before = call.state.registries.find(account, call.region, name)
+    if before is None:
         raise _missing(call, name)
-    changed = Repository(name, mutability, filters)  # type: ignore[arg-type]  # an enum value
+    changed = dataclasses.replace(
+        before,
+        mutability=mutability,  # type: ignore[arg-type]  # an enum value
+        exclusion_filters=filters,
+    )
     call.state.registries.put(account, call.region, changed)
     record["accepted"] = True
     return {
@@ -183,6 +191,80 @@ def _checked_filters(call: Call, mutability: str) -> tuple[str, ...]:
         if pattern.count("*") > _MOST_WILDCARDS:
             raise call.invalid(f"{where}'a filter may have at most {_MOST_WILDCARDS} wildcards'")
     return tuple(each["filter"] for each in given)
+
+
+@SERVICE.operation("DescribeImages")
+def describe_images(call: Call) -> dict[str, Any]:
+    """List the images of a repository."""
+    name = call.text("repositoryName")
+    account = _own_registry(call, "ecr:DescribeImages", name)
+    if strange := set(call.params) - {"repositoryName", "registryId", "maxResults", "nextToken"}:
+        raise NotImplementedError(f"DescribeImages with {sorted(strange)}")
+    repository = call.state.registries.find(account, call.region, name)
+    if repository is None:
+        raise _missing(call, name)
+    images = repository.images
+    found, more = call.page(
+        lambda start, stop: list(images[start:stop]),
+        len(images),
+        call.number("maxResults", 100, 1000),
+        token="nextToken",
+        about=name,
+    )
+    return {"imageDetails": [_image(account, name, each) for each in found], **more}
+
+
+def _image(account: str, name: str, each: Image) -> dict[str, Any]:
+    return {
+        "registryId": account,
+        "repositoryName": name,
+        "imageDigest": each.digest,
+        **({"imageTags": list(each.tags)} if each.tags else {}),  # as ECR: not an empty list
+        "imagePushedAt": each.pushed_at,
+    }
+
+
+@SERVICE.operation("PutImage")
+def put_image(call: Call) -> dict[str, Any]:
+    """Push an image; a tag that is there moves to it, unless the repository's setting forbids."""
+    name, manifest = call.text("repositoryName"), call.text("imageManifest")
+    account = _own_registry(call, "ecr:PutImage", name)
+    repository = call.state.registries.find(account, call.region, name)
+    if repository is None:
+        raise _missing(call, name)
+    digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
+    tag = call.params.get("imageTag")
+    holder = next((each for each in repository.images if tag in each.tags), None)
+    if holder and holder.digest == digest:
+        raise ApiError(
+            "ImageAlreadyExistsException",
+            f"Image with digest '{digest}' and tag '{tag}' already exists in the repository with "
+            f"name '{name}' in registry with id '{account}'",
+        )
+    if holder and not _is_mutable(repository, str(tag)):
+        raise ApiError(
+            "ImageTagAlreadyExistsException",
+            f"The image tag '{tag}' already exists in the '{name}' repository and cannot be "
+            "overwritten because the tag is immutable.",
+        )
+    images = {
+        each.digest: dataclasses.replace(each, tags=tuple(t for t in each.tags if t != tag))
+        for each in repository.images
+    }
+    before = images.pop(digest, Image(digest))
+    tags = (*before.tags, *([tag] if tag else []))
+    images[digest] = Image(digest, tags, call.state.clock())
+    changed = dataclasses.replace(repository, images=tuple(images.values()))
+    call.state.registries.put(account, call.region, changed)
+    identity = {"imageDigest": digest, **({"imageTag": tag} if tag else {})}
+    image = {"registryId": account, "repositoryName": name, "imageId": identity}
+    return {"image": {**image, "imageManifest": manifest}}
+
+
+def _is_mutable(repository: Repository, tag: str) -> bool:
+    """Whether the setting lets the tag be overwritten: what a filter matches is the exception."""
+    excepted = any(glob(each, tag) for each in repository.exclusion_filters)
+    return excepted != repository.mutability.startswith("MUTABLE")
 
 
 @SERVICE.operation("DescribePullThroughCacheRules")

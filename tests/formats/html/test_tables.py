@@ -24,9 +24,11 @@ from tests.factories import (
     exemption,
     failed,
     finding,
+    impact,
     report,
     run,
     target,
+    unavailable,
 )
 from tests.formats.html.reports import since_last, trend
 
@@ -248,4 +250,16 @@ def test_the_payload_refers_to_texts_and_leaves_out_empty_tables() -> None:
             }
         ],
         "trend": [["2026-11-24T01:04:10Z", 85, 75, True]],
+    }
+
+
+def test_tags_that_look_moved_have_a_column_where_they_were_assessed() -> None:
+    title = "Tags that look moved"
+    assert title not in rows(report([finding()]), "findings")[0]
+    moved = finding("a", impact=impact("pr-1", exclusions=("pr-*",)))
+    item = report([moved, finding("b", impact=unavailable()), finding("c")])
+    assert {row["Repository"]: row[title] for row in rows(item, "findings")} == {
+        "a": "pr-1; suggested: pr-*",
+        "b": "not known: denied_by_identity_policy",
+        "c": "",
     }
