@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
@@ -105,10 +105,12 @@ def remedy(
 
 
 def exclusions_of(
-    name: str, exclusions: Sequence[str], by_repository: Mapping[str, Sequence[str]]
+    exclusions: Sequence[str],
+    by_repository: Mapping[str, Sequence[str]],
+    concerns: Callable[[str], bool],
 ) -> tuple[str, ...]:
-    """The filters for a repository: `exclusions`, then those of every glob that it matches."""
-    own = [filters for glob, filters in by_repository.items() if fnmatchcase(name, glob)]
+    """The filters for a repository: `exclusions`, then those of every glob that concerns it."""
+    own = (filters for glob, filters in by_repository.items() if concerns(glob))
     return tuple(dict.fromkeys((*exclusions, *chain.from_iterable(own))))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -162,4 +163,5 @@ def test_an_exemption_in_force_wins_over_expired_ones() -> None:
 )
 def test_every_glob_that_matches_adds_its_filters(name: str, expected: tuple[str, ...]) -> None:
     by_repository = {"team-a/*": ("pr-*", "latest", "main"), "*/ci": ("cache", "main")}
-    assert exclusions_of(name, ("latest",), by_repository) == expected
+    found = exclusions_of(("latest",), by_repository, lambda glob: fnmatchcase(name, glob))
+    assert found == expected

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -27,6 +27,7 @@ from sweeper.mutability import (
     Verdict,
     configured_exemption,
     evaluate,
+    exclusions_of,
     quoted,
     remedy,
     setting_of,
@@ -97,8 +98,8 @@ class CreationTemplateImmutability:
 
     def __init__(self, registry: Registry, config: Config, today: date) -> None:
         self._registry = registry
-        self._exclusions = config.remediation.exclusions
-        self._allowed = frozenset((*config.policy.allowed_exclusions, *self._exclusions))
+        self._remediation = config.remediation
+        self._allowed_everywhere = config.policy.allowed_exclusions
         self._exempt_pull_through = config.policy.exempt_pull_through_cache
         self._exemptions = config.exemptions
         self._today = today
@@ -107,7 +108,7 @@ class CreationTemplateImmutability:
         """Every template of the target judged. Raises OperationFailed: never a part of them."""
         findings: list[Finding] = []
         for template in self._registry.repository_creation_templates(target):
-            verdict = evaluate(template, self._allowed)
+            verdict = evaluate(template, self._allowed(template.prefix))
             if verdict.compliance is not Compliance.COMPLIANT:
                 findings.append(self._finding(target, template, verdict))
         return Examined((0, 0, 0), tuple(findings)) if findings else _NO_FINDING
@@ -117,8 +118,8 @@ class CreationTemplateImmutability:
         return remedy(
             finding.mutability,
             finding.exclusion_filters,
-            exclusions=self._exclusions,
-            allowed_filters=self._allowed,
+            exclusions=self._exclusions(finding.repository),
+            allowed_filters=self._allowed(finding.repository),
         )
 
     def apply(
@@ -137,7 +138,7 @@ class CreationTemplateImmutability:
             return replace(change, status=ChangeStatus.SUPERSEDED, reason=Reason.REPOSITORY_DELETED)
         judged = finding.mutability, frozenset(finding.exclusion_filters)
         if now.unknown_filter_types or setting_of(now) != judged or self._obstacle(now):
-            compliant = evaluate(now, self._allowed).compliance is Compliance.COMPLIANT
+            compliant = evaluate(now, self._allowed(now.prefix)).compliance is Compliance.COMPLIANT
             reason = Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
             return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason)
         intend()
@@ -154,6 +155,18 @@ class CreationTemplateImmutability:
         """Whether the template is as the change would make it. Raises OperationFailed."""
         now = self._registry.repository_creation_template(target, finding.repository)
         return now is not None and setting_of(now) == wanted(change)
+
+    def _exclusions(self, prefix: str) -> tuple[str, ...]:
+        """The filters for all that the template makes; a glob for some of it adds none."""
+        configured = self._remediation
+        return exclusions_of(
+            configured.exclusions,
+            configured.exclusions_by_repository,
+            lambda glob: covers(glob, prefix),
+        )
+
+    def _allowed(self, prefix: str) -> Collection[str]:
+        return (*self._allowed_everywhere, *self._exclusions(prefix))
 
     def _write(self, target: Target, now: Template, change: Change) -> None:
         written = self._registry.update_repository_creation_template(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -181,7 +182,11 @@ class TagImmutability:
 
     def _exclusions(self, name: str) -> tuple[str, ...]:
         configured = self._remediation
-        return exclusions_of(name, configured.exclusions, configured.exclusions_by_repository)
+        return exclusions_of(
+            configured.exclusions,
+            configured.exclusions_by_repository,
+            lambda glob: fnmatchcase(name, glob),
+        )
 
     def _allowed(self, name: str) -> Collection[str]:
         if not self._remediation.exclusions_by_repository:

@@ -419,3 +419,23 @@ def test_closing_makes_it_compliant() -> None:
     apply(registry)
     assert registry.written is not None
     assert examine(registry.written) == Examined((0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("glob", "filters"),
+    [
+        ("apps/*", ("latest", "pr-*")),
+        ("*", ("latest", "pr-*")),
+        ("apps/web", ("latest",)),  # the template makes others, too
+        ("other/*", ("latest",)),
+    ],
+)
+def test_filters_by_repository_count_where_they_are_for_all_that_it_makes(
+    glob: str, filters: tuple[str, ...]
+) -> None:
+    remediation = {"exclusions": ["latest"], "exclusions_by_repository": {glob: ["pr-*"]}}
+    check = CHECK(Registry([Template()]), make_config(remediation=remediation), TODAY)
+    (finding,) = check.examine(make_target()).findings
+    assert check.remedy(finding).to_exclusion_filters == filters
+    closed = Template(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=filters)
+    assert not examine(closed, remediation=remediation).findings
