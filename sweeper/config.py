@@ -141,6 +141,9 @@ ExclusionFilter = Annotated[
     ),
     AfterValidator(_not_only_wildcards),
 ]
+RepositoryName = Annotated[
+    str, _matching(r"[a-z0-9][a-z0-9._/-]{1,255}", "a repository's name, 2 to 256 characters")
+]
 TopicArn = Annotated[
     str,
     _matching(
@@ -165,6 +168,10 @@ RegionNames = Annotated[
 ]
 ExclusionFilters = Annotated[
     tuple[ExclusionFilter, ...], BeforeValidator(_decoded), AfterValidator(_distinct)
+]
+MutabilityFilters = Annotated[  # as ECR has them: one that matches every tag may be among them
+    tuple[Annotated[str, Field(pattern=r"^[0-9a-zA-Z._*-]{1,128}$")], ...],
+    Field(max_length=MAX_EXCLUSION_FILTERS),
 ]
 FormatNames = Annotated[
     tuple[FormatName, ...], BeforeValidator(_decoded), AfterValidator(_distinct)

@@ -28,10 +28,16 @@ def configuration(path: str | None, options: Mapping[str, Any]) -> Config:
 def print_report(report: Report, form: str, status: int) -> int:
     """Print the report; the exit status, which a reader who leaves early does not change."""
     from sweeper.formats import formats
+
+    return print_bytes(formats()[form].render(report), status)
+
+
+def print_bytes(content: bytes, status: int) -> int:
+    """Print a report as it was rendered; see `print_report`."""
     from sweeper.report import ExitStatus
 
     try:
-        sys.stdout.buffer.write(formats()[form].render(report))
+        sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         return status

@@ -86,6 +86,8 @@ _ADVICE = {
     Reason.NOT_RECORDED: "let state.directory be written, or set report.s3: nothing is changed "
     "without a record of what it was",
     Reason.FACTS_TOO_OLD: "begin a new sweep",
+    Reason.OTHER_ORGANIZATION: "sign in to the organization that the report is of",
+    Reason.CHANGED_SINCE_APPLIED: "set it by hand if it is to be as it was",
     Reason.LEASE_HELD: "wait until that sweep has ended; the lease of one that was killed ends by "
     "itself",
     Reason.LEASE_UNAVAILABLE: "let the caller read and write lease.json below report.s3: "
@@ -114,9 +116,11 @@ _WITHHELD = {
     Reason.FACTS_TOO_OLD: "the run began too long ago to act on what it saw",
     Reason.LEASE_UNAVAILABLE: "it could not be made sure that no other sweep is at work",
 }
-_SUPERSEDED = {
+SUPERSEDED = {
     Reason.NOW_COMPLIANT: "it was closed by others meanwhile",
     Reason.REPOSITORY_DELETED: "it was deleted meanwhile",
+    Reason.ALREADY_RESTORED: "it is as it was before the run",
+    Reason.CHANGED_SINCE_APPLIED: "its setting was changed by others after the run",
     Reason.CHANGED_SINCE_EXAMINED: "its setting was changed by others meanwhile",
     Reason.ACCOUNT_LEFT: "its account left the organization meanwhile",
     Reason.ACCOUNT_MOVED: "its account left the scope of remediation meanwhile",
@@ -233,7 +237,7 @@ def _change_outcome(change: Change, run: Run) -> str:
         case ChangeStatus.WITHHELD:
             return f"not set to {to}: {_words(_WITHHELD, change.reason)}{error}"
         case ChangeStatus.SUPERSEDED:  # pragma: no branch (the last of them)
-            return f"left as it is: {_words(_SUPERSEDED, change.reason)}"
+            return f"left as it is: {_words(SUPERSEDED, change.reason)}"
 
 
 def _words(table: dict[Reason, str], reason: Reason | None) -> str:
