@@ -52,6 +52,9 @@ def conduct(
         return asked
 
     def undo(**guards: Any) -> app.Ended:
+        if config.remediation.auto_remediate == "ENABLED":
+            told = "the next sweep closes again what is put back now, where it may write"
+            logs.log(logging.WARNING, "remediation.enabled", message=told)
         return app.run(config, source, dry_run=dry_run, resume=resume, **guards)
 
     ended = supervised(

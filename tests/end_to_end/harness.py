@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ _FOREIGN = ("AWS_", "SWEEPER_")
 _LEGACY = ("SNS_TOPIC_ARN", "AUTO_REMEDIATE")
 
 COMMAND = (sys.executable, "-m", "sweeper", "run")
+UNDO = (sys.executable, "-m", "sweeper", "undo")
 Key = tuple[str, str, str]  # account, region, repository
 
 
@@ -69,14 +70,15 @@ def start(
     directory: Path,
     *options: str,
     config: Mapping[str, Any] | None = None,
+    command: Sequence[str] = COMMAND,
     **extra: str | None,
 ) -> subprocess.Popen[str]:
-    """Start `sweeper run --output out` in the directory."""
+    """Start `sweeper run --output out`, or another `command`, in the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     if config is not None:
         write_config(directory, config)
     return subprocess.Popen(
-        [*COMMAND, "--output", "out", *options],
+        [*command, "--output", "out", *options],
         cwd=directory,
         env=environment(aws, **{"XDG_STATE_HOME": str(directory / "state"), **extra}),
         stdin=subprocess.DEVNULL,
@@ -101,10 +103,12 @@ def run(
     directory: Path,
     *options: str,
     config: Mapping[str, Any] | None = None,
+    command: Sequence[str] = COMMAND,
     **extra: str | None,
 ) -> Ended:
-    """Run `sweeper run --output out` in the directory to its end."""
-    return end(start(aws, directory, *options, config=config, **extra), directory)
+    """Run `sweeper run --output out`, or another `command`, in the directory to its end."""
+    process = start(aws, directory, *options, config=config, command=command, **extra)
+    return end(process, directory)
 
 
 class Here:
