@@ -10,8 +10,9 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -145,9 +146,14 @@ def _check_run(report: Report, location: str) -> None:
         raise ConfigurationError(f"{location}: run.started_at: not a time")
 
 
-def _check(kind: object, place: str, value: object) -> None:
+@cache
+def _adapter(kind: Hashable) -> TypeAdapter[object]:
+    return TypeAdapter(kind)
+
+
+def _check(kind: Hashable, place: str, value: object) -> None:
     try:
-        TypeAdapter(kind).validate_python(value)
+        _adapter(kind).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         path = ".".join((place, *map(str, first["loc"])))

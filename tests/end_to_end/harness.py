@@ -22,7 +22,7 @@ _FOREIGN = ("AWS_", "SWEEPER_")
 _LEGACY = ("SNS_TOPIC_ARN", "AUTO_REMEDIATE")
 
 COMMAND = (sys.executable, "-m", "sweeper", "run")
-UNDO = (sys.executable, "-m", "sweeper", "undo")
+UNDO = (sys.executable, "-m", "sweeper", "undo", "--output", "out")
 Key = tuple[str, str, str]  # account, region, repository
 
 
@@ -70,15 +70,25 @@ def start(
     directory: Path,
     *options: str,
     config: Mapping[str, Any] | None = None,
-    command: Sequence[str] = COMMAND,
     **extra: str | None,
 ) -> subprocess.Popen[str]:
-    """Start `sweeper run --output out`, or another `command`, in the directory."""
+    """Start `sweeper run --output out` in the directory."""
+    return start_command(aws, directory, (*COMMAND, "--output", "out", *options), config, **extra)
+
+
+def start_command(
+    aws: FakeAws,
+    directory: Path,
+    command: Sequence[str],
+    config: Mapping[str, Any] | None = None,
+    **extra: str | None,
+) -> subprocess.Popen[str]:
+    """Start a command in the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     if config is not None:
         write_config(directory, config)
     return subprocess.Popen(
-        [*command, "--output", "out", *options],
+        command,
         cwd=directory,
         env=environment(aws, **{"XDG_STATE_HOME": str(directory / "state"), **extra}),
         stdin=subprocess.DEVNULL,
@@ -103,12 +113,17 @@ def run(
     directory: Path,
     *options: str,
     config: Mapping[str, Any] | None = None,
-    command: Sequence[str] = COMMAND,
     **extra: str | None,
 ) -> Ended:
-    """Run `sweeper run --output out`, or another `command`, in the directory to its end."""
-    process = start(aws, directory, *options, config=config, command=command, **extra)
-    return end(process, directory)
+    """Run `sweeper run --output out` in the directory to its end."""
+    return end(start(aws, directory, *options, config=config, **extra), directory)
+
+
+def undo(
+    aws: FakeAws, directory: Path, *options: str, config: Mapping[str, Any] | None = None
+) -> Ended:
+    """Run `sweeper undo --output out` in the directory to its end; `options` name the report."""
+    return end(start_command(aws, directory, (*UNDO, *options), config), directory)
 
 
 class Here:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end import harness
 from tests.end_to_end.harness import (
-    COMMAND,
     UNDO,
     Ended,
     Key,
@@ -20,6 +20,7 @@ from tests.end_to_end.harness import (
     run,
     small_world,
     start,
+    start_command,
     writes,
 )
 from tests.end_to_end.test_ending import wait_for_call
@@ -60,15 +61,8 @@ def swept(aws: FakeAws, directory: Path, world: World, **config: Any) -> dict[Ke
 
 
 def undo(aws: FakeAws, directory: Path, *options: str, **config: Any) -> Ended:
-    return run(
-        aws,
-        directory,
-        "out/report.json",
-        "--yes",
-        *options,
-        command=UNDO,
-        config={**ALLOWED, **config} if config else None,
-    )
+    given = {**ALLOWED, **config} if config else None
+    return harness.undo(aws, directory, "out/report.json", "--yes", *options, config=given)
 
 
 def told(ended: Ended) -> Any:
@@ -244,7 +238,7 @@ def test_what_cannot_be_seen_keeps_nothing_from_the_others(aws: FakeAws, tmp_pat
     closed = truth(aws)
     own, without_role, suspended, left, fine = world.accounts
     assert own.id == world.caller.account
-    region = sorted(key[1] for key in before if key[0] == fine.id)[0]
+    region = min(key[1] for key in before if key[0] == fine.id)
     changed = dataclasses.replace(
         world,
         accounts=(
@@ -294,7 +288,7 @@ def test_killed_in_the_middle_it_is_gone_on_with(aws: FakeAws, tmp_path: Path) -
     few = {"limits": {"max_workers": 2}}
     before = swept(aws, tmp_path, world, **few)
     aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=SLOW, skip=7)])
-    process = start(aws, tmp_path, "out/report.json", "--yes", command=UNDO)
+    process = start_command(aws, tmp_path, (*UNDO, "out/report.json", "--yes"))
     wait_for_call(aws, "ecr:PutImageTagMutability", process)
     process.kill()
     assert end(process, tmp_path).status == -signal.SIGKILL
@@ -302,7 +296,7 @@ def test_killed_in_the_middle_it_is_gone_on_with(aws: FakeAws, tmp_path: Path) -
     (journal,) = (tmp_path / "state" / "sweeper").glob("*.journal")
 
     # Neither command takes the other's run; each says which does.
-    other = run(aws, tmp_path, "--resume", journal.stem, command=COMMAND)
+    other = run(aws, tmp_path, "--resume", journal.stem)
     assert f"go on with it by sweeper undo REPORT --resume {journal.stem}" in refused(other)
     narrowed = undo(aws, tmp_path, "--resume", journal.stem, "--repository", "open")
     assert "was begun with another report" in refused(narrowed)
@@ -339,7 +333,7 @@ def test_from_s3_and_to_s3(aws: FakeAws, tmp_path: Path) -> None:
     before = swept(aws, tmp_path, world, report=report)
     others = {each.key: each.body for each in aws.objects() if "lease" not in each.key}
     location = f"s3://{world.buckets[0].name}/sweeps/latest.json"
-    ended = run(aws, tmp_path, location, "--yes", command=UNDO)
+    ended = harness.undo(aws, tmp_path, location, "--yes")
     assert ended.status == 0
     assert truth(aws) == before
     made = told(ended)
@@ -375,8 +369,7 @@ def test_where_it_cannot_be_put_in_s3_the_report_is_kept(aws: FakeAws, tmp_path:
     before = swept(aws, tmp_path, world, report=report)
     # The plan is put, then the bucket refuses.
     aws.faults([Fault("access_denied", operation="PutObject", skip=1)])
-    arguments = [*UNDO, "out/report.json", "--yes"]
-    ended = run(aws, tmp_path, command=arguments, config={**ALLOWED, "report": report})
+    ended = undo(aws, tmp_path)
     assert ended.status == 5
     assert truth(aws) == before
     assert told(ended)["totals"]["restored"] == 3
@@ -447,6 +440,68 @@ def test_a_forged_report_opens_only_what_is_as_it_claims(aws: FakeAws, tmp_path:
 
 def test_nobody_is_passed_over(aws: FakeAws, tmp_path: Path) -> None:
     swept(aws, tmp_path, world_of(accounts=1, regions=1))
-    ended = run(aws, tmp_path, "out/report.json", command=UNDO)
+    ended = harness.undo(aws, tmp_path, "out/report.json")
     assert "an undo may change repositories, and stdin is not a terminal" in refused(ended)
+    assert aws.statistics().calls == {}
+
+
+def test_a_signal_ends_it_with_its_report_and_it_is_gone_on_with(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    before = swept(aws, tmp_path, world_of(accounts=6), limits={"max_workers": 2})
+    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=2, skip=5, times=2)])
+    process = start_command(aws, tmp_path, (*UNDO, "out/report.json", "--yes"))
+    wait_for_call(aws, "ecr:PutImageTagMutability", process)
+    process.terminate()
+    stopped = end(process, tmp_path)
+    made = told(stopped)
+    assert stopped.status == 3
+    assert ("failed", "interrupted") in outcomes(stopped)
+    assert made["totals"]["changes"] == sum(key[2] in CHANGED for key in before)
+    assert stopped.logs[-1]["resumable"] is True
+    ended = undo(aws, tmp_path, "--resume", made["run"]["id"])
+    assert ended.status == 0
+    assert truth(aws) == before
+    assert told(ended)["run"]["id"] == made["run"]["id"]
+
+
+def test_without_a_place_for_a_record_nothing_is_written(aws: FakeAws, tmp_path: Path) -> None:
+    swept(aws, tmp_path, world_of(accounts=1, regions=1))
+    closed = truth(aws)
+    command = (*UNDO, "out/report.json", "--yes")
+    ended = end(start_command(aws, tmp_path, command, XDG_STATE_HOME="/dev/null"), tmp_path)
+    assert set(outcomes(ended)) == {("withheld", "not_recorded")}
+    assert ended.status == 3
+    assert truth(aws) == closed
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "missing.json: cannot be read: No such file or directory"),
+        ("{", "damaged: "),
+        ("{}", "damaged: schema_version"),
+        ('{"schema_version": "7"}', "schema_version '7'; this version knows '1'"),
+    ],
+)
+def test_what_is_no_report_is_refused(
+    aws: FakeAws, tmp_path: Path, content: str | None, said: str
+) -> None:
+    aws.load(world_of(accounts=1, regions=1))
+    if content is not None:
+        (tmp_path / "missing.json").write_text(content, encoding="utf-8")
+    assert said in refused(harness.undo(aws, tmp_path, "missing.json", "--yes"))
+    assert aws.statistics().calls == {}
+
+
+def test_a_region_that_there_is_not_is_refused(aws: FakeAws, tmp_path: Path) -> None:
+    swept(aws, tmp_path, world_of(accounts=1, regions=1))
+
+    def edit(report: Any) -> None:
+        finding = report["findings"][0]
+        finding["arn"] = finding["arn"].replace(finding["region"], "xx-nowhere-1")
+        finding["region"] = "xx-nowhere-1"
+
+    forge(tmp_path, edit)
+    assert "'xx-nowhere-1' is not a region" in refused(undo(aws, tmp_path))
     assert aws.statistics().calls == {}
