@@ -40,8 +40,7 @@ _ADVICE = {
     "ExternalId does not admit this caller: deploy the StackSet to the account",
     Reason.ACCESS_LOST: "look whether the member role was deleted or changed while the sweep was "
     "running, or the account closed",
-    Reason.ACCOUNT_LEFT: "nothing, if it is meant: the account left the organization while the "
-    "sweep was running",
+    Reason.ACCOUNT_LEFT: "nothing, if it is meant: the account left the organization",
     Reason.ACCOUNT_MOVED: "nothing, if it is meant: the account is outside the scope of "
     "remediation now",
     Reason.STS_REGION_DISABLED: "set organization.sts_region to a region that the account has "
@@ -75,9 +74,9 @@ _ADVICE = {
     Reason.UNEXPECTED_RESPONSE: "something between here and AWS may change the answers: look at "
     "the proxy and the endpoint URLs",
     Reason.INTERNAL_ERROR: "report this as a defect of sweeper, with its message",
-    Reason.DEADLINE: "raise limits.deadline_seconds, or sweep fewer accounts at a time; sweeper "
-    "run --resume goes on with the run",
-    Reason.INTERRUPTED: "run again, or go on with the run: sweeper run --resume",
+    Reason.DEADLINE: "raise limits.deadline_seconds, or sweep fewer accounts at a time; --resume "
+    "goes on with the run",
+    Reason.INTERRUPTED: "run again, or go on with the run: the same command with --resume",
     Reason.MAX_CHANGES: "raise remediation.max_changes if so many changes are meant",
     Reason.MIN_COVERAGE: "cure the failures, or lower remediation.min_coverage",
     Reason.TOO_MANY_FILTERS: "name fewer remediation.exclusions or policy.allowed_exclusions",

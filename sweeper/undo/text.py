@@ -111,9 +111,16 @@ def _advice(report: UndoReport) -> Iterator[str]:
         if change.status in not_made and change.reason and change.reason not in elsewhere
     }
     for reason in sorted(reasons):
-        if text := advice(Stage.CHANGE, reason):
+        if text := _to_do(Stage.CHANGE, reason):
             yield ""
             yield from _wrapped(f"{reason}: {text}.", "  ")
+
+
+def _to_do(stage: Stage, reason: Reason) -> str | None:
+    """What to do, where it is no key of the configuration that says nothing about an undo."""
+    text = advice(stage, reason) or ""
+    is_of_sweeps = any(key in text for key in ("coverage.", "regions.", "remediation"))
+    return text if text and not is_of_sweeps else None
 
 
 def _failures(report: UndoReport) -> list[str]:
@@ -121,7 +128,7 @@ def _failures(report: UndoReport) -> list[str]:
     for failure in report.failures:
         where = " ".join(filter(None, (failure.account_id, failure.region))) or "the whole undo"
         lines.append(f"  {plain(where)}: {failure.reason}, {explanation(failure)}")
-        if text := advice(Stage.EXAMINE, failure.reason):
+        if text := _to_do(Stage.EXAMINE, failure.reason):
             lines += _wrapped(f"What to do: {text}.", "    ")
     return lines
 

@@ -104,6 +104,20 @@ def test_what_could_not_be_seen_and_where_it_lies() -> None:
     assert "  directory: out\n  s3: s3://b/p: FAILED (denied, AccessDenied, no)" in text
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (Reason.ASSUME_ROLE_DENIED, True),
+        (Reason.DENIED, False),  # coverage.accept says nothing about an undo
+        (Reason.WRITE_NOT_PERMITTED, False),  # nor does remediation.exclude_accounts
+        (Reason.INTERNAL_ERROR, True),
+    ],
+)
+def test_what_to_do_is_told_where_it_helps_an_undo(reason: Reason, *, told: bool) -> None:
+    text = render(report_of(Change(ChangeStatus.FAILED, "MUTABLE", (), reason))).decode()
+    assert (f"\n  {reason}: " in text) is told
+
+
 def test_an_undo_that_ended_early_says_what_it_is_about() -> None:
     held = Failed(Stage.ENUMERATE, Reason.LEASE_HELD, "another sweep holds it")
     report = aggregate(RUN, UNDOES, (), accounts={}, targets=(), past=Past(), ended_early=held)
