@@ -347,6 +347,30 @@ def test_from_s3_and_to_s3(aws: FakeAws, tmp_path: Path) -> None:
     assert {key: now[key] for key in others} == others
 
 
+def test_from_the_plan_in_s3_where_the_machine_is_gone(aws: FakeAws, tmp_path: Path) -> None:
+    world = world_of(accounts=2)
+    report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps", "lease": False}}
+    before = swept(aws, tmp_path, world, report=report)
+    location = f"s3://{world.buckets[0].name}/sweeps/latest.json"
+    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=SLOW, skip=3)])
+    process = start_command(aws, tmp_path, (*UNDO, location, "--yes"))
+    wait_for_call(aws, "ecr:PutImageTagMutability", process)
+    process.kill()
+    end(process, tmp_path)
+    aws.faults([])
+    (journal,) = (tmp_path / "state" / "sweeper").glob("*.journal")
+    elsewhere, config = tmp_path / "elsewhere", {**ALLOWED, "report": report}
+    options = (location, "--yes", "--resume", journal.stem)
+    ended = harness.undo(aws, elsewhere, *options, config=config)
+    assert ended.status == 0
+    assert truth(aws) == before
+    assert set(outcomes(ended)) == {("applied", None)}
+    made = Counter((each["account"], each["region"], each["repository"]) for each in writes(aws))
+    assert set(made.values()) == {1}
+    again = harness.undo(aws, elsewhere, *options)
+    assert "the run has finished: its report has all of it" in refused(again)
+
+
 def test_while_a_sweep_is_at_work_nothing_is_undone(aws: FakeAws, tmp_path: Path) -> None:
     world = world_of(accounts=2)
     report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
