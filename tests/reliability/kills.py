@@ -1,8 +1,8 @@
 """kill -9 at random moments of remediating runs, then `--resume`, until one ends by itself.
 
-`python -m tests.reliability.kills [--kills 500] [--seed 1]` goes on until so many processes were
-killed, and prints a line for every organization that was closed that way. Exit status 1 where a
-promise does not hold.
+`python -m tests.reliability.kills [--kills 500] [--seed 1] [--undo]` goes on until so many
+processes were killed, and prints a line for every organization that was closed, or with `--undo`
+opened again, that way. Exit status 1 where a promise does not hold.
 """
 
 from __future__ import annotations
@@ -172,6 +172,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--undo", action="store_true", help="kill undos of what runs closed")
     options = parser.parse_args()
     total = broken = while_writing = changes = unrecorded = organizations = 0
     began = time.monotonic()
@@ -179,7 +180,10 @@ def main() -> int:
         seed = options.seed
         while total < options.kills:
             with tempfile.TemporaryDirectory() as directory:
-                one = close_while_killing(aws, Path(directory), seed, in_s3=seed % 3 == 0)
+                if options.undo:
+                    one = undo_while_killing(aws, Path(directory), seed)
+                else:
+                    one = close_while_killing(aws, Path(directory), seed, in_s3=seed % 3 == 0)
             print(one, flush=True)  # noqa: T201 (the interface)
             total += one.kills
             while_writing += one.while_writing
