@@ -29,7 +29,7 @@ from sweeper.model import Finding, Report, Stage
 from sweeper.ports import Observer
 from sweeper.records import Keeper, recalled
 from sweeper.report import cut_short, ended_early, nothing_listed
-from sweeper.sinks import Sink, SinkContext, deliver, make_sinks
+from sweeper.sinks import Sink, SinkContext, deliver, is_kept, make_sinks
 from sweeper.sinks.directory import DirectorySink
 from sweeper.sweep import describe_run, sweep
 
@@ -101,21 +101,24 @@ def run(
         names = {check.name for check in made.checks}
         report = recalled(report, keeper, names, narrowed=narrowed)
         fallback = _fallback(directory, begun, into)
-        report = deliver(report, sinks, _patience(config, stop), fallback)
+        report = deliver(report, sinks, patience(config, stop), fallback)
         finished = _is_finished(report, [*sinks, fallback], resumed=resume is not None)
         resumable = not finished and (begun.file is not None or made.journal.is_archived)
         if finished:
-            _close_plan(made, begun, resumed=resume is not None)
+            close_plan(made, begun, resumed=resume is not None)
         begun.close(finished=finished)
     return Ended(report, resumable)
 
 
-def unfinished(config: Config) -> list[Path]:
-    """The journals on this machine of runs that ended before they had finished."""
-    return state.unfinished(state.state_directory(config))
+def unfinished(config: Config) -> list[tuple[Path, str | None]]:
+    """The journals on this machine of runs that ended before they had finished, each with the
+    command that goes on with it.
+    """
+    journals = state.unfinished(state.state_directory(config))
+    return [(journal, state.unfinished_command(journal)) for journal in journals]
 
 
-def _close_plan(made: Parts, begun: state.Begun, *, resumed: bool) -> None:
+def close_plan(made: Parts, begun: state.Begun, *, resumed: bool) -> None:
     """The report has all that the plan in S3 had: nobody is to go on from there."""
     if made.bucket and (made.journal.is_archived or resumed):
         end = lines.finished(begun.header)
@@ -134,18 +137,16 @@ def _local(sinks: Sequence[Sink]) -> list[Sink]:
     return [sink for sink in sinks if sink.name == "directory"]
 
 
-def _patience(config: Config, stop: Stop) -> Callable[[float], bool]:
+def patience(config: Config, stop: Stop) -> Callable[[float], bool]:
+    """Waits before a delivery is tried again, while there is time for that."""
     until = stop.now() + config.limits.delivery_seconds
     return lambda seconds: stop.now() + seconds < until and stop.wait(seconds)
 
 
 def _is_finished(report: Report, sinks: Sequence[Sink | None], *, resumed: bool) -> bool:
     """Whether the run has come to its end, and its whole report lies somewhere that keeps it."""
-    keepers = {sink.name for sink in sinks if sink and sink.keeps}
-    delivered = {each.sink for each in report.deliveries if each.status == "delivered"}
-    failed = any(each.status == "failed" for each in report.deliveries)
-    is_kept = not failed or not keepers.isdisjoint(delivered)
-    return is_kept and not (cut_short(report) or (resumed and nothing_listed(report)))
+    is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
+    return is_whole and is_kept(report.deliveries, sinks)
 
 
 def chosen_formats(config: Config) -> tuple[Format, ...]:

@@ -171,10 +171,10 @@ class _Writer:
     def _settle(self, target: Target, finding: Finding, change: Change) -> Change:
         check = self._checks[finding.check]
         made = attempt(Stage.CHANGE, lambda _: check.is_made(target, finding, change), None)
-        if made is False:
-            return change
         if isinstance(made, Failed):
             return _unknown(change, made)
+        if not made:
+            return change
         applied = replace(change, status=ChangeStatus.APPLIED, reason=None, error=None)
         self._conduct.journal.settle(replace(finding, change=applied))
         return applied

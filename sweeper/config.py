@@ -188,6 +188,10 @@ ExclusionsByRepository = Annotated[
     dict[RepositoryGlob, Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)]],
     BeforeValidator(_decoded),
 ]
+MutabilityFilters = Annotated[  # as ECR has them: one that matches every tag may be among them
+    tuple[Annotated[str, Field(pattern=r"^[0-9a-zA-Z._*-]{1,128}$")], ...],
+    Field(max_length=MAX_EXCLUSION_FILTERS),
+]
 FormatNames = Annotated[
     tuple[FormatName, ...], BeforeValidator(_decoded), AfterValidator(_distinct)
 ]

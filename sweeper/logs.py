@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from sweeper.escaping import plain
-from sweeper.model import ChangeStatus, Examined, Failed, Finding, Report, Stage, Target
+from sweeper.model import ChangeStatus, Delivery, Examined, Failed, Finding, Report, Stage, Target
 
 _logger = logging.getLogger("sweeper")
 
@@ -140,28 +140,23 @@ def _log_change(finding: Finding) -> None:
     )
 
 
-def log_unfinished(journal: Path) -> None:
-    """`journal.unfinished`: an earlier run on this machine ended before it had finished."""
-    log(logging.WARNING, "journal.unfinished", run_id=journal.stem, path=str(journal))
+def log_unfinished(journal: Path, command: str | None = None) -> None:
+    """`journal.unfinished`: an earlier run on this machine ended before it had finished.
 
-
-def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -> None:
-    """What did not go well, one event each, and `sweep.finished` with the totals.
-
-    `enumerate.failed`, `delivery.failed`, `delivery.fallback`, and `delivery.incomplete` where what
-    the next sweep needs could not be kept; the sweep is `resumable` where `--resume` can go on
-    with it.
+    `command` goes on with it, where the journal tells what it is of.
     """
-    for failure in report.failures:
-        if failure.stage is Stage.ENUMERATE and failure.account_id is None:
-            log(
-                logging.ERROR,
-                "enumerate.failed",
-                reason=str(failure.reason),
-                error_code=failure.error_code,
-                message=failure.message,
-            )
-    for delivery in report.deliveries:
+    log(
+        logging.WARNING,
+        "journal.unfinished",
+        run_id=journal.stem,
+        path=str(journal),
+        go_on_with=command,
+    )
+
+
+def log_deliveries(deliveries: Sequence[Delivery]) -> None:
+    """`delivery.failed`, `delivery.incomplete` and `delivery.fallback`."""
+    for delivery in deliveries:
         if delivery.status == "failed":
             log(
                 logging.ERROR,
@@ -181,6 +176,25 @@ def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -
             )
         if delivery.sink == "fallback":
             log(logging.WARNING, "delivery.fallback", location=delivery.location)
+
+
+def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -> None:
+    """What did not go well, one event each, and `sweep.finished` with the totals.
+
+    `enumerate.failed`, `delivery.failed`, `delivery.fallback`, and `delivery.incomplete` where what
+    the next sweep needs could not be kept; the sweep is `resumable` where `--resume` can go on
+    with it.
+    """
+    for failure in report.failures:
+        if failure.stage is Stage.ENUMERATE and failure.account_id is None:
+            log(
+                logging.ERROR,
+                "enumerate.failed",
+                reason=str(failure.reason),
+                error_code=failure.error_code,
+                message=failure.message,
+            )
+    log_deliveries(report.deliveries)
     totals, since = report.totals, report.since_last
     log(
         logging.INFO,

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     UNKNOWN_ACCOUNT = "unknown_account"
     UNKNOWN_OU = "unknown_ou"
     LEASE_HELD = "lease_held"
+    OTHER_ORGANIZATION = "other_organization"
     # Accounts
     ACCOUNT_PENDING_ACTIVATION = "account_pending_activation"
     ACCOUNT_SUSPENDED = "account_suspended"
@@ -105,6 +106,8 @@ class Reason(StrEnum):
     CHANGED_SINCE_EXAMINED = "changed_since_examined"
     NOW_COMPLIANT = "now_compliant"
     REPOSITORY_DELETED = "repository_deleted"
+    ALREADY_RESTORED = "already_restored"
+    CHANGED_SINCE_APPLIED = "changed_since_applied"
     # Deliveries
     WRITE_FAILED = "write_failed"
     DESTINATION_MISSING = "destination_missing"

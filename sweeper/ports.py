@@ -94,8 +94,11 @@ class Check(Protocol):
         `intend` is called just before the write, and may forbid it by raising OperationFailed.
         """
 
-    def is_made(self, target: Target, finding: Finding, change: Change) -> bool:
-        """Whether all is as the change would make it; OperationFailed where it cannot be read."""
+    def is_made(self, target: Target, finding: Finding, change: Change) -> bool | None:
+        """Whether all is as the change would make it; None where the repository is gone.
+
+        Raises OperationFailed where it cannot be read.
+        """
 
 
 @runtime_checkable

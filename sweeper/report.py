@@ -58,6 +58,7 @@ _NOTHING_TO_SWEEP = {
     Reason.NO_ACCOUNT_CHOSEN,
     Reason.UNKNOWN_ACCOUNT,
     Reason.UNKNOWN_OU,
+    Reason.OTHER_ORGANIZATION,
 }
 
 
@@ -207,23 +208,25 @@ def nothing_listed(report: Report) -> bool:
 
 def exit_status(report: Report) -> ExitStatus:
     """What the report, deliveries included, says to whoever started the sweep."""
-    if any(
-        failure.stage is Stage.ENUMERATE and failure.reason in _NOTHING_TO_SWEEP
-        for failure in report.failures
-    ):
-        return ExitStatus.UNUSABLE
-    if any(
-        failure.stage is Stage.ENUMERATE and failure.reason is Reason.INTERNAL_ERROR
-        for failure in report.failures
-    ):
-        return ExitStatus.INTERNAL_ERROR
-    if any(failure.reason is Reason.LEASE_HELD for failure in report.failures):
-        return ExitStatus.LEASE_HELD
+    if (status := enumeration_status(report.failures)) is not None:
+        return status
     if any(delivery.status == "failed" for delivery in report.deliveries):
         return ExitStatus.NOT_DELIVERED
     if not report.coverage.complete:
         return ExitStatus.COVERAGE_INCOMPLETE
     return ExitStatus.FINDINGS_REMAIN if report.totals.remaining else ExitStatus.CLEAN
+
+
+def enumeration_status(failures: Sequence[FailedItem]) -> ExitStatus | None:
+    """What a failure says that left nothing to look at; None where there is none."""
+    reasons = {item.reason for item in failures if item.stage is Stage.ENUMERATE}
+    if reasons & _NOTHING_TO_SWEEP:
+        return ExitStatus.UNUSABLE
+    if Reason.INTERNAL_ERROR in reasons:
+        return ExitStatus.INTERNAL_ERROR
+    if any(failure.reason is Reason.LEASE_HELD for failure in failures):
+        return ExitStatus.LEASE_HELD
+    return None
 
 
 def _totals(

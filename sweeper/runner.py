@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sweeper.config import Config
-    from sweeper.terminal import ProgressObserver
+
+E = TypeVar("E")
 
 
 def conduct(
@@ -49,37 +50,71 @@ def conduct(
     unattended = dry_run or not ask or config.remediation.auto_remediate == "DISABLED"
     terminals = is_terminal(sys.stdin), is_terminal(sys.stderr)
     if not unattended and any(terminals) and not all(terminals):
-        missing = "stdin" if terminals[1] else "stderr"
-        raise ConfigurationError(
-            f"this run may change repositories, and {missing} is not a terminal, so that it cannot "
-            "ask before: pass --yes to change them unasked, or --dry-run"
-        )
+        raise cannot_ask("this run")
     terminal = terminals[1] if terminal is None else terminal
-    ask = ask and all(terminals)
+
+    def sweep(**guards: Any) -> app.Ended:
+        return app.run(
+            config,
+            dry_run=dry_run,
+            deliver_dry_run=deliver_dry_run,
+            resume=resume,
+            narrowed=narrowed,
+            **guards,
+        )
+
+    ended = supervised(
+        config,
+        sweep,
+        terminal=terminal,
+        ask=_question if ask and all(terminals) else None,
+        show=_show,
+        at_most_seconds=at_most_seconds,
+        is_resumed=resume is not None,
+    )
+    report = ended.report
+    status = exit_status(report)
+    if not terminal:
+        if status is not ExitStatus.LEASE_HELD:  # which is no sweep
+            or_defect(lambda: metrics.emit(report, time.monotonic() - began, sys.stderr))
+        or_defect(lambda: logs.log_finished(report, status, resumable=ended.resumable))
+    return report, int(status)
+
+
+def cannot_ask(what: str) -> ConfigurationError:
+    """What is said where a person would have to be asked, and there is only half a terminal."""
+    missing = "stdin" if not is_terminal(sys.stdin) else "stderr"
+    return ConfigurationError(
+        f"{what} may change repositories, and {missing} is not a terminal, so that it cannot "
+        "ask before: pass --yes to change them unasked, or --dry-run"
+    )
+
+
+def supervised(
+    config: Config,
+    work: Callable[..., E],
+    *,
+    terminal: bool,
+    ask: Callable[[Sequence[Finding], Console], str] | None,
+    show: Callable[[E, Console], None],
+    at_most_seconds: float | None = None,
+    is_resumed: bool = False,
+) -> E:
+    """What `work(stop=…, observer=…, approve=…)` gives, until a deadline or a signal stops it.
+
+    Who sits at a `terminal` sees progress, answers the question that `ask` makes of the changes
+    that are due, None to ask nothing, and is shown the end; else there are logs.
+    """
     logs.configure(terminal=terminal)
     gc.set_threshold(10_000, 10, 10)  # a call leaves hundreds of objects and no cycles: -5 % CPU
     deadlines = (config.limits.deadline_seconds, at_most_seconds)
     stop = Stop(min((each for each in deadlines if each is not None), default=None))
-    for journal in app.unfinished(config) if resume is None else ():
-        logs.log_unfinished(journal)
+    for journal, command in () if is_resumed else app.unfinished(config):
+        logs.log_unfinished(journal, command)
     with _stopped_by_signals(stop) as interrupt:
-        arguments: dict[str, Any] = {
-            "dry_run": dry_run,
-            "deliver_dry_run": deliver_dry_run,
-            "resume": resume,
-            "narrowed": narrowed,
-            "stop": stop,
-        }
         if terminal:
-            report = _run_for_a_person(config, arguments, interrupt, ask=ask)
-            return report, int(exit_status(report))
-        ended = app.run(config, observer=logs.LogObserver(), **arguments)
-    report = ended.report
-    status = exit_status(report)
-    if status is not ExitStatus.LEASE_HELD:  # which is no sweep
-        or_defect(lambda: metrics.emit(report, time.monotonic() - began, sys.stderr))
-    or_defect(lambda: logs.log_finished(report, status, resumable=ended.resumable))
-    return report, int(status)
+            return _for_a_person(work, stop, interrupt, ask=ask, show=show)
+        return work(stop=stop, observer=logs.LogObserver(), approve=lambda _: True)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -87,42 +122,53 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def _run_for_a_person(
-    config: Config, arguments: dict[str, Any], interrupt: Interrupt, *, ask: bool
-) -> Report:
+def _for_a_person(
+    work: Callable[..., E],
+    stop: Stop,
+    interrupt: Interrupt,
+    *,
+    ask: Callable[[Sequence[Finding], Console], str] | None,
+    show: Callable[[E, Console], None],
+) -> E:
     from rich.console import Console
 
-    from sweeper.terminal import ProgressObserver, show
+    from sweeper.terminal import ProgressObserver
 
     width = None if is_terminal(sys.stderr) else 120
     console = Console(stderr=True, highlight=False, width=width)
     progress = ProgressObserver(console)
 
     def approve(findings: Sequence[Finding]) -> bool:
-        return not ask or _confirmed(findings, console, progress, interrupt)
+        if ask is None:
+            return True
+        progress.stop()
+        with interrupt.raising():
+            try:
+                return click.confirm(ask(findings, console), default=False, err=True)
+            except (click.Abort, KeyboardInterrupt):
+                console.print()
+                return False
 
     # What a person sees may break, with the terminal; the sweep and its status do not.
     or_defect(progress.start)
     try:
-        ended = app.run(config, observer=progress, approve=approve, **arguments)
+        ended = work(stop=stop, observer=progress, approve=approve)
     finally:
         or_defect(progress.stop)
-    or_defect(lambda: show(ended.report, console, resumable=ended.resumable))
-    return ended.report
+    or_defect(lambda: show(ended, console))
+    return ended
 
 
-def _confirmed(
-    findings: Sequence[Finding], console: Console, progress: ProgressObserver, interrupt: Interrupt
-) -> bool:
+def _question(findings: Sequence[Finding], _: Console) -> str:
     from sweeper.terminal import question
 
-    progress.stop()
-    with interrupt.raising():
-        try:
-            return click.confirm(question(findings), default=False, err=True)
-        except (click.Abort, KeyboardInterrupt):
-            console.print()
-            return False
+    return question(findings)
+
+
+def _show(ended: app.Ended, console: Console) -> None:
+    from sweeper.terminal import show
+
+    show(ended.report, console, resumable=ended.resumable)
 
 
 # Seconds from the first signal in which another is taken for the same: of a terminal's process

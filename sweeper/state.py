@@ -97,6 +97,16 @@ def unfinished(directory: Path | None) -> list[Path]:
     return [path for path in sorted(directory.glob(f"*{SUFFIX}")) if not is_busy(path)]
 
 
+def unfinished_command(journal: Path) -> str | None:
+    """The command that goes on with the run of a journal; None where the journal does not tell."""
+    try:
+        with journal.open("rb") as stream:
+            header, _, _ = lines.read(BytesIO(stream.readline(lines.MAX_HEADER)), str(journal))
+    except (OSError, ConfigurationError):
+        return None
+    return to_go_on(header)
+
+
 def begin(directory: Path | None, header: Header) -> Begun:
     """A new run, with a journal in `directory` where there is one that can be written."""
     if directory is None:
@@ -136,8 +146,23 @@ def resume(name: str, directory: Path | None, bucket: Bucket | None) -> Begun:
     return begun
 
 
-def check_same(header: Header, config: Config, *, dry_run: bool) -> None:
-    """Raise ConfigurationError where the run was begun with another configuration."""
+def to_go_on(header: Header) -> str:
+    """The command that goes on with the run."""
+    command = "sweeper undo REPORT" if header.undoes else "sweeper run"
+    return f"{command} --resume {header.run_id}"
+
+
+def check_same(header: Header, config: Config, *, dry_run: bool, undoes: str | None = None) -> None:
+    """Raise ConfigurationError where the run was begun with another configuration.
+
+    `undoes` is the run that an undo undoes. An undo does not go on with a sweep, nor a sweep with
+    an undo.
+    """
+    if header.undoes != undoes:
+        what = f"undoes run {header.undoes}" if header.undoes else "is a sweep"
+        raise ConfigurationError(
+            f"--resume: run {header.run_id} {what}: go on with it by {to_go_on(header)}"
+        )
     now = digests(config)
     if differing := [name for name in _SECTIONS if header.config.get(name) != now[name]]:
         raise ConfigurationError(

@@ -214,13 +214,15 @@ def test_where_the_report_lies_instead_is_told(capsys: pytest.CaptureFixture[str
 
 def test_a_run_that_did_not_finish_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(terminal=False)
-    logs.log_unfinished(Path("/state/20260615T120000Z-0a1b2c.journal"))
+    command = "sweeper run --resume 20260615T120000Z-0a1b2c"
+    logs.log_unfinished(Path("/state/20260615T120000Z-0a1b2c.journal"), command)
     assert _logged(capsys) == [
         {
             "event": "journal.unfinished",
             "level": "warning",
             "run_id": "20260615T120000Z-0a1b2c",
             "path": "/state/20260615T120000Z-0a1b2c.journal",
+            "go_on_with": command,
         }
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,16 @@ from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.journal import lines
 from sweeper.journal.file import JournalBusy, JournalFile
 from sweeper.model import Reason
-from sweeper.state import begin, check_same, digests, resume, state_directory, unfinished
+from sweeper.state import (
+    begin,
+    check_same,
+    digests,
+    resume,
+    state_directory,
+    to_go_on,
+    unfinished,
+    unfinished_command,
+)
 from tests.fakes import make_config
 from tests.journal.test_lines import HEADER, WHOLE
 
@@ -243,6 +253,25 @@ def test_a_dry_run_stays_one() -> None:
     assert "was not a dry run" in problem(check_same, header, make_config(), dry_run=True)
     dry = lines.Header(RUN_ID, HEADER.started_at, "1", True, digests(make_config()))
     assert "was a dry run" in problem(check_same, dry, make_config(), dry_run=False)
+
+
+def test_an_undo_and_a_sweep_do_not_go_on_with_each_other() -> None:
+    sweep = replace(HEADER, config=digests(make_config()))
+    undo = replace(sweep, undoes="20260601T120000Z-0a1b2c")
+    said = problem(check_same, undo, make_config(), dry_run=False)
+    assert f"undoes run {undo.undoes}: go on with it by {to_go_on(undo)}" in said
+    assert to_go_on(undo) == f"sweeper undo REPORT --resume {RUN_ID}"
+    said = problem(check_same, sweep, make_config(), dry_run=False, undoes=undo.undoes)
+    assert f"is a sweep: go on with it by sweeper run --resume {RUN_ID}" in said
+    check_same(undo, make_config(), dry_run=False, undoes=undo.undoes)
+
+
+def test_a_journal_that_was_left_tells_what_goes_on_with_it(directory: Path) -> None:
+    assert unfinished_command(kept(directory)) == to_go_on(HEADER)
+    undo = replace(HEADER, undoes="20260601T120000Z-0a1b2c")
+    assert unfinished_command(kept(directory, lines.header(undo) + b"{")) == to_go_on(undo)
+    assert unfinished_command(kept(directory, b"damaged\n")) is None
+    assert unfinished_command(directory / "missing") is None
 
 
 def test_a_header_without_digests_is_another_configuration() -> None:

@@ -151,10 +151,13 @@ class CreationTemplateImmutability:
                 raise
         return replace(change, status=ChangeStatus.APPLIED)
 
-    def is_made(self, target: Target, finding: Finding, change: Change) -> bool:
-        """Whether the template is as the change would make it. Raises OperationFailed."""
+    def is_made(self, target: Target, finding: Finding, change: Change) -> bool | None:
+        """Whether the template is as the change would make it; None where it is gone.
+
+        Raises OperationFailed.
+        """
         now = self._registry.repository_creation_template(target, finding.repository)
-        return now is not None and setting_of(now) == wanted(change)
+        return None if now is None else setting_of(now) == wanted(change)
 
     def _exclusions(self, prefix: str) -> tuple[str, ...]:
         """The filters for all that the template makes; a glob for some of it adds none."""
@@ -189,7 +192,7 @@ class CreationTemplateImmutability:
     def _seems_made(self, target: Target, finding: Finding, change: Change) -> bool:
         """Whether a write without a good answer took effect, as far as that can be read."""
         try:
-            return self.is_made(target, finding, change)
+            return bool(self.is_made(target, finding, change))
         except OperationFailed:
             return False
 

@@ -175,10 +175,13 @@ class TagImmutability:
                 raise
         return replace(change, status=ChangeStatus.APPLIED)
 
-    def is_made(self, target: Target, finding: Finding, change: Change) -> bool:
-        """Whether the repository is as the change would make it. Raises OperationFailed."""
+    def is_made(self, target: Target, finding: Finding, change: Change) -> bool | None:
+        """Whether the repository is as the change would make it; None where it is gone.
+
+        Raises OperationFailed.
+        """
         now = self._registry.repository(target, finding.repository)
-        return now is not None and setting_of(now) == wanted(change)
+        return None if now is None else setting_of(now) == wanted(change)
 
     def _exclusions(self, name: str) -> tuple[str, ...]:
         configured = self._remediation
@@ -208,7 +211,7 @@ class TagImmutability:
     def _seems_made(self, target: Target, finding: Finding, change: Change) -> bool:
         """Whether a write without a good answer took effect, as far as that can be read."""
         try:
-            return self.is_made(target, finding, change)
+            return bool(self.is_made(target, finding, change))
         except OperationFailed:
             return False
 

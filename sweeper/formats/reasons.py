@@ -18,6 +18,7 @@ MEANING = {
     _R.UNKNOWN_ACCOUNT: "an account that the configuration names is not in the organization",
     _R.UNKNOWN_OU: "an OU that the configuration names is not in the organization",
     _R.LEASE_HELD: "another sweep is at work on the same place in S3",
+    _R.OTHER_ORGANIZATION: "the report that is to be undone is of another organization, or account",
     _R.ACCOUNT_PENDING_ACTIVATION: "the account is not active yet",
     _R.ACCOUNT_SUSPENDED: "the account is suspended",
     _R.ACCOUNT_PENDING_CLOSURE: "the account is being closed",
@@ -77,6 +78,8 @@ MEANING = {
     _R.NOW_COMPLIANT: "somebody closed it after it was examined",
     _R.REPOSITORY_DELETED: "somebody deleted it, the repository or the creation template, "
     "after it was examined",
+    _R.ALREADY_RESTORED: "it has the setting again that the run replaced",
+    _R.CHANGED_SINCE_APPLIED: "somebody changed it after the run that is undone",
     _R.WRITE_FAILED: "the report could not be written to the disk",
     _R.CHANGED_MEANWHILE: "another sweep wrote to the same place in S3 just then",
     _R.DESTINATION_MISSING: "the bucket or topic is not there, or Security Hub is not enabled",

@@ -6,6 +6,7 @@ Text that is returned is plain: one line, without anything hidden.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from sweeper.escaping import plain, shortened
 from sweeper.model import (
@@ -42,8 +43,7 @@ _ADVICE = {
     "ExternalId does not admit this caller: deploy the StackSet to the account",
     Reason.ACCESS_LOST: "look whether the member role was deleted or changed while the sweep was "
     "running, or the account closed",
-    Reason.ACCOUNT_LEFT: "nothing, if it is meant: the account left the organization while the "
-    "sweep was running",
+    Reason.ACCOUNT_LEFT: "nothing, if it is meant: the account left the organization",
     Reason.ACCOUNT_MOVED: "nothing, if it is meant: the account is outside the scope of "
     "remediation now",
     Reason.STS_REGION_DISABLED: "set organization.sts_region to a region that the account has "
@@ -77,9 +77,9 @@ _ADVICE = {
     Reason.UNEXPECTED_RESPONSE: "something between here and AWS may change the answers: look at "
     "the proxy and the endpoint URLs",
     Reason.INTERNAL_ERROR: "report this as a defect of sweeper, with its message",
-    Reason.DEADLINE: "raise limits.deadline_seconds, or sweep fewer accounts at a time; sweeper "
-    "run --resume goes on with the run",
-    Reason.INTERRUPTED: "run again, or go on with the run: sweeper run --resume",
+    Reason.DEADLINE: "raise limits.deadline_seconds, or sweep fewer accounts at a time; --resume "
+    "goes on with the run",
+    Reason.INTERRUPTED: "run again, or go on with the run: the same command with --resume",
     Reason.MAX_CHANGES: "raise remediation.max_changes if so many changes are meant",
     Reason.MIN_COVERAGE: "cure the failures, or lower remediation.min_coverage",
     Reason.TOO_MANY_FILTERS: "name fewer remediation.exclusions or policy.allowed_exclusions",
@@ -89,6 +89,8 @@ _ADVICE = {
     Reason.NOT_RECORDED: "let state.directory be written, or set report.s3: nothing is changed "
     "without a record of what it was",
     Reason.FACTS_TOO_OLD: "begin a new sweep",
+    Reason.OTHER_ORGANIZATION: "sign in to the organization that the report is of",
+    Reason.CHANGED_SINCE_APPLIED: "set it by hand if it is to be as it was",
     Reason.LEASE_HELD: "wait until that sweep has ended; the lease of one that was killed ends by "
     "itself",
     Reason.LEASE_UNAVAILABLE: "let the caller read and write lease.json below report.s3: "
@@ -119,9 +121,11 @@ _WITHHELD = {
     Reason.FACTS_TOO_OLD: "the run began too long ago to act on what it saw",
     Reason.LEASE_UNAVAILABLE: "it could not be made sure that no other sweep is at work",
 }
-_SUPERSEDED = {
+SUPERSEDED = {
     Reason.NOW_COMPLIANT: "it was closed by others meanwhile",
     Reason.REPOSITORY_DELETED: "it was deleted meanwhile",
+    Reason.ALREADY_RESTORED: "it is as it was before the run",
+    Reason.CHANGED_SINCE_APPLIED: "its setting was changed by others after the run",
     Reason.CHANGED_SINCE_EXAMINED: "its setting was changed by others meanwhile",
     Reason.ACCOUNT_LEFT: "its account left the organization meanwhile",
     Reason.ACCOUNT_MOVED: "its account left the scope of remediation meanwhile",
@@ -151,12 +155,24 @@ _KINDS: dict[Resource, str] = {
 }
 
 
-def kind(item: Finding | EarlierFinding) -> str:
+class About(Protocol):
+    """What is about one thing: a finding, or a change."""
+
+    @property
+    def resource(self) -> Resource:
+        """What it is."""
+
+    @property
+    def repository(self) -> str:
+        """Its name."""
+
+
+def kind(item: About) -> str:
     """What the finding is about, in a word or two."""
     return _KINDS[item.resource]
 
 
-def named(item: Finding | EarlierFinding) -> str:
+def named(item: About) -> str:
     """What the finding is about, by name: that of a repository alone, else with what it is."""
     name = plain(item.repository)
     return name if item.resource == "repository" else f"{kind(item)} {name}"
@@ -255,7 +271,7 @@ def _change_outcome(change: Change, run: Run) -> str:
         case ChangeStatus.WITHHELD:
             return f"not set to {to}: {_words(_WITHHELD, change.reason)}{error}"
         case ChangeStatus.SUPERSEDED:  # pragma: no branch (the last of them)
-            return f"left as it is: {_words(_SUPERSEDED, change.reason)}"
+            return f"left as it is: {_words(SUPERSEDED, change.reason)}"
 
 
 def _words(table: dict[Reason, str], reason: Reason | None) -> str:

@@ -36,12 +36,13 @@ from sweeper.ports import Past
 RUN_ID = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
 MAX_LINE = 128_000_000  # bytes: a registry of the hundred thousand repositories that ECR allows
 MAX_LINES = 5_000_000
+MAX_HEADER = 10_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """The first line: which run this is. `config` has a digest of each section that a run needs
-    to be the same when it is resumed.
+    to be the same when it is resumed. `undoes` is the run that an undo undoes, None for a sweep.
     """
 
     run_id: Annotated[str, Field(pattern=f"^{RUN_ID}$")]
@@ -49,6 +50,7 @@ class Header:
     version: str
     dry_run: bool
     config: dict[str, str]
+    undoes: Annotated[str, Field(pattern=f"^{RUN_ID}$")] | None = None
     journal: Literal[1] = 1
     kind: Literal["run"] = "run"
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from sweeper.concurrency import attempt
 from sweeper.discovery import discover
 from sweeper.formats import Format
 from sweeper.model import Delivery, Failed, Reason, Report, Stage
+from sweeper.undo.report import UndoReport
 
 if TYPE_CHECKING:
     from sweeper.config import Config
@@ -32,8 +33,12 @@ _PASSING = (
 )
 
 
-class Sink(Protocol):
-    """A destination of the report."""
+D = TypeVar("D", Report, UndoReport)
+D_contra = TypeVar("D_contra", Report, UndoReport, contravariant=True)
+
+
+class Destination(Protocol[D_contra]):
+    """A destination of a sweep's report, or of an undo's."""
 
     @property
     def name(self) -> str:
@@ -47,8 +52,11 @@ class Sink(Protocol):
     def keeps(self) -> bool:
         """Whether the whole report lies there afterwards."""
 
-    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
+    def deliver(self, report: D_contra, so_far: Sequence[Delivery]) -> Delivery:
         """Deliver, knowing what became of the sinks before; raises OperationFailed."""
+
+
+Sink: TypeAlias = Destination[Report]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +78,11 @@ def make_sinks(context: SinkContext) -> list[Sink]:
 
 
 def deliver(
-    report: Report,
-    sinks: Iterable[Sink],
+    report: D,
+    sinks: Iterable[Destination[D]],
     wait: Callable[[float], bool] = lambda _: False,
-    fallback: Sink | None = None,
-) -> Report:
+    fallback: Destination[D] | None = None,
+) -> D:
     """The report with what became of it at each sink, in their order. Raises nothing.
 
     No sink depends on another: where one fails, the next still gets the report. What may pass is
@@ -101,7 +109,7 @@ def deliver(
 
 
 def _delivered(
-    report: Report, sink: Sink, so_far: tuple[Delivery, ...], wait: Callable[[float], bool]
+    report: D, sink: Destination[D], so_far: tuple[Delivery, ...], wait: Callable[[float], bool]
 ) -> Delivery:
     seconds = FIRST_WAIT
     while True:
@@ -120,6 +128,14 @@ def _delivered(
         seconds = min(2 * seconds, LONGEST_WAIT)
 
 
+def is_kept(deliveries: Sequence[Delivery], sinks: Iterable[Destination[Any] | None]) -> bool:
+    """Whether the whole report lies somewhere that keeps it, wherever it could not be delivered."""
+    keepers = {sink.name for sink in sinks if sink and sink.keeps}
+    delivered = {each.sink for each in deliveries if each.status == "delivered"}
+    failed = any(each.status == "failed" for each in deliveries)
+    return not failed or not keepers.isdisjoint(delivered)
+
+
 def rendered(report: Report, formats: Iterable[Format]) -> Iterator[tuple[Format, bytes]]:
     """The report in each format, one at a time, as it is delivered."""
     report = without_deliveries(report)
@@ -127,6 +143,6 @@ def rendered(report: Report, formats: Iterable[Format]) -> Iterator[tuple[Format
         yield format_, format_.render(report)
 
 
-def without_deliveries(report: Report) -> Report:
+def without_deliveries(report: D) -> D:
     """The report as it is delivered: a copy cannot tell what became of itself."""
     return replace(report, deliveries=()) if report.deliveries else report

@@ -406,10 +406,10 @@ def test_a_write_that_changed_more_than_the_setting_is_told_as_a_failure() -> No
     [
         (Template(mutability="IMMUTABLE"), True),
         (Template(), False),
-        (None, False),
+        (None, None),
     ],
 )
-def test_whether_it_is_made(now: Template | None, made: bool) -> None:
+def test_whether_it_is_made(now: Template | None, made: bool | None) -> None:
     check = CreationTemplateImmutability(Registry([], reread=now), make_config(), TODAY)
     assert check.is_made(make_target(), judged(Template()), make_change()) is made
 

@@ -342,10 +342,10 @@ def test_nothing_is_intended_where_nothing_is_to_be_written() -> None:
         (make_repository("app", "IMMUTABLE"), True),
         (make_repository("app", "MUTABLE"), False),
         (make_repository("app", "IMMUTABLE_WITH_EXCLUSION", ("latest",)), False),
-        (None, False),
+        (None, None),
     ],
 )
-def test_whether_a_change_is_made_is_read(now: Repository | None, made: bool) -> None:
+def test_whether_a_change_is_made_is_read(now: Repository | None, made: bool | None) -> None:
     registry = registry_of(reread={KEY: now})
     assert check_on(registry).is_made(make_target(), make_finding(), make_change()) is made
     assert registry.writes == []

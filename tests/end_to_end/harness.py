@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ _FOREIGN = ("AWS_", "SWEEPER_")
 _LEGACY = ("SNS_TOPIC_ARN", "AUTO_REMEDIATE")
 
 COMMAND = (sys.executable, "-m", "sweeper", "run")
+UNDO = (sys.executable, "-m", "sweeper", "undo", "--output", "out")
 Key = tuple[str, str, str]  # account, region, repository
 
 
@@ -72,11 +73,22 @@ def start(
     **extra: str | None,
 ) -> subprocess.Popen[str]:
     """Start `sweeper run --output out` in the directory."""
+    return start_command(aws, directory, (*COMMAND, "--output", "out", *options), config, **extra)
+
+
+def start_command(
+    aws: FakeAws,
+    directory: Path,
+    command: Sequence[str],
+    config: Mapping[str, Any] | None = None,
+    **extra: str | None,
+) -> subprocess.Popen[str]:
+    """Start a command in the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     if config is not None:
         write_config(directory, config)
     return subprocess.Popen(
-        [*COMMAND, "--output", "out", *options],
+        command,
         cwd=directory,
         env=environment(aws, **{"XDG_STATE_HOME": str(directory / "state"), **extra}),
         stdin=subprocess.DEVNULL,
@@ -105,6 +117,13 @@ def run(
 ) -> Ended:
     """Run `sweeper run --output out` in the directory to its end."""
     return end(start(aws, directory, *options, config=config, **extra), directory)
+
+
+def undo(
+    aws: FakeAws, directory: Path, *options: str, config: Mapping[str, Any] | None = None
+) -> Ended:
+    """Run `sweeper undo --output out` in the directory to its end; `options` name the report."""
+    return end(start_command(aws, directory, (*UNDO, *options), config), directory)
 
 
 class Here:

@@ -124,11 +124,20 @@ def line(**values: Any) -> bytes:
     return json.dumps(values).encode() + b"\n"
 
 
-@given(texts, st.booleans(), st.dictionaries(texts, texts, max_size=3))
-def test_the_header_comes_back(version: str, dry_run: bool, config: dict[str, str]) -> None:
+@given(texts, st.booleans(), st.dictionaries(texts, texts, max_size=3), st.booleans())
+def test_the_header_comes_back(
+    version: str, dry_run: bool, config: dict[str, str], is_undo: bool
+) -> None:
     header = replace(HEADER, version=version, dry_run=dry_run, config=config)
+    header = replace(header, undoes=HEADER.run_id if is_undo else None)
     data = journal(first=header)
     assert read(data) == (header, Past(unsettled=set()), len(data))
+
+
+def test_a_journal_of_before_there_were_undos_is_a_sweeps() -> None:
+    data = journal().replace(b', "undoes": null', b"")
+    assert b"undoes" not in data
+    assert read(data)[0] == HEADER
 
 
 @given(st.lists(opened_accounts, max_size=4), st.lists(examinations(), max_size=4))

@@ -1,27 +1,39 @@
 """kill -9 at random moments of remediating runs, then `--resume`, until one ends by itself.
 
-`python -m tests.reliability.kills [--kills 500] [--seed 1]` goes on until so many processes were
-killed, and prints a line for every organization that was closed that way. Exit status 1 where a
-promise does not hold.
+`python -m tests.reliability.kills [--kills 500] [--seed 1] [--undo]` goes on until so many
+processes were killed, and prints a line for every organization that was closed, or with `--undo`
+opened again, that way. Exit status 1 where a promise does not hold.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.end_to_end.harness import Ended, end, open_repositories, run, start, writes
+from tests.end_to_end.harness import (
+    COMMAND,
+    UNDO,
+    Ended,
+    end,
+    open_repositories,
+    run,
+    start_command,
+    writes,
+)
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import World
 
 CONFIG = {"limits": {"max_workers": 8}, "remediation": {"max_changes": 10_000}}
+CLOSE = (*COMMAND, "--output", "out")
 MOST_KILLS = 40  # of one run, before it is let end
 MOST_CALLS = 60  # of a process, before it is killed
 POLL = 0.002  # seconds between two looks at how many calls there were
@@ -48,7 +60,6 @@ class Killed:
 
 def close_while_killing(aws: FakeAws, directory: Path, seed: int, *, in_s3: bool) -> Killed:
     """Close an organization; kill its run after so many of its calls as follow from `seed`."""
-    moments = random.Random(seed)
     world = World.generate(
         accounts=4, regions=3, repositories_per_target=4, seed=seed, latency=0.02
     )
@@ -57,10 +68,53 @@ def close_while_killing(aws: FakeAws, directory: Path, seed: int, *, in_s3: bool
     if in_s3:
         config["report"] = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
     before = open_repositories(aws)
+    ended, killed = _until_one_ends(aws, directory, CLOSE, config, seed)
+    if ended.status == 6:  # killed before it had a journal, and after it had the lease
+        ended = run(aws, directory, config={**config, "report": {}})
+    return _judged(aws, ended, before, killed)
+
+
+def undo_while_killing(aws: FakeAws, directory: Path, seed: int) -> Killed:
+    """Close an organization, and undo that; kill the undo as the run is killed above."""
+    world = World.generate(
+        accounts=4, regions=3, repositories_per_target=4, seed=seed, latency=0.02
+    )
+    aws.load(world)
+    before = {(each.account, each.region, each.name): each for each in aws.repositories()}
+    run(aws, directory, config=CONFIG)
+    closed = len(writes(aws))
+    aws.reset_statistics()
+    ended, killed = _until_one_ends(aws, directory, (*UNDO, "out/report.json", "--yes"), None, seed)
+    problems = []
+    if ended.status != 0:
+        problems.append(f"exit status {ended.status}: {ended.stderr[-300:]}")
+    if any(each != before[each.account, each.region, each.name] for each in aws.repositories()):
+        problems.append("not all is as it was before")
+    made = Counter((each["account"], each["region"], each["repository"]) for each in writes(aws))
+    if twice := [key for key, count in made.items() if count > 1]:
+        problems.append(f"written twice: {twice}")
+    told = json.loads((directory / "out" / "undo.json").read_text(encoding="utf-8"))
+    if told["totals"]["restored"] != closed:
+        problems.append(f"closed {closed}, recorded as put back {told['totals']['restored']}")
+    if list((directory / "state" / "sweeper").glob("*.journal")):
+        problems.append("a journal is left")
+    return replace(killed, changes=len(made), problems=tuple(problems))
+
+
+def _until_one_ends(
+    aws: FakeAws,
+    directory: Path,
+    command: Sequence[str],
+    config: dict[str, Any] | None,
+    seed: int,
+) -> tuple[Ended, Killed]:
+    """Kill the command after so many calls, and go on with it, until it ends by itself."""
+    moments = random.Random(seed)
     options: tuple[str, ...] = ()
+    report = directory / "out" / ("undo.json" if "undo" in command else "report.json")
     kills = while_writing = unrecorded = 0
     while True:
-        process = start(aws, directory, *options, config=config)
+        process = start_command(aws, directory, (*command, *options), config)
         until = aws.statistics().total_calls + moments.randint(1, MOST_CALLS)
         while process.poll() is None and (
             kills == MOST_KILLS or aws.statistics().total_calls < until
@@ -78,13 +132,11 @@ def close_while_killing(aws: FakeAws, directory: Path, seed: int, *, in_s3: bool
             lines = journals[0].read_bytes()
             while_writing += b'"intent"' in lines
             unrecorded += max(0, len(writes(aws)) - lines.count(b'"result"'))
-        elif (directory / "out" / "report.json").exists():
+        elif report.exists():
             # It had delivered its report, and removed its journal: it had finished.
             ended = Ended(0, "", "", directory)
             break
-    if ended.status == 6:  # killed before it had a journal, and after it had the lease
-        ended = run(aws, directory, config={**config, "report": {}})
-    return _judged(aws, ended, before, Killed(seed, kills, while_writing, 0, unrecorded, ()))
+    return ended, Killed(seed, kills, while_writing, 0, unrecorded, ())
 
 
 def _judged(aws: FakeAws, ended: Ended, before: dict[Any, Any], killed: Killed) -> Killed:
@@ -120,6 +172,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--undo", action="store_true", help="kill undos of what runs closed")
     options = parser.parse_args()
     total = broken = while_writing = changes = unrecorded = organizations = 0
     began = time.monotonic()
@@ -127,7 +180,10 @@ def main() -> int:
         seed = options.seed
         while total < options.kills:
             with tempfile.TemporaryDirectory() as directory:
-                one = close_while_killing(aws, Path(directory), seed, in_s3=seed % 3 == 0)
+                if options.undo:
+                    one = undo_while_killing(aws, Path(directory), seed)
+                else:
+                    one = close_while_killing(aws, Path(directory), seed, in_s3=seed % 3 == 0)
             print(one, flush=True)  # noqa: T201 (the interface)
             total += one.kills
             while_writing += one.while_writing

@@ -23,3 +23,12 @@ def test_what_was_killed_is_gone_on_with(
     record_property("summary", f"kill and resume, {killed}")
     assert killed.kills > 0
     assert killed.problems == ()
+
+
+def test_an_undo_that_was_killed_is_gone_on_with(
+    aws: FakeAws, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    killed = kills.undo_while_killing(aws, tmp_path, 1)
+    record_property("summary", f"undo, kill and resume, {killed}")
+    assert killed.kills > 0
+    assert killed.problems == ()

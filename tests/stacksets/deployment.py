@@ -28,6 +28,8 @@ from sweeper.demo import moto_additions
 from sweeper.discovery import discover
 from sweeper.logs import LogObserver
 from sweeper.model import Report
+from sweeper.undo import app as undo_app
+from sweeper.undo.report import UndoReport
 from tests.stacksets import creation_templates, templates
 from tests.stacksets.authority import Authority, enforced
 from tests.stacksets.creation_templates import TEMPLATES
@@ -241,6 +243,35 @@ class Deployment:
         service_control_policies: Sequence[Any] = (),
     ) -> tuple[Report, Authority]:
         """The real sweep, configured by the stack's variables, with IAM enforced."""
+        with self._entered(role_arn, service_control_policies) as authority:
+            ended = app.run(
+                load_config(options=dict(options or {})),
+                dry_run=dry_run,
+                deliver_dry_run=True,
+                stop=Stop(None),
+                observer=LogObserver(),
+            )
+        return ended.report, authority
+
+    def undo(self, location: str) -> tuple[UndoReport, Authority]:
+        """The real undo of the report at `location`, in the same way."""
+        with self._entered() as authority:
+            ended = undo_app.run(
+                load_config(),
+                undo_app.read_source(location, (), ()),
+                dry_run=False,
+                resume=None,
+                stop=Stop(None),
+                observer=LogObserver(),
+                approve=lambda _: True,
+            )
+        return ended.report, authority
+
+    @contextmanager
+    def _entered(
+        self, role_arn: str | None = None, service_control_policies: Sequence[Any] = ()
+    ) -> Iterator[Authority]:
+        """The stack's variables and the central role's session, with IAM enforced."""
         keys = boto3.client("sts").assume_role(
             RoleArn=role_arn or self.central_role_arn, RoleSessionName="task"
         )["Credentials"]
@@ -256,14 +287,7 @@ class Deployment:
             enforced(MANAGEMENT, service_control_policies) as authority,
         ):
             os.environ.pop("AWS_DEFAULT_REGION")
-            ended = app.run(
-                load_config(options=dict(options or {})),
-                dry_run=dry_run,
-                deliver_dry_run=True,
-                stop=Stop(None),
-                observer=LogObserver(),
-            )
-        return ended.report, authority
+            yield authority
 
 
 @contextmanager

@@ -1,0 +1,115 @@
+"""One undo for whoever started it: progress and a question, or logs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sweeper import logs
+from sweeper.composition import new_header
+from sweeper.concurrency import or_defect
+from sweeper.model import Finding, Stage
+from sweeper.ports import Past
+from sweeper.report import ExitStatus
+from sweeper.runner import cannot_ask, is_terminal, supervised
+from sweeper.undo import app, text
+from sweeper.undo.plan import aggregate, exit_status
+from sweeper.undo.report import UndoReport, UndoRun
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sweeper.config import Config
+
+
+def conduct(
+    config: Config,
+    report: str,
+    *,
+    accounts: Sequence[str],
+    repositories: Sequence[str],
+    dry_run: bool,
+    resume: str | None,
+    ask: bool,
+) -> tuple[UndoReport, int]:
+    """One undo of what the run of `report` changed; its own report, and the exit status.
+
+    Where nobody can be asked, and `ask` says to, nothing is opened: raises ConfigurationError.
+    """
+    terminals = is_terminal(sys.stdin), is_terminal(sys.stderr)
+    source = app.read_source(report, accounts, repositories)
+    if not source.claims:
+        return _nothing(config, source, dry_run=dry_run), ExitStatus.CLEAN
+    if ask and not dry_run and not all(terminals):
+        raise cannot_ask("an undo")
+
+    def question(findings: Sequence[Finding], console: Console) -> str:
+        lines, asked = text.question(findings, source.undoes)
+        console.print("\n".join(lines), markup=False, soft_wrap=True)
+        return asked
+
+    def undo(**guards: Any) -> app.Ended:
+        if config.remediation.auto_remediate == "ENABLED":
+            told = "the next sweep closes again what is put back now, where it may write"
+            logs.log(logging.WARNING, "remediation.enabled", message=told)
+        return app.run(config, source, dry_run=dry_run, resume=resume, **guards)
+
+    ended = supervised(
+        config,
+        undo,
+        terminal=terminals[1],
+        ask=question if ask else None,
+        show=_show,
+        is_resumed=resume is not None,
+    )
+    status = exit_status(ended.report)
+    if not terminals[1]:
+        or_defect(lambda: _log_finished(ended, status))
+    return ended.report, status
+
+
+def _nothing(config: Config, source: app.Source, *, dry_run: bool) -> UndoReport:
+    header = new_header(config, dry_run=dry_run)
+    now = header.started_at.isoformat().replace("+00:00", "Z")
+    run = UndoRun(header.run_id, now, now, header.version, None, None, dry_run)
+    return aggregate(run, source.undoes, (), accounts={}, targets=(), past=Past())
+
+
+def _show(ended: app.Ended, console: Console) -> None:
+    shown = text.render(ended.report, text.MOST_SHOWN).decode()
+    console.print(shown, markup=False, soft_wrap=True)
+    if ended.resumable:
+        console.print(
+            "The undo did not come to its end. To go on with it, add to the same command: "
+            f"--resume {ended.report.run.id}",
+            soft_wrap=True,
+        )
+
+
+def _log_finished(ended: app.Ended, status: ExitStatus) -> None:
+    """What did not go well, one event each, and `undo.finished` with the totals."""
+    report = ended.report
+    for failure in report.failures:
+        if failure.stage is Stage.ENUMERATE:
+            logs.log(
+                logging.ERROR,
+                "enumerate.failed",
+                account_id=failure.account_id,
+                reason=str(failure.reason),
+                error_code=failure.error_code,
+                message=failure.message,
+            )
+    logs.log_deliveries(report.deliveries)
+    logs.log(
+        logging.INFO,
+        "undo.finished",
+        run_id=report.run.id,
+        undoes=report.undoes.run_id,
+        dry_run=report.run.dry_run,
+        exit_status=int(status),
+        resumable=ended.resumable,
+        **asdict(report.totals),
+    )

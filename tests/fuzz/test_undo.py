@@ -1,0 +1,97 @@
+"""Whatever stands in a report that is to be undone: it is refused in words, or it is sound."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeper.errors import ConfigurationError
+from sweeper.escaping import plain
+from sweeper.formats.json import render
+from sweeper.model import Finding
+from sweeper.undo import app
+from tests import factories
+from tests.fakes import make_target
+from tests.fuzz.support import bounded, mutated, run_of
+from tests.undo.support import claim, claimed_run
+
+FOUND = replace(
+    factories.report(),
+    run=claimed_run(organization_id="o-fakeorg0001"),
+    findings=(
+        claim("app-a"),
+        claim("team/b", make_target(2), before=("MUTABLE_WITH_EXCLUSION", ("v*", "latest"))),
+        claim(
+            "team/c",
+            before=("IMMUTABLE_WITH_EXCLUSION", ("v*", "latest")),
+            after=("IMMUTABLE_WITH_EXCLUSION", ("latest",)),
+        ),
+    ),
+)
+WHOLE = render(FOUND)
+WORDS = {"MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"}
+texts = st.text(max_size=20) | st.sampled_from(factories.HOSTILE)
+_FIELDS = ("check", "account_id", "region", "repository", "arn", "mutability")
+
+
+def taken(path: Path, content: bytes) -> None:
+    """Read it as an undo does; what is taken is what ECR and the organization could have."""
+    path.write_bytes(content)
+    with suppress(ConfigurationError):
+        for each in app.read_source(str(path), (), ()).claims:
+            assert each.change
+            assert re.fullmatch(r"\d{12}", each.account_id)
+            assert re.fullmatch(r"[a-z]+(-[a-z]+)+-\d+", each.region)
+            assert re.fullmatch(r"[a-z0-9._/-]+", each.repository)
+            assert each.arn == plain(each.arn)
+            assert f":{each.region}:{each.account_id}:" in each.arn
+            assert each.mutability in WORDS
+            assert each.change.to_mutability in WORDS - {"MUTABLE"} | {"IMMUTABLE"}
+            for filters in (each.exclusion_filters, each.change.to_exclusion_filters):
+                assert len(filters) <= 5
+                assert all(re.fullmatch(r"[0-9A-Za-z._*-]+", text) for text in filters)
+
+
+def test_damaged_bytes(tmp_path: Path) -> None:
+    @bounded
+    @given(mutated(WHOLE))
+    def fuzz(content: bytes) -> None:
+        with run_of("undo: damaged reports"):
+            taken(tmp_path / "report.json", content)
+
+    fuzz()
+
+
+@st.composite
+def forged(draw: st.DrawFn) -> Any:
+    findings = []
+    for finding in FOUND.findings:
+        name = draw(st.sampled_from(_FIELDS))
+        values: dict[str, Any] = {name: draw(texts)}
+        if draw(st.booleans()):
+            values["exclusion_filters"] = tuple(draw(st.lists(texts, max_size=7)))
+        made: Finding = replace(finding, **values)
+        findings.append(made if draw(st.booleans()) else finding)
+    return replace(FOUND, findings=tuple(findings))
+
+
+def test_forged_values(tmp_path: Path) -> None:
+    @bounded
+    @given(forged())
+    def fuzz(report: Any) -> None:
+        with run_of("undo: forged reports"):
+            taken(tmp_path / "report.json", render(report))
+
+    fuzz()
+
+
+def test_what_is_whole_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_bytes(WHOLE)
+    assert app.read_source(str(path), (), ()).claims == FOUND.findings

@@ -1,0 +1,39 @@
+"""The real undo in the roles that the templates make, with IAM enforced: they need nothing more."""
+
+from __future__ import annotations
+
+import boto3
+
+from sweeper.report import ExitStatus
+from sweeper.undo.plan import exit_status
+from tests.stacksets.deployment import MANAGEMENT, MEMBER_ROLE, Deployment
+
+
+def test_what_a_sweep_closed_is_open_again(deployment: Deployment) -> None:
+    swept, _ = deployment.sweep()
+    for account in deployment.accounts:
+        assert deployment.mutability(account) == {"IMMUTABLE"}
+    bucket = deployment.stack["ReportBucketName"]
+    report, authority = deployment.undo(f"s3://{bucket}/latest.json")
+    for account in deployment.accounts:
+        assert deployment.mutability(account) == {"MUTABLE"}
+    assert report.totals.restored == report.totals.changes == swept.totals.changes.applied
+    assert exit_status(report) is ExitStatus.CLEAN
+    assert report.undoes.run_id == swept.run.id
+    keys = {item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=bucket)["Contents"]}
+    assert f"{report.run.started_at[:10]}/{report.run.id}/undo.json" in keys
+    # It reads by name what it is about, and looks at nothing else.
+    used = {action for role, action in authority.used if role == MEMBER_ROLE}
+    assert used == {"ecr:DescribeRepositories", "ecr:PutImageTagMutability"}
+    assert MANAGEMENT in deployment.accounts
+
+
+def test_a_role_that_may_only_read_has_nothing_put_back(deployment: Deployment) -> None:
+    deployment.sweep()
+    bucket = deployment.stack["ReportBucketName"]
+    with deployment.management_stack(AllowRemediation="false"):
+        report, _ = deployment.undo(f"s3://{bucket}/latest.json")
+    assert deployment.mutability(MANAGEMENT) == {"IMMUTABLE"}
+    told = {each.reason for each in report.changes if each.account_id == MANAGEMENT}
+    assert {str(reason) for reason in told} == {"denied_by_identity_policy", "write_not_permitted"}
+    assert exit_status(report) is ExitStatus.FINDINGS_REMAIN

@@ -1,0 +1,185 @@
+"""What a report claims is checked before anything is called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.checks.tag_immutability import NAME
+from sweeper.errors import ConfigurationError
+from sweeper.formats.json import render
+from sweeper.model import AccountSummary, ChangeStatus, Report
+from sweeper.undo import app
+from sweeper.undo.claims import check_options, claims_of, digest, undone
+from sweeper.undo.report import Undone
+from tests import factories
+from tests.fakes import make_change, make_target
+from tests.undo.support import UNDOES, claim, claimed_run
+
+RUN = claimed_run(account_id="111122223333", organization_id="o-fakeorg0001")
+WHOLE = ("MUTABLE_WITH_EXCLUSION", ("v*", "*"))
+
+
+def report_of(*findings: Any, **run: Any) -> Report:
+    places: dict[str, dict[str, tuple[int, int, int]]] = {}
+    for each in findings:
+        places.setdefault(each.account_id, {})[each.region] = (0, len(findings), 0)
+    accounts = [AccountSummary(id_, "", None, "ACTIVE", regions) for id_, regions in places.items()]
+    report = replace(factories.report(), run=replace(RUN, **run))
+    return replace(report, findings=findings, accounts=accounts, since_last=None)
+
+
+def problem(report: Report) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        claims_of(report, "r.json", {NAME})
+    return str(caught.value)
+
+
+def test_the_changes_that_were_applied_are_taken_as_they_stand() -> None:
+    planned = replace(claim("app-b"), change=make_change())
+    withheld = replace(claim("app-c"), change=make_change(ChangeStatus.WITHHELD))
+    report = report_of(
+        claim("app-a", before=WHOLE), planned, withheld, replace(claim("app-d"), change=None)
+    )
+    assert claims_of(report, "r.json", {NAME}) == (claim("app-a", before=WHOLE),)
+    assert undone(report, "r.json") == Undone(RUN.id, RUN.started_at, "r.json")
+
+
+def test_a_report_without_any_has_none_whatever_else_it_says() -> None:
+    assert claims_of(report_of(id="not an id", account_id=None), "r.json", {NAME}) == ()
+
+
+def changed(**values: Any) -> Callable[[], Report]:
+    return lambda: report_of(replace(claim("app-a"), **values))
+
+
+def written(mutability: str, *filters: str) -> Callable[[], Report]:
+    return lambda: report_of(claim("app-a", after=(mutability, filters)))
+
+
+def was(mutability: str, *filters: str) -> Callable[[], Report]:
+    return lambda: report_of(claim("app-a", before=(mutability, filters)))
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (changed(account_id="42"), "findings.0.account_id: '42' is not allowed"),
+        (changed(region="evil.example.com/"), "findings.0.region: 'evil.example.com/' is not"),
+        (changed(repository="a b"), "the repository is none that ECR allows: 'a b'"),
+        (changed(repository="a\nb"), "the repository is none that ECR allows: 'a\\nb'"),
+        (changed(check="other"), "findings.0.check: 'other' is unknown; allowed: " + NAME),
+        (
+            changed(arn="arn:aws:ecr:eu-central-1:222222222222:repository/app-a"),
+            "the ARN is not of",
+        ),
+        (changed(arn="arn:aws:s3:::bucket"), "the ARN is not of the account and region"),
+        (changed(account_name="x" * 10_001), "findings.0.account_name: String should have at most"),
+        (was("DREAMING"), "findings.0.mutability: Input should be 'MUTABLE',"),
+        (was("IMMUTABLE"), "findings.0.mutability: Input should be 'MUTABLE',"),
+        (written("MUTABLE"), "findings.0.to_mutability: Input should be 'IMMUTABLE' or"),
+        (was("MUTABLE", "latest"), "MUTABLE with 1 exclusion filters"),
+        (was("MUTABLE_WITH_EXCLUSION"), "MUTABLE_WITH_EXCLUSION with 0 exclusion filters"),
+        (written("IMMUTABLE", "latest"), "IMMUTABLE with 1 exclusion filters"),
+        (was("MUTABLE_WITH_EXCLUSION", *"abcdef"), "findings.0.exclusion_filters: Tuple should"),
+        (was("MUTABLE_WITH_EXCLUSION", "a b"), "findings.0.exclusion_filters.0: String should"),
+        (
+            lambda: report_of(
+                claim(
+                    "app-a",
+                    before=("IMMUTABLE_WITH_EXCLUSION", ("a", "b")),
+                    after=("IMMUTABLE_WITH_EXCLUSION", ("b", "a")),
+                )
+            ),
+            "nothing was changed",
+        ),
+        (lambda: report_of(claim("app-a"), claim("app-a")), " app-a: changed twice"),
+        (lambda: report_of(claim("app-a"), dry_run=True), "applied by a dry run"),
+        (lambda: report_of(claim("app-a"), id="../x"), "r.json: run.id: String should match"),
+        (lambda: report_of(claim("app-a"), account_id=None), "r.json: run.account_id: "),
+        (lambda: report_of(claim("app-a"), organization_id="o-\x1b[31m"), "run.organization_id: "),
+        (
+            lambda: report_of(claim("app-a"), started_at="soon"),
+            "r.json: run.started_at: not a time",
+        ),
+    ],
+)
+def test_what_no_run_would_have_written_is_an_error(
+    report: Callable[[], Report], said: str
+) -> None:
+    told = problem(report())
+    assert said in told
+    assert told.startswith("r.json: ")
+
+
+def test_the_error_is_short_and_plain() -> None:
+    told = problem(report_of(replace(claim("app-a"), repository="\x1b[31m" * 10_000)))
+    assert "\x1b" not in told
+    assert len(told) < 400
+
+
+def test_a_digest_tells_other_claims() -> None:
+    one, two = claim("app-a"), claim("app-a", before=WHOLE)
+    assert digest([one]) == digest([claim("app-a")])
+    assert len({digest(each) for each in ([one], [two], [one, two], [])}) == 4
+
+
+@pytest.mark.parametrize(
+    ("accounts", "repositories", "said"),
+    [
+        (("123",), (), "--account: '123' is not allowed; allowed: an account id"),
+        ((), ("",), "--repository: '' is not allowed"),
+        ((), ("UPPER",), "--repository: 'UPPER' is not allowed"),
+    ],
+)
+def test_options_are_checked(
+    accounts: tuple[str, ...], repositories: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said[:20]) as caught:
+        check_options(accounts, repositories)
+    assert said in str(caught.value)
+
+
+def kept(directory: Path, report: Report) -> str:
+    path = directory / "report.json"
+    path.write_bytes(render(report))
+    return str(path)
+
+
+def test_the_source_is_narrowed(tmp_path: Path) -> None:
+    findings = [claim("app-a"), claim("team/b")]
+    location = kept(tmp_path, report_of(*findings))
+    assert app.read_source(location, (), ()).claims == tuple(findings)
+    source = app.read_source(location, ("000000000001",), ("team/*",))
+    assert source.claims == (findings[1],)
+    assert source.undoes == replace(UNDOES, report=location)
+    for accounts, globs, said in (
+        (("000000000002",), (), "--account 000000000002: the report has no change there"),
+        ((), ("x",), "--repository x: the report has no change there that was applied; it has 2"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            app.read_source(location, accounts, globs)
+        assert said in str(caught.value)
+
+
+def test_options_that_leave_nothing_together_are_an_error(tmp_path: Path) -> None:
+    location = kept(tmp_path, report_of(claim("app-a"), claim("app-b", make_target(2))))
+    with pytest.raises(ConfigurationError, match="leave none of the report's applied changes"):
+        app.read_source(location, ("000000000001",), ("app-b",))
+
+
+def test_a_report_without_changes_is_no_error_whatever_is_asked_for(tmp_path: Path) -> None:
+    location = kept(tmp_path, report_of())
+    assert app.read_source(location, ("000000000001",), ("b",)).claims == ()
+
+
+def test_an_undo_is_no_report(tmp_path: Path) -> None:
+    path = tmp_path / "undo.json"
+    path.write_text(json.dumps({"schema_version": "1", "run": {}, "undoes": {}}))
+    with pytest.raises(ConfigurationError, match=r"needed: a report\.json"):
+        app.read_source(str(path), (), ())
