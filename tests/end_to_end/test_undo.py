@@ -185,6 +185,8 @@ def test_a_dry_run_writes_nothing(aws: FakeAws, tmp_path: Path) -> None:
     assert set(outcomes(ended)) == {("planned", None)}
     assert json.loads(ended.stdout)["totals"] == told(ended)["totals"]
     assert ended.status == 0
+    printed = undo(aws, tmp_path, "--dry-run").stdout
+    assert f"{len(told(ended)['changes'])} would be put back, 0 put back" in printed
     assert not any(
         "ecr:PutImageTagMutability" in each["policy"] for each in aws.statistics().assume_role
     )
