@@ -141,8 +141,8 @@ ExclusionFilter = Annotated[
     ),
     AfterValidator(_not_only_wildcards),
 ]
-RepositoryName = Annotated[
-    str, _matching(r"[a-z0-9][a-z0-9._/-]{1,255}", "a repository's name, 2 to 256 characters")
+RepositoryName = Annotated[  # or the prefix of a template, ROOT among them
+    str, _matching(r"[a-zA-Z0-9][a-zA-Z0-9._/-]{0,255}", "a repository's name")
 ]
 TopicArn = Annotated[
     str,

@@ -45,6 +45,11 @@ def test_the_changes_that_were_applied_are_taken_as_they_stand() -> None:
     assert undone(report, "r.json") == Undone(RUN.id, RUN.started_at, "r.json")
 
 
+def test_what_has_no_arn_is_taken_too() -> None:
+    root = replace(claim("ROOT"), arn="")
+    assert claims_of(report_of(root), "r.json", {NAME}) == (root,)
+
+
 def test_a_report_without_any_has_none_whatever_else_it_says() -> None:
     assert claims_of(report_of(id="not an id", account_id=None), "r.json", {NAME}) == ()
 
