@@ -46,11 +46,6 @@ def undo(  # noqa: PLR0917 (click passes them by name)
     say nothing about an undo.
 
     \b
-    For example, what a run made immutable in one account:
-      sweeper undo ./report/report.json --account 111122223333 --dry-run
-      sweeper undo ./report/report.json --account 111122223333
-
-    \b
     Exit status, the highest of 3 to 5 that applies:
       0  all is as it was before, or there is nothing to undo
       1  internal error
@@ -59,6 +54,12 @@ def undo(  # noqa: PLR0917 (click passes them by name)
       4  an account or a region could not be seen
       5  undo.json was not delivered
       6  a sweep is at work on the same place in S3
+
+    \b
+    Examples:
+      sweeper undo ./report/report.json --dry-run
+      sweeper undo ./report/report.json --account 111122223333 --repository 'payments/*'
+      sweeper undo s3://reports/sweeps/latest.json --yes
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.formats.json import document
     from sweeper.runner import is_terminal

@@ -447,6 +447,7 @@ def test_a_forged_report_opens_only_what_is_as_it_claims(aws: FakeAws, tmp_path:
         kept = {**real, "repository": "kept", "arn": f"{arn}/kept", "mutability": "MUTABLE"}
         elsewhere = kept | {"account_id": "999999999999"}
         elsewhere["arn"] = kept["arn"].replace(account, "999999999999")
+        report["accounts"].append({**report["accounts"][0], "id": "999999999999"})
         report["findings"] = [
             dict(each, exclusion_filters=[], exemption=None) for each in (kept, elsewhere)
         ]
@@ -527,6 +528,8 @@ def test_a_region_that_there_is_not_is_refused(aws: FakeAws, tmp_path: Path) -> 
         finding = report["findings"][0]
         finding["arn"] = finding["arn"].replace(finding["region"], "xx-nowhere-1")
         finding["region"] = "xx-nowhere-1"
+        for account in report["accounts"]:
+            account["regions"]["xx-nowhere-1"] = [0, 1, 0]
 
     forge(tmp_path, edit)
     assert "'xx-nowhere-1' is not a region" in refused(undo(aws, tmp_path))

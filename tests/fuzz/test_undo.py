@@ -19,12 +19,11 @@ from sweeper.undo import app
 from tests import factories
 from tests.fakes import make_target
 from tests.fuzz.support import bounded, mutated, run_of
-from tests.undo.support import claim, claimed_run
+from tests.undo.support import claim, claimed_run, report_of
 
-FOUND = replace(
-    factories.report(),
-    run=claimed_run(organization_id="o-fakeorg0001"),
-    findings=(
+FOUND = report_of(
+    claimed_run(organization_id="o-fakeorg0001"),
+    (
         claim("app-a"),
         claim("team/b", make_target(2), before=("MUTABLE_WITH_EXCLUSION", ("v*", "latest"))),
         claim(

@@ -17,8 +17,8 @@ from sweeper.model import ChangeStatus, Report
 from sweeper.undo import app
 from sweeper.undo.claims import check_options, claims_of, digest, undone
 from sweeper.undo.report import Undone
-from tests import factories
 from tests.fakes import make_change, make_target
+from tests.undo import support
 from tests.undo.support import UNDOES, claim, claimed_run
 
 RUN = claimed_run(account_id="111122223333", organization_id="o-fakeorg0001")
@@ -26,7 +26,7 @@ WHOLE = ("MUTABLE_WITH_EXCLUSION", ("v*", "*"))
 
 
 def report_of(*findings: Any, **run: Any) -> Report:
-    return replace(factories.report(), run=replace(RUN, **run), findings=findings)
+    return support.report_of(replace(RUN, **run), findings)
 
 
 def problem(report: Report) -> str:
