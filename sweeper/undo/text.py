@@ -34,7 +34,7 @@ def question(findings: Sequence[Finding], undoes: Undone) -> tuple[list[str], st
         if each.change
     ]
     if more := len(findings) - len(lines):
-        lines.append(f"  … and {more:,} more")
+        lines.append(f"  … and {more:,} more; --dry-run --format text lists all")
     accounts = number(len({each.account_id for each in findings}), "account")
     kinds = Counter(map(kind, findings))
     what = " and ".join(

@@ -205,6 +205,8 @@ def test_a_dry_run_writes_nothing(aws: FakeAws, tmp_path: Path) -> None:
     assert set(outcomes(ended)) == {("planned", None)}
     assert json.loads(ended.stdout)["totals"] == told(ended)["totals"]
     assert ended.status == 0
+    printed = undo(aws, tmp_path, "--dry-run").stdout
+    assert f"{len(told(ended)['changes'])} would be put back, 0 put back" in printed
     assert not any(
         "ecr:PutImageTagMutability" in each["policy"] for each in aws.statistics().assume_role
     )
@@ -449,12 +451,6 @@ def forge(directory: Path, edit: Any) -> None:
     path = directory / "out" / "report.json"
     report = json.loads(path.read_text(encoding="utf-8"))
     edit(report)
-    accounts = {each["id"]: each for each in report["accounts"]}
-    for finding in report["findings"]:  # it was examined, as far as the report says
-        whose = {**report["accounts"][0], "id": finding["account_id"], "regions": {}}
-        account = accounts.setdefault(finding["account_id"], whose)
-        account["regions"].setdefault(finding["region"], [0, 1, 0])
-    report["accounts"] = list(accounts.values())
     path.write_text(json.dumps(report), encoding="utf-8")
 
 
@@ -471,6 +467,7 @@ def test_a_forged_report_opens_only_what_is_as_it_claims(aws: FakeAws, tmp_path:
         kept = {**real, "repository": "kept", "arn": f"{arn}/kept", "mutability": "MUTABLE"}
         elsewhere = kept | {"account_id": "999999999999"}
         elsewhere["arn"] = kept["arn"].replace(account, "999999999999")
+        report["accounts"].append({**report["accounts"][0], "id": "999999999999"})
         report["findings"] = [
             dict(each, exclusion_filters=[], exemption=None) for each in (kept, elsewhere)
         ]
@@ -551,6 +548,8 @@ def test_a_region_that_there_is_not_is_refused(aws: FakeAws, tmp_path: Path) -> 
         finding = report["findings"][0]
         finding["arn"] = finding["arn"].replace(finding["region"], "xx-nowhere-1")
         finding["region"] = "xx-nowhere-1"
+        for account in report["accounts"]:
+            account["regions"]["xx-nowhere-1"] = [0, 1, 0]
 
     forge(tmp_path, edit)
     assert "'xx-nowhere-1' is not a region" in refused(undo(aws, tmp_path))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.model import ChangeStatus, Finding, Run, Target
+from sweeper.model import AccountSummary, ChangeStatus, Finding, Report, Run, Target
 from sweeper.ports import Conduct
 from sweeper.undo.plan import scoped
 from sweeper.undo.report import Undone, UndoReport
 from sweeper.undo.stages import undo
+from tests import factories
 from tests.fakes import (
     TODAY,
     FakeCloud,
@@ -49,6 +51,17 @@ def claim(
 
 def _arn(name: str, target: Target) -> str:
     return f"arn:aws:ecr:{target.region}:{target.account.id}:repository/{name}"
+
+
+def report_of(run: Run, claims: Sequence[Finding]) -> Report:
+    """The report of a run with these findings, whose places it examined."""
+    regions: dict[str, dict[str, tuple[int, int, int]]] = {}
+    for each in claims:
+        regions.setdefault(each.account_id, {})[each.region] = (0, 1, 0)
+    accounts = tuple(
+        AccountSummary(account, "", None, "ACTIVE", places) for account, places in regions.items()
+    )
+    return replace(factories.report(), run=run, accounts=accounts, findings=tuple(claims))
 
 
 def claimed_run(**changes: Any) -> Run:

@@ -13,12 +13,12 @@ import pytest
 from sweeper.checks.tag_immutability import NAME
 from sweeper.errors import ConfigurationError
 from sweeper.formats.json import render
-from sweeper.model import AccountSummary, ChangeStatus, Report
+from sweeper.model import ChangeStatus, Report
 from sweeper.undo import app
 from sweeper.undo.claims import check_options, claims_of, digest, undone
 from sweeper.undo.report import Undone
-from tests import factories
 from tests.fakes import make_change, make_target
+from tests.undo import support
 from tests.undo.support import UNDOES, claim, claimed_run
 
 RUN = claimed_run(account_id="111122223333", organization_id="o-fakeorg0001")
@@ -26,12 +26,7 @@ WHOLE = ("MUTABLE_WITH_EXCLUSION", ("v*", "*"))
 
 
 def report_of(*findings: Any, **run: Any) -> Report:
-    places: dict[str, dict[str, tuple[int, int, int]]] = {}
-    for each in findings:
-        places.setdefault(each.account_id, {})[each.region] = (0, len(findings), 0)
-    accounts = [AccountSummary(id_, "", None, "ACTIVE", regions) for id_, regions in places.items()]
-    report = replace(factories.report(), run=replace(RUN, **run))
-    return replace(report, findings=findings, accounts=accounts, since_last=None)
+    return support.report_of(replace(RUN, **run), findings)
 
 
 def problem(report: Report) -> str:
@@ -48,6 +43,12 @@ def test_the_changes_that_were_applied_are_taken_as_they_stand() -> None:
     )
     assert claims_of(report, "r.json", {NAME}) == (claim("app-a", before=WHOLE),)
     assert undone(report, "r.json") == Undone(RUN.id, RUN.started_at, "r.json")
+
+
+@pytest.mark.parametrize("prefix", ["ROOT", "a", "team/apps"])
+def test_a_creation_template_is_taken_without_an_arn(prefix: str) -> None:
+    root = replace(claim(prefix), arn="", resource="repository_creation_template")
+    assert claims_of(report_of(root), "r.json", {NAME}) == (root,)
 
 
 def test_a_report_without_any_has_none_whatever_else_it_says() -> None:
@@ -73,6 +74,9 @@ def was(mutability: str, *filters: str) -> Callable[[], Report]:
         (changed(region="evil.example.com/"), "findings.0.region: 'evil.example.com/' is not"),
         (changed(repository="a b"), "the repository is none that ECR allows: 'a b'"),
         (changed(repository="a\nb"), "the repository is none that ECR allows: 'a\\nb'"),
+        (changed(repository="ROOT"), "the repository is none that ECR allows: 'ROOT'"),
+        (changed(arn=""), "the ARN is not of"),
+        (changed(resource="repository_creation_template"), "the ARN is not of"),
         (changed(check="other"), "findings.0.check: 'other' is unknown; allowed: " + NAME),
         (
             changed(arn="arn:aws:ecr:eu-central-1:222222222222:repository/app-a"),

@@ -143,7 +143,7 @@ def test_the_question_says_what_is_done_and_from_which_report() -> None:
         f"{UNDOES.run_id} of {UNDOES.started_at} (report: report.json). Go on?"
     )
     many, _ = question([finding(number) for number in range(MOST_ASKED + 7)], UNDOES)
-    assert many[-1] == "  … and 7 more"
+    assert many[-1] == "  … and 7 more; --dry-run --format text lists all"
     assert len(many) == MOST_ASKED + 1
     assert "1 repository of 1 account mutable again, as it was" in question([finding(1)], UNDOES)[1]
 
