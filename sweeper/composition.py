@@ -16,9 +16,11 @@ import sweeper.checks
 from sweeper import __version__, state
 from sweeper.aws.bucket import Bucket
 from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.destinations import questions as destination_questions
 from sweeper.aws.documents import client_config
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.lease import Lease
+from sweeper.aws.probes import MemberProbes
 from sweeper.concurrency import Stop, attempt
 from sweeper.config import Config
 from sweeper.discovery import discover
@@ -27,6 +29,7 @@ from sweeper.journal.lines import Header
 from sweeper.journal.run import RunJournal
 from sweeper.model import Failed, Finding, Reason, Stage
 from sweeper.ports import Check, Conduct, Observer
+from sweeper.preflight.look import Questions
 
 MAX_AGE = timedelta(hours=24)  # of what a run has seen, for it to be acted on
 
@@ -60,15 +63,9 @@ def parts(
     `at_the_end`.
     """
     header = begun.header
-    kinds = [kind for _, kind in sorted(discover(sweeper.checks, "CHECK").items())]
-    cloud = AwsCloud(
-        config,
-        session=session,
-        stop=stop,
-        run_id=header.run_id,
-        read_actions=_actions(kind.read_actions for kind in kinds),
-        write_actions=_actions(kind.write_actions for kind in kinds),
-        may_write=may_write,
+    kinds = check_kinds()
+    cloud = make_cloud(
+        config, kinds, session=session, stop=stop, run_id=header.run_id, may_write=may_write
     )
     at_the_end.callback(cloud.clients.close)
     registry = EcrRegistry(cloud.clients)
@@ -94,6 +91,59 @@ def parts(
     )
     checks: list[Check] = [kind(registry, config, header.started_at.date()) for kind in kinds]
     return Parts(cloud, checks, conduct, journal, bucket, lease)
+
+
+def check_kinds() -> list[Any]:
+    """The checks that are there, not yet made; see `sweeper.checks`."""
+    return [kind for _, kind in sorted(discover(sweeper.checks, "CHECK").items())]
+
+
+def make_cloud(
+    config: Config,
+    kinds: Sequence[Any],
+    *,
+    session: Session,
+    stop: Stop,
+    run_id: str,
+    may_write: bool,
+) -> AwsCloud:
+    """AWS with the actions that the checks declare; its clients are to be closed."""
+    return AwsCloud(
+        config,
+        session=session,
+        stop=stop,
+        run_id=run_id,
+        read_actions=_actions(kind.read_actions for kind in kinds),
+        write_actions=_actions(kind.write_actions for kind in kinds),
+        may_write=may_write,
+    )
+
+
+def questions(
+    config: Config,
+    *,
+    session: Session,
+    stop: Stop,
+    write_probe: bool,
+    at_the_end: ExitStack,
+) -> tuple[AwsCloud, Questions]:
+    """What is asked before a sweep, and of whom; see `sweeper.preflight`. Calls nothing.
+
+    The members' sessions allow what a sweep's would, and writes only where they are tried.
+    """
+    kinds = check_kinds()
+    may_write = write_probe and config.remediation.auto_remediate == "ENABLED"
+    run_id = f"preflight-{secrets.token_hex(3)}"
+    cloud = make_cloud(
+        config, kinds, session=session, stop=stop, run_id=run_id, may_write=may_write
+    )
+    at_the_end.callback(cloud.clients.close)
+    return cloud, Questions(
+        reads=_actions(kind.read_actions for kind in kinds),
+        writes=_actions(kind.write_actions for kind in kinds) if may_write else frozenset(),
+        ask=MemberProbes(cloud.clients).ask,
+        destinations=destination_questions(config, cloud.clients.until_stopped),
+    )
 
 
 def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:

@@ -62,7 +62,7 @@ def conduct(
     stop = Stop(min((each for each in deadlines if each is not None), default=None))
     for journal in app.unfinished(config) if resume is None else ():
         logs.log_unfinished(journal)
-    with _stopped_by_signals(stop) as interrupt:
+    with stopped_by_signals(stop) as interrupt:
         arguments: dict[str, Any] = {
             "dry_run": dry_run,
             "deliver_dry_run": deliver_dry_run,
@@ -167,7 +167,8 @@ class Interrupt:
 
 
 @contextmanager
-def _stopped_by_signals(stop: Stop) -> Iterator[Interrupt]:
+def stopped_by_signals(stop: Stop) -> Iterator[Interrupt]:
+    """SIGINT, SIGTERM and SIGHUP inside are an Interrupt of `stop`."""
     interrupt = Interrupt(stop)
     previous = {
         number: signal.signal(number, interrupt)

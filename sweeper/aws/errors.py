@@ -78,6 +78,9 @@ _CODES = {
     "AWSOrganizationsNotInUseException": Reason.NOT_IN_ORGANIZATION,
     "OrganizationalUnitNotFoundException": Reason.UNKNOWN_OU,
     "RepositoryNotFoundException": Reason.REPOSITORY_DELETED,
+    # The answer to a HEAD has no body, and so no code but its status.
+    "403": Reason.DENIED,
+    "404": Reason.DESTINATION_MISSING,
     "NoSuchBucket": Reason.DESTINATION_MISSING,
     "NoSuchKey": Reason.DESTINATION_MISSING,
     "ParameterNotFound": Reason.DESTINATION_MISSING,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,6 +16,40 @@ config_option = click.option(
     "--config", "path", metavar="FILE", help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY."
 )
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def scope_options(command: _Command) -> _Command:
+    """--account, --region and --ou, each as often as wanted; see `scope`."""
+    for option in (  # the last is shown first
+        click.option(
+            "--ou", "ous", multiple=True, metavar="ID", help="Only accounts below this OU."
+        ),
+        click.option(
+            "--region", "regions", multiple=True, metavar="REGION", help="Only this region."
+        ),
+        click.option(
+            "--account", "accounts", multiple=True, metavar="ID", help="Only this account."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def scope(
+    accounts: tuple[str, ...], regions: tuple[str, ...], ous: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    """What these options set in the configuration."""
+    options: dict[str, dict[str, Any]] = {}
+    for section, key, value in (
+        ("organization", "include_accounts", accounts),
+        ("organization", "include_ous", ous),
+        ("regions", "include", regions),
+    ):
+        if value:
+            options.setdefault(section, {})[key] = value
+    return options
+
 
 def configuration(path: str | None, options: Mapping[str, Any]) -> Config:
     """The configuration of the file, the environment and the options; see `load_config`."""
@@ -26,12 +60,18 @@ def configuration(path: str | None, options: Mapping[str, Any]) -> Config:
 
 
 def print_report(report: Report, form: str, status: int) -> int:
-    """Print the report; the exit status, which a reader who leaves early does not change."""
+    """Print the report; see `print_bytes`."""
     from sweeper.formats import formats
+
+    return print_bytes(formats()[form].render(report), status)
+
+
+def print_bytes(content: bytes, status: int) -> int:
+    """Print it; the exit status, which a reader who leaves early does not change."""
     from sweeper.report import ExitStatus
 
     try:
-        sys.stdout.buffer.write(formats()[form].render(report))
+        sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         return status

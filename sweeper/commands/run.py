@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
-from sweeper.commands.common import config_option, configuration, print_report
+from sweeper.commands.common import (
+    config_option,
+    configuration,
+    print_report,
+    scope,
+    scope_options,
+)
 
 
 @click.command()
@@ -16,9 +21,7 @@ from sweeper.commands.common import config_option, configuration, print_report
 @click.option("--deliver", is_flag=True, help="Deliver a dry run beyond the directory, too.")
 @click.option("--resume", metavar="RUN", help="Go on with a run: its id, or its journal's path.")
 @click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
-@click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account.")
-@click.option("--region", "regions", multiple=True, metavar="REGION", help="Only this region.")
-@click.option("--ou", "ous", multiple=True, metavar="ID", help="Only accounts below this OU.")
+@scope_options
 @click.option("--output", metavar="DIR", help="Write the report into this directory.")
 @click.option(
     "--format", "form", type=click.Choice(["json", "text"]), help="Print the report to stdout."
@@ -49,15 +52,9 @@ def run(  # noqa: PLR0917 (click passes them by name)
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.runner import conduct, is_terminal
 
-    options: dict[str, Any] = {}
-    for section, key, value in (
-        ("organization", "include_accounts", accounts),
-        ("organization", "include_ous", ous),
-        ("regions", "include", regions),
-        ("report", "directory", output),
-    ):
-        if value not in (None, ()):
-            options.setdefault(section, {})[key] = value
+    options = scope(accounts, regions, ous)
+    if output is not None:
+        options["report"] = {"directory": output}
     config = configuration(path, options)
     report, status = conduct(
         config,
