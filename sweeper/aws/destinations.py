@@ -62,7 +62,7 @@ def _bucket(bucket: Bucket, central: Central) -> Iterator[Asked]:
     yield Asked(key, location, "s3:ListBucket", there)
     if there.reason is Reason.DESTINATION_MISSING:
         return
-    yield Asked(key, location, "s3:GetObject", _reading(bucket, there))
+    yield Asked(key, location, "s3:GetObject", probed(lambda: _read(bucket)))
     written = probed(lambda: _try_to_put(bucket))
     # S3 says so where it is the key that the caller may not use, or that is not there.
     of_the_key = _KEY_USE in written.message or (written.error_code or "").startswith("KMS.")
@@ -77,13 +77,12 @@ def _bucket(bucket: Bucket, central: Central) -> Iterator[Asked]:
         yield Asked(key, location, _KEY_USE, written)
 
 
-def _reading(bucket: Bucket, there: Probed) -> Probed:
-    """A sweep reads what it replaces: latest.json, history.json, lease.json."""
-    answer = probed(lambda: _absent(lambda: bucket.open(nobodys_name()), "NoSuchKey"))
-    if answer.answer is Answer.DENIED and there.answer is not Answer.WORKS:
-        # What is not there is denied, too, to whom S3 may not say so: it is one problem, not two.
-        return not_known(answer, "it cannot be told while s3:ListBucket does not work")
-    return answer
+def _read(bucket: Bucket) -> None:
+    """A sweep reads what it replaces, where it is: latest.json, history.json, lease.json.
+
+    To whom s3:ListBucket is denied, S3 does not say that something is not there, but denies it.
+    """
+    _absent(lambda: bucket.open(nobodys_name()), "NoSuchKey")
 
 
 def _try_to_put(bucket: Bucket) -> None:

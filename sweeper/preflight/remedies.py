@@ -151,9 +151,9 @@ def _read(problem: Problem) -> Remedy | None:
             )
         case _R.DENIED_BY_SCP:
             return Remedy(
-                f"if it is meant: regions.exclude: {_named(problem.regions)}, or "
-                f"coverage.accept: [{{reason: denied_by_scp, region: {problem.regions[0]}}}]; else except the member "
-                "role from the service control policy",
+                f"if it is meant: regions.exclude: {_named(problem.regions)}, or coverage.accept: "
+                f"[{{reason: denied_by_scp, region: {problem.regions[0]}}}]; else except the "
+                "member role from the service control policy",
                 _SCPS,
             )
         case _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
@@ -209,7 +209,6 @@ _ALLOW = {
     ),
 }
 _TO_KNOW = {
-    "report.s3.bucket": "allow the caller s3:ListBucket on the bucket",
     "report.s3.kms_key_id": "nothing need be done: the first delivery tells. It needs "
     "kms:GenerateDataKey and kms:Decrypt by way of S3",
     "report.sns_topic_arn": "nothing need be done: the first message tells. To have the topic "
