@@ -178,40 +178,41 @@ def _accepted(case: _Case, config: Config) -> bool:
     return isinstance(accept_known_gaps(failed, case.account, case.region, rules), Skipped)
 
 
+Names = dict[str, set[str]]  # account id -> names of regions
+
+
 def _grouped(cases: Iterable[_Case], regions: Sequence[Region]) -> Iterator[Problem]:
     """One problem for what is alike; what closes whole accounts apart from what closes regions."""
     groups: dict[tuple[object, ...], list[_Case]] = defaultdict(list)
-    closed: set[tuple[str, str | None]] = set()
     for case in cases:
         groups[case.kind, case.probed.answer, case.probed.reason, case.actions].append(case)
-        if case.kind is Kind.REGION:
-            closed.add((case.account, case.region))
-    tried: dict[str, set[str]] = defaultdict(set)
-    for region in regions:
-        tried[region.account.id].add(region.name)
+    tried = _names((region.account.id, region.name) for region in regions)
+    shut = (case for group in groups.values() for case in group if case.kind is Kind.REGION)
+    closed = _names((case.account, case.region) for case in shut)
     for group in groups.values():
-        kind = group[0].kind
-        there: dict[str, set[str]] = defaultdict(set)
-        for case in group:
-            if case.region is not None:
-                there[case.account].add(case.region)
-        # Regions that are closed altogether say nothing about a single action.
-        open_ = {
-            account: {
-                name
-                for name in tried[account]
-                if kind is Kind.REGION or (account, name) not in closed
-            }
-            for account in there
-        }
-        for whole in (True, False):
-            part = [
-                case
-                for case in group
-                if (case.region is None or there[case.account] >= open_[case.account]) == whole
-            ]
+        there = _names((case.account, case.region) for case in group)
+        whole = set()
+        for account, names in there.items():
+            # Regions that are closed altogether say nothing about a single action.
+            of_action = group[0].kind is not Kind.REGION
+            left = tried[account] - closed[account] if of_action else tried[account]
+            if left and left <= names:
+                whole.add(account)
+        everywhere = [case for case in group if case.region is None or case.account in whole]
+        elsewhere = [
+            case for case in group if case.region is not None and case.account not in whole
+        ]
+        for part in (everywhere, elsewhere):
             if part:
-                yield _problem(part, whole=whole)
+                yield _problem(part, whole=part is everywhere)
+
+
+def _names(places: Iterable[tuple[str, str | None]]) -> Names:
+    names: Names = defaultdict(set)
+    for account, region in places:
+        if region is not None:
+            names[account].add(region)
+    return names
 
 
 def _problem(cases: Sequence[_Case], *, whole: bool) -> Problem:

@@ -428,7 +428,7 @@ def test_a_broken_organization(aws: FakeAws, here: Here, name: str) -> None:
     aws.faults(broken.faults)
     config = _merged(everything(healthy()), broken.config)
     if broken.world.get("caller_mode"):
-        config = broken.config  # whose bucket it is, is not what is asked
+        config = dict(broken.config)  # whose bucket it is, is not what is asked
     said, ended = preflight(aws, here, config=config, **broken.variables)
     (problem,) = said["problems"]
     places = range(len(world.accounts)) if broken.accounts is None else broken.accounts

@@ -167,7 +167,7 @@ class Authority:
         return trusts(role.assume_role_policy_document, session.role_arn, request)
 
 
-_S3_OPERATIONS = {"PUT": "PutObject", "GET": "GetObject"}
+_S3_OPERATIONS = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "ListBucket"}
 _KEY_ACTIONS = {
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
     "s3:GetObject": ("kms:Decrypt",),
@@ -213,6 +213,8 @@ class Call:
             return cls(key, region, service, "ListRegions", {})
         if service == "securityhub" and url.path == "/findings/import":
             return cls(key, region, service, "BatchImportFindings", json.loads(body))
+        if service == "securityhub" and (wire.method, url.path) == ("GET", "/accounts"):
+            return cls(key, region, service, "DescribeHub", {})
         if service == "s3" and wire.method in _S3_OPERATIONS and not url.query:
             bucket = (url.hostname or "").removesuffix(f".s3.{region}.amazonaws.com")
             where = {
@@ -255,17 +257,21 @@ class Call:
                 arns = [given["RoleArn"]]
             case "s3:PutObject" | "s3:GetObject":
                 arns = [f"arn:{PARTITION}:s3:::{given['Bucket']}/{given['Key']}"]
-            case "sns:Publish":
+            case "s3:ListBucket":
+                arns = [f"arn:{PARTITION}:s3:::{given['Bucket']}"]
+            case "sns:GetTopicAttributes" | "sns:Publish":
                 arns = [given["TopicArn"]]
             case "securityhub:BatchImportFindings":
                 arns = sorted({finding["ProductArn"] for finding in given["Findings"]})
+            case "securityhub:DescribeHub":
+                arns = [f"arn:{PARTITION}:securityhub:{self.region}:{account}:hub/default"]
             case unknown:
                 raise NotImplementedError(f"the resources of {unknown}")
         return arns
 
     def key(self, account: str) -> str | None:
         """The customer key that the service uses on the caller's behalf."""
-        if self.service == "s3":
+        if self.service == "s3" and self.operation != "ListBucket":
             bucket = s3_backends[account][PARTITION].buckets[self.parameters["Bucket"]]
             if self.operation == "GetObject" and self.parameters["Key"] not in bucket.keys:
                 return None
@@ -285,6 +291,8 @@ class Call:
         if self.service in ("account", "securityhub"):
             headers = {"x-amzn-ErrorType": "AccessDeniedException"}
             return 403, headers, json.dumps({"message": message})
+        if self.operation == "ListBucket":  # the answer to a HEAD has no body
+            return 403, {"Content-Type": "application/xml"}, ""
         code = "AuthorizationError" if self.service == "sns" else "AccessDenied"
         error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
         if self.service != "s3":

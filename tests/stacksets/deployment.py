@@ -15,12 +15,14 @@ from unittest import mock
 
 import boto3
 from botocore.loaders import JSONFileLoader
+from click.testing import CliRunner
 from moto import mock_aws
 from moto.ecr.models import ecr_backends
 from moto.iam.models import Role, iam_backends
 from moto.s3.models import s3_backends
 
 from sweeper import app
+from sweeper.cli import cli
 from sweeper.concurrency import Stop
 from sweeper.config_loading import load_config
 from sweeper.demo import moto_additions
@@ -216,6 +218,31 @@ class Deployment:
         service_control_policies: Sequence[Any] = (),
     ) -> tuple[Report, Authority]:
         """The real sweep, configured by the stack's variables, with IAM enforced."""
+        with self._as_the_central_role(role_arn, service_control_policies) as authority:
+            ended = app.run(
+                load_config(options=dict(options or {})),
+                dry_run=dry_run,
+                deliver_dry_run=True,
+                stop=Stop(None),
+                observer=LogObserver(),
+            )
+        return ended.report, authority
+
+    def preflight(self, service_control_policies: Sequence[Any] = ()) -> tuple[Any, Authority]:
+        """What `sweeper preflight --format json` prints, run as the sweep is."""
+        with self._as_the_central_role(None, service_control_policies) as authority:
+            ended = CliRunner().invoke(
+                cli, ["preflight", "--format", "json"], standalone_mode=False
+            )
+        assert ended.exception is None, ended.exception
+        said = json.loads(ended.stdout)
+        assert ended.return_value == said["exit_status"]
+        return said, authority
+
+    @contextmanager
+    def _as_the_central_role(
+        self, role_arn: str | None, service_control_policies: Sequence[Any]
+    ) -> Iterator[Authority]:
         keys = boto3.client("sts").assume_role(
             RoleArn=role_arn or self.central_role_arn, RoleSessionName="task"
         )["Credentials"]
@@ -231,14 +258,7 @@ class Deployment:
             enforced(MANAGEMENT, service_control_policies) as authority,
         ):
             os.environ.pop("AWS_DEFAULT_REGION")
-            ended = app.run(
-                load_config(options=dict(options or {})),
-                dry_run=dry_run,
-                deliver_dry_run=True,
-                stop=Stop(None),
-                observer=LogObserver(),
-            )
-        return ended.report, authority
+            yield authority
 
 
 @contextmanager
