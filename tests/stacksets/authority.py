@@ -225,7 +225,7 @@ class Call:
             return cls(key, region, service, _S3_OPERATIONS[wire.method], where)
         raise NotImplementedError(f"{wire.method} {wire.url}")
 
-    def resources(self, account: str, management: str, organization: str) -> list[str]:  # noqa: C901 (a table)
+    def resources(self, account: str, management: str, organization: str) -> list[str]:  # noqa: C901, PLR0912 (a table)
         """The ARNs that IAM looks at.
 
         https://docs.aws.amazon.com/service-authorization/latest/reference/
