@@ -632,3 +632,38 @@ def test_the_text_names_what_is_wrong_where_and_what_mends_it(aws: FakeAws, here
         "stage.started",
         "stage.started",
     ]
+
+
+@pytest.mark.parametrize(
+    ("organization", "standing", "asked"),
+    [
+        ({"role_name": None}, "not_asked", 5),
+        ({"enumerate": False, "include_accounts": [healthy().accounts[3].id]}, "not_asked", 5),
+    ],
+)
+def test_without_organizations(
+    aws: FakeAws, here: Here, organization: dict[str, Any], standing: str, asked: int
+) -> None:
+    aws.load(healthy())
+    said, ended = preflight(aws, here, config={"organization": organization})
+    assert (ended.status, said["caller"]["standing"]) == (0, standing)
+    assert said["account_regions"] == asked
+    assert not any(name.startswith("organizations:") for name in calls(aws))
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "named"),
+    [
+        (("--region", "eu-centrall-1"), {}, "eu-centrall-1"),
+        ((), {"report": {"formats": ["papyrus"]}}, "papyrus"),
+        ((), {"organisation": {}}, "organisation"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_before_any_call(
+    aws: FakeAws, here: Here, options: tuple[str, ...], config: dict[str, Any], named: str
+) -> None:
+    aws.load(healthy())
+    ended = here.command(aws, "preflight", *options, config=config)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert named in ended.stderr
+    assert calls(aws) == {}
