@@ -19,6 +19,7 @@ class Standing(StrEnum):
     DELEGATED = "delegated_administrator"
     ADMITTED = "delegated_administrator_or_admitted_by_policy"
     MEMBER = "member_account"
+    NONE = "in_no_organization"
     NOT_ASKED = "not_asked"
     NOT_KNOWN = "not_known"
 

@@ -12,6 +12,7 @@ from sweeper.model import (
     Failed,
     OpenedAccount,
     Organization,
+    Reason,
     Stage,
     Target,
 )
@@ -126,6 +127,8 @@ def _caller(
     account_id, arn = who
     if directory is None:
         return Caller(account_id, arn, Standing.NOT_ASKED)
+    if isinstance(organization, Failed) and organization.reason is Reason.NOT_IN_ORGANIZATION:
+        return Caller(account_id, arn, Standing.NONE)
     listed = isinstance(organization, Organization)
     management = directory.management_account
     if management is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _R = Reason
 _DOCS = "https://docs.aws.amazon.com/"
 _STACKSETS = "https://console.aws.amazon.com/cloudformation/home#/stacksets"
-_SCPS = "https://console.aws.amazon.com/organizations/v2/home/policies/service-control-policy"
+_SCPS = "https://console.aws.amazon.com/organizations/v2/home/policies"
 _DENIED = _DOCS + "IAM/latest/UserGuide/troubleshoot_access-denied.html"
 _DEPLOY = 'make stackset-deploy OUS="…" PARAMETERS="CentralRoleArn=… OrganizationId=…{more}"'
 _MOST_NAMED = 5  # of the regions or accounts that are named in a key
@@ -46,11 +46,13 @@ def remedy(problem: Problem, facts: Facts, config: Config) -> Remedy:
 
 def meaning(problem: Problem) -> str:
     """What the problem is, in a sentence."""
+    if problem.answer is Answer.NOT_KNOWN:
+        return "it cannot be told without doing it"
     if problem.kind is Kind.DESTINATION and problem.answer is Answer.DENIED:
         return "the caller is not permitted to use it"
     if problem.kind is Kind.REGION and problem.answer is Answer.DENIED:
         return f"nothing can be read there: {MEANING[problem.reason or _R.DENIED]}"
-    return MEANING[problem.reason] if problem.reason else "it cannot be told without doing it"
+    return MEANING[problem.reason or _R.INTERNAL_ERROR]
 
 
 def _of_kind(problem: Problem, facts: Facts, config: Config) -> Remedy | None:

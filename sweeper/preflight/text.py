@@ -22,7 +22,7 @@ from sweeper.report import ExitStatus
 if TYPE_CHECKING:
     from sweeper.config import Config
 
-WIDTH = 120  # columns, where there is no terminal
+WIDTH = 140  # columns: no link is broken, where there is no terminal
 FIRST = 4  # ids that are shown of each problem; the JSON has them all
 MAX_MESSAGE = 300  # characters of AWS's own words
 
@@ -32,6 +32,7 @@ _STANDING = {
     Standing.ADMITTED: "a delegated administrator, or admitted by the delegation policy, of",
     Standing.MEMBER: "neither the management account nor, as far as it may ask, a delegated "
     "administrator of",
+    Standing.NONE: "it belongs to no organization",
     Standing.NOT_ASKED: "Organizations is not asked",
     Standing.NOT_KNOWN: "its place in the organization is not known",
 }
@@ -82,7 +83,7 @@ def _summary(facts: Facts, verdict: Verdict, config: Config) -> Iterator[tuple[s
         return
     yield "Caller", caller.arn
     where = _STANDING[caller.standing]
-    if caller.standing not in (Standing.NOT_ASKED, Standing.NOT_KNOWN):
+    if caller.standing not in (Standing.NONE, Standing.NOT_ASKED, Standing.NOT_KNOWN):
         where += f" {caller.organization_id or 'the organization'}"
     yield "Account", f"{caller.account_id}: {where}"
     if caller.management_account and caller.standing is not Standing.MANAGEMENT:
@@ -158,10 +159,13 @@ def _details(problem: Problem, mended: Remedy) -> Text:
     text = Text(plain(_where(problem)), style="bold")
     text.append(f"\n{plain(mended.text)}", style="not bold")
     if mended.link:
-        text.append(f"\n{mended.link}", style="not bold dim")
+        text.append(f"\n{mended.link}", style=f"not bold dim link {mended.link}")
     if problem.message:
         said = shortened(problem.message, MAX_MESSAGE)
-        text.append(f"\nFor example: {said}", style="not bold dim")
+        what = "For example" if problem.accounts else "It said"
+        if problem.answer is Answer.NOT_KNOWN:
+            what = "Because"
+        text.append(f"\n{what}: {said}", style="not bold dim")
     return text
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.end_to_end.harness import Ended, Here, calls, small_world, writes
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault, World
 
+ROOT = Path(__file__).parents[2]
 PTC = "ecr:DescribePullThroughCacheRules"
 READS = ("ecr:DescribeRepositories", PTC)
 WRITE = "ecr:PutImageTagMutability"
@@ -524,6 +526,13 @@ def test_who_may_not_ask_for_administrators_is_told_what_is_known(aws: FakeAws, 
     assert ended.status == 0
 
 
+def test_an_account_of_no_organization_is_told_so(aws: FakeAws, here: Here) -> None:
+    aws.load(healthy(caller_mode="not_in_organization"))
+    said, _ = preflight(aws, here, config={})
+    assert said["caller"]["standing"] == "in_no_organization"
+    assert "organizations:DescribeOrganization" not in calls(aws)
+
+
 def test_a_member_account_is_told_who_manages_it(aws: FakeAws, here: Here) -> None:
     aws.load(healthy(caller_mode="not_allowed"))
     said, _ = preflight(aws, here, config={})
@@ -667,3 +676,31 @@ def test_a_wrong_configuration_is_refused_before_any_call(
     assert (ended.status, ended.stdout) == (2, "")
     assert named in ended.stderr
     assert calls(aws) == {}
+
+
+def shown() -> World:
+    """The organization of the table in docs/preflight.md."""
+    accounts = _accounts((2, 5, 9), role={"exists": False})
+    for place in _in(PAYMENTS)[1:]:
+        accounts[place]["role"] = role(WRITE)
+    return World.from_json(
+        {
+            **healthy(
+                denies=[{"regions": [SCP_REGION], "actions": ["ecr:*"]}],
+                caller_mode="delegated",
+            ).to_json(),
+            "accounts": accounts,
+            "keys": [{"arn": key(healthy(caller_mode="delegated")), "via_service": True}],
+        }
+    )
+
+
+def test_the_table_in_the_document_is_the_programs(aws: FakeAws, here: Here) -> None:
+    world = shown()
+    aws.load(world)
+    ended = here.command(aws, "preflight", config=everything(world))
+    document = (ROOT / "docs" / "preflight.md").read_text(encoding="utf-8")
+    (sample,) = re.findall(r"```text\n(Caller .*?)```", document, re.DOTALL)
+    varies = re.compile(r"preflight-[0-9a-f]{6}|sweeper-preflight/[0-9a-f]{32}")
+    assert varies.sub("…", ended.stdout) == varies.sub("…", sample)
+    assert ended.status == 4
