@@ -104,12 +104,12 @@ def _key(kms_key: str, region: str | None, central: Central) -> Probed:
     """https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html."""
     if kms_key.startswith("arn:"):
         region = kms_key.split(":")[3]
+    if not region:  # elsewhere there may be no such key
+        return Probed(Answer.NOT_KNOWN, message="it is not known in which region the bucket is")
 
     def generate() -> None:
         with translated():
-            central("kms", region or None).generate_data_key(
-                KeyId=kms_key, KeySpec="AES_256", DryRun=True
-            )
+            central("kms", region).generate_data_key(KeyId=kms_key, KeySpec="AES_256", DryRun=True)
 
     answer = probed(lambda: _absent(generate, "DryRunOperationException"))
     if answer.answer is Answer.DENIED:

@@ -111,3 +111,27 @@ def test_a_key_is_asked_in_its_own_region(enter: Enter) -> None:
     aws.faults([Fault("error", service="kms", region="us-east-2", code="DisabledException")])
     asked = told(ask(s3={"bucket": aws.world.buckets[0].name, "kms_key_id": arn}))
     assert asked[KEY, "kms:GenerateDataKey"] == (Answer.FAILED, Reason.REQUEST_REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("faults", "answer"),
+    [
+        ([], Answer.WORKS),
+        ([Fault("access_denied", operation="HeadBucket")], Answer.NOT_KNOWN),
+    ],
+)
+def test_a_key_without_a_region_is_in_that_of_the_bucket(
+    enter: Enter, faults: list[Fault], answer: Answer
+) -> None:
+    world = World.generate(
+        accounts=2,
+        regions=2,
+        buckets=[{"name": "sweeper-reports", "region": "us-east-2"}],
+        keys=[{"arn": "alias/reports"}],
+    )
+    aws = enter(world)
+    aws.faults(faults)
+    asked = told(ask(s3={"bucket": "sweeper-reports", "kms_key_id": "alias/reports"}))
+    assert asked[KEY, "kms:GenerateDataKey"][0] is answer
+    regions = {each["region"] for each in aws.statistics().refused if "kms" in each["operation"]}
+    assert regions == ({"us-east-2"} if answer is Answer.WORKS else set())

@@ -179,7 +179,7 @@ def _use_of_the_key(call: Call) -> None:
     key = kms.find(call, key_id)
     if key is None:
         raise ApiError("KMS.NotFoundException", f"Key '{key_id}' does not exist")
-    call.allow("kms:GenerateDataKey", key_id, key_id.split(":")[4])
+    call.allow("kms:GenerateDataKey", key_id)
     if not key.enabled:
         raise ApiError("KMS.DisabledException", f"{key_id} is disabled.")
 
