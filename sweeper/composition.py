@@ -114,7 +114,7 @@ def make_cloud(
         stop=stop,
         run_id=run_id,
         read_actions=_actions(kind.read_actions for kind in kinds),
-        write_actions=_actions(kind.write_actions for kind in kinds),
+        write_actions=_write_actions(kinds),
         may_write=may_write,
     )
 
@@ -129,6 +129,8 @@ def questions(
 ) -> tuple[AwsCloud, Questions]:
     """What is asked before a sweep, and of whom; see `sweeper.preflight`. Calls nothing.
 
+    Raises ConfigurationError where the state's directory that is named cannot be written.
+
     The members' sessions allow what a sweep's would, and writes only where they are tried.
     """
     kinds = check_kinds()
@@ -140,10 +142,15 @@ def questions(
     at_the_end.callback(cloud.clients.close)
     return cloud, Questions(
         reads=_actions(kind.read_actions for kind in kinds),
-        writes=_actions(kind.write_actions for kind in kinds) if may_write else frozenset(),
+        writes=_write_actions(kinds) if may_write else frozenset(),
         ask=MemberProbes(cloud.clients).ask,
         destinations=destination_questions(config, cloud.clients.until_stopped),
+        keeps_record=bool(config.report.s3 or state.state_directory(config)),
     )
+
+
+def _write_actions(kinds: Sequence[Any]) -> frozenset[str]:
+    return _actions(kind.write_actions for kind in kinds)
 
 
 def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:

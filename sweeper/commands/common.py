@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,40 +13,41 @@ if TYPE_CHECKING:
     from sweeper.model import Report
 
 config_option = click.option(
-    "--config", "path", metavar="FILE", help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY."
+    "--config",
+    "path",
+    type=click.Path(),
+    metavar="FILE",
+    help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY.",
+)
+_SWEEP_OPTIONS = (
+    click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account."),
+    click.option("--region", "regions", multiple=True, metavar="REGION", help="Only this region."),
+    click.option("--ou", "ous", multiple=True, metavar="ID", help="Only accounts below this OU."),
+    click.option(
+        "--output", type=click.Path(), metavar="DIR", help="Write the report into this directory."
+    ),
 )
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
-
-def scope_options(command: _Command) -> _Command:
-    """--account, --region and --ou, each as often as wanted; see `scope`."""
-    for option in (  # the last is shown first
-        click.option(
-            "--ou", "ous", multiple=True, metavar="ID", help="Only accounts below this OU."
-        ),
-        click.option(
-            "--region", "regions", multiple=True, metavar="REGION", help="Only this region."
-        ),
-        click.option(
-            "--account", "accounts", multiple=True, metavar="ID", help="Only this account."
-        ),
-    ):
+def sweep_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that stand for keys of the configuration: what `sweep_values` takes."""
+    for option in reversed(_SWEEP_OPTIONS):
         command = option(command)
     return command
 
 
-def scope(
-    accounts: tuple[str, ...], regions: tuple[str, ...], ous: tuple[str, ...]
-) -> dict[str, dict[str, Any]]:
-    """What these options set in the configuration."""
-    options: dict[str, dict[str, Any]] = {}
+def sweep_values(
+    accounts: tuple[str, ...], regions: tuple[str, ...], ous: tuple[str, ...], output: str | None
+) -> dict[str, Any]:
+    """What the options say, nested like the file."""
+    options: dict[str, Any] = {}
     for section, key, value in (
         ("organization", "include_accounts", accounts),
         ("organization", "include_ous", ous),
         ("regions", "include", regions),
+        ("report", "directory", output),
     ):
-        if value:
+        if value not in (None, ()):
             options.setdefault(section, {})[key] = value
     return options
 
@@ -60,14 +61,14 @@ def configuration(path: str | None, options: Mapping[str, Any]) -> Config:
 
 
 def print_report(report: Report, form: str, status: int) -> int:
-    """Print the report; see `print_bytes`."""
+    """Print the report; the exit status, which a reader who leaves early does not change."""
     from sweeper.formats import formats
 
     return print_bytes(formats()[form].render(report), status)
 
 
 def print_bytes(content: bytes, status: int) -> int:
-    """Print it; the exit status, which a reader who leaves early does not change."""
+    """As `print_report`, of what was rendered."""
     from sweeper.report import ExitStatus
 
     try:
@@ -86,3 +87,10 @@ def say(text: str) -> None:
     from sweeper.concurrency import or_defect
 
     or_defect(lambda: click.echo(f"sweeper: {text}", err=True))
+
+
+def scope_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Of `sweep_options` those that say what is looked at, and not where the report goes."""
+    for option in reversed(_SWEEP_OPTIONS[:-1]):
+        command = option(command)
+    return command

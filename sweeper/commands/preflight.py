@@ -11,8 +11,8 @@ from sweeper.commands.common import (
     config_option,
     configuration,
     print_bytes,
-    scope,
     scope_options,
+    sweep_values,
 )
 
 if TYPE_CHECKING:
@@ -46,22 +46,24 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
     not work is grouped by what mends it.
 
     \b
-    For example, for one OU, before anything may be changed there:
-      sweeper preflight --config config.yaml --ou ou-ab12-11111111
-
-    \b
     Exit status, the highest that applies:
       0  all that was asked works
       1  internal error
       2  usage, configuration, or nothing to sweep
       4  an account, region or action would not work
       5  a destination would not accept the report
+
+    \b
+    Examples:
+      sweeper preflight --config config.yaml
+      sweeper preflight --ou ou-ab12-11111111 --no-write-probe
+      sweeper preflight --format json | jq .accounts.without_role
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.preflight.document import document
     from sweeper.preflight.problems import judge
     from sweeper.preflight.text import rendered
 
-    config = configuration(path, scope(accounts, regions, ous))
+    config = configuration(path, sweep_values(accounts, regions, ous, None))
     facts = _look(config, write_probe=not no_write_probe)
     verdict = judge(facts, config)
     render = document if form == "json" else rendered

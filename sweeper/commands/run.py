@@ -10,8 +10,8 @@ from sweeper.commands.common import (
     config_option,
     configuration,
     print_report,
-    scope,
-    scope_options,
+    sweep_options,
+    sweep_values,
 )
 
 
@@ -21,8 +21,7 @@ from sweeper.commands.common import (
 @click.option("--deliver", is_flag=True, help="Deliver a dry run beyond the directory, too.")
 @click.option("--resume", metavar="RUN", help="Go on with a run: its id, or its journal's path.")
 @click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
-@scope_options
-@click.option("--output", metavar="DIR", help="Write the report into this directory.")
+@sweep_options
 @click.option(
     "--format", "form", type=click.Choice(["json", "text"]), help="Print the report to stdout."
 )
@@ -52,10 +51,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.runner import conduct, is_terminal
 
-    options = scope(accounts, regions, ous)
-    if output is not None:
-        options["report"] = {"directory": output}
-    config = configuration(path, options)
+    config = configuration(path, sweep_values(accounts, regions, ous, output))
     report, status = conduct(
         config,
         dry_run=dry_run,

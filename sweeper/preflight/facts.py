@@ -66,7 +66,8 @@ class Facts:
     `listing` is why the accounts could not be listed or chosen, None where they could.
     `left_out` are the accounts that a sweep would leave out, and the regions; `unknown_exclusions`
     names excluded accounts that are not there. `reads` and `writes` are the actions that were to be
-    tried; there are no writes where none may be made.
+    tried; there are no writes where none may be made. `keeps_record`: a run could keep a record of
+    what it changes, without which it changes nothing.
     """
 
     caller: Caller | None
@@ -79,6 +80,7 @@ class Facts:
     listed: int = 0
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    keeps_record: bool = True
 
     @property
     def actions(self) -> tuple[str, ...]:

@@ -67,13 +67,14 @@ class Questions:
     """What is asked: the actions that the checks declare, and of each destination.
 
     `ask` tries an action; like the destinations it raises nothing. No `writes` are tried where
-    there are none.
+    there are none. `keeps_record`: this machine, or S3, can keep a run's journal or plan.
     """
 
     reads: Collection[str]
     writes: Collection[str]
     ask: Callable[[Target, str], Probed]
     destinations: Sequence[Callable[[], list[Asked]]]
+    keeps_record: bool = True
 
 
 def look(
@@ -117,6 +118,7 @@ def look(
         listed=len(listed),
         reads=tuple(sorted(questions.reads)),
         writes=tuple(sorted(questions.writes)),
+        keeps_record=questions.keeps_record,
     )
 
 

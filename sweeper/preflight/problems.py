@@ -123,16 +123,20 @@ def _of_the_organization(facts: Facts, config: Config) -> Iterator[Problem]:
         yield Problem(
             Kind.ORGANIZATION, failed.answer, failed.reason, failed.message, failed.error_code
         )
-    # It withholds every change, and nothing else.
-    if facts.unknown_exclusions and config.remediation.auto_remediate == "ENABLED":
-        message = f"excluded, but not in the organization: {facts.unknown_exclusions}"
+    if config.remediation.auto_remediate == "DISABLED":
+        return
+    # What withholds every change, and nothing else.
+    if facts.unknown_exclusions:
         yield Problem(
             Kind.WRITE,
             Answer.FAILED,
             Reason.UNKNOWN_ACCOUNT,
-            message,
+            f"excluded, but not in the organization: {facts.unknown_exclusions}",
             accounts=tuple(facts.unknown_exclusions.split(", ")),
         )
+    if not facts.keeps_record:
+        message = "no state.directory that can be written, and no report.s3"
+        yield Problem(Kind.WRITE, Answer.FAILED, Reason.NOT_RECORDED, message)
 
 
 def _of_accounts(facts: Facts) -> Iterator[_Case]:

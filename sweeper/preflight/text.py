@@ -14,7 +14,7 @@ from rich.text import Text
 from sweeper.escaping import plain, shortened
 from sweeper.formats.wording import number
 from sweeper.preflight.facts import Facts, Standing
-from sweeper.preflight.problems import Problem, Verdict
+from sweeper.preflight.problems import Kind, Problem, Verdict
 from sweeper.preflight.remedies import Remedy, meaning, remedy
 from sweeper.probing import Answer
 from sweeper.report import ExitStatus
@@ -173,7 +173,7 @@ def _where(problem: Problem) -> str:
     if problem.location is not None:
         return f"{problem.key} {problem.location}"
     if not problem.accounts:
-        return "the organization"
+        return "every change" if problem.kind is Kind.WRITE else "the organization"
     accounts = f"{number(len(problem.accounts), 'account')}: {_first(problem.accounts)}"
     if not problem.places:
         return accounts

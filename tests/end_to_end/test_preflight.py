@@ -342,6 +342,15 @@ BROKEN = {
         regions=("us-east-1",),
         answer="failed",
     ),
+    "a machine that can keep no record": Broken(
+        "not_recorded",
+        4,
+        "let state.directory be written, or set report.s3",
+        "write",
+        config={"report": {"s3": None}},
+        variables={"XDG_STATE_HOME": "/dev/null"},
+        answer="failed",
+    ),
     "an excluded account that is not there": Broken(
         "unknown_account",
         4,

@@ -159,6 +159,12 @@ def test_an_excluded_account_that_is_not_there_holds_back_changes_alone(switch: 
     )
 
 
+def test_without_a_record_nothing_would_be_changed() -> None:
+    found = facts(keeps_record=False)
+    assert told(found) == [(Kind.WRITE, Reason.NOT_RECORDED, (), (), True)]
+    assert told(found, remediation={"auto_remediate": "DISABLED"}) == []
+
+
 def _bucket(action: str, answer: Probed) -> Asked:
     return Asked("report.s3.bucket", "s3://b/p", action, answer)
 
