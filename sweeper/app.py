@@ -59,7 +59,7 @@ def run(
     but what is to be resumed.
     """
     session = callers_session()
-    wanted = chosen_formats(config)
+    into = chosen_formats(config)
     refuse_unknown_regions(config, session)
     directory = state.state_directory(config)
     if resume:
@@ -81,7 +81,7 @@ def run(
             at_the_end=at_the_end,
         )
         central = made.cloud.clients.central
-        sinks = make_sinks(SinkContext(config=config, formats=wanted, central=central))
+        sinks = make_sinks(SinkContext(config=config, formats=into, central=central))
         # Of several the last keeps what sweeps are compared with: S3 rather than a directory.
         keeper = next((sink for sink in reversed(sinks) if isinstance(sink, Keeper)), None)
         if dry_run and not deliver_dry_run:
@@ -97,7 +97,7 @@ def run(
         report = with_account_tags(report, config.report.account_tags, made.cloud.account_tags)
         names = {check.name for check in made.checks}
         report = recalled(report, keeper, names, narrowed=narrowed)
-        fallback = _fallback(directory, begun, wanted)
+        fallback = _fallback(directory, begun, into)
         report = deliver(report, sinks, _patience(config, stop), fallback)
         finished = _is_finished(report, [*sinks, fallback], resumed=resume is not None)
         resumable = not finished and (begun.file is not None or made.journal.is_archived)
@@ -146,7 +146,7 @@ def _is_finished(report: Report, sinks: Sequence[Sink | None], *, resumed: bool)
 
 
 def chosen_formats(config: Config) -> tuple[Format, ...]:
-    """The formats that `report.formats` names; raises ConfigurationError where one is unknown."""
+    """The formats of `report.formats`; raises ConfigurationError where there is no such."""
     known = formats()
     for name in config.report.formats:
         if name not in known:

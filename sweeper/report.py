@@ -49,7 +49,7 @@ class ExitStatus(IntEnum):
 
 
 # Failures of the enumeration that running again does not cure.
-NOTHING_TO_SWEEP = {
+_NOTHING_TO_SWEEP = {
     Reason.AWS_CONFIGURATION_INVALID,
     Reason.NO_CREDENTIALS,
     Reason.NOT_IN_ORGANIZATION,
@@ -185,7 +185,7 @@ def nothing_listed(report: Report) -> bool:
 def exit_status(report: Report) -> ExitStatus:
     """What the report, deliveries included, says to whoever started the sweep."""
     if any(
-        failure.stage is Stage.ENUMERATE and failure.reason in NOTHING_TO_SWEEP
+        failure.stage is Stage.ENUMERATE and failure.reason in _NOTHING_TO_SWEEP
         for failure in report.failures
     ):
         return ExitStatus.UNUSABLE
@@ -296,3 +296,8 @@ def _failures(
         if isinstance(f, Failed)
     ]
     return tuple(sorted(items, key=lambda item: (item.account_id or "", item.region or "")))
+
+
+def is_final(reason: Reason) -> bool:
+    """Whether an enumeration that failed so leaves nothing to sweep, also when it is run again."""
+    return reason in _NOTHING_TO_SWEEP

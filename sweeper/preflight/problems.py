@@ -12,7 +12,7 @@ from sweeper.model import Failed, Reason, Skipped, Stage
 from sweeper.plan import accept_known_gaps
 from sweeper.preflight.facts import Facts, Region
 from sweeper.probing import Answer, Asked, Probed, failure
-from sweeper.report import NOTHING_TO_SWEEP, ExitStatus
+from sweeper.report import ExitStatus, is_final
 
 if TYPE_CHECKING:
     from sweeper.config import Config
@@ -63,7 +63,7 @@ class Problem:
             return ExitStatus.CLEAN
         if self.reason is Reason.INTERNAL_ERROR:
             return ExitStatus.INTERNAL_ERROR
-        if self.kind is Kind.ORGANIZATION and self.reason in NOTHING_TO_SWEEP:
+        if self.kind is Kind.ORGANIZATION and self.reason and is_final(self.reason):
             return ExitStatus.UNUSABLE
         if self.kind is Kind.DESTINATION:
             return ExitStatus.NOT_DELIVERED

@@ -218,7 +218,7 @@ class Deployment:
         service_control_policies: Sequence[Any] = (),
     ) -> tuple[Report, Authority]:
         """The real sweep, configured by the stack's variables, with IAM enforced."""
-        with self._as_the_central_role(role_arn, service_control_policies) as authority:
+        with self._entered(role_arn, service_control_policies) as authority:
             ended = app.run(
                 load_config(options=dict(options or {})),
                 dry_run=dry_run,
@@ -230,7 +230,7 @@ class Deployment:
 
     def preflight(self, service_control_policies: Sequence[Any] = ()) -> tuple[Any, Authority]:
         """What `sweeper preflight --format json` prints, run as the sweep is."""
-        with self._as_the_central_role(None, service_control_policies) as authority:
+        with self._entered(None, service_control_policies) as authority:
             ended = CliRunner().invoke(
                 cli, ["preflight", "--format", "json"], standalone_mode=False
             )
@@ -240,9 +240,10 @@ class Deployment:
         return said, authority
 
     @contextmanager
-    def _as_the_central_role(
-        self, role_arn: str | None, service_control_policies: Sequence[Any]
+    def _entered(
+        self, role_arn: str | None = None, service_control_policies: Sequence[Any] = ()
     ) -> Iterator[Authority]:
+        """The stack's variables and the central role's session, with IAM enforced."""
         keys = boto3.client("sts").assume_role(
             RoleArn=role_arn or self.central_role_arn, RoleSessionName="task"
         )["Credentials"]
