@@ -15,9 +15,11 @@ from botocore.session import Session
 from sweeper import __version__, state
 from sweeper.aws.bucket import Bucket
 from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.destinations import questions as destination_questions
 from sweeper.aws.documents import client_config
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.lease import Lease
+from sweeper.aws.probes import MemberProbes
 from sweeper.checks import checks
 from sweeper.concurrency import Stop, attempt
 from sweeper.config import Config
@@ -26,6 +28,7 @@ from sweeper.journal.lines import Header
 from sweeper.journal.run import RunJournal
 from sweeper.model import Failed, Finding, Reason, Stage
 from sweeper.ports import Check, Conduct, Observer
+from sweeper.preflight.look import Questions
 
 MAX_AGE = timedelta(hours=24)  # of what a run has seen, for it to be acted on
 
@@ -60,16 +63,8 @@ def parts(
     `at_the_end`.
     """
     header = begun.header
-    cloud = AwsCloud(
-        config,
-        session=session,
-        stop=stop,
-        run_id=header.run_id,
-        read_actions=_read_actions(kinds, config),
-        write_actions=_actions(
-            kind.write_actions for kind in kinds if kind.name in config.remediation.checks
-        ),
-        may_write=may_write,
+    cloud = make_cloud(
+        config, kinds, session=session, stop=stop, run_id=header.run_id, may_write=may_write
     )
     at_the_end.callback(cloud.clients.close)
     registry = EcrRegistry(cloud.clients)
@@ -114,6 +109,61 @@ def _read_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
     if not config.remediation.assess_impact:
         return actions
     return actions.union(*(getattr(kind, "assess_actions", ()) for kind in kinds))
+
+
+def make_cloud(
+    config: Config,
+    kinds: Sequence[Any],
+    *,
+    session: Session,
+    stop: Stop,
+    run_id: str,
+    may_write: bool,
+) -> AwsCloud:
+    """AWS with the actions that the checks declare; its clients are to be closed."""
+    return AwsCloud(
+        config,
+        session=session,
+        stop=stop,
+        run_id=run_id,
+        read_actions=_read_actions(kinds, config),
+        write_actions=_write_actions(kinds, config),
+        may_write=may_write,
+    )
+
+
+def questions(
+    config: Config,
+    *,
+    session: Session,
+    stop: Stop,
+    write_probe: bool,
+    at_the_end: ExitStack,
+) -> tuple[AwsCloud, Questions]:
+    """What is asked before a sweep, and of whom; see `sweeper.preflight`. Calls nothing.
+
+    Raises ConfigurationError where the state's directory that is named cannot be written.
+
+    The members' sessions allow what a sweep's would, and writes only where they are tried.
+    """
+    kinds = chosen_checks(config)
+    may_write = write_probe and config.remediation.auto_remediate == "ENABLED"
+    run_id = f"preflight-{secrets.token_hex(3)}"
+    cloud = make_cloud(
+        config, kinds, session=session, stop=stop, run_id=run_id, may_write=may_write
+    )
+    at_the_end.callback(cloud.clients.close)
+    return cloud, Questions(
+        reads=_read_actions(kinds, config),
+        writes=_write_actions(kinds, config) if may_write else frozenset(),
+        ask=MemberProbes(cloud.clients).ask,
+        destinations=destination_questions(config, cloud.clients.until_stopped),
+        keeps_record=bool(config.report.s3 or state.state_directory(config)),
+    )
+
+
+def _write_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
+    return _actions(kind.write_actions for kind in kinds if kind.name in config.remediation.checks)
 
 
 def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:

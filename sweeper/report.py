@@ -325,3 +325,8 @@ def _failures(
         if isinstance(f, Failed)
     ]
     return tuple(sorted(items, key=lambda item: (item.account_id or "", item.region or "")))
+
+
+def is_final(reason: Reason) -> bool:
+    """Whether an enumeration that failed so leaves nothing to sweep, also when it is run again."""
+    return reason in _NOTHING_TO_SWEEP

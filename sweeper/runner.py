@@ -111,7 +111,7 @@ def supervised(
     stop = Stop(min((each for each in deadlines if each is not None), default=None))
     for journal, command in () if is_resumed else app.unfinished(config):
         logs.log_unfinished(journal, command)
-    with _stopped_by_signals(stop) as interrupt:
+    with stopped_by_signals(stop) as interrupt:
         if terminal:
             return _for_a_person(work, stop, interrupt, ask=ask, show=show)
         return work(stop=stop, observer=logs.LogObserver(), approve=lambda _: True)
@@ -213,7 +213,8 @@ class Interrupt:
 
 
 @contextmanager
-def _stopped_by_signals(stop: Stop) -> Iterator[Interrupt]:
+def stopped_by_signals(stop: Stop) -> Iterator[Interrupt]:
+    """SIGINT, SIGTERM and SIGHUP inside are an Interrupt of `stop`."""
     interrupt = Interrupt(stop)
     previous = {
         number: signal.signal(number, interrupt)

@@ -47,12 +47,19 @@ def aws(process: FakeAws) -> FakeAws:
 class Terminal:
     """The command at a pseudo-terminal; `shell` may redirect what is not to be the terminal."""
 
-    def __init__(self, aws: FakeAws, directory: Path, *options: str, shell: str = "") -> None:
-        command = f"{shlex.join((*COMMAND, '--output', 'out', *options))} {shell}"
+    def __init__(
+        self,
+        aws: FakeAws,
+        directory: Path,
+        *options: str,
+        shell: str = "",
+        command: tuple[str, ...] = (*COMMAND, "--output", "out"),
+    ) -> None:
+        line = f"{shlex.join((*command, *options))} {shell}"
         self._directory = directory
         self._child = pexpect.spawn(
             "/bin/sh",
-            ["-c", f"exec {command}"],
+            ["-c", f"exec {line}"],
             cwd=str(directory),
             env=environment(aws, TERM="xterm-256color", COLUMNS=None),
             dimensions=(60, 200),
@@ -242,3 +249,36 @@ def test_usage_errors_are_exit_status_2(arguments: tuple[str, ...]) -> None:
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert "Error: " in ended.stderr
+
+
+def test_preflight_shows_progress_and_what_is_wrong(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=3, regions=2, role={"exists": False}))
+    terminal = Terminal(aws, tmp_path, command=(*COMMAND[:-1], "preflight"))
+    assert terminal.ended() == 4
+    for text in ("accounts opened", "What is wrong", "assume_role_denied", "Exit status 4."):
+        assert text in terminal.shown
+    assert "\x1b[1;31m" in terminal.shown  # in colour
+    assert '"event"' not in terminal.shown
+    assert writes(aws) == []
+
+
+def test_json_of_preflight_alone_goes_to_stdout(aws: FakeAws, tmp_path: Path) -> None:
+    terminal = Terminal(
+        aws,
+        tmp_path,
+        "--format",
+        "json",
+        command=(*COMMAND[:-1], "preflight"),
+        shell="> printed.json",
+    )
+    assert terminal.ended() == 0
+    assert json.loads((tmp_path / "printed.json").read_text())["problems"] == []
+    assert "accounts opened" in terminal.shown
+
+
+def test_the_help_of_preflight_has_examples_and_every_exit_status() -> None:
+    text = _sweeper("preflight", "--help").stdout
+    assert "sweeper preflight --ou ou-ab12-11111111 --no-write-probe" in text
+    for option in ("config", "account", "region", "ou", "no-write-probe", "format"):
+        assert f"--{option} " in text
+    assert all(f" {status}  " in text for status in (0, 1, 2, 4, 5))

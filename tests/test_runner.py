@@ -10,7 +10,7 @@ import pytest
 
 from sweeper.concurrency import Stop
 from sweeper.model import Reason
-from sweeper.runner import ONE_SIGNAL, Interrupt, _stopped_by_signals
+from sweeper.runner import ONE_SIGNAL, Interrupt, stopped_by_signals
 from tests.fakes import FakeClock
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -76,7 +76,7 @@ def test_a_signal_answers_a_question(process: Process) -> None:
 
 def test_the_handlers_are_there_while_the_sweep_is(process: Process) -> None:
     own = {number: signal.getsignal(number) for number in HANDLED}
-    with _stopped_by_signals(process.stop) as interrupt:
+    with stopped_by_signals(process.stop) as interrupt:
         assert {signal.getsignal(number) for number in HANDLED} == {interrupt}
         signal.raise_signal(signal.SIGHUP)
         assert process.stop.reason is Reason.INTERRUPTED
@@ -85,7 +85,7 @@ def test_the_handlers_are_there_while_the_sweep_is(process: Process) -> None:
 
 def test_what_is_ignored_stays_ignored(process: Process) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
-    with _stopped_by_signals(process.stop):
+    with stopped_by_signals(process.stop):
         signal.raise_signal(signal.SIGHUP)
         assert process.stop.reason is None
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

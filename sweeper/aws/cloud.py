@@ -83,12 +83,9 @@ class AwsCloud:
 
     def open_account(self, account: Account) -> OpenedAccount:
         """Assume the member role once, and read the account's regions."""
-        self._sessions.open(account.id)
-        if self._config.regions.include:
-            included = tuple((region, "ENABLED") for region in self._config.regions.include)
-            return OpenedAccount(account, included)
+        self.enter(account)
         try:
-            return OpenedAccount(account, self._regions(account))
+            return OpenedAccount(account, self.regions(account))
         except OperationFailed as error:
             if error.reason.is_denial:
                 reason = Reason.REGIONS_UNREADABLE
@@ -97,6 +94,25 @@ class AwsCloud:
             else:
                 raise
             raise OperationFailed(reason, error.message, error.error_code) from None
+
+    def enter(self, account: Account) -> None:
+        """Assume the member role in the account."""
+        self._sessions.open(account.id)
+
+    def regions(self, account: Account) -> tuple[tuple[str, str], ...]:
+        """The regions of an account that was entered, as (name, RegionOptStatus)."""
+        if self._config.regions.include:
+            return tuple((region, "ENABLED") for region in self._config.regions.include)
+        return self._regions(account)
+
+    def caller(self) -> tuple[str, str]:
+        """The caller's account id and ARN; NothingToSweep without usable credentials."""
+        return self._identity()
+
+    @property
+    def organizations(self) -> Organizations | None:
+        """Organizations as the caller sees it; None where `list_accounts` did not ask it."""
+        return self._organizations
 
     def account_tags(self, account_ids: Sequence[str]) -> Mapping[str, Mapping[str, str] | Failed]:
         """The tags of accounts that `list_accounts` gave, or why they could not be read.

@@ -91,6 +91,9 @@ _CODES = {
     # A conditional write to S3 whose condition does not hold, or that another came before.
     "PreconditionFailed": Reason.CHANGED_MEANWHILE,
     "ConditionalRequestConflict": Reason.CHANGED_MEANWHILE,
+    # The answer to a HEAD has no body, and so no code but its status.
+    "403": Reason.DENIED,
+    "404": Reason.DESTINATION_MISSING,
 }
 # In order: the first class that fits names the reason.
 _EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sweeper.aws.answers import account_id, items, optional_text, text
+from sweeper.aws.answers import account_id, items, optional_text, required, text
 from sweeper.aws.errors import translated
 from sweeper.concurrency import Stop, concurrently
 from sweeper.errors import NothingToSweep, OperationFailed
@@ -24,13 +24,17 @@ class Organizations:
         self._client = client
         self._caller = caller_arn
         self._stop = stop
+        # As the ARNs of its accounts name it; None until they are listed.
+        self.management_account: str | None = None
 
     def accounts(self) -> tuple[str | None, tuple[Account, ...]]:
         """The organization's id and all of its accounts, whatever their state."""
         organization_id = None
         accounts: dict[str, Account] = {}  # a page that is read twice counts once
         for item in self._items("list_accounts", "Accounts"):
-            organization_id = organization_id or _organization_of(optional_text(item, "Arn"))
+            arn = optional_text(item, "Arn")
+            organization_id = organization_id or _organization_of(arn)
+            self.management_account = self.management_account or _owner_of(arn)
             found = account_id(item, "Id")
             accounts[found] = Account(
                 id=found,
@@ -40,6 +44,19 @@ class Organizations:
                 ou_path=_ou_path(item),
             )
         return organization_id, tuple(accounts.values())
+
+    def described(self) -> str:
+        """The management account's id, which every account of the organization may ask for."""
+        with translated():
+            answer = self._client.describe_organization()
+        return account_id(required(answer, "Organization"), "MasterAccountId")
+
+    def delegated_administrators(self) -> frozenset[str]:
+        """The ids of the organization's delegated administrators, of whatever service."""
+        found = self._items(
+            "list_delegated_administrators", "DelegatedAdministrators", guard=lambda _: translated()
+        )
+        return frozenset(account_id(item, "Id") for item in found)
 
     def with_ou_paths(
         self, accounts: Sequence[Account], named: Iterable[str]
@@ -165,6 +182,11 @@ class Organizations:
 def _organization_of(arn: str) -> str | None:
     """``arn:…::111111111111:account/o-exampleorgid/222222222222`` -> ``o-exampleorgid``."""
     return next((part for part in arn.split("/") if part.startswith("o-")), None)
+
+
+def _owner_of(arn: str) -> str | None:
+    """``arn:…::111111111111:account/…`` -> the management account, which owns them all."""
+    return arn.split(":")[4] or None if arn.count(":") > 4 else None  # noqa: PLR2004 (an ARN's)
 
 
 def _ou_path(account: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -93,3 +93,10 @@ def say(text: str) -> None:
     from sweeper.concurrency import or_defect
 
     or_defect(lambda: click.echo(f"sweeper: {text}", err=True))
+
+
+def scope_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Of `sweep_options` those that say what is looked at, and not where the report goes."""
+    for option in reversed(_SWEEP_OPTIONS[:-1]):
+        command = option(command)
+    return command

@@ -289,3 +289,24 @@ def test_the_session_policy_allows_the_actions_and_no_more() -> None:
 def test_a_session_policy_that_sts_would_refuse_is_a_defect() -> None:
     with pytest.raises(ValueError, match="2048"):
         session_policy(f"ecr:Action{number:03d}" for number in range(200))
+
+
+def test_entering_and_reading_the_regions_are_what_opening_is(aws: FakeAws) -> None:
+    cloud = make_cloud()
+    account = cloud.list_accounts().accounts[1]
+    cloud.enter(account)
+    regions = cloud.regions(account)
+    assert aws.statistics().calls["sts:AssumeRole"] == 1
+    assert cloud.open_account(account).regions == regions
+    assert cloud.caller() == (aws.world.caller.account, aws.world.caller.principal_arn)
+
+
+def test_why_the_regions_cannot_be_read_is_told_as_it_is(enter: Enter) -> None:
+    denied = [{"actions": ["account:ListRegions"]}]
+    enter(World.generate(accounts=2, regions=1, denies=denied))
+    cloud = make_cloud()
+    account = cloud.list_accounts().accounts[1]
+    cloud.enter(account)
+    with pytest.raises(OperationFailed) as caught:
+        cloud.regions(account)
+    assert caught.value.reason is Reason.DENIED_BY_SCP

@@ -82,6 +82,8 @@ def test_a_code_in_an_answer(code: str, reason: Reason) -> None:
         ("AWSOrganizationsNotInUseException", Reason.NOT_IN_ORGANIZATION),
         ("OrganizationalUnitNotFoundException", Reason.UNKNOWN_OU),
         ("RepositoryNotFoundException", Reason.REPOSITORY_DELETED),
+        ("403", Reason.DENIED),  # the answer to a HEAD
+        ("404", Reason.DESTINATION_MISSING),
         ("NoSuchBucket", Reason.DESTINATION_MISSING),
         ("NotFound", Reason.DESTINATION_MISSING),
         ("NotFoundException", Reason.DESTINATION_MISSING),

@@ -298,3 +298,41 @@ def test_an_account_without_an_id_is_no_account() -> None:
 def test_the_sdk_knows_state_and_paths() -> None:
     model = Session().get_service_model("organizations").shape_for("Account")
     assert {"State", "Paths"} <= set(getattr(model, "members", {}))
+
+
+@pytest.mark.parametrize("mode", ["management", "delegated", "not_allowed"])
+def test_any_member_may_learn_which_account_manages_it(enter: Enter, mode: str) -> None:
+    aws = enter(World.generate(accounts=3, regions=1, caller_mode=mode))
+    cloud = make_cloud()
+    if mode == "not_allowed":
+        with pytest.raises(NothingToSweep):
+            cloud.list_accounts()
+    else:
+        cloud.list_accounts()
+    organizations = cloud.organizations
+    assert organizations is not None
+    assert organizations.described() == aws.world.management_account
+    # The ARNs of the accounts tell it as well, without one more permission.
+    known = None if mode == "not_allowed" else aws.world.management_account
+    assert organizations.management_account == known
+
+
+def test_who_administers(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=3, regions=1, caller_mode="delegated"))
+    cloud = make_cloud()
+    cloud.list_accounts()
+    assert cloud.organizations is not None
+    assert cloud.organizations.delegated_administrators() == {aws.world.caller.account}
+
+
+@pytest.mark.parametrize("arn", ["", "nonsense", "arn:aws:organizations:::account/o-1/2"])
+def test_an_arn_that_names_nobody_manages_nothing(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, arn: str
+) -> None:
+    cloud = make_cloud()
+    monkeypatch.setattr(
+        Organizations, "_items", lambda *_, **__: iter([{"Id": "1" * 12, "Arn": arn}])
+    )
+    cloud.list_accounts()
+    assert cloud.organizations is not None
+    assert cloud.organizations.management_account is None

@@ -144,6 +144,16 @@ class Here:
         **extra: str | None,
     ) -> Ended:
         """As `run`, in the test's own directory."""
+        return self.command(aws, "run", "--output", "out", *options, config=config, **extra)
+
+    def command(
+        self,
+        aws: FakeAws,
+        *arguments: str,
+        config: Mapping[str, Any] | None = None,
+        **extra: str | None,
+    ) -> Ended:
+        """Run any command of sweeper in the test's own directory to its end."""
         if config is not None:
             write_config(self._directory, config)
         extra = {"XDG_STATE_HOME": str(self._directory / "state"), **extra}
@@ -153,7 +163,7 @@ class Here:
             for name, value in environment(aws, **extra).items():
                 patch.setenv(name, value)
             patch.chdir(self._directory)
-            patch.setattr(sys, "argv", ["sweeper", "run", "--output", "out", *options])
+            patch.setattr(sys, "argv", ["sweeper", *arguments])
             with pytest.raises(SystemExit) as ended:
                 cli.main()
         captured = self._capture.readouterr()

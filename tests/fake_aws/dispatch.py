@@ -10,7 +10,17 @@ from urllib.parse import unquote
 from tests.fake_aws import paging, sigv4
 from tests.fake_aws.damage import damaged
 from tests.fake_aws.faults import Asked, Met
-from tests.fake_aws.services import account, ec2, ecr, organizations, s3, securityhub, sns, sts
+from tests.fake_aws.services import (
+    account,
+    ec2,
+    ecr,
+    kms,
+    organizations,
+    s3,
+    securityhub,
+    sns,
+    sts,
+)
 from tests.fake_aws.services.base import Call, Service
 from tests.fake_aws.wire import ApiError, Reply, Request
 
@@ -22,7 +32,7 @@ if TYPE_CHECKING:
 SERVICES = {
     each.name: each
     for each in (
-        *(account.SERVICE, ec2.SERVICE, ecr.SERVICE, organizations.SERVICE),
+        *(account.SERVICE, ec2.SERVICE, ecr.SERVICE, kms.SERVICE, organizations.SERVICE),
         *(s3.SERVICE, securityhub.SERVICE, sns.SERVICE, sts.SERVICE),
     )
 }

@@ -182,7 +182,9 @@ class RestXml:
             f"<Message>{escape(error.message)}</Message>{extra}"
             f"<RequestId>{REQUEST_ID}</RequestId></Error>"
         )
-        return Reply(error.status, "application/xml", text.encode())
+        where = error.extra.get("Region")
+        headers = (("x-amz-bucket-region", where),) if where else ()
+        return Reply(error.status, "application/xml", text.encode(), headers)
 
 
 def elements(**members: object) -> str:

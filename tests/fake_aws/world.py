@@ -196,6 +196,15 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """A KMS key; one for use `via_service` is refused to whoever calls KMS itself."""
+
+    arn: str
+    enabled: bool = True
+    via_service: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """A fault for matching calls: after `skip` calls, `times` times (null: for ever).
 
@@ -278,6 +287,7 @@ class World:
     pull_through_rules: tuple[PullThroughRule, ...] = ()
     buckets: tuple[Bucket, ...] = ()
     topics: tuple[str, ...] = ()
+    keys: tuple[Key, ...] = ()
     security_hub_regions: tuple[str, ...] = ()
     latency: float = 0.0
     service_latency: dict[str, float] = field(default_factory=dict)

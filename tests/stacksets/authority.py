@@ -169,7 +169,7 @@ class Authority:
         return trusts(role.assume_role_policy_document, session.role_arn, request)
 
 
-_S3_OPERATIONS = {"PUT": "PutObject", "GET": "GetObject"}
+_S3_OPERATIONS = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "ListBucket"}
 _KEY_ACTIONS = {
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
     "s3:GetObject": ("kms:Decrypt",),
@@ -215,6 +215,8 @@ class Call:
             return cls(key, region, service, "ListRegions", {})
         if service == "securityhub" and url.path == "/findings/import":
             return cls(key, region, service, "BatchImportFindings", json.loads(body))
+        if service == "securityhub" and (wire.method, url.path) == ("GET", "/accounts"):
+            return cls(key, region, service, "DescribeHub", {})
         if service == "s3" and wire.method in _S3_OPERATIONS and not url.query:
             bucket = (url.hostname or "").removesuffix(f".s3.{region}.amazonaws.com")
             where = {
@@ -225,7 +227,7 @@ class Call:
             return cls(key, region, service, _S3_OPERATIONS[wire.method], where)
         raise NotImplementedError(f"{wire.method} {wire.url}")
 
-    def resources(self, account: str, management: str, organization: str) -> list[str]:  # noqa: C901 (a table)
+    def resources(self, account: str, management: str, organization: str) -> list[str]:  # noqa: C901, PLR0912 (a table)
         """The ARNs that IAM looks at.
 
         https://docs.aws.amazon.com/service-authorization/latest/reference/
@@ -259,10 +261,14 @@ class Call:
                 arns = [given["RoleArn"]]
             case "s3:PutObject" | "s3:GetObject":
                 arns = [f"arn:{PARTITION}:s3:::{given['Bucket']}/{given['Key']}"]
-            case "sns:Publish":
+            case "s3:ListBucket":
+                arns = [f"arn:{PARTITION}:s3:::{given['Bucket']}"]
+            case "sns:GetTopicAttributes" | "sns:Publish":
                 arns = [given["TopicArn"]]
             case "securityhub:BatchImportFindings":
                 arns = sorted({finding["ProductArn"] for finding in given["Findings"]})
+            case "securityhub:DescribeHub":
+                arns = [f"arn:{PARTITION}:securityhub:{self.region}:{account}:hub/default"]
             case unknown:
                 raise NotImplementedError(f"the resources of {unknown}")
         return arns
@@ -283,7 +289,7 @@ class Call:
 
     def key(self, account: str) -> str | None:
         """The customer key that the service uses on the caller's behalf."""
-        if self.service == "s3":
+        if self.service == "s3" and self.operation != "ListBucket":
             bucket = s3_backends[account][PARTITION].buckets[self.parameters["Bucket"]]
             if self.operation == "GetObject" and self.parameters["Key"] not in bucket.keys:
                 return None
@@ -303,6 +309,8 @@ class Call:
         if self.service in ("account", "securityhub"):
             headers = {"x-amzn-ErrorType": "AccessDeniedException"}
             return 403, headers, json.dumps({"message": message})
+        if self.operation == "ListBucket":  # the answer to a HEAD has no body
+            return 403, {"Content-Type": "application/xml"}, ""
         code = "AuthorizationError" if self.service == "sns" else "AccessDenied"
         error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
         if self.service != "s3":

@@ -15,6 +15,7 @@ from unittest import mock
 
 import boto3
 from botocore.loaders import JSONFileLoader
+from click.testing import CliRunner
 from moto import mock_aws
 from moto.ecr.models import ecr_backends
 from moto.iam.models import Role, iam_backends
@@ -22,6 +23,7 @@ from moto.s3.models import s3_backends
 
 import sweeper.checks
 from sweeper import app
+from sweeper.cli import cli
 from sweeper.concurrency import Stop
 from sweeper.config_loading import load_config
 from sweeper.demo import moto_additions
@@ -266,6 +268,17 @@ class Deployment:
                 approve=lambda _: True,
             )
         return ended.report, authority
+
+    def preflight(self, service_control_policies: Sequence[Any] = ()) -> tuple[Any, Authority]:
+        """What `sweeper preflight --format json` prints, run as the sweep is."""
+        with self._entered(None, service_control_policies) as authority:
+            ended = CliRunner().invoke(
+                cli, ["preflight", "--format", "json"], standalone_mode=False
+            )
+        assert ended.exception is None, ended.exception
+        said = json.loads(ended.stdout)
+        assert ended.return_value == said["exit_status"]
+        return said, authority
 
     @contextmanager
     def _entered(

@@ -151,6 +151,18 @@ def list_accounts(call: Call) -> dict[str, Any]:
     return {"Accounts": found, **more}
 
 
+@SERVICE.operation("ListDelegatedAdministrators")
+def list_delegated_administrators(call: Call) -> dict[str, Any]:
+    """List the delegated administrators of whatever service."""
+    _allow(call, "ListDelegatedAdministrators")
+    state = call.state
+    found = [
+        {**_account(state, state.members[each]), "DelegationEnabledDate": _JOINED}
+        for each in state.world.delegated_administrators
+    ]
+    return _listing(call, "DelegatedAdministrators", found)
+
+
 @SERVICE.operation("DescribeAccount")
 def describe_account(call: Call) -> dict[str, Any]:
     """Describe one account."""

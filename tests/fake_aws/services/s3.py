@@ -9,6 +9,7 @@ import zlib
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from tests.fake_aws.services import kms
 from tests.fake_aws.services.base import Call, Service
 from tests.fake_aws.state import StoredObject
 from tests.fake_aws.wire import ApiError, Codes, Reply, RestXml, elements
@@ -170,12 +171,26 @@ def _precondition(call: Call, existing: StoredObject | None) -> None:
         )
 
 
+def _use_of_the_key(call: Call) -> None:
+    """Pass where the caller may use the key by way of S3; a world without keys has every key."""
+    key_id = call.request.headers.get("x-amz-server-side-encryption-aws-kms-key-id")
+    if key_id is None or not call.state.world.keys:
+        return
+    key = kms.find(call, key_id)
+    if key is None:
+        raise ApiError("KMS.NotFoundException", f"Key '{key_id}' does not exist")
+    call.allow("kms:GenerateDataKey", key_id)
+    if not key.enabled:
+        raise ApiError("KMS.DisabledException", f"{key_id} is disabled.")
+
+
 @SERVICE.operation("PutObject")
 def put_object(call: Call) -> Reply:
     """Store an object with its type, metadata, checksums and encryption."""
     bucket, key = _located(call, "s3:PutObject")
     if "if-match" in call.request.headers:
         call.allow("s3:GetObject", _arn(call, bucket.name, key), call.principal.account)
+    _use_of_the_key(call)
     _precondition(call, call.state.objects[bucket.name].get(key))
     body, headers = _content(call)
     kept = {

@@ -27,10 +27,28 @@ SERVICE = Service(
         unknown_operation=("UnknownOperationException", 404),
     ),
 )
-PATHS = {"/findings/import": "BatchImportFindings"}
+PATHS = {"/accounts": "DescribeHub", "/findings/import": "BatchImportFindings"}
 _LARGEST_BATCH = 100
 # Whoever works on a finding owns these: an import does not change them.
 _OWNED = ("Note", "UserDefinedFields", "VerificationState", "Workflow")
+
+
+def _subscribed(call: Call) -> None:
+    if call.region not in call.state.world.security_hub_regions:
+        raise ApiError(
+            "InvalidAccessException",
+            f"Account {call.principal.account} is not subscribed to AWS Security Hub",
+            401,
+        )
+
+
+@SERVICE.operation("DescribeHub")
+def describe_hub(call: Call) -> dict[str, Any]:
+    """Describe the hub of the caller's account in the region."""
+    arn = f"arn:{call.partition}:securityhub:{call.region}:{call.principal.account}:hub/default"
+    call.allow("securityhub:DescribeHub", arn)
+    _subscribed(call)
+    return {"HubArn": arn, "AutoEnableControls": True}
 
 
 @SERVICE.operation("BatchImportFindings")
@@ -50,12 +68,7 @@ def batch_import_findings(call: Call) -> dict[str, Any]:
                 f"User: {call.principal.arn} is not authorized to perform: "
                 f"securityhub:BatchImportFindings on resource: {finding.get('ProductArn')}",
             )
-    if region not in call.state.world.security_hub_regions:
-        raise ApiError(
-            "InvalidAccessException",
-            f"Account {account} is not subscribed to AWS Security Hub",
-            401,
-        )
+    _subscribed(call)
     failed = []
     for finding in findings:
         if found := asff.problems(finding):

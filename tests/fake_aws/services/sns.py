@@ -105,16 +105,33 @@ def _texts(call: Call, message: str) -> dict[str, str]:
     return dict(texts)
 
 
-@SERVICE.operation("Publish")
-def publish(call: Call) -> str:
-    """Keep a message; the topic must exist and its region must be the signed one."""
-    arn = call.params.get("TopicArn") or call.params.get("TargetArn") or ""
+def _topic(call: Call, action: str) -> str:
+    """Give the ARN of a topic that exists, in the signed region; authorised."""
+    arn: str = call.params.get("TopicArn") or call.params.get("TargetArn") or ""
     parts = arn.split(":")
     if len(parts) != 6 or parts[3] != call.region:
         raise call.invalid("Invalid parameter: TopicArn")
-    call.allow("SNS:Publish", arn, parts[4])
+    call.allow(f"SNS:{action}", arn, parts[4])
     if arn not in call.state.world.topics:
         raise ApiError("NotFound", "Topic does not exist", 404)
+    return arn
+
+
+@SERVICE.operation("GetTopicAttributes")
+def get_topic_attributes(call: Call) -> str:
+    """Give the attributes that every topic has."""
+    arn = _topic(call, "GetTopicAttributes")
+    named = {"TopicArn": arn, "Owner": arn.split(":")[4]}
+    entries = "".join(
+        f"<entry>{elements(key=key, value=value)}</entry>" for key, value in named.items()
+    )
+    return f"<Attributes>{entries}</Attributes>"
+
+
+@SERVICE.operation("Publish")
+def publish(call: Call) -> str:
+    """Keep a message; the topic must exist and its region must be the signed one."""
+    arn = _topic(call, "Publish")
     message = call.params.get("Message", "")
     if not message:
         raise call.invalid("Invalid parameter: Empty message")

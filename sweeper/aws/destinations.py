@@ -1,0 +1,149 @@
+"""Whether the report's destinations would accept it, asked as the caller, and nothing written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.aws.bucket import Bucket
+from sweeper.aws.errors import translated
+from sweeper.aws.probes import nobodys_name
+from sweeper.errors import OperationFailed
+from sweeper.model import Reason
+from sweeper.probing import WORKS, Answer, Asked, Probed, not_known, probed
+
+if TYPE_CHECKING:
+    from sweeper.config import Config
+
+_NOBODYS_ETAG = '"00000000000000000000000000000000"'
+_KEY_USE = "kms:GenerateDataKey"
+Central = Callable[[str, str | None], Any]  # makes a client: (service, region or None)
+
+
+def questions(config: Config, central: Central) -> list[Callable[[], list[Asked]]]:
+    """What there is to ask, a function for each destination; each raises nothing."""
+    report = config.report
+    asked: list[Callable[[], list[Asked]]] = []
+    if (directory := report.directory) is not None:
+        asked.append(lambda: [_directory(directory)])
+    if report.s3:
+        bucket = Bucket(report.s3, central)
+        asked.append(lambda: list(_bucket(bucket, central)))
+    if topic := report.sns_topic_arn:
+        asked.append(lambda: [_topic(topic, central)])
+    if report.security_hub:
+        region = report.security_hub.region
+        asked.append(lambda: [_security_hub(region, central)])
+    return asked
+
+
+def _directory(directory: Path) -> Asked:
+    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    answer = WORKS
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        problem = "not writable" if existing.is_dir() else "not a directory"
+        answer = Probed(Answer.FAILED, Reason.WRITE_FAILED, f"{existing}: {problem}")
+    return Asked("report.directory", str(directory), "write", answer)
+
+
+def _bucket(bucket: Bucket, central: Central) -> Iterator[Asked]:
+    """The bucket, reading and writing below the prefix, and the use of the key."""
+    key, location = "report.s3.bucket", bucket.location
+    found: dict[str, str] = {}
+
+    def look() -> None:
+        with translated():
+            answer = central("s3", None).head_bucket(Bucket=bucket.config.bucket)
+        found["region"] = answer.get("BucketRegion", "")
+
+    there = probed(look)
+    yield Asked(key, location, "s3:ListBucket", there)
+    if there.reason is Reason.DESTINATION_MISSING:
+        return
+    yield Asked(key, location, "s3:GetObject", probed(lambda: _read(bucket)))
+    written = probed(lambda: _try_to_put(bucket))
+    # S3 says so where it is the key that the caller may not use, or that is not there.
+    of_the_key = _KEY_USE in written.message or (written.error_code or "").startswith("KMS.")
+    if not of_the_key:
+        yield Asked(key, location, "s3:PutObject", written)
+    if (kms_key := bucket.config.kms_key_id) is not None:
+        answer = _key(kms_key, found.get("region"), central)
+        if of_the_key and answer.answer is not Answer.FAILED:
+            answer = written
+        yield Asked("report.s3.kms_key_id", kms_key, _KEY_USE, answer)
+    elif of_the_key:
+        yield Asked(key, location, _KEY_USE, written)
+
+
+def _read(bucket: Bucket) -> None:
+    """A sweep reads what it replaces, where it is: latest.json, history.json, lease.json.
+
+    To whom s3:ListBucket is denied, S3 does not say that something is not there, but denies it.
+    """
+    _absent(lambda: bucket.open(nobodys_name()), "NoSuchKey")
+
+
+def _try_to_put(bucket: Bucket) -> None:
+    """A write on a condition that cannot hold, so that nothing is ever stored.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+    put = bucket.put
+    try:
+        _absent(
+            lambda: put(nobodys_name(), b"", "application/json", IfMatch=_NOBODYS_ETAG), "NoSuchKey"
+        )
+    except OperationFailed as error:
+        if error.reason is not Reason.CHANGED_MEANWHILE:
+            raise
+
+
+def _key(kms_key: str, region: str | None, central: Central) -> Probed:
+    """https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html."""
+    if kms_key.startswith("arn:"):
+        region = kms_key.split(":")[3]
+    if not region:  # elsewhere there may be no such key
+        return Probed(Answer.NOT_KNOWN, message="it is not known in which region the bucket is")
+
+    def generate() -> None:
+        with translated():
+            central("kms", region).generate_data_key(KeyId=kms_key, KeySpec="AES_256", DryRun=True)
+
+    answer = probed(lambda: _absent(generate, "DryRunOperationException"))
+    if answer.answer is Answer.DENIED:
+        # kms:ViaService, in the key's policy or the caller's, lets only S3 use it for the caller.
+        return not_known(answer, "the key may be used by way of S3 only, which cannot be tried")
+    return answer
+
+
+def _topic(arn: str, central: Central) -> Asked:
+    def read() -> None:
+        with translated():
+            central("sns", arn.split(":")[3]).get_topic_attributes(TopicArn=arn)
+
+    answer = probed(read)
+    if answer.answer is Answer.DENIED:
+        answer = not_known(answer, "the topic may not be looked at, which publishing does not need")
+    return Asked("report.sns_topic_arn", arn, "exists", answer)
+
+
+def _security_hub(region: str, central: Central) -> Asked:
+    def describe() -> None:
+        with translated():
+            central("securityhub", region).describe_hub()
+
+    answer = probed(describe)
+    if answer.answer is Answer.DENIED:
+        answer = not_known(answer, "the hub may not be looked at, which importing does not need")
+    return Asked("report.security_hub.region", region, "enabled", answer)
+
+
+def _absent(call: Callable[[], object], code: str) -> None:
+    """Make the call, which is answered with the error code where it is permitted."""
+    try:
+        call()
+    except OperationFailed as error:
+        if error.error_code != code:
+            raise

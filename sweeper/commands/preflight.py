@@ -1,0 +1,108 @@
+"""`sweeper preflight`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from sweeper.commands.common import (
+    config_option,
+    configuration,
+    print_bytes,
+    scope_options,
+    sweep_values,
+)
+
+if TYPE_CHECKING:
+    from sweeper.config import Config
+    from sweeper.preflight.facts import Facts
+
+
+@click.command()
+@config_option
+@scope_options
+@click.option(
+    "--no-write-probe",
+    is_flag=True,
+    help="Do not try whether tags could be closed, which CloudTrail shows as failed writes.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(["json", "text"]), default="text", help="Default: text."
+)
+def preflight(  # noqa: PLR0917 (click passes them by name)
+    path: str | None,
+    accounts: tuple[str, ...],
+    regions: tuple[str, ...],
+    ous: tuple[str, ...],
+    no_write_probe: bool,
+    form: str,
+) -> int:
+    """Say what a sweep could not see, change or deliver, before the first one.
+
+    Asks as a sweep would, and changes nothing: who runs it and may list the organization, the
+    member role in each account, each action in each region, the report's destinations. What does
+    not work is grouped by what mends it.
+
+    \b
+    Exit status, the highest that applies:
+      0  all that was asked works
+      1  internal error
+      2  usage, configuration, or nothing to sweep
+      4  an account, region or action would not work
+      5  a destination would not accept the report
+
+    \b
+    Examples:
+      sweeper preflight --config config.yaml
+      sweeper preflight --ou ou-ab12-11111111 --no-write-probe
+      sweeper preflight --format json | jq .accounts.without_role
+    """  # noqa: D301 (click's mark for lines to keep)
+    from sweeper.preflight.document import document
+    from sweeper.preflight.problems import judge
+    from sweeper.preflight.text import rendered
+
+    config = configuration(path, sweep_values(accounts, regions, ous, None))
+    facts = _look(config, write_probe=not no_write_probe)
+    verdict = judge(facts, config)
+    render = document if form == "json" else rendered
+    return print_bytes(render(facts, verdict, config), int(verdict.status))
+
+
+def _look(config: Config, *, write_probe: bool) -> Facts:
+    """Ask, with progress for a person at stderr and logs for a machine."""
+    from contextlib import ExitStack
+
+    from sweeper import logs
+    from sweeper.app import chosen_formats
+    from sweeper.aws.session import callers_session, refuse_unknown_regions
+    from sweeper.composition import questions
+    from sweeper.concurrency import Stop, or_defect
+    from sweeper.preflight.look import look
+    from sweeper.runner import is_terminal, stopped_by_signals
+
+    session = callers_session()
+    chosen_formats(config)
+    refuse_unknown_regions(config, session)
+    terminal = is_terminal(sys.stderr)
+    logs.configure(terminal=terminal)
+    stop = Stop(config.limits.deadline_seconds)
+    with ExitStack() as at_the_end:
+        at_the_end.enter_context(stopped_by_signals(stop))
+        cloud, asked = questions(
+            config, session=session, stop=stop, write_probe=write_probe, at_the_end=at_the_end
+        )
+        if not terminal:
+            return look(cloud, asked, config, stop=stop, observer=logs.LogObserver())
+        from rich.console import Console
+
+        from sweeper.terminal import ProgressObserver
+
+        progress = ProgressObserver(Console(stderr=True, highlight=False))
+        or_defect(progress.start)
+        at_the_end.callback(lambda: or_defect(progress.stop))
+        return look(cloud, asked, config, stop=stop, observer=progress)
+
+
+COMMAND = preflight

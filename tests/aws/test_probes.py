@@ -1,0 +1,118 @@
+"""Each action that a check declares is tried, and what is answered is what it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sweeper.aws.probes import PREFIX, PROBES, MemberProbes
+from sweeper.checks import checks
+from sweeper.model import Reason
+from sweeper.probing import WORKS, Answer
+from tests.aws.support import opened, target
+from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import Fault
+from tests.fakes import make_target
+
+WRITES = {"ecr:PutImageTagMutability", "ecr:UpdateRepositoryCreationTemplate"}
+# What ECR demands beyond an action that is tried; each would have to be done to be tried.
+NEEDED_BY_ECR = {"ecr:CreateRepository", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"}
+PLACE = make_target()
+
+
+def test_every_action_of_every_check_can_be_tried() -> None:
+    declared = {
+        action for kind in checks().values() for action in kind.read_actions | kind.write_actions
+    }
+    assert declared - PROBES.keys() == NEEDED_BY_ECR
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules", "ecr:PutImageTagMutability"],
+)
+@pytest.mark.parametrize(
+    ("fault", "answer", "reason"),
+    [
+        (None, Answer.WORKS, None),
+        (Fault("access_denied", service="ecr"), Answer.DENIED, Reason.DENIED),
+        (
+            Fault("access_denied", service="ecr", message="… in a service control policy"),
+            Answer.DENIED,
+            Reason.DENIED_BY_SCP,
+        ),
+        (Fault("throttle", service="ecr"), Answer.FAILED, Reason.THROTTLED),
+        (Fault("reset", service="ecr"), Answer.FAILED, Reason.CONNECTION_FAILED),
+        (Fault("garbage", service="ecr"), Answer.FAILED, Reason.UNEXPECTED_RESPONSE),
+    ],
+)
+def test_what_is_answered(
+    aws: FakeAws, action: str, fault: Fault | None, answer: Answer, reason: Reason | None
+) -> None:
+    probes = MemberProbes(opened(aws, 1, may_write=True).clients)
+    aws.faults([fault] if fault else [])
+    before = aws.repositories()
+    found = probes.ask(target(aws, 1), action)
+    assert (found.answer, found.reason) == (answer, reason)
+    assert aws.repositories() == before
+
+
+def test_an_action_that_nothing_can_try_is_not_known(aws: FakeAws) -> None:
+    found = MemberProbes(opened(aws, 1).clients).ask(target(aws, 1), "ecr:StartImageScan")
+    assert found.answer is Answer.NOT_KNOWN
+    assert found.message
+
+
+class Recorder:
+    """A client whose every operation is answered with one error."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def member(self, service: str, region: str) -> Recorder:
+        assert (service, region) == ("ecr", PLACE.region)
+        return self
+
+    def __getattr__(self, operation: str) -> Any:
+        def answer(**parameters: Any) -> None:
+            self.calls.append((operation, parameters))
+            raise ClientError({"Error": {"Code": self._code, "Message": "said"}}, operation)
+
+        return answer
+
+
+@pytest.mark.parametrize("action", PROBES)
+def test_only_its_own_not_found_says_permitted(action: str) -> None:
+    absent = PROBES[action].absent
+    clients: Any = Recorder("AccessDeniedException")
+    assert MemberProbes(clients).ask(PLACE, action).answer is Answer.DENIED
+    clients = Recorder("SomethingElseNotFoundException")
+    assert MemberProbes(clients).ask(PLACE, action).answer is Answer.FAILED
+    if absent is not None:
+        clients = Recorder(absent)
+        assert MemberProbes(clients).ask(PLACE, action) == WORKS
+
+
+@pytest.mark.parametrize("action", sorted(WRITES))
+def test_a_write_names_what_nobody_has_and_never_twice(action: str) -> None:
+    clients: Any = Recorder(PROBES[action].absent or "")
+    probes = MemberProbes(clients)
+    for _ in range(3):
+        probes.ask(PLACE, action)
+    named = [
+        value
+        for _, parameters in clients.calls
+        for key, value in parameters.items()
+        if key in ("repositoryName", "prefix")
+    ]
+    assert len(named) == len(set(named)) == 3
+    assert all(name.startswith(f"{PREFIX}/") and len(name) == len(PREFIX) + 33 for name in named)
+
+
+def test_every_write_has_an_answer_that_says_permitted() -> None:
+    written = {action for kind in checks().values() for action in kind.write_actions}
+    assert written - NEEDED_BY_ECR == WRITES
+    assert all(PROBES[action].absent for action in WRITES)

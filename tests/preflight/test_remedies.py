@@ -1,0 +1,141 @@
+"""What mends what: the command or the key, with what is known filled in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sweeper.model import Failed, Reason, Stage
+from sweeper.preflight.facts import Caller, Facts, Standing
+from sweeper.preflight.problems import Kind, Problem
+from sweeper.preflight.remedies import meaning, remedy
+from sweeper.probing import Answer
+from tests.fakes import account_id, make_config
+from tests.preflight.facts import CALLER, CLOSE, RULES, facts
+
+R = Reason
+KEYS = (
+    "report.directory",
+    "report.s3.bucket",
+    "report.s3.kms_key_id",
+    "report.sns_topic_arn",
+    "report.security_hub.region",
+)
+
+
+def problem(kind: Kind, reason: Reason | None, **values: Any) -> Problem:
+    answer = values.pop("answer", Answer.DENIED)
+    return Problem(kind, answer, reason, "what AWS said", **values)
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("reason", Reason)
+def test_there_is_something_to_do_about_everything(kind: Kind, reason: Reason) -> None:
+    for answer in (Answer.DENIED, Answer.FAILED):
+        for key in KEYS if kind is Kind.DESTINATION else (None,):
+            found = problem(
+                kind, reason, answer=answer, key=key, places=((account_id(1), "eu-west-1"),)
+            )
+            assert remedy(found, facts(), make_config()).text.strip()
+            assert meaning(found)
+
+
+@pytest.mark.parametrize("key", [None, *KEYS])
+def test_what_is_not_known_says_how_it_would_be(key: str | None) -> None:
+    found = problem(Kind.READ, None, answer=Answer.NOT_KNOWN, key=key)
+    assert "tells" in remedy(found, facts(), make_config()).text
+
+
+def test_a_role_that_is_missing_somewhere_is_deployed() -> None:
+    found = problem(Kind.ACCOUNT, R.ASSUME_ROLE_DENIED, accounts=(account_id(3),))
+    text = remedy(found, facts(), make_config()).text
+    assert "make stackset-status" in text
+    assert 'make stackset-deploy OUS="…"' in text
+    assert "management account" not in text
+
+
+def test_stacksets_skip_the_management_account() -> None:
+    found = problem(Kind.ACCOUNT, R.ASSUME_ROLE_DENIED, accounts=(account_id(2),))
+    assert "stacksets/member-role.yaml" in remedy(found, facts(), make_config()).text
+
+
+@pytest.mark.parametrize(
+    ("external_id", "words"), [(None, "which is not set here"), ("a-secret", "which is set here")]
+)
+def test_a_role_that_admits_nowhere_is_a_matter_of_trust(
+    external_id: str | None, words: str
+) -> None:
+    everywhere = tuple(account_id(number) for number in (1, 2, 3))
+    found = problem(Kind.ACCOUNT, R.ASSUME_ROLE_DENIED, accounts=everywhere)
+    config = make_config(organization={"external_id": external_id})
+    text = remedy(found, facts(), config).text
+    assert words in text
+    assert "CentralRoleArn" in text
+    assert "a-secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("standing", "words"),
+    [
+        (Standing.MANAGEMENT, "allow the caller organizations:ListAccounts"),
+        (Standing.DELEGATED, "allow the caller organizations:ListAccounts"),
+        (Standing.MEMBER, f"--account-id {account_id(1)}"),
+        (Standing.NOT_KNOWN, "aws organizations register-delegated-administrator"),
+    ],
+)
+def test_who_may_not_list(standing: Standing, words: str) -> None:
+    caller: Caller = replace(CALLER, standing=standing)
+    found = Facts(caller, Failed(Stage.ENUMERATE, R.NOT_ALLOWED_TO_LIST, "no"))
+    said = remedy(problem(Kind.ORGANIZATION, R.NOT_ALLOWED_TO_LIST), found, make_config())
+    assert words in said.text
+
+
+PLACES = tuple((account_id(1), f"eu-west-{number}") for number in range(1, 8))
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (
+            problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES[:2], whole_accounts=False),
+            "regions.exclude: [eu-west-1, eu-west-2], or coverage.accept: "
+            "[{reason: denied_by_scp, region: eu-west-1}]",
+        ),
+        (
+            problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES, whole_accounts=False),
+            "eu-west-5, and 2 more]",
+        ),
+        (
+            problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES, accounts=(account_id(1),)),
+            'organization.exclude_accounts: ["000000000001"]',
+        ),
+        (
+            problem(Kind.READ, R.DENIED_BY_IDENTITY_POLICY, actions=(RULES,)),
+            f"the role's policy there lacks {RULES}",
+        ),
+        (problem(Kind.READ, R.DENIED_BY_PERMISSIONS_BOUNDARY, actions=(RULES,)), RULES),
+        (
+            problem(Kind.WRITE, R.DENIED_BY_IDENTITY_POLICY, actions=(CLOSE,)),
+            'AllowRemediation=true" lets the role use ' + CLOSE,
+        ),
+        (
+            problem(Kind.WRITE, R.DENIED_BY_SCP, actions=(CLOSE,)),
+            "stacksets/deny-tag-mutability-changes.json",
+        ),
+        (problem(Kind.REGIONS, R.DENIED_BY_SCP), "from the region-deny policy"),
+        (problem(Kind.REGIONS, R.DENIED), "the role's policy there lacks account:ListRegions"),
+        (
+            problem(
+                Kind.DESTINATION,
+                R.DENIED,
+                key="report.s3.bucket",
+                actions=("s3:GetObject", "s3:PutObject"),
+            ),
+            "allow the caller s3:GetObject, s3:PutObject",
+        ),
+    ],
+)
+def test_what_is_typed_has_what_is_known_in_it(found: Problem, words: str) -> None:
+    assert words in remedy(found, facts(), make_config()).text
