@@ -28,11 +28,9 @@ from sweeper.mutability import (
     configured_exemption,
     evaluate,
     exclusions_of,
-    quoted,
     remedy,
-    setting_of,
-    wanted,
 )
+from sweeper.writing import check_answer, is_made, written
 
 if TYPE_CHECKING:
     from sweeper.config import Config
@@ -108,7 +106,7 @@ class CreationTemplateImmutability:
         """Every template of the target judged. Raises OperationFailed: never a part of them."""
         findings: list[Finding] = []
         for template in self._registry.repository_creation_templates(target):
-            verdict = evaluate(template, self._allowed(template.prefix))
+            verdict = self._judge(template)
             if verdict.compliance is not Compliance.COMPLIANT:
                 findings.append(self._finding(target, template, verdict))
         return Examined((0, 0, 0), tuple(findings)) if findings else _NO_FINDING
@@ -133,23 +131,28 @@ class CreationTemplateImmutability:
 
         Raises OperationFailed when the template could not be read again or not be written.
         """
-        now = self._registry.repository_creation_template(target, finding.repository)
-        if now is None:
-            return replace(change, status=ChangeStatus.SUPERSEDED, reason=Reason.REPOSITORY_DELETED)
-        judged = finding.mutability, frozenset(finding.exclusion_filters)
-        if now.unknown_filter_types or setting_of(now) != judged or self._obstacle(now):
-            compliant = evaluate(now, self._allowed(now.prefix)).compliance is Compliance.COMPLIANT
-            reason = Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
-            return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason)
-        intend()
-        try:
-            self._write(target, now, change)
-        except OperationFailed as error:
-            if error.reason is Reason.REPOSITORY_DELETED:
-                return replace(change, status=ChangeStatus.SUPERSEDED, reason=error.reason)
-            if not error.uncertain or not self._seems_made(target, finding, change):
-                raise
-        return replace(change, status=ChangeStatus.APPLIED)
+
+        def write(now: Template) -> None:
+            answer = self._registry.update_repository_creation_template(
+                target, now.prefix, change.to_mutability, change.to_exclusion_filters, now.rest
+            )
+            check_answer(answer, change)
+            if answer.rest != now.rest:
+                raise OperationFailed(
+                    Reason.UNEXPECTED_RESPONSE,
+                    "the write took effect, and ECR's answer differs from the template in more "
+                    "than its tag mutability: look at it",
+                )
+
+        return written(
+            finding,
+            change,
+            read=lambda: self._registry.repository_creation_template(target, finding.repository),
+            write=write,
+            is_compliant=lambda now: self._judge(now).compliance is Compliance.COMPLIANT,
+            intend=intend,
+            may_write=lambda now: not self._obstacle(now),
+        )
 
     def is_made(self, target: Target, finding: Finding, change: Change) -> bool | None:
         """Whether the template is as the change would make it; None where it is gone.
@@ -157,7 +160,10 @@ class CreationTemplateImmutability:
         Raises OperationFailed.
         """
         now = self._registry.repository_creation_template(target, finding.repository)
-        return None if now is None else setting_of(now) == wanted(change)
+        return is_made(now, change)
+
+    def _judge(self, template: Template) -> Verdict:
+        return evaluate(template, self._allowed(template.prefix))
 
     def _exclusions(self, prefix: str) -> tuple[str, ...]:
         """The filters for all that the template makes; a glob for some of it adds none."""
@@ -170,31 +176,6 @@ class CreationTemplateImmutability:
 
     def _allowed(self, prefix: str) -> Collection[str]:
         return (*self._allowed_everywhere, *self._exclusions(prefix))
-
-    def _write(self, target: Target, now: Template, change: Change) -> None:
-        written = self._registry.update_repository_creation_template(
-            target, now.prefix, change.to_mutability, change.to_exclusion_filters, now.rest
-        )
-        if setting_of(written) != wanted(change):
-            raise OperationFailed(
-                Reason.UNEXPECTED_RESPONSE,
-                f"ECR answered the write with {written.mutability} "
-                f"{quoted(written.exclusion_filters)}; it may have taken effect",
-                uncertain=True,
-            )
-        if written.rest != now.rest:
-            raise OperationFailed(
-                Reason.UNEXPECTED_RESPONSE,
-                "the write took effect, and ECR's answer differs from the template in more than "
-                "its tag mutability: look at it",
-            )
-
-    def _seems_made(self, target: Target, finding: Finding, change: Change) -> bool:
-        """Whether a write without a good answer took effect, as far as that can be read."""
-        try:
-            return bool(self.is_made(target, finding, change))
-        except OperationFailed:
-            return False
 
     def _finding(self, target: Target, template: Template, verdict: Verdict) -> Finding:
         open_ = verdict.compliance is Compliance.NON_COMPLIANT

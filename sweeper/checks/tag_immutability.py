@@ -32,11 +32,9 @@ from sweeper.mutability import (
     configured_exemption,
     evaluate,
     exclusions_of,
-    quoted,
     remedy,
-    setting_of,
-    wanted,
 )
+from sweeper.writing import check_answer, is_made, written
 
 if TYPE_CHECKING:
     from sweeper.config import Config
@@ -112,7 +110,7 @@ class TagImmutability:
         compliant = 0
         findings: list[Finding] = []
         for repository in self._registry.repositories(target):
-            verdict = evaluate(repository, self._allowed(repository.name))
+            verdict = self._judge(repository)
             if verdict.compliance is Compliance.COMPLIANT:
                 compliant += 1
             else:
@@ -154,34 +152,31 @@ class TagImmutability:
 
         Raises OperationFailed when the repository could not be read again or not be written.
         """
-        now = self._registry.repository(target, finding.repository)
-        if now is None:
-            return replace(change, status=ChangeStatus.SUPERSEDED, reason=Reason.REPOSITORY_DELETED)
-        if now.unknown_filter_types or setting_of(now) != (
-            finding.mutability,
-            frozenset(finding.exclusion_filters),
-        ):
-            allowed = self._allowed(finding.repository)
-            compliant = evaluate(now, allowed).compliance is Compliance.COMPLIANT
-            reason = Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
-            return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason)
-        intend()
-        try:
-            self._write(target, finding, change)
-        except OperationFailed as error:
-            if error.reason is Reason.REPOSITORY_DELETED:
-                return replace(change, status=ChangeStatus.SUPERSEDED, reason=error.reason)
-            if not error.uncertain or not self._seems_made(target, finding, change):
-                raise
-        return replace(change, status=ChangeStatus.APPLIED)
+
+        def write(_: Repository) -> None:
+            answer = self._registry.put_image_tag_mutability(
+                target, finding.repository, change.to_mutability, change.to_exclusion_filters
+            )
+            check_answer(answer, change)
+
+        return written(
+            finding,
+            change,
+            read=lambda: self._registry.repository(target, finding.repository),
+            write=write,
+            is_compliant=lambda now: self._judge(now).compliance is Compliance.COMPLIANT,
+            intend=intend,
+        )
 
     def is_made(self, target: Target, finding: Finding, change: Change) -> bool | None:
         """Whether the repository is as the change would make it; None where it is gone.
 
         Raises OperationFailed.
         """
-        now = self._registry.repository(target, finding.repository)
-        return None if now is None else setting_of(now) == wanted(change)
+        return is_made(self._registry.repository(target, finding.repository), change)
+
+    def _judge(self, repository: Repository) -> Verdict:
+        return evaluate(repository, self._allowed(repository.name))
 
     def _exclusions(self, name: str) -> tuple[str, ...]:
         configured = self._remediation
@@ -195,25 +190,6 @@ class TagImmutability:
         if not self._remediation.exclusions_by_repository:
             return self._allowed_usually
         return (*self._allowed_everywhere, *self._exclusions(name))
-
-    def _write(self, target: Target, finding: Finding, change: Change) -> None:
-        written = self._registry.put_image_tag_mutability(
-            target, finding.repository, change.to_mutability, change.to_exclusion_filters
-        )
-        if setting_of(written) != wanted(change):
-            raise OperationFailed(
-                Reason.UNEXPECTED_RESPONSE,
-                f"ECR answered the write with {written.mutability} "
-                f"{quoted(written.exclusion_filters)}; it may have taken effect",
-                uncertain=True,
-            )
-
-    def _seems_made(self, target: Target, finding: Finding, change: Change) -> bool:
-        """Whether a write without a good answer took effect, as far as that can be read."""
-        try:
-            return bool(self.is_made(target, finding, change))
-        except OperationFailed:
-            return False
 
     def _finding(self, target: Target, repository: Repository, verdict: Verdict) -> Finding:
         compliance = verdict.compliance

@@ -43,6 +43,7 @@ def test_of_two_sweeps_one_runs_and_one_says_why_not(aws: FakeAws, tmp_path: Pat
     aws.faults([Fault("hang", operation="DescribeRepositories", seconds=3, times=1)])
     first = start(aws, tmp_path / "first", config=config(world))
     wait_for_call(aws, "ecr:DescribeRepositories", first)
+    first.send_signal(signal.SIGSTOP)  # so that it is at work however long the second takes
     holder = lease(aws)
     second = run(aws, tmp_path / "second", config=config(world))
     assert second.status == 6
@@ -60,6 +61,7 @@ def test_of_two_sweeps_one_runs_and_one_says_why_not(aws: FakeAws, tmp_path: Pat
     assert aws.messages() == []
     assert [each.key for each in aws.objects()] == [LEASE]
     assert list((tmp_path / "second" / "state" / "sweeper").glob("*.journal")) == []
+    first.send_signal(signal.SIGCONT)
     assert end(first, tmp_path / "first").status == 0
     assert lease(aws)["released"] is True
     assert open_repositories(aws) == {}
