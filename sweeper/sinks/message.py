@@ -40,7 +40,7 @@ LIMIT = 250_000
 _SUBJECT_LIMIT = 99
 _NAMED_FAILURES = 3  # of each reason; the others are counted
 _NAMED_EARLIER = 10  # resolved, and not seen; the others are counted
-_MESSAGE_LIMIT = 200  # characters of a service's message
+_MESSAGE_LIMIT = 160  # characters of a service's message
 _TEMPLATE: Resource = "repository_creation_template"
 _FINDINGS_ALONE = ("security_hub",)  # where no coverage, and so no full report, can be read
 

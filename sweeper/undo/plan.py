@@ -63,6 +63,7 @@ def turned_around(claim: Finding) -> Finding:
         change=Change(ChangeStatus.PLANNED, claim.mutability, claim.exclusion_filters),
         since_last=None,
         reopened=0,
+        impact=None,
     )
 
 
