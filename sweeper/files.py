@@ -55,6 +55,20 @@ def replace(path: Path, content: bytes) -> None:
             raise
 
 
+def write(path: Path, content: bytes) -> None:
+    """Write where a person says: a file is replaced whole, a device or a pipe is written to.
+
+    Raises OperationFailed.
+    """
+    target = Path(os.path.realpath(path))  # a link stays one
+    with write_errors(path):
+        if target.exists() and not target.is_file():  # /dev/null, /dev/stdout, <(…)
+            with target.open("wb") as stream:
+                stream.write(content)
+            return
+    replace(target, content)
+
+
 def _without_waiting(path: str, flags: int) -> int:
     """A pipe that nobody writes to would be waited for."""
     return os.open(path, flags | os.O_NONBLOCK)

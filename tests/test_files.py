@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import OperationFailed
-from sweeper.files import Directory
+from sweeper.files import Directory, write
 from sweeper.model import Reason
 
 
@@ -59,3 +59,30 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     directory.replace("file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_written_replaces_a_file_and_not_the_link_to_it(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("file")
+    for content in (b"one", b"two"):
+        write(tmp_path / "link", content)
+        assert (tmp_path / "file").read_bytes() == content
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write(tmp_path / "link", b"content")
+        assert os.read(reader, 100) == b"content"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_directory_is_not_written_to(tmp_path: Path) -> None:
+    with pytest.raises(OperationFailed) as caught:
+        write(tmp_path, b"content")
+    assert (caught.value.reason, caught.value.error_code) == (Reason.WRITE_FAILED, "EISDIR")

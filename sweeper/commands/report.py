@@ -91,11 +91,11 @@ def _head(locations: tuple[str, ...], reports: list[Report]) -> bytes:
 def _write(path: Path, content: bytes, status: int) -> int:
     from sweeper.errors import OperationFailed
     from sweeper.escaping import plain
-    from sweeper.files import replace
+    from sweeper.files import write
     from sweeper.report import ExitStatus
 
     try:
-        replace(path, content)
+        write(path, content)
     except OperationFailed as error:
         say(plain(f"the report could not be written: {error.message}"))
         return ExitStatus.NOT_DELIVERED
