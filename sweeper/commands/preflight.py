@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sweeper.preflight.facts import Facts
 
 
-@click.command()
+@click.command(short_help="Say what a sweep could not see, change or deliver.")
 @config_option
 @scope_options
 @click.option(
