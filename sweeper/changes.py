@@ -94,7 +94,7 @@ def _map_begun(
 def _unknown(change: Change, why: Failed) -> Change:
     """A change that was begun, and of which nobody could read what became of it."""
     message = f"begun when the run last ended, it may have taken effect: {why.message}"
-    return _failing(replace(why, message=message))(change)
+    return _failing(replace(why, message=message, uncertain=True))(change)
 
 
 def _mapped(
@@ -225,4 +225,7 @@ def _withholding(failure: Failed) -> Edit:
 def _ending(status: ChangeStatus, failure: Failed) -> Edit:
     """The edit that ends a change as the failure says."""
     error = f"{failure.error_code}: {failure.message}" if failure.error_code else failure.message
-    return lambda change: replace(change, status=status, reason=failure.reason, error=error or None)
+    uncertain = failure.uncertain and status is ChangeStatus.FAILED
+    return lambda change: replace(
+        change, status=status, reason=failure.reason, error=error or None, uncertain=uncertain
+    )

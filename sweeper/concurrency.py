@@ -90,9 +90,10 @@ def attempt(stage: Stage, work: Callable[[T], R], item: T) -> R | Failed:
     try:
         return work(item)
     except OperationFailed as error:
-        return Failed(stage, error.reason, error.message, error.error_code)
+        return Failed(stage, error.reason, error.message, error.error_code, error.uncertain)
     except Exception as error:  # noqa: BLE001 (one defect must not lose every other outcome)
-        return Failed(stage, Reason.INTERNAL_ERROR, _described(error), type(error).__name__)
+        name = type(error).__name__  # nobody knows how far it came
+        return Failed(stage, Reason.INTERNAL_ERROR, _described(error), name, uncertain=True)
 
 
 def or_defect(work: Callable[[], R]) -> R | str:

@@ -229,13 +229,17 @@ class Exemption:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What would be, was, or could not be written for a finding."""
+    """What would be, was, or could not be written for a finding.
+
+    One that failed is `uncertain` where its write may have taken effect all the same.
+    """
 
     status: ChangeStatus
     to_mutability: str
     to_exclusion_filters: tuple[str, ...]
     reason: Reason | None = None
     error: str | None = None
+    uncertain: bool = False
 
 
 MovedKind = Literal["latest", "cache", "branch", "environment", "signature"]
@@ -346,12 +350,13 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An account, target, change or delivery that could not be done."""
+    """An account, target, change or delivery that could not be done; `uncertain` as a Change is."""
 
     stage: Stage
     reason: Reason
     message: str
     error_code: str | None = None
+    uncertain: bool = False
 
 
 # --- the report: these values, as they stand, are report.json ---------------------------------

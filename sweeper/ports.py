@@ -19,6 +19,7 @@ from sweeper.model import (
     Key,
     OpenedAccount,
     Organization,
+    Resource,
     Stage,
     Target,
 )
@@ -67,6 +68,10 @@ class Check(Protocol):
     @property
     def name(self) -> str:
         """What its findings are filed under."""
+
+    @property
+    def resource(self) -> Resource:
+        """What its findings are about."""
 
     @property
     def read_actions(self) -> frozenset[str]:

@@ -21,21 +21,25 @@ def written(
     write: Callable[[S], None],
     is_compliant: Callable[[S], bool],
     intend: Callable[[], None],
-    may_write: Callable[[S], bool] = lambda _: True,
+    obstacle: Callable[[S], str | None] = lambda _: None,
 ) -> Change:
     """What became of the change: written if the setting, `read` again, still is what was judged.
 
-    `may_write` is asked of what was read beyond the setting itself; `intend` is called just before
-    the write. Raises OperationFailed where it could not be read again or not be written.
+    `obstacle` says why what was read must not be written by a program, if so; `intend` is called
+    just before the write. Raises OperationFailed where it could not be read again or be written.
     """
     now = read()
     if now is None:
         return _superseded(change, Reason.REPOSITORY_DELETED)
     judged = finding.mutability, frozenset(finding.exclusion_filters)
-    if now.unknown_filter_types or setting_of(now) != judged or not may_write(now):
+    if now.unknown_filter_types or setting_of(now) != judged:
         compliant = is_compliant(now)
         return _superseded(
             change, Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
+        )
+    if why := obstacle(now):
+        return replace(
+            change, status=ChangeStatus.WITHHELD, reason=Reason.LEFT_TO_A_PERSON, error=why
         )
     intend()
     try:

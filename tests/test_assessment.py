@@ -22,6 +22,7 @@ from sweeper.model import (
     Impact,
     Reason,
     Report,
+    Resource,
     Skipped,
     Stage,
     Target,
@@ -177,6 +178,7 @@ def test_a_target_that_is_not_reached_has_the_reason() -> None:
 def test_a_check_without_the_capability_has_no_impact() -> None:
     class Plain:
         name = make_finding().check
+        resource: Resource = "repository"
         read_actions = write_actions = frozenset[str]()
 
         def examine(self, target: Target) -> Examined:

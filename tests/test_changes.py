@@ -10,6 +10,7 @@ import pytest
 from sweeper.changes import make_changes
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.concurrency import NOT_REACHED, Stop
+from sweeper.errors import OperationFailed
 from sweeper.model import (
     Account,
     Change,
@@ -266,6 +267,20 @@ def test_a_failed_change_says_what_was_said() -> None:
     assert changes_of(changed) == [
         make_change(ChangeStatus.FAILED, reason=Reason.DENIED, error="SomeCode: it was denied")
     ]
+
+
+def test_a_failed_change_says_whether_its_write_may_have_taken_effect() -> None:
+    lost = OperationFailed(Reason.TIMED_OUT, "no answer", uncertain=True)
+    answers: dict[Any, Exception] = {
+        key(ONE, "a"): lost,
+        key(ONE, "b"): failure(Reason.REQUEST_REFUSED),
+        key(ONE, "c"): ZeroDivisionError("oh"),
+    }
+    registry = registry_of(ONE, answers=answers)
+    findings = tuple(make_finding(name, change=make_change()) for name in "abc")
+    check = TagImmutability(registry, make_config(), TODAY)
+    (ended,) = change(Pool(1, make_conduct()), (check,), [ONE], [Examined((0, 3, 0), findings)])
+    assert [each.uncertain for each in changes_of(ended)] == [True, False, True]
 
 
 def test_stopped_in_the_middle_the_rest_is_recorded_as_not_reached() -> None:

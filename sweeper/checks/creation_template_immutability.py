@@ -11,7 +11,6 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
-from sweeper.errors import OperationFailed
 from sweeper.model import (
     Change,
     ChangeStatus,
@@ -20,6 +19,8 @@ from sweeper.model import (
     Exemption,
     Finding,
     Reason,
+    Repository,
+    Resource,
     Target,
 )
 from sweeper.mutability import (
@@ -91,6 +92,7 @@ class CreationTemplateImmutability:
     """The check, with its configuration, on a registry."""
 
     name = NAME
+    resource: Resource = "repository_creation_template"
     read_actions = READ_ACTIONS
     write_actions = WRITE_ACTIONS
 
@@ -131,27 +133,34 @@ class CreationTemplateImmutability:
 
         Raises OperationFailed when the template could not be read again or not be written.
         """
+        differs = False
 
         def write(now: Template) -> None:
+            nonlocal differs
             answer = self._registry.update_repository_creation_template(
                 target, now.prefix, change.to_mutability, change.to_exclusion_filters, now.rest
             )
             check_answer(answer, change)
-            if answer.rest != now.rest:
-                raise OperationFailed(
-                    Reason.UNEXPECTED_RESPONSE,
-                    "the write took effect, and ECR's answer differs from the template in more "
-                    "than its tag mutability: look at it",
-                )
+            differs = answer.rest != now.rest
 
-        return written(
+        result = written(
             finding,
             change,
             read=lambda: self._registry.repository_creation_template(target, finding.repository),
             write=write,
             is_compliant=lambda now: self._judge(now).compliance is Compliance.COMPLIANT,
             intend=intend,
-            may_write=lambda now: not self._obstacle(now),
+            obstacle=lambda now: self._obstacle(now, closing=self._closes(finding, change)),
+        )
+        if not differs:
+            return result
+        return replace(
+            result,
+            status=ChangeStatus.FAILED,
+            reason=Reason.UNEXPECTED_RESPONSE,
+            error="the write took effect, and ECR's answer differs from the template in more than "
+            "its tag mutability: look at it",
+            uncertain=True,
         )
 
     def is_made(self, target: Target, finding: Finding, change: Change) -> bool | None:
@@ -193,9 +202,9 @@ class CreationTemplateImmutability:
             exclusion_filters=template.exclusion_filters,
             reason=_sentence(template, verdict),
             exemption=exemption,
-            resource="repository_creation_template",
+            resource=self.resource,
         )
-        obstacle = self._obstacle(template)
+        obstacle = self._obstacle(template, closing=True)
         if not open_ or exempt or not obstacle:
             return finding
         change = replace(
@@ -225,14 +234,21 @@ class CreationTemplateImmutability:
             expired=False,
         )
 
-    def _obstacle(self, template: Template) -> str | None:
+    def _closes(self, finding: Finding, change: Change) -> bool:
+        """Whether the change leaves nothing open: one that is undone does not."""
+        after = Repository(
+            finding.repository, "", change.to_mutability, tuple(change.to_exclusion_filters)
+        )
+        return evaluate(after, self._allowed(after.name)).compliance is Compliance.COMPLIANT
+
+    def _obstacle(self, template: Template, *, closing: bool) -> str | None:
         """Why the template must not be written by a program, if so."""
         if template.custom_role_arn:
             return (
                 "it has a customRoleArn, which whoever writes the template passes on: the member "
                 "role may pass no role (iam:PassRole)"
             )
-        if self._exempt_pull_through and PULL_THROUGH_CACHE in template.applied_for:
+        if closing and self._exempt_pull_through and PULL_THROUGH_CACHE in template.applied_for:
             return (
                 f"it is applied for {PULL_THROUGH_CACHE} too, where tags have to move: separate "
                 "the caches' prefix from the others, or set policy.exempt_pull_through_cache: false"

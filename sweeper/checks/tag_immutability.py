@@ -25,6 +25,7 @@ from sweeper.model import (
     Impact,
     Reason,
     Repository,
+    Resource,
     Target,
 )
 from sweeper.mutability import (
@@ -89,6 +90,7 @@ class TagImmutability:
     """The check, with its configuration, on a registry."""
 
     name = NAME
+    resource: Resource = "repository"
     read_actions = READ_ACTIONS
     write_actions = WRITE_ACTIONS
     assess_actions = ASSESS_ACTIONS

@@ -62,7 +62,8 @@ def read_source(location: str, accounts: Sequence[str], repositories: Sequence[s
     """
     check_options(accounts, repositories)
     report = read_report(location, read_object)
-    claims = claims_of(report, location, checks())
+    about = {name: kind.resource for name, kind in checks().items()}
+    claims = claims_of(report, location, about)
     for value in accounts if claims else ():
         if not selected(claims, (value,), ()):
             raise ConfigurationError(_leaves_nothing("--account", value, claims))

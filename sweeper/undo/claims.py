@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Annotated, Literal
@@ -22,7 +22,7 @@ from sweeper.config import AccountId, MutabilityFilters, RegionName, RepositoryG
 from sweeper.errors import ConfigurationError
 from sweeper.escaping import shortened
 from sweeper.journal.lines import RUN_ID
-from sweeper.model import ChangeStatus, Finding, Report, Resource
+from sweeper.model import Change, ChangeStatus, Finding, Report, Resource
 from sweeper.records import is_time
 from sweeper.undo.report import Undone
 
@@ -31,7 +31,7 @@ _Written = Literal["IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION"]  # what a sweep ever
 _EXCLUDING = "_WITH_EXCLUSION"
 _NAME = r"[a-z0-9][a-z0-9._/-]{1,255}"
 _PREFIX = r"ROOT|[a-z0-9][a-z0-9._/-]{0,255}"  # of a creation template
-_ARN = r"arn:aws[a-z-]*:ecr:{region}:{account}:[\w./-]+"
+_ARN = r"arn:aws[a-z-]*:ecr:{region}:{account}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,15 @@ class _Claim:
         if before == after:
             raise ValueError("nothing was changed: it is what was there before")
         if self.resource == "repository":
-            name, arn = _NAME, _ARN.format(region=self.region, account=self.account_id)
+            name = _NAME
+            arn = _ARN.format(region=self.region, account=self.account_id)
+            arn += re.escape(f":repository/{self.repository}")
         else:
             name, arn = _PREFIX, ""  # it has none
         if not re.fullmatch(name, self.repository, re.ASCII):
             raise ValueError(f"the repository is none that ECR allows: {self.repository!r}")
         if not re.fullmatch(arn, self.arn, re.ASCII):
-            raise ValueError("the ARN is not of the account and region")
+            raise ValueError("the ARN is not of the repository, its account and region")
         return self
 
 
@@ -90,19 +92,20 @@ class _Run:
     account_id: AccountId
 
 
-def claims_of(report: Report, location: str, checks: Collection[str]) -> tuple[Finding, ...]:
-    """The findings whose change was applied; empty where nothing was.
+def claims_of(report: Report, location: str, checks: Mapping[str, Resource]) -> tuple[Finding, ...]:
+    """The findings whose change was applied, or may have been; empty where nothing was.
 
-    Raises ConfigurationError that names the location, the finding, and what is wrong with it.
+    `checks` are those that there are, with what each is about. Raises ConfigurationError that names
+    the location, the finding, and what is wrong with it.
     """
     claims: list[Finding] = []
     for number, finding in enumerate(report.findings):
         change = finding.change
-        if change is None or change.status is not ChangeStatus.APPLIED:
+        if change is None or not (change.status is ChangeStatus.APPLIED or _uncertain(change)):
             continue
         place = f"{location}: findings.{number}"
         if report.run.dry_run:
-            raise ConfigurationError(f"{place}: a change that was applied by a dry run")
+            raise ConfigurationError(f"{place}: a change that was made by a dry run")
         values = {name: getattr(finding, name) for name in _COPIED}
         values |= {
             "to_mutability": change.to_mutability,
@@ -114,6 +117,10 @@ def claims_of(report: Report, location: str, checks: Collection[str]) -> tuple[F
             raise ConfigurationError(
                 f"{place}.check: {shortened(finding.check, 100)!r} is unknown; allowed: {known}"
             )
+        if finding.resource != checks[finding.check]:
+            raise ConfigurationError(
+                f"{place}.resource: {finding.check} is about a {checks[finding.check]}"
+            )
         claims.append(finding)
     if claims:
         _check_run(report, location)
@@ -121,6 +128,11 @@ def claims_of(report: Report, location: str, checks: Collection[str]) -> tuple[F
         if twice := next((key for key, count in counted.items() if count > 1), None):
             raise ConfigurationError(f"{location}: {' '.join(twice)}: changed twice")
     return tuple(claims)
+
+
+def _uncertain(change: Change) -> bool:
+    """Whether the run could not tell if its write took effect: that is read."""
+    return change.status is ChangeStatus.FAILED and change.uncertain
 
 
 def undone(report: Report, location: str) -> Undone:

@@ -48,7 +48,7 @@ def conduct(
 
     def question(findings: Sequence[Finding], console: Console) -> str:
         lines, asked = text.question(findings, source.undoes)
-        console.print("\n".join(lines), markup=False, soft_wrap=True)
+        console.print("\n".join(lines), markup=False, emoji=False, soft_wrap=True)
         return asked
 
     def undo(**guards: Any) -> app.Ended:
@@ -80,7 +80,7 @@ def _nothing(config: Config, source: app.Source, *, dry_run: bool) -> UndoReport
 
 def _show(ended: app.Ended, console: Console) -> None:
     shown = text.render(ended.report, text.MOST_SHOWN).decode()
-    console.print(shown, markup=False, soft_wrap=True)
+    console.print(shown, markup=False, emoji=False, soft_wrap=True)
     if ended.resumable:
         console.print(
             "The undo did not come to its end. To go on with it, add to the same command: "

@@ -13,7 +13,7 @@ import pytest
 from sweeper.checks.tag_immutability import NAME
 from sweeper.errors import ConfigurationError
 from sweeper.formats.json import render
-from sweeper.model import ChangeStatus, Report
+from sweeper.model import ChangeStatus, Reason, Report, Resource
 from sweeper.undo import app
 from sweeper.undo.claims import check_options, claims_of, digest, undone
 from sweeper.undo.report import Undone
@@ -31,7 +31,7 @@ def report_of(*findings: Any, **run: Any) -> Report:
 
 def problem(report: Report) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        claims_of(report, "r.json", {NAME})
+        claims_of(report, "r.json", {NAME: "repository"})
     return str(caught.value)
 
 
@@ -41,18 +41,28 @@ def test_the_changes_that_were_applied_are_taken_as_they_stand() -> None:
     report = report_of(
         claim("app-a", before=WHOLE), planned, withheld, replace(claim("app-d"), change=None)
     )
-    assert claims_of(report, "r.json", {NAME}) == (claim("app-a", before=WHOLE),)
+    assert claims_of(report, "r.json", {NAME: "repository"}) == (claim("app-a", before=WHOLE),)
     assert undone(report, "r.json") == Undone(RUN.id, RUN.started_at, "r.json")
 
 
 @pytest.mark.parametrize("prefix", ["ROOT", "a", "team/apps"])
 def test_a_creation_template_is_taken_without_an_arn(prefix: str) -> None:
     root = replace(claim(prefix), arn="", resource="repository_creation_template")
-    assert claims_of(report_of(root), "r.json", {NAME}) == (root,)
+    about: dict[str, Resource] = {NAME: "repository_creation_template"}
+    assert claims_of(report_of(root), "r.json", about) == (root,)
+
+
+def test_a_write_that_may_have_taken_effect_is_taken_and_one_that_did_not_is_not() -> None:
+    failed = make_change(ChangeStatus.FAILED, reason=Reason.TIMED_OUT)
+    maybe = replace(claim("app-a"), change=replace(failed, uncertain=True))
+    report = report_of(maybe, replace(claim("app-b"), change=failed))
+    assert claims_of(report, "r.json", {NAME: "repository"}) == (maybe,)
 
 
 def test_a_report_without_any_has_none_whatever_else_it_says() -> None:
-    assert claims_of(report_of(id="not an id", account_id=None), "r.json", {NAME}) == ()
+    assert (
+        claims_of(report_of(id="not an id", account_id=None), "r.json", {NAME: "repository"}) == ()
+    )
 
 
 def changed(**values: Any) -> Callable[[], Report]:
@@ -82,7 +92,15 @@ def was(mutability: str, *filters: str) -> Callable[[], Report]:
             changed(arn="arn:aws:ecr:eu-central-1:222222222222:repository/app-a"),
             "the ARN is not of",
         ),
-        (changed(arn="arn:aws:s3:::bucket"), "the ARN is not of the account and region"),
+        (changed(arn="arn:aws:s3:::bucket"), "the ARN is not of the repository, its account and"),
+        (
+            changed(arn=str(claim("app-a").arn).replace("app-a", "app-b")),
+            "the ARN is not of the repository",
+        ),
+        (
+            changed(arn="", resource="repository_creation_template"),
+            f"findings.0.resource: {NAME} is about a repository",
+        ),
         (changed(account_name="x" * 10_001), "findings.0.account_name: String should have at most"),
         (was("DREAMING"), "findings.0.mutability: Input should be 'MUTABLE',"),
         (was("IMMUTABLE"), "findings.0.mutability: Input should be 'MUTABLE',"),
@@ -103,7 +121,7 @@ def was(mutability: str, *filters: str) -> Callable[[], Report]:
             "nothing was changed",
         ),
         (lambda: report_of(claim("app-a"), claim("app-a")), " app-a: changed twice"),
-        (lambda: report_of(claim("app-a"), dry_run=True), "applied by a dry run"),
+        (lambda: report_of(claim("app-a"), dry_run=True), "made by a dry run"),
         (lambda: report_of(claim("app-a"), id="../x"), "r.json: run.id: String should match"),
         (lambda: report_of(claim("app-a"), account_id=None), "r.json: run.account_id: "),
         (lambda: report_of(claim("app-a"), organization_id="o-\x1b[31m"), "run.organization_id: "),
