@@ -36,6 +36,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(variable)
     for variable, value in _HARMLESS.items():
         monkeypatch.setenv(variable, value)
+    # Journals are nobody's business who runs the tests.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "own-state"))
     monkeypatch.chdir(tmp_path)
 
 

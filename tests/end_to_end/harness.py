@@ -54,7 +54,7 @@ def environment(aws: FakeAws, **extra: str | None) -> dict[str, str]:
         if not name.upper().startswith(_FOREIGN) and name not in _LEGACY
     }
     own["SWEEPER_LIMITS__DELIVERY_SECONDS"] = "0"  # the wait before the next try is tested alone
-    own["XDG_STATE_HOME"] = "/nonexistent"  # not the person's own who runs the tests
+    own["XDG_STATE_HOME"] = os.devnull  # not the person's own who runs the tests
     given = {**own, **aws.environment, **extra}
     return {name: value for name, value in given.items() if value is not None}
 
