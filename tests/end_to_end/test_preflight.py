@@ -310,6 +310,16 @@ BROKEN = {
         answer="failed",
         key="report.s3.kms_key_id",
     ),
+    "a directory with a name that no file may have": Broken(
+        "write_failed",
+        5,
+        "look at the path",
+        "destination",
+        config={"report": {"directory": "x" * 256}},
+        actions=("write",),
+        answer="failed",
+        key="report.directory",
+    ),
     "a topic that is not there": Broken(
         "destination_missing",
         5,
