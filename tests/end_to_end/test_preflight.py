@@ -557,12 +557,27 @@ def test_a_member_account_is_told_who_manages_it(aws: FakeAws, here: Here) -> No
     said, _ = preflight(aws, here, config={})
     assert said["caller"]["standing"] == "member_account"
     assert said["caller"]["management_account_id"] == aws.world.management_account
-    assert not said["caller"]["may_list_accounts"]
+    assert said["caller"]["may_list_accounts"] is False
+
+
+def test_whether_the_accounts_may_be_listed_is_not_known_where_that_failed(
+    aws: FakeAws, here: Here
+) -> None:
+    aws.load(healthy())
+    aws.faults([Fault("server_error", operation="ListAccounts")])
+    said, ended = preflight(aws, here, config={})
+    assert ended.status == 4
+    assert said["caller"]["may_list_accounts"] is None
 
 
 @pytest.mark.parametrize(
     ("options", "remediation"),
-    [(("--no-write-probe",), {}), ((), {"auto_remediate": "DISABLED"})],
+    [
+        (("--no-write-probe",), {}),
+        ((), {"auto_remediate": "DISABLED"}),
+        ((), {"checks": []}),
+        (("--no-write-probe",), {"checks": []}),
+    ],
 )
 def test_no_write_is_tried_where_none_is_wanted(
     aws: FakeAws, here: Here, options: tuple[str, ...], remediation: dict[str, Any]
@@ -573,6 +588,29 @@ def test_no_write_is_tried_where_none_is_wanted(
     assert WRITE not in said["actions"]
     assert writes(aws) == []
     assert all(WRITE not in each["policy"] for each in aws.statistics().assume_role)
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "why"),
+    [
+        (("--no-write-probe",), {}, "not tried: --no-write-probe"),
+        ((), {"remediation": {"auto_remediate": "DISABLED"}}, "none: remediation.auto_remediate"),
+        ((), {"remediation": {"checks": []}}, "none: remediation.checks lets no check"),
+        ((), {"checks": ["ecr-creation-template-immutability"]}, "none: remediation.checks"),
+    ],
+)
+def test_what_would_change_nothing_says_why_and_needs_no_record(
+    aws: FakeAws, here: Here, options: tuple[str, ...], config: dict[str, Any], why: str
+) -> None:
+    aws.load(healthy())
+    unwritable = {"XDG_STATE_HOME": "/dev/null"}
+    ended = here.command(aws, "preflight", *options, config=config, **unwritable)
+    (line,) = (each for each in ended.stdout.splitlines() if each.startswith("Writes "))
+    assert line.removeprefix("Writes").lstrip().startswith(why)
+    would_change = why.startswith("not tried")
+    assert ended.status == (4 if would_change else 0)
+    assert ("not_recorded" in ended.stdout) is would_change
+    assert_nothing_changed(aws, ended)
 
 
 def test_writes_are_tried_in_their_scope_alone_and_of_nobodys_repository(
@@ -675,6 +713,7 @@ def test_without_organizations(
     aws.load(healthy())
     said, ended = preflight(aws, here, config={"organization": organization})
     assert (ended.status, said["caller"]["standing"]) == (0, standing)
+    assert said["caller"]["may_list_accounts"] is None
     assert said["account_regions"] == asked
     assert not any(name.startswith("organizations:") for name in calls(aws))
 
