@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +14,17 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.harness import Ended, Here, calls, small_world, writes
+from tests.end_to_end.harness import (
+    COMMAND,
+    Ended,
+    Here,
+    calls,
+    end,
+    small_world,
+    start_command,
+    writes,
+)
+from tests.end_to_end.test_ending import wait_for_call
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault, World
 
@@ -667,6 +680,55 @@ def test_what_was_not_reached_is_told(aws: FakeAws, here: Here) -> None:
     said, ended = preflight(aws, here, config={"limits": {"deadline_seconds": 0.000001}})
     assert {each["reason"] for each in said["problems"]} == {"deadline"}
     assert ended.status == 4
+
+
+def asking(aws: FakeAws, directory: Path, **hang: Any) -> subprocess.Popen[str]:
+    """Preflight in a process of its own, in the middle of its questions to ECR."""
+    aws.load(healthy())
+    aws.faults([Fault("hang", operation="DescribeRepositories", **hang)])
+    command = (*COMMAND[:-1], "preflight", "--format", "json")
+    process = start_command(aws, directory, command, {"limits": {"max_workers": 1}})
+    wait_for_call(aws, READS[0], process, times=1 + hang.get("skip", 0))
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_with_what_was_learnt(
+    aws: FakeAws, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = asking(aws, tmp_path, seconds=0.3)
+    process.send_signal(number)
+    ended = end(process, tmp_path)
+    said = json.loads(ended.stdout)
+    assert ended.status == said["exit_status"] == 4
+    assert {each["reason"] for each in said["problems"]} == {"interrupted"}
+    assert said["accounts"]["with_role"] == 12
+    learnt = said["actions"][READS[0]]
+    assert learnt["works"] > 0
+    assert learnt["works"] + learnt["failed"] == said["account_regions"] == 60
+    assert "Traceback" not in ended.stderr
+    assert_nothing_changed(aws, ended)
+
+
+def test_a_second_signal_ends_it_at_once(aws: FakeAws, tmp_path: Path) -> None:
+    process = asking(aws, tmp_path, seconds=8, skip=2)
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+    ended = end(process, tmp_path)
+    assert (ended.status, ended.stdout) == (-signal.SIGTERM, "")
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_state_directory_that_cannot_be_written_is_refused_as_by_a_sweep(
+    aws: FakeAws, here: Here
+) -> None:
+    aws.load(healthy())
+    config = {**everything(healthy()), "state": {"directory": "/dev/null/state"}}
+    ended = here.command(aws, "preflight", config=config)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert "state.directory: /dev/null/state: Not a directory" in ended.stderr
+    assert calls(aws) == {}
 
 
 def test_aws_text_is_made_harmless(aws: FakeAws, here: Here) -> None:
