@@ -147,7 +147,9 @@ def questions(
     The members' sessions allow what a sweep's would, and writes only where they are tried.
     """
     kinds = chosen_checks(config)
-    may_write = write_probe and config.remediation.auto_remediate == "ENABLED"
+    is_on = config.remediation.auto_remediate == "ENABLED"
+    writes = _write_actions(kinds, config) if is_on else frozenset()
+    may_write = write_probe and bool(writes)
     run_id = f"preflight-{secrets.token_hex(3)}"
     cloud = make_cloud(
         config, kinds, session=session, stop=stop, run_id=run_id, may_write=may_write
@@ -155,9 +157,10 @@ def questions(
     at_the_end.callback(cloud.clients.close)
     return cloud, Questions(
         reads=_read_actions(kinds, config),
-        writes=_write_actions(kinds, config) if may_write else frozenset(),
+        writes=writes if may_write else frozenset(),
         ask=MemberProbes(cloud.clients).ask,
         destinations=destination_questions(config, cloud.clients.until_stopped),
+        may_change=bool(writes),
         keeps_record=bool(config.report.s3 or state.state_directory(config)),
     )
 

@@ -161,6 +161,18 @@ TopicArn = Annotated[
 BucketName = Annotated[
     str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name, 3 to 63 characters")
 ]
+KmsKey = (
+    Annotated[  # S3: SSEKMSKeyId, which is what KMS takes; each kind of key id has 36 characters
+        str,
+        _matching(
+            r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[0-9A-Za-z-]{1,256}"
+            r"|(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:)?alias/[0-9A-Za-z/_-]{1,250}"
+            r"|[0-9A-Za-z-]{36}",
+            "a KMS key's id, its ARN (arn:aws:kms:eu-central-1:123456789012:key/…), an alias "
+            "(alias/reports) or an alias' ARN",
+        ),
+    ]
+)
 CheckName = Annotated[
     str, _matching(r"[a-z][a-z0-9-]*", "a check's name, such as ecr-tag-immutability")
 ]
@@ -308,7 +320,7 @@ class S3Config(_Section):
 
     bucket: BucketName
     prefix: Annotated[str, Field(max_length=512), AfterValidator(lambda text: text.strip("/"))] = ""
-    kms_key_id: Text | None = None
+    kms_key_id: KmsKey | None = None
     lease: bool = True
 
 

@@ -164,6 +164,10 @@ def test_the_file_is_the_argument_then_the_variable_then_the_default(
         ("report: {formats: []}", ("report.formats", "at least 1")),
         ("report: {notify: never}", ("report.notify", "'when_needed' or 'always'")),
         ("report: {s3: {bucket: B}}", ("report.s3.bucket", "3 to 63")),
+        (
+            "report: {s3: {bucket: abc, kms_key_id: reports}}",
+            ("report.s3.kms_key_id: 'reports' is not allowed", "allowed: a KMS key's id", "alias/"),
+        ),
         ("report: {sns_topic_arn: news}", ("report.sns_topic_arn", "an SNS topic's ARN")),
         ("report: {security_hub: {}}", ("report.security_hub.region", "missing")),
         ("report: {security_hub: {region: moon}}", ("security_hub.region", "eu-central-1")),
@@ -203,6 +207,51 @@ def test_only_lasting_conditions_can_be_accepted(reason: Reason) -> None:
         assert load_config().coverage.accept[0].reason is reason
     else:
         assert "cannot be accepted in advance; allowed: assume_role_denied" in refusal()
+
+
+KMS = f"arn:aws:kms:eu-central-1:{ID}:"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "1234abcd-12ab-34cd-56ef-1234567890ab",
+        "mrk-1234abcd12ab34cd56ef1234567890ab",
+        f"{KMS}key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        f"arn:aws-us-gov:kms:us-gov-west-1:{ID}:key/mrk-1234abcd12ab34cd56ef1234567890ab",
+        "alias/reports",
+        "alias/aws/s3",
+        f"{KMS}alias/team_a/reports-1",
+    ],
+)
+def test_a_key_is_named_as_s3_takes_it(key: str) -> None:
+    write(f"report: {{s3: {{bucket: abc, kms_key_id: '{key}'}}}}")
+    s3 = load_config().report.s3
+    assert s3 is not None
+    assert s3.kms_key_id == key
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "arn:",
+        "arn:aws",
+        "arn:aws:kms",
+        KMS,
+        f"{KMS}key/",
+        f"{KMS}alias/",
+        f"{KMS}1234abcd-12ab-34cd-56ef-1234567890ab",
+        f"arn:aws:kms::{ID}:key/1",
+        f"arn:aws:s3:eu-central-1:{ID}:key/1",
+        "alias/",
+        "key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        "1234abcd-12ab-34cd-56ef-1234567890a",
+        "alias/reports ",
+    ],
+)
+def test_what_names_no_key_is_refused(key: str) -> None:
+    write(f"report: {{s3: {{bucket: abc, kms_key_id: '{key}'}}}}")
+    assert f"report.s3.kms_key_id: {key!r} is not allowed; allowed: " in refusal()
 
 
 def test_every_problem_is_told_at_once() -> None:

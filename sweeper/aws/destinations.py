@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +14,13 @@ from sweeper.aws.errors import translated
 from sweeper.aws.probes import nobodys_name
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
-from sweeper.probing import WORKS, Answer, Asked, Probed, not_known, probed
+from sweeper.probing import Answer, Asked, Probed, not_known, probed
 
 if TYPE_CHECKING:
     from sweeper.config import Config
 
 _NOBODYS_ETAG = '"00000000000000000000000000000000"'
+_ARN = re.compile(r"arn:[^:]*:kms:(?P<region>[^:]+):")
 _KEY_USE = "kms:GenerateDataKey"
 Central = Callable[[str, str | None], Any]  # makes a client: (service, region or None)
 
@@ -40,12 +43,43 @@ def questions(config: Config, central: Central) -> list[Callable[[], list[Asked]
 
 
 def _directory(directory: Path) -> Asked:
-    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-    answer = WORKS
-    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
-        problem = "not writable" if existing.is_dir() else "not a directory"
-        answer = Probed(Answer.FAILED, Reason.WRITE_FAILED, f"{existing}: {problem}")
+    answer = probed(lambda: _check_directory(directory))
     return Asked("report.directory", str(directory), "write", answer)
+
+
+def _check_directory(directory: Path) -> None:
+    """Raise OperationFailed where it, or the directory in which it is made, cannot be written."""
+    try:
+        problem = _problem(directory)
+    except (OSError, ValueError) as error:  # ValueError: no path has a NUL in it
+        problem = f"{directory}: {getattr(error, 'strerror', None) or error}"
+    if problem:
+        raise OperationFailed(Reason.WRITE_FAILED, problem)
+
+
+def _problem(directory: Path) -> str | None:
+    """What is wrong with it; raises OSError, ValueError."""
+    nearest = next(path for path in (directory, *directory.absolute().parents) if _is_there(path))
+    if not nearest.is_dir():
+        return f"{nearest}: not a directory"
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f"{nearest}: not writable"
+    longest = max(len(os.fsencode(part)) for part in directory.absolute().parts)
+    if longest > os.pathconf(nearest, "PC_NAME_MAX"):
+        return f"{directory}: {os.strerror(errno.ENAMETOOLONG)}"
+    return None
+
+
+def _is_there(path: Path) -> bool:
+    """Whether it is there, be it a link that leads nowhere: no directory can be made in its place.
+
+    Raises OSError, ValueError.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _bucket(bucket: Bucket, central: Central) -> Iterator[Asked]:
@@ -102,8 +136,8 @@ def _try_to_put(bucket: Bucket) -> None:
 
 def _key(kms_key: str, region: str | None, central: Central) -> Probed:
     """https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html."""
-    if kms_key.startswith("arn:"):
-        region = kms_key.split(":")[3]
+    if arn := _ARN.match(kms_key):  # else it is a key id, or an alias
+        region = arn["region"]
     if not region:  # elsewhere there may be no such key
         return Probed(Answer.NOT_KNOWN, message="it is not known in which region the bucket is")
 

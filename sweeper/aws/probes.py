@@ -1,8 +1,9 @@
 """Whether the checks' IAM actions would work in an account and region, each tried by a call.
 
-A read is made. A write is asked for something that cannot be there, under a random name: IAM
-decides on it before ECR looks for it, so that "not found" says allowed. It changes nothing, and is
-a failed write in the account's CloudTrail.
+A read is made. A write is asked for something that cannot be there, under a random name: "not
+found" is taken for allowed. That supposes that IAM decides before ECR looks for it, which AWS does
+as a rule and documents nowhere (docs/preflight.md). It changes nothing, and is a failed write in
+the account's CloudTrail.
 """
 
 from __future__ import annotations

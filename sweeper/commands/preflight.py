@@ -16,7 +16,9 @@ from sweeper.commands.common import (
 )
 
 if TYPE_CHECKING:
+    from sweeper.concurrency import Stop
     from sweeper.config import Config
+    from sweeper.ports import Observer
     from sweeper.preflight.facts import Facts
 
 
@@ -74,35 +76,26 @@ def _look(config: Config, *, write_probe: bool) -> Facts:
     """Ask, with progress for a person at stderr and logs for a machine."""
     from contextlib import ExitStack
 
-    from sweeper import logs
     from sweeper.app import chosen_formats
     from sweeper.aws.session import callers_session, refuse_unknown_regions
     from sweeper.composition import questions
-    from sweeper.concurrency import Stop, or_defect
     from sweeper.preflight.look import look
-    from sweeper.runner import is_terminal, stopped_by_signals
+    from sweeper.runner import is_terminal, supervised
 
     session = callers_session()
     chosen_formats(config)
     refuse_unknown_regions(config, session)
-    terminal = is_terminal(sys.stderr)
-    logs.configure(terminal=terminal)
-    stop = Stop(config.limits.deadline_seconds)
-    with ExitStack() as at_the_end:
-        at_the_end.enter_context(stopped_by_signals(stop))
-        cloud, asked = questions(
-            config, session=session, stop=stop, write_probe=write_probe, at_the_end=at_the_end
-        )
-        if not terminal:
-            return look(cloud, asked, config, stop=stop, observer=logs.LogObserver())
-        from rich.console import Console
 
-        from sweeper.terminal import ProgressObserver
+    def work(*, stop: Stop, observer: Observer, **_: object) -> Facts:
+        with ExitStack() as at_the_end:
+            cloud, asked = questions(
+                config, session=session, stop=stop, write_probe=write_probe, at_the_end=at_the_end
+            )
+            return look(cloud, asked, config, stop=stop, observer=observer)
 
-        progress = ProgressObserver(Console(stderr=True, highlight=False))
-        or_defect(progress.start)
-        at_the_end.callback(lambda: or_defect(progress.stop))
-        return look(cloud, asked, config, stop=stop, observer=progress)
+    return supervised(
+        config, work, terminal=is_terminal(sys.stderr), ask=None, show=lambda *_: None
+    )
 
 
 COMMAND = preflight

@@ -7,8 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from sweeper import __version__
-from sweeper.model import Skipped
-from sweeper.preflight.facts import Facts
+from sweeper.model import Reason, Skipped
+from sweeper.preflight.facts import Facts, Standing
 from sweeper.preflight.problems import Problem, Verdict
 from sweeper.preflight.remedies import meaning, remedy
 from sweeper.probing import Answer, Asked
@@ -55,8 +55,18 @@ def _caller(facts: Facts) -> dict[str, Any] | None:
         "standing": caller.standing,
         "organization_id": caller.organization_id,
         "management_account_id": caller.management_account,
-        "may_list_accounts": facts.listed > 0,
+        "may_list_accounts": _may_list(facts, caller.standing),
     }
+
+
+def _may_list(facts: Facts, standing: Standing) -> bool | None:
+    """Whether Organizations lists the accounts to the caller; None where that was not learnt."""
+    if standing is Standing.NOT_ASKED:
+        return None
+    if facts.listed:
+        return True
+    refused = (Reason.NOT_ALLOWED_TO_LIST, Reason.NOT_IN_ORGANIZATION)
+    return False if facts.listing and facts.listing.reason in refused else None
 
 
 def _counts(facts: Facts, action: str) -> dict[str, int]:

@@ -66,8 +66,9 @@ class Facts:
     `listing` is why the accounts could not be listed or chosen, None where they could.
     `left_out` are the accounts that a sweep would leave out, and the regions; `unknown_exclusions`
     names excluded accounts that are not there. `reads` and `writes` are the actions that were to be
-    tried; there are no writes where none may be made. `keeps_record`: a run could keep a record of
-    what it changes, without which it changes nothing.
+    tried; there are no writes where none may be made, or tried. `may_change`: a sweep may write at
+    all. `keeps_record`: a run could keep a record of what it changes, without which it changes
+    nothing.
     """
 
     caller: Caller | None
@@ -80,6 +81,7 @@ class Facts:
     listed: int = 0
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    may_change: bool = True
     keeps_record: bool = True
 
     @property

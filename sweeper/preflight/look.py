@@ -67,13 +67,15 @@ class Questions:
     """What is asked: the actions that the checks declare, and of each destination.
 
     `ask` tries an action; like the destinations it raises nothing. No `writes` are tried where
-    there are none. `keeps_record`: this machine, or S3, can keep a run's journal or plan.
+    there are none. `may_change`: a sweep has an action to write with, be it tried or not.
+    `keeps_record`: this machine, or S3, can keep a run's journal or plan.
     """
 
     reads: Collection[str]
     writes: Collection[str]
     ask: Callable[[Target, str], Probed]
     destinations: Sequence[Callable[[], list[Asked]]]
+    may_change: bool = True
     keeps_record: bool = True
 
 
@@ -118,6 +120,7 @@ def look(
         listed=len(listed),
         reads=tuple(sorted(questions.reads)),
         writes=tuple(sorted(questions.writes)),
+        may_change=questions.may_change,
         keeps_record=questions.keeps_record,
     )
 

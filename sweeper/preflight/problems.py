@@ -99,7 +99,7 @@ def judge(facts: Facts, config: Config) -> Verdict:
     cases = [*_of_accounts(facts), *_of_regions(facts)]
     counted = [case for case in cases if not _accepted(case, config)]
     found = [
-        *_of_the_organization(facts, config),
+        *_of_the_organization(facts),
         *_grouped(counted, facts.regions),
         *_of_destinations(facts.destinations),
     ]
@@ -117,13 +117,13 @@ def judge(facts: Facts, config: Config) -> Verdict:
     return Verdict(tuple(found), len(cases) - len(counted))
 
 
-def _of_the_organization(facts: Facts, config: Config) -> Iterator[Problem]:
+def _of_the_organization(facts: Facts) -> Iterator[Problem]:
     if facts.listing is not None:
         failed = failure(facts.listing)
         yield Problem(
             Kind.ORGANIZATION, failed.answer, failed.reason, failed.message, failed.error_code
         )
-    if config.remediation.auto_remediate == "DISABLED":
+    if not facts.may_change:
         return
     # What withholds every change, and nothing else.
     if facts.unknown_exclusions:

@@ -22,6 +22,12 @@ _SCPS = "https://console.aws.amazon.com/organizations/v2/home/policies"
 _DENIED = _DOCS + "IAM/latest/UserGuide/troubleshoot_access-denied.html"
 _DEPLOY = 'make stackset-deploy OUS="…" PARAMETERS="CentralRoleArn=… OrganizationId=…{more}"'
 _MOST_NAMED = 5  # of the regions or accounts that are named in a key
+_CLOSE = "ecr:PutImageTagMutability"
+# The parameter of the member role's stack that permits a write that is tried.
+PERMITTED_BY = {
+    _CLOSE: "AllowRemediation",
+    "ecr:UpdateRepositoryCreationTemplate": "AllowTemplateRemediation",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,8 @@ class Remedy:
 def remedy(problem: Problem, facts: Facts, config: Config) -> Remedy:
     """What mends the problem; for what is not known, what would let it be known."""
     if problem.answer is Answer.NOT_KNOWN:
-        return Remedy(_TO_KNOW.get(problem.key or "", "the first dry run tells"))
+        first = "sweep that changes something" if problem.kind is Kind.WRITE else "dry run"
+        return Remedy(_TO_KNOW.get(problem.key or "", f"the first {first} tells"))
     found = _of_kind(problem, facts, config)
     if found is None:
         stage = Stage.DELIVER if problem.kind is Kind.DESTINATION else Stage.EXAMINE
@@ -67,7 +74,7 @@ def _of_kind(problem: Problem, facts: Facts, config: Config) -> Remedy | None:
         case Kind.REGION | Kind.READ if denied:
             found = _read(problem)
         case Kind.WRITE if denied:
-            found = _write(problem)
+            found = _write(problem, facts)
         case Kind.DESTINATION:
             found = _destination(problem)
         case _:
@@ -166,7 +173,7 @@ def _read(problem: Problem) -> Remedy | None:
     return None
 
 
-def _write(problem: Problem) -> Remedy | None:
+def _write(problem: Problem, facts: Facts) -> Remedy | None:
     what = " and ".join(problem.actions)
     instead = (
         "or close less: remediation.include_ous, remediation.exclude_accounts; or only look: "
@@ -174,13 +181,17 @@ def _write(problem: Problem) -> Remedy | None:
     )
     match problem.reason:
         case _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
-            deploy = _DEPLOY.format(more=" AllowRemediation=true")
+            # One that works already, too: a parameter that is left out falls back to its default.
+            wanted = {*problem.actions, *facts.writes}
+            named = [name for action, name in PERMITTED_BY.items() if action in wanted]
+            deploy = _DEPLOY.format(more="".join(f" {name}=true" for name in named))
             return Remedy(f"{deploy} lets the role use {what}; {instead}", _STACKSETS)
         case _R.DENIED_BY_SCP:
+            ours = ""
+            if _CLOSE in problem.actions:
+                ours = f": for {_CLOSE}, stacksets/deny-tag-mutability-changes.json names the role"
             return Remedy(
-                f"except the member role from the policy that denies {what}: "
-                "stacksets/deny-tag-mutability-changes.json names the role that may; " + instead,
-                _SCPS,
+                f"except the member role from the policy that denies {what}{ours}; {instead}", _SCPS
             )
         case _R.DENIED_BY_PERMISSIONS_BOUNDARY:
             return Remedy(

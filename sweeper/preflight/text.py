@@ -125,6 +125,8 @@ def _actions(facts: Facts, config: Config) -> Iterator[tuple[str, str]]:
         return
     if config.remediation.auto_remediate == "DISABLED":
         yield "Writes", "none: remediation.auto_remediate is DISABLED"
+    elif not facts.may_change:
+        yield "Writes", "none: remediation.checks lets no check that runs write"
     elif not facts.writes:
         yield "Writes", "not tried: --no-write-probe"
 

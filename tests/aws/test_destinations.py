@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sweeper.aws.destinations import questions
 from sweeper.model import Reason
-from sweeper.probing import Answer, Asked
+from sweeper.probing import WORKS, Answer, Asked
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws
@@ -60,6 +62,42 @@ def test_a_directory_that_may_not_be_written(
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     (answer,) = ask(directory=tmp_path)
     assert answer.probed.message == f"{tmp_path}: not writable"
+
+
+@pytest.mark.parametrize("below", ["x" * 256, "new/" + "ü" * 128, "new/" + "x" * 5000, "a\0b"])
+def test_a_directory_whose_name_cannot_be_one(tmp_path: Path, below: str) -> None:
+    directory = tmp_path / below
+    (answer,) = ask(directory=directory)
+    assert (answer.probed.answer, answer.probed.reason) == (Answer.FAILED, Reason.WRITE_FAILED)
+    said = "embedded null byte" if "\0" in below else "File name too long"
+    assert answer.probed.message == f"{directory}: {said}"
+
+
+def test_a_directory_with_the_longest_name(tmp_path: Path) -> None:
+    (answer,) = ask(directory=tmp_path / ("x" * 255))
+    assert answer.probed == WORKS
+
+
+def test_a_link_that_leads_nowhere_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    (answer,) = ask(directory=tmp_path / "link")
+    assert answer.probed.message == f"{tmp_path / 'link'}: not a directory"
+    (tmp_path / "gone").mkdir()
+    (answer,) = ask(directory=tmp_path / "link")
+    assert answer.probed == WORKS
+
+
+def test_a_directory_below_one_that_may_not_be_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(self: Path, *_: Any, **__: Any) -> None:  # which root is never
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "lstat", denied)
+    monkeypatch.setattr(Path, "stat", denied)
+    (answer,) = ask(directory=tmp_path / "below")
+    assert (answer.probed.answer, answer.probed.reason) == (Answer.FAILED, Reason.WRITE_FAILED)
+    assert answer.probed.message == f"{tmp_path / 'below'}: Permission denied"
 
 
 def test_a_bucket_in_another_region_is_found(enter: Enter) -> None:
@@ -135,3 +173,14 @@ def test_a_key_without_a_region_is_in_that_of_the_bucket(
     assert asked[KEY, "kms:GenerateDataKey"][0] is answer
     regions = {each["region"] for each in aws.statistics().refused if "kms" in each["operation"]}
     assert regions == ({"us-east-2"} if answer is Answer.WORKS else set())
+
+
+@pytest.mark.parametrize("kms_key", ["arn:", "arn:aws", "arn:aws:kms", "arn:aws:kms::1:key/1"])
+def test_even_a_key_that_no_configuration_may_name_is_answered(aws: FakeAws, kms_key: str) -> None:
+    report = make_config(report={"s3": {"bucket": aws.world.buckets[0].name}}).report
+    assert report.s3
+    s3 = report.s3.model_copy(update={"kms_key_id": kms_key})
+    config: Any = SimpleNamespace(report=report.model_copy(update={"s3": s3}))
+    (ask_bucket,) = questions(config, make_cloud().clients.until_stopped)
+    asked = told(ask_bucket())
+    assert asked[KEY, "kms:GenerateDataKey"][0] is Answer.FAILED

@@ -17,7 +17,7 @@ from tests.fake_aws.world import Fault
 from tests.fakes import make_target
 
 WRITES = {"ecr:PutImageTagMutability", "ecr:UpdateRepositoryCreationTemplate"}
-# What ECR demands beyond an action that is tried; each would have to be done to be tried.
+# What ECR demands beyond an action that is tried; no sweep calls them (docs/preflight.md).
 NEEDED_BY_ECR = {"ecr:CreateRepository", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"}
 PLACE = make_target()
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +14,17 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.harness import Ended, Here, calls, small_world, writes
+from tests.end_to_end.harness import (
+    COMMAND,
+    Ended,
+    Here,
+    calls,
+    end,
+    small_world,
+    start_command,
+    writes,
+)
+from tests.end_to_end.test_ending import wait_for_call
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault, World
 
@@ -310,6 +323,16 @@ BROKEN = {
         answer="failed",
         key="report.s3.kms_key_id",
     ),
+    "a directory with a name that no file may have": Broken(
+        "write_failed",
+        5,
+        "look at the path",
+        "destination",
+        config={"report": {"directory": "x" * 256}},
+        actions=("write",),
+        answer="failed",
+        key="report.directory",
+    ),
     "a topic that is not there": Broken(
         "destination_missing",
         5,
@@ -547,12 +570,27 @@ def test_a_member_account_is_told_who_manages_it(aws: FakeAws, here: Here) -> No
     said, _ = preflight(aws, here, config={})
     assert said["caller"]["standing"] == "member_account"
     assert said["caller"]["management_account_id"] == aws.world.management_account
-    assert not said["caller"]["may_list_accounts"]
+    assert said["caller"]["may_list_accounts"] is False
+
+
+def test_whether_the_accounts_may_be_listed_is_not_known_where_that_failed(
+    aws: FakeAws, here: Here
+) -> None:
+    aws.load(healthy())
+    aws.faults([Fault("server_error", operation="ListAccounts")])
+    said, ended = preflight(aws, here, config={})
+    assert ended.status == 4
+    assert said["caller"]["may_list_accounts"] is None
 
 
 @pytest.mark.parametrize(
     ("options", "remediation"),
-    [(("--no-write-probe",), {}), ((), {"auto_remediate": "DISABLED"})],
+    [
+        (("--no-write-probe",), {}),
+        ((), {"auto_remediate": "DISABLED"}),
+        ((), {"checks": []}),
+        (("--no-write-probe",), {"checks": []}),
+    ],
 )
 def test_no_write_is_tried_where_none_is_wanted(
     aws: FakeAws, here: Here, options: tuple[str, ...], remediation: dict[str, Any]
@@ -563,6 +601,29 @@ def test_no_write_is_tried_where_none_is_wanted(
     assert WRITE not in said["actions"]
     assert writes(aws) == []
     assert all(WRITE not in each["policy"] for each in aws.statistics().assume_role)
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "why"),
+    [
+        (("--no-write-probe",), {}, "not tried: --no-write-probe"),
+        ((), {"remediation": {"auto_remediate": "DISABLED"}}, "none: remediation.auto_remediate"),
+        ((), {"remediation": {"checks": []}}, "none: remediation.checks lets no check"),
+        ((), {"checks": ["ecr-creation-template-immutability"]}, "none: remediation.checks"),
+    ],
+)
+def test_what_would_change_nothing_says_why_and_needs_no_record(
+    aws: FakeAws, here: Here, options: tuple[str, ...], config: dict[str, Any], why: str
+) -> None:
+    aws.load(healthy())
+    unwritable = {"XDG_STATE_HOME": "/dev/null"}
+    ended = here.command(aws, "preflight", *options, config=config, **unwritable)
+    (line,) = (each for each in ended.stdout.splitlines() if each.startswith("Writes "))
+    assert line.removeprefix("Writes").lstrip().startswith(why)
+    would_change = why.startswith("not tried")
+    assert ended.status == (4 if would_change else 0)
+    assert ("not_recorded" in ended.stdout) is would_change
+    assert_nothing_changed(aws, ended)
 
 
 def test_writes_are_tried_in_their_scope_alone_and_of_nobodys_repository(
@@ -621,6 +682,55 @@ def test_what_was_not_reached_is_told(aws: FakeAws, here: Here) -> None:
     assert ended.status == 4
 
 
+def asking(aws: FakeAws, directory: Path, **hang: Any) -> subprocess.Popen[str]:
+    """Preflight in a process of its own, in the middle of its questions to ECR."""
+    aws.load(healthy())
+    aws.faults([Fault("hang", operation="DescribeRepositories", **hang)])
+    command = (*COMMAND[:-1], "preflight", "--format", "json")
+    process = start_command(aws, directory, command, {"limits": {"max_workers": 1}})
+    wait_for_call(aws, READS[0], process, times=1 + hang.get("skip", 0))
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_with_what_was_learnt(
+    aws: FakeAws, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = asking(aws, tmp_path, seconds=0.3)
+    process.send_signal(number)
+    ended = end(process, tmp_path)
+    said = json.loads(ended.stdout)
+    assert ended.status == said["exit_status"] == 4
+    assert {each["reason"] for each in said["problems"]} == {"interrupted"}
+    assert said["accounts"]["with_role"] == 12
+    learnt = said["actions"][READS[0]]
+    assert learnt["works"] > 0
+    assert learnt["works"] + learnt["failed"] == said["account_regions"] == 60
+    assert "Traceback" not in ended.stderr
+    assert_nothing_changed(aws, ended)
+
+
+def test_a_second_signal_ends_it_at_once(aws: FakeAws, tmp_path: Path) -> None:
+    process = asking(aws, tmp_path, seconds=8, skip=2)
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+    ended = end(process, tmp_path)
+    assert (ended.status, ended.stdout) == (-signal.SIGTERM, "")
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_state_directory_that_cannot_be_written_is_refused_as_by_a_sweep(
+    aws: FakeAws, here: Here
+) -> None:
+    aws.load(healthy())
+    config = {**everything(healthy()), "state": {"directory": "/dev/null/state"}}
+    ended = here.command(aws, "preflight", config=config)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert "state.directory: /dev/null/state: Not a directory" in ended.stderr
+    assert calls(aws) == {}
+
+
 def test_aws_text_is_made_harmless(aws: FakeAws, here: Here) -> None:
     said = "no\x1b[2J\u202e, it is not authorized to perform: anything"
     aws.load(healthy())
@@ -665,6 +775,7 @@ def test_without_organizations(
     aws.load(healthy())
     said, ended = preflight(aws, here, config={"organization": organization})
     assert (ended.status, said["caller"]["standing"]) == (0, standing)
+    assert said["caller"]["may_list_accounts"] is None
     assert said["account_regions"] == asked
     assert not any(name.startswith("organizations:") for name in calls(aws))
 

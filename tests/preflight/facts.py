@@ -14,6 +14,7 @@ LIST, RULES, CLOSE = (
     "ecr:DescribePullThroughCacheRules",
     "ecr:PutImageTagMutability",
 )
+TEMPLATE = "ecr:UpdateRepositoryCreationTemplate"
 NOT_KNOWN = Probed(Answer.NOT_KNOWN, message="it cannot be told")
 CALLER = Caller(
     account_id(1),

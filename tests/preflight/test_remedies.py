@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +12,11 @@ import pytest
 from sweeper.model import Failed, Reason, Stage
 from sweeper.preflight.facts import Caller, Facts, Standing
 from sweeper.preflight.problems import Kind, Problem
-from sweeper.preflight.remedies import meaning, remedy
+from sweeper.preflight.remedies import PERMITTED_BY, meaning, remedy
 from sweeper.probing import Answer
 from tests.fakes import account_id, make_config
-from tests.preflight.facts import CALLER, CLOSE, RULES, facts
+from tests.preflight.facts import CALLER, CLOSE, RULES, TEMPLATE, facts
+from tests.stacksets import templates
 
 R = Reason
 KEYS = (
@@ -40,6 +43,13 @@ def test_there_is_something_to_do_about_everything(kind: Kind, reason: Reason) -
             )
             assert remedy(found, facts(), make_config()).text.strip()
             assert meaning(found)
+
+
+def test_what_only_a_write_shows_is_left_to_no_dry_run() -> None:
+    found = problem(Kind.WRITE, None, answer=Answer.NOT_KNOWN, actions=("ecr:CreateRepository",))
+    assert remedy(found, facts(), make_config()).text == (
+        "the first sweep that changes something tells"
+    )
 
 
 @pytest.mark.parametrize("key", [None, *KEYS])
@@ -117,10 +127,6 @@ PLACES = tuple((account_id(1), f"eu-west-{number}") for number in range(1, 8))
         ),
         (problem(Kind.READ, R.DENIED_BY_PERMISSIONS_BOUNDARY, actions=(RULES,)), RULES),
         (
-            problem(Kind.WRITE, R.DENIED_BY_IDENTITY_POLICY, actions=(CLOSE,)),
-            'AllowRemediation=true" lets the role use ' + CLOSE,
-        ),
-        (
             problem(Kind.WRITE, R.DENIED_BY_SCP, actions=(CLOSE,)),
             "stacksets/deny-tag-mutability-changes.json",
         ),
@@ -139,3 +145,54 @@ PLACES = tuple((account_id(1), f"eu-west-{number}") for number in range(1, 8))
 )
 def test_what_is_typed_has_what_is_known_in_it(found: Problem, words: str) -> None:
     assert words in remedy(found, facts(), make_config()).text
+
+
+@pytest.mark.parametrize(
+    ("denied", "writes", "parameters"),
+    [
+        ((CLOSE,), (CLOSE,), "AllowRemediation=true"),
+        ((TEMPLATE,), (TEMPLATE,), "AllowTemplateRemediation=true"),
+        # What works already is given again: a parameter that is left out falls back to "false".
+        ((TEMPLATE,), (CLOSE, TEMPLATE), "AllowRemediation=true AllowTemplateRemediation=true"),
+        (
+            (CLOSE, TEMPLATE),
+            (CLOSE, TEMPLATE),
+            "AllowRemediation=true AllowTemplateRemediation=true",
+        ),
+    ],
+)
+@pytest.mark.parametrize("reason", [R.DENIED_BY_IDENTITY_POLICY, R.DENIED])
+def test_a_write_is_permitted_by_its_own_parameter(
+    denied: tuple[str, ...], writes: tuple[str, ...], parameters: str, reason: Reason
+) -> None:
+    found = problem(Kind.WRITE, reason, actions=denied)
+    text = remedy(found, facts(writes=writes), make_config()).text
+    assert f'OrganizationId=… {parameters}" lets the role use {" and ".join(denied)};' in text
+
+
+def test_our_own_policy_is_named_where_it_may_be_the_one() -> None:
+    policy = "stacksets/deny-tag-mutability-changes.json"
+    for actions, is_named in (((CLOSE, TEMPLATE), True), ((TEMPLATE,), False)):
+        found = problem(Kind.WRITE, R.DENIED_BY_SCP, actions=actions)
+        text = remedy(found, facts(), make_config()).text
+        assert f"the policy that denies {' and '.join(actions)}" in text
+        assert (policy in text) is is_named
+    denied = json.loads((templates.FOLDER / Path(policy).name).read_text(encoding="utf-8"))
+    assert denied["Statement"][0]["Action"] == CLOSE
+
+
+def test_each_parameter_permits_what_it_is_named_for() -> None:
+    template = templates.load("member-role")
+    (policy,) = template["Resources"]["MemberRole"]["Properties"]["Policies"]
+    guarded = [
+        statement["Fn::If"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "Fn::If" in statement
+    ]
+    parameter_of = {
+        action: template["Conditions"][condition]["Fn::Equals"][0]["Ref"]
+        for condition, statement, _ in guarded
+        for action in [statement["Action"]]
+        if isinstance(action, str)
+    }
+    assert parameter_of == PERMITTED_BY

@@ -269,11 +269,13 @@ class Deployment:
             )
         return ended.report, authority
 
-    def preflight(self, service_control_policies: Sequence[Any] = ()) -> tuple[Any, Authority]:
+    def preflight(
+        self, service_control_policies: Sequence[Any] = (), **variables: str
+    ) -> tuple[Any, Authority]:
         """What `sweeper preflight --format json` prints, run as the sweep is."""
         with self._entered(None, service_control_policies) as authority:
             ended = CliRunner().invoke(
-                cli, ["preflight", "--format", "json"], standalone_mode=False
+                cli, ["preflight", "--format", "json"], env=variables, standalone_mode=False
             )
         assert ended.exception is None, ended.exception
         said = json.loads(ended.stdout)

@@ -8,7 +8,14 @@ import boto3
 import pytest
 
 from tests.stacksets import templates
-from tests.stacksets.deployment import MANAGEMENT, MEMBER_ROLE, REGIONS, Deployment, without
+from tests.stacksets.deployment import (
+    CHECKS,
+    MANAGEMENT,
+    MEMBER_ROLE,
+    REGIONS,
+    Deployment,
+    without,
+)
 
 WRITE = "ecr:PutImageTagMutability"
 
@@ -57,6 +64,28 @@ def test_a_role_that_was_deployed_to_look_only(deployment: Deployment) -> None:
     assert problem["accounts"] == [MANAGEMENT]
     assert problem["regions"] == sorted(REGIONS)
     assert "AllowRemediation=true" in problem["remedy"]
+    assert _nothing_changed(deployment)
+
+
+def test_a_role_that_was_deployed_to_close_repositories_only(deployment: Deployment) -> None:
+    checks = ",".join(CHECKS)
+    variables = {"SWEEPER_CHECKS": checks, "SWEEPER_REMEDIATION__CHECKS": checks}
+    said, _ = deployment.preflight(**variables)
+    assert said["exit_status"] == 0
+    (unknown,) = (each for each in said["problems"] if each["kind"] == "write")
+    assert unknown["answer"] == "not_known"
+    assert unknown["actions"] == [
+        "ecr:CreateRepository",
+        "ecr:PutLifecyclePolicy",
+        "ecr:SetRepositoryPolicy",
+    ]
+    with deployment.management_stack(AllowTemplateRemediation=None):
+        said, _ = deployment.preflight(**variables)
+    problem = _only(said)
+    assert (said["exit_status"], problem["reason"]) == (4, "denied_by_identity_policy")
+    assert problem["accounts"] == [MANAGEMENT]
+    assert problem["actions"] == ["ecr:UpdateRepositoryCreationTemplate"]
+    assert "AllowRemediation=true AllowTemplateRemediation=true" in problem["remedy"]
     assert _nothing_changed(deployment)
 
 
