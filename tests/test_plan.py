@@ -33,6 +33,7 @@ from sweeper.plan import (
     planned_findings,
     select_accounts,
     unknown_exclusions,
+    with_settled,
 )
 from tests.fakes import (
     account_id,
@@ -422,3 +423,33 @@ def test_only_planned_changes_are_due() -> None:
         Examined((0, 3, 0), (make_finding("a"), due, make_finding("c"))),
     ]
     assert list(planned_findings(outcomes)) == [due]
+
+
+def test_what_an_earlier_process_made_of_a_change_stands() -> None:
+    one, other = make_finding("a", change=make_change()), make_finding("b", change=make_change())
+    exempt = make_finding("c", compliance=Compliance.EXEMPT)
+    made = make_change(ChangeStatus.APPLIED)
+    before: list[Outcome] = [
+        Examined((0, 2, 1), (one, other, exempt)),
+        Examined((1, 0, 0)),
+        Failed(Stage.EXAMINE, Reason.THROTTLED, "later"),
+        Skipped(Reason.REGION_EXCLUDED),
+    ]
+    after = with_settled(before, {one.key: made})
+    assert after == [
+        Examined((0, 2, 1), (replace(one, change=made), other, exempt)),
+        *before[1:],
+    ]
+    assert with_settled(before, {}) == before
+
+
+def test_an_account_without_a_place_says_why() -> None:
+    config = make_config(organization={"include_ous": [PROD]})
+    accounts = (make_account(1), make_account(2, ou_path=(ROOT, PROD)))
+    _, ((account, outcome),) = select_accounts(accounts, config)
+    assert account == accounts[0]
+    assert outcome == Failed(
+        Stage.ENUMERATE,
+        Reason.ACCOUNT_OU_UNKNOWN,
+        "the account is in no OU of the tree as it was read: it moved, or just came",
+    )

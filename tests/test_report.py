@@ -291,3 +291,30 @@ def test_a_change_that_was_not_reached_is_its_end_too(reason: Reason, short: boo
     finding = make_finding(change=change)
     found = aggregate(RUN, [opened(1)], [(make_target(1), Examined((0, 1, 0), (finding,)))])
     assert cut_short(found) is short
+
+
+def test_what_was_not_seen_is_sorted_and_says_what_aws_said() -> None:
+    denied = Failed(Stage.OPEN_ACCOUNT, Reason.DENIED, "no", "AccessDenied")
+    left_out = Skipped(Reason.REGION_EXCLUDED)
+    accounts: list[AccountOutcome] = [
+        (make_account(2), denied),
+        (make_account(1), Skipped(Reason.ACCOUNT_EXCLUDED)),
+        opened(3),
+    ]
+    targets: list[TargetOutcome] = [
+        (make_target(3, "us-east-1"), left_out),
+        (make_target(3, "us-east-2"), denied),
+        (make_target(3, "eu-central-1"), left_out),
+        (make_target(3, "eu-west-1"), denied),
+    ]
+    report = aggregate(RUN, accounts, targets)
+    assert report.failures == tuple(
+        FailedItem(denied.stage, account_id(number), region, denied.reason, "AccessDenied", "no")
+        for number, region in ((2, None), (3, "eu-west-1"), (3, "us-east-2"))
+    )
+    assert report.skipped == (
+        SkippedItem(account_id(1), None, Reason.ACCOUNT_EXCLUDED),
+        SkippedItem(account_id(3), "eu-central-1", Reason.REGION_EXCLUDED),
+        SkippedItem(account_id(3), "us-east-1", Reason.REGION_EXCLUDED),
+    )
+    assert report.schema_version == "1"

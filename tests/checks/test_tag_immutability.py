@@ -429,3 +429,14 @@ def test_a_pull_through_cache_rule_does_not_expire() -> None:
     exemption = pull_through_exemption("cache/app", ("cache",))
     assert exemption
     assert (exemption.expired, exemption.expires) == (False, None)
+
+
+def test_a_finding_names_its_repository_and_account() -> None:
+    (finding,) = examine(registry_of(make_repository("open"))).findings
+    assert finding == make_finding("open")
+
+
+def test_of_several_rules_the_longest_prefix_is_named() -> None:
+    exemption = pull_through_exemption("a/z/b/app", ("a", "a/z/b", "a/z"))
+    assert exemption
+    assert exemption.rule == "a/z/b"
