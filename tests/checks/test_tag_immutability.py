@@ -152,6 +152,7 @@ def test_more_than_five_together_are_not_written() -> None:
     )
     change = check.remedy(check.examine(make_target()).findings[0])
     assert (change.status, change.reason) == (ChangeStatus.WITHHELD, Reason.TOO_MANY_FILTERS)
+    assert change.to_mutability == "IMMUTABLE_WITH_EXCLUSION"
 
 
 def test_what_a_change_may_break_is_read_of_its_repository() -> None:
