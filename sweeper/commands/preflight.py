@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Say what a sweep could not see, change or deliver.")
 @config_option
 @scope_options
+@click.option("--impact", is_flag=True, help="Ask for what `sweeper run --impact` reads, too.")
 @click.option(
     "--no-write-probe",
     is_flag=True,
@@ -38,6 +39,7 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
     accounts: tuple[str, ...],
     regions: tuple[str, ...],
     ous: tuple[str, ...],
+    impact: bool,
     no_write_probe: bool,
     form: str,
 ) -> int:
@@ -57,7 +59,7 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
 
     \b
     Examples:
-      sweeper preflight --config config.yaml
+      sweeper preflight --impact
       sweeper preflight --ou ou-ab12-11111111 --no-write-probe
       sweeper preflight --format json | jq .accounts.without_role
     """  # noqa: D301 (click's mark for lines to keep)
@@ -65,7 +67,10 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
     from sweeper.preflight.problems import judge
     from sweeper.preflight.text import rendered
 
-    config = configuration(path, sweep_values(accounts, regions, ous, None))
+    options = sweep_values(accounts, regions, ous, None)
+    if impact:
+        options["remediation"] = {"assess_impact": True}
+    config = configuration(path, options)
     facts = _look(config, write_probe=not no_write_probe)
     verdict = judge(facts, config)
     render = document if form == "json" else rendered

@@ -35,7 +35,8 @@ _ADVICE = {
     "with organizations:ListAccounts",
     Reason.AWS_CONFIGURATION_INVALID: "correct the AWS settings of this process: profile, region, "
     "endpoint URLs",
-    Reason.UNKNOWN_ACCOUNT: "correct the account ids under organization and remediation",
+    Reason.UNKNOWN_ACCOUNT: "correct the account ids: --account, or those under organization "
+    "and remediation",
     Reason.UNKNOWN_OU: "correct the OU ids under organization and remediation",
     Reason.ACCOUNT_STATE_UNKNOWN: "update sweeper: AWS has a state that this version does not know",
     Reason.ACCOUNT_OU_UNKNOWN: "run again",

@@ -39,7 +39,7 @@ _STANDING = {
 _VERDICT = {
     ExitStatus.CLEAN: "All that was asked works.",
     ExitStatus.INTERNAL_ERROR: "An internal error: report it as a defect of sweeper.",
-    ExitStatus.UNUSABLE: "There is nothing to sweep.",
+    ExitStatus.UNUSABLE: "A sweep could not begin.",
     ExitStatus.COVERAGE_INCOMPLETE: "A sweep would not see, or not change, everything.",
     ExitStatus.NOT_DELIVERED: "A report would not be delivered.",
 }
@@ -92,7 +92,7 @@ def _summary(facts: Facts, verdict: Verdict, config: Config) -> Iterator[tuple[s
         yield "Accounts", f"{facts.active:,} active to sweep, of {facts.listed:,} listed"
     if facts.accounts and (role := config.organization.role_name):
         have = len(facts.with_role(Answer.WORKS))
-        text = f"{have:,} of {number(facts.active, 'active account')} have {role}"
+        text = f"{role} is in {have:,} of {number(facts.active, 'active account')}"
         if without := facts.with_role(Answer.DENIED):
             text += f"; not {_first(without)}"
         if unknown := facts.with_role(Answer.FAILED):
@@ -101,6 +101,15 @@ def _summary(facts: Facts, verdict: Verdict, config: Config) -> Iterator[tuple[s
     yield from _actions(facts, config)
     if verdict.accepted:
         yield "Accepted", f"{number(verdict.accepted, 'gap')} that coverage.accept knows"
+    yield from _kept(facts, config)
+
+
+def _kept(facts: Facts, config: Config) -> Iterator[tuple[str, str]]:
+    """Where what a run does, and says, would be kept."""
+    if facts.may_change and facts.keeps_record:
+        yield "Record of changes", "a run can keep one before it writes"
+    if not (config.report.directory or config.report.s3):
+        yield "Report", "goes nowhere: name report.directory, report.s3, or --output of a run"
     for key in dict.fromkeys(asked.key for asked in facts.destinations):
         asked = [each for each in facts.destinations if each.key == key]
         answers = ", ".join(f"{each.action} {_word(each.probed.answer)}" for each in asked)

@@ -377,7 +377,7 @@ BROKEN = {
     "an excluded account that is not there": Broken(
         "unknown_account",
         4,
-        "correct the account ids under organization and remediation",
+        "correct the account ids: --account, or those under organization and remediation",
         "write",
         config={"remediation": {"exclude_accounts": ["999999999999"]}},
         accounts=None,
