@@ -23,6 +23,7 @@ from botocore.httpsession import (
     get_cert_path,
     mask_proxy_url,
 )
+from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 from urllib3 import exceptions as http
 
@@ -56,11 +57,15 @@ class _Read:
 
 
 def _whole(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
-    """All of the answer, which also frees the connection; raises HTTPError."""
+    """All of the answer, which also frees the connection; raises HTTPError.
+
+    One that is too long is ResponseParserError, as what else AWS does not send: it is not asked
+    for again.
+    """
     body = response.read(limit + 1)
     if len(body) > limit:
         response.close()
-        raise http.HTTPError(f"the answer has more than {limit:,} bytes")
+        raise ResponseParserError(f"the answer has more than {limit:,} bytes: it was not read")
     if missing := response.length_remaining:  # a read of a given size does not tell
         response.close()
         raise http.ProtocolError(f"the answer ended {missing:,} bytes before its end")

@@ -372,7 +372,6 @@ WHAT CLOSING MAY BREAK (4 repositories)
   What to do about denied_by_identity_policy: let the member role call ecr:DescribeImages there.
 
   To keep them so, add this to config.yaml, or to the lists that are there:
-
   Not all tags of 1 repository were read: these filters may match others there.
 
 remediation:
