@@ -31,7 +31,7 @@ _NO_RETRIES = urllib3.Retry(False)  # urllib3's word for: raise what happened, a
 MAX_ANSWER = 64_000_000  # bytes; a page of a thousand repositories has less than one million
 # Bytes, by operation. Whoever may push images can give each a thousand tags of 300 characters; and
 # what is read is several times as large once it is parsed, in as many threads as there are.
-MAX_ANSWERS = {"DescribeImages": 4_000_000}
+MAX_ANSWERS = {"DescribeImages": 2_000_000}
 _MOST_HOSTS = 1000  # more than there are endpoints: a pool that is forgotten loses its connections
 # In order: the first class that fits.
 _ERRORS: tuple[tuple[type[Exception], type[sdk.BotoCoreError]], ...] = (

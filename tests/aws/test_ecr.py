@@ -241,7 +241,7 @@ def test_images_with_more_tags_than_are_read_at_once_are_not_read(enter: Enter) 
     )
     aws = _entered(enter, Registry(repositories=(world.Repository("app", images=images),)))
     registry = _registry(aws, assesses=True)
-    with pytest.raises(OperationFailed, match="more than 4,000,000 bytes") as caught:
+    with pytest.raises(OperationFailed, match="more than 2,000,000 bytes") as caught:
         list(registry.images(target(aws), "app"))
     assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
     assert aws.statistics().calls == {"ecr:DescribeImages": 1}

@@ -232,7 +232,7 @@ def test_of_images_less_is_read_and_it_is_not_asked_again(listen: Listen) -> Non
     whole = client(listen(images(0))).describe_images(repositoryName="app")
     assert whole["imageDetails"] == []
     longer = listen(images(2))
-    with pytest.raises(ResponseParserError, match="more than 4,000,000 bytes"):
+    with pytest.raises(ResponseParserError, match="more than 2,000,000 bytes"):
         client(longer).describe_images(repositoryName="app")
     assert longer.connections == 1
     assert longer.closed.acquire(timeout=TIMEOUT)
