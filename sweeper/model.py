@@ -266,8 +266,9 @@ class Impact:
     `moved` are those of the `moved_count` tags that are told, what no filter keeps first;
     `other_tags` do not look moved, or cannot be overwritten today. Untagged images may be what
     overwritten tags left behind. `exclusions` are the filters suggested beyond those of the change;
-    `conflicts` those that would also match other tags here. `truncated`: not all images were read.
-    `unavailable` says why nothing is known.
+    `conflicts` those that would also match other tags here, ``*`` for more than are told.
+    `truncated`: not all tags were read, so a filter may match others. `unavailable` says why
+    nothing is known.
     """
 
     images: int = 0

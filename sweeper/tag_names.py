@@ -50,8 +50,9 @@ SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
 SIGNATURE_SUFFIXES = (".sig", ".att", ".sbom")
 
 _SEPARATORS = "-_."
+_SEPARATOR = re.compile(f"[{_SEPARATORS}]")
 _KIND_OF_WORD = {word: kind for kind, words in WORDS.items() for word in words}
-_ECR_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]*")
+_ECR_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,299}")  # ECR: ImageTag, 300 characters
 # A version, a date, or a commit (hexadecimal, with a digit): a tag that is built once.
 _BUILT_ONCE = re.compile(
     r"\d\.\d|\d{4}-\d\d-\d\d|(?<![0-9a-z])(?=[a-f]*\d)[0-9a-f]{7,40}(?![0-9a-z])"
@@ -66,6 +67,7 @@ def _any_of(words: Mapping[MovedKind, tuple[str, ...]]) -> tuple[str, dict[str, 
 _PREFIX_WORDS, _KIND_OF_PREFIX = _any_of(PREFIXES)
 _SUFFIX_WORDS, _KIND_OF_SUFFIX = _any_of(SUFFIXES)
 _PREFIX = re.compile(rf"({_PREFIX_WORDS})[{_SEPARATORS}]", re.IGNORECASE)
+_LONGEST_SUFFIX = 1 + max(map(len, _KIND_OF_SUFFIX))
 _SUFFIX = re.compile(rf"[{_SEPARATORS}]({_SUFFIX_WORDS})\Z", re.IGNORECASE)
 
 
@@ -76,12 +78,13 @@ def kind_of(tag: str) -> MovedKind | None:
     if SIGNATURE.fullmatch(tag):
         return "signature"
     lowered = tag.lower()
-    parts = re.split(f"[{_SEPARATORS}]", lowered)
-    words = [part for part in parts if part in _KIND_OF_WORD]
-    if words and all(part in _KIND_OF_WORD or part in QUALIFIERS for part in parts):
-        return _KIND_OF_WORD[words[0]]
-    if found := _SUFFIX.search(lowered):
-        return _KIND_OF_SUFFIX[found[1]]
+    parts = _SEPARATOR.split(lowered)
+    if all(part in _KIND_OF_WORD or part in QUALIFIERS for part in parts):
+        for part in parts:
+            if part in _KIND_OF_WORD:
+                return _KIND_OF_WORD[part]
+    if len(parts) > 1 and parts[-1] in _KIND_OF_SUFFIX:
+        return _KIND_OF_SUFFIX[parts[-1]]
     if (found := _PREFIX.match(lowered)) and not _BUILT_ONCE.search(lowered):
         return _KIND_OF_PREFIX[found[1]]
     return None
@@ -98,7 +101,7 @@ def patterns(tag: str) -> tuple[str, ...]:
         found.append("sha256-*")
     if prefix := _PREFIX.match(tag):
         found.append(f"{prefix[0]}*")
-    if suffix := _SUFFIX.search(tag):
+    if suffix := _SUFFIX.search(tag, max(0, len(tag) - _LONGEST_SUFFIX)):
         found.append(f"*{suffix[0]}")
     return tuple(found)
 

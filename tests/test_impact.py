@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeper.impact import MAX_IMAGES, MAX_TAGS, assessed, suggestion
+from sweeper.impact import (
+    EVERY,
+    MAX_CONFLICTS,
+    MAX_IMAGES,
+    MAX_MOVED,
+    MAX_TAGS,
+    MAX_TAGS_READ,
+    assessed,
+    suggestion,
+)
 from sweeper.model import (
     ChangeStatus,
     Finding,
@@ -155,6 +165,91 @@ def test_a_tag_that_is_too_long_for_a_filter_has_none() -> None:
     long = f"feature-{'x' * 130}"
     impact = impact_of(long, "feature-1.0.0", "main")
     assert (impact.exclusions, impact.not_kept) == (("main",), 1)
+
+
+def _with_letters_of(word: str, number: int) -> str:
+    """The word in one of its ways to be written large and small."""
+    return "".join(
+        letter.upper() if number >> place & 1 else letter for place, letter in enumerate(word)
+    )
+
+
+HOSTILE: dict[str, Callable[[int], str]] = {
+    "releases": lambda number: f"{number:06}.4.2-{'x' * 280}",
+    "moved": lambda number: f"pr-{number:06}{'-g' * 140}",
+    "each by itself": lambda number: f"pr-{number:06}{'g' * 119}" if number else "pr-1.4.2",
+    "patterns": lambda number: (
+        f"{_with_letters_of('dependabot', number)}{'-_.'[number // 1024 % 3]}{number:06}"
+        f"{'-g' * 120}{'-_.'[number // 7 % 3]}{_with_letters_of('buildcache', number * 7)}"
+    ),
+    "conflicts": lambda number: f"{_with_letters_of('dependabot', number)}-1.2.{number:06}",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "filters"), [*((name, ()) for name in HOSTILE), ("patterns", ("*",))]
+)
+def test_what_is_held_of_a_hostile_repository_is_little(name: str, filters: Sequence[str]) -> None:
+    """ECR allows an image 1,000 tags, each of 300 characters."""
+    read = 0
+
+    def images() -> Iterator[Image]:
+        nonlocal read
+        for image in range(MAX_IMAGES):
+            read += 1
+            names = tuple(HOSTILE[name](image * 1000 + each) for each in range(1000))
+            assert all(len(each) <= 300 for each in names)
+            yield Image(names, EARLY + timedelta(seconds=image))
+
+    mutability = "MUTABLE_WITH_EXCLUSION" if filters else "MUTABLE"
+    tracemalloc.start()
+    try:
+        impact = assessed(images(), mutability=mutability, filters=filters, kept=())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000, f"{peak:,} bytes"
+    assert impact.truncated
+    assert impact.images == read <= 1 + MAX_TAGS_READ / 1000
+    assert impact.moved_count == MAX_MOVED or impact.other_tags == MAX_TAGS_READ
+    assert len(impact.exclusions) <= 5
+    assert len(impact.conflicts) <= MAX_CONFLICTS
+
+
+@pytest.mark.parametrize(
+    ("tag", "limit"), [("1.0.{}", MAX_TAGS_READ), ("pr-{}", MAX_MOVED)], ids=["any", "moved"]
+)
+@pytest.mark.parametrize("more", [0, 1])
+def test_tags_are_read_to_the_limit(tag: str, limit: int, more: int) -> None:
+    given = [tag.format(number) for number in range(limit)] + ["2.0"] * more
+    images = [
+        Image(tuple(given[place : place + 500]), EARLY) for place in range(0, len(given), 500)
+    ]
+    impact = assessed(images, mutability="MUTABLE", filters=(), kept=())
+    assert impact.moved_count + impact.other_tags == limit
+    assert impact.truncated is bool(more)
+
+
+def test_what_conflicts_beyond_the_limit_leaves_no_pattern() -> None:
+    releases = [f"{_with_letters_of('renovate', number)}-1.2" for number in range(MAX_CONFLICTS)]
+    assert impact_of("pr-1", *releases).exclusions == ("pr-*",)
+    impact = impact_of("pr-1", "pr-2", *releases, "wip-1.2")
+    assert impact.conflicts == (EVERY,)
+    assert impact.exclusions == ("pr-2", "pr-1")
+
+
+def test_where_more_conflicts_than_are_told_only_what_it_needs_itself_is_suggested() -> None:
+    releases = [f"{_with_letters_of('renovate', number)}-1.2" for number in range(200)]
+    found = suggestion(
+        [
+            finding("a", "latest", "main"),
+            finding("b", "latest", "main", *releases),
+            finding("c", "latest", *releases),
+        ]
+    )
+    assert found is not None
+    assert found.exclusions == ("latest",)
+    assert found.by_repository == {"a": ("main",), "b": ("main",)}
 
 
 @settings(max_examples=300)

@@ -47,6 +47,7 @@ SHA = "3f2a9c1d5e6b7a8c9d0e1f2a3b4c5d6e7f8a9b0c"
         ("develop", "branch"),
         ("pr-123", "branch"),
         ("PR-123", "branch"),
+        (f"pr-{'x' * 297}", "branch"),
         ("mr_7", "branch"),
         ("feature-login", "branch"),
         ("feature.login", "branch"),
@@ -110,6 +111,7 @@ def test_what_looks_moved(tag: str, kind: MovedKind) -> None:
         "-latest",
         "pr/1",
         "*",
+        f"pr-{'x' * 298}",  # ECR: 300 characters at most
     ],
 )
 def test_what_does_not(tag: str) -> None:

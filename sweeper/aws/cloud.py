@@ -15,6 +15,7 @@ from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import MemberSession, MemberSessions, bound_to
 from sweeper.aws.errors import translated
 from sweeper.aws.organizations import Organizations
+from sweeper.aws.paging import Tokens
 from sweeper.aws.partitions import FALLBACK_REGION, first_region, partition_of, sts_region
 from sweeper.concurrency import Stop
 from sweeper.errors import NothingToSweep, OperationFailed
@@ -224,12 +225,17 @@ class AwsCloud:
         client = self.clients.member("account", self._global_region)
         # One page holds all regions that there are; the paginator asks on where it does not.
         pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
+        found: list[tuple[str, str]] = []
+        tokens = Tokens()
         with bound_to(account.id), translated():
-            regions = tuple(
-                (region(item, "RegionName"), text(item, "RegionOptStatus"))
-                for page in pages
-                for item in items(page, "Regions")
-            )
+            for page in pages:
+                found += (
+                    (region(item, "RegionName"), text(item, "RegionOptStatus"))
+                    for item in items(page, "Regions")
+                )
+                if page.get("NextToken"):
+                    tokens.follow(text(page, "NextToken"))
+        regions = tuple(found)
         if all(status == "DISABLED" for _, status in regions):
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE,

@@ -12,21 +12,15 @@ from sweeper.aws.answers import items, moment, optional_text, required, text, te
 from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import bound_to
 from sweeper.aws.errors import translated
+from sweeper.aws.paging import Tokens
 from sweeper.errors import OperationFailed
 from sweeper.model import Image, Reason, Repository, Target
 
 FILTERS = "imageTagMutabilityExclusionFilters"
 PAGE_SIZE = 1000  # ECR: maxResults, 1 to 1000, default 100
-# Of a creation template, what an update is given again; what it is not given may be reset.
-KEPT = (
-    "appliedFor",
-    "customRoleArn",
-    "description",
-    "encryptionConfiguration",
-    "lifecyclePolicy",
-    "repositoryPolicy",
-    "resourceTags",
-)
+# Of a creation template, what an update is given again, beside what `_template` reads itself; what
+# it is not given may be reset.
+_KEPT_TEXTS = ("customRoleArn", "description", "lifecyclePolicy", "repositoryPolicy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +166,7 @@ class EcrRegistry:
         # Not the SDK's paginator, which costs a sixteenth of a call.
         call = getattr(self._clients.member("ecr", target.region), operation)
         token: dict[str, str] = {}
+        tokens = Tokens()
         while True:
             # Bound for each page and not around the yield, which hands control to the caller.
             with bound_to(target.account.id), translated():
@@ -180,10 +175,7 @@ class EcrRegistry:
             following = optional_text(page, "nextToken")
             if not following:
                 return
-            if following == token.get("nextToken"):
-                raise OperationFailed(
-                    Reason.UNEXPECTED_RESPONSE, "the same nextToken came twice: it would never end"
-                )
+            tokens.follow(following)
             token = {"nextToken": following}
 
 
@@ -218,15 +210,20 @@ def _unexpected(what: str) -> OperationFailed:
 
 
 def _template(item: Mapping[str, Any]) -> RepositoryCreationTemplate:
-    rest = {
-        # The order of lists means nothing.
-        key: sorted(item[key], key=str) if isinstance(item[key], list) else item[key]
-        for key in KEPT
-        if item.get(key) is not None
+    rest: dict[str, Any] = {
+        key: optional_text(item, key) for key in _KEPT_TEXTS if item.get(key) is not None
     }
-    applied_for = rest.get("appliedFor", ())
-    if not all(isinstance(word, str) for word in applied_for):
-        raise _unexpected("appliedFor holds what is no text")
+    if item.get("encryptionConfiguration") is not None:
+        rest["encryptionConfiguration"] = _structure(
+            item["encryptionConfiguration"], "encryptionType", "kmsKey"
+        )
+    # The order of lists means nothing.
+    applied_for = sorted(texts(item, "appliedFor")) if item.get("appliedFor") is not None else []
+    if item.get("appliedFor") is not None:
+        rest["appliedFor"] = applied_for
+    if item.get("resourceTags") is not None:
+        tags = (_structure(tag, "Key", "Value") for tag in items(item, "resourceTags"))
+        rest["resourceTags"] = sorted(tags, key=str)
     return RepositoryCreationTemplate(
         prefix=text(item, "prefix"),
         mutability=optional_text(item, "imageTagMutability"),
@@ -236,6 +233,16 @@ def _template(item: Mapping[str, Any]) -> RepositoryCreationTemplate:
         custom_role_arn=optional_text(item, "customRoleArn"),
         rest=json.dumps(rest, sort_keys=True),
     )
+
+
+def _structure(value: Any, first: str, second: str) -> dict[str, str]:
+    """A structure of these two texts, of which the second may be empty, or not there."""
+    found = {first: text(value, first)}
+    if value.get(second) is not None:
+        found[second] = optional_text(value, second)
+    if strange := value.keys() - {first, second}:
+        raise _unexpected(f"{min(map(str, strange))[:40]!r} beside {first}")
+    return found
 
 
 def _repository(target: Target, item: Mapping[str, Any]) -> Repository:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sweeper.aws.answers import account_id, items, optional_text, required, text
 from sweeper.aws.errors import translated
+from sweeper.aws.paging import Tokens
 from sweeper.concurrency import Stop, concurrently
 from sweeper.errors import NothingToSweep, OperationFailed
 from sweeper.model import Account, Failed, Reason, Stage
@@ -142,6 +143,7 @@ class Organizations:
     ) -> Iterator[Mapping[str, Any]]:
         """Every item of every page, empty pages passed over."""
         pages = iter(self._client.get_paginator(operation).paginate(**parameters))
+        tokens = Tokens()
         action = "".join(word.capitalize() for word in operation.split("_"))
         while True:
             self._stop.check()
@@ -149,7 +151,9 @@ class Organizations:
                 page = next(pages, None)
             if page is None:
                 return
-            optional_text(page, "NextToken")  # the SDK takes another type for the last page
+            # The SDK takes another type for the last page, and a circle of tokens for progress.
+            if token := optional_text(page, "NextToken"):
+                tokens.follow(token)
             yield from items(page, key)
 
     @contextmanager

@@ -23,11 +23,15 @@ from botocore.httpsession import (
     get_cert_path,
     mask_proxy_url,
 )
+from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 from urllib3 import exceptions as http
 
 _NO_RETRIES = urllib3.Retry(False)  # urllib3's word for: raise what happened, as it is
 MAX_ANSWER = 64_000_000  # bytes; a page of a thousand repositories has less than one million
+# Bytes, by operation. Whoever may push images can give each a thousand tags of 300 characters; and
+# what is read is several times as large once it is parsed, in as many threads as there are.
+MAX_ANSWERS = {"DescribeImages": 2_000_000}
 _MOST_HOSTS = 1000  # more than there are endpoints: a pool that is forgotten loses its connections
 # In order: the first class that fits.
 _ERRORS: tuple[tuple[type[Exception], type[sdk.BotoCoreError]], ...] = (
@@ -52,12 +56,16 @@ class _Read:
         yield self._body
 
 
-def _whole(response: urllib3.BaseHTTPResponse) -> bytes:
-    """All of the answer, which also frees the connection; raises HTTPError."""
-    body = response.read(MAX_ANSWER + 1)
-    if len(body) > MAX_ANSWER:
+def _whole(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
+    """All of the answer, which also frees the connection; raises HTTPError.
+
+    One that is too long is ResponseParserError, as what else AWS does not send: it is not asked
+    for again.
+    """
+    body = response.read(limit + 1)
+    if len(body) > limit:
         response.close()
-        raise http.HTTPError(f"the answer has more than {MAX_ANSWER:,} bytes")
+        raise ResponseParserError(f"the answer has more than {limit:,} bytes: it was not read")
     if missing := response.length_remaining:  # a read of a given size does not tell
         response.close()
         raise http.ProtocolError(f"the answer ended {missing:,} bytes before its end")
@@ -94,7 +102,8 @@ class Sender:
         for pool, _ in self._routes.values():
             pool.close()
 
-    def _send(self, request: Any, **_: Any) -> AWSResponse:
+    def _send(self, request: Any, event_name: str, **_: Any) -> AWSResponse:
+        limit = MAX_ANSWERS.get(event_name.rpartition(".")[2], MAX_ANSWER)
         scheme, netloc, path, query, _fragment = urlsplit(request.url)
         proxy = None
         try:
@@ -112,7 +121,8 @@ class Sender:
                 decode_content=False,
             )
             headers: Any = response.headers  # botocore-stubs: AWSResponse takes any mapping
-            answer = AWSResponse(request.url, response.status, headers, _Read(_whole(response)))
+            body = _Read(_whole(response, limit))
+            answer = AWSResponse(request.url, response.status, headers, body)
         except (http.HTTPError, OSError) as error:
             raise next(kind for cause, kind in _ERRORS if isinstance(error, cause))(
                 endpoint_url=request.url, proxy_url=mask_proxy_url(proxy or ""), error=error

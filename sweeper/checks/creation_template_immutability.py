@@ -50,6 +50,7 @@ WRITE_ACTIONS = frozenset(
 )
 ROOT_PREFIX = "ROOT"  # ECR: the template for every name without another one
 PULL_THROUGH_CACHE = "PULL_THROUGH_CACHE"
+APPLIED_FOR = frozenset({PULL_THROUGH_CACHE, "REPLICATION", "CREATE_ON_PUSH"})  # ECR: RCTAppliedFor
 _NO_FINDING = Examined((0, 0, 0))  # one value for all healthy targets
 
 
@@ -247,6 +248,11 @@ class CreationTemplateImmutability:
             return (
                 "it has a customRoleArn, which whoever writes the template passes on: the member "
                 "role may pass no role (iam:PassRole)"
+            )
+        if closing and (unknown := sorted(set(template.applied_for) - APPLIED_FOR)):
+            return (
+                f"it is applied for {unknown[0][:40]!r}, which this version does not know: "
+                "tags may have to move there"
             )
         if closing and self._exempt_pull_through and PULL_THROUGH_CACHE in template.applied_for:
             return (

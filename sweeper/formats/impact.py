@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from sweeper.escaping import plain, shortened
 from sweeper.formats.wording import number
-from sweeper.impact import MAX_IMAGES, suggestion
+from sweeper.impact import suggestion
 from sweeper.model import Finding, Impact
 
 _UNTAGGED = (
@@ -49,7 +49,8 @@ def sentences(finding: Finding) -> Iterator[str]:
         yield f"its tags could not be read: {impact.unavailable}{error}"
         return
     if impact.truncated:
-        yield f"only {MAX_IMAGES:,} of its images were read: there may be other tags"
+        of = number(impact.images, "image", "images")
+        yield f"not all of its tags were read, at most those of {of}: a filter may match others"
     if impact.moved_count:
         look = "tag looks" if impact.moved_count == 1 else "tags look"
         yield f"{impact.moved_count:,} {look} moved by design: {_told(impact)}"
@@ -89,7 +90,10 @@ def moved_tags(impact: Impact) -> str:
         return f"not known: {impact.unavailable}"
     tags = " ".join(_shown(each.tag) for each in impact.moved)
     left = impact.moved_count - len(impact.moved)
-    return f"{tags} (and {left:,} more)" if left else tags
+    notes = [tags] if tags else []
+    notes += [f"(and {left:,} more)"] if left else []
+    notes += ["(not all tags were read)"] if impact.truncated else []
+    return " ".join(notes)
 
 
 def _flow(value: str | Sequence[str]) -> str:
@@ -103,6 +107,12 @@ def as_yaml(findings: Sequence[Finding]) -> list[str]:
     if found is None or not (found.exclusions or found.by_repository):
         return []
     lines = ["", "  To keep them so, add this to config.yaml, or to the lists that are there:", ""]
+    if partly := sum(bool(each.impact and each.impact.truncated) for each in findings):
+        where = number(partly, "repository", "repositories")
+        lines[2:] = [
+            f"  Not all tags of {where} were read: these filters may match others there.",
+            "",
+        ]
     lines.append("remediation:")
     if found.exclusions:
         lines.append(f"  exclusions: {_flow(found.exclusions)}")

@@ -231,6 +231,22 @@ def test_a_page_of_images_that_fails_fails_the_whole(
     assert caught.value.reason is reason
 
 
+def test_images_with_more_tags_than_are_read_at_once_are_not_read(enter: Enter) -> None:
+    """Whoever may push can make it so: it costs one call, and says so."""
+    images = tuple(
+        world.Image(
+            f"sha256:{number:064x}", tuple(f"{number}-{each}-{'x' * 280}" for each in range(1000))
+        )
+        for number in range(15)
+    )
+    aws = _entered(enter, Registry(repositories=(world.Repository("app", images=images),)))
+    registry = _registry(aws, assesses=True)
+    with pytest.raises(OperationFailed, match="more than 2,000,000 bytes") as caught:
+        list(registry.images(target(aws), "app"))
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+    assert aws.statistics().calls == {"ecr:DescribeImages": 1}
+
+
 def test_the_images_of_a_repository_that_is_gone(aws: FakeAws) -> None:
     with pytest.raises(OperationFailed) as caught:
         list(_registry(aws, assesses=True).images(target(aws), "gone"))

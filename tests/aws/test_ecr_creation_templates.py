@@ -150,6 +150,43 @@ def test_an_answer_about_something_else_is_refused(enter: Enter, edit: Any, said
     assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"appliedFor": "REPLICATION"},
+        {"appliedFor": {"REPLICATION": 1}},
+        {"appliedFor": [["REPLICATION"]]},
+        {"appliedFor": ""},
+        {"customRoleArn": ["role"]},
+        {"description": 7},
+        {"lifecyclePolicy": {"rules": []}},
+        {"repositoryPolicy": ["{}"]},
+        {"encryptionConfiguration": "KMS"},
+        {"encryptionConfiguration": ["KMS"]},
+        {"encryptionConfiguration": {}},
+        {"encryptionConfiguration": {"encryptionType": ["KMS"]}},
+        {"encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": {"arn": "key"}}},
+        {"encryptionConfiguration": {"encryptionType": "KMS", "more": "key"}},
+        {"resourceTags": "owner"},
+        {"resourceTags": {"owner": "apps"}},
+        {"resourceTags": ["owner"]},
+        {"resourceTags": [{"Value": "apps"}]},
+        {"resourceTags": [{"Key": "owner", "Value": 7}]},
+    ],
+)
+def test_a_template_that_is_not_what_ecr_sends(enter: Enter, change: dict[str, Any]) -> None:
+    aws = _entered(enter, FULL)
+    cloud = opened(aws, check=CreationTemplateImmutability)
+    cloud.clients.member("ecr", REGION).meta.events.register(
+        f"after-call.ecr.{LISTING}",
+        lambda parsed, **_: parsed["repositoryCreationTemplates"][0].update(change),
+    )
+    registry = EcrRegistry(cloud.clients)
+    with pytest.raises(OperationFailed) as caught:
+        list(registry.repository_creation_templates(target(aws)))
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
 def test_no_template_in_the_answer_is_one_that_is_gone(enter: Enter) -> None:
     aws = _entered(enter, FULL)
     cloud = opened(aws, check=CreationTemplateImmutability)

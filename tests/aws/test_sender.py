@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from botocore import exceptions as sdk
 from botocore.config import Config as ClientConfig
+from botocore.parsers import ResponseParserError
 from botocore.session import Session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -212,10 +213,29 @@ def test_an_answer_without_end_is_not_read_to_it(
     client = make_client(f"http://127.0.0.1:{server.port}")
     assert client.describe_repositories()["repositories"] == []
     monkeypatch.setattr(sender, "MAX_ANSWER", len(ANSWER) - 2)
-    with pytest.raises(sdk.HTTPClientError, match=f"more than {len(ANSWER) - 2} bytes"):
+    with pytest.raises(ResponseParserError, match=f"more than {len(ANSWER) - 2} bytes"):
         client.describe_repositories()
     # The rest of the answer is not taken for the next one.
     assert server.closed.acquire(timeout=TIMEOUT)
+
+
+def test_of_images_less_is_read_and_it_is_not_asked_again(listen: Listen) -> None:
+    limit = sender.MAX_ANSWERS["DescribeImages"]
+
+    def images(more: int) -> Serve:
+        body = b'{"imageDetails": []}'.ljust(limit + more)
+        return answer(HEAD + b"content-length: %d\r\n\r\n" % len(body) + body)
+
+    def client(server: Listener) -> Any:
+        return make_client(f"http://127.0.0.1:{server.port}", tries=3)
+
+    whole = client(listen(images(0))).describe_images(repositoryName="app")
+    assert whole["imageDetails"] == []
+    longer = listen(images(2))
+    with pytest.raises(ResponseParserError, match="more than 2,000,000 bytes"):
+        client(longer).describe_images(repositoryName="app")
+    assert longer.connections == 1
+    assert longer.closed.acquire(timeout=TIMEOUT)
 
 
 def test_closed_it_keeps_no_connection(listen: Listen) -> None:

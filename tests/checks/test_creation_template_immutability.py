@@ -106,7 +106,6 @@ def test_a_finding_whole() -> None:
     [
         (Template("ROOT"), BAD, "for 'ROOT', applied for REPLICATION, makes repositories in"),
         (Template(applied_for=()), BAD, "applied for nothing, makes"),
-        (Template(applied_for=("SOMETHING_NEW",)), BAD, "applied for SOMETHING_NEW, makes"),
         (
             Template(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("dev", "latest")),
             BAD,
@@ -171,7 +170,6 @@ def test_a_failure_on_a_later_page_fails_the_target() -> None:
         ((CACHE, CACHE), True, EXEMPT, False),
         ((CACHE,), False, BAD, False),
         ((CACHE, REPLICATION), True, BAD, True),
-        ((CACHE, "SOMETHING_NEW"), True, BAD, True),
         ((CACHE, REPLICATION), False, BAD, False),
         ((REPLICATION, PUSH), True, BAD, False),
     ],
@@ -191,6 +189,24 @@ def test_what_is_applied_for_pull_through_caches(
         assert finding.change.reason is Reason.LEFT_TO_A_PERSON
         assert finding.change.status is ChangeStatus.WITHHELD
         assert "applied for PULL_THROUGH_CACHE too" in (finding.change.error or "")
+
+
+@pytest.mark.parametrize("exempted", [True, False])
+@pytest.mark.parametrize(
+    "applied_for", [("SOMETHING_NEW",), (REPLICATION, "SOMETHING_NEW"), (CACHE, "SOMETHING_NEW")]
+)
+def test_a_word_that_is_not_known_is_left_to_a_person(
+    applied_for: tuple[str, ...], exempted: bool
+) -> None:
+    finding = judged(
+        Template(applied_for=applied_for), policy={"exempt_pull_through_cache": exempted}
+    )
+    assert (finding.compliance, finding.exemption) == (BAD, None)
+    assert "SOMETHING_NEW, makes repositories in" in finding.reason
+    assert finding.change is not None
+    assert finding.change.status is ChangeStatus.WITHHELD
+    assert finding.change.reason is Reason.LEFT_TO_A_PERSON
+    assert "'SOMETHING_NEW', which this version does not know" in (finding.change.error or "")
 
 
 def test_a_role_is_not_passed() -> None:
@@ -324,6 +340,7 @@ def test_what_is_not_as_it_was_judged_is_left_alone(now: Template | None, reason
     ("now", "why"),
     [
         (Template(custom_role_arn="role"), "customRoleArn"),
+        (Template(applied_for=(REPLICATION, "NEW")), "which this version does not know"),
         (Template(applied_for=(CACHE,)), "where tags have to move"),
         (Template(applied_for=(REPLICATION, CACHE)), "where tags have to move"),
     ],

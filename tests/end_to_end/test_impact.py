@@ -206,7 +206,7 @@ def test_all_pages_are_read_up_to_the_limit(aws: FakeAws, here: Here) -> None:
     assert (found["many"]["moved_count"], len(found["many"]["moved"])) == (MAX_IMAGES, 20)
     assert found["many"]["exclusions"] == ["pr-*"]
     assert calls(aws)["ecr:DescribeImages"] == 3 + 11 + 1
-    assert "only 10,000 of its images were read" in ended.stdout
+    assert "not all of its tags were read, at most those of 10,000 images" in ended.stdout
 
 
 def test_a_repository_that_is_deleted_meanwhile(aws: FakeAws, here: Here) -> None:

@@ -209,6 +209,12 @@ def test_the_same_facts_give_the_same_bytes() -> None:
         (impact("latest", "pr-1", exclusions=("latest", "pr-*")), "latest pr-1", "latest pr-*"),
         (impact("pr-1", moved_count=30), "pr-1 (and 29 more)", "pr-1"),
         (impact(), "", ""),
+        (impact(truncated=True), "(not all tags were read)", ""),
+        (
+            impact("pr-1", moved_count=30, truncated=True),
+            "pr-1 (and 29 more) (not all tags were read)",
+            "pr-1",
+        ),
         (unavailable(), "not known: denied_by_identity_policy", ""),
     ],
 )

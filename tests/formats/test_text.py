@@ -353,7 +353,7 @@ WHAT CLOSING MAY BREAK (4 repositories)
 
   111122223333 product-a
     eu-central-1  a
-      only 10,000 of its images were read: there may be other tags
+      not all of its tags were read, at most those of 2 images: a filter may match others
       2 tags look moved by design: qa (pushed 2026-11-20T10:00:00Z, without a filter), latest
       (pushed 2026-11-20T10:00:00Z)
       with these exclusion filters they could still be: latest
@@ -372,6 +372,7 @@ WHAT CLOSING MAY BREAK (4 repositories)
   What to do about denied_by_identity_policy: let the member role call ecr:DescribeImages there.
 
   To keep them so, add this to config.yaml, or to the lists that are there:
+  Not all tags of 1 repository were read: these filters may match others there.
 
 remediation:
   exclusions: ["latest"]
