@@ -156,6 +156,7 @@ def log_unfinished(journal: Path, command: str | None = None) -> None:
 
 def log_deliveries(deliveries: Sequence[Delivery]) -> None:
     """`delivery.failed`, `delivery.incomplete` and `delivery.fallback`."""
+    failed = any(each.status == "failed" for each in deliveries)
     for delivery in deliveries:
         if delivery.status == "failed":
             log(
@@ -174,8 +175,13 @@ def log_deliveries(deliveries: Sequence[Delivery]) -> None:
                 location=delivery.location,
                 message=delivery.message,
             )
-        if delivery.sink == "fallback":
-            log(logging.WARNING, "delivery.fallback", location=delivery.location)
+        if delivery.sink == "fallback" and delivery.status == "delivered":
+            # Where no place is configured, it is the place.
+            log(
+                logging.WARNING if failed else logging.INFO,
+                "delivery.fallback",
+                location=delivery.location,
+            )
 
 
 def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -> None:

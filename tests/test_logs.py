@@ -200,14 +200,19 @@ def test_the_end_says_whether_it_can_be_gone_on_with(
     assert entry["resumable"] is resumable
 
 
-def test_where_the_report_lies_instead_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("others", "level"), [((), "info"), ((Delivery("s3", "s3://b", "failed"),), "warning")]
+)
+def test_where_the_report_lies_instead_is_told(
+    capsys: pytest.CaptureFixture[str], others: tuple[Delivery, ...], level: str
+) -> None:
     logs.configure(terminal=False)
-    deliveries = (Delivery("fallback", "/var/lib/sweeper/reports/r", "delivered"),)
+    deliveries = (*others, Delivery("fallback", "/var/lib/sweeper/reports/r", "delivered"))
     logs.log_finished(replace(factories.report(), deliveries=deliveries), 5)
-    told, _ = _logged(capsys)
+    *_, told, _ = _logged(capsys)
     assert (told["event"], told["level"], told["location"]) == (
         "delivery.fallback",
-        "warning",
+        level,
         "/var/lib/sweeper/reports/r",
     )
 

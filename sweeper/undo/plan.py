@@ -307,6 +307,12 @@ def cut_short(report: UndoReport) -> bool:
     return any(reason is not None and reason.is_stop for reason in reasons)
 
 
+def must_be_kept(report: UndoReport) -> bool:
+    """Whether the undo put something back, or tried to and failed."""
+    told = (ChangeStatus.APPLIED, ChangeStatus.FAILED)
+    return not report.run.dry_run and any(change.status in told for change in report.changes)
+
+
 def exit_status(report: UndoReport) -> ExitStatus:
     """What the report, deliveries included, says to whoever started the undo.
 
