@@ -168,7 +168,7 @@ def _question(findings: Sequence[Finding], _: Console) -> str:
 def _show(ended: app.Ended, console: Console) -> None:
     from sweeper.terminal import show
 
-    show(ended.report, console, resumable=ended.resumable)
+    show(ended.report, console, resumable=ended.resumable, file=ended.file)
 
 
 # Seconds from the first signal in which another is taken for the same: of a terminal's process
