@@ -245,9 +245,14 @@ def aggregate(
     )
 
 
+def cause(why: Failed | FailedItem) -> str:
+    """The error of a change that `why` kept from being looked at."""
+    return f"{why.error_code}: {why.message}" if why.error_code else why.message
+
+
 def _unknown(finding: Finding, why: Failed, past: Past) -> Change:
     """The change of what could not be looked at."""
-    error = f"{why.error_code}: {why.message}" if why.error_code else why.message
+    error = cause(why)
     if finding.key in past.unsettled:
         error = f"begun when the undo last ended, it may have taken effect: {error}"
     return Change(
