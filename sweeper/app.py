@@ -55,6 +55,7 @@ def run(
     deliver_dry_run: bool = False,
     resume: str | None = None,
     narrowed: bool = False,
+    regions_from: str = "regions.include",
     stop: Stop,
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
@@ -62,13 +63,13 @@ def run(
     """Sweep and deliver, or go on with the run that `resume` names.
 
     A dry run is delivered to a directory only, unless `deliver_dry_run`. A sweep that is `narrowed`
-    for this one time is no point of the trend. Raises ConfigurationError before anything is called
-    but what is to be resumed.
+    for this one time is no point of the trend; errors call `regions_from` what named its regions.
+    Raises ConfigurationError before anything is called but what is to be resumed.
     """
     session = callers_session()
     into = chosen_formats(config)
     kinds = chosen_checks(config)
-    refuse_unknown_regions(config, session)
+    refuse_unknown_regions(config, session, regions_from)
     directory = state.state_directory(config)
     if resume:
         bucket = reports_bucket(config, clients_before_a_run(session))

@@ -243,6 +243,14 @@ def test_the_help_of_run_names_every_option_and_exit_status() -> None:
     assert all(f" {status} " in text.replace("\n", " ") for status in range(6))
 
 
+def test_a_delivery_of_what_is_no_dry_run_is_a_usage_error() -> None:
+    ended = _sweeper("run", "--deliver")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--deliver is about a dry run: add --dry-run, or leave it out" in " ".join(
+        ended.stderr.split()
+    )
+
+
 @pytest.mark.parametrize("arguments", [("sweep",), ("run", "stray"), ("run", "--config")])
 def test_usage_errors_are_exit_status_2(arguments: tuple[str, ...]) -> None:
     ended = _sweeper(*arguments)
