@@ -113,6 +113,7 @@ def test_nothing_is_written_without_a_yes(aws: FakeAws, tmp_path: Path, answer: 
     assert writes(aws) == []
     assert changes(terminal.report) == {("withheld", "not_confirmed")}
     assert len(re.findall(QUESTION, terminal.shown)) == 1
+    assert terminal.shown.index("you did not say yes") < terminal.shown.index("Findings")
 
 
 def test_ctrl_c_at_the_question_is_a_no(aws: FakeAws, tmp_path: Path) -> None:

@@ -56,10 +56,10 @@ def conduct(
         console.print("\n".join(lines), markup=False, emoji=False, soft_wrap=True)
         return asked
 
-    closes_again = _closes_again(config, source.claims)
+    warn = closes_again(config, source.claims)
 
     def undo(**guards: Any) -> app.Ended:
-        if closes_again:
+        if warn:
             logs.log(
                 logging.WARNING, "remediation.enabled", sentence=CLOSES_AGAIN, message=CLOSES_AGAIN
             )
@@ -67,7 +67,7 @@ def conduct(
 
     def show(ended: app.Ended, console: Console) -> None:
         _show(ended, console)
-        if closes_again and ended.report.totals.restored:
+        if warn and ended.report.totals.restored:
             console.print(f"\nRemember: {CLOSES_AGAIN}", markup=False, soft_wrap=True)
 
     ended = supervised(
@@ -84,7 +84,7 @@ def conduct(
     return ended.report, status
 
 
-def _closes_again(config: Config, claims: Sequence[Finding]) -> bool:
+def closes_again(config: Config, claims: Sequence[Finding]) -> bool:
     """Whether the next sweep may close what is put back, as far as the configuration tells."""
     left_out = set(config.remediation.exclude_accounts)
     accounts = {claim.account_id for claim in claims}
