@@ -43,7 +43,7 @@ def read_report(location: str, read_object: Callable[[str, int], str]) -> Report
         _refuse_implausible("", report)
         _refuse_findings_elsewhere(report)
     except Unusable as error:
-        if other := _something_else(content):
+        if other := _something_else(content, damaged=error.damaged):
             raise ConfigurationError(plain(f"{location} {other}")) from None
         problem = error.message
     except _Implausible as error:
@@ -53,8 +53,11 @@ def read_report(location: str, read_object: Callable[[str, int], str]) -> Report
     raise ConfigurationError(plain(f"{problem}; needed: a report.json"))
 
 
-def _something_else(content: bytes) -> str:
-    """What else than a report the content is, if it is JSON and none."""
+def _something_else(content: bytes, *, damaged: bool) -> str:
+    """What else than a report the content is, if it is JSON and none.
+
+    What is not `damaged` but of another version may have other keys.
+    """
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
@@ -66,7 +69,7 @@ def _something_else(content: bytes) -> str:
             "is the report of an undo, which cannot be undone or shown; name the run's report.json"
         )
     missing = next((key for key in ("run", "schema_version") if key not in value), None)
-    return f"is not a report.json (no `{missing}`)" if missing else ""
+    return f"is not a report.json (no `{missing}`)" if missing and damaged else ""
 
 
 def compare(earlier: Report, later: Report) -> Report:

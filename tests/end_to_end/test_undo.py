@@ -540,7 +540,7 @@ def test_without_a_place_for_a_record_nothing_is_written(aws: FakeAws, tmp_path:
     [
         (None, "missing.json: cannot be read: No such file or directory"),
         ("{", "damaged: "),
-        ("{}", "damaged: schema_version"),
+        ("{}", "missing.json is not a report.json (no `run`)"),
         ('{"schema_version": "7"}', "schema_version '7'; this version knows '1'"),
     ],
 )
