@@ -24,22 +24,28 @@ from sweeper.concurrency import Stop, attempt
 from sweeper.config import Config
 from sweeper.errors import ConfigurationError
 from sweeper.formats import Format, formats
+from sweeper.formats.json import FORMAT as JSON
 from sweeper.journal import lines
 from sweeper.model import Finding, Report, Stage
 from sweeper.ports import Observer
 from sweeper.records import Keeper, recalled
-from sweeper.report import cut_short, ended_early, nothing_listed
+from sweeper.report import cut_short, ended_early, may_have_changed, nothing_listed
 from sweeper.sinks import Sink, SinkContext, deliver, is_kept, make_sinks
-from sweeper.sinks.directory import DirectorySink
+from sweeper.sinks.directory import LATEST, DirectorySink
 from sweeper.sweep import describe_run, sweep
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run's end: its report with its deliveries, and whether `resume` can go on with it."""
+    """A run's end: its report with its deliveries, and whether `resume` can go on with it.
+
+    `file` is where its report.json lies, as `sweeper report` and `sweeper undo` take it; None where
+    nothing keeps one.
+    """
 
     report: Report
     resumable: bool
+    file: str | None = None
 
 
 def run(
@@ -49,6 +55,7 @@ def run(
     deliver_dry_run: bool = False,
     resume: str | None = None,
     narrowed: bool = False,
+    regions_from: str = "regions.include",
     stop: Stop,
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
@@ -56,13 +63,13 @@ def run(
     """Sweep and deliver, or go on with the run that `resume` names.
 
     A dry run is delivered to a directory only, unless `deliver_dry_run`. A sweep that is `narrowed`
-    for this one time is no point of the trend. Raises ConfigurationError before anything is called
-    but what is to be resumed.
+    for this one time is no point of the trend; errors call `regions_from` what named its regions.
+    Raises ConfigurationError before anything is called but what is to be resumed.
     """
     session = callers_session()
     into = chosen_formats(config)
     kinds = chosen_checks(config)
-    refuse_unknown_regions(config, session)
+    refuse_unknown_regions(config, session, regions_from)
     directory = state.state_directory(config)
     if resume:
         bucket = reports_bucket(config, clients_before_a_run(session))
@@ -101,13 +108,14 @@ def run(
         names = {check.name for check in made.checks}
         report = recalled(report, keeper, names, narrowed=narrowed)
         fallback = _fallback(directory, begun, into)
-        report = deliver(report, sinks, patience(config, stop), fallback)
+        must_keep = may_have_changed(report)
+        report = deliver(report, sinks, patience(config, stop), fallback, must_keep=must_keep)
         finished = _is_finished(report, [*sinks, fallback], resumed=resume is not None)
         resumable = not finished and (begun.file is not None or made.journal.is_archived)
         if finished:
             close_plan(made, begun, resumed=resume is not None)
         begun.close(finished=finished)
-    return Ended(report, resumable)
+    return Ended(report, resumable, report_file(report, into))
 
 
 def unfinished(config: Config) -> list[tuple[Path, str | None]]:
@@ -130,7 +138,24 @@ def _fallback(
 ) -> DirectorySink | None:
     if directory is None:
         return None
-    return DirectorySink(directory / "reports" / begun.header.run_id, formats, "fallback")
+    own = directory / "reports" / begun.header.run_id
+    into = [format_ for format_ in formats if format_ is not JSON]
+    return DirectorySink(own, [JSON, *into], "fallback", under_id=False)
+
+
+def report_file(report: Report, formats: Sequence[Format]) -> str | None:
+    """Where the delivered report.json lies: of a run that changed something, for good."""
+    changed = may_have_changed(report)
+    for delivery in report.deliveries:
+        if delivery.status != "delivered":
+            continue
+        if delivery.sink == "fallback":
+            return str(Path(delivery.location, LATEST))
+        if delivery.sink == "directory" and (changed or JSON in formats):
+            return str(Path(delivery.location, report.run.id if changed else "", LATEST))
+        if delivery.sink == "s3" and (changed or JSON in formats):
+            return delivery.location
+    return None
 
 
 def _local(sinks: Sequence[Sink]) -> list[Sink]:

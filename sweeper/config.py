@@ -110,8 +110,9 @@ def _acceptable(value: object) -> object:
     return value
 
 
+IN_QUOTES = " in quotes"  # of YAML: it is left out of what is told of an option's value
 AccountId = Annotated[
-    str, _matching(r"[0-9]{12}", 'an account id, 12 digits in quotes: "123456789012"')
+    str, _matching(r"[0-9]{12}", f'an account id, 12 digits{IN_QUOTES}: "123456789012"')
 ]
 AccountGlob = Annotated[
     str, _matching(r"[0-9*?]{1,12}", '"*" or an account id in quotes, with * and ? as wildcards')

@@ -17,7 +17,7 @@ from typing import Any, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from sweeper.config import ENVIRONMENT_PREFIX, Config
+from sweeper.config import ENVIRONMENT_PREFIX, IN_QUOTES, Config
 from sweeper.config_layers import Key, Layers, Origin, Values
 from sweeper.errors import ConfigurationError
 
@@ -28,6 +28,14 @@ REMOTE = ("ssm:", "s3://")  # how a location begins that is not a file
 LEGACY_VARIABLES = {
     "SNS_TOPIC_ARN": ("report", "sns_topic_arn"),
     "AUTO_REMEDIATE": ("remediation", "auto_remediate"),
+}
+
+# What the options on the command line are called that stand for a key.
+OPTION_NAMES: Mapping[Key, str] = {
+    ("organization", "include_accounts"): "--account",
+    ("organization", "include_ous"): "--ou",
+    ("regions", "include"): "--region",
+    ("report", "directory"): "--output",
 }
 
 Setting = tuple[str, Key, object]  # a variable, the key that it is for, and its value
@@ -47,15 +55,23 @@ def load_config(
     options: Values | None = None,
     *,
     options_from: str = "command line",
+    option_names: Mapping[Key, str] = OPTION_NAMES,
     read_remote: Callable[[str], str] | None = None,
 ) -> Config:
     """The configuration from `path`, the environment and `options` (nested like the file).
 
     Without `path`: the file that SWEEPER_CONFIG names, else ./config.yaml where it exists, else
     the defaults. A path that begins as in REMOTE is read with `read_remote`, where it is given.
-    `options_from` is what errors call the options. Raises ConfigurationError.
+    `options_from` is what errors call the options, `option_names` what those are called that stand
+    for a key. Raises ConfigurationError.
     """
-    return load(path, options, options_from=options_from, read_remote=read_remote).config
+    return load(
+        path,
+        options,
+        options_from=options_from,
+        option_names=option_names,
+        read_remote=read_remote,
+    ).config
 
 
 def load(
@@ -63,6 +79,7 @@ def load(
     options: Values | None = None,
     *,
     options_from: str = "command line",
+    option_names: Mapping[Key, str] = OPTION_NAMES,
     read_remote: Callable[[str], str] | None = None,
 ) -> Loaded:
     """As `load_config`, with where it came from."""
@@ -90,7 +107,8 @@ def load(
         return Loaded(Config.model_validate(layers.values), chosen, layers)
     except ValidationError as error:
         problems = [
-            f"{_source(problem['loc'], layers, chosen)}: {_problem(problem)}"
+            _told_of_option(problem, layers, option_names)
+            or f"{_source(problem['loc'], layers, chosen)}: {_problem(problem)}"
             for problem in error.errors(include_url=False)
         ]
         raise ConfigurationError("\n".join(problems)) from None
@@ -238,6 +256,15 @@ def _source(location: tuple[int | str, ...], layers: Layers, path: str | None) -
     """Where the value at `location` came from, and its key as it is written there."""
     origin = layers.origin_of_error(tuple(part for part in location if isinstance(part, str)))
     return (origin or Origin("file", path or "configuration")).of(_dotted(location))
+
+
+def _told_of_option(problem: Any, layers: Layers, names: Mapping[Key, str]) -> str | None:
+    """The problem of an option's value, in the option's words: who wrote it wrote no YAML."""
+    key = tuple(part for part in problem["loc"] if isinstance(part, str))
+    origin = layers.origin_of_error(key)
+    if key not in names or origin is None or origin.kind != "option":
+        return None
+    return f"{names[key]}: {_problem(problem).replace(IN_QUOTES, '')}"
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

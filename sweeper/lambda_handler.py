@@ -59,12 +59,19 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     for key, (section, name) in _LISTS.items():
         if key in overrides:
             options.setdefault(section, {})[name] = overrides[key]
-    config = load_config(None, options, options_from="event", read_remote=read_remote)
+    config = load_config(
+        None,
+        options,
+        options_from="event",
+        option_names={key: f"event: {name}" for name, key in _LISTS.items()},
+        read_remote=read_remote,
+    )
     report, status = conduct(
         config,
         dry_run=overrides.get("dry_run", False),
         deliver_dry_run=overrides.get("deliver", False),
         narrowed=not overrides.keys().isdisjoint(_LISTS),
+        regions_from="event: regions" if "regions" in overrides else "regions.include",
         ask=False,
         terminal=False,
         at_most_seconds=max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE),

@@ -14,6 +14,8 @@ from typing import Any, TextIO
 from sweeper.escaping import plain
 from sweeper.model import ChangeStatus, Delivery, Examined, Failed, Finding, Report, Stage, Target
 
+MOST_UNFINISHED = 3  # runs that are told one by one
+
 _logger = logging.getLogger("sweeper")
 
 _FAILED_EVENTS = {
@@ -33,12 +35,15 @@ def configure(*, terminal: bool) -> None:
     _logger.propagate = False
 
 
-def log(level: int, event: str, **fields: object) -> None:
-    """One event, with its dotted name; text in its fields is untrusted, and escaped."""
+def log(level: int, event: str, *, sentence: str = "", **fields: object) -> None:
+    """One event, with its dotted name; text in its fields is untrusted, and escaped.
+
+    A person at a terminal reads the `sentence`, where there is one, in the place of both.
+    """
     safe = {
         name: plain(value) if isinstance(value, str) else value for name, value in fields.items()
     }
-    _logger.log(level, event, extra={"fields": safe})
+    _logger.log(level, event, extra={"fields": safe, "sentence": plain(sentence)})
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -59,6 +64,8 @@ class _Json(logging.Formatter):
 
 class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
+        if sentence := getattr(record, "sentence", ""):
+            return f"{record.levelname.lower()}: {sentence}"
         fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
         return f"{record.levelname.lower()}: {record.getMessage()} {fields}"
 
@@ -140,22 +147,32 @@ def _log_change(finding: Finding) -> None:
     )
 
 
-def log_unfinished(journal: Path, command: str | None = None) -> None:
-    """`journal.unfinished`: an earlier run on this machine ended before it had finished.
+def log_unfinished(journals: Sequence[tuple[Path, str | None]]) -> None:
+    """`journal.unfinished`: earlier runs on this machine ended before they had finished.
 
-    `command` goes on with it, where the journal tells what it is of.
+    Each with the command that goes on with it, where its journal tells what it is of. Of more than
+    MOST_UNFINISHED there is one event, with how many they are and the newest.
     """
-    log(
-        logging.WARNING,
-        "journal.unfinished",
-        run_id=journal.stem,
-        path=str(journal),
-        go_on_with=command,
-    )
+    count = len(journals)
+    for journal, command in journals[-1:] if count > MOST_UNFINISHED else journals:
+        fields: dict[str, object] = {"run_id": journal.stem, "path": str(journal)}
+        sentence = ""
+        if count > MOST_UNFINISHED:
+            fields["runs"] = count
+            sentence = f"{count:,} unfinished runs, the newest {journal.stem}"
+            sentence += f": `{command}` goes on with it" if command else f", {journal}"
+        log(
+            logging.WARNING,
+            "journal.unfinished",
+            sentence=sentence,
+            **fields,
+            go_on_with=command,
+        )
 
 
 def log_deliveries(deliveries: Sequence[Delivery]) -> None:
     """`delivery.failed`, `delivery.incomplete` and `delivery.fallback`."""
+    failed = any(each.status == "failed" for each in deliveries)
     for delivery in deliveries:
         if delivery.status == "failed":
             log(
@@ -174,8 +191,13 @@ def log_deliveries(deliveries: Sequence[Delivery]) -> None:
                 location=delivery.location,
                 message=delivery.message,
             )
-        if delivery.sink == "fallback":
-            log(logging.WARNING, "delivery.fallback", location=delivery.location)
+        if delivery.sink == "fallback" and delivery.status == "delivered":
+            # Where no place is configured, it is the place.
+            log(
+                logging.WARNING if failed else logging.INFO,
+                "delivery.fallback",
+                location=delivery.location,
+            )
 
 
 def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -> None:

@@ -241,6 +241,12 @@ class Change:
     error: str | None = None
     uncertain: bool = False
 
+    @property
+    def may_be_made(self) -> bool:
+        """Whether its write took effect, or may have: what an undo is about."""
+        failed = self.status is ChangeStatus.FAILED
+        return self.status is ChangeStatus.APPLIED or (failed and self.uncertain)
+
 
 MovedKind = Literal["latest", "cache", "branch", "environment", "signature"]
 

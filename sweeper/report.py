@@ -206,6 +206,11 @@ def nothing_listed(report: Report) -> bool:
     return any(failure.account_id is None for failure in report.failures)
 
 
+def may_have_changed(report: Report) -> bool:
+    """Whether the sweep changed anything, or may have: its report is what an undo needs."""
+    return any(finding.change and finding.change.may_be_made for finding in report.findings)
+
+
 def exit_status(report: Report) -> ExitStatus:
     """What the report, deliveries included, says to whoever started the sweep."""
     if (status := enumeration_status(report.failures)) is not None:

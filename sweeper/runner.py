@@ -34,6 +34,7 @@ def conduct(
     deliver_dry_run: bool = False,
     resume: str | None = None,
     narrowed: bool = False,
+    regions_from: str = "regions.include",
     ask: bool = True,
     terminal: bool | None = None,
     at_most_seconds: float | None = None,
@@ -44,7 +45,8 @@ def conduct(
     A person gets progress, one question before anything is written and a summary; a machine
     gets logs and, for CloudWatch, a line of metrics. No new work starts after `at_most_seconds`
     or limits.deadline_seconds, the smaller of both. `narrowed`: to accounts or regions that were
-    named for this one time. The report, and the exit status.
+    named for this one time; errors call `regions_from` what named regions. The report, and the exit
+    status.
     """
     began = time.monotonic()
     unattended = dry_run or not ask or config.remediation.auto_remediate == "DISABLED"
@@ -60,6 +62,7 @@ def conduct(
             deliver_dry_run=deliver_dry_run,
             resume=resume,
             narrowed=narrowed,
+            regions_from=regions_from,
             **guards,
         )
 
@@ -109,8 +112,8 @@ def supervised(
     gc.set_threshold(10_000, 10, 10)  # a call leaves hundreds of objects and no cycles: -5 % CPU
     deadlines = (config.limits.deadline_seconds, at_most_seconds)
     stop = Stop(min((each for each in deadlines if each is not None), default=None))
-    for journal, command in () if is_resumed else app.unfinished(config):
-        logs.log_unfinished(journal, command)
+    if not is_resumed:
+        logs.log_unfinished(app.unfinished(config))
     with stopped_by_signals(stop) as interrupt:
         if terminal:
             return _for_a_person(work, stop, interrupt, ask=ask, show=show)
@@ -168,7 +171,7 @@ def _question(findings: Sequence[Finding], _: Console) -> str:
 def _show(ended: app.Ended, console: Console) -> None:
     from sweeper.terminal import show
 
-    show(ended.report, console, resumable=ended.resumable)
+    show(ended.report, console, resumable=ended.resumable, file=ended.file)
 
 
 # Seconds from the first signal in which another is taken for the same: of a terminal's process

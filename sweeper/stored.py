@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
@@ -42,12 +43,33 @@ def read_report(location: str, read_object: Callable[[str, int], str]) -> Report
         _refuse_implausible("", report)
         _refuse_findings_elsewhere(report)
     except Unusable as error:
+        if other := _something_else(content, damaged=error.damaged):
+            raise ConfigurationError(plain(f"{location} {other}")) from None
         problem = error.message
     except _Implausible as error:
         problem = f"{location} is damaged: {error}"
     else:
         return report
     raise ConfigurationError(plain(f"{problem}; needed: a report.json"))
+
+
+def _something_else(content: bytes, *, damaged: bool) -> str:
+    """What else than a report the content is, if it is JSON and none.
+
+    What is not `damaged` but of another version may have other keys.
+    """
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(value, dict):
+        return "is not a report.json"
+    if "undoes" in value:
+        return (
+            "is the report of an undo, which cannot be undone or shown; name the run's report.json"
+        )
+    missing = next((key for key in ("run", "schema_version") if key not in value), None)
+    return f"is not a report.json (no `{missing}`)" if missing and damaged else ""
 
 
 def compare(earlier: Report, later: Report) -> Report:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
+from shlex import quote
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -20,13 +22,32 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeper.escaping import plain
-from sweeper.formats.impact import counted
-from sweeper.formats.wording import kind, named, number, percent, since_last
-from sweeper.model import ChangeStatus, Compliance, Finding, Report, Since, Stage
-from sweeper.report import remains
+from sweeper.formats.impact import brief, counted
+from sweeper.formats.wording import (
+    advice,
+    explanation,
+    kind,
+    named,
+    number,
+    percent,
+    since_last,
+)
+from sweeper.model import (
+    ChangeStatus,
+    Compliance,
+    FailedItem,
+    Finding,
+    Reason,
+    Report,
+    Since,
+    Stage,
+)
+from sweeper.report import may_have_changed, remains
 
 MAX_ROWS = 25  # of a table; the report has them all
 MAX_ROWS_OF_ACCOUNT = 3  # so that many accounts are seen
+MAX_PLACES = 3  # accounts that are named for each reason
+MAX_MESSAGE = 300  # characters of AWS's own words, for each reason
 
 _PLURALS = {"repository": "repositories"}
 _LABELS = {
@@ -83,16 +104,28 @@ def question(findings: Sequence[Finding]) -> str:
     )
 
 
-def show(report: Report, console: Console, *, resumable: bool = False) -> None:
-    """The summary: what is open, what could not be seen, the numbers, where the report lies."""
-    _show_findings(report, console)
+def show(
+    report: Report, console: Console, *, resumable: bool = False, file: str | None = None
+) -> None:
+    """The summary: what is open, what could not be seen, the numbers, where the report lies.
+
+    `file` is its report.json, where one is kept.
+    """
+    if _is_declined(report):
+        console.print("Nothing was changed: you did not say yes.\n", style="bold")
+    _show_findings(report, console, is_kept=file is not None)
     _show_failures(report, console)
     _show_totals(report, console)
+    shown = None if file is None else plain(quote(file))
+    if impact := brief(report.findings, f"sweeper report {shown}" if shown else "--format text"):
+        console.print(Text(f"Impact: {impact}"), soft_wrap=True)
     for delivery in report.deliveries:
         style = "bold red" if delivery.status == "failed" else ""
         detail = f": {plain(delivery.message)}" if delivery.message else ""
         text = f"{delivery.sink}: {delivery.status.replace('_', ' ')} {plain(delivery.location)}"
         console.print(Text(text + detail, style=style), soft_wrap=True)
+    if shown and may_have_changed(report):
+        console.print(Text(f"To undo it: sweeper undo {shown}"), soft_wrap=True)
     if resumable:
         console.print(
             "\nThe sweep did not come to its end. To go on with it, add to the same command: "
@@ -101,7 +134,13 @@ def show(report: Report, console: Console, *, resumable: bool = False) -> None:
         )
 
 
-def _show_findings(report: Report, console: Console) -> None:
+def _is_declined(report: Report) -> bool:
+    """Whether the answer to the question was no, and no earlier process had changed anything."""
+    reasons = {finding.change.reason for finding in report.findings if finding.change}
+    return Reason.NOT_CONFIRMED in reasons and not may_have_changed(report)
+
+
+def _show_findings(report: Report, console: Console, *, is_kept: bool) -> None:
     """What is open first, then what was closed, then what is exempt; some of each account."""
     if not report.findings:
         return
@@ -130,7 +169,8 @@ def _show_findings(report: Report, console: Console) -> None:
     console.print(table)
     left = len(report.findings) - table.row_count
     if left > 0:
-        console.print(f"… and {_count(left, 'more finding')}, all of them in the report\n")
+        where = "all of them in the report" if is_kept else "--output DIR keeps a report of all"
+        console.print(f"… and {_count(left, 'more finding')}, {where}\n")
 
 
 def _urgency(finding: Finding) -> int:
@@ -162,27 +202,34 @@ def _outcome(finding: Finding) -> Text:
 def _show_failures(report: Report, console: Console) -> None:
     if not report.failures:
         return
-    table = Table(title="Could not be seen", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Account", "Region", "Stage", "Reason", "Message"):
-        table.add_column(heading, overflow="fold")
-    # An account that cannot be read in 17 regions for one reason is one row.
-    rows: dict[tuple[str, str, str, str], list[str]] = {}
-    for failure in report.failures:
-        key = (failure.account_id or "all", failure.stage, failure.reason, failure.message)
-        rows.setdefault(key, []).append(failure.region or "all")
-    for (account_id, stage, reason, message), regions in list(rows.items())[:MAX_ROWS]:
-        more = f" and {len(regions) - 1} more" if len(regions) > 1 else ""
-        table.add_row(
-            account_id,
-            regions[0] + more,
-            stage,
-            Text(reason, style="bold red"),
-            Text(plain(message)),
-        )
-    console.print(table)
-    left = len(rows) - MAX_ROWS
-    if left > 0:
-        console.print(f"… and {_count(left, 'more failure')} in the report\n")
+    console.print(Text(f"Could not be seen ({len(report.failures):,})", style="italic"))
+    failures = sorted(report.failures, key=lambda failure: failure.reason)
+    for reason, group in groupby(failures, key=lambda failure: failure.reason):
+        items = list(group)
+        head = Text(f"\n  {reason} ({len(items):,}): ", style="bold red")
+        console.print(head.append(_places(items), style="not bold default"), soft_wrap=True)
+        example = explanation(items[0], MAX_MESSAGE)
+        console.print(Text(f"    {example}"), soft_wrap=True)
+        if text := advice(Stage.EXAMINE, reason):
+            console.print(Text(f"    What to do: {text}."), soft_wrap=True)
+    console.print()
+
+
+def _places(failures: Sequence[FailedItem]) -> str:
+    """Where, briefly: an account that cannot be read in 17 regions is one place."""
+    regions: dict[str | None, list[str]] = {}
+    for failure in failures:
+        regions.setdefault(failure.account_id, [])
+        if failure.region:
+            regions[failure.account_id].append(failure.region)
+    told = []
+    for account_id, names in list(regions.items())[:MAX_PLACES]:
+        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        where = f" {plain(names[0])}{more}" if names else ""
+        told.append((plain(account_id) if account_id else "the whole sweep") + where)
+    if left := len(regions) - len(told):
+        told.append(f"and {_count(left, 'more account')}")
+    return ", ".join(told)
 
 
 def _show_totals(report: Report, console: Console) -> None:

@@ -61,7 +61,12 @@ class Terminal:
             "/bin/sh",
             ["-c", f"exec {line}"],
             cwd=str(directory),
-            env=environment(aws, TERM="xterm-256color", COLUMNS=None),
+            env=environment(
+                aws,
+                TERM="xterm-256color",
+                COLUMNS=None,
+                XDG_STATE_HOME=str(directory / "state"),
+            ),
             dimensions=(60, 200),
             encoding="utf-8",
             timeout=TIMEOUT_SECONDS,
@@ -113,6 +118,7 @@ def test_nothing_is_written_without_a_yes(aws: FakeAws, tmp_path: Path, answer: 
     assert writes(aws) == []
     assert changes(terminal.report) == {("withheld", "not_confirmed")}
     assert len(re.findall(QUESTION, terminal.shown)) == 1
+    assert terminal.shown.index("you did not say yes") < terminal.shown.index("Findings")
 
 
 def test_ctrl_c_at_the_question_is_a_no(aws: FakeAws, tmp_path: Path) -> None:
@@ -241,6 +247,14 @@ def test_the_help_of_run_names_every_option_and_exit_status() -> None:
         assert f"--{option} " in text
     assert "--format [json|text]" in text
     assert all(f" {status} " in text.replace("\n", " ") for status in range(6))
+
+
+def test_a_delivery_of_what_is_no_dry_run_is_a_usage_error() -> None:
+    ended = _sweeper("run", "--deliver")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--deliver is about a dry run: add --dry-run, or leave it out" in " ".join(
+        ended.stderr.split()
+    )
 
 
 @pytest.mark.parametrize("arguments", [("sweep",), ("run", "stray"), ("run", "--config")])

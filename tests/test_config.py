@@ -367,9 +367,30 @@ def test_a_bad_variable_is_refused(
     assert names in message
 
 
-def test_a_bad_option_is_refused() -> None:
-    message = refusal(options={"regions": {"include": ("eu-west-1", "moon")}})
-    assert message.startswith("command line: regions.include[1]: 'moon' is not allowed")
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"regions": {"include": ("eu-west-1", "moon")}}, "--region: 'moon' is not allowed"),
+        (
+            {"organization": {"include_accounts": ("12345",)}},
+            "--account: '12345' is not allowed; allowed: an account id, 12 digits: ",
+        ),
+        ({"organization": {"include_ous": ("sandbox",)}}, "--ou: 'sandbox' is not allowed"),
+        ({"report": {"directory": ""}}, "--output: "),
+        ({"limits": {"max_workers": 0}}, "command line: limits.max_workers: 0 is not allowed"),
+    ],
+)
+def test_a_bad_option_is_refused_by_its_own_name(options: dict[str, Any], told: str) -> None:
+    message = refusal(options=options)
+    assert message.startswith(told)
+    assert "in quotes" not in message
+
+
+def test_a_bad_value_elsewhere_is_told_by_its_key() -> None:
+    write("organization: {include_accounts: ['1']}")
+    told = "config.yaml: organization.include_accounts[0]: '1' is not allowed"
+    assert refusal(options={"regions": {"include": ("eu-west-1",)}}).startswith(told)
+    assert "12 digits in quotes" in refusal()
 
 
 def test_a_bad_value_of_the_file_is_not_blamed_on_an_option() -> None:

@@ -200,14 +200,19 @@ def test_the_end_says_whether_it_can_be_gone_on_with(
     assert entry["resumable"] is resumable
 
 
-def test_where_the_report_lies_instead_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("others", "level"), [((), "info"), ((Delivery("s3", "s3://b", "failed"),), "warning")]
+)
+def test_where_the_report_lies_instead_is_told(
+    capsys: pytest.CaptureFixture[str], others: tuple[Delivery, ...], level: str
+) -> None:
     logs.configure(terminal=False)
-    deliveries = (Delivery("fallback", "/var/lib/sweeper/reports/r", "delivered"),)
+    deliveries = (*others, Delivery("fallback", "/var/lib/sweeper/reports/r", "delivered"))
     logs.log_finished(replace(factories.report(), deliveries=deliveries), 5)
-    told, _ = _logged(capsys)
+    *_, told, _ = _logged(capsys)
     assert (told["event"], told["level"], told["location"]) == (
         "delivery.fallback",
-        "warning",
+        level,
         "/var/lib/sweeper/reports/r",
     )
 
@@ -215,7 +220,7 @@ def test_where_the_report_lies_instead_is_told(capsys: pytest.CaptureFixture[str
 def test_a_run_that_did_not_finish_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(terminal=False)
     command = "sweeper run --resume 20260615T120000Z-0a1b2c"
-    logs.log_unfinished(Path("/state/20260615T120000Z-0a1b2c.journal"), command)
+    logs.log_unfinished([(Path("/state/20260615T120000Z-0a1b2c.journal"), command)])
     assert _logged(capsys) == [
         {
             "event": "journal.unfinished",
@@ -225,6 +230,30 @@ def test_a_run_that_did_not_finish_is_told_of(capsys: pytest.CaptureFixture[str]
             "go_on_with": command,
         }
     ]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_of_many_runs_that_did_not_finish_one_line_tells(
+    capsys: pytest.CaptureFixture[str], *, terminal: bool
+) -> None:
+    logs.configure(terminal=terminal)
+    names = [f"20260615T12000{number}Z-0a1b2c" for number in range(5)]
+    runs = [(Path(f"/s/{name}.journal"), f"sweeper run --resume {name}") for name in names]
+    logs.log_unfinished(runs[:3])
+    assert len(capsys.readouterr().err.splitlines()) == 3
+    logs.log_unfinished(runs)
+    (line,) = capsys.readouterr().err.splitlines()
+    command = f"sweeper run --resume {names[-1]}"
+    if terminal:
+        assert line == (
+            f"warning: 5 unfinished runs, the newest {names[-1]}: `{command}` goes on with it"
+        )
+    else:
+        entry = json.loads(line)
+        assert (entry["runs"], entry["run_id"], entry["go_on_with"]) == (5, names[-1], command)
+        assert entry["event"] == "journal.unfinished"
+    logs.log_unfinished([*runs, (Path("/s/unknown.journal"), None)])
+    assert "/s/unknown.journal" in capsys.readouterr().err
 
 
 def test_a_person_gets_warnings_only_and_no_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,17 +10,21 @@ from rich.console import Console
 
 from sweeper import terminal
 from sweeper.model import (
+    Account,
     Change,
     ChangeStatus,
     Compliance,
     Coverage,
     Delivery,
+    Failed,
     Finding,
     Reason,
     Report,
     Since,
     Stage,
+    Target,
 )
+from sweeper.report import ended_early
 from tests import factories
 
 
@@ -29,9 +33,9 @@ def _console() -> tuple[Console, io.StringIO]:
     return Console(file=out, width=160, highlight=False, force_terminal=False), out
 
 
-def _shown(report: Report) -> str:
+def _shown(report: Report, file: str | None = None) -> str:
     console, out = _console()
-    terminal.show(report, console)
+    terminal.show(report, console, file=file)
     return out.getvalue()
 
 
@@ -114,23 +118,74 @@ def test_long_tables_are_cut_and_say_so() -> None:
     shown = _shown(factories.report(findings))
     rows = sum("eu-central-1" in line for line in shown.splitlines())
     assert rows == terminal.MAX_ROWS
-    assert f"… and {len(findings) - rows} more findings" in shown
+    more = f"… and {len(findings) - rows} more findings"
+    assert f"{more}, --output DIR keeps a report of all" in shown
+    kept = _shown(factories.report(findings), "out/report.json")
+    assert f"{more}, all of them in the report" in kept
 
-    failures = [
-        (factories.account(f"{number:012d}"), factories.failed())
-        for number in range(terminal.MAX_ROWS + 1)
+
+def test_failures_are_shown_once_for_each_reason_with_what_to_do() -> None:
+    denied = factories.failed(message="User is not authorized " + "very " * 100)
+    failures: list[tuple[Account | Target, Failed]] = [
+        *((factories.target(region=f"eu-west-{number}"), denied) for number in range(1, 4)),
+        *(
+            (factories.account(f"{number:012d}"), factories.failed(Reason.ASSUME_ROLE_DENIED))
+            for number in range(5)
+        ),
     ]
-    assert "… and 1 more failure in the report" in _shown(factories.report(failures=failures))
+    lines = _shown(factories.report(failures=failures)).partition("Summary")[0].splitlines()
+    assert lines[0] == "Could not be seen (8)"
+    assert lines[2] == (
+        "  assume_role_denied (5): 000000000000, 000000000001, 000000000002, and 2 more accounts"
+    )
+    assert lines[4].startswith("    What to do: the member role is missing there")
+    assert lines[6] == f"  denied_by_scp (3): {factories.ACCOUNT_ID} eu-west-1 and 2 more"
+    assert lines[7].startswith("    AccessDeniedException: User is not authorized very")
+    assert len(lines[7]) < 400
+    assert lines[8].startswith("    What to do: except the member role from the SCP")
+    assert len([line for line in lines if line.strip()]) == 7
 
 
-def test_failures_are_shown_once_for_each_account_and_reason() -> None:
-    failures = [
-        (factories.target(region=region), factories.failed())
-        for region in ("eu-west-1", "eu-west-2", "eu-west-3")
-    ]
-    row = _row(_shown(factories.report(failures=failures)), "denied_by_scp")
-    assert "eu-west-1 and 2 more" in row
-    assert "User is not authorized" in row
+def test_what_ended_a_sweep_is_shown_of_all_of_it() -> None:
+    ended = ended_early(
+        factories.run(), factories.failed(Reason.NO_CREDENTIALS, stage=Stage.ENUMERATE)
+    )
+    assert "no_credentials (1): the whole sweep" in _shown(ended)
+    assert "What to do: give this process AWS credentials" in _shown(ended)
+
+
+def test_impact_is_told_with_the_command_that_lists_it() -> None:
+    plan = factories.change(ChangeStatus.PLANNED)
+    moved = factories.finding(change=plan, impact=factories.impact("latest", "main"))
+    none = factories.finding(change=plan, impact=factories.impact())
+    unknown = factories.finding(change=plan, impact=factories.unavailable())
+    lists = "lists them and the filters that keep them so"
+    shown = _shown(factories.report([moved, none, unknown]), "my report/report.json")
+    assert (
+        "Impact: tags look moved by design in 1 of 3 repositories; not known for 1: "
+        f"`sweeper report 'my report/report.json'` {lists}\n"
+    ) in shown
+    shown = _shown(factories.report([moved, none]))
+    assert f"by design in 1 of 2 repositories: `--format text` {lists}\n" in shown
+    assert "by design in 0 of 1 repository\n" in _shown(factories.report([none]))
+    assert "Impact" not in _shown(factories.report([factories.finding(change=plan)]))
+
+
+def test_what_was_changed_says_how_it_is_undone() -> None:
+    report = factories.report([factories.finding(change=factories.change())])
+    assert "To undo it: sweeper undo out/r/report.json\n" in _shown(report, "out/r/report.json")
+    assert "To undo it" not in _shown(report)
+    assert "To undo it" not in _shown(factories.report(), "out/report.json")
+
+
+def test_a_no_is_told_first() -> None:
+    change = factories.change(ChangeStatus.WITHHELD, reason=Reason.NOT_CONFIRMED)
+    declined = factories.finding(change=change)
+    said = "Nothing was changed: you did not say yes."
+    assert _shown(factories.report([declined])).splitlines()[0] == said
+    made = factories.finding("made", change=factories.change())
+    assert said not in _shown(factories.report([declined, made]))
+    assert said not in _shown(factories.report([made]))
 
 
 def test_the_summary() -> None:

@@ -43,11 +43,16 @@ def read_object(location: str, most: int) -> str:
     return read_document(callers_session(), location, most)
 
 
-def refuse_unknown_regions(config: Config, session: Session) -> None:
-    """Raise ConfigurationError for a region that is named, not read from an account, and none."""
+def refuse_unknown_regions(
+    config: Config, session: Session, include_from: str = "regions.include"
+) -> None:
+    """Raise ConfigurationError for a region that is named, not read from an account, and none.
+
+    `include_from` is what named those of regions.include.
+    """
     hub = config.report.security_hub
     named = (
-        ("regions.include", config.regions.include),
+        (include_from, config.regions.include),
         ("regions.exclude", config.regions.exclude),
         ("organization.sts_region", tuple(filter(None, (config.organization.sts_region,)))),
         ("report.security_hub.region", (hub.region,) if hub else ()),

@@ -71,13 +71,14 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
     if impact:
         options["remediation"] = {"assess_impact": True}
     config = configuration(path, options)
-    facts = _look(config, write_probe=not no_write_probe)
+    regions_from = "--region" if regions else "regions.include"
+    facts = _look(config, regions_from, write_probe=not no_write_probe)
     verdict = judge(facts, config)
     render = document if form == "json" else rendered
     return print_bytes(render(facts, verdict, config), int(verdict.status))
 
 
-def _look(config: Config, *, write_probe: bool) -> Facts:
+def _look(config: Config, regions_from: str, *, write_probe: bool) -> Facts:
     """Ask, with progress for a person at stderr and logs for a machine."""
     from contextlib import ExitStack
 
@@ -89,7 +90,7 @@ def _look(config: Config, *, write_probe: bool) -> Facts:
 
     session = callers_session()
     chosen_formats(config)
-    refuse_unknown_regions(config, session)
+    refuse_unknown_regions(config, session, regions_from)
 
     def work(*, stop: Stop, observer: Observer, **_: object) -> Facts:
         with ExitStack() as at_the_end:

@@ -60,6 +60,11 @@ def run(  # noqa: PLR0917 (click passes them by name)
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.runner import conduct, is_terminal
 
+    if deliver and not dry_run:
+        raise click.UsageError(
+            "--deliver is about a dry run: add --dry-run, or leave it out; what is no dry run is "
+            "delivered everywhere"
+        )
     options = sweep_values(accounts, regions, ous, output)
     if impact:
         options["remediation"] = {"assess_impact": True}
@@ -70,6 +75,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
         deliver_dry_run=deliver,
         resume=resume,
         narrowed=bool(accounts or regions or ous),
+        regions_from="--region" if regions else "regions.include",
         ask=not yes,
     )
     if form or (dry_run and not is_terminal(sys.stderr)):

@@ -41,9 +41,9 @@ def undo(  # noqa: PLR0917 (click passes them by name)
 ) -> int:
     """Put back what a run changed, as its REPORT has it.
 
-    REPORT is a report.json: a path, or s3://BUCKET/KEY. Each repository is read first, and is left
-    alone where it is not as the run left it. remediation, and the filters of the configuration,
-    say nothing about an undo.
+    REPORT is that run's report.json, which lies under its run id: a path, or s3://BUCKET/KEY. Each
+    repository is read first, and is left alone where it is not as the run left it. remediation, and
+    the filters of the configuration, say nothing about an undo.
 
     \b
     Exit status, the highest of 3 to 5 that applies:
@@ -59,8 +59,9 @@ def undo(  # noqa: PLR0917 (click passes them by name)
     Examples:
       sweeper undo ./report/report.json --dry-run
       sweeper undo ./report/report.json --account 111122223333
-      sweeper undo s3://BUCKET/PREFIX/latest.json --repository "payments/*"
+      sweeper undo s3://BUCKET/PREFIX/DAY/RUN/report.json --repository "payments/*"
     """  # noqa: D301 (click's mark for lines to keep)
+    from sweeper.escaping import plain
     from sweeper.formats.json import document
     from sweeper.runner import is_terminal
     from sweeper.undo.conduct import conduct
@@ -78,7 +79,14 @@ def undo(  # noqa: PLR0917 (click passes them by name)
         ask=not yes,
     )
     if not undone.totals.changes and not undone.failures:
-        say(f"nothing to undo: {report} has no change that was applied")
+        of = undone.undoes
+        say(
+            plain(
+                f"nothing to undo: {report} has no change that was applied; it is of sweep "
+                f"{of.run_id} ({of.started_at}), and an earlier one may have changed something: "
+                "name its own report, which lies under its run id"
+            )
+        )
     if form == "json":
         return print_bytes(document(undone), status)
     if form or (dry_run and not is_terminal(sys.stderr)):

@@ -34,6 +34,20 @@ def counted(findings: Sequence[Finding]) -> str:
     return f"{said}; of {unknown:,} it is not known." if unknown else f"{said}."
 
 
+def brief(findings: Sequence[Finding], command: str) -> str:
+    """As `counted`, in a clause, with the command that tells more; empty where not assessed."""
+    impacts = [finding.impact for finding in findings if finding.impact]
+    if not impacts:
+        return ""
+    moved = sum(1 for impact in impacts if impact.moved_count)
+    unknown = sum(1 for impact in impacts if impact.unavailable)
+    of = number(len(impacts), "repository", "repositories")
+    said = f"tags look moved by design in {moved:,} of {of}"
+    said += f"; not known for {unknown:,}" if unknown else ""
+    more = f": `{command}` lists them and the filters that keep them so"
+    return said + more if moved or unknown else said
+
+
 def _stops(impact: Impact) -> bool:
     """Whether a tag that looks moved could not be moved any more, were the plan made as it is."""
     return bool(impact.exclusions or impact.not_kept)

@@ -109,7 +109,11 @@ def _kept(facts: Facts, config: Config) -> Iterator[tuple[str, str]]:
     if facts.may_change and facts.keeps_record:
         yield "Record of changes", "a run can keep one before it writes"
     if not (config.report.directory or config.report.s3):
-        yield "Report", "goes nowhere: name report.directory, report.s3, or --output of a run"
+        yield (
+            "Report",
+            "is kept on this machine where something was changed, else nowhere: name "
+            "report.directory, report.s3, or --output of a run",
+        )
     for key in dict.fromkeys(asked.key for asked in facts.destinations):
         asked = [each for each in facts.destinations if each.key == key]
         answers = ", ".join(f"{each.action} {_word(each.probed.answer)}" for each in asked)

@@ -82,12 +82,15 @@ def deliver(
     sinks: Iterable[Destination[D]],
     wait: Callable[[float], bool] = lambda _: False,
     fallback: Destination[D] | None = None,
+    *,
+    must_keep: bool = False,
 ) -> D:
     """The report with what became of it at each sink, in their order. Raises nothing.
 
     No sink depends on another: where one fails, the next still gets the report. What may pass is
     tried again as long as `wait` waits so many seconds, and answers True. Where no sink keeps the
-    report, though one should have, it goes to `fallback`, before the messages that say where it is.
+    report, though one should have or it is one of `must_keep`, it goes to `fallback`, before the
+    messages that say where it is.
     """
     report = without_deliveries(report)
     done: list[Delivery] = []
@@ -95,7 +98,8 @@ def deliver(
 
     def keep() -> None:
         nonlocal fallback
-        if fallback and not kept and any(item.status == "failed" for item in done):
+        failed = any(item.status == "failed" for item in done)
+        if fallback and not kept and (must_keep or failed):
             done.append(_delivered(report, fallback, tuple(done), wait))
             fallback = None
 

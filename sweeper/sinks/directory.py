@@ -7,8 +7,10 @@ from pathlib import Path
 
 from sweeper import files
 from sweeper.formats import Format
+from sweeper.formats.json import FORMAT as JSON
 from sweeper.model import Delivery, Report
 from sweeper.records import keep_history
+from sweeper.report import may_have_changed
 from sweeper.sinks import SinkContext, rendered
 
 ORDER = 1
@@ -18,7 +20,8 @@ LATEST = "report.json"
 class DirectorySink:
     """Writes each format to a temporary file beside its place, then moves it there.
 
-    With `keeps_history` history.json too, but in dry runs.
+    Of a run that changed something there is ``<run id>/report.json``, too, which no later run
+    replaces. With `keeps_history` history.json too, but in dry runs.
     """
 
     keeps = True
@@ -31,14 +34,16 @@ class DirectorySink:
         name: str = "directory",
         *,
         keeps_history: bool = False,
+        under_id: bool = True,
     ) -> None:
-        """Calls nothing."""
+        """Calls nothing. Not `under_id`: the directory is one run's own."""
         self.name = name
         self.location = str(directory)
         self.records = files.Directory(directory)
         self._directory = directory
         self._formats = formats
         self.keeps_history = keeps_history
+        self._under_id = under_id
 
     def deliver(
         self,
@@ -48,6 +53,12 @@ class DirectorySink:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
         with files.write_errors(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
+        if self._under_id and may_have_changed(report):
+            own = self._directory / report.run.id
+            with files.write_errors(own):
+                own.mkdir(exist_ok=True)
+            ((_, content),) = rendered(report, (JSON,))
+            files.replace(own / LATEST, content)
         for format_, content in rendered(report, self._formats):
             files.replace(self._directory / f"report.{format_.extension}", content)
         note = None

@@ -11,6 +11,7 @@ from sweeper.formats import Format
 from sweeper.formats.json import FORMAT as JSON
 from sweeper.model import Delivery, Reason, Report
 from sweeper.records import ATTEMPTS, is_time, keep_history, started_at
+from sweeper.report import may_have_changed
 from sweeper.sinks import SinkContext, rendered
 
 ORDER = 2
@@ -44,7 +45,10 @@ class S3Sink:
         """
         folder = f"{report.run.started_at[:10]}/{report.run.id}"
         names = []
-        for format_, body in rendered(report, self._formats):
+        formats = self._formats
+        if JSON not in formats and may_have_changed(report):  # an undo needs it
+            formats = (*formats, JSON)
+        for format_, body in rendered(report, formats):
             names.append(f"{folder}/report.{format_.extension}")
             self.records.bucket.put(names[-1], body, format_.media_type)
         notes = []

@@ -30,7 +30,7 @@ from sweeper.sinks import Destination, deliver, is_kept
 from sweeper.stored import read_report
 from sweeper.undo.claims import check_options, claims_of, digest, undone
 from sweeper.undo.delivery import UndoBucket, UndoDirectory
-from sweeper.undo.plan import cut_short, scoped, selected
+from sweeper.undo.plan import cut_short, must_be_kept, scoped, selected
 from sweeper.undo.report import Undone, UndoReport
 from sweeper.undo.stages import describe, ended_early, undo
 
@@ -152,7 +152,9 @@ def run(
         if directory:
             own = directory / "reports" / begun.header.run_id
             fallback = UndoDirectory(own, "fallback")
-        report = deliver(report, sinks, patience(config, stop), fallback)
+        report = deliver(
+            report, sinks, patience(config, stop), fallback, must_keep=must_be_kept(report)
+        )
         nothing_seen = any(failure.account_id is None for failure in report.failures)
         is_whole = not (cut_short(report) or (resume and nothing_seen))
         finished = is_whole and is_kept(report.deliveries, [*sinks, fallback])

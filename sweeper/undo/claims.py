@@ -22,7 +22,7 @@ from sweeper.config import AccountId, MutabilityFilters, RegionName, RepositoryG
 from sweeper.errors import ConfigurationError
 from sweeper.escaping import shortened
 from sweeper.journal.lines import RUN_ID
-from sweeper.model import Change, ChangeStatus, Finding, Report, Resource
+from sweeper.model import Finding, Report, Resource
 from sweeper.records import is_time
 from sweeper.undo.report import Undone
 
@@ -101,7 +101,7 @@ def claims_of(report: Report, location: str, checks: Mapping[str, Resource]) -> 
     claims: list[Finding] = []
     for number, finding in enumerate(report.findings):
         change = finding.change
-        if change is None or not (change.status is ChangeStatus.APPLIED or _uncertain(change)):
+        if change is None or not change.may_be_made:
             continue
         place = f"{location}: findings.{number}"
         if report.run.dry_run:
@@ -128,11 +128,6 @@ def claims_of(report: Report, location: str, checks: Mapping[str, Resource]) -> 
         if twice := next((key for key, count in counted.items() if count > 1), None):
             raise ConfigurationError(f"{location}: {' '.join(twice)}: changed twice")
     return tuple(claims)
-
-
-def _uncertain(change: Change) -> bool:
-    """Whether the run could not tell if its write took effect: that is read."""
-    return change.status is ChangeStatus.FAILED and change.uncertain
 
 
 def undone(report: Report, location: str) -> Undone:

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
     from sweeper.config import Config
 
+CLOSES_AGAIN = (
+    "the next sweep closes again what is put back now, where it may write; first set "
+    "remediation.auto_remediate: DISABLED, or put the accounts under remediation.exclude_accounts"
+)
+
 
 def conduct(
     config: Config,
@@ -51,24 +56,39 @@ def conduct(
         console.print("\n".join(lines), markup=False, emoji=False, soft_wrap=True)
         return asked
 
+    warn = closes_again(config, source.claims)
+
     def undo(**guards: Any) -> app.Ended:
-        if config.remediation.auto_remediate == "ENABLED":
-            told = "the next sweep closes again what is put back now, where it may write"
-            logs.log(logging.WARNING, "remediation.enabled", message=told)
+        if warn:
+            logs.log(
+                logging.WARNING, "remediation.enabled", sentence=CLOSES_AGAIN, message=CLOSES_AGAIN
+            )
         return app.run(config, source, dry_run=dry_run, resume=resume, **guards)
+
+    def show(ended: app.Ended, console: Console) -> None:
+        _show(ended, console)
+        if warn and ended.report.totals.restored:
+            console.print(f"\nRemember: {CLOSES_AGAIN}", markup=False, soft_wrap=True)
 
     ended = supervised(
         config,
         undo,
         terminal=terminals[1],
         ask=question if ask else None,
-        show=_show,
+        show=show,
         is_resumed=resume is not None,
     )
     status = exit_status(ended.report)
     if not terminals[1]:
         or_defect(lambda: _log_finished(ended, status))
     return ended.report, status
+
+
+def closes_again(config: Config, claims: Sequence[Finding]) -> bool:
+    """Whether the next sweep may close what is put back, as far as the configuration tells."""
+    left_out = set(config.remediation.exclude_accounts)
+    accounts = {claim.account_id for claim in claims}
+    return config.remediation.auto_remediate == "ENABLED" and not accounts <= left_out
 
 
 def _nothing(config: Config, source: app.Source, *, dry_run: bool) -> UndoReport:

@@ -245,9 +245,14 @@ def aggregate(
     )
 
 
+def cause(why: Failed | FailedItem) -> str:
+    """The error of a change that `why` kept from being looked at."""
+    return f"{why.error_code}: {why.message}" if why.error_code else why.message
+
+
 def _unknown(finding: Finding, why: Failed, past: Past) -> Change:
     """The change of what could not be looked at."""
-    error = f"{why.error_code}: {why.message}" if why.error_code else why.message
+    error = cause(why)
     if finding.key in past.unsettled:
         error = f"begun when the undo last ended, it may have taken effect: {error}"
     return Change(
@@ -305,6 +310,12 @@ def cut_short(report: UndoReport) -> bool:
     reasons: list[Reason | None] = [item.reason for item in report.failures]
     reasons += [item.reason for item in report.changes]
     return any(reason is not None and reason.is_stop for reason in reasons)
+
+
+def must_be_kept(report: UndoReport) -> bool:
+    """Whether the undo put something back, or tried to and failed."""
+    told = (ChangeStatus.APPLIED, ChangeStatus.FAILED)
+    return not report.run.dry_run and any(change.status in told for change in report.changes)
 
 
 def exit_status(report: UndoReport) -> ExitStatus:

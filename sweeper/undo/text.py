@@ -9,7 +9,8 @@ from textwrap import wrap
 
 from sweeper.escaping import plain, shortened
 from sweeper.formats.wording import SUPERSEDED, advice, explanation, kind, named, number, setting
-from sweeper.model import ChangeStatus, Finding, Reason, Stage
+from sweeper.model import ChangeStatus, FailedItem, Finding, Reason, Stage
+from sweeper.undo.plan import cause
 from sweeper.undo.report import UndoChange, Undone, UndoReport
 
 WIDTH = 100
@@ -19,7 +20,15 @@ MOST_SHOWN = 100  # changes that are shown on a terminal; undo.json has them all
 
 def render(report: UndoReport, most: int | None = None) -> bytes:
     """The report as UTF-8 text, with so many of its changes at most."""
-    sections = (_heading(report), _changes(report, most), _failures(report), _deliveries(report))
+    sections = (
+        _declined(report),
+        _heading(report),
+        _whole(report),
+        _changes(report, most),
+        _failures(report),
+        _deliveries(report),
+        _next_step(report),
+    )
     return "\n".join("".join(f"{line}\n" for line in lines) for lines in sections if lines).encode()
 
 
@@ -42,7 +51,7 @@ def question(findings: Sequence[Finding], undoes: Undone) -> tuple[list[str], st
         for name, count in sorted(kinds.items(), reverse=True)
     )
     asked = (
-        f"About to make {what} of {accounts} mutable again, as "
+        f"About to put {what} of {accounts} back to what "
         f"{'it was' if len(findings) == 1 else 'they were'} before run {undoes.run_id} of "
         f"{undoes.started_at} (report: {undoes.report}). Go on?"
     )
@@ -73,19 +82,57 @@ def _heading(report: UndoReport) -> list[str]:
     ]
 
 
+def _declined(report: UndoReport) -> list[str]:
+    restored = report.totals.restored
+    declined = any(change.reason is Reason.NOT_CONFIRMED for change in report.changes)
+    return ["Nothing was changed: you did not say yes."] if declined and not restored else []
+
+
+def _next_step(report: UndoReport) -> list[str]:
+    if not (report.run.dry_run and report.totals.planned):
+        return []
+    return ["Nothing was changed: run it without --dry-run to put these back."]
+
+
+def _ended_by(report: UndoReport) -> FailedItem | None:
+    """The failure that ended the undo before it looked at anything, if one did."""
+    return next((failure for failure in report.failures if failure.account_id is None), None)
+
+
+def _whole(report: UndoReport) -> list[str]:
+    """What ended the undo before it looked, once instead of at each change."""
+    failure = _ended_by(report)
+    if failure is None:
+        return []
+    same = number(len(report.changes) - len(_told(report)), "change")
+    said = f"NOTHING WAS LOOKED AT, of {same}: {failure.reason}, {explanation(failure)}"
+    to_do = _to_do(Stage.EXAMINE, failure.reason)
+    return [*_wrapped(said, ""), *(_wrapped(f"What to do: {to_do}.", "  ") if to_do else ())]
+
+
+def _told(report: UndoReport) -> list[UndoChange]:
+    """The changes but for those of which only what ended the undo could be said."""
+    failure = _ended_by(report)
+    if failure is None:
+        return [*report.changes]
+    alike = ChangeStatus.FAILED, failure.reason, cause(failure)
+    return [each for each in report.changes if (each.status, each.reason, each.error) != alike]
+
+
 def _changes(report: UndoReport, most: int | None) -> list[str]:
     lines: list[str] = []
-    for account_id, group in groupby(report.changes[:most], key=lambda change: change.account_id):
+    told = _told(report)
+    for account_id, group in groupby(told[:most], key=lambda change: change.account_id):
         changes = list(group)
         lines += ["", f"  {account_id} {shortened(changes[0].account_name, 60)}".rstrip()]
         for change in changes:
             lines.append(plain(f"    {change.region}  {named(change)}"))
             lines += _wrapped(_outcome(change), "      ")
-    if most is not None and len(report.changes) > most:
-        lines += ["", f"  … and {len(report.changes) - most:,} more in undo.json"]
+    if most is not None and len(told) > most:
+        lines += ["", f"  … and {len(told) - most:,} more in undo.json"]
     if not lines:
         return []
-    return [f"CHANGES ({len(report.changes):,})", *lines, *_advice(report)]
+    return [f"CHANGES ({len(told):,})", *lines, *_advice(report)]
 
 
 def _outcome(change: UndoChange) -> str:
@@ -129,9 +176,10 @@ def _to_do(stage: Stage, reason: Reason) -> str | None:
 
 
 def _failures(report: UndoReport) -> list[str]:
-    lines = [f"COULD NOT BE SEEN ({len(report.failures):,})", ""] if report.failures else []
-    for failure in report.failures:
-        where = " ".join(filter(None, (failure.account_id, failure.region))) or "the whole undo"
+    failures = [failure for failure in report.failures if failure.account_id is not None]
+    lines = [f"COULD NOT BE SEEN ({len(failures):,})", ""] if failures else []
+    for failure in failures:
+        where = " ".join(filter(None, (failure.account_id, failure.region)))
         lines.append(f"  {plain(where)}: {failure.reason}, {explanation(failure)}")
         if text := _to_do(Stage.EXAMINE, failure.reason):
             lines += _wrapped(f"What to do: {text}.", "    ")

@@ -186,7 +186,7 @@ def test_what_is_no_configuration_is_not_shown(sweeper: Sweeper) -> None:
     status, out, error = sweeper("config", "show", "--region", "moon")
     assert (status, out) == (2, "")
     assert "config.yaml: limits.max_workers: 0 is not allowed" in error
-    assert "command line: regions.include[0]: 'moon' is not allowed" in error
+    assert "--region: 'moon' is not allowed" in error
 
 
 def test_every_problem_is_told_at_once(sweeper: Sweeper, monkeypatch: Environment) -> None:

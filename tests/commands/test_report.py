@@ -12,11 +12,12 @@ import pytest
 
 from sweeper.commands.report import FORMATS
 from sweeper.formats import formats
-from sweeper.formats.json import render
+from sweeper.formats.json import document, render
 from sweeper.model import Delivery, Reason, Report, Stage
 from sweeper.report import ended_early, exit_status
 from tests.commands.conftest import Sweeper
 from tests.factories import change, failed, finding, report, run, target
+from tests.undo.test_text import report_of
 
 MONDAY: dict[str, Any] = {"id": "monday", "started_at": "2026-11-23T01:00:00Z"}
 FRIDAY: dict[str, Any] = {"id": "friday", "started_at": "2026-11-27T01:00:00Z"}
@@ -104,6 +105,15 @@ def test_what_is_resolved_is_in_every_form_that_tells_of_earlier_sweeps(
         (("none.json",), "none.json: cannot be read: No such file or directory"),
         (("good.json", "none.json"), "none.json: cannot be read"),
         (("damaged.json",), "damaged.json is damaged: Invalid JSON"),
+        (("list.json",), "list.json is not a report.json\n"),
+        (("another.json",), "another.json is not a report.json (no `run`)"),
+        (("part.json",), "part.json is not a report.json (no `schema_version`)"),
+        (("cut.json",), "cut.json is damaged: run.id: Field required"),
+        (
+            ("undo.json",),
+            "undo.json is the report of an undo, which cannot be undone or shown; name the run's "
+            "report.json\n",
+        ),
         (("good.json",) * 2, "both reports are of sweep monday"),
         (("later.json", "good.json"), "sweep friday, which is named first, started later than"),
         (("good.json", "other.json"), "the reports are of different organizations"),
@@ -122,6 +132,12 @@ def test_what_cannot_be_shown_is_refused(
     write("later.json", report([], **FRIDAY))
     write("other.json", report([], **{**FRIDAY, "organization_id": "o-other"}))
     Path("damaged.json").write_bytes(b"{")
+    Path("list.json").write_text("[1]", encoding="utf-8")
+    Path("another.json").write_text('{"name": "package"}', encoding="utf-8")
+    cut = '{"schema_version": "1", "run": {}}'
+    Path("cut.json").write_text(cut, encoding="utf-8")
+    Path("part.json").write_text('{"run": {}}', encoding="utf-8")
+    Path("undo.json").write_bytes(document(report_of()))
     status, out, error = sweeper("report", *arguments)
     assert (status, out) == (2, "")
     assert problem in error

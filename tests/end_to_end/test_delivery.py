@@ -14,9 +14,11 @@ from tests.end_to_end.harness import (
     Ended,
     calls,
     changes,
+    end,
     environment,
     run,
     small_world,
+    start_command,
     write_config,
 )
 from tests.fake_aws.process import FakeAws
@@ -50,6 +52,7 @@ def test_everywhere_in_one_run(aws: FakeAws, tmp_path: Path) -> None:
         ("sns", "delivered"),
     ]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        printed["run"]["id"],
         "report.csv",
         "report.json",
     ]
@@ -175,10 +178,36 @@ def test_a_report_that_lies_nowhere_goes_to_the_fallback(
     assert list((tmp_path / "state" / "sweeper").glob("*.journal")) == []
 
 
-def run_without_directory(aws: FakeAws, directory: Path, config: dict[str, Any]) -> Ended:
+def test_what_was_changed_can_be_undone_where_no_place_is_configured(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    """The report, and the undo's own, are kept all the same; their place is in the log."""
+    aws.load(_world())
+    before = aws.repositories()
+    dry = run_without_directory(aws, tmp_path, {}, "--dry-run")
+    assert not (tmp_path / "state" / "sweeper" / "reports").exists()
+    assert "delivery.fallback" not in dry.stderr
+    ended = run_without_directory(aws, tmp_path, {"remediation": {"max_changes": 100_000}})
+    assert ended.status == 0
+    assert aws.repositories() != before
+    (told,) = [each for each in ended.logs if each["event"] == "delivery.fallback"]
+    file = str(Path(told["location"], "report.json"))
+    assert file.startswith(str(tmp_path / "state" / "sweeper" / "reports"))
+    command = (*COMMAND[:-1], "undo", file, "--yes")
+    undone = end(start_command(aws, tmp_path, command), tmp_path)
+    assert undone.status == 0
+    assert aws.repositories() == before
+    (told,) = [each for each in undone.logs if each["event"] == "delivery.fallback"]
+    kept = json.loads(Path(told["location"], "undo.json").read_text(encoding="utf-8"))
+    assert kept["totals"]["restored"] == kept["totals"]["changes"] > 0
+
+
+def run_without_directory(
+    aws: FakeAws, directory: Path, config: dict[str, Any], *options: str
+) -> Ended:
     write_config(directory, config)
     ended = subprocess.run(
-        COMMAND,
+        (*COMMAND, *options),
         cwd=directory,
         env=environment(aws, XDG_STATE_HOME=str(directory / "state")),
         stdin=subprocess.DEVNULL,

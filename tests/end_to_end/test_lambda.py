@@ -138,9 +138,9 @@ def test_an_event_narrows_ous(aws: FakeAws) -> None:
         ({"accounts": "123456789012"}, "accounts: '123456789012' is not allowed"),
         ({"accounts": [123456789012]}, "accounts: [123456789012] is not allowed"),
         ({"regions": None}, "regions: None is not allowed"),
-        ({"accounts": ["1"]}, "event: organization.include_accounts[0]: '1' is not allowed"),
-        ({"regions": ["eu-central-9"]}, "'eu-central-9' is not a region"),
-        ({"ous": ["ou-1"]}, "event: organization.include_ous[0]: 'ou-1' is not allowed"),
+        ({"accounts": ["1"]}, "event: accounts: '1' is not allowed"),
+        ({"regions": ["eu-central-9"]}, "event: regions: 'eu-central-9' is not a region"),
+        ({"ous": ["ou-1"]}, "event: ous: 'ou-1' is not allowed"),
     ],
 )
 def test_a_bad_event_is_refused_before_anything_is_called(

@@ -430,8 +430,21 @@ def test_a_dry_runs_report_and_one_without_changes_have_nothing_to_undo(
     ended = undo(aws, tmp_path, "--format", "json")
     assert ended.status == 0
     assert "nothing to undo: out/report.json has no change that was applied" in ended.stderr
+    assert f"it is of sweep {ended.report['run']['id']}" in ended.stderr
+    assert "an earlier one may have changed something" in ended.stderr
     assert json.loads(ended.stdout)["totals"]["changes"] == 0
     assert aws.statistics().calls == {}
+
+
+def test_the_next_sweep_does_not_take_the_undo_away(aws: FakeAws, tmp_path: Path) -> None:
+    before = swept(aws, tmp_path, world_of(accounts=1, regions=1))
+    (own,) = (tmp_path / "out").glob("*/report.json")
+    run(aws, tmp_path, "--dry-run")
+    assert undo(aws, tmp_path).status == 0
+    assert writes(aws) == []
+    ended = harness.undo(aws, tmp_path, str(own), "--yes")
+    assert ended.status == 0
+    assert truth(aws) == before
 
 
 def test_a_report_of_another_organization_is_refused(aws: FakeAws, tmp_path: Path) -> None:
@@ -527,7 +540,7 @@ def test_without_a_place_for_a_record_nothing_is_written(aws: FakeAws, tmp_path:
     [
         (None, "missing.json: cannot be read: No such file or directory"),
         ("{", "damaged: "),
-        ("{}", "damaged: schema_version"),
+        ("{}", "missing.json is not a report.json (no `run`)"),
         ('{"schema_version": "7"}', "schema_version '7'; this version knows '1'"),
     ],
 )

@@ -63,9 +63,13 @@ def test_a_wrong_configuration_is_refused_before_any_call(
     ("options", "variables", "named"),
     [
         (("--config", "absent.yaml"), {}, ("absent.yaml", "No such file")),
-        (("--account", "12345"), {}, ("command line", "12345")),
-        (("--region", "eu-centrall-1"), {}, ("regions.include", "eu-centrall-1")),
-        (("--ou", "sandbox"), {}, ("include_ous", "sandbox")),
+        (
+            ("--account", "12345"),
+            {},
+            ("--account: '12345' is not allowed", "12 digits: "),
+        ),
+        (("--region", "eu-centrall-1"), {}, ("--region: 'eu-centrall-1' is not a region",)),
+        (("--ou", "sandbox"), {}, ("--ou: 'sandbox' is not allowed",)),
         (("--format", "papyrus"), {}, ("--format", "papyrus")),
         (("--no-such-option",), {}, ("--no-such-option",)),
         (

@@ -7,10 +7,10 @@ import pytest
 
 from sweeper.errors import OperationFailed
 from sweeper.formats import Format, formats
-from sweeper.model import Delivery, Reason, Report
+from sweeper.model import ChangeStatus, Delivery, Finding, Reason, Report
 from sweeper.records import read_history, recalled
 from sweeper.sinks.directory import DirectorySink
-from tests.factories import finding, report, run
+from tests.factories import change, finding, report, run
 
 FORMATS = tuple(formats()[name] for name in ("json", "csv", "text"))
 
@@ -104,3 +104,27 @@ def test_a_history_that_cannot_be_written_does_not_keep_the_report(tmp_path: Pat
     assert result.message is not None
     assert "history.json: Is a directory" in result.message
     assert (tmp_path / "report.json").exists()
+
+
+APPLIED = finding(change=change())
+UNCERTAIN = finding(change=change(ChangeStatus.FAILED, reason=Reason.TIMED_OUT, uncertain=True))
+NOT_MADE = finding(change=change(ChangeStatus.FAILED, reason=Reason.TIMED_OUT))
+
+
+@pytest.mark.parametrize("item", [APPLIED, UNCERTAIN])
+def test_the_report_of_a_run_that_changed_something_outlives_the_next(
+    tmp_path: Path, item: Finding
+) -> None:
+    for formats_ in (FORMATS, FORMATS[1:]):  # whatever is chosen
+        changed = report([item], id="changed")
+        DirectorySink(tmp_path, formats_).deliver(changed, ())
+        for later in (report([NOT_MADE], id="later"), report(id="dry", dry_run=True)):
+            DirectorySink(tmp_path, formats_).deliver(later, ())
+        assert (tmp_path / "changed" / "report.json").read_bytes() == FORMATS[0].render(changed)
+        assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["changed"]
+        assert [path.name for path in (tmp_path / "changed").iterdir()] == ["report.json"]
+
+
+def test_a_directory_that_is_one_runs_own_has_no_other_in_it(tmp_path: Path) -> None:
+    DirectorySink(tmp_path, FORMATS[:1], under_id=False).deliver(report([APPLIED]), ())
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]

@@ -15,7 +15,7 @@ from sweeper.formats import Format, formats
 from sweeper.model import Delivery, Reason, Report
 from sweeper.records import ATTEMPTS, MAX_REPORT, read_history, recalled
 from sweeper.sinks.s3 import LATEST, S3Sink
-from tests.factories import finding, hostile_report, report, run
+from tests.factories import change, finding, hostile_report, report, run
 
 BUCKET = "reports-of-the-organization"
 RUN_ID = run().id
@@ -143,6 +143,14 @@ def test_without_a_prefix_and_without_json(client: Any) -> None:
         "history.json",
         "latest.json",
     ]
+
+
+def test_what_changed_something_is_kept_as_json_whatever_is_chosen(client: Any) -> None:
+    item = report([finding(change=change())])
+    result = sink(client, FORMATS[1:]).deliver(item, ())
+    name = f"ecr/sweeps/2026-11-24/{RUN_ID}/report.json"
+    assert result.location == f"s3://{BUCKET}/{name}"
+    assert client.get_object(Bucket=BUCKET, Key=name)["Body"].read() == FORMATS[0].render(item)
 
 
 def test_a_dry_run_is_compared_and_moves_neither_latest_nor_the_history(client: Any) -> None:

@@ -118,6 +118,23 @@ def test_a_report_that_lies_nowhere_goes_to_the_fallback(
         assert [each.sink for each in sinks[-1].told[0]] == ["b", "fallback"]
 
 
+@pytest.mark.parametrize(
+    ("sinks", "expected"),
+    [
+        ([], ["fallback"]),
+        ([FakeSink("sns", keeps=False)], ["fallback", "sns"]),
+        ([FakeSink("a"), FakeSink("sns", keeps=False)], ["a", "sns"]),
+        ([FakeSink("a", down())], ["a", "fallback"]),
+    ],
+)
+def test_a_report_that_must_be_kept_is_kept_where_no_place_is_configured(
+    sinks: list[FakeSink], expected: list[str]
+) -> None:
+    fallback = FakeSink("fallback")
+    delivered = deliver(report(), sinks, fallback=fallback, must_keep=True).deliveries
+    assert [each.sink for each in delivered] == expected
+
+
 def test_a_fallback_that_fails_is_one_more_failed_delivery() -> None:
     fallback = FakeSink("fallback", down(Reason.WRITE_FAILED))
     delivered = deliver(report(), [FakeSink("b", down())], fallback=fallback).deliveries

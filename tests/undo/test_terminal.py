@@ -9,6 +9,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from sweeper.undo.conduct import CLOSES_AGAIN
 from sweeper.undo.text import MOST_ASKED
 from tests.end_to_end.harness import UNDO, environment, run, small_world, writes
 from tests.fake_aws.process import FakeAws
@@ -42,16 +43,18 @@ def test_a_person_is_shown_what_is_opened_and_asked_once(
         encoding="utf-8",
         timeout=TIMEOUT_SECONDS,
     )
-    child.expect(r"About to make \d+ repositories of 2 accounts mutable again.*Go on\? \[y/N\]")
+    asking = r"About to put \d+ repositories of 2 accounts back to what they were"
+    child.expect(rf"{asking}.*Go on\? \[y/N\]")
     shown, asked = str(child.before), str(child.after)
     due = swept.report["totals"]["changes"]["applied"]
-    assert asked.startswith(f"About to make {due} repositories")
+    assert asked.startswith(f"About to put {due} repositories")
     assert swept.report["run"]["id"] in asked
     assert "(report: out/report.json)" in asked
     assert shown.count(" -> ") == min(due, MOST_ASKED)
     for each in swept.report["findings"][:MOST_ASKED]:
         assert f"{each['region']}  {each['repository']}: IMMUTABLE -> {each['mutability']}" in shown
-    assert "the next sweep closes again what is put back now" in shown
+    assert f"warning: {CLOSES_AGAIN}" in shown
+    assert "remediation.enabled" not in shown
     assert writes(aws) == []
     child.sendline(answer)
     child.expect(pexpect.EOF)
@@ -61,4 +64,7 @@ def test_a_person_is_shown_what_is_opened_and_asked_once(
     report = json.loads((tmp_path / "out" / "undo.json").read_text(encoding="utf-8"))
     expected = "restored" if answer == "y" else "withheld"
     assert report["totals"][expected] == due
-    assert f"Undo {report['run']['id']} of sweep" in str(child.before)
+    told = str(child.before)
+    assert f"Undo {report['run']['id']} of sweep" in told
+    assert (f"Remember: {CLOSES_AGAIN}" in told) is (answer == "y")
+    assert ("Nothing was changed: you did not say yes." in told) is (answer == "n")

@@ -80,6 +80,9 @@ def test_a_dry_run_says_so() -> None:
     text = render(replace(report, run=replace(RUN, dry_run=True))).decode()
     assert f"Undo {RUN.id} (dry run) of sweep" in text
     assert "Changes 1: 1 would be put back, 0 put back" in text
+    last = "Nothing was changed: run it without --dry-run to put these back."
+    assert text.splitlines()[-1] == last
+    assert last not in render(report).decode()
 
 
 def test_what_could_not_be_seen_and_where_it_lies() -> None:
@@ -121,7 +124,47 @@ def test_what_to_do_is_told_where_it_helps_an_undo(reason: Reason, *, told: bool
 def test_an_undo_that_ended_early_says_what_it_is_about() -> None:
     held = Failed(Stage.ENUMERATE, Reason.LEASE_HELD, "another sweep holds it")
     report = aggregate(RUN, UNDOES, (), accounts={}, targets=(), past=Past(), ended_early=held)
-    assert "  the whole undo: lease_held, another sweep holds it" in render(report).decode()
+    said = "NOTHING WAS LOOKED AT, of 0 changes: lease_held, another sweep"
+    assert said in render(report).decode()
+
+
+def test_what_ended_an_undo_is_told_once_and_not_for_each_change() -> None:
+    failed = Failed(Stage.ENUMERATE, Reason.NO_CREDENTIALS, "no credentials", "NoCredentialsError")
+    turned = [turned_around(claim(f"team/r{number}")) for number in range(240)]
+    made = Change(ChangeStatus.APPLIED, "MUTABLE", ())
+    for past, settled in ((Past(), 0), (Past(settled={turned[7].key: made}), 1)):
+        report = aggregate(
+            RUN, UNDOES, turned, accounts={}, targets=(), past=past, ended_early=failed
+        )
+        text = render(report).decode()
+        assert text.count("no_credentials") == 1
+        words = " ".join(text.split())
+        assert (
+            f"NOTHING WAS LOOKED AT, of {240 - settled} changes: no_credentials, "
+            "NoCredentialsError: no credentials What to do: give this process AWS credentials"
+        ) in words
+        assert ("CHANGES (1)" in text, "team/r7" in text) == (settled == 1, settled == 1)
+        assert "team/r8" not in text
+        assert "COULD NOT BE SEEN" not in text
+        assert len(report.changes) == 240
+
+
+def test_what_may_have_taken_effect_is_told_all_the_same() -> None:
+    failed = Failed(Stage.ENUMERATE, Reason.NO_CREDENTIALS, "no credentials", "NoCredentialsError")
+    turned = [turned_around(claim(f"team/r{number}")) for number in range(3)]
+    past = Past(unsettled=frozenset({turned[1].key}))
+    report = aggregate(RUN, UNDOES, turned, accounts={}, targets=(), past=past, ended_early=failed)
+    text = render(report).decode()
+    assert "CHANGES (1)" in text
+    assert "it may have taken effect" in " ".join(text.split())
+
+
+def test_a_no_is_told_first() -> None:
+    said = "Nothing was changed: you did not say yes."
+    declined = Change(ChangeStatus.WITHHELD, "MUTABLE", (), Reason.NOT_CONFIRMED)
+    made = Change(ChangeStatus.APPLIED, "MUTABLE", ())
+    assert render(report_of(declined)).decode().splitlines()[0] == said
+    assert said not in render(report_of(declined, made)).decode()
 
 
 def test_of_many_changes_a_terminal_shows_some() -> None:
@@ -139,13 +182,14 @@ def test_the_question_says_what_is_done_and_from_which_report() -> None:
     lines, asked = question([finding(1), finding(2, 2)], UNDOES)
     assert lines[0] == f"  {account_id(1)} eu-central-1  r1: IMMUTABLE -> MUTABLE"
     assert asked == (
-        "About to make 2 repositories of 2 accounts mutable again, as they were before run "
+        "About to put 2 repositories of 2 accounts back to what they were before run "
         f"{UNDOES.run_id} of {UNDOES.started_at} (report: report.json). Go on?"
     )
     many, _ = question([finding(number) for number in range(MOST_ASKED + 7)], UNDOES)
     assert many[-1] == "  … and 7 more; --dry-run --format text lists all"
     assert len(many) == MOST_ASKED + 1
-    assert "1 repository of 1 account mutable again, as it was" in question([finding(1)], UNDOES)[1]
+    one = question([finding(1)], UNDOES)[1]
+    assert one.startswith("About to put 1 repository of 1 account back to what it was before run")
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
