@@ -107,7 +107,7 @@ def measure(contender: Contender, aws: FakeAws, directory: Path) -> tuple[Measur
     """Run a contender once in an empty directory; raises ContenderFailed."""
     command = contender.prepare(aws, directory)
     aws.reset_statistics()
-    own = environment(aws, XDG_STATE_HOME=str(directory / "state"))  # a journal is kept
+    own = environment(aws) | {"XDG_STATE_HOME": str(directory / "state")}  # a journal is kept
     usage = launch(command, directory, own, tree=contender.tree)
     statistics = aws.statistics()
     said = (directory / "stderr.txt").read_text(encoding="utf-8", errors="replace")[-2000:]
