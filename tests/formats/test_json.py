@@ -75,6 +75,7 @@ def test_values_are_plain_json() -> None:
         "to_exclusion_filters": [],
         "reason": None,
         "error": None,
+        "uncertain": False,
     }
     assert parsed["accounts"][0]["regions"] == {"eu-central-1": [1, 1, 0]}
 

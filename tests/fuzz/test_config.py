@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweeper import config_loading
@@ -76,8 +76,10 @@ def test_any_structure(structure: Any) -> None:
 @bounded
 @given(
     st.sampled_from([b"[", b"{", b"- ", b"? ", b"a: [", b"!!set {", b"&a [", b"'", b"!!binary "]),
-    st.integers(1, 20_000),
+    st.integers(1, 2_000),
 )
+@example(b"[", 20_000)
+@example(b"{", 20_000)
 def test_any_depth(opening: bytes, times: int) -> None:
     load("config depth", opening * times)
 
