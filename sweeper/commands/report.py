@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -54,7 +53,7 @@ def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bo
         raise ConfigurationError(
             f"{len(locations)} reports are named; allowed: one, to show it, or two, to compare them"
         )
-    if output is not None and not Path(output).name:
+    if output is not None and output.rstrip("/") in ("", ".", ".."):
         raise ConfigurationError(f"--output: {output!r} is no file; needed: a file's path")
     reports = [_read(location) for location in locations]
     shown = compare(*reports) if len(reports) == _MOST else reports[0]
@@ -62,7 +61,7 @@ def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bo
     if form == "text" and len(reports) == _MOST:
         content = _head(locations, reports) + content
     status = int(exit_status(shown)) if as_run else 0
-    return _write(Path(output), content, status) if output else print_bytes(content, status)
+    return _write(output, content, status) if output else print_bytes(content, status)
 
 
 def _read(location: str) -> Report:
@@ -88,14 +87,16 @@ def _head(locations: tuple[str, ...], reports: list[Report]) -> bytes:
     return "".join(f"{plain(line)}\n" for line in (*lines, "")).encode()
 
 
-def _write(path: Path, content: bytes, status: int) -> int:
+def _write(name: str, content: bytes, status: int) -> int:
+    from pathlib import Path
+
     from sweeper.errors import OperationFailed
     from sweeper.escaping import plain
     from sweeper.files import write
     from sweeper.report import ExitStatus
 
     try:
-        write(path, content)
+        write(Path(name), content)
     except OperationFailed as error:
         say(plain(f"the report could not be written: {error.message}"))
         return ExitStatus.NOT_DELIVERED
