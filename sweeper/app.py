@@ -104,6 +104,7 @@ def run(
         if made.lease:
             at_the_end.callback(made.lease.release)
         report = sweep(made.cloud, made.checks, config, made.conduct)
+        made.cloud.forget_members()
         report = with_account_tags(report, config.report.account_tags, made.cloud.account_tags)
         names = {check.name for check in made.checks}
         report = recalled(report, keeper, names, narrowed=narrowed)

@@ -8,18 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.session import Session
 
 from sweeper import __version__, state
 from sweeper.aws.bucket import Bucket
 from sweeper.aws.cloud import AwsCloud
-from sweeper.aws.destinations import questions as destination_questions
 from sweeper.aws.documents import client_config
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.lease import Lease
-from sweeper.aws.probes import MemberProbes
 from sweeper.checks import checks
 from sweeper.concurrency import Stop, attempt
 from sweeper.config import Config
@@ -28,7 +26,9 @@ from sweeper.journal.lines import Header
 from sweeper.journal.run import RunJournal
 from sweeper.model import Failed, Finding, Reason, Stage
 from sweeper.ports import Check, Conduct, Observer
-from sweeper.preflight.look import Questions
+
+if TYPE_CHECKING:
+    from sweeper.preflight.look import Questions
 
 MAX_AGE = timedelta(hours=24)  # of what a run has seen, for it to be acted on
 
@@ -146,6 +146,11 @@ def questions(
 
     The members' sessions allow what a sweep's would, and writes only where they are tried.
     """
+    # A sweep has no use for them: what it does not import costs it neither time nor memory.
+    from sweeper.aws.destinations import questions as destination_questions
+    from sweeper.aws.probes import MemberProbes
+    from sweeper.preflight.look import Questions
+
     kinds = chosen_checks(config)
     is_on = config.remediation.auto_remediate == "ENABLED"
     writes = _write_actions(kinds, config) if is_on else frozenset()

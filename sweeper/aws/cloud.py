@@ -115,6 +115,10 @@ class AwsCloud:
         """Organizations as the caller sees it; None where `list_accounts` did not ask it."""
         return self._organizations
 
+    def forget_members(self) -> None:
+        """Drop the member accounts' credentials, of which nothing is left to be used."""
+        self._sessions.forget()
+
     def account_tags(self, account_ids: Sequence[str]) -> Mapping[str, Mapping[str, str] | Failed]:
         """The tags of accounts that `list_accounts` gave, or why they could not be read.
 

@@ -65,6 +65,11 @@ class MemberSessions:
         """Assume the account's role. Raises OperationFailed."""
         self._sessions[account_id] = self._assume(account_id)
 
+    def forget(self) -> None:
+        """Drop all credentials: nothing is called in the accounts any more."""
+        self._sessions.clear()
+        self._fresh.clear()
+
     def bound(self) -> MemberSession:
         """The session of the account that this thread is bound to, renewed before it expires.
 

@@ -81,6 +81,16 @@ def test_an_account_that_was_not_opened_is_opened_with_its_first_call() -> None:
     assert issuer.issued == [ACCOUNT, OTHER]
 
 
+def test_what_is_forgotten_is_not_used_again() -> None:
+    issuer = Issuer()
+    sessions = issuer.sessions()
+    sessions.open(ACCOUNT)
+    with bound_to(ACCOUNT):
+        before = sessions.bound()
+        sessions.forget()
+        assert sessions.bound() is not before
+
+
 def test_another_thread_is_bound_to_nothing() -> None:
     sessions = Issuer().sessions()
     sessions.open(ACCOUNT)
