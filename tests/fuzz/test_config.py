@@ -78,8 +78,8 @@ def test_any_structure(structure: Any) -> None:
     st.sampled_from([b"[", b"{", b"- ", b"? ", b"a: [", b"!!set {", b"&a [", b"'", b"!!binary "]),
     st.integers(1, 2_000),
 )
-@example(b"[", 20_000)
-@example(b"{", 20_000)
+@example(b"[", 5_000)
+@example(b"{", 5_000)
 def test_any_depth(opening: bytes, times: int) -> None:
     load("config depth", opening * times)
 
