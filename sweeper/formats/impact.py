@@ -14,7 +14,7 @@ from sweeper.impact import suggestion
 from sweeper.model import Finding, Impact
 
 _UNTAGGED = (
-    "they may be what overwritten tags left behind, parts of images for several platforms, or "
+    "such may be what overwritten tags left behind, parts of images for several platforms, or "
     "images whose tag was deleted"
 )
 

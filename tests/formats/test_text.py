@@ -358,7 +358,7 @@ WHAT CLOSING MAY BREAK (4 repositories)
       (pushed 2026-11-20T10:00:00Z)
       with these exclusion filters they could still be: latest
       no filter keeps 1 of them: more than five would be needed, or they would match other tags
-      3 images are untagged, the newest pushed 2026-11-01T00:00:00Z: they may be what overwritten
+      3 images are untagged, the newest pushed 2026-11-01T00:00:00Z: such may be what overwritten
       tags left behind, parts of images for several platforms, or images whose tag was deleted
     eu-central-1  b
       2 tags look moved by design: latest (pushed 2026-11-20T10:00:00Z), main (pushed
