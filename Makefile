@@ -22,7 +22,7 @@ comma := ,
 space := $(subst ,, )
 SAM := $(or $(shell command -v sam),$(UV) tool run --from aws-sam-cli==1.162.1 sam)
 
-.PHONY: help install demo test check faults kills soak fuzz image-test bench bench-full bench-peers bench-html screenshots schema \
+.PHONY: help install demo test test-all check faults kills soak fuzz image-test bench bench-full bench-peers bench-html screenshots schema \
 	commands reasons clean \
 	build build-Function sam-package sam-test sam-deploy sam-tail-logs stackset-deploy stackset-status destroy
 
@@ -49,9 +49,12 @@ $(EMULATOR): tests/lambda_runtime/emulator.txt | install
 demo: install ## sweep an embedded organization: no AWS account, no network
 	$(BIN)/sweeper demo
 
-test: install $(EMULATOR) ## run the tests, with their branch coverage
+test: install ## run the tests: every promise once, in three minutes
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow"
+
+test-all: install $(EMULATOR) ## run the slow tests too, with more examples and branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=thorough
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -73,7 +76,7 @@ soak: install ## twenty sweeps in one process: nothing grows
 	$(BIN)/python -m tests.reliability.soak
 
 fuzz: install ## damaged configuration, journals, leases, reports and answers of AWS, at length
-	$(BIN)/python -m tests.fuzz --examples 1000
+	EXAMPLES=1000 $(BIN)/pytest tests/fuzz --hypothesis-profile=thorough
 
 image-test: install $(EMULATOR) ## build the container image and run it as a task and as a Lambda (root; buildah, podman, runc)
 	$(BIN)/python -m tests.image

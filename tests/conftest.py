@@ -9,10 +9,17 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# No deadline: how long an example takes says nothing about it.
-settings.register_profile("dev", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+# `make test` draws the same few examples each time; `make test-all` draws more (EXAMPLES), other
+# ones at each run unless CI is set. No deadline: an example that takes long is no failure.
+settings.register_profile("default", deadline=None, max_examples=25, derandomize=True)
+settings.register_profile(
+    "thorough",
+    deadline=None,
+    max_examples=int(os.environ.get("EXAMPLES", "100")),
+    derandomize=bool(os.environ.get("CI")),
+    print_blob=True,
+)
+settings.load_profile("default")
 
 # Where the tests are started by nohup or in the background signals are ignored, and so they would
 # be by what the tests start.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.impact import (
@@ -252,7 +252,6 @@ def test_where_more_conflicts_than_are_told_only_what_it_needs_itself_is_suggest
     assert found.by_repository == {"a": ("main",), "b": ("main",)}
 
 
-@settings(max_examples=300)
 @given(
     st.lists(tags.filter(bool), max_size=30),
     st.sampled_from(["MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"]),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.errors import OperationFailed
@@ -46,7 +46,6 @@ def ended_early(report: Report) -> bool:
 
 
 @given(worlds())
-@settings(max_examples=100)
 def test_every_account_and_target_has_exactly_one_outcome(world: World) -> None:
     report, _ = world.sweep()
     if ended_early(report):
@@ -139,7 +138,6 @@ def is_closable(world: World, finding: Finding) -> bool:
 
 
 @given(worlds())
-@settings(max_examples=100)
 def test_a_write_needs_all_of_its_conditions(world: World) -> None:
     report, registry = world.sweep()
     closable = {

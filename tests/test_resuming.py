@@ -311,8 +311,4 @@ class Resuming(RuleBasedStateMachine):
 
 
 TestResuming = Resuming.TestCase
-TestResuming.settings = settings(
-    max_examples=int(os.environ.get("EXAMPLES", "60")),
-    stateful_step_count=10,
-    deadline=None,
-)
+TestResuming.settings = settings(stateful_step_count=10)

@@ -1,1 +1,1 @@
-"""Fuzzers of what sweeper reads: `python -m tests.fuzz --examples 10000` runs them long."""
+"""Fuzzers of what sweeper reads: `make fuzz` runs them at length."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.errors import OperationFailed
@@ -99,7 +99,6 @@ def claims(draw: st.DrawFn) -> list[Finding]:
 
 
 @given(claims(), st.data())
-@settings(max_examples=200)
 def test_each_change_has_one_outcome_and_only_what_the_run_wrote_is_written(
     given_claims: list[Finding], data: st.DataObject
 ) -> None:
