@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sweeper import cli
+from tests.end_to_end.processes import Process
 from tests.fake_aws.process import FakeAws, RepositoryState
 from tests.fake_aws.world import World
 
@@ -21,8 +22,10 @@ TIMEOUT_SECONDS = 300  # a run that hangs must not hang the tests
 _FOREIGN = ("AWS_", "SWEEPER_")
 _LEGACY = ("SNS_TOPIC_ARN", "AUTO_REMEDIATE")
 
-COMMAND = (sys.executable, "-m", "sweeper", "run")
-UNDO = (sys.executable, "-m", "sweeper", "undo", "--output", "out")
+SWEEPER = (sys.executable, "-m", "sweeper")
+COMMAND = (*SWEEPER, "run")
+UNDO = (*SWEEPER, "undo", "--output", "out")
+AnyProcess = Process | subprocess.Popen[str]
 Key = tuple[str, str, str]  # account, region, repository
 
 
@@ -71,7 +74,7 @@ def start(
     *options: str,
     config: Mapping[str, Any] | None = None,
     **extra: str | None,
-) -> subprocess.Popen[str]:
+) -> Process:
     """Start `sweeper run --output out` in the directory."""
     return start_command(aws, directory, (*COMMAND, "--output", "out", *options), config, **extra)
 
@@ -82,15 +85,26 @@ def start_command(
     command: Sequence[str],
     config: Mapping[str, Any] | None = None,
     **extra: str | None,
-) -> subprocess.Popen[str]:
-    """Start a command in the directory."""
+) -> Process:
+    """Start a command in the directory; it begins as COMMAND does."""
+    assert tuple(command[: len(SWEEPER)]) == SWEEPER
     directory.mkdir(parents=True, exist_ok=True)
     if config is not None:
         write_config(directory, config)
+    variables = environment(aws, **{"XDG_STATE_HOME": str(directory / "state"), **extra})
+    return Process(command[len(SWEEPER) :], directory, variables)
+
+
+def start_interpreter(
+    aws: FakeAws, directory: Path, *options: str, config: Mapping[str, Any] | None = None
+) -> subprocess.Popen[str]:
+    """As `start`, with an interpreter of its own, as a user starts it, and pipes."""
+    if config is not None:
+        write_config(directory, config)
     return subprocess.Popen(
-        command,
+        (*COMMAND, "--output", "out", *options),
         cwd=directory,
-        env=environment(aws, **{"XDG_STATE_HOME": str(directory / "state"), **extra}),
+        env=environment(aws, XDG_STATE_HOME=str(directory / "state")),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -99,12 +113,13 @@ def start_command(
     )
 
 
-def end(process: subprocess.Popen[str], directory: Path) -> Ended:
+def end(process: AnyProcess, directory: Path) -> Ended:
     """Wait for a run that was started."""
     try:
         stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
     finally:
         process.kill()
+    assert process.returncode is not None
     return Ended(process.returncode, stdout, stderr, directory)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,9 @@ from tests.end_to_end.harness import (
     calls,
     changes,
     end,
-    environment,
     run,
     small_world,
     start_command,
-    write_config,
 )
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import World
@@ -205,14 +202,4 @@ def test_what_was_changed_can_be_undone_where_no_place_is_configured(
 def run_without_directory(
     aws: FakeAws, directory: Path, config: dict[str, Any], *options: str
 ) -> Ended:
-    write_config(directory, config)
-    ended = subprocess.run(
-        (*COMMAND, *options),
-        cwd=directory,
-        env=environment(aws, XDG_STATE_HOME=str(directory / "state")),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Ended(ended.returncode, ended.stdout, ended.stderr, directory)
+    return end(start_command(aws, directory, (*COMMAND, *options), config), directory)

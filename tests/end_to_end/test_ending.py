@@ -13,6 +13,7 @@ import pytest
 
 from tests.end_to_end.harness import (
     COMMAND,
+    AnyProcess,
     Ended,
     end,
     environment,
@@ -20,6 +21,7 @@ from tests.end_to_end.harness import (
     run,
     small_world,
     start,
+    start_interpreter,
 )
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
@@ -28,9 +30,7 @@ SLOW = 0.3  # seconds a call
 ONE_AT_A_TIME = {"limits": {"max_workers": 1}}
 
 
-def wait_for_call(
-    aws: FakeAws, operation: str, process: subprocess.Popen[str], times: int = 1
-) -> None:
+def wait_for_call(aws: FakeAws, operation: str, process: AnyProcess, times: int = 1) -> None:
     """Wait until the fake was asked for it so often, or the run ended without."""
     while process.poll() is None and aws.statistics().calls.get(operation, 0) < times:
         time.sleep(0.02)
@@ -98,7 +98,7 @@ def test_what_nohup_ignores_stays_ignored(aws: FakeAws, tmp_path: Path) -> None:
     aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW)])
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        process = start(aws, tmp_path, config=ONE_AT_A_TIME)
+        process = start_interpreter(aws, tmp_path, config=ONE_AT_A_TIME)
     finally:
         signal.signal(signal.SIGHUP, before)
     wait_for_call(aws, "ecr:DescribeRepositories", process)
@@ -112,7 +112,7 @@ def test_a_log_that_nobody_takes_stops_nothing(
 ) -> None:
     world = small_world(accounts=3)
     aws.load(world)
-    process = start(aws, tmp_path, *options)
+    process = start_interpreter(aws, tmp_path, *options)
     assert process.stderr
     process.stderr.close()
     with process:

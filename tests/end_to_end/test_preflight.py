@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from tests.end_to_end.harness import (
     start_command,
     writes,
 )
+from tests.end_to_end.processes import Process
 from tests.end_to_end.test_ending import wait_for_call
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault, World
@@ -682,7 +682,7 @@ def test_what_was_not_reached_is_told(aws: FakeAws, here: Here) -> None:
     assert ended.status == 4
 
 
-def asking(aws: FakeAws, directory: Path, **hang: Any) -> subprocess.Popen[str]:
+def asking(aws: FakeAws, directory: Path, **hang: Any) -> Process:
     """Preflight in a process of its own, in the middle of its questions to ECR."""
     aws.load(healthy())
     aws.faults([Fault("hang", operation="DescribeRepositories", **hang)])

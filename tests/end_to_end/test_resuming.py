@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,11 @@ from tests.end_to_end.harness import (
     Ended,
     changes,
     end,
-    environment,
     open_repositories,
     run,
     small_world,
     start,
+    start_command,
     writes,
 )
 from tests.end_to_end.test_ending import wait_for_call
@@ -198,16 +197,8 @@ def test_a_run_that_is_going_on_is_not_joined(aws: FakeAws, tmp_path: Path) -> N
     aws.faults([Fault("hang", operation="DescribeRepositories", seconds=600)])
     process = start(aws, tmp_path, config=FEW)
     wait_for_call(aws, "ecr:DescribeRepositories", process)
-    ended = subprocess.run(
-        [*COMMAND, "--resume", run_id(tmp_path)],
-        cwd=tmp_path,
-        env=environment(aws, XDG_STATE_HOME=str(tmp_path / "state")),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 2
+    ended = end(start_command(aws, tmp_path, (*COMMAND, "--resume", run_id(tmp_path))), tmp_path)
+    assert ended.status == 2
     assert "the run that writes it is still going on" in ended.stderr
     process.kill()
     end(process, tmp_path)
