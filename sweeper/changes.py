@@ -191,6 +191,8 @@ class _Writer:
         def intend() -> None:
             self._conduct.may_write()
             journal.intend(finding)
+            # A disk may be slow, or the process stopped meanwhile.
+            self._conduct.may_write()
 
         result = attempt(
             Stage.CHANGE,

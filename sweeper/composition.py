@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from sweeper.checks import checks
 from sweeper.concurrency import Stop, attempt
 from sweeper.config import Config
 from sweeper.errors import ConfigurationError, OperationFailed
+from sweeper.journal import lines
 from sweeper.journal.lines import Header
 from sweeper.journal.run import RunJournal
 from sweeper.model import Failed, Finding, Reason, Stage
@@ -73,6 +74,9 @@ def parts(
     if bucket and bucket.config.lease and not header.dry_run:
         since = datetime.now(UTC).isoformat(timespec="seconds")
         lease = Lease(bucket, run_id=header.run_id, host=socket.gethostname(), since=since)
+        if begun.file:  # before it is taken: else nobody could say that its holder has ended
+            with suppress(OperationFailed):
+                begun.file.append(lines.lease(lease.token), durable=True)
     # The plan is put before the first write: no longer than there is time to write.
     archive = _archive(reports_bucket(config, cloud.clients.until_stopped), header)
     journal = RunJournal(header, begun.past, begun.file, archive)
@@ -88,6 +92,7 @@ def parts(
         journal=journal,
         may_write=lambda: _check_writable(header, lease),
     )
+    cloud.clients.guard = conduct.may_write
     today = header.started_at.date()
     made: list[Check] = [kind(registry, config, today) for kind in kinds]
     return Parts(cloud, made, conduct, journal, bucket, lease)
@@ -207,9 +212,9 @@ def held_by_another(lease: Lease, resumed: state.Begun | None) -> Failed | None:
 
     Where it cannot be told, the sweep goes on and looks; `lease.check` lets it write nothing.
     """
-    # The lock on its journal proves that the process that held the lease has ended.
-    dead = resumed.header.run_id if resumed and resumed.ours else None
-    failure = attempt(Stage.ENUMERATE, lambda _: lease.acquire(from_dead=dead), None)
+    # The lock on its journal proves that the processes that wrote their tokens there have ended.
+    ended = resumed.past.leases if resumed and resumed.ours else frozenset()
+    failure = attempt(Stage.ENUMERATE, lambda _: lease.acquire(ended=ended), None)
     if isinstance(failure, Failed) and failure.reason is Reason.LEASE_HELD:
         return failure
     return None

@@ -126,7 +126,8 @@ def begin(directory: Path | None, header: Header) -> Begun:
 def resume(name: str, directory: Path | None, bucket: Bucket | None) -> Begun:
     """The run `name`: the path of a journal, ``s3://…`` of a plan, or the id of a run.
 
-    An id is looked for in `directory`, then beside the reports of `bucket`. Raises
+    An id is looked for in `directory`, then beside the reports of `bucket`. What the plan there
+    has beyond a journal is taken in, too: another process may have resumed the run from it. Raises
     ConfigurationError that names what is wrong, JournalBusy where the run is still going on.
     """
     path = Path(name)
@@ -143,6 +144,12 @@ def resume(name: str, directory: Path | None, bucket: Bucket | None) -> Begun:
     begun = _from_file(path, name)
     here = directory / f"{begun.header.run_id}{SUFFIX}" if directory else None
     begun.ours = here is not None and path.absolute() == here.absolute()
+    if bucket:
+        try:
+            begun.past = begun.past.merge(_plan_of(bucket, begun.header))
+        except BaseException:
+            begun.close(finished=False)
+            raise
     return begun
 
 
@@ -202,16 +209,37 @@ def _from_file(path: Path, name: str) -> Begun:
 def _from_bucket(bucket: Bucket, name: str) -> Begun:
     location = bucket.at(name)
     try:
-        stored = bucket.get(name, MAX_PLAN)
+        header, past = _plan(bucket, name)
     except OperationFailed as error:
         raise ConfigurationError(
             f"--resume: {location}: cannot be read: {error.reason}: {error.message}; it is there "
             "once a run has begun to write"
         ) from None
-    header, past, _ = _read(BytesIO(stored.body), location)
-    if name != plan_name(header.run_id):
-        raise ConfigurationError(f"--resume: {location}: it is the plan of run {header.run_id}")
     return Begun(header, past, None)
+
+
+def _plan_of(bucket: Bucket, header: Header) -> Past:
+    """What the plan of the run in S3 has; nothing where there is none."""
+    name = plan_name(header.run_id)
+    try:
+        _, past = _plan(bucket, name)
+    except OperationFailed as error:
+        if error.error_code == "NoSuchKey":
+            return Past()
+        raise ConfigurationError(
+            f"--resume: {bucket.at(name)}: cannot be read: {error.reason}: {error.message}"
+        ) from None
+    return past
+
+
+def _plan(bucket: Bucket, name: str) -> tuple[Header, Past]:
+    """Read the plan `name`; raises OperationFailed, and ConfigurationError for what is no plan."""
+    header, past, _ = _read(BytesIO(bucket.get(name, MAX_PLAN).body), bucket.at(name))
+    if name != plan_name(header.run_id):
+        raise ConfigurationError(
+            f"--resume: {bucket.at(name)}: it is the plan of run {header.run_id}"
+        )
+    return header, past
 
 
 def _read(stream: BinaryIO, source: str) -> tuple[Header, Past, int]:

@@ -14,7 +14,7 @@ from sweeper.aws.bucket import Bucket, Stored
 from sweeper.config import S3Config
 from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.journal import lines
-from sweeper.journal.file import JournalBusy, JournalFile
+from sweeper.journal.file import JournalBusy, JournalFile, is_busy
 from sweeper.model import Reason
 from sweeper.state import (
     begin,
@@ -168,13 +168,33 @@ def test_a_plan_beside_the_reports_is_enough(directory: Path, name: str) -> None
     assert list(directory.iterdir()) == []
 
 
-def test_the_journal_of_this_machine_knows_more_than_the_plan(directory: Path) -> None:
-    path = kept(directory)
-    begun = resume(RUN_ID, directory, Plans(b""))
+def test_a_journal_is_resumed_with_what_the_plan_knows_beyond_it(directory: Path) -> None:
+    """Another process may have resumed the run from its plan, and have applied changes."""
+    path = kept(directory, b"".join(WHOLE.splitlines(keepends=True)[:1]))
+    begun = resume(RUN_ID, directory, Plans(WHOLE))
     assert begun.file is not None
     assert begun.file.path == path
+    _, plan, _ = lines.read(io.BytesIO(WHOLE), "plan")
+    assert plan.settled or plan.unsettled
+    assert begun.past == plan
     begun.close(finished=True)
     assert not path.exists()
+
+
+def test_a_journal_whose_plan_says_that_the_run_finished_is_not_resumed(directory: Path) -> None:
+    kept(directory)
+    said = problem(resume, RUN_ID, directory, Plans(lines.finished(HEADER)))
+    assert "the run has finished" in said
+    assert not is_busy(directory / f"{RUN_ID}.journal")
+
+
+def test_a_journal_whose_plan_cannot_be_read_is_not_resumed(directory: Path) -> None:
+    class Denied(Plans):
+        def get(self, name: str, most: int) -> Stored:
+            raise OperationFailed(Reason.DENIED, "not allowed", "AccessDenied")
+
+    kept(directory)
+    assert "cannot be read: denied" in problem(resume, RUN_ID, directory, Denied())
 
 
 def test_what_cannot_be_gone_on_with(directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -26,6 +27,9 @@ from sweeper.model import Reason
 CONNECT_TIMEOUT = 5  # seconds
 READ_TIMEOUT = 10  # seconds
 DELIVERY_SERVICES = {"s3", "securityhub", "sns"}
+
+
+_READS = ("Describe", "Get", "List")  # how the names of the operations begin that change nothing
 
 
 class ActionRefused(SweeperError):
@@ -86,6 +90,8 @@ class Clients:
             )
         self._lock = threading.Lock()
         self._clients: dict[tuple[_Kind, str, str | None], Any] = {}
+        # Called before each attempt of a member's write; may raise OperationFailed.
+        self.guard: Callable[[], None] = lambda: None
 
     def central(self, service: str, region: str | None = None) -> Any:
         """The caller's client; `region` None is the caller's own region."""
@@ -131,6 +137,8 @@ class Clients:
             self._sender.register(client)
         if member:
             client.meta.events.register(event, self._refuse_what_is_not_allowed)
+            sending = event.replace("before-call", "before-send")
+            client.meta.events.register_first(sending, self._guard_writes)
         (self._member_retries if member else self._retries).register(client)
         return client
 
@@ -144,6 +152,11 @@ class Clients:
     def _refuse_when_stopped(self, **_: Any) -> None:
         """Begin no call once the sweep was told to stop: not a next page, nor a planned write."""
         self._stop.check()
+
+    def _guard_writes(self, event_name: str, **_: Any) -> None:
+        """Ask the guard before each attempt: between two of them a process may have slept."""
+        if not event_name.rpartition(".")[2].startswith(_READS):
+            self.guard()
 
     def _refuse_what_is_not_allowed(self, model: OperationModel, **_: Any) -> None:
         """Stop any member call outside the session policy, where no session policy is, too."""

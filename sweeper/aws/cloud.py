@@ -239,7 +239,7 @@ class AwsCloud:
                 )
                 if page.get("NextToken"):
                     tokens.follow(text(page, "NextToken"))
-        regions = tuple(found)
+        regions = tuple(dict(found).items())  # a page that is read twice counts once
         if all(status == "DISABLED" for _, status in regions):
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE,

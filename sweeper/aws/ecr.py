@@ -47,10 +47,14 @@ class EcrRegistry:
         self._clients = clients
 
     def repositories(self, target: Target) -> Iterator[Repository]:
-        """Every repository of the registry, page by page."""
+        """Every repository of the registry, page by page; one that is listed twice counts once."""
+        known: set[str] = set()
         for page in self._pages(target, "describe_repositories"):
             for item in items(page, "repositories"):
-                yield _repository(target, item)
+                repository = _repository(target, item)
+                if repository.name not in known:
+                    known.add(repository.name)
+                    yield repository
 
     def repository(self, target: Target, name: str) -> Repository | None:
         """The repository as it is now; None when it is gone."""
@@ -105,6 +109,9 @@ class EcrRegistry:
         with _writing():
             with bound_to(target.account.id), translated():
                 response = client.put_image_tag_mutability(**parameters)
+            answered = text(response, "registryId"), text(response, "repositoryName")
+            if answered != (target.account.id, name):
+                raise _unexpected(f"ECR answered for {answered[1]!r} of registry {answered[0]!r}")
             return Repository(
                 name=name,
                 arn="",
@@ -114,10 +121,14 @@ class EcrRegistry:
             )
 
     def repository_creation_templates(self, target: Target) -> Iterator[RepositoryCreationTemplate]:
-        """Every creation template of the registry, page by page."""
+        """Every creation template of the registry, page by page; each prefix once."""
+        known: set[str] = set()
         for page in self._pages(target, "describe_repository_creation_templates"):
             _refuse_foreign(target, page, "creation templates")
-            yield from map(_template, items(page, "repositoryCreationTemplates"))
+            for template in map(_template, items(page, "repositoryCreationTemplates")):
+                if template.prefix not in known:
+                    known.add(template.prefix)
+                    yield template
 
     def repository_creation_template(
         self, target: Target, prefix: str

@@ -11,7 +11,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -57,7 +57,11 @@ _UNREADABLE = Holder("unknown", "unknown", "unknown", "")
 
 
 class Lease:
-    """A lease on the place of `bucket`. `clock` is of this process, and monotonic."""
+    """A lease on the prefix of `bucket`.
+
+    `clock` is of this process, and monotonic. `wall` is the time of day, which also runs while a
+    virtual machine is paused.
+    """
 
     def __init__(
         self,
@@ -67,27 +71,34 @@ class Lease:
         host: str,
         since: str,
         clock: Callable[[], float] = _clock,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """Calls nothing."""
         self._bucket = bucket
         self._me = Holder(run_id, host[:200], since, secrets.token_hex(8))
-        self._clock = clock
+        self._clocks = (clock, wall)
         self._etag = ""
         self._renewal = 0
-        self._until = 0.0
+        self._until = (0.0, 0.0)  # by each clock
         self._over = threading.Event()
         self._renewer: threading.Thread | None = None
         self._problem: OperationFailed | None = None
 
-    def acquire(self, *, from_dead: str | None = None) -> None:
+    @property
+    def token(self) -> str:
+        """What names this process as the holder."""
+        return self._me.token
+
+    def acquire(self, *, ended: Collection[str] = ()) -> None:
         """Take the lease, and renew it until it is released.
 
-        A lease of the run `from_dead` on this host, whose process is known to have ended, is taken
+        A lease with one of the tokens `ended`, whose processes are known to have ended, is taken
         over at once.
         Raises OperationFailed: lease_held, which says by whom, or lease_unavailable.
         """
         try:
-            self._take(from_dead)
+            self._take(ended)
+            self._require_conditions()
         except OperationFailed as error:
             if error.reason is Reason.LEASE_HELD:
                 raise
@@ -104,7 +115,10 @@ class Lease:
         """Raise OperationFailed unless the lease is held, and will be for a while."""
         if self._problem:
             raise self._problem
-        if self._clock() >= self._until - MARGIN:
+        if any(
+            clock() >= until - MARGIN
+            for clock, until in zip(self._clocks, self._until, strict=True)
+        ):
             raise OperationFailed(
                 Reason.LEASE_LOST, f"{self._bucket.at(NAME)} could not be renewed in time"
             )
@@ -130,21 +144,14 @@ class Lease:
                 self._adopt_or_lose()
             # Else it is tried again, and `check` knows until when it holds.
 
-    def _take(self, from_dead: str | None) -> None:
-        try:
-            self._write({"IfNoneMatch": "*"})
-        except OperationFailed as error:
-            if error.reason is not Reason.CHANGED_MEANWHILE:
-                raise
-        else:
+    def _take(self, ended: Collection[str]) -> None:
+        if (stored := self._created()) is None:
             return
-        stored = self._bucket.get(NAME, MAX_BYTES)
         holder = _holder(stored)
         if holder.token == self._me.token:  # the first write took effect, and its answer was lost
-            self._holds(stored.etag, self._clock() - max(0.0, stored.age))
+            self._holds(stored.etag, self._now(), stored.age)
             return
-        is_dead = (holder.run_id, holder.host) == (from_dead, self._me.host)
-        if not (holder.released or is_dead or stored.age >= holder.seconds):
+        if not (holder.released or holder.token in ended or stored.age >= holder.seconds):
             raise self._held(holder, stored)
         try:
             self._write({"IfMatch": stored.etag})
@@ -155,17 +162,59 @@ class Lease:
             holder = _holder(stored)
             if holder.token != self._me.token:
                 raise self._held(holder, stored) from None
-            self._holds(stored.etag, self._clock() - max(0.0, stored.age))
+            self._holds(stored.etag, self._now(), stored.age)
+
+    def _created(self, *, again: bool = True) -> Stored | None:
+        """Write the object where there is none; return the one that is there.
+
+        S3 also refuses while another write is under way, which may come to nothing: then it is
+        tried once more.
+        """
+        try:
+            self._write({"IfNoneMatch": "*"})
+        except OperationFailed as error:
+            if error.reason is not Reason.CHANGED_MEANWHILE:
+                raise
+        else:
+            return None
+        try:
+            return self._bucket.get(NAME, MAX_BYTES)
+        except OperationFailed as missing:
+            if not again or missing.reason is not Reason.DESTINATION_MISSING:
+                raise
+        return self._created(again=False)
+
+    def _require_conditions(self) -> None:
+        """Raise OperationFailed where the store ignores conditions: each sweep would hold it."""
+        try:
+            self._bucket.put(NAME, self._body(), "application/json", IfNoneMatch="*")
+        except OperationFailed as error:
+            if error.reason is Reason.CHANGED_MEANWHILE:
+                return
+            raise
+        raise OperationFailed(
+            Reason.UNEXPECTED_RESPONSE,
+            "the store replaced an object in spite of If-None-Match: it ignores conditional writes",
+        )
+
+    def _now(self) -> tuple[float, float]:
+        clock, wall = self._clocks
+        return clock(), wall()
 
     def _write(self, condition: dict[str, str], *, released: bool = False) -> None:
-        begun = self._clock()
+        begun = self._now()
         self._renewal += 1
-        value = asdict(self._me) | {"released": released, "renewal": self._renewal}
-        body = json.dumps(value).encode()
+        body = self._body(released=released)
         self._holds(self._bucket.put(NAME, body, "application/json", **condition), begun)
 
-    def _holds(self, etag: str, begun: float) -> None:
-        self._etag, self._until = etag, begun + LIFE
+    def _body(self, *, released: bool = False) -> bytes:
+        value = asdict(self._me) | {"released": released, "renewal": self._renewal}
+        return json.dumps(value).encode()
+
+    def _holds(self, etag: str, begun: tuple[float, float], age: float = 0.0) -> None:
+        clock, wall = begun
+        life = LIFE - max(0.0, age)
+        self._etag, self._until = etag, (clock + life, wall + life)
 
     def _adopt_or_lose(self) -> None:
         """A renewal met another object: our own, whose answer was lost, or another sweep's."""
@@ -179,7 +228,7 @@ class Lease:
             return
         holder = _holder(stored)
         if holder.token == self._me.token:
-            self._holds(stored.etag, self._clock() - max(0.0, stored.age))
+            self._holds(stored.etag, self._now(), stored.age)
             return
         self._problem = OperationFailed(
             Reason.LEASE_LOST,

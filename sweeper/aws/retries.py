@@ -60,6 +60,12 @@ class Retries:
 
     def _needs_retry(self, circuit: Circuit, **event: Any) -> int | None:
         """Wait and answer 0, send again now; or answer None, give up. Raises OperationFailed."""
+        if isinstance(event["caught_exception"], OperationFailed):  # of what stops an attempt
+            error: OperationFailed = event["caught_exception"]
+            error.uncertain = error.uncertain or event["request_dict"]["context"].get(
+                UNCERTAIN, False
+            )
+            raise error
         circuit.saw(event["caught_exception"])
         context = self._adapter.create_retry_context(**event)
         # The call's own dictionary, the same one for all of its attempts.

@@ -56,6 +56,14 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class _Lease:
+    """A process of the run is about to take the lease, with this token."""
+
+    token: Annotated[str, Field(min_length=1, max_length=200)]
+    kind: Literal["lease"] = "lease"
+
+
+@dataclass(frozen=True, slots=True)
 class _Opened:
     account: Account
     regions: tuple[tuple[RegionName, str], ...]
@@ -118,7 +126,7 @@ class _Finished:
     kind: Literal["finished"] = "finished"
 
 
-_Line = Header | _Opened | _Examined | _Failed | _Intent | _Result | _Finished
+_Line = Header | _Lease | _Opened | _Examined | _Failed | _Intent | _Result | _Finished
 
 
 @cache
@@ -133,6 +141,11 @@ def _adapter() -> TypeAdapter[_Line]:
 def header(value: Header) -> bytes:
     """The first line."""
     return _line(value)
+
+
+def lease(token: str) -> bytes:
+    """The lease is about to be taken with this token."""
+    return _line(_Lease(token))
 
 
 def opened(value: OpenedAccount) -> bytes:
@@ -239,10 +252,14 @@ class _Gathered:
         self._settled: dict[Key, Change] = {}
         self._unsettled: set[Key] = set()
         self._healthy: dict[tuple[int, int, int], Examined] = {}
+        self._leases: set[str] = set()
+        self._found: dict[tuple[str, str], set[Key]] = {}
 
     def add(self, value: _Line) -> str | None:
         """Take a line in; what is wrong with it, if anything."""
         match value:
+            case _Lease(token=token):
+                self._leases.add(token)
             case _Opened(account=account, regions=regions):
                 self._opened[account.id] = OpenedAccount(account, regions)
             case _Examined():
@@ -255,24 +272,49 @@ class _Gathered:
                 if any(finding.impact for finding in value.findings):
                     return "a finding with its impact, which is assessed anew"
                 same = self._healthy.setdefault(value.counts, Examined(value.counts))
+                self._found.pop(place, None)
                 self._examined[place] = (
                     Examined(value.counts, value.findings) if value.findings else same
                 )
             case _Finished():
                 return "the run has finished: its report has all of it"
-            case _Intent():
-                self._unsettled.add(_key(value))
-            case _Result(change=change):
-                # What failed may have taken effect all the same: it is read again.
-                if change.status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED):
-                    self._settled[_key(value)] = change
-                    self._unsettled.discard(_key(value))
+            case _Intent() | _Result():
+                return self._change(value)
             case _:
                 pass
         return None
 
+    def _is_found(self, key: Key) -> bool:
+        """Whether there is a finding for the change: else no report would have it."""
+        place = key[1], key[2]
+        if place not in self._found:
+            examined = self._examined.get(place)
+            self._found[place] = {each.key for each in examined.findings} if examined else set()
+        return key in self._found[place]
+
+    def _change(self, value: _Intent | _Result) -> str | None:
+        key = _key(value)
+        if not self._is_found(key):
+            return "a change of what the lines before did not find"
+        if isinstance(value, _Intent):
+            self._unsettled.add(key)
+        else:
+            self._settle(key, value.change)
+        return None
+
+    def _settle(self, key: Key, change: Change) -> None:
+        # What failed may have taken effect all the same: it is read again.
+        if change.status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED):
+            known = self._settled.get(key)
+            # What was applied stays applied, whatever a later process found.
+            if known is None or known.status is not ChangeStatus.APPLIED:
+                self._settled[key] = change
+            self._unsettled.discard(key)
+
     def past(self) -> Past:
-        return Past(self._opened, self._examined, self._settled, self._unsettled)
+        return Past(
+            self._opened, self._examined, self._settled, self._unsettled, frozenset(self._leases)
+        )
 
 
 def _key(value: _Intent | _Result) -> Key:

@@ -31,7 +31,6 @@ from sweeper.model import (
 from sweeper.plan import INACTIVE_STATES, Outcome
 from sweeper.ports import Past
 from sweeper.report import ExitStatus, enumeration_status
-from sweeper.since import same_organization
 from sweeper.undo.report import (
     UNDO_SCHEMA_VERSION,
     UndoChange,
@@ -115,13 +114,18 @@ def scoped(config: Config, claims: Collection[Finding]) -> Config:
     )
 
 
-def foreign(claimed: Run, organization: Organization, now: Run) -> Failed | None:
-    """Why the report is none of this organization's, if it is another's."""
-    if same_organization(claimed, now):
-        return None
-    if claimed.organization_id and organization.id:
+def foreign(claimed: Run, organization: Organization) -> Failed | None:
+    """Why the report is none of this organization's, if it is another's.
+
+    Where Organizations is not called, what is undone belongs to the caller.
+    """
+    if organization.id:
+        if claimed.organization_id == organization.id:
+            return None
         whose = f"organization {claimed.organization_id}; this is {organization.id}"
     else:
+        if claimed.account_id == organization.account_id:
+            return None
         whose = f"account {claimed.account_id}; this is {organization.account_id}"
     message = f"the report is of another organization: it is of {whose}"
     return Failed(Stage.ENUMERATE, Reason.OTHER_ORGANIZATION, message)

@@ -61,7 +61,7 @@ def undo(
     organization = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)
     if isinstance(organization, Failed):
         return ended_early(describe(config, conduct), conduct, claims, undoes, organization)
-    if other := foreign(claimed, organization, describe_run(config, conduct, organization)):
+    if other := foreign(claimed, organization):
         run = describe(config, conduct, organization)
         return ended_early(run, conduct, claims, undoes, other)
     chosen, unopened = accounts_to_open(turned, organization, config)

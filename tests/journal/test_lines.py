@@ -163,7 +163,7 @@ def test_what_became_of_changes_comes_back(
     target, _ = examined
     finding = data.draw(findings(target))
     change = data.draw(changes(list(ChangeStatus)))
-    begun = lines.intent(finding, change)
+    begun = lines.examined(target, Examined((0, 1, 0), (finding,))) + lines.intent(finding, change)
     assert past(begun).unsettled == {finding.key}
     found = past(begun, lines.result(finding, change))
     settled = change.status in ENDED
@@ -171,6 +171,34 @@ def test_what_became_of_changes_comes_back(
     assert found.unsettled == (set() if settled else {finding.key})
     # A later process of the run may have begun it again, or ended it.
     assert past(begun, lines.result(finding, change), begun).unsettled == {finding.key}
+
+
+def test_what_was_applied_stays_applied_whatever_a_later_process_found() -> None:
+    """ECR may list a repository twice, and a resumed process may find it compliant."""
+    finding = factories.finding()
+    applied, superseded = (
+        lines.result(finding, factories.change(status))
+        for status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED)
+    )
+    examined = lines.examined(factories.target(), Examined((0, 1, 0), (finding,)))
+    for order in ((applied, superseded), (superseded, applied)):
+        (change,) = past(examined, *order).settled.values()
+        assert change.status is ChangeStatus.APPLIED
+
+
+def test_a_change_without_its_finding_is_refused() -> None:
+    """No report would have it, and no undo would revert it."""
+    finding = factories.finding()
+    for line in (
+        lines.intent(finding, factories.change()),
+        lines.result(finding, factories.change()),
+    ):
+        with pytest.raises(ConfigurationError, match=r"line 2: .* did not find"):
+            past(line)
+
+
+def test_the_leases_of_all_processes_are_known() -> None:
+    assert past(lines.lease("one"), lines.lease("two")).leases == {"one", "two"}
 
 
 def test_what_would_be_written_is_planned_anew() -> None:

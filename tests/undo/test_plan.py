@@ -193,7 +193,8 @@ def test_the_targets_are_the_claims_own() -> None:
         (claimed_run(), "o-1", account_id(1), None),
         (claimed_run(), "o-1", account_id(2), None),  # another administrator of the same
         (claimed_run(organization_id="o-2"), "o-1", account_id(1), "organization o-2; this is o-1"),
-        (claimed_run(organization_id=None), "o-1", account_id(1), None),
+        (claimed_run(organization_id=None), "o-1", account_id(1), "organization None; this is o-1"),
+        (claimed_run(organization_id=None), None, account_id(1), None),
         (claimed_run(), None, account_id(1), None),
         (claimed_run(), None, account_id(2), f"account {account_id(1)}; this is {account_id(2)}"),
     ],
@@ -202,8 +203,7 @@ def test_a_report_of_others_is_told(
     run: Run, organization_id: str | None, own: str, said: str | None
 ) -> None:
     organization = Organization(organization_id, "aws", own, ())
-    now = claimed_run(organization_id=organization_id, account_id=own)
-    failed = foreign(run, organization, now)
+    failed = foreign(run, organization)
     assert (failed is None) is (said is None)
     if failed and said:
         assert failed.reason is Reason.OTHER_ORGANIZATION
