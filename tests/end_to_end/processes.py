@@ -15,6 +15,7 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from subprocess import TimeoutExpired
 from types import TracebackType
@@ -33,7 +34,6 @@ class Process:
         self._arguments = tuple(arguments)
         # Files, and not pipes: nobody has to read them while the process runs.
         streams = tempfile.mkdtemp(prefix="sweeper-streams-")
-        weakref.finalize(self, shutil.rmtree, streams, ignore_errors=True)
         self._stdout = Path(streams, "stdout")
         self._stderr = Path(streams, "stderr")
         self._process = _SERVER.Process(
@@ -47,6 +47,8 @@ class Process:
             ),
         )
         self._process.start()
+        # A test that fails may leave it stopped, and the end of the tests waits for its processes.
+        weakref.finalize(self, _forget, self._process, streams)
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +108,12 @@ class Process:
     def kill(self) -> None:
         """Send SIGKILL."""
         self.send_signal(signal.SIGKILL)
+
+
+def _forget(process: BaseProcess, streams: str) -> None:
+    if process.is_alive():
+        process.kill()
+    shutil.rmtree(streams, ignore_errors=True)
 
 
 def _run(

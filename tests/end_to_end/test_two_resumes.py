@@ -1,0 +1,134 @@
+"""Two processes resume one run, from its plan in S3 and from its journal: one of them writes."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.end_to_end.harness import Ended, end, open_repositories, run, small_world, start
+from tests.end_to_end.test_ending import wait_for_call
+from tests.end_to_end.test_resuming import run_id
+from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import Fault, World
+
+WRITE = "PutImageTagMutability"
+LEASE = "sweeps/lease.json"
+
+
+def config(world: World) -> dict[str, Any]:
+    place = {"bucket": world.buckets[0].name, "prefix": "sweeps"}
+    return {"limits": {"max_workers": 2}, "report": {"s3": place}}
+
+
+def killed_while_writing(aws: FakeAws, directory: Path, world: World) -> str:
+    """Kill a run in its fourth write; return its id."""
+    aws.faults([Fault("hang", operation=WRITE, seconds=600, skip=3)])
+    process = start(aws, directory, config=config(world))
+    wait_for_call(aws, f"ecr:{WRITE}", process, times=4)
+    process.kill()
+    end(process, directory)
+    aws.faults([])
+    return run_id(directory)
+
+
+def end_lease(aws: FakeAws, world: World) -> None:
+    """Let the lease of the killed process end, as five minutes would."""
+    caller = world.caller
+    client = boto3.client(
+        "s3",
+        endpoint_url=aws.endpoint,
+        region_name=world.buckets[0].region,
+        aws_access_key_id=caller.access_key_id,
+        aws_secret_access_key=caller.secret_access_key,
+        aws_session_token=caller.session_token or None,
+    )
+    (found,) = [each for each in aws.objects() if each.key == LEASE]
+    body = json.dumps({**json.loads(found.body), "released": True})
+    client.put_object(Bucket=world.buckets[0].name, Key=LEASE, Body=body.encode())
+
+
+def plan_of(world: World, run: str) -> str:
+    day = f"{run[:4]}-{run[4:6]}-{run[6:8]}"
+    return f"s3://{world.buckets[0].name}/sweeps/{day}/{run}/plan.jsonl"
+
+
+def applied(report: Any) -> set[tuple[str, str, str]]:
+    return {
+        (item["account_id"], item["region"], item["repository"])
+        for item in report["findings"]
+        if item["change"] and item["change"]["status"] == "applied"
+    }
+
+
+def report_in_s3(aws: FakeAws, run: str) -> Any:
+    (found,) = [each for each in aws.objects() if each.key.endswith(f"{run}/report.json")]
+    return json.loads(found.body)
+
+
+@pytest.fixture
+def world(aws: FakeAws) -> World:
+    made = small_world(accounts=3)
+    aws.load(made)
+    return made
+
+
+def test_a_live_resume_keeps_the_lease_from_one_by_the_journal(
+    aws: FakeAws, tmp_path: Path, world: World
+) -> None:
+    run_id = killed_while_writing(aws, tmp_path / "a", world)
+    end_lease(aws, world)
+
+    aws.faults([Fault("hang", operation=WRITE, seconds=600, skip=2, times=1)])
+    aws.reset_statistics()
+    second = start(aws, tmp_path / "b", "--resume", plan_of(world, run_id), config=config(world))
+    wait_for_call(aws, f"ecr:{WRITE}", second, times=3)
+    second.send_signal(signal.SIGSTOP)
+    third: Ended = run(aws, tmp_path / "a", "--resume", run_id, config=config(world))
+    assert third.status == 6
+    assert [item["reason"] for item in third.report["failures"]] == ["lease_held"]
+    assert applied(third.report) == set()
+    second.kill()
+    end(second, tmp_path / "b")
+
+
+def test_what_another_process_applied_is_in_the_last_report(
+    aws: FakeAws, tmp_path: Path, world: World
+) -> None:
+    """The second was stopped before its end, so that the journal may still be resumed."""
+    before = set(open_repositories(aws))
+    run_id = killed_while_writing(aws, tmp_path / "a", world)
+    end_lease(aws, world)
+
+    aws.faults([Fault("hang", operation=WRITE, seconds=600, skip=5)])
+    aws.reset_statistics()
+    second = start(aws, tmp_path / "b", "--resume", plan_of(world, run_id), config=config(world))
+    wait_for_call(aws, f"ecr:{WRITE}", second, times=6)
+    second.kill()
+    end(second, tmp_path / "b")
+    aws.faults([])
+    end_lease(aws, world)
+
+    third = run(aws, tmp_path / "a", "--resume", run_id, config=config(world))
+    assert third.status == 0
+    assert open_repositories(aws) == {}
+    assert applied(third.report) == applied(report_in_s3(aws, run_id)) == before
+
+
+def test_a_run_that_finished_elsewhere_is_not_resumed_from_its_journal(
+    aws: FakeAws, tmp_path: Path, world: World
+) -> None:
+    before = set(open_repositories(aws))
+    run_id = killed_while_writing(aws, tmp_path / "a", world)
+    end_lease(aws, world)
+    location = plan_of(world, run_id)
+    second = run(aws, tmp_path / "b", "--resume", location, config=config(world))
+    assert second.status == 0
+    third = run(aws, tmp_path / "a", "--resume", run_id, config=config(world))
+    assert third.status == 2
+    assert "the run has finished" in third.stderr
+    assert applied(report_in_s3(aws, run_id)) == before
