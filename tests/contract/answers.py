@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -55,11 +55,7 @@ def _refusal(response: Mapping[str, Any]) -> dict[str, Any]:
     error = dict(response["Error"])
     code, status = error.pop("Code"), response["ResponseMetadata"]["HTTPStatusCode"]
     message = error.pop("Message", "")
-    others = {
-        name: value
-        for name, value in {**response, **error}.items()
-        if name not in _QUOTED
-    }
+    others = {name: value for name, value in {**response, **error}.items() if name not in _QUOTED}
     # The words of an error are nobody's promise, but for which policy it is that denies.
     denied = _POLICY.search(message)
     return {"refused": f"{status} {code}", **others, **({"by": denied[0]} if denied else {})}
@@ -84,7 +80,7 @@ def _normalized(value: Any, names: Mapping[str, str], name: str = "") -> Any:
             return {key: _normalized(each, names, key) for key, each in value.items()}
         case list():
             return [_normalized(each, names) for each in value]
-        case datetime.datetime():
+        case dt.datetime():
             return "(a time)"
         case StreamingBody():
             return value.read().decode()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fake_aws.world import Repository
+from tests.fake_aws.world import Registry, Repository
 
 BUCKET, FAR_BUCKET = "contract-reports", "contract-far"
 TOPIC = "arn:aws:sns:us-east-1:{management}:contract"
@@ -37,11 +37,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Steps upon a member account that has these repositories and no others."""
+    """Steps upon a member account that has these repositories and no others.
+
+    A `registry` with what no peer has is for the fake alone.
+    """
 
     name: str
     steps: tuple[Step, ...]
     repositories: tuple[Repository, ...] = ()
+    registry: Registry | None = None
 
 
 def ecr(name: str, call: str, who: str = "auditor", keep: str = "", **params: Any) -> Step:

@@ -142,9 +142,7 @@ SNS = (
             ),
             _publish("no JSON", Message="no json", MessageStructure="json"),
             _publish("no default", Message='{"sqs": "x"}', MessageStructure="json"),
-            _publish(
-                "no text", Message='{"default": "x", "sqs": {}}', MessageStructure="json"
-            ),
+            _publish("no text", Message='{"default": "x", "sqs": {}}', MessageStructure="json"),
             _publish("no structure", MessageStructure="xml"),
             _publish("no number", MessageAttributes=_attribute("Number", "two")),
             _publish("no type", MessageAttributes=_attribute("Boolean", "true")),
@@ -205,9 +203,7 @@ OTHERS = (
                 {"RegionOptStatusContains": ["ASLEEP"]},
                 "auditor",
             ),
-            Step(
-                *("too many regions", "account", "list_regions"), {"MaxResults": 51}, "auditor"
-            ),
+            Step(*("too many regions", "account", "list_regions"), {"MaxResults": 51}, "auditor"),
             Step(
                 *("regions of another account", "account", "list_regions"),
                 {"AccountId": "{management}"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import boto3
 from botocore.config import Config
 
+from tests.contract.calls import BUCKET, FAR_BUCKET, Scenario, wildcards
 from tests.contract.ministack import ministack, root_keys
 from tests.contract.moto import moto
-from tests.contract.calls import BUCKET, FAR_BUCKET, Scenario
 from tests.fake_aws.process import FakeAws
-from tests.fake_aws.world import Account, Bucket, Caller, Key, Registry, Repository, Role, Unit, World
+from tests.fake_aws.world import Account, Bucket, Caller, Key, Registry, Role, Unit, World
 
 Keys = Mapping[str, str]
 
@@ -41,6 +41,7 @@ SESSION_POLICY = json.dumps(
     }
 )
 _MEMBER, _ROOT, _UNIT = "222222222222", "r-fake", "ou-fake-00000001"  # the fake's
+_EMPTY = Registry(repositories=())
 _SESSION: Any = boto3.Session()  # one loader for all clients: the models are read once
 
 
@@ -51,6 +52,9 @@ class Endpoint:
     url: str
     central: Keys
     names: dict[str, str]
+    check: Callable[..., None] | None = (
+        None  # of each raw answer, as botocore's "after-call" has it
+    )
     sessions: dict[str, Keys] = field(default_factory=dict)
     clients: dict[tuple[str, str, str], Any] = field(default_factory=dict)
 
@@ -59,7 +63,10 @@ class Endpoint:
         key = service, who, region
         if key not in self.clients:
             settings = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-            self.clients[key] = self.new_client(service, self._keys(who), region, settings)
+            made = self.new_client(service, self._keys(who), region, settings)
+            if self.check is not None:
+                made.meta.events.register("after-call", self.check)
+            self.clients[key] = made
         return self.clients[key]
 
     def new_client(
@@ -114,7 +121,7 @@ class Contender(Protocol):
 class Fake:
     """The project's own endpoint; a scenario has a world of its own."""
 
-    def __init__(self, aws: FakeAws) -> None:
+    def __init__(self, aws: FakeAws, check: Callable[..., None] | None) -> None:
         self._aws = aws
         caller = aws.world.caller
         keys = {
@@ -129,14 +136,14 @@ class Fake:
             "organization": aws.world.organization_id,
             "key": aws.world.keys[0].arn,
         }
-        self.endpoint = Endpoint(aws.endpoint, keys, names)
+        self.endpoint = Endpoint(aws.endpoint, keys, names, check)
 
     def scenario(self, scenario: Scenario) -> None:
-        self._aws.load(_world(scenario.repositories))
+        self._aws.load(_world(scenario.registry or Registry(repositories=scenario.repositories)))
         self.endpoint.forget_sessions()
 
 
-def _world(repositories: tuple[Repository, ...] = ()) -> World:
+def _world(registry: Registry = _EMPTY) -> World:
     roles = [
         Role(name, actions=actions, external_id=EXTERNAL_ID if name == "guarded" else None)
         for name, actions in ROLES.items()
@@ -154,7 +161,7 @@ def _world(repositories: tuple[Repository, ...] = ()) -> World:
         units=(Unit(_UNIT, "Workloads", _ROOT),),
         role=roles[0],
         extra_roles=tuple(roles[1:]),
-        registries=(Registry(_MEMBER, HOME, repositories), Registry(repositories=())),
+        registries=(dataclasses.replace(registry, account=_MEMBER, region=HOME), _EMPTY),
         buckets=(Bucket(BUCKET, HOME), Bucket(FAR_BUCKET, FAR)),
         topics=(f"arn:aws:sns:{HOME}:{MANAGEMENT}:contract",),
         keys=(Key(f"arn:aws:kms:{HOME}:{MANAGEMENT}:key/one"),),
@@ -167,7 +174,8 @@ class Peer:
 
     def __init__(self, url: str, root: Keys, member_root: Any, *, creates: bool) -> None:
         self.endpoint = Endpoint(url, root, {"management": MANAGEMENT})
-        self._root, self._made = root, ()
+        self._root = root
+        self._made: list[str] = []
         self._organization(creates=creates)
         self._member = member_root(self.endpoint)
         self._roles()
@@ -177,16 +185,16 @@ class Peer:
 
     def scenario(self, scenario: Scenario) -> None:
         ecr = self._admin("ecr", self._member)
-        for each in self._made:
-            ecr.delete_repository(repositoryName=each, force=True)
-        self._made = ()
+        for name in self._made:
+            ecr.delete_repository(repositoryName=name, force=True)
+        self._made.clear()
         for each in scenario.repositories:
-            filters = [{"filterType": "WILDCARD", "filter": f} for f in each.exclusion_filters]
+            filters = wildcards(*each.exclusion_filters)
             given = {"imageTagMutabilityExclusionFilters": filters} if filters else {}
             ecr.create_repository(
                 repositoryName=each.name, imageTagMutability=each.mutability, **given
             )
-            self._made += (each.name,)
+            self._made.append(each.name)
 
     def _admin(self, service: str, keys: Keys, region: str = HOME) -> Any:
         return self.endpoint.new_client(service, keys, region)
@@ -251,10 +259,10 @@ def _policy(statement: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def fake_endpoint() -> Iterator[Contender]:
-    """Run the fake."""
+def fake_endpoint(check: Callable[..., None] | None = None) -> Iterator[Contender]:
+    """Run the fake; `check` gets each raw answer."""
     with FakeAws(_world()) as aws:
-        yield Fake(aws)
+        yield Fake(aws, check)
 
 
 @contextmanager

@@ -33,7 +33,9 @@ _SCALARS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def problems(model: OperationModel, status: int, body: bytes, parsed: Mapping[str, Any]) -> list[str]:
+def problems(
+    model: OperationModel, status: int, body: bytes, parsed: Mapping[str, Any]
+) -> list[str]:
     """Say what the model does not allow of an answer."""
     if status >= 300:
         found = _of_error(model, status, body, parsed)
@@ -42,7 +44,7 @@ def problems(model: OperationModel, status: int, body: bytes, parsed: Mapping[st
     elif model.metadata["protocol"].endswith("json"):
         found = _of_json(json.loads(body or b"{}"), model.output_shape, model.name)
     else:
-        found = _of_result(model, body)
+        found = _of_result(model.name, model.output_shape, body)
     return list(found)
 
 
@@ -51,7 +53,8 @@ def _of_error(
 ) -> Iterator[str]:
     code = parsed["Error"]["Code"]
     is_json = model.metadata["protocol"].endswith("json")
-    shape = next((each for each in model.error_shapes if each.error_code == code), None)
+    declared_errors: list[Any] = model.error_shapes
+    shape = next((each for each in declared_errors if each.error_code == code), None)
     if shape is None:
         known = _COMMON | (_OF_S3 if model.service_model.service_name == "s3" else set())
         if code not in known:
@@ -110,9 +113,8 @@ def _of_text(text: str, shape: Shape, path: str) -> Iterator[str]:
         yield f"{path}: {text!r} is none of {enum}"
 
 
-def _of_result(model: OperationModel, body: bytes) -> Iterator[str]:
-    """Check XML, which repeats what is a list, and has an element around it where it is not flat."""
-    shape = model.output_shape
+def _of_result(name: str, shape: Any, body: bytes) -> Iterator[str]:
+    """Check XML: a list has an element around its items, unless it is flattened."""
     in_body = [each for each in shape.members.values() if "location" not in each.serialization]
     if not in_body:
         return
@@ -120,7 +122,7 @@ def _of_result(model: OperationModel, body: bytes) -> Iterator[str]:
     wrapper = shape.serialization.get("resultWrapper")
     node = next((each for each in root if _tag(each) == wrapper), root)
     skipped = {"requestId", "ResponseMetadata"}
-    yield from _of_xml([each for each in node if _tag(each) not in skipped], shape, model.name)
+    yield from _of_xml([each for each in node if _tag(each) not in skipped], shape, name)
 
 
 def _of_xml(nodes: list[ET.Element], shape: Any, path: str) -> Iterator[str]:
@@ -129,24 +131,23 @@ def _of_xml(nodes: list[ET.Element], shape: Any, path: str) -> Iterator[str]:
         given[_tag(node)].append(node)
     yield from _keys(set(given), shape, path)
     for name, member in shape.members.items():
-        at = f"{path}.{name}"
         for node in given.get(member.serialization.get("name", name), ()):
-            match member.type_name:
-                case "structure":
-                    yield from _of_xml(list(node), member, at)
-                case "list":
-                    items = [node] if member.serialization.get("flattened") else list(node)
-                    for each in items:
-                        if member.member.type_name == "structure":
-                            yield from _of_xml(list(each), member.member, f"{at}[]")
-                        else:
-                            yield from _of_text(each.text or "", member.member, f"{at}[]")
-                case "map":
-                    for entry in node:
-                        if [_tag(each) for each in entry] != ["key", "value"]:
-                            yield f"{at}: {[_tag(each) for each in entry]} is no entry"
-                case _:
-                    yield from _of_text(node.text or "", member, at)
+            yield from _of_element(node, member, f"{path}.{name}")
+
+
+def _of_element(node: ET.Element, shape: Any, path: str) -> Iterator[str]:
+    match shape.type_name:
+        case "structure":
+            yield from _of_xml(list(node), shape, path)
+        case "list":
+            for each in [node] if shape.serialization.get("flattened") else node:
+                yield from _of_element(each, shape.member, f"{path}[]")
+        case "map":
+            for entry in node:
+                if [_tag(each) for each in entry] != ["key", "value"]:
+                    yield f"{path}: {[_tag(each) for each in entry]} is no entry"
+        case _:
+            yield from _of_text(node.text or "", shape, path)
 
 
 def _tag(node: ET.Element) -> str:

@@ -33,7 +33,10 @@ ORGANIZATION = (
                 ChildType="ORGANIZATIONAL_UNIT",
             ),
             organizations(
-                "children that are accounts", "list_children", ParentId="{unit}", ChildType="ACCOUNT"
+                "children that are accounts",
+                "list_children",
+                ParentId="{unit}",
+                ChildType="ACCOUNT",
             ),
             organizations("parent of an account", "list_parents", ChildId="{member}"),
             organizations("parent of a unit", "list_parents", ChildId="{unit}"),
@@ -82,13 +85,21 @@ SESSIONS = (
             Step("an unknown key, organizations", "organizations", "list_accounts", who="unknown"),
             Step("an unknown key, account", "account", "list_regions", who="unknown"),
             get("an unknown key, s3", who="unknown", Key="none"),
-            Step("an unknown key, sns", "sns", "get_topic_attributes", {"TopicArn": TOPIC}, "unknown"),
+            Step(
+                "an unknown key, sns", "sns", "get_topic_attributes", {"TopicArn": TOPIC}, "unknown"
+            ),
             Step("a wrong secret, sts", "sts", "get_caller_identity", who="mistaken"),
             Step("a wrong secret, ecr", "ecr", "describe_repositories", who="mistaken"),
             Step("a wrong secret, organizations", "organizations", "list_accounts", who="mistaken"),
             Step("a wrong secret, account", "account", "list_regions", who="mistaken"),
             get("a wrong secret, s3", who="mistaken", Key="none"),
-            Step("a wrong secret, sns", "sns", "get_topic_attributes", {"TopicArn": TOPIC}, "mistaken"),
+            Step(
+                "a wrong secret, sns",
+                "sns",
+                "get_topic_attributes",
+                {"TopicArn": TOPIC},
+                "mistaken",
+            ),
         ),
     ),
     Scenario(
@@ -108,7 +119,9 @@ SESSIONS = (
             assume("longer than the role allows", DurationSeconds=7_200),
             assume("too long a policy", Policy=" " * 2_049),
             assume("a policy that is no JSON", Policy="{"),
-            assume("a policy without statements", Policy='{"Version": "2012-10-17", "Statement": []}'),
+            assume(
+                "a policy without statements", Policy='{"Version": "2012-10-17", "Statement": []}'
+            ),
             Step(
                 *("no ARN of a role", "sts", "assume_role"),
                 {"RoleArn": "arn:aws:iam::1:role/a-role-and-more", "RoleSessionName": "another"},
@@ -126,7 +139,13 @@ POLICIES = (
             ecr("the role allows no write", "put_image_tag_mutability", "reader", **IMMUTABLE),
             Step("the role allows no regions", "account", "list_regions", who="reader"),
             get("the role allows no S3", who="reader", Key="none"),
-            Step("the role allows no SNS", "sns", "publish", {"TopicArn": TOPIC, "Message": "m"}, "reader"),
+            Step(
+                "the role allows no SNS",
+                "sns",
+                "publish",
+                {"TopicArn": TOPIC, "Message": "m"},
+                "reader",
+            ),
             ecr("the session policy allows", "describe_repositories", "auditor limited"),
             ecr(
                 *("the session policy does not allow", "put_image_tag_mutability"),

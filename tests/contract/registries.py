@@ -11,10 +11,16 @@ from tests.contract.calls import (
     push,
     wildcards,
 )
-from tests.fake_aws.world import Repository
+from tests.fake_aws.world import Mutability, Repository
 
 _ARN = "arn:aws:ecr:us-east-1:{member}:repository/"
 _MANY = tuple(Repository(f"team/app-{number}") for number in range(3))
+_SETTINGS: tuple[tuple[Mutability, tuple[str, ...]], ...] = (
+    ("MUTABLE", ()),
+    ("IMMUTABLE", ()),
+    ("IMMUTABLE_WITH_EXCLUSION", ("lat*",)),
+    ("MUTABLE_WITH_EXCLUSION", ("lat*",)),
+)
 
 REPOSITORIES = (
     Scenario("an empty registry", (ecr("no repositories", "describe_repositories"),)),
@@ -34,7 +40,14 @@ REPOSITORIES = (
                 repositoryNames=["app"],
                 maxResults=10,
             ),
-            Step("repositories of another region", "ecr", "describe_repositories", {}, "auditor", "us-west-2"),
+            Step(
+                "repositories of another region",
+                "ecr",
+                "describe_repositories",
+                {},
+                "auditor",
+                "us-west-2",
+            ),
         ),
         (Repository("app"), Repository("fixed", "IMMUTABLE")),
     ),
@@ -133,7 +146,12 @@ IMAGES = (
                 repositoryName="app",
                 nextToken="{nextToken}",
             ),
-            ecr("too large a page of images", "describe_images", repositoryName="app", maxResults=1001),
+            ecr(
+                "too large a page of images",
+                "describe_images",
+                repositoryName="app",
+                maxResults=1001,
+            ),
             ecr(
                 *("an invented token of images", "describe_images"),
                 repositoryName="app",
@@ -159,12 +177,7 @@ IMAGES = (
             ),
             (Repository("app", setting, filters),),
         )
-        for setting, filters in (
-            ("MUTABLE", ()),
-            ("IMMUTABLE", ()),
-            ("IMMUTABLE_WITH_EXCLUSION", ("lat*",)),
-            ("MUTABLE_WITH_EXCLUSION", ("lat*",)),
-        )
+        for setting, filters in _SETTINGS
     ),
 )
 
@@ -183,7 +196,10 @@ REGISTRIES = (
                 prefixes=["apps"],
             ),
             ecr(
-                *("an update of a template that is not there", "update_repository_creation_template"),
+                *(
+                    "an update of a template that is not there",
+                    "update_repository_creation_template",
+                ),
                 prefix="apps",
                 imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
                 imageTagMutabilityExclusionFilters=wildcards("latest"),
