@@ -19,8 +19,8 @@ def _attribute(kind: str, value: str, name: str = "severity") -> dict[str, dict[
     return {name: {"DataType": kind, "StringValue": value}}
 
 
-def _import(name: str, **changes: Any) -> Step:
-    finding = {
+def _finding(**changes: Any) -> dict[str, Any]:
+    return {
         "SchemaVersion": "2018-10-08",
         "Id": "one",
         "ProductArn": "arn:aws:securityhub:us-east-1:{management}:product/{management}/default",
@@ -34,7 +34,11 @@ def _import(name: str, **changes: Any) -> Step:
         "FindingProviderFields": {"Severity": {"Label": "LOW"}},
         **changes,
     }
-    return Step(name, "securityhub", "batch_import_findings", {"Findings": [finding]})
+
+
+def _import(name: str, *findings: dict[str, Any], region: str = "us-east-1") -> Step:
+    given = {"Findings": list(findings)}
+    return Step(name, "securityhub", "batch_import_findings", given, region=region)
 
 
 S3 = (
@@ -173,11 +177,17 @@ OTHERS = (
         (
             Step("the hub", "securityhub", "describe_hub"),
             Step("no hub", "securityhub", "describe_hub", region="us-west-2"),
-            _import("a finding"),
-            _import("a finding of another account", AwsAccountId="{member}"),
-            _import("a finding of another product", ProductArn="arn:aws:x"),
-            _import("a title too long", Title="x" * 257),
-            Step("no findings", "securityhub", "batch_import_findings", {"Findings": []}),
+            _import("a finding", _finding()),
+            _import("a finding of another account", _finding(AwsAccountId="{member}")),
+            _import("a finding of another product", _finding(ProductArn="arn:aws:x")),
+            _import("a title too long", _finding(Title="x" * 257)),
+            _import("no findings"),
+            _import("101 findings", *[_finding()] * 101),
+            _import(
+                "a finding where no hub is",
+                _finding(ProductArn=_finding()["ProductArn"].replace("us-east-1", "us-west-2")),
+                region="us-west-2",
+            ),
         ),
     ),
     Scenario(

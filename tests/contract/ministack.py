@@ -1,6 +1,6 @@
 """Run ministack, an independent emulator of AWS, on 127.0.0.1 with its IAM enforcement on.
 
-It pins a version of botocore, so it lives in an environment of its own: `make test-all` makes it.
+It pins a version of botocore, so it has an environment of its own, which `make test-all` makes.
 """
 
 from __future__ import annotations

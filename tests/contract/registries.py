@@ -64,6 +64,10 @@ REPOSITORIES = (
         (
             ecr("tags", "list_tags_for_resource", resourceArn=f"{_ARN}app"),
             ecr("tags of no repository", "list_tags_for_resource", resourceArn=f"{_ARN}none"),
+            ecr(
+                *("tags of another region", "list_tags_for_resource"),
+                resourceArn=f"{_ARN}app".replace("us-east-1", "us-west-2"),
+            ),
         ),
         APP,
     ),
@@ -100,6 +104,12 @@ REPOSITORIES = (
                 *("with an empty list of filters", "put_image_tag_mutability"),
                 repositoryName="app",
                 imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+                imageTagMutabilityExclusionFilters=[],
+            ),
+            ecr(
+                *("immutable with an empty list of filters", "put_image_tag_mutability"),
+                repositoryName="app",
+                imageTagMutability="IMMUTABLE",
                 imageTagMutabilityExclusionFilters=[],
             ),
             mutability("with six filters", "IMMUTABLE_WITH_EXCLUSION", *"abcdef"),
