@@ -10,6 +10,9 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) * 3 // 2
 # The emulator of Lambda's runtime API ships in the wheel of aws-sam-cli, of which only it is kept.
 EMULATOR := .tools/aws-lambda-rie
 
+# An independent emulator of AWS, for tests/contract.
+MINISTACK := .tools/ministack/.installed
+
 # What is deployed, and where; the AWS CLI's own variables say with which credentials.
 STACK ?= sweeper
 STACK_SET ?= $(STACK)-member-role
@@ -46,13 +49,18 @@ $(EMULATOR): tests/lambda_runtime/emulator.txt | install
 	install -m 755 .tools/sam/samcli/local/rapid/aws-lambda-rie-$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64) $@
 	rm -rf .tools/sam
 
+$(MINISTACK): tests/contract/ministack.txt | install
+	$(UV) venv --quiet --clear --python $(PYTHON) --no-python-downloads $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python --no-build --require-hashes -r $<
+	@touch $@
+
 demo: install ## sweep an embedded organization: no AWS account, no network
 	$(BIN)/sweeper demo
 
 test: install ## run the tests: every promise once, in three minutes
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
-test-all: install $(EMULATOR) ## run the slow tests too, with more examples and branch coverage
+test-all: install $(EMULATOR) $(MINISTACK) ## run the slow tests too, with more examples and branch coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=thorough
 	$(BIN)/coverage combine --quiet

@@ -165,9 +165,10 @@ def _run(call: Call) -> object:
     try:
         return call.service.operations[call.operation](call)
     except paging.BadTokenError as error:
-        raise call.invalid(
-            "You provided an invalid pagination token", Reason="INVALID_NEXT_TOKEN"
-        ) from error
+        # Only AWS Organizations has a member for the reason.
+        of_organizations = call.service.name == "organizations"
+        reason = {"Reason": "INVALID_NEXT_TOKEN"} if of_organizations else {}
+        raise call.invalid("You provided an invalid pagination token", **reason) from error
 
 
 def _call(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Deny, Key, World
-from tests.fake_aws_tests.support import BUCKET, TOPIC, WORLD, client, refusal
+from tests.fake_aws_tests.support import BUCKET, WORLD, client, refusal
 
 CENTRAL = WORLD.caller.account
 KEY = f"arn:aws:kms:us-east-1:{CENTRAL}:key/one"
@@ -41,11 +41,9 @@ def test_administrators_are_not_listed_for_others(aws: FakeAws) -> None:
 @pytest.mark.parametrize(
     ("key", "denied", "code"),
     [
-        (Key(KEY), (), "DryRunOperationException"),
         (Key(KEY, enabled=False), (), "DisabledException"),
         (Key(KEY, via_service=True), (), "AccessDeniedException"),
         (Key(KEY), ("kms:*",), "AccessDeniedException"),
-        (Key(f"{KEY}-and-a-half"), (), "NotFoundException"),
     ],
 )
 def test_a_dry_run_of_a_key_is_always_an_error(
@@ -82,16 +80,3 @@ def test_a_write_on_a_condition_that_cannot_hold_stores_nothing(
     encrypted = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY}
     assert refusal(put, Bucket=BUCKET, Key="k", Body=b"", IfMatch=ETAG, **encrypted)[0] == code
     assert aws.objects() == []
-
-
-def test_a_topic_has_attributes(aws: FakeAws) -> None:
-    sns = client(aws, "sns")
-    assert sns.get_topic_attributes(TopicArn=TOPIC)["Attributes"]["TopicArn"] == TOPIC
-    assert refusal(sns.get_topic_attributes, TopicArn=f"{TOPIC}-gone")[0] == "NotFound"
-
-
-def test_a_hub_is_described_where_it_is_enabled(aws: FakeAws) -> None:
-    hub = client(aws, "securityhub")
-    assert refusal(hub.describe_hub)[0] == "InvalidAccessException"
-    aws.load(_world(security_hub_regions=("us-east-1",)))
-    assert client(aws, "securityhub").describe_hub()["HubArn"].endswith(":hub/default")

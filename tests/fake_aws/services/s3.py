@@ -164,11 +164,16 @@ def _precondition(call: Call, existing: StoredObject | None) -> None:
     if unwanted not in (None, "*"):
         raise ApiError("NotImplemented", "If-None-Match of a write must be *", 501)
     if wrong or (unwanted == "*" and existing is not None):
-        raise ApiError(
-            "PreconditionFailed",
-            "At least one of the pre-conditions you specified did not hold",
-            412,
-        )
+        raise _failed("If-Match" if wrong else "If-None-Match")
+
+
+def _failed(condition: str) -> ApiError:
+    return ApiError(
+        "PreconditionFailed",
+        "At least one of the pre-conditions you specified did not hold",
+        412,
+        Condition=condition,
+    )
 
 
 def _use_of_the_key(call: Call) -> None:
@@ -204,6 +209,8 @@ def put_object(call: Call) -> Reply:
     }
     kept.setdefault("content-type", "binary/octet-stream")
     kept.setdefault("x-amz-server-side-encryption", "AES256")
+    if any(name.startswith("x-amz-checksum-") for name in kept):
+        kept["x-amz-checksum-type"] = "FULL_OBJECT"
     etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
     call.state.objects[bucket.name][key] = StoredObject(body, etag, call.state.now(), kept)
     echoed = [
@@ -223,11 +230,7 @@ def _read(call: Call) -> Reply:
         raise ApiError("NoSuchKey", "The specified key does not exist.", 404, Key=key)
     headers = call.request.headers
     if headers.get("if-match", found.etag).strip('"') not in ("*", found.etag):
-        raise ApiError(
-            "PreconditionFailed",
-            "At least one of the pre-conditions you specified did not hold",
-            412,
-        )
+        raise _failed("If-Match")
     if headers.get("if-none-match", "").strip('"') in ("*", found.etag):
         return Reply(304, headers=(("ETag", f'"{found.etag}"'),))
     modified = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(found.modified))
@@ -303,7 +306,9 @@ def list_objects_v2(call: Call) -> Reply:
         Name=bucket.name, Prefix=quote(prefix) if url else prefix, KeyCount=len(found), MaxKeys=size
     )
     encoding = elements(EncodingType="url") if url else ""
-    next_page = elements(NextContinuationToken=more["continuation-token"]) if more else ""
+    asked = params.get("continuation-token")
+    next_page = elements(ContinuationToken=asked) if asked else ""
+    next_page += elements(NextContinuationToken=more["continuation-token"]) if more else ""
     truncated = elements(IsTruncated="true" if more else "false")
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
