@@ -37,6 +37,8 @@ def resolved(value: Any, template: Any, references: dict[str, str]) -> Any:
             for key in keys:
                 found = found[resolved(key, template, references)]
             return found
+        case {"Fn::Sub": str(text)}:
+            return resolved({"Fn::Sub": [text, {}]}, template, references)
         case {"Fn::Sub": [text, values]}:
             known = references | {
                 key: resolved(each, template, references) for key, each in values.items()
