@@ -51,9 +51,10 @@ def main(arguments: Sequence[str] | None = None, wait: Callable[[float], None] =
     try:
         units = read_units(given.ous)
         template = TEMPLATE.read_text(encoding="utf-8")
-        values = read_parameters(given.parameters, declared_parameters(template))
+        declared: dict[str, Any] = yaml.load(template, _Loader)["Parameters"]  # noqa: S506 (a SafeLoader)
+        values = read_parameters(given.parameters, declared)
         rollout = Rollout(given.stack_set, given.call_as, wait)
-        rollout.deploy(template, values, units)
+        rollout.deploy(template, declared, values, units)
     except UsageError as error:
         print(f"stackset-deploy: {error}", file=sys.stderr)
         return 2
@@ -72,12 +73,6 @@ def read_units(text: str) -> list[str]:
         if not UNIT.fullmatch(unit):
             raise UsageError(f"OUS: {unit!r} is not allowed; allowed: r-ab12 or ou-ab12-11111111")
     return units
-
-
-def declared_parameters(template: str) -> dict[str, Any]:
-    """Return the template's parameters, each as it is declared."""
-    parameters: dict[str, Any] = yaml.load(template, _Loader)["Parameters"]  # noqa: S506 (a SafeLoader)
-    return parameters
 
 
 def read_parameters(text: str, declared: Mapping[str, Any]) -> dict[str, str]:
@@ -114,16 +109,21 @@ class Rollout:
         self._region = region
         self._client: Any = boto3.client("cloudformation", region_name=region)
         self._wait = wait
-        # What each call names. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/
         self._stack_set = {"StackSetName": name, "CallAs": call_as}
 
-    def deploy(self, template: str, values: Mapping[str, str], units: Sequence[str]) -> None:
+    def deploy(
+        self,
+        template: str,
+        declared: Mapping[str, Any],
+        values: Mapping[str, str],
+        units: Sequence[str],
+    ) -> None:
         """Create or update the StackSet, and deploy it to the units that it is not in yet.
 
-        Raises UsageError before anything is changed, RolloutFailed, ClientError.
+        `declared` are the template's parameters, `values` those that were given. Raises UsageError
+        before anything is changed, RolloutFailed, ClientError.
         """
         existing = self._describe()
-        declared = declared_parameters(template)
         parameters = _parameters(declared, values, existing)
         definition = {
             **self._stack_set,
@@ -224,7 +224,7 @@ class _Loader(yaml.SafeLoader):
     """YAML in which CloudFormation's short forms have no value: parameters use none."""
 
 
-_Loader.add_multi_constructor("!", lambda *_: None)  # type: ignore[no-untyped-call]
+_Loader.add_multi_constructor("!", lambda *_: None)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from moto import mock_aws
 from moto.cloudformation import models, responses
+from moto.cloudformation.exceptions import ValidationError
 from moto.core.responses import ActionResult
 from moto.iam.models import iam_backends
 
@@ -81,10 +82,10 @@ def _organization(monkeypatch: pytest.MonkeyPatch) -> Rollouts:
     client = boto3.client("organizations")
     client.create_organization(FeatureSet="ALL")
     root = client.list_roots()["Roots"][0]["Id"]
-    units = []
-    for name in ("workloads", "others"):
-        unit = client.create_organizational_unit(ParentId=root, Name=name)["OrganizationalUnit"]
-        units.append(unit["Id"])
+    units = [
+        client.create_organizational_unit(ParentId=root, Name=name)["OrganizationalUnit"]["Id"]
+        for name in ("workloads", "others")
+    ]
     accounts = []
     for number in range(3):
         created = client.create_account(AccountName=f"a{number}", Email=f"a{number}@example.com")[
@@ -95,7 +96,8 @@ def _organization(monkeypatch: pytest.MonkeyPatch) -> Rollouts:
             AccountId=accounts[-1], SourceParentId=root, DestinationParentId=units[number // 2]
         )
     _units_are_described(monkeypatch)
-    return Rollouts(*units, accounts)
+    unit, other_unit = units
+    return Rollouts(unit, other_unit, accounts)
 
 
 def _units_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,18 +258,14 @@ def test_a_stack_set_that_cannot_be_described_is_not_taken_for_none(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
 
     def refuse(_: Any, name: str) -> Any:
-        raise _Refused(code, f"not now: {name}")
+        error = ValidationError(message=f"not now: {name}")
+        error.code = code
+        raise error
 
     monkeypatch.setattr(models.CloudFormationBackend, "describe_stack_set", refuse)
     assert rollouts.deploy() == 1
     assert code in capsys.readouterr().err
     assert rollouts.stack_sets == []
-
-
-class _Refused(models.ValidationError):
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message=message)
-        self.code = code
 
 
 def test_one_that_was_deleted_is_created_again(rollouts: Rollouts) -> None:
