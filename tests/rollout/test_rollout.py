@@ -1,4 +1,7 @@
-"""`make stackset-deploy` against moto's StackSets; what moto cannot do is put in front of it."""
+"""`make stackset-deploy` against moto's StackSets; what moto cannot do is put in front of it.
+
+In a package of its own: moto has one organization in a process, and tests.stacksets keeps one.
+"""
 
 from __future__ import annotations
 
