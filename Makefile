@@ -1,5 +1,5 @@
 # Everything here needs only git, make and Python >= 3.11: uv is taken where it is, and otherwise
-# installed through pip into .uv, an environment of its own.
+# installed through pip into .uv, an environment of its own, in the version and with the hashes of uv.txt.
 PYTHON ?= python3
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 BIN := .venv/bin
@@ -19,10 +19,9 @@ STACK_SET ?= $(STACK)-member-role
 # SELF in the management account, DELEGATED_ADMIN in a delegated administrator of StackSets.
 CALL_AS ?= SELF
 IMAGE ?= sweeper
-REGION = $(or $(AWS_REGION),$(AWS_DEFAULT_REGION),$(shell aws configure get region))
-AT_ONCE := --operation-preferences MaxConcurrentPercentage=100,FailureTolerancePercentage=100
-comma := ,
-space := $(subst ,, )
+# From the environment, as they are: nothing in a value means anything to make or the shell.
+stackset-deploy: export STACK_SET := $(STACK_SET)
+stackset-deploy: export CALL_AS := $(CALL_AS)
 SAM := $(or $(shell command -v sam),$(UV) tool run --from aws-sam-cli==1.162.1 sam)
 
 .PHONY: help install demo test test-all check faults kills soak fuzz image-test bench bench-full bench-peers bench-html screenshots schema \
@@ -32,10 +31,11 @@ SAM := $(or $(shell command -v sam),$(UV) tool run --from aws-sam-cli==1.162.1 s
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(filter .uv/%,$(UV)):
+$(filter .uv/%,$(UV)): uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; choose one with make PYTHON=python3.x")'
 	$(PYTHON) -m venv .uv
-	.uv/bin/pip install --quiet --disable-pip-version-check uv
+	.uv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	@touch $@
 
 .venv/.installed: pyproject.toml uv.lock | $(filter .uv/%,$(UV))
 	$(UV) sync --locked --quiet --python $(PYTHON) --no-python-downloads
@@ -131,17 +131,8 @@ sam-deploy: sam-package ## deploy the Lambda; PARAMETERS="Key=value ..."
 sam-tail-logs: ## follow the Lambda's log
 	$(SAM) logs --stack-name $(STACK) --tail
 
-stackset-deploy: ## make or update the member role's StackSet; OUS="ou-..." PARAMETERS="CentralRoleArn=... OrganizationId=o-..."
-	@test -n "$(OUS)" -a -n "$(PARAMETERS)" || { echo 'needed: OUS="r-... or ou-..." PARAMETERS="CentralRoleArn=... OrganizationId=o-..."'; exit 2; }
-	command="update-stack-set $(AT_ONCE)"; \
-	aws cloudformation describe-stack-set --call-as $(CALL_AS) --stack-set-name $(STACK_SET) >/dev/null || command=create-stack-set; \
-	aws cloudformation $$command --call-as $(CALL_AS) --stack-set-name $(STACK_SET) --template-body file://stacksets/member-role.yaml \
-		--capabilities CAPABILITY_NAMED_IAM --permission-model SERVICE_MANAGED \
-		--auto-deployment Enabled=true,RetainStacksOnAccountRemoval=false \
-		--parameters $(foreach pair,$(PARAMETERS),ParameterKey=$(subst =,$(comma)ParameterValue=,$(pair)))
-	while aws cloudformation list-stack-set-operations --call-as $(CALL_AS) --stack-set-name $(STACK_SET) --query 'Summaries[].Status' --output text | grep -Eq 'RUNNING|QUEUED'; do sleep 5; done
-	aws cloudformation create-stack-instances --call-as $(CALL_AS) --stack-set-name $(STACK_SET) --regions $(REGION) $(AT_ONCE) \
-		--deployment-targets OrganizationalUnitIds=$(subst $(space),$(comma),$(strip $(OUS)))
+stackset-deploy: install ## create or update the member role's StackSet; OUS="ou-..." PARAMETERS="CentralRoleArn=... OrganizationId=o-..."
+	@$(BIN)/python -m stacksets.deploy --stack-set "$$STACK_SET" --call-as "$$CALL_AS" --ous "$$OUS" --parameters "$$PARAMETERS"
 
 stackset-status: ## where the member role is, and where it is not
 	aws cloudformation list-stack-instances --call-as $(CALL_AS) --stack-set-name $(STACK_SET) --output table \

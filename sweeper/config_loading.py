@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,10 @@ from sweeper.config_layers import Key, Layers, Origin, Values
 from sweeper.errors import ConfigurationError
 
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+DEPLOYMENT_VARIABLE = ENVIRONMENT_PREFIX + "DEPLOYMENT"
+_NOT_KEYS = (CONFIG_VARIABLE, DEPLOYMENT_VARIABLE)  # variables that stand for no key
 DEFAULT_FILE = "config.yaml"
+_DEPLOYMENT = re.compile(r"[A-Za-z0-9._-]{1,128}")  # a stack's name is one
 REMOTE = ("ssm:", "s3://")  # how a location begins that is not a file
 # The parent tool's variables, still honoured.
 LEGACY_VARIABLES = {
@@ -215,7 +219,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
     known = dict(_variables())
     for variable in sorted(environment):
         # In capitals only: of two spellings of one variable, one would win silently.
-        if not variable.upper().startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
+        if not variable.upper().startswith(ENVIRONMENT_PREFIX) or variable in _NOT_KEYS:
             continue
         if variable not in known:
             raise ConfigurationError(
@@ -225,8 +229,22 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
         yield variable, known[variable], None if text == "null" else text
 
 
+def deployment() -> str | None:
+    """Return the name of this deployment, the dimension of its metrics; None where it has none.
+
+    Raises ConfigurationError where CloudWatch would not take the name.
+    """
+    name = os.environ.get(DEPLOYMENT_VARIABLE)
+    if name is not None and not _DEPLOYMENT.fullmatch(name):
+        raise ConfigurationError(
+            f"environment: {DEPLOYMENT_VARIABLE}: {name!r} is not allowed; allowed: 1 to 128 "
+            "letters, digits, '.', '_' and '-', or leave it out"
+        )
+    return name
+
+
 def _hint(variable: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(variable.upper(), [*known, CONFIG_VARIABLE], n=3)
+    near = difflib.get_close_matches(variable.upper(), [*known, *_NOT_KEYS], n=3)
     if near:
         return f"did you mean {' or '.join(near)}?"
     return "names are like SWEEPER_REPORT__NOTIFY"

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     ACCOUNT_OU_UNKNOWN = "account_ou_unknown"
     ACCOUNT_EXCLUDED = "account_excluded"
     ASSUME_ROLE_DENIED = "assume_role_denied"
+    PACKED_POLICY_TOO_LARGE = "packed_policy_too_large"
     ACCESS_LOST = "access_lost"
     ACCOUNT_LEFT = "account_left"
     ACCOUNT_MOVED = "account_moved"

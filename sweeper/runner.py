@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
-from sweeper import app, logs, metrics
+from sweeper import app, config_loading, logs, metrics
 from sweeper.concurrency import Stop, or_defect
 from sweeper.errors import ConfigurationError
 from sweeper.model import Finding, Report
@@ -43,12 +43,13 @@ def conduct(
 
     `resume` names a run that ended before it had finished, and that is gone on with.
     A person gets progress, one question before anything is written and a summary; a machine
-    gets logs and, for CloudWatch, a line of metrics. No new work starts after `at_most_seconds`
-    or limits.deadline_seconds, the smaller of both. `narrowed`: to accounts or regions that were
-    named for this one time; errors call `regions_from` what named regions. The report, and the exit
-    status.
+    gets logs and, of a run that is neither dry nor narrowed, a line of metrics for CloudWatch.
+    No new work starts after `at_most_seconds` or limits.deadline_seconds, the smaller of both.
+    `narrowed`: to accounts or regions that were named for this one time; errors call
+    `regions_from` what named regions. The report, and the exit status.
     """
     began = time.monotonic()
+    deployment = config_loading.deployment()
     unattended = dry_run or not ask or config.remediation.auto_remediate == "DISABLED"
     terminals = is_terminal(sys.stdin), is_terminal(sys.stderr)
     if not unattended and any(terminals) and not all(terminals):
@@ -78,8 +79,10 @@ def conduct(
     report = ended.report
     status = exit_status(report)
     if not terminal:
-        if status is not ExitStatus.LEASE_HELD:  # which is no sweep
-            or_defect(lambda: metrics.emit(report, time.monotonic() - began, sys.stderr))
+        # Alarms wait for whole sweeps; one that met another's lease was no sweep.
+        if not (dry_run or narrowed or status is ExitStatus.LEASE_HELD):
+            seconds = time.monotonic() - began
+            or_defect(lambda: metrics.emit(report, seconds, sys.stderr, deployment=deployment))
         or_defect(lambda: logs.log_finished(report, status, resumable=ended.resumable))
     return report, int(status)
 

@@ -75,6 +75,8 @@ _CODES = {
         Reason.SIGNATURE_REFUSED,
     ),
     "RegionDisabledException": Reason.STS_REGION_DISABLED,
+    "PackedPolicyTooLarge": Reason.PACKED_POLICY_TOO_LARGE,
+    "PackedPolicyTooLargeException": Reason.PACKED_POLICY_TOO_LARGE,
     "AWSOrganizationsNotInUseException": Reason.NOT_IN_ORGANIZATION,
     "OrganizationalUnitNotFoundException": Reason.UNKNOWN_OU,
     "RepositoryNotFoundException": Reason.REPOSITORY_DELETED,

@@ -27,6 +27,8 @@ MEANING = {
     _R.ACCOUNT_OU_UNKNOWN: "the account moved while the tree of OUs was read",
     _R.ACCOUNT_EXCLUDED: "the filters leave the account out",
     _R.ASSUME_ROLE_DENIED: "the member role could not be assumed: AWS does not say why",
+    _R.PACKED_POLICY_TOO_LARGE: "STS refused the session: its policy and the tags that the "
+    "caller's credentials pass on are too large together",
     _R.ACCESS_LOST: "the member role could be assumed when the sweep began, and not any more",
     _R.ACCOUNT_LEFT: "the account is not in the organization any more",
     _R.ACCOUNT_MOVED: "the account left the scope of the sweep or of remediation while it ran",

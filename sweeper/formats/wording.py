@@ -41,7 +41,10 @@ _ADVICE = {
     Reason.ACCOUNT_STATE_UNKNOWN: "update sweeper: AWS has a state that this version does not know",
     Reason.ACCOUNT_OU_UNKNOWN: "run again",
     Reason.ASSUME_ROLE_DENIED: "the member role is missing there, or its trust policy or "
-    "ExternalId does not admit this caller: deploy the StackSet to the account",
+    "ExternalId does not admit this caller: deploy the StackSet to the account; where the message "
+    "names sts:TagSession or sts:SetSourceIdentity, with AllowSessionTags=true",
+    Reason.PACKED_POLICY_TOO_LARGE: "pass on fewer or shorter session tags: for EKS Pod Identity, "
+    "set disableSessionTags on the association (docs/kubernetes.md)",
     Reason.ACCESS_LOST: "look whether the member role was deleted or changed while the sweep was "
     "running, or the account closed",
     Reason.ACCOUNT_LEFT: "nothing, if it is meant: the account left the organization",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ class Kind(StrEnum):
     READ = "read"
     WRITE = "write"
     DESTINATION = "destination"
+
+
+# What STS names in the place of sts:AssumeRole, where the caller's session brings tags with it.
+_REFUSED_WITH_TAGS = re.compile(r"sts:(TagSession|SetSourceIdentity)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,9 @@ def _of_accounts(facts: Facts) -> Iterator[_Case]:
     for entered in facts.accounts:
         account = entered.account.id
         if entered.role.answer is not Answer.WORKS:
-            yield _Case(Kind.ACCOUNT, entered.role, ("sts:AssumeRole",), account)
+            action = _REFUSED_WITH_TAGS.search(entered.role.message)
+            actions = (action[0] if action else "sts:AssumeRole",)
+            yield _Case(Kind.ACCOUNT, entered.role, actions, account)
         elif isinstance(entered.regions, Probed):
             yield _Case(Kind.REGIONS, entered.regions, ("account:ListRegions",), account)
     for left_out, region, outcome in facts.left_out:

@@ -20,9 +20,12 @@ _DOCS = "https://docs.aws.amazon.com/"
 _STACKSETS = "https://console.aws.amazon.com/cloudformation/home#/stacksets"
 _SCPS = "https://console.aws.amazon.com/organizations/v2/home/policies"
 _DENIED = _DOCS + "IAM/latest/UserGuide/troubleshoot_access-denied.html"
-_DEPLOY = 'make stackset-deploy OUS="…" PARAMETERS="CentralRoleArn=… OrganizationId=…{more}"'
+_DEPLOY = 'make stackset-deploy OUS="…" PARAMETERS="CentralRoleArn=… OrganizationId=…"'
+_UPDATE = 'make stackset-deploy OUS="…" PARAMETERS="{}=true"'
 _MOST_NAMED = 5  # of the regions or accounts that are named in a key
 _CLOSE = "ecr:PutImageTagMutability"
+# Actions that STS asks for besides, where a session brings tags or a source identity with it.
+_BROUGHT = {"sts:TagSession", "sts:SetSourceIdentity"}
 # The parameter of the member role's stack that permits a write that is tried.
 PERMITTED_BY = {
     _CLOSE: "AllowRemediation",
@@ -74,7 +77,7 @@ def _of_kind(problem: Problem, facts: Facts, config: Config) -> Remedy | None:
         case Kind.REGION | Kind.READ if denied:
             found = _read(problem)
         case Kind.WRITE if denied:
-            found = _write(problem, facts)
+            found = _write(problem)
         case Kind.DESTINATION:
             found = _destination(problem)
         case _:
@@ -114,6 +117,15 @@ def _organization(problem: Problem, facts: Facts) -> Remedy | None:
 
 
 def _member_role(problem: Problem, facts: Facts, config: Config) -> Remedy:
+    if brought := _BROUGHT & {*problem.actions}:
+        what = " and ".join(brought)
+        return Remedy(
+            "the caller's session has transitive tags or a source identity: "
+            f"{_UPDATE.format('AllowSessionTags')} lets the member roles accept them; the caller's "
+            f"own policy must allow {what} on them, too. For EKS Pod Identity, disableSessionTags "
+            "on the association does without (docs/kubernetes.md)",
+            _DOCS + "IAM/latest/UserGuide/id_session-tags.html",
+        )
     if len(problem.accounts) == len(facts.accounts):
         given = "is set" if config.organization.external_id else "is not set"
         text = (
@@ -123,7 +135,7 @@ def _member_role(problem: Problem, facts: Facts, config: Config) -> Remedy:
             "needs sts:AssumeRole"
         )
         return Remedy(text, _STACKSETS)
-    text = f"make stackset-status shows where the role is not; {_DEPLOY.format(more='')} deploys it"
+    text = f"make stackset-status shows where the role is not; {_DEPLOY} deploys it"
     if facts.caller and facts.caller.management_account in problem.accounts:
         text += (
             "; StackSets skip the management account: aws cloudformation deploy --stack-name "
@@ -139,9 +151,8 @@ def _list_regions(problem: Problem) -> Remedy:
             "policy for the member role; or name the regions: regions.include"
         )
         return Remedy(text, _SCPS)
-    deploy = _DEPLOY.format(more="")
     return Remedy(
-        f"{deploy}: the role's policy there lacks account:ListRegions; or name the regions: "
+        f"{_DEPLOY}: the role's policy there lacks account:ListRegions; or name the regions: "
         "regions.include",
         _STACKSETS,
     )
@@ -166,14 +177,13 @@ def _read(problem: Problem) -> Remedy | None:
                 _SCPS,
             )
         case _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
-            deploy = _DEPLOY.format(more="")
-            return Remedy(f"{deploy}: the role's policy there lacks {what}", _STACKSETS)
+            return Remedy(f"{_DEPLOY}: the role's policy there lacks {what}", _STACKSETS)
         case _R.DENIED_BY_PERMISSIONS_BOUNDARY:
             return Remedy(f"let the role's boundary (PermissionsBoundaryArn) allow {what}", _DENIED)
     return None
 
 
-def _write(problem: Problem, facts: Facts) -> Remedy | None:
+def _write(problem: Problem) -> Remedy | None:
     what = " and ".join(problem.actions)
     instead = (
         "or close less: remediation.include_ous, remediation.exclude_accounts; or only look: "
@@ -181,10 +191,9 @@ def _write(problem: Problem, facts: Facts) -> Remedy | None:
     )
     match problem.reason:
         case _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
-            # One that works already, too: a parameter that is left out falls back to its default.
-            wanted = {*problem.actions, *facts.writes}
-            named = [name for action, name in PERMITTED_BY.items() if action in wanted]
-            deploy = _DEPLOY.format(more="".join(f" {name}=true" for name in named))
+            # What is left out keeps its value.
+            named = [name for action, name in PERMITTED_BY.items() if action in problem.actions]
+            deploy = _UPDATE.format("=true ".join(named))
             return Remedy(f"{deploy} lets the role use {what}; {instead}", _STACKSETS)
         case _R.DENIED_BY_SCP:
             ours = ""

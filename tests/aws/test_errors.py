@@ -79,6 +79,8 @@ def test_a_code_in_an_answer(code: str, reason: Reason) -> None:
         ("InvalidSignatureException", Reason.SIGNATURE_REFUSED),
         ("IncompleteSignature", Reason.SIGNATURE_REFUSED),
         ("RegionDisabledException", Reason.STS_REGION_DISABLED),
+        ("PackedPolicyTooLarge", Reason.PACKED_POLICY_TOO_LARGE),
+        ("PackedPolicyTooLargeException", Reason.PACKED_POLICY_TOO_LARGE),
         ("AWSOrganizationsNotInUseException", Reason.NOT_IN_ORGANIZATION),
         ("OrganizationalUnitNotFoundException", Reason.UNKNOWN_OU),
         ("RepositoryNotFoundException", Reason.REPOSITORY_DELETED),

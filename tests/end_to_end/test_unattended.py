@@ -53,7 +53,7 @@ def test_a_configuration_that_is_not_there_is_exit_status_2(
 
 def test_a_run_is_one_line_of_metrics_beside_the_logs(aws: FakeAws, tmp_path: Path) -> None:
     aws.load(WORLD)
-    ended = run(aws, tmp_path, "--dry-run", "--format", "json")
+    ended = run(aws, tmp_path, "--format", "json", SWEEPER_DEPLOYMENT="sweeper-prod")
     totals = json.loads(ended.stdout)["totals"]
     assert [line["event"] for line in ended.logs[-2:]] == ["sweep.metrics", "sweep.finished"]
     (line,) = (line for line in ended.logs if "_aws" in line)
@@ -61,4 +61,33 @@ def test_a_run_is_one_line_of_metrics_beside_the_logs(aws: FakeAws, tmp_path: Pa
     assert line["FindingsRemaining"] == [totals["remaining"]]
     assert line["TargetsExamined"] == [2]
     assert line["CoverageIncomplete"] == [0]
-    assert line["dry_run"] is True
+    assert line["Deployment"] == "sweeper-prod"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--dry-run",),
+        ("--account", WORLD.accounts[0].id),
+        ("--region", next(iter(WORLD.regions))),
+    ],
+)
+def test_a_run_by_hand_that_is_dry_or_narrowed_has_no_metrics(
+    aws: FakeAws, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    aws.load(WORLD)
+    ended = run(aws, tmp_path, *options, SWEEPER_DEPLOYMENT="sweeper-prod")
+    assert "sweep.finished" in [line["event"] for line in ended.logs]
+    assert not any("_aws" in line for line in ended.logs)
+
+
+@pytest.mark.parametrize("name", ["", "two words", "x" * 129])
+def test_a_deployment_without_a_usable_name_is_exit_status_2(
+    aws: FakeAws, tmp_path: Path, name: str
+) -> None:
+    aws.load(WORLD)
+    ended = run(aws, tmp_path, "--dry-run", SWEEPER_DEPLOYMENT=name)
+    assert ended.status == 2
+    assert "SWEEPER_DEPLOYMENT" in ended.stderr
+    assert "allowed: 1 to 128" in ended.stderr
+    assert calls(aws) == {}

@@ -111,6 +111,23 @@ def test_accounts_that_cannot_be_entered() -> None:
     ]
 
 
+def test_accounts_that_refuse_the_tags_of_the_session_are_a_problem_of_their_own() -> None:
+    refusal = "User: arn:aws:sts::1:assumed-role/pod/x is not authorized to perform: {} on resource"
+    said = ("sts:AssumeRole", "sts:TagSession", "sts:TagSession", "sts:SetSourceIdentity")
+    found = facts(
+        accounts=tuple(
+            entered(number, denied(Reason.ASSUME_ROLE_DENIED, refusal.format(action)))
+            for number, action in enumerate(said, start=1)
+        )
+    )
+    problems = judge(found, make_config()).problems
+    assert {each.actions: each.accounts for each in problems} == {
+        ("sts:AssumeRole",): ids(1),
+        ("sts:TagSession",): ids(2, 3),
+        ("sts:SetSourceIdentity",): ids(4),
+    }
+
+
 def test_what_a_sweep_leaves_out_is_no_problem_and_what_it_fails_at_is() -> None:
     unknown = Failed(Stage.ENUMERATE, Reason.ACCOUNT_STATE_UNKNOWN, "the state 'NEW'")
     status = Failed(Stage.OPEN_ACCOUNT, Reason.REGION_STATUS_UNKNOWN, "the status 'NEW'")

@@ -66,6 +66,19 @@ def test_a_role_that_is_missing_somewhere_is_deployed() -> None:
     assert "management account" not in text
 
 
+@pytest.mark.parametrize("action", ["sts:TagSession", "sts:SetSourceIdentity"])
+def test_a_session_with_tags_is_let_in_by_its_parameter(action: str) -> None:
+    """Also where no account admits the caller, which has other remedies."""
+    every = tuple(account_id(number) for number in range(1, 4))
+    for accounts in (every[:1], every):
+        found = problem(Kind.ACCOUNT, R.ASSUME_ROLE_DENIED, accounts=accounts, actions=(action,))
+        text = remedy(found, facts(), make_config()).text
+        assert 'PARAMETERS="AllowSessionTags=true"' in text
+        assert f"must allow {action}" in text
+        assert "disableSessionTags" in text
+    assert "AllowSessionTags" in templates.load("member-role")["Parameters"]
+
+
 def test_stacksets_skip_the_management_account() -> None:
     found = problem(Kind.ACCOUNT, R.ASSUME_ROLE_DENIED, accounts=(account_id(2),))
     assert "stacksets/member-role.yaml" in remedy(found, facts(), make_config()).text
@@ -148,26 +161,20 @@ def test_what_is_typed_has_what_is_known_in_it(found: Problem, words: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("denied", "writes", "parameters"),
+    ("denied", "parameters"),
     [
-        ((CLOSE,), (CLOSE,), "AllowRemediation=true"),
-        ((TEMPLATE,), (TEMPLATE,), "AllowTemplateRemediation=true"),
-        # What works already is given again: a parameter that is left out falls back to "false".
-        ((TEMPLATE,), (CLOSE, TEMPLATE), "AllowRemediation=true AllowTemplateRemediation=true"),
-        (
-            (CLOSE, TEMPLATE),
-            (CLOSE, TEMPLATE),
-            "AllowRemediation=true AllowTemplateRemediation=true",
-        ),
+        ((CLOSE,), "AllowRemediation=true"),
+        ((TEMPLATE,), "AllowTemplateRemediation=true"),
+        ((CLOSE, TEMPLATE), "AllowRemediation=true AllowTemplateRemediation=true"),
     ],
 )
 @pytest.mark.parametrize("reason", [R.DENIED_BY_IDENTITY_POLICY, R.DENIED])
 def test_a_write_is_permitted_by_its_own_parameter(
-    denied: tuple[str, ...], writes: tuple[str, ...], parameters: str, reason: Reason
+    denied: tuple[str, ...], parameters: str, reason: Reason
 ) -> None:
     found = problem(Kind.WRITE, reason, actions=denied)
-    text = remedy(found, facts(writes=writes), make_config()).text
-    assert f'OrganizationId=… {parameters}" lets the role use {" and ".join(denied)};' in text
+    text = remedy(found, facts(writes=(CLOSE, TEMPLATE)), make_config()).text
+    assert f'PARAMETERS="{parameters}" lets the role use {" and ".join(denied)};' in text
 
 
 def test_our_own_policy_is_named_where_it_may_be_the_one() -> None:

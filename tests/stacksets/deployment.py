@@ -110,7 +110,8 @@ class Deployment:
 
     def _deploy_central(self) -> None:
         self.stack = self.central_stack(
-            "sweeper", {"ExternalId": EXTERNAL_ID, "SecurityHubRegion": HUB}
+            "sweeper",
+            {"ExternalId": EXTERNAL_ID, "SecurityHubRegion": HUB, "AutoRemediate": "ENABLED"},
         )
         self.central_role_arn = self.stack["CentralRoleArn"]
         self.environment = self._environment()

@@ -85,7 +85,7 @@ def test_a_role_that_was_deployed_to_close_repositories_only(deployment: Deploym
     assert (said["exit_status"], problem["reason"]) == (4, "denied_by_identity_policy")
     assert problem["accounts"] == [MANAGEMENT]
     assert problem["actions"] == ["ecr:UpdateRepositoryCreationTemplate"]
-    assert "AllowRemediation=true AllowTemplateRemediation=true" in problem["remedy"]
+    assert 'PARAMETERS="AllowTemplateRemediation=true"' in problem["remedy"]
     assert _nothing_changed(deployment)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.stacksets.iam import Request, denies, parse
 TEXT = (templates.FOLDER / "deny-tag-mutability-changes.json").read_text(encoding="utf-8")
 MAX_SIZE = 5120  # characters, Organizations' limit for a service control policy
 MEMBER = "ecr-immutability-sweeper"
+CENTRAL = "ecr-immutability-sweeper-central"
+DEPLOYER = "ecr-immutability-sweeper-deployer"
 SERVICE_MANAGED = "stacksets-exec-0a1b2c3d4e5f"
 SELF_MANAGED = "AWSCloudFormationStackSetExecutionRole"
 REPOSITORY = "arn:{}:ecr:eu-west-1:111122223333:repository/payments"
@@ -47,7 +50,7 @@ def test_only_the_member_role_changes_tag_mutability(
 
 
 @pytest.mark.parametrize("principal", ["role/admin", f"role/{MEMBER}", "root", "user/admin"])
-@pytest.mark.parametrize("role", [MEMBER, SERVICE_MANAGED, SELF_MANAGED])
+@pytest.mark.parametrize("role", [MEMBER, CENTRAL, DEPLOYER, SERVICE_MANAGED, SELF_MANAGED])
 @pytest.mark.parametrize(
     "action",
     [
@@ -71,6 +74,25 @@ def test_nobody_changes_the_role_or_those_who_may(principal: str, role: str, act
 def test_stacksets_may_change_the_role(principal: str) -> None:
     for action in ("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRole"):
         assert not _denied(principal, action, f"arn:{{}}:iam::111122223333:role/{MEMBER}")
+
+
+def test_only_the_deployer_changes_the_central_role_and_only_stacksets_the_deployer() -> None:
+    for action in ("iam:CreateRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"):
+        arn = "arn:{}:iam::111122223333:role/"
+        assert not _denied(f"role/{DEPLOYER}", action, arn + CENTRAL), action
+        assert _denied(f"role/{SERVICE_MANAGED}", action, arn + CENTRAL), action
+        assert _denied(f"role/{DEPLOYER}", action, arn + DEPLOYER), action
+        assert _denied(f"role/{DEPLOYER}", action, arn + MEMBER), action
+
+
+def test_the_roles_are_named_as_the_templates_name_them() -> None:
+    named = set(re.findall(r"role/([\w-]+)", TEXT))
+    for name, parameter in (
+        ("member-role", "RoleName"),
+        ("central-fargate", "CentralRoleName"),
+        ("central-lambda", "CentralRoleName"),
+    ):
+        assert templates.load(name)["Parameters"][parameter]["Default"] in named
 
 
 @pytest.mark.parametrize(

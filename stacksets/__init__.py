@@ -1,0 +1,1 @@
+"""The CloudFormation templates, and what deploys the member role's StackSet."""

@@ -1,0 +1,405 @@
+"""`make stackset-deploy` against moto's StackSets; what moto cannot do is put in front of it.
+
+In a package of its own: moto has one organization in a process, and tests.stacksets keeps one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import parse_qs
+
+import boto3
+import pytest
+import yaml
+from moto import mock_aws
+from moto.cloudformation import models, responses
+from moto.cloudformation.exceptions import ValidationError
+from moto.core.responses import ActionResult
+from moto.iam.models import iam_backends
+
+from stacksets.deploy import STAGED, main
+from tests.stacksets import templates
+from tests.stacksets.deployment import REGION, SETUP
+
+ROOT = Path(__file__).parents[2]
+NAME = "sweeper-member-role"
+CENTRAL = "arn:aws:iam::111111111111:role/ecr-immutability-sweeper-central"
+NEEDED = f"CentralRoleArn={CENTRAL} OrganizationId=o-a1b2c3d4e5"
+
+
+@dataclass
+class Rollouts:
+    """Runs the program in a small organization, and shows what became of it."""
+
+    unit: str
+    other_unit: str
+    accounts: list[str]
+    waits: list[float] = field(default_factory=list)
+
+    def deploy(
+        self, parameters: str = NEEDED, ous: str | None = None, call_as: str = "SELF"
+    ) -> int:
+        arguments = ["--stack-set", NAME, "--call-as", call_as, "--parameters", parameters]
+        return main([*arguments, "--ous", self.unit if ous is None else ous], self.waits.append)
+
+    @property
+    def stack_sets(self) -> list[Any]:
+        listed: list[Any] = boto3.client("cloudformation").list_stack_sets()["Summaries"]
+        return listed
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        found = boto3.client("cloudformation").describe_stack_set(StackSetName=NAME)["StackSet"]
+        return {item["ParameterKey"]: item["ParameterValue"] for item in found["Parameters"]}
+
+    @property
+    def accounts_with_role(self) -> list[str]:
+        return [
+            account
+            for account in self.accounts
+            if any(role.name == "ecr-immutability-sweeper" for role in _roles(account))
+        ]
+
+
+def _roles(account: str) -> Sequence[Any]:
+    return tuple(iam_backends[account]["aws"].roles.values())
+
+
+@pytest.fixture
+def rollouts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rollouts]:
+    for name, value in SETUP.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        yield _organization(monkeypatch)
+
+
+def _organization(monkeypatch: pytest.MonkeyPatch) -> Rollouts:
+    client = boto3.client("organizations")
+    client.create_organization(FeatureSet="ALL")
+    root = client.list_roots()["Roots"][0]["Id"]
+    units = [
+        client.create_organizational_unit(ParentId=root, Name=name)["OrganizationalUnit"]["Id"]
+        for name in ("workloads", "others")
+    ]
+    accounts = []
+    for number in range(3):
+        created = client.create_account(AccountName=f"a{number}", Email=f"a{number}@example.com")[
+            "CreateAccountStatus"
+        ]
+        accounts.append(created["AccountId"])
+        client.move_account(
+            AccountId=accounts[-1], SourceParentId=root, DestinationParentId=units[number // 2]
+        )
+    _units_are_described(monkeypatch)
+    unit, other_unit = units
+    return Rollouts(unit, other_unit, accounts)
+
+
+def _units_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DescribeStackSet names the units of CreateStackInstances, which moto forgets."""
+    original: Callable[..., Any] = models.StackSet.create_stack_instances
+
+    def create_stack_instances(self: Any, **given: Any) -> Any:
+        units = (given["deployment_targets"] or {}).get("OrganizationalUnitIds", [])
+        self.organizational_unit_ids = [*getattr(self, "organizational_unit_ids", ()), *units]
+        return original(self, **given)
+
+    monkeypatch.setattr(models.StackSet, "create_stack_instances", create_stack_instances)
+
+
+def _operations_end(
+    monkeypatch: pytest.MonkeyPatch, status: str, results: Mapping[str, str], after: int = 2
+) -> None:
+    """Every operation is RUNNING `after` times it is described, then `status` with `results`."""
+    original: Callable[..., Any] = models.StackSet.get_operation
+    described: dict[str, int] = {}
+
+    def get_operation(self: Any, operation_id: str) -> Any:
+        described[operation_id] = described.get(operation_id, 0) + 1
+        running = described[operation_id] <= after
+        return {**original(self, operation_id), "Status": "RUNNING" if running else status}
+
+    def list_results(_: Any) -> ActionResult:
+        summaries = [
+            {"Account": account, "Region": REGION, "Status": each, "StatusReason": f"why {each}"}
+            for account, each in results.items()
+        ]
+        return ActionResult({"Summaries": summaries})
+
+    monkeypatch.setattr(models.StackSet, "get_operation", get_operation)
+    monkeypatch.setattr(
+        responses.CloudFormationResponse, "list_stack_set_operation_results", list_results
+    )
+
+
+def _sent(monkeypatch: pytest.MonkeyPatch, operation: str) -> list[Mapping[str, Any]]:
+    """What is sent to the operation, in order."""
+    sent: list[Mapping[str, Any]] = []
+    original: Callable[..., Any] = getattr(responses.CloudFormationResponse, operation)
+
+    def record(self: Any) -> Any:
+        sent.append(self._get_params())
+        return original(self)
+
+    monkeypatch.setattr(responses.CloudFormationResponse, operation, record)
+    return sent
+
+
+# --- what it deploys ------------------------------------------------------------------------------
+
+
+def test_the_role_is_in_every_account_of_the_unit(rollouts: Rollouts) -> None:
+    assert rollouts.deploy(f"{NEEDED} ExternalId=a=b AllowRemediation=true") == 0
+    assert rollouts.accounts_with_role == rollouts.accounts[:2]
+    assert rollouts.parameters == {
+        "CentralRoleArn": CENTRAL,
+        "OrganizationId": "o-a1b2c3d4e5",
+        "ExternalId": "a=b",
+        "AllowRemediation": "true",
+    }
+
+
+def test_an_upgrade_keeps_what_it_is_not_given(
+    rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollouts.deploy(f"{NEEDED} ExternalId=first-id AllowRemediation=true")
+    updates = _sent(monkeypatch, "update_stack_set")
+    instances = _sent(monkeypatch, "create_stack_instances")
+    assert rollouts.deploy("ExternalId=second-id") == 0
+    assert rollouts.parameters["ExternalId"] == "second-id"
+    assert rollouts.parameters["AllowRemediation"] == "true"
+    assert rollouts.parameters["CentralRoleArn"] == CENTRAL
+    (update,) = updates
+    sent = update["OperationPreferences"]
+    assert {key: str(value) for key, value in STAGED.items()} == {
+        key: str(sent[key]) for key in STAGED
+    }
+    # Accounts of a unit may have parameters of their own: they are not created again.
+    assert instances == []
+    assert rollouts.deploy("", ous=f"{rollouts.unit} {rollouts.other_unit}") == 0
+    (create,) = instances
+    assert create["DeploymentTargets"]["OrganizationalUnitIds"] == [rollouts.other_unit]
+    assert rollouts.accounts_with_role == rollouts.accounts
+
+
+def test_a_rollout_is_staged(rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch) -> None:
+    created = _sent(monkeypatch, "create_stack_instances")
+    rollouts.deploy()
+    sent = created[0]["OperationPreferences"]
+    assert int(sent["MaxConcurrentPercentage"]) == 25
+    assert int(sent["FailureTolerancePercentage"]) == 10
+    assert sent["ConcurrencyMode"] == "SOFT_FAILURE_TOLERANCE"
+
+
+# --- what became of it ----------------------------------------------------------------------------
+
+
+def test_it_waits_for_the_instances(rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch) -> None:
+    _operations_end(
+        monkeypatch, "SUCCEEDED", dict.fromkeys(rollouts.accounts, "SUCCEEDED"), after=3
+    )
+    assert rollouts.deploy() == 0
+    assert len(rollouts.waits) == 3
+
+
+@pytest.mark.parametrize(
+    ("exists", "status", "others", "exit_status"),
+    [
+        (False, "FAILED", "FAILED", 1),
+        (True, "FAILED", "FAILED", 1),
+        (True, "STOPPED", "CANCELLED", 1),
+        (True, "SUCCEEDED", "FAILED", 1),  # within the tolerance
+        (True, "SUCCEEDED", "CANCELLED", 0),  # a suspended account
+    ],
+)
+def test_an_operation_that_did_not_succeed_is_no_success(  # noqa: PLR0917 (a table)
+    rollouts: Rollouts,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    exists: bool,
+    status: str,
+    others: str,
+    exit_status: int,
+) -> None:
+    if exists:
+        rollouts.deploy()
+    first, second, _ = rollouts.accounts
+    _operations_end(monkeypatch, status, {first: "SUCCEEDED", second: others})
+    capsys.readouterr()
+    assert rollouts.deploy() == exit_status
+    said = capsys.readouterr()
+    assert f"{second}: {others}: why {others}" in said.err
+    assert f"{status}, 1 of 2 accounts" in said.out
+
+
+def test_a_failed_update_is_not_followed_by_new_instances(
+    rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollouts.deploy()
+    _operations_end(monkeypatch, "FAILED", {rollouts.accounts[0]: "FAILED"})
+    created = _sent(monkeypatch, "create_stack_instances")
+    assert rollouts.deploy(ous=rollouts.other_unit) == 1
+    assert created == []
+
+
+@pytest.mark.filterwarnings("ignore:Exception.*does not match an error shape:UserWarning")
+@pytest.mark.parametrize("code", ["AccessDenied", "Throttling"])
+def test_a_stack_set_that_cannot_be_described_is_not_taken_for_none(
+    rollouts: Rollouts,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: str,
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+    def refuse(_: Any, name: str) -> Any:
+        error = ValidationError(message=f"not now: {name}")
+        error.code = code
+        raise error
+
+    monkeypatch.setattr(models.CloudFormationBackend, "describe_stack_set", refuse)
+    assert rollouts.deploy() == 1
+    assert code in capsys.readouterr().err
+    assert rollouts.stack_sets == []
+
+
+def test_one_that_was_deleted_is_created_again(rollouts: Rollouts) -> None:
+    rollouts.deploy()
+    client = boto3.client("cloudformation")
+    client.delete_stack_instances(
+        StackSetName=NAME, Accounts=rollouts.accounts, Regions=[REGION], RetainStacks=False
+    )
+    client.delete_stack_set(StackSetName=NAME)
+    assert rollouts.deploy() == 0
+    assert rollouts.accounts_with_role == rollouts.accounts[:2]
+
+
+def test_a_second_region_is_refused(
+    rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rollouts.deploy()
+    elsewhere = [{"Region": "us-east-1", "Account": rollouts.accounts[0]}]
+    monkeypatch.setattr(models.CloudFormationBackend, "list_stack_instances", lambda *_: elsewhere)
+    assert rollouts.deploy() == 2
+    assert "us-east-1" in capsys.readouterr().err
+
+
+# --- what it refuses before anything is created ---------------------------------------------------
+
+
+REFUSED: tuple[tuple[str, str | None, str], ...] = (
+    (NEEDED, "", "OUS is missing"),
+    (NEEDED, "workloads", "'workloads' is not allowed; allowed: r-ab12"),
+    ("", None, "CentralRoleArn and OrganizationId must be given"),
+    (f"{NEEDED} AllowRemediation", None, "'AllowRemediation' is not Key=Value"),
+    (f"{NEEDED} AllowRemediate=true", None, "AllowRemediate is unknown; allowed: CentralRoleArn"),
+    (f"{NEEDED} AllowRemediation=yes", None, "AllowRemediation=yes is not allowed; allowed: true"),
+    (f"{NEEDED} ExternalId=a", None, "must be empty, or 2 to 1224 letters"),
+    ("CentralRoleArn=central", None, "must be the ARN of an IAM role"),
+    (f"{NEEDED} RoleName=a RoleName=b", None, "RoleName is given twice"),
+)
+
+
+def test_bad_arguments_are_refused_with_what_is_allowed(
+    rollouts: Rollouts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for parameters, ous, named in REFUSED:
+        status = rollouts.deploy(parameters, ous)
+        said = capsys.readouterr().err
+        assert (status, named in said) == (2, True), f"{parameters} {ous}: {said}"
+        assert rollouts.stack_sets == [], parameters
+
+
+def test_without_a_region_nothing_is_created(
+    rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    assert rollouts.deploy() == 2
+    assert "AWS_REGION" in capsys.readouterr().err
+
+
+class _CloudFormation(BaseHTTPRequestHandler):
+    """Knows no StackSet, records the one that is created, and refuses what follows."""
+
+    created: ClassVar[list[Mapping[str, str]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        form = {name: values[0] for name, values in parse_qs(body).items()}
+        if form["Action"] == "CreateStackSet":
+            self.created.append(form)
+            self._answer(
+                200, "<CreateStackSetResponse><CreateStackSetResult/></CreateStackSetResponse>"
+            )
+        else:
+            code = "StackSetNotFoundException" if form["Action"] == "DescribeStackSet" else "Last"
+            error = f"<Error><Code>{code}</Code><Message>no</Message></Error>"
+            self._answer(400, f"<ErrorResponse>{error}</ErrorResponse>")
+
+    def _answer(self, status: int, body: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: the test asserts what was asked."""
+
+
+def test_make_passes_every_value_as_it_is(tmp_path: Path) -> None:
+    """The recipe itself, over HTTP: a value with =, $, quotes and ; reaches the StackSet whole."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _CloudFormation)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
+        **SETUP,
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+    }
+    given = f"PARAMETERS={NEEDED} ExternalId=a=b RolePath=/a$$b'c;d\"e`f/"
+    ended = subprocess.run(
+        ["make", "--silent", "stackset-deploy", "OUS=r-ab12", given, "CALL_AS=DELEGATED_ADMIN"],
+        cwd=ROOT,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    server.shutdown()
+    server.server_close()
+    assert "Last" in ended.stderr
+    assert ended.returncode != 0
+    (form,) = _CloudFormation.created
+    assert (form["StackSetName"], form["CallAs"]) == (NAME, "DELEGATED_ADMIN")
+    numbers = range(1, 1 + sum(name.endswith(".ParameterKey") for name in form))
+    values = {
+        form[f"Parameters.member.{each}.ParameterKey"]: form[
+            f"Parameters.member.{each}.ParameterValue"
+        ]
+        for each in numbers
+    }
+    assert values["ExternalId"] == "a=b"
+    assert values["RolePath"] == "/a$b'c;d\"e`f/"
+
+
+def test_the_documented_commands_name_parameters_that_there_are() -> None:
+    text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    declared = templates.load("member-role")["Parameters"]
+    named = [
+        pair.partition("=")[0]
+        for given in re.findall(r'PARAMETERS="(\S+=[^"]*)"', text)
+        for pair in given.split()
+    ]
+    assert {"CentralRoleArn", "OrganizationId"} <= set(named)
+    central = yaml.safe_dump(templates.load("central-lambda")["Parameters"])
+    assert all(name in declared or name in central for name in named), named
