@@ -24,7 +24,7 @@ stackset-deploy: export STACK_SET := $(STACK_SET)
 stackset-deploy: export CALL_AS := $(CALL_AS)
 SAM := $(or $(shell command -v sam),$(UV) tool run --from aws-sam-cli==1.162.1 sam)
 
-.PHONY: help install demo test test-all check faults kills soak fuzz image-test bench bench-full bench-peers bench-html screenshots schema \
+.PHONY: help install demo test test-all check faults kills soak fuzz mutants image-test bench bench-full bench-peers bench-html screenshots schema \
 	commands reasons clean \
 	build build-Function sam-package sam-test sam-deploy sam-tail-logs stackset-deploy stackset-status destroy
 
@@ -85,6 +85,10 @@ soak: install ## twenty sweeps in one process: nothing grows
 
 fuzz: install ## damaged configuration, journals, leases, reports and answers of AWS, at length
 	EXAMPLES=1000 $(BIN)/pytest tests/fuzz --hypothesis-profile=thorough
+
+mutants: install ## a hundred mutants of what decides on writes and reports: hours
+	$(UV) pip install --quiet --python $(BIN)/python mutmut==3.8.1
+	$(BIN)/python -m tests.mutants
 
 image-test: install $(EMULATOR) ## build the container image and run it as a task and as a Lambda (root; buildah, podman, runc)
 	$(BIN)/python -m tests.image
