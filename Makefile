@@ -79,7 +79,7 @@ fuzz: install ## damaged configuration, journals, leases, reports and answers of
 	EXAMPLES=1000 $(BIN)/pytest tests/fuzz --hypothesis-profile=thorough
 
 image-test: install $(EMULATOR) ## build the container image and run it as a task and as a Lambda (root; buildah, podman, runc)
-	$(BIN)/python -m tests.image
+	REQUIRE_CONTAINERS=1 $(BIN)/pytest -v tests/image
 
 bench: install ## what a sweep costs beside the alternatives: 3 minutes
 	$(BIN)/python -m benchmarks
