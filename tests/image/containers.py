@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.uv import ROOT, uv
+
 HOME = ROOT / ".tools" / "image"
 TAG = "localhost/sweeper:check"
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -129,12 +130,9 @@ def _stand_in_for_python(image: str) -> None:
 
 
 def _stand_in_for_uv(image: str) -> None:
-    uv = shutil.which("uv", path=f"{os.environ.get('PATH')}:{ROOT / '.uv' / 'bin'}")
-    if uv is None:
-        raise RuntimeError("uv is not there: it is the base image's only content")
     archive = HOME / "base.tar"
     with tarfile.open(archive, "w") as tar:
-        tar.add(uv, arcname="uv")
+        tar.add(uv(), arcname="uv")  # the image's only content
     _import(archive, image)
 
 
