@@ -9,6 +9,9 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) * 3 // 2
 
 # The emulator of Lambda's runtime API ships in the wheel of aws-sam-cli, of which only it is kept.
 EMULATOR := .tools/aws-lambda-rie
+SAM_CLI = $(firstword $(shell grep ^aws-sam-cli tests/lambda_runtime/emulator.txt))
+# The Python of the Lambda in stacksets/central-lambda.yaml.
+RUNTIME := 3.13
 
 # An independent emulator of AWS, for tests/contract.
 MINISTACK := .tools/ministack/.installed
@@ -22,7 +25,7 @@ IMAGE ?= sweeper
 # From the environment, as they are: nothing in a value means anything to make or the shell.
 stackset-deploy: export STACK_SET := $(STACK_SET)
 stackset-deploy: export CALL_AS := $(CALL_AS)
-SAM := $(or $(shell command -v sam),$(UV) tool run --from aws-sam-cli==1.162.1 sam)
+SAM = $(or $(shell command -v sam),$(UV) tool run --from $(SAM_CLI) sam)
 
 .PHONY: help install demo test test-all check faults kills soak fuzz mutants image-test bench bench-full bench-peers bench-html screenshots schema \
 	commands reasons clean \
@@ -91,7 +94,7 @@ mutants: install ## a hundred mutants of what decides on writes and reports: hou
 	$(BIN)/python -m tests.mutants
 
 image-test: install $(EMULATOR) ## build the container image and run it as a task and as a Lambda (root; buildah, podman, runc)
-	$(BIN)/python -m tests.image
+	REQUIRE_CONTAINERS=1 $(BIN)/pytest -v tests/image
 
 bench: install ## what a sweep costs beside the alternatives: 3 minutes
 	$(BIN)/python -m benchmarks
@@ -117,17 +120,15 @@ build: ## the container image, for the architecture of this machine
 build-Function: $(filter .uv/%,$(UV))
 	$(UV) export --locked --quiet --no-dev --no-emit-project --output-file "$(ARTIFACTS_DIR)/requirements.txt"
 	$(UV) pip install --quiet --target "$(ARTIFACTS_DIR)" --only-binary :all: --require-hashes \
-		--python-platform x86_64-manylinux_2_28 --python-version 3.13 --requirement "$(ARTIFACTS_DIR)/requirements.txt"
+		--python-platform x86_64-manylinux_2_28 --python-version $(RUNTIME) --requirement "$(ARTIFACTS_DIR)/requirements.txt"
 	cp -R sweeper "$(ARTIFACTS_DIR)/"
 
-sam-package: ## build the Lambda's package in .aws-sam
+sam-package: $(filter .uv/%,$(UV)) ## build the Lambda's package in .aws-sam
 	$(SAM) validate --lint --template stacksets/central-lambda.yaml
 	$(SAM) build --build-in-source --template stacksets/central-lambda.yaml
 
-sam-test: sam-package install $(EMULATOR) ## run the Lambda's package under Lambda's emulator; needs Python 3.13
-	$(UV) venv --quiet --clear --python 3.13 .tools/runtime
-	$(UV) pip install --quiet --python .tools/runtime/bin/python "awslambdaric>=4.2,<5"
-	$(BIN)/python -m tests.lambda_runtime .tools/runtime/bin/python .aws-sam/build/Function
+sam-test: install $(EMULATOR) ## validate and build the Lambda's package, and run it under Lambda's emulator
+	$(BIN)/pytest -v tests/lambda_runtime/test_package.py
 
 sam-deploy: sam-package ## deploy the Lambda; PARAMETERS="Key=value ..."
 	$(SAM) deploy --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_NAMED_IAM $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))

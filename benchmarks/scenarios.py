@@ -69,15 +69,15 @@ def data_of(runs: Mapping[str, Sequence[Measurement]]) -> dict[str, Any]:
     return {name: [asdict(each) for each in rounds] for name, rounds in runs.items()}
 
 
-def organization() -> list[Section]:
+def organization(accounts: int = SMALL, rounds: int = 5) -> list[Section]:
     """100 accounts: sweeper beside the usual way and the floor.
 
     The usual way takes more than a minute: one round.
     """
-    world, truth = worlds.organization(SMALL)
-    say(f"organization: {described(SMALL, truth, world.latency)}")
+    world, truth = worlds.organization(accounts)
+    say(f"organization: {described(accounts, truth, world.latency)}")
     with FakeAws(world) as aws:
-        rows, runs = compare(aws, {SWEEPER: 5, FLOOR: 5, USUAL: 1}, truth)
+        rows, runs = compare(aws, {SWEEPER: rounds, FLOOR: rounds, USUAL: 1}, truth)
     columns, cells = comparison([rows["floor"], rows["sweeper"], rows["usual"]], truth)
     goals = (
         *_beside_the_floor(rows),
@@ -89,7 +89,7 @@ def organization() -> list[Section]:
         "Medians of interleaved rounds. usual: a boto3 session an account, a client a region, "
         "32 threads; floor: urllib3 and hmac, no SDK.",
     )
-    title = described(SMALL, truth, world.latency)
+    title = described(accounts, truth, world.latency)
     return [Section("organization", title, columns, cells, goals, notes, data_of(runs))]
 
 
@@ -102,11 +102,11 @@ def _beside_the_floor(rows: Mapping[str, Row]) -> tuple[Goal, ...]:
     )
 
 
-def large() -> list[Section]:
+def large(some: int = LARGE, most: int = LARGEST, rounds: int = 3) -> list[Section]:
     """1,000 accounts beside the floor, and 5,000: what a target costs must not grow."""
     sections = []
     cost: dict[int, float | None] = {}
-    for accounts, plan in ((LARGE, {SWEEPER: 3, FLOOR: 3}), (LARGEST, {SWEEPER: 1})):
+    for accounts, plan in ((some, {SWEEPER: rounds, FLOOR: rounds}), (most, {SWEEPER: 1})):
         world, truth = worlds.organization(accounts)
         say(f"large: {described(accounts, truth, world.latency)}")
         with FakeAws(world) as aws:
@@ -115,31 +115,32 @@ def large() -> list[Section]:
         cost[accounts] = sweeper.cpu / truth.targets if sweeper.correct else None
         columns, cells = comparison(list(rows.values()), truth)
         title = described(accounts, truth, world.latency)
-        if accounts == LARGE:
+        if accounts == some:
             peak = sweeper.peak_mb if sweeper.correct else None
-            goals = (*_beside_the_floor(rows), Goal("peak MB at 1,000 accounts", peak, 80))
+            goals = (*_beside_the_floor(rows), Goal(f"peak MB at {some:,} accounts", peak, 80))
         else:
-            few, many = cost[LARGE], cost[LARGEST]
+            few, many = cost[some], cost[most]
             growth = many / few if many and few else None
-            goals = (Goal("CPU a target, times that of 1,000 accounts", growth, 1.25),)
+            goals = (Goal(f"CPU a target, times that of {some:,} accounts", growth, 1.25),)
         sections.append(Section("large", title, columns, cells, goals, (), data_of(runs)))
     return sections
 
 
-def memory() -> list[Section]:
+def memory(accounts: int = MEMORY) -> list[Section]:
     """10,000 accounts, 170,000 targets, 10,000 findings, no latency: the peak memory."""
-    world, truth = worlds.organization(MEMORY, latency=0)
-    say(f"memory: {described(MEMORY, truth, 0)}")
+    world, truth = worlds.organization(accounts, latency=0)
+    say(f"memory: {described(accounts, truth, 0)}")
     with FakeAws(world) as aws:
         rows, runs = compare(aws, {SWEEPER: 1}, truth)
     sweeper = rows["sweeper"]
     columns, cells = comparison([sweeper], truth)
-    goal = Goal("peak MB at 10,000 accounts", sweeper.peak_mb if sweeper.correct else None, 150)
-    title = described(MEMORY, truth, 0)
+    peak = sweeper.peak_mb if sweeper.correct else None
+    goal = Goal(f"peak MB at {accounts:,} accounts", peak, 150)
+    title = described(accounts, truth, 0)
     return [Section("memory", title, columns, cells, (goal,), (), data_of(runs))]
 
 
-def throttling() -> list[Section]:
+def throttling(accounts: int = THROTTLED_ACCOUNTS, throttled: int = THROTTLED) -> list[Section]:
     """120 accounts, 40 of them throttled for ever, beside the same 120 without a fault.
 
     Healthy calls lost: targets and accounts without a fault that the report lists as failed. How
@@ -148,9 +149,9 @@ def throttling() -> list[Section]:
     cause: in calls, between calls and for a thread. The moment at which the last healthy target
     was done has the opening of the accounts before it.
     """
-    world, truth = worlds.organization(THROTTLED_ACCOUNTS)
-    bad = set(worlds.throttled_accounts(world, THROTTLED))
-    say(f"throttling: {described(THROTTLED_ACCOUNTS, truth, world.latency)}, {THROTTLED} throttled")
+    world, truth = worlds.organization(accounts)
+    bad = set(worlds.throttled_accounts(world, throttled))
+    say(f"throttling: {described(accounts, truth, world.latency)}, {throttled} throttled")
     rows: list[tuple[str, ...]] = []
     goals: list[Goal] = []
     data: dict[str, Any] = {}
@@ -194,13 +195,13 @@ def throttling() -> list[Section]:
                 Goal(f"{name}: healthy accounts and targets lost", lost, 0),
                 Goal(f"{name}: a healthy account's median time, times the calm one's", slower, 1.5),
                 Goal(f"{name}: failures for another reason than throttled", others, 0),
-                Goal(f"{name}: throttled accounts among the failures", listed, THROTTLED, True),
+                Goal(f"{name}: throttled accounts among the failures", listed, throttled, True),
             ]
     columns = (
         *("throttled", "wall s", "CPU s", "calls"),
         *("healthy lost", "healthy account s", "x calm", "done s", "failures"),
     )
-    title = f"{described(THROTTLED_ACCOUNTS, truth, world.latency)}; {THROTTLED} throttled"
+    title = f"{described(accounts, truth, world.latency)}; {throttled} throttled"
     notes = (
         "ecr: their ECR calls; all: every call that acts upon them. healthy account s: median "
         "time from an account's first ECR call to its last answer; done: the last answer to any.",
@@ -208,7 +209,7 @@ def throttling() -> list[Section]:
     return [Section("throttling", title, columns, tuple(rows), tuple(goals), notes, data)]
 
 
-def imports() -> list[Section]:
+def imports(rounds: int = 8) -> list[Section]:
     """CPU of starting up: sweeper's command line and its help beside `import boto3`."""
     python = [sys.executable, "-c"]
     commands = {
@@ -220,7 +221,7 @@ def imports() -> list[Section]:
     say("imports")
     used: dict[str, list[Usage]] = {name: [] for name in commands}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
-        for turn in range(8):
+        for turn in range(rounds):
             for name, command in commands.items():
                 usage = launch(command, Path(directory), compiled())
                 if usage.status:

@@ -1,9 +1,16 @@
-"""Pictures for docs/, from a demo run: `python -m tests.screenshots [DIRECTORY]`."""
+"""Pictures for docs/, from a demo run: `python -m tests.screenshots [DIRECTORY]`.
+
+Each has the text that it shows in itself, so that a test can hold it against another run: pixels
+are of a machine's fonts and browser.
+"""
 
 from __future__ import annotations
 
+import os
+import struct
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +22,15 @@ from rich.text import Text
 
 from tests import chromium
 
-_IMAGES = Path(__file__).parents[1] / "docs" / "images"
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
 _COLUMNS = 140
 _SHOWN: dict[str, dict[str, Any]] = {
     "report-desktop": {"viewport": {"width": 1280, "height": 1650}},
     "report-dark": {"viewport": {"width": 1280, "height": 1650}, "color_scheme": "dark"},
     "report-phone": {"viewport": {"width": 390, "height": 1650}},
 }
+_DESCRIPTION = b"iTXtDescription\0\0\0\0\0"  # a chunk of uncompressed UTF-8, in no language
+_END_BYTES = 12  # the last chunk, which is empty
 # Rich's own asks for a font from the network.
 _SVG = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" >
@@ -34,7 +43,7 @@ _SVG = """\
 """
 
 
-def main(images: Path = _IMAGES) -> None:
+def main(images: Path = IMAGES) -> None:
     """Run the demo in a terminal of its own, and write what it and its report look like."""
     images.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, chromium.browser() as browser:
@@ -45,7 +54,22 @@ def main(images: Path = _IMAGES) -> None:
             with browser.new_context(**options) as context:
                 page = context.new_page()
                 page.goto(report.as_uri())
-                page.screenshot(path=images / f"{name}.png")
+                text = "\n".join(page.locator("header, #verdict, #pictures").all_inner_texts())
+                (images / f"{name}.png").write_bytes(_described(page.screenshot(), text))
+
+
+def description(path: Path) -> str:
+    """The text that a picture says it shows; raises ValueError where it says nothing."""
+    content = path.read_bytes()
+    start = content.index(_DESCRIPTION)
+    (length,) = struct.unpack(">I", content[start - 4 : start])
+    return content[start + len(_DESCRIPTION) : start + 4 + length].decode()
+
+
+def _described(png: bytes, text: str) -> bytes:
+    chunk = _DESCRIPTION + text.encode()
+    whole = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return png[:-_END_BYTES] + whole + png[-_END_BYTES:]
 
 
 def _demo(folder: Path) -> str:
@@ -54,6 +78,7 @@ def _demo(folder: Path) -> str:
         sys.executable,
         ["-m", "sweeper", "demo"],
         cwd=str(folder),
+        env={**os.environ, "COLUMNS": str(_COLUMNS)},
         encoding="utf-8",
         timeout=120,
         dimensions=(50, _COLUMNS),
@@ -72,12 +97,13 @@ def _demo(folder: Path) -> str:
 def _terminal(browser: Browser, printed: str, path: Path) -> None:
     with Path("/dev/null").open("w", encoding="utf-8") as nowhere:
         console = Console(record=True, width=_COLUMNS, file=nowhere, force_terminal=True)
-        console.print(Text.from_ansi(printed))
+        text = Text.from_ansi(printed)
+        console.print(text)
         picture = console.export_svg(theme=MONOKAI, code_format=_SVG)
     with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
         page = context.new_page()
         page.set_content(f"<style>svg {{ width: 1240px; height: auto }}</style>{picture}")
-        page.locator("svg").screenshot(path=path)
+        path.write_bytes(_described(page.locator("svg").screenshot(), text.plain))
 
 
 if __name__ == "__main__":

@@ -70,13 +70,16 @@ class Emulator:
         self._log.close()
 
     def invoke(self, event: object) -> Any:
-        """What the function answers."""
+        """What the function answers; raises RuntimeError with the log where it does not."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_PATIENCE_SECONDS)
         try:
             connection.request("POST", PATH, json.dumps(event))
-            return json.loads(connection.getresponse().read())
+            answer = connection.getresponse().read()
         finally:
             connection.close()
+        if not answer:
+            raise RuntimeError(f"no answer: {self.said}")
+        return json.loads(answer)
 
     @property
     def said(self) -> str:
@@ -121,5 +124,5 @@ def options(port: int) -> tuple[str, ...]:
 def binary() -> Path:
     """The emulator; raises RuntimeError where it was not fetched."""
     if not BINARY.exists():
-        raise RuntimeError(f"{BINARY.name} is missing: `make test` fetches it")
+        raise RuntimeError(f"{BINARY.name} is missing: `make test-all` fetches it")
     return BINARY

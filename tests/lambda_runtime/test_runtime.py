@@ -26,7 +26,10 @@ from tests.end_to_end.harness import (
 from tests.fake_aws.process import FakeAws
 from tests.lambda_runtime.emulator import COMMAND, Emulator, binary, free_port, options
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the emulator is for Linux")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the emulator is for Linux"),
+]
 
 WORLD = small_world(accounts=3, regions=2)
 CONFIG = {"report": {"s3": {"bucket": WORLD.buckets[0].name}, "sns_topic_arn": WORLD.topics[0]}}
