@@ -21,6 +21,7 @@ from benchmarks.tables import Section, render
 _BUSY = 0.5  # load average
 SCENARIOS: dict[str, Callable[[], list[Section]]] = {
     "organization": scenarios.organization,
+    "small": scenarios.small,
     "imports": scenarios.imports,
     "throttling": scenarios.throttling,
     "large": scenarios.large,

@@ -1,16 +1,26 @@
-"""The pool: one outcome for each item whatever happens; no test waits for a clock."""
+"""The pool: one outcome for each item whatever happens; no verdict depends on a clock."""
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections import deque
+import time
+import traceback
 from collections.abc import Sequence
-from concurrent.futures import Future, wait
-from itertools import count
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sweeper.concurrency import NOT_REACHED, WAIT_TICK, Stop, attempt, concurrently, or_defect
+from sweeper.concurrency import (
+    MAX_WAITING,
+    NOT_REACHED,
+    TICK,
+    WAIT_TICK,
+    Stop,
+    attempt,
+    concurrently,
+    or_defect,
+)
 from sweeper.errors import NothingToSweep, OperationFailed
 from sweeper.model import Failed, Reason, Stage
 from tests.fakes import FakeClock, failure
@@ -114,22 +124,13 @@ def test_the_items_are_worked_on_at_the_same_time() -> None:
     assert results == [True] * 4
 
 
-def test_an_error_in_the_observer_does_not_wait_for_all_the_work(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    emptied = threading.Event()
-
-    class Watched(deque[int]):
-        def clear(self) -> None:
-            super().clear()
-            emptied.set()
-
-    monkeypatch.setattr("sweeper.concurrency.deque", Watched)
-    monkeypatch.setattr("sweeper.concurrency.TICK", 0.001)
+def test_an_error_in_the_observer_does_not_wait_for_all_the_work() -> None:
+    main = threading.get_ident()
     done: list[int] = []
 
     def work(item: int) -> int:
-        assert item == 0 or emptied.wait(30)
+        while item and not waits_for_its_threads(main):
+            time.sleep(0.001)
         done.append(item)
         return item
 
@@ -141,27 +142,22 @@ def test_an_error_in_the_observer_does_not_wait_for_all_the_work(
     assert len(done) <= 3
 
 
-def test_the_observer_is_not_called_when_nothing_was_finished(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    gate, looks = threading.Event(), count()
+def waits_for_its_threads(ident: int) -> bool:
+    """Whether a thread leaves its pool, and has only to wait for what had been started."""
+    stack = traceback.walk_stack(sys._current_frames()[ident])
+    return ThreadPoolExecutor.shutdown.__code__ in {frame.f_code for frame, _ in stack}
 
-    def look(running: set[Future[None]], timeout: float) -> object:
-        if next(looks):
-            gate.set()
-        return wait(running, timeout=0 if not gate.is_set() else None)
 
-    monkeypatch.setattr("sweeper.concurrency.wait", look)
+def test_the_observer_is_not_called_when_nothing_was_finished() -> None:
     batches: list[Batch] = []
-    concurrently(
-        STAGE,
-        lambda item: int(gate.wait(30)) + item,
-        (1, 2),
-        workers=2,
-        stop=Stop(),
-        observe=batches.append,
-    )
-    assert [len(batch) for batch in batches] == [2]
+
+    def work(item: int) -> int:
+        time.sleep(3 * TICK)  # meanwhile the main thread looks, and finds nothing
+        return item
+
+    concurrently(STAGE, work, (1, 2), workers=2, stop=Stop(), observe=batches.append)
+    assert all(batches)
+    assert sorted(done for batch in batches for done in batch) == [(1, 1), (2, 2)]
 
 
 def test_what_is_not_an_exception_ends_the_sweep() -> None:
@@ -254,11 +250,10 @@ def test_who_waits_keeps_nobody_from_working() -> None:
     assert set(done[8:]) == {0, 1}
 
 
-def test_as_many_wait_at_a_time_as_may(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_many_wait_at_a_time_as_may() -> None:
     """With one thread less this would not end."""
-    monkeypatch.setattr("sweeper.concurrency.MAX_WAITING", 5)
-    most = 2 + 5
-    together = threading.Barrier(most, timeout=30)
+    most = 2 + MAX_WAITING
+    together = threading.Barrier(most, timeout=120)
 
     def sleep(_: float) -> None:
         together.wait()

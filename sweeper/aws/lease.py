@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -252,9 +253,15 @@ def _described(holder: Holder) -> str:
     return f"run {holder.run_id} on {holder.host}, since {holder.since}"
 
 
+@cache
+def _adapter() -> TypeAdapter[Holder]:
+    """Build the adapter once: each one takes milliseconds, and entries in `typing`'s cache."""
+    return TypeAdapter(Holder)
+
+
 def _holder(stored: Stored) -> Holder:
     """What the object says; one that cannot be read holds as long as any other."""
     try:
-        return TypeAdapter(Holder).validate_json(stored.body)
+        return _adapter().validate_json(stored.body)
     except ValidationError:
         return _UNREADABLE

@@ -199,7 +199,7 @@ def reason(registry: EcrRegistry, examined: Target) -> Reason:
 def test_a_region_that_hangs_costs_its_accounts_one_wait(
     enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "READ_TIMEOUT", 0.05)
+    monkeypatch.setattr(clients, "READ_TIMEOUT", 0.3)
     aws = enter(World.generate(accounts=8, regions=2))
     clock = FakeClock()
     cloud = make_cloud(stop=Stop(clock=clock, sleep=clock.sleep))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -63,3 +64,17 @@ def test_a_contender_that_fails_ends_it(
     monkeypatch.setattr(sys, "argv", ["benchmarks", "--scenario", "imports", "--output", "r.json"])
     assert command.main() == 1
     assert "floor: exit status 1" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_goals_that_a_busy_machine_can_check_are_met(tmp_path: Path) -> None:
+    options = ("--check", "--scenario", "small", "--output", str(tmp_path / "result.json"))
+    ended = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *options],
+        cwd=Path(command.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.count("PASS  ") == 2

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.barriers import hold, wait_until_held
 from tests.end_to_end.harness import (
     Ended,
     calls,
@@ -22,7 +23,6 @@ from tests.end_to_end.harness import (
     start,
     writes,
 )
-from tests.end_to_end.test_ending import wait_for_call
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import CreationTemplate, Fault, Registry, Repository, Role, World
 
@@ -218,10 +218,10 @@ def test_a_run_that_was_killed_while_it_wrote_templates_is_gone_on_with(
 ) -> None:
     prefixes = [f"team-{number}" for number in range(4)]
     aws.load(world(*map(CreationTemplate, prefixes)))
-    aws.faults([Fault("hang", operation=WRITE.partition(":")[2], seconds=1, skip=1)])
+    hold(aws, WRITE.partition(":")[2], skip=1)
     config = {"checks": BOTH, "remediation": {"checks": BOTH}}
     process = start(aws, tmp_path, config=config)
-    wait_for_call(aws, WRITE, process, times=2)
+    wait_until_held(aws, process)
     process.kill()
     end(process, tmp_path)
     aws.faults([])
@@ -236,9 +236,9 @@ def test_a_run_that_was_killed_while_it_wrote_templates_is_gone_on_with(
 
 def test_another_choice_of_checks_is_another_run(aws: FakeAws, tmp_path: Path) -> None:
     aws.load(world(CreationTemplate("apps")))
-    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=1)])
+    hold(aws, "PutImageTagMutability")
     process = start(aws, tmp_path, config={"checks": [TAGS]})
-    wait_for_call(aws, "ecr:PutImageTagMutability", process)
+    wait_until_held(aws, process)
     process.kill()
     end(process, tmp_path)
     aws.faults([])

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.barriers import hold, release_slowly, wait_for_call, wait_until_held
 from tests.end_to_end.harness import (
     COMMAND,
-    AnyProcess,
     Ended,
     end,
     environment,
@@ -30,16 +30,13 @@ SLOW = 0.3  # seconds a call
 ONE_AT_A_TIME = {"limits": {"max_workers": 1}}
 
 
-def wait_for_call(aws: FakeAws, operation: str, process: AnyProcess, times: int = 1) -> None:
-    """Wait until the fake was asked for it so often, or the run ended without."""
-    while process.poll() is None and aws.statistics().calls.get(operation, 0) < times:
-        time.sleep(0.02)
-
-
 def stopped(aws: FakeAws, directory: Path, during: str, number: signal.Signals) -> Ended:
+    """A run that gets a signal while its first call of an operation is under way."""
+    hold(aws, during)
     process = start(aws, directory, config=ONE_AT_A_TIME)
-    wait_for_call(aws, during, process)
+    wait_until_held(aws, process)
     process.send_signal(number)
+    release_slowly(aws, during)
     return end(process, directory)
 
 
@@ -48,8 +45,7 @@ def test_a_signal_ends_the_sweep_with_its_report(
     aws: FakeAws, tmp_path: Path, number: signal.Signals
 ) -> None:
     aws.load(small_world(accounts=4))
-    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW)])
-    ended = stopped(aws, tmp_path, "ecr:DescribeRepositories", number)
+    ended = stopped(aws, tmp_path, "DescribeRepositories", number)
     report = ended.report
     assert {item["reason"] for item in report["failures"]} == {"interrupted"}
     assert not report["coverage"]["complete"]
@@ -65,8 +61,7 @@ def test_a_signal_while_writing_leaves_every_change_accounted_for(
     aws: FakeAws, tmp_path: Path
 ) -> None:
     aws.load(small_world(accounts=4))
-    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=SLOW)])
-    ended = stopped(aws, tmp_path, "ecr:PutImageTagMutability", signal.SIGTERM)
+    ended = stopped(aws, tmp_path, "PutImageTagMutability", signal.SIGTERM)
     changes = ended.report["totals"]["changes"]
     assert changes["planned"] == changes["applied"] + changes["failed"]
     assert changes["applied"] == sum(each["accepted"] for each in aws.statistics().writes)
@@ -81,12 +76,13 @@ def test_a_signal_while_writing_leaves_every_change_accounted_for(
 
 def test_who_asks_again_to_end_still_gets_the_report(aws: FakeAws, tmp_path: Path) -> None:
     aws.load(small_world(accounts=2))
-    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=2)])
+    hold(aws, "PutImageTagMutability")
     process = start(aws, tmp_path, config=ONE_AT_A_TIME)
-    wait_for_call(aws, "ecr:PutImageTagMutability", process)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
+    wait_until_held(aws, process)
+    # It is stopped meanwhile, so that it gets both at one moment, however slow this process is.
+    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
         process.send_signal(number)
-        time.sleep(0.1)
+    release_slowly(aws, "PutImageTagMutability")
     ended = end(process, tmp_path)
     assert ended.status == 3
     changes = ended.report["totals"]["changes"]
@@ -95,14 +91,15 @@ def test_who_asks_again_to_end_still_gets_the_report(aws: FakeAws, tmp_path: Pat
 
 def test_what_nohup_ignores_stays_ignored(aws: FakeAws, tmp_path: Path) -> None:
     aws.load(small_world(accounts=2))
-    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW)])
+    hold(aws, "DescribeRepositories")
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         process = start_interpreter(aws, tmp_path, config=ONE_AT_A_TIME)
     finally:
         signal.signal(signal.SIGHUP, before)
-    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    wait_until_held(aws, process)
     process.send_signal(signal.SIGHUP)
+    aws.faults([])
     assert end(process, tmp_path).status == 0
 
 
@@ -148,8 +145,7 @@ def test_a_report_that_cannot_be_printed(
 
 def test_a_signal_while_listing_is_passing_trouble(aws: FakeAws, tmp_path: Path) -> None:
     aws.load(small_world(accounts=60, regions=1))
-    aws.faults([Fault("hang", operation="ListAccounts", seconds=SLOW)])
-    ended = stopped(aws, tmp_path, "organizations:ListAccounts", signal.SIGTERM)
+    ended = stopped(aws, tmp_path, "ListAccounts", signal.SIGTERM)
     (failure,) = ended.report["failures"]
     assert (failure["stage"], failure["reason"]) == ("enumerate", "interrupted")
     assert ended.status == 4
@@ -158,7 +154,10 @@ def test_a_signal_while_listing_is_passing_trouble(aws: FakeAws, tmp_path: Path)
 def test_a_signal_ends_the_wait_for_a_throttled_service(aws: FakeAws, tmp_path: Path) -> None:
     aws.load(small_world(accounts=2, regions=1))
     aws.faults([Fault("throttle", operation="ListAccounts")])
-    ended = stopped(aws, tmp_path, "organizations:ListAccounts", signal.SIGTERM)
+    process = start(aws, tmp_path, config=ONE_AT_A_TIME)
+    wait_for_call(aws, "organizations:ListAccounts", process)
+    process.terminate()
+    ended = end(process, tmp_path)
     (failure,) = ended.report["failures"]
     assert failure["reason"] == "interrupted"
     assert ended.status == 4
@@ -170,9 +169,9 @@ def test_a_second_signal_ends_the_process_at_once(
 ) -> None:
     """Nothing is lost: the journal has what was done."""
     aws.load(small_world(accounts=2))
-    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=8, skip=2)])
+    hold(aws, "DescribeRepositories", skip=2)
     process = start(aws, tmp_path, config=ONE_AT_A_TIME)
-    wait_for_call(aws, "ecr:DescribeRepositories", process, times=3)
+    wait_until_held(aws, process)
     while process.poll() is None:
         process.send_signal(number)
         time.sleep(0.1)
@@ -215,17 +214,17 @@ def test_a_sweep_that_was_stopped_still_delivers_with_patience(
 ) -> None:
     world = small_world(accounts=2)
     aws.load(world)
-    aws.faults(
-        [
-            Fault("hang", operation="DescribeRepositories", seconds=SLOW),
-            Fault("throttle", operation="PutObject", times=1),
-            Fault("server_error", operation="Publish", times=1),
-        ]
-    )
+    hold(aws, "DescribeRepositories")
     report = {"s3": {"bucket": world.buckets[0].name}, "sns_topic_arn": world.topics[0]}
     process = start(aws, tmp_path, config={**ONE_AT_A_TIME, "report": report})
-    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    wait_until_held(aws, process)
     process.terminate()
+    release_slowly(
+        aws,
+        "DescribeRepositories",
+        Fault("throttle", operation="PutObject", times=1),
+        Fault("server_error", operation="Publish", times=1),
+    )
     ended = end(process, tmp_path)
     assert ended.status == 4
     assert len(aws.objects()) == 5  # report.json, report.csv, latest, history, lease

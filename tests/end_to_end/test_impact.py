@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from sweeper.impact import MAX_IMAGES
+from tests.end_to_end.barriers import hold, wait_until_held
 from tests.end_to_end.harness import (
     Ended,
     Here,
@@ -22,7 +23,6 @@ from tests.end_to_end.harness import (
     start,
     writes,
 )
-from tests.end_to_end.test_ending import wait_for_call
 from tests.end_to_end.test_resuming import run_id
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault, Image, Registry, Repository, Role, World
@@ -218,16 +218,15 @@ def test_a_repository_that_is_deleted_meanwhile(aws: FakeAws, here: Here) -> Non
     assert found["quiet"]["unavailable"] == "repository_deleted"
 
 
-@pytest.mark.parametrize("during", ["ecr:DescribeImages", "ecr:PutImageTagMutability"])
+@pytest.mark.parametrize("during", ["DescribeImages", "PutImageTagMutability"])
 def test_a_run_that_is_gone_on_with_assesses_anew(
     aws: FakeAws, tmp_path: Path, during: str
 ) -> None:
     aws.load(tagged())
-    operation = during.partition(":")[2]
-    aws.faults([Fault("hang", operation=operation, seconds=0.5, skip=1)])
+    hold(aws, during, skip=1)
     config = {"limits": {"max_workers": 1}}
     process = start(aws, tmp_path, "--impact", config=config)
-    wait_for_call(aws, during, process)
+    wait_until_held(aws, process)
     process.kill()
     end(process, tmp_path)
     aws.faults([])
@@ -252,9 +251,9 @@ def test_the_plan_beside_the_report_can_be_gone_on_with(aws: FakeAws, tmp_path: 
         "report": {"s3": {"bucket": bucket.name, "prefix": "r", "lease": False}},
         "remediation": {"assess_impact": True},
     }
-    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=0.5, skip=1)])
+    hold(aws, "PutImageTagMutability", skip=1)
     process = start(aws, tmp_path, config=config)
-    wait_for_call(aws, "ecr:PutImageTagMutability", process)
+    wait_until_held(aws, process)
     process.kill()
     end(process, tmp_path)
     aws.faults([])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.end_to_end.barriers import hold, wait_until_held
 from tests.end_to_end.harness import (
     Ended,
     changes,
@@ -19,7 +22,6 @@ from tests.end_to_end.harness import (
     start,
     writes,
 )
-from tests.end_to_end.test_ending import wait_for_call
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault, World
 
@@ -40,10 +42,9 @@ def lease(aws: FakeAws) -> dict[str, Any]:
 def test_of_two_sweeps_one_runs_and_one_says_why_not(aws: FakeAws, tmp_path: Path) -> None:
     world = small_world(accounts=3)
     aws.load(world)
-    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=3, times=1)])
+    hold(aws, "DescribeRepositories")
     first = start(aws, tmp_path / "first", config=config(world))
-    wait_for_call(aws, "ecr:DescribeRepositories", first)
-    first.send_signal(signal.SIGSTOP)  # so that it is at work however long the second takes
+    wait_until_held(aws, first)
     holder = lease(aws)
     second = run(aws, tmp_path / "second", config=config(world))
     assert second.status == 6
@@ -61,7 +62,7 @@ def test_of_two_sweeps_one_runs_and_one_says_why_not(aws: FakeAws, tmp_path: Pat
     assert aws.messages() == []
     assert [each.key for each in aws.objects()] == [LEASE]
     assert list((tmp_path / "second" / "state" / "sweeper").glob("*.journal")) == []
-    first.send_signal(signal.SIGCONT)
+    aws.faults([])
     assert end(first, tmp_path / "first").status == 0
     assert lease(aws)["released"] is True
     assert open_repositories(aws) == {}
@@ -75,10 +76,15 @@ def test_the_next_sweep_follows_at_once(aws: FakeAws, tmp_path: Path) -> None:
 
 
 def test_started_together_only_one_runs(aws: FakeAws, tmp_path: Path) -> None:
-    world = small_world(accounts=4, latency=0.1)
+    world = small_world(accounts=4)
     aws.load(world)
+    hold(aws, "DescribeRepositories")
     places = [tmp_path / name for name in "abc"]
     processes = [start(aws, place, config=config(world)) for place in places]
+    # The one that holds the lease is at work until the others have ended.
+    while sum(process.poll() is None for process in processes) > 1:
+        time.sleep(0.02)
+    aws.faults([])
     statuses = [
         end(process, place).status for process, place in zip(processes, places, strict=True)
     ]
@@ -86,9 +92,9 @@ def test_started_together_only_one_runs(aws: FakeAws, tmp_path: Path) -> None:
 
 
 def killed(aws: FakeAws, directory: Path, world: World) -> None:
-    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=3)])
+    hold(aws, "DescribeRepositories")
     process = start(aws, directory, config=config(world))
-    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    wait_until_held(aws, process)
     process.kill()
     assert end(process, directory).status == -signal.SIGKILL
     aws.faults([])
@@ -102,7 +108,9 @@ def test_a_killed_sweep_is_gone_on_with_at_once_and_keeps_others_out_for_a_while
     killed(aws, tmp_path, world)
     other = run(aws, tmp_path / "other", config=config(world))
     assert other.status == 6
-    assert "it ends in 300 s" in other.stderr or "it ends in 29" in other.stderr
+    (failure,) = other.report["failures"]
+    assert failure["reason"] == "lease_held"
+    assert re.search(r"it ends in \d+ s unless it is renewed", failure["message"])
     ended = run(aws, tmp_path, "--resume", lease(aws)["run_id"])
     assert ended.status == 0
     assert lease(aws)["released"] is True

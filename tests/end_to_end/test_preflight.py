@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.barriers import hold, release_slowly, wait_until_held
 from tests.end_to_end.harness import (
     COMMAND,
     Ended,
@@ -24,7 +25,6 @@ from tests.end_to_end.harness import (
     writes,
 )
 from tests.end_to_end.processes import Process
-from tests.end_to_end.test_ending import wait_for_call
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault, World
 
@@ -682,13 +682,13 @@ def test_what_was_not_reached_is_told(aws: FakeAws, here: Here) -> None:
     assert ended.status == 4
 
 
-def asking(aws: FakeAws, directory: Path, **hang: Any) -> Process:
+def asking(aws: FakeAws, directory: Path) -> Process:
     """Preflight in a process of its own, in the middle of its questions to ECR."""
     aws.load(healthy())
-    aws.faults([Fault("hang", operation="DescribeRepositories", **hang)])
+    hold(aws, "DescribeRepositories")
     command = (*COMMAND[:-1], "preflight", "--format", "json")
     process = start_command(aws, directory, command, {"limits": {"max_workers": 1}})
-    wait_for_call(aws, READS[0], process, times=1 + hang.get("skip", 0))
+    wait_until_held(aws, process)
     return process
 
 
@@ -696,8 +696,9 @@ def asking(aws: FakeAws, directory: Path, **hang: Any) -> Process:
 def test_a_signal_ends_it_with_what_was_learnt(
     aws: FakeAws, tmp_path: Path, number: signal.Signals
 ) -> None:
-    process = asking(aws, tmp_path, seconds=0.3)
+    process = asking(aws, tmp_path)
     process.send_signal(number)
+    release_slowly(aws, "DescribeRepositories")
     ended = end(process, tmp_path)
     said = json.loads(ended.stdout)
     assert ended.status == said["exit_status"] == 4
@@ -711,7 +712,7 @@ def test_a_signal_ends_it_with_what_was_learnt(
 
 
 def test_a_second_signal_ends_it_at_once(aws: FakeAws, tmp_path: Path) -> None:
-    process = asking(aws, tmp_path, seconds=8, skip=2)
+    process = asking(aws, tmp_path)
     while process.poll() is None:
         process.send_signal(signal.SIGTERM)
         time.sleep(0.1)

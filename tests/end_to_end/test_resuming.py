@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.barriers import hold, release_slowly, wait_until_held
 from tests.end_to_end.harness import (
     COMMAND,
     Ended,
@@ -22,11 +23,9 @@ from tests.end_to_end.harness import (
     start_command,
     writes,
 )
-from tests.end_to_end.test_ending import wait_for_call
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
 
-SLOW = 0.3  # seconds a call
 FEW = {"limits": {"max_workers": 2}}
 VARYING = ("run_id", "started_at", "finished_at")
 
@@ -53,16 +52,17 @@ def without_what_varies(report: Any) -> Any:
     return [without_what_varies(item) for item in report] if isinstance(report, list) else report
 
 
-def killed(aws: FakeAws, directory: Path, during: str, **config: Any) -> None:
-    """A run that was killed while a call was under way."""
+def killed(aws: FakeAws, directory: Path, during: str, *, skip: int = 0, **config: Any) -> None:
+    """A run that was killed while a call of the operation was under way, after `skip` of them."""
+    hold(aws, during, skip=skip)
     process = start(aws, directory, config={**FEW, **config})
-    wait_for_call(aws, during, process)
+    wait_until_held(aws, process)
     process.kill()
-    end(process, directory)
-    assert process.returncode == -signal.SIGKILL
+    assert end(process, directory).status == -signal.SIGKILL
+    aws.faults([])
 
 
-@pytest.mark.parametrize("during", ["ecr:DescribeRepositories", "ecr:PutImageTagMutability"])
+@pytest.mark.parametrize("during", ["DescribeRepositories", "PutImageTagMutability"])
 def test_a_run_that_was_killed_is_gone_on_with(aws: FakeAws, tmp_path: Path, during: str) -> None:
     world = small_world(accounts=5)
     aws.load(world)
@@ -70,10 +70,7 @@ def test_a_run_that_was_killed_is_gone_on_with(aws: FakeAws, tmp_path: Path, dur
 
     aws.load(world)
     opened = set(open_repositories(aws))
-    operation = during.partition(":")[2]
-    aws.faults([Fault("hang", operation=operation, seconds=SLOW, skip=7)])
-    killed(aws, tmp_path, during)
-    aws.faults([])
+    killed(aws, tmp_path, during, skip=7)
     before = aws.statistics().calls
     ended = run(aws, tmp_path, "--resume", run_id(tmp_path))
 
@@ -84,7 +81,7 @@ def test_a_run_that_was_killed_is_gone_on_with(aws: FakeAws, tmp_path: Path, dur
     assert set(made) == opened
     assert set(made.values()) == {1}
     assert journals(tmp_path) == []
-    if during == "ecr:PutImageTagMutability":
+    if during == "PutImageTagMutability":
         # All had been examined: what is read again is what is written, and what had been begun.
         read = aws.statistics().calls["ecr:DescribeRepositories"]
         begun = FEW["limits"]["max_workers"]
@@ -93,9 +90,7 @@ def test_a_run_that_was_killed_is_gone_on_with(aws: FakeAws, tmp_path: Path, dur
 
 def test_a_torn_last_line_is_no_obstacle(aws: FakeAws, tmp_path: Path) -> None:
     aws.load(small_world(accounts=4))
-    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW, skip=7)])
-    killed(aws, tmp_path, "ecr:DescribeRepositories")
-    aws.faults([])
+    killed(aws, tmp_path, "DescribeRepositories", skip=7)
     (journal,) = journals(tmp_path)
     with journal.open("ab") as file:
         file.write(b'{"account_id": "0123')
@@ -109,9 +104,7 @@ def test_from_the_plan_in_s3_where_the_machine_is_gone(aws: FakeAws, tmp_path: P
     aws.load(world)
     opened = open_repositories(aws)
     report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps", "lease": False}}
-    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=SLOW, skip=3)])
-    killed(aws, tmp_path, "ecr:PutImageTagMutability", report=report)
-    aws.faults([])
+    killed(aws, tmp_path, "PutImageTagMutability", skip=3, report=report)
     name = run_id(tmp_path)
     elsewhere = tmp_path / "elsewhere"
     ended = run(aws, elsewhere, "--resume", name, config={**FEW, "report": report})
@@ -129,18 +122,21 @@ def test_from_the_plan_in_s3_where_the_machine_is_gone(aws: FakeAws, tmp_path: P
 
 
 def test_a_run_that_was_stopped_is_completed(aws: FakeAws, tmp_path: Path) -> None:
-    world = small_world(accounts=10, regions=5, latency=0.05)
+    world = small_world(accounts=10, regions=5)
     aws.load(world)
     undisturbed = run(aws, tmp_path / "whole", config=FEW)
     aws.load(world)
+    hold(aws, "DescribeRepositories", skip=7)
     process = start(aws, tmp_path, config=FEW)
-    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    wait_until_held(aws, process)
     process.terminate()
+    release_slowly(aws, "DescribeRepositories")
     stopped = end(process, tmp_path)
     assert stopped.status == 4
     assert {item["reason"] for item in stopped.report["failures"]} == {"interrupted"}
     assert not stopped.report["coverage"]["complete"]
     assert stopped.logs[-1]["resumable"] is True
+    aws.faults([])
     ended = run(aws, tmp_path, "--resume", stopped.report["run"]["id"])
     assert ended.status == 0
     assert without_what_varies(ended.report) == without_what_varies(undisturbed.report)
@@ -151,9 +147,7 @@ def test_a_run_that_was_stopped_is_completed(aws: FakeAws, tmp_path: Path) -> No
 
 def test_what_did_not_finish_is_told_of_and_left_alone(aws: FakeAws, tmp_path: Path) -> None:
     aws.load(small_world(accounts=3))
-    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW)])
-    killed(aws, tmp_path, "ecr:DescribeRepositories")
-    aws.faults([])
+    killed(aws, tmp_path, "DescribeRepositories")
     name = run_id(tmp_path)
     ended = run(aws, tmp_path)
     assert ended.status == 0
@@ -171,9 +165,7 @@ def refused(aws: FakeAws, directory: Path, *options: str, **config: Any) -> Ende
 
 def test_a_run_is_not_gone_on_with_otherwise(aws: FakeAws, tmp_path: Path) -> None:
     aws.load(small_world(accounts=3))
-    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW)])
-    killed(aws, tmp_path, "ecr:DescribeRepositories")
-    aws.faults([])
+    killed(aws, tmp_path, "DescribeRepositories")
     aws.reset_statistics()
     name = run_id(tmp_path)
     other = refused(aws, tmp_path, "--resume", name, policy={"allowed_exclusions": ["latest"]})
@@ -194,9 +186,9 @@ def test_a_run_is_not_gone_on_with_otherwise(aws: FakeAws, tmp_path: Path) -> No
 
 def test_a_run_that_is_going_on_is_not_joined(aws: FakeAws, tmp_path: Path) -> None:
     aws.load(small_world(accounts=3))
-    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=600)])
+    hold(aws, "DescribeRepositories")
     process = start(aws, tmp_path, config=FEW)
-    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    wait_until_held(aws, process)
     ended = end(start_command(aws, tmp_path, (*COMMAND, "--resume", run_id(tmp_path))), tmp_path)
     assert ended.status == 2
     assert "the run that writes it is still going on" in ended.stderr
@@ -230,10 +222,7 @@ def test_the_plan_lies_beside_the_report_before_the_first_write(
     aws.load(world)
     report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
     opened = set(open_repositories(aws))
-    # No write is answered, so that none has taken effect when the process is killed.
-    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=2)])
-    killed(aws, tmp_path, "ecr:PutImageTagMutability", report=report)
-    aws.faults([])
+    killed(aws, tmp_path, "PutImageTagMutability", report=report)
     name = run_id(tmp_path)
     day = f"{name[:4]}-{name[4:6]}-{name[6:8]}"
     (plan,) = [each for each in aws.objects() if each.key.endswith("plan.jsonl")]
@@ -246,8 +235,8 @@ def test_without_the_plan_in_s3_nothing_is_written(aws: FakeAws, tmp_path: Path)
     world = small_world(accounts=2)
     aws.load(world)
     report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
-    # The lease is taken, then the bucket refuses.
-    aws.faults([Fault("access_denied", operation="PutObject", skip=1, times=1)])
+    # The lease is taken, and the store shown to heed conditions; then the bucket refuses.
+    aws.faults([Fault("access_denied", operation="PutObject", skip=2, times=1)])
     ended = run(aws, tmp_path, config={**FEW, "report": report})
     assert changes(ended.report) == {("withheld", "not_recorded")}
     assert writes(aws) == []
@@ -260,8 +249,7 @@ def test_a_resumed_run_that_cannot_list_the_accounts_keeps_its_journal(
     world = small_world(accounts=4)
     aws.load(world)
     opened = set(open_repositories(aws))
-    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=SLOW, skip=5)])
-    killed(aws, tmp_path, "ecr:PutImageTagMutability")
+    killed(aws, tmp_path, "PutImageTagMutability", skip=5)
     aws.faults([Fault("access_denied", operation="ListAccounts")])
     name = run_id(tmp_path)
     ended = run(aws, tmp_path, "--resume", name)
@@ -301,9 +289,7 @@ def test_what_has_finished_is_not_gone_on_with_from_s3(aws: FakeAws, tmp_path: P
 def test_what_was_seen_long_ago_is_not_acted_on(aws: FakeAws, tmp_path: Path) -> None:
     """What was written then is told; the rest is left to a new sweep."""
     aws.load(small_world(accounts=4))
-    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=SLOW, skip=5)])
-    killed(aws, tmp_path, "ecr:PutImageTagMutability")
-    aws.faults([])
+    killed(aws, tmp_path, "PutImageTagMutability", skip=5)
     made = len(writes(aws))
     (journal,) = journals(tmp_path)
     first, _, rest = journal.read_text(encoding="utf-8").partition("\n")

@@ -10,11 +10,11 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.end_to_end.barriers import hold, wait_until_held
 from tests.end_to_end.harness import Ended, end, open_repositories, run, small_world, start
-from tests.end_to_end.test_ending import wait_for_call
 from tests.end_to_end.test_resuming import run_id
 from tests.fake_aws.process import FakeAws
-from tests.fake_aws.world import Fault, World
+from tests.fake_aws.world import World
 
 WRITE = "PutImageTagMutability"
 LEASE = "sweeps/lease.json"
@@ -27,9 +27,9 @@ def config(world: World) -> dict[str, Any]:
 
 def killed_while_writing(aws: FakeAws, directory: Path, world: World) -> str:
     """Kill a run in its fourth write; return its id."""
-    aws.faults([Fault("hang", operation=WRITE, seconds=600, skip=3)])
+    hold(aws, WRITE, skip=3)
     process = start(aws, directory, config=config(world))
-    wait_for_call(aws, f"ecr:{WRITE}", process, times=4)
+    wait_until_held(aws, process)
     process.kill()
     end(process, directory)
     aws.faults([])
@@ -83,10 +83,9 @@ def test_a_live_resume_keeps_the_lease_from_one_by_the_journal(
     run_id = killed_while_writing(aws, tmp_path / "a", world)
     end_lease(aws, world)
 
-    aws.faults([Fault("hang", operation=WRITE, seconds=600, skip=2, times=1)])
-    aws.reset_statistics()
+    hold(aws, WRITE, skip=2)
     second = start(aws, tmp_path / "b", "--resume", plan_of(world, run_id), config=config(world))
-    wait_for_call(aws, f"ecr:{WRITE}", second, times=3)
+    wait_until_held(aws, second)
     second.send_signal(signal.SIGSTOP)
     third: Ended = run(aws, tmp_path / "a", "--resume", run_id, config=config(world))
     assert third.status == 6
@@ -104,10 +103,9 @@ def test_what_another_process_applied_is_in_the_last_report(
     run_id = killed_while_writing(aws, tmp_path / "a", world)
     end_lease(aws, world)
 
-    aws.faults([Fault("hang", operation=WRITE, seconds=600, skip=5)])
-    aws.reset_statistics()
+    hold(aws, WRITE, skip=5)
     second = start(aws, tmp_path / "b", "--resume", plan_of(world, run_id), config=config(world))
-    wait_for_call(aws, f"ecr:{WRITE}", second, times=6)
+    wait_until_held(aws, second)
     second.kill()
     end(second, tmp_path / "b")
     aws.faults([])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end import harness
+from tests.end_to_end.barriers import hold, release_slowly, wait_until_held
 from tests.end_to_end.harness import (
     UNDO,
     Ended,
@@ -23,7 +24,6 @@ from tests.end_to_end.harness import (
     start_command,
     writes,
 )
-from tests.end_to_end.test_ending import wait_for_call
 from tests.fake_aws.process import FakeAws, RepositoryState
 from tests.fake_aws.world import CreationTemplate, Fault, Registry, Repository, Role, World
 
@@ -36,7 +36,6 @@ KINDS = (
     Repository("team/turned", "MUTABLE_WITH_EXCLUSION", ("v*", "latest")),
 )
 CHANGED = ("narrowed", "open", "team/turned")
-SLOW = 5.0
 
 
 def world_of(accounts: int = 3, regions: int = 2, **changes: Any) -> World:
@@ -309,9 +308,9 @@ def test_killed_in_the_middle_it_is_gone_on_with(aws: FakeAws, tmp_path: Path) -
     world = world_of(accounts=4)
     few = {"limits": {"max_workers": 2}}
     before = swept(aws, tmp_path, world, **few)
-    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=SLOW, skip=7)])
+    hold(aws, "PutImageTagMutability", skip=7)
     process = start_command(aws, tmp_path, (*UNDO, "out/report.json", "--yes"))
-    wait_for_call(aws, "ecr:PutImageTagMutability", process)
+    wait_until_held(aws, process)
     process.kill()
     assert end(process, tmp_path).status == -signal.SIGKILL
     aws.faults([])
@@ -336,9 +335,9 @@ def test_killed_in_the_middle_it_is_gone_on_with(aws: FakeAws, tmp_path: Path) -
 def test_a_sweep_is_not_gone_on_with_by_an_undo(aws: FakeAws, tmp_path: Path) -> None:
     world = world_of(accounts=2)
     swept(aws, tmp_path, world)
-    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW)])
+    hold(aws, "DescribeRepositories")
     process = start(aws, tmp_path)
-    wait_for_call(aws, "ecr:DescribeRepositories", process)
+    wait_until_held(aws, process)
     process.kill()
     end(process, tmp_path)
     aws.faults([])
@@ -374,9 +373,9 @@ def test_from_the_plan_in_s3_where_the_machine_is_gone(aws: FakeAws, tmp_path: P
     report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps", "lease": False}}
     before = swept(aws, tmp_path, world, report=report)
     location = f"s3://{world.buckets[0].name}/sweeps/latest.json"
-    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=SLOW, skip=3)])
+    hold(aws, "PutImageTagMutability", skip=3)
     process = start_command(aws, tmp_path, (*UNDO, location, "--yes"))
-    wait_for_call(aws, "ecr:PutImageTagMutability", process)
+    wait_until_held(aws, process)
     process.kill()
     end(process, tmp_path)
     aws.faults([])
@@ -397,15 +396,16 @@ def test_while_a_sweep_is_at_work_nothing_is_undone(aws: FakeAws, tmp_path: Path
     world = world_of(accounts=2)
     report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
     swept(aws, tmp_path, world, report=report)
-    aws.faults([Fault("hang", operation="DescribeRepositories", seconds=SLOW, times=1)])
+    hold(aws, "DescribeRepositories")
     config = {**ALLOWED, "report": report}
     sweeping = start(aws, tmp_path / "other", config=config)
-    wait_for_call(aws, "ecr:DescribeRepositories", sweeping)
+    wait_until_held(aws, sweeping)
     ended = undo(aws, tmp_path)
     assert ended.status == 6
     assert [each["reason"] for each in told(ended)["failures"]] == ["lease_held"]
     assert set(outcomes(ended)) == {("failed", "lease_held")}
-    end(sweeping, tmp_path / "other")
+    aws.faults([])
+    assert end(sweeping, tmp_path / "other").status == 0
     assert writes(aws) == []
 
 
@@ -509,16 +509,18 @@ def test_a_signal_ends_it_with_its_report_and_it_is_gone_on_with(
     aws: FakeAws, tmp_path: Path
 ) -> None:
     before = swept(aws, tmp_path, world_of(accounts=6), limits={"max_workers": 2})
-    aws.faults([Fault("hang", operation="PutImageTagMutability", seconds=2, skip=5, times=2)])
+    hold(aws, "PutImageTagMutability", skip=5)
     process = start_command(aws, tmp_path, (*UNDO, "out/report.json", "--yes"))
-    wait_for_call(aws, "ecr:PutImageTagMutability", process)
+    wait_until_held(aws, process)
     process.terminate()
+    release_slowly(aws, "PutImageTagMutability")
     stopped = end(process, tmp_path)
     made = told(stopped)
     assert stopped.status == 3
     assert ("failed", "interrupted") in outcomes(stopped)
     assert made["totals"]["changes"] == sum(key[2] in CHANGED for key in before)
     assert stopped.logs[-1]["resumable"] is True
+    aws.faults([])
     ended = undo(aws, tmp_path, "--resume", made["run"]["id"])
     assert ended.status == 0
     assert truth(aws) == before

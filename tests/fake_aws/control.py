@@ -39,7 +39,7 @@ def _act(  # noqa: C901, PLR0911, PLR0912 - a table
     state = server.state
     match method, name:
         case "GET", "statistics":
-            return state.counters.to_json()
+            return {**state.counters.to_json(), "held": len(server.held)}
         case "DELETE", "statistics":
             state.counters = state.counters.fresh()
         case "GET", "repositories":
@@ -62,6 +62,7 @@ def _act(  # noqa: C901, PLR0911, PLR0912 - a table
             faults = load.decode(tuple[Fault, ...], body, "faults")
             load.check_faults(faults, "faults")
             state.faults = Faults(faults)
+            server.release()
         case "PUT", "events":
             happening = load.decode(tuple[Event, ...], body, "events")
             events.check(state, happening)
@@ -80,6 +81,7 @@ def _act(  # noqa: C901, PLR0911, PLR0912 - a table
             fresh = State(World.from_json(body), state.clock)
             fresh.counters = state.counters.fresh()
             server.state = fresh
+            server.release()
         case _:
             raise ValueError(f"{method} {PREFIX}{name} is not offered")
     return None

@@ -39,19 +39,20 @@ SERVICES = {
 _BY_TARGET = {each.target: each for each in SERVICES.values() if each.target}
 _TOKENS = ("NextToken", "nextToken", "continuation-token")
 _NAMES = ("repositoryName", "repositoryNames", "ParentId", "ChildType", "ResourceId")
-_LATE_FAULTS = ("hang", "truncate", "malformed")  # what was asked is done all the same
+_LATE_FAULTS = ("hang", "hold", "truncate", "malformed")  # what was asked is done all the same
 
 
 @dataclass(slots=True)
 class Answer:
     """What to send and after how many seconds; no reply means: close the connection.
 
-    One that `breaks_off` is the last on its connection.
+    One that `breaks_off` is the last on its connection; one that is `held` waits for a release.
     """
 
     reply: Reply | None
     delay: float
     breaks_off: bool = False
+    held: bool = False
 
 
 class _Reset(Exception):
@@ -150,6 +151,8 @@ def _spoilt(met: Met, call: Call, delay: float) -> Answer:
     match met.fault.action:
         case "hang":
             return Answer(reply, delay)
+        case "hold":
+            return Answer(reply, delay, held=True)
         case "malformed":
             return Answer(damaged(reply, met.draw), delay)
         case _ if not reply.body:

@@ -196,7 +196,7 @@ class FakeAws:
         self._ask("DELETE", "template", {"account": account, "region": region, "prefix": prefix})
 
     def faults(self, faults: Sequence[Fault | Mapping[str, Any]]) -> None:
-        """Replace the fault rules; an empty list ends all faults."""
+        """Replace the fault rules, and send what they held; an empty list ends all faults."""
         self._ask("PUT", "faults", _plain(faults))
 
     def events(self, events: Sequence[Event | Mapping[str, Any]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,14 @@ from tests.fake_aws import control, dispatch
 from tests.fake_aws.wire import REQUEST_ID, Reply, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.fake_aws.state import State
 
 _LARGEST_HEAD = 65536
+# While an answer is held, an interim one goes out this often: no time-out of the client ends it.
+_INTERIM_SECONDS = 0.5
+_INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Server:
@@ -23,6 +28,13 @@ class Server:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        self.held: dict[Connection, Callable[[], None]] = {}
+
+    def release(self) -> None:
+        """Send every answer that is held."""
+        held, self.held = self.held, {}
+        for answer in held.values():
+            answer()
 
 
 @lru_cache(maxsize=4)
@@ -74,6 +86,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()
+        self._server.held.pop(self, None)
         self._done()
         if self._counted:
             self._server.state.counters.open_connections -= 1
@@ -119,7 +132,7 @@ class Connection(asyncio.Protocol):
         self._head, self._missing = Request(words[0], path, query, headers, b""), int(length)
         waits = headers.get("expect", "").lower() == "100-continue"
         if waits and len(self._buffer) < self._missing and self._transport is not None:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._transport.write(_INTERIM)
         return True
 
     def _refuse(self, status: int) -> None:
@@ -147,14 +160,24 @@ class Connection(asyncio.Protocol):
                 Reply(500, "text/plain", b"a bug in the fake: see its standard error"), 0
             )
         close = answer.breaks_off or request.headers.get("connection", "").lower() == "close"
-        if answer.delay > 0:
+        if answer.held:
+            self._server.held[self] = partial(self._finish, answer.reply, close)
+            self._hold()
+        elif answer.delay > 0:
             self._timer = asyncio.get_running_loop().call_later(
                 answer.delay, self._finish, answer.reply, close
             )
         else:
             self._answer(answer.reply, close=close)
 
+    def _hold(self) -> None:
+        if self._transport is not None:
+            self._transport.write(_INTERIM)
+        self._timer = asyncio.get_running_loop().call_later(_INTERIM_SECONDS, self._hold)
+
     def _finish(self, reply: Reply | None, close: bool) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = None
         self._answer(reply, close=close)
         self._advance()

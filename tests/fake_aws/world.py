@@ -33,6 +33,7 @@ FaultAction = Literal[
     "access_denied",
     "reset",
     "hang",
+    "hold",
     "error",
     "empty",
     "garbage",
@@ -209,7 +210,8 @@ class Fault:
     """A fault for matching calls: after `skip` calls, `times` times (null: for ever).
 
     `account` is matched against the account acted upon: for AssumeRole the role's.  `only_page`
-    counts a listing's pages from 1.
+    counts a listing's pages from 1.  A `hang` is answered after `seconds`, a `hold` when the faults
+    or the world are replaced: a barrier for tests.
 
     With a `share` below 1 only that share of the matching calls is faulty.  Which ones follows from
     `seed`, the rule's place in the list, what is asked of whom, and how often that was asked

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
+import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +22,7 @@ from tests.fake_aws.faults import Asked, Faults
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.wire import Json, Query, Reply, elements
 from tests.fake_aws.world import Fault, World
-from tests.fake_aws_tests.support import BUCKET, WORLD, assume, client, member, send, signed
+from tests.fake_aws_tests.support import BUCKET, MEMBER, WORLD, assume, client, member, send, signed
 
 DEEP = b"[" * 1000  # not to be read here: the recursion is no part of these tests
 REPOSITORIES = {
@@ -240,3 +243,67 @@ def test_a_damaged_answer_comes_as_a_right_one(aws: FakeAws) -> None:
     assert {status for status, _ in (right, *wrong)} == {200}
     assert len({body for _, body in (right, *wrong)}) == 6  # each time another damage
     assert aws.statistics().faults == {"malformed": 5}
+
+
+def _wait_until_held(aws: FakeAws, count: int) -> None:
+    while aws.statistics().held != count:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "release",
+    [lambda aws: aws.faults([]), lambda aws: aws.load(WORLD)],
+    ids=["other faults", "another world"],
+)
+def test_what_is_held_is_done_at_once_and_answered_when_it_is_released(
+    aws: FakeAws, release: Callable[[FakeAws], None]
+) -> None:
+    target = next(each for each in aws.repositories(MEMBER) if each.mutability == "MUTABLE")
+    ecr = client(aws, "ecr", target.region, keys=assume(aws, account=target.account))
+    aws.reset_statistics()
+    aws.faults([Fault("hold", operation="PutImageTagMutability", skip=1)])
+    put = {"repositoryName": target.name, "imageTagMutability": "IMMUTABLE"}
+    ecr.put_image_tag_mutability(**put)
+    with ThreadPoolExecutor(2) as pool:
+        held = [pool.submit(ecr.put_image_tag_mutability, **put) for _ in range(2)]
+        _wait_until_held(aws, 2)
+        # Others go on, and what is held has taken effect.
+        assert ecr.describe_repositories()["repositories"]
+        first, *writes = aws.statistics().writes
+        assert first["fault"] is None
+        assert [(each["accepted"], each["fault"]) for each in writes] == [(True, "hold")] * 2
+        assert not any(each.done() for each in held)
+        assert aws.statistics().in_flight == 2
+        release(aws)
+        assert {each.result()["imageTagMutability"] for each in held} == {"IMMUTABLE"}
+    assert (aws.statistics().in_flight, aws.statistics().held) == (0, 0)
+
+
+def test_the_faults_that_release_may_hold_what_comes_next(aws: FakeAws) -> None:
+    sts, hold = client(aws, "sts"), Fault("hold", operation="GetCallerIdentity")
+    aws.faults([hold])
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2):
+            held = pool.submit(sts.get_caller_identity)
+            _wait_until_held(aws, 1)
+            aws.faults([hold])
+            assert held.result()["Account"]
+
+
+def test_a_client_that_waits_for_what_is_held_hears_that_it_is_to_wait_on(aws: FakeAws) -> None:
+    """So its time-out never ends the hold; and one that goes away is forgotten."""
+    host, port = urlsplit(aws.endpoint).hostname, urlsplit(aws.endpoint).port
+    body = b"Action=GetCallerIdentity&Version=2011-06-15"
+    headers = {"Host": f"{host}:{port}", "Content-Type": "application/x-www-form-urlencoded"}
+    headers = signed(aws, "sts", "us-east-1", "/", body, headers)
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    request = f"POST / HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    aws.faults([Fault("hold", operation="GetCallerIdentity")])
+    with socket.create_connection((host, port)) as connection, connection.makefile("rb") as answer:
+        connection.sendall(request)
+        interim = [answer.readline() for _ in range(6)]
+        assert interim == [b"HTTP/1.1 100 Continue\r\n", b"\r\n"] * 3
+        _wait_until_held(aws, 1)
+    _wait_until_held(aws, 0)
+    aws.faults([])
+    assert client(aws, "sts").get_caller_identity()["Account"]

@@ -708,13 +708,14 @@ def test_an_assume_role_fault_is_the_targets(aws: FakeAws) -> None:
 
 
 def test_broken_answers(aws: FakeAws) -> None:
-    ecr = client(aws, "ecr", keys=assume(aws), read_timeout=0.2)
+    keys = assume(aws)
+    ecr = client(aws, "ecr", keys=keys)
     aws.faults([Fault("reset")])
     with pytest.raises(ConnectionClosedError):
         ecr.describe_repositories()
     aws.faults([Fault("hang", seconds=30)])
     with pytest.raises(ReadTimeoutError):
-        ecr.describe_repositories()
+        client(aws, "ecr", keys=keys, read_timeout=0.2).describe_repositories()
     aws.faults([Fault("garbage")])
     with pytest.raises(ResponseParserError):
         client(aws, "sts").get_caller_identity()

@@ -77,7 +77,7 @@ def test_any_structure(structure: Any) -> None:
 @bounded
 @given(
     st.sampled_from([b"[", b"{", b"- ", b"? ", b"a: [", b"!!set {", b"&a [", b"'", b"!!binary "]),
-    st.integers(1, 2_000),
+    st.integers(1, 1_000),
 )
 @example(b"[", 5_000)
 @example(b"{", 5_000)

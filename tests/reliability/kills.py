@@ -30,12 +30,13 @@ from tests.end_to_end.harness import (
     writes,
 )
 from tests.fake_aws.process import FakeAws
-from tests.fake_aws.world import World
+from tests.fake_aws.world import Fault, World
 
 CONFIG = {"limits": {"max_workers": 8}, "remediation": {"max_changes": 10_000}}
 CLOSE = (*COMMAND, "--output", "out")
 MOST_KILLS = 40  # of one run, before it is let end
 MOST_CALLS = 60  # of a process, before it is killed
+MORE_CALLS = 10  # at most, until it is
 POLL = 0.002  # seconds between two looks at how many calls there were
 
 
@@ -114,8 +115,11 @@ def _until_one_ends(
     report = directory / "out" / ("undo.json" if "undo" in command else "report.json")
     kills = while_writing = unrecorded = 0
     while True:
+        calls = moments.randint(1, MOST_CALLS)
+        until = aws.statistics().total_calls + calls
+        # So a run with more calls to make never ends before it is killed, however slow this is.
+        aws.faults([Fault("hold", skip=calls + MORE_CALLS)] if kills < MOST_KILLS else [])
         process = start_command(aws, directory, (*command, *options), config)
-        until = aws.statistics().total_calls + moments.randint(1, MOST_CALLS)
         while process.poll() is None and (
             kills == MOST_KILLS or aws.statistics().total_calls < until
         ):
@@ -136,6 +140,7 @@ def _until_one_ends(
             # It had delivered its report, and removed its journal: it had finished.
             ended = Ended(0, "", "", directory)
             break
+    aws.faults([])
     return ended, Killed(seed, kills, while_writing, 0, unrecorded, ())
 
 

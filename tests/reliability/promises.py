@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -284,7 +285,25 @@ def _status(facts: Facts) -> Iterator[str]:
 
 def _secrets(facts: Facts) -> Iterator[str]:
     """No secret key and no session token is in what was printed, logged or delivered."""
-    for secret in facts.secrets:
-        start = facts.output.find(secret[:_SECRET_PART])
-        if start >= 0:
-            yield f"a secret is in the output: …{facts.output[max(0, start - 200) : start]}"
+    for part in quoted(facts.secrets, facts.output):
+        start = facts.output.index(part)
+        yield f"a secret is in the output: …{facts.output[max(0, start - 200) : start]}"
+
+
+def quoted(secrets: Sequence[str], text: str) -> set[str]:
+    """Return the beginnings of secrets, cut to _SECRET_PART characters, that `text` has anywhere.
+
+    One pass for all of them, because a run may have thousands of secrets and tens of megabytes of
+    text: a beginning lies whole in a run of characters that beginnings are made of.
+    """
+    if short := [secret for secret in secrets if len(secret) < _SECRET_PART]:
+        raise ValueError(f"{len(short)} secrets are shorter than {_SECRET_PART} characters")
+    parts = {secret[:_SECRET_PART] for secret in secrets}
+    alphabet = re.escape("".join(sorted(set().union(*parts))))
+    runs = set(re.findall(f"[{alphabet}]{{{_SECRET_PART},}}", text)) if parts else set()
+    return {
+        window
+        for run in runs
+        for start in range(len(run) - _SECRET_PART + 1)
+        if (window := run[start : start + _SECRET_PART]) in parts
+    }

@@ -11,7 +11,9 @@ from tests.fake_aws.process import FakeAws
 from tests.reliability import kills
 
 
-@pytest.mark.parametrize(("seed", "in_s3"), [(1, False), (3, True)])
+@pytest.mark.parametrize(
+    ("seed", "in_s3"), [(1, False), pytest.param(3, True, marks=pytest.mark.slow)]
+)
 def test_what_was_killed_is_gone_on_with(
     aws: FakeAws,
     tmp_path: Path,
@@ -25,6 +27,7 @@ def test_what_was_killed_is_gone_on_with(
     assert killed.problems == ()
 
 
+@pytest.mark.slow
 def test_an_undo_that_was_killed_is_gone_on_with(
     aws: FakeAws, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.reliability import faults
-from tests.reliability.promises import Facts, broken
+from tests.reliability.promises import Facts, broken, quoted
 from tests.reliability.scenarios import Scenario, Size
 
 THROTTLED = frozenset({"throttled"})
@@ -154,6 +156,45 @@ def test_what_is_true_passes(true_facts: Facts) -> None:
     change.update(status="failed", reason="throttled", error="Throttling: may have taken effect")
     report["totals"]["remaining"] += 1
     assert broken(dataclasses.replace(true_facts, report=report)) == []
+
+
+def test_a_secret_is_found_wherever_it_is(true_facts: Facts) -> None:
+    """Whole or cut off, at any place, with anything around it: every secret of a real run."""
+    output = true_facts.output
+    assert quoted(true_facts.secrets, output) == set()
+    assert len(true_facts.secrets) > 5
+    for number, secret in enumerate(true_facts.secrets):
+        at = number * len(output) // (len(true_facts.secrets) - 1)  # both ends included
+        for planted in (secret, secret[:12], f"x{secret[:12]}", f"{secret[:12]}x", f"-{secret}_0"):
+            text = output[:at] + planted + output[at:]
+            assert quoted(true_facts.secrets, text) == {secret[:12]}, (number, planted)
+    assert quoted(true_facts.secrets, "\n".join(true_facts.secrets)) == {
+        secret[:12] for secret in true_facts.secrets
+    }
+
+
+def test_less_than_the_beginning_of_a_secret_is_none() -> None:
+    assert quoted(["abcdefghijkl-and-more"], "abcdefghijk bcdefghijkl-and-more") == set()
+    assert quoted([], "abcdefghijkl") == set()
+
+
+def test_a_secret_too_short_to_be_looked_for_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 secrets are shorter than 12"):
+        quoted(["short", "long-enough-to-be-one"], "")
+
+
+@given(
+    text=st.text(alphabet="ab-+/]^\\.", max_size=60),
+    secrets=st.lists(st.text(alphabet="ab-+/]^\\", min_size=12, max_size=14), max_size=4),
+    at=st.integers(0, 60),
+    cut=st.integers(10, 14),
+)
+def test_one_pass_finds_what_one_search_for_each_finds(
+    text: str, secrets: list[str], at: int, cut: int
+) -> None:
+    planted = text[:at] + "".join(secrets)[:cut] + text[at:]
+    parts = {secret[:12] for secret in secrets}
+    assert quoted(secrets, planted) == {part for part in parts if part in planted}
 
 
 @pytest.mark.parametrize(
