@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
 from rich.console import Console
 
 from sweeper import terminal
@@ -17,6 +16,7 @@ from sweeper.model import ChangeStatus, Compliance, Reason, Report, RepositoryTo
 from sweeper.report import ExitStatus, exit_status
 from sweeper.sinks.asff import findings as security_hub
 from sweeper.sinks.message import message, subject
+from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,
     REGION,
@@ -47,9 +47,8 @@ def rendered(name: str) -> Callable[[Report], str]:
     return lambda item: formats()[name].render(item).decode()
 
 
-@pytest.mark.parametrize(
-    ("show", "said"),
-    [
+def test_a_template_is_shown_as_one() -> None:
+    cases: list[tuple[Callable[[Report], str], str]] = [
         (rendered("text"), f"    {REGION}  creation template sandbox\n"),
         (rendered("text"), f"    {REGION}  creation template gone  MUTABLE, last seen"),
         (rendered("csv"), ",ecr-creation-template-immutability,repository_creation_template,,\n"),
@@ -67,12 +66,12 @@ def rendered(name: str) -> Callable[[Report], str]:
             "whose image tags can be overwritten: 0 closed by this sweep, 1 still open.\n",
         ),
         (subject, "sweeper: 1 mutable creation template"),
-    ],
-)
-def test_a_template_is_shown_as_one(show: Callable[[Report], str], said: str) -> None:
-    text = show(TEMPLATE)
-    assert said in text
-    assert not re.search(r"[Rr]epository:? (sandbox|gone)|repositories? closed", text)
+    ]
+    for show, said in cases:
+        with case(show, said):
+            text = show(TEMPLATE)
+            assert said in text
+            assert not re.search(r"[Rr]epository:? (sandbox|gone)|repositories? closed", text)
 
 
 def test_systems_are_given_an_id_that_is_no_arn() -> None:

@@ -12,6 +12,7 @@ from sweeper.checks import checks
 from sweeper.model import Reason
 from sweeper.probing import WORKS, Answer
 from tests.aws.support import opened, target
+from tests.cases import case
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
 from tests.fakes import make_target
@@ -84,32 +85,36 @@ class Recorder:
         return answer
 
 
-@pytest.mark.parametrize("action", PROBES)
-def test_only_its_own_not_found_says_permitted(action: str) -> None:
-    absent = PROBES[action].absent
-    clients: Any = Recorder("AccessDeniedException")
-    assert MemberProbes(clients).ask(PLACE, action).answer is Answer.DENIED
-    clients = Recorder("SomethingElseNotFoundException")
-    assert MemberProbes(clients).ask(PLACE, action).answer is Answer.FAILED
-    if absent is not None:
-        clients = Recorder(absent)
-        assert MemberProbes(clients).ask(PLACE, action) == WORKS
+def test_only_its_own_not_found_says_permitted() -> None:
+    for action in PROBES:
+        with case(action):
+            absent = PROBES[action].absent
+            clients: Any = Recorder("AccessDeniedException")
+            assert MemberProbes(clients).ask(PLACE, action).answer is Answer.DENIED
+            clients = Recorder("SomethingElseNotFoundException")
+            assert MemberProbes(clients).ask(PLACE, action).answer is Answer.FAILED
+            if absent is not None:
+                clients = Recorder(absent)
+                assert MemberProbes(clients).ask(PLACE, action) == WORKS
 
 
-@pytest.mark.parametrize("action", sorted(WRITES))
-def test_a_write_names_what_nobody_has_and_never_twice(action: str) -> None:
-    clients: Any = Recorder(PROBES[action].absent or "")
-    probes = MemberProbes(clients)
-    for _ in range(3):
-        probes.ask(PLACE, action)
-    named = [
-        value
-        for _, parameters in clients.calls
-        for key, value in parameters.items()
-        if key in ("repositoryName", "prefix")
-    ]
-    assert len(named) == len(set(named)) == 3
-    assert all(name.startswith(f"{PREFIX}/") and len(name) == len(PREFIX) + 33 for name in named)
+def test_a_write_names_what_nobody_has_and_never_twice() -> None:
+    for action in sorted(WRITES):
+        with case(action):
+            clients: Any = Recorder(PROBES[action].absent or "")
+            probes = MemberProbes(clients)
+            for _ in range(3):
+                probes.ask(PLACE, action)
+            named = [
+                value
+                for _, parameters in clients.calls
+                for key, value in parameters.items()
+                if key in ("repositoryName", "prefix")
+            ]
+            assert len(named) == len(set(named)) == 3
+            assert all(
+                name.startswith(f"{PREFIX}/") and len(name) == len(PREFIX) + 33 for name in named
+            )
 
 
 def test_every_write_has_an_answer_that_says_permitted() -> None:

@@ -15,6 +15,7 @@ import boto3
 import pytest
 from policy_sentry.querying.actions import get_action_data
 
+from tests.cases import case
 from tests.stacksets import templates
 from tests.stacksets.deployment import MANAGEMENT, Deployment
 from tests.stacksets.iam import listed, parse
@@ -62,9 +63,8 @@ def _statement(action: str, resource: str, **condition: Any) -> Mapping[str, Any
     return {"Action": action, "Resource": resource, "Condition": condition}
 
 
-@pytest.mark.parametrize(
-    ("statement", "fault"),
-    [
+def test_a_fault_is_found() -> None:
+    cases: list[tuple[Mapping[str, Any], str]] = [
         (_statement("ecr:ListImagesOfAll", "*"), "ecr:ListImagesOfAll is no action"),
         (
             _statement("ecr:PutImageTagMutability", "*"),
@@ -78,10 +78,10 @@ def _statement(action: str, resource: str, **condition: Any) -> Mapping[str, Any
             _statement("ecr:GetAuthorizationToken", "*", StringLike={"kms:ViaService": "s3.*"}),
             "kms:ViaService is no condition key of ecr:GetAuthorizationToken",
         ),
-    ],
-)
-def test_a_fault_is_found(statement: Mapping[str, Any], fault: str) -> None:
-    assert list(faults([statement])) == [fault]
+    ]
+    for statement, fault in cases:
+        with case(statement, fault):
+            assert list(faults([statement])) == [fault]
 
 
 @pytest.mark.parametrize("stacks", templates.CENTRAL, indirect=True)

@@ -15,6 +15,7 @@ import pytest
 from sweeper.aws import lease
 from sweeper.config_loading import CONFIG_VARIABLE, _variables
 from sweeper.report import ExitStatus
+from tests.cases import case
 from tests.stacksets import templates
 
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -123,25 +124,29 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", templates.NAMES)
-def test_parameters_and_their_defaults(name: str) -> None:
-    parameters = templates.load(name)["Parameters"]
-    assert {key: value.get("Default") for key, value in parameters.items()} == DEFAULTS[name]
+def test_parameters_and_their_defaults() -> None:
+    for name in templates.NAMES:
+        with case(name):
+            parameters = templates.load(name)["Parameters"]
+            assert {key: value.get("Default") for key, value in parameters.items()} == DEFAULTS[
+                name
+            ]
 
 
-@pytest.mark.parametrize("name", templates.NAMES)
-def test_parameters_are_described_constrained_and_grouped(name: str) -> None:
-    template = templates.load(name)
-    for key, parameter in template["Parameters"].items():
-        assert parameter["Description"].endswith("."), key
-        if parameter["Type"].startswith(("AWS::", "List<AWS::")):
-            continue  # CloudFormation checks that these are there
-        assert {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter), key
-        assert parameter["ConstraintDescription"].startswith("must be"), key
-    interface = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    grouped = [key for group in interface for key in group["Parameters"]]
-    assert sorted(grouped) == sorted(template["Parameters"])
-    assert all(output["Description"] for output in template["Outputs"].values())
+def test_parameters_are_described_constrained_and_grouped() -> None:
+    for name in templates.NAMES:
+        with case(name):
+            template = templates.load(name)
+            for key, parameter in template["Parameters"].items():
+                assert parameter["Description"].endswith("."), key
+                if parameter["Type"].startswith(("AWS::", "List<AWS::")):
+                    continue  # CloudFormation checks that these are there
+                assert {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter), key
+                assert parameter["ConstraintDescription"].startswith("must be"), key
+            interface = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+            grouped = [key for group in interface for key in group["Parameters"]]
+            assert sorted(grouped) == sorted(template["Parameters"])
+            assert all(output["Description"] for output in template["Outputs"].values())
 
 
 def _patterns() -> Iterator[tuple[str, str, str]]:
@@ -151,12 +156,14 @@ def _patterns() -> Iterator[tuple[str, str, str]]:
                 yield name, key, parameter["AllowedPattern"]
 
 
-@pytest.mark.parametrize(("name", "key", "pattern"), [*_patterns()])
-def test_patterns_allow_what_is_meant_and_nothing_else(name: str, key: str, pattern: str) -> None:
-    for value in ALLOWED[key]:
-        assert re.fullmatch(pattern, value), value
-    for value in REFUSED[key]:
-        assert not re.fullmatch(pattern, value), value
+def test_patterns_allow_what_is_meant_and_nothing_else() -> None:
+    cases: list[tuple[str, str, str]] = [*_patterns()]
+    for name, key, pattern in cases:
+        with case(name, key, pattern):
+            for value in ALLOWED[key]:
+                assert re.fullmatch(pattern, value), value
+            for value in REFUSED[key]:
+                assert not re.fullmatch(pattern, value), value
 
 
 # --- the member role ------------------------------------------------------------------------------
@@ -459,9 +466,8 @@ def test_nothing_reaches_the_task() -> None:
     assert (egress["IpProtocol"], egress["FromPort"], egress["ToPort"]) == ("tcp", 443, 443)
 
 
-@pytest.mark.parametrize(
-    ("detail", "told"),
-    [
+def test_who_is_told_of_a_task_that_stopped() -> None:
+    cases: list[tuple[dict[str, Any], bool]] = [
         ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 0}]}, False),
         ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 3}]}, False),
         ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 4}]}, False),
@@ -472,26 +478,28 @@ def test_nothing_reaches_the_task() -> None:
         ({"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 137}]}, True),
         ({"stopCode": "TaskFailedToStart", "containers": [{}]}, True),
         ({"stopCode": "UserInitiated", "containers": [{"exitCode": 0}]}, True),
-    ],
-)
-def test_who_is_told_of_a_task_that_stopped(detail: dict[str, Any], told: bool) -> None:
-    rule = templates.resource("central-fargate", "TaskFailedRule")
-    pattern = rule["EventPattern"]
-    assert pattern["source"] == ["aws.ecs"]
-    assert pattern["detail-type"] == ["ECS Task State Change"]
-    assert pattern["detail"]["clusterArn"] == [{"Fn::GetAtt": ["Cluster", "Arn"]}]
-    assert pattern["detail"]["lastStatus"] == ["STOPPED"]
-    by_code, by_exit = pattern["detail"]["$or"]
-    ((code,), (status,)) = by_code["stopCode"], by_exit["containers"]["exitCode"]
-    exits = [each["exitCode"] for each in detail["containers"] if "exitCode" in each]
-    assert told is (
-        detail["stopCode"] not in code["anything-but"]
-        or any(each not in status["anything-but"] for each in exits)
-    )
-    (target,) = rule["Targets"]
-    assert target["Arn"] == TOPIC
-    explained = re.findall(r"(\d) [a-z]", target["InputTransformer"]["InputTemplate"])
-    assert {int(each) for each in explained} == set(ExitStatus) - set(status["anything-but"])
+    ]
+    for detail, told in cases:
+        with case(detail, told):
+            rule = templates.resource("central-fargate", "TaskFailedRule")
+            pattern = rule["EventPattern"]
+            assert pattern["source"] == ["aws.ecs"]
+            assert pattern["detail-type"] == ["ECS Task State Change"]
+            assert pattern["detail"]["clusterArn"] == [{"Fn::GetAtt": ["Cluster", "Arn"]}]
+            assert pattern["detail"]["lastStatus"] == ["STOPPED"]
+            by_code, by_exit = pattern["detail"]["$or"]
+            ((code,), (status,)) = by_code["stopCode"], by_exit["containers"]["exitCode"]
+            exits = [each["exitCode"] for each in detail["containers"] if "exitCode" in each]
+            assert told is (
+                detail["stopCode"] not in code["anything-but"]
+                or any(each not in status["anything-but"] for each in exits)
+            )
+            (target,) = rule["Targets"]
+            assert target["Arn"] == TOPIC
+            explained = re.findall(r"(\d) [a-z]", target["InputTransformer"]["InputTemplate"])
+            assert {int(each) for each in explained} == set(ExitStatus) - set(
+                status["anything-but"]
+            )
 
 
 # --- Lambda ---------------------------------------------------------------------------------------
