@@ -11,7 +11,6 @@ import pytest
 
 from sweeper.metrics import emit
 from sweeper.model import ChangeStatus, Coverage, Report
-from tests.cases import case
 from tests.factories import change, earlier, failed, finding, report, since_last, target
 
 COUNTS = (
@@ -74,11 +73,10 @@ def test_the_values_are_the_reports() -> None:
     }
 
 
-def test_incomplete_coverage_is_one() -> None:
-    for complete in [True, False]:
-        with case(complete):
-            given = replace(report(), coverage=Coverage(1.0, 1.0, complete))
-            assert emitted(given)["CoverageIncomplete"] == [int(not complete)]
+@pytest.mark.parametrize("complete", [True, False])
+def test_incomplete_coverage_is_one(complete: bool) -> None:
+    given = replace(report(), coverage=Coverage(1.0, 1.0, complete))
+    assert emitted(given)["CoverageIncomplete"] == [int(not complete)]
 
 
 def test_what_changed_has_a_value_only_where_it_is_known() -> None:

@@ -58,11 +58,10 @@ def refusal(location: str) -> str:
 
 
 def test_a_parameter() -> None:
-    for name in ["config", "/sweeper/config"]:
-        for kind in ["String", "SecureString"]:
-            with case(name, kind):
-                put_parameter(name, Type=kind)
-                assert read_remote(f"ssm:{name}") == TEXT
+    for name, kind in (("config", "String"), ("/sweeper/config", "SecureString")):
+        with case(name, kind):
+            put_parameter(name, Type=kind)
+            assert read_remote(f"ssm:{name}") == TEXT
 
 
 def test_an_object() -> None:

@@ -106,12 +106,12 @@ def test_whatever_the_damage_the_parser_raises_nothing_else() -> None:
         ("account", "ListRegions", regions),
         ("sts", "AssumeRole", session),
     ):
-        for draw in range(300):
+        for draw in range(100):
             body = damaged(reply, draw).body
             told = _told(parse, service, operation, body)
             refused += bool(told)
             assert not any(part in told for part in SECRETS)
-    assert refused > 200
+    assert refused > 70
 
 
 def test_credentials_in_an_answer_that_breaks_off_are_not_quoted(aws: FakeAws) -> None:

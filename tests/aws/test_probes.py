@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-import pytest
 from botocore.exceptions import ClientError
 
 from sweeper.aws.probes import PREFIX, PROBES, MemberProbes
@@ -30,33 +30,31 @@ def test_every_action_of_every_check_can_be_tried() -> None:
     assert declared - PROBES.keys() == NEEDED_BY_ECR
 
 
-@pytest.mark.parametrize(
-    "action",
-    ["ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules", "ecr:PutImageTagMutability"],
-)
-@pytest.mark.parametrize(
-    ("fault", "answer", "reason"),
-    [
+def test_what_is_answered(aws: FakeAws) -> None:
+    probes = MemberProbes(opened(aws, 1, may_write=True).clients)
+    before = aws.repositories()
+    cases: list[tuple[Fault | None, Answer, Reason | None]] = [
         (None, Answer.WORKS, None),
-        (Fault("access_denied", service="ecr"), Answer.DENIED, Reason.DENIED),
+        (Fault("access_denied"), Answer.DENIED, Reason.DENIED),
         (
-            Fault("access_denied", service="ecr", message="… in a service control policy"),
+            Fault("access_denied", message="… in a service control policy"),
             Answer.DENIED,
             Reason.DENIED_BY_SCP,
         ),
-        (Fault("throttle", service="ecr"), Answer.FAILED, Reason.THROTTLED),
-        (Fault("reset", service="ecr"), Answer.FAILED, Reason.CONNECTION_FAILED),
-        (Fault("garbage", service="ecr"), Answer.FAILED, Reason.UNEXPECTED_RESPONSE),
-    ],
-)
-def test_what_is_answered(
-    aws: FakeAws, action: str, fault: Fault | None, answer: Answer, reason: Reason | None
-) -> None:
-    probes = MemberProbes(opened(aws, 1, may_write=True).clients)
-    aws.faults([fault] if fault else [])
-    before = aws.repositories()
-    found = probes.ask(target(aws, 1), action)
-    assert (found.answer, found.reason) == (answer, reason)
+        (Fault("throttle"), Answer.FAILED, Reason.THROTTLED),
+        (Fault("reset"), Answer.FAILED, Reason.CONNECTION_FAILED),
+        (Fault("garbage"), Answer.FAILED, Reason.UNEXPECTED_RESPONSE),
+    ]
+    for fault, answer, reason in cases:
+        aws.faults([replace(fault, service="ecr")] if fault else [])
+        for action in (
+            "ecr:DescribeRepositories",
+            "ecr:DescribePullThroughCacheRules",
+            "ecr:PutImageTagMutability",
+        ):
+            with case(fault, action):
+                found = probes.ask(target(aws, 1), action)
+                assert (found.answer, found.reason) == (answer, reason)
     assert aws.repositories() == before
 
 
