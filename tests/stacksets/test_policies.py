@@ -13,7 +13,6 @@ from typing import Any
 
 import boto3
 import pytest
-from policy_sentry.querying.actions import get_action_data
 
 from tests.cases import case
 from tests.stacksets import templates
@@ -23,6 +22,8 @@ from tests.stacksets.iam import listed, parse
 
 def faults(statements: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """What IAM would not understand, or would never match."""
+    from policy_sentry.querying.actions import get_action_data  # half a second to import
+
     for statement in statements:
         for action in listed(statement["Action"]):
             service, name = action.split(":")
@@ -84,6 +85,7 @@ def test_a_fault_is_found() -> None:
             assert list(faults([statement])) == [fault]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stacks", templates.CENTRAL, indirect=True)
 def test_the_roles_of_the_stacks_are_without_fault(deployment: Deployment) -> None:
     deployment.central_stack(
