@@ -380,11 +380,6 @@ def test_bytes_that_are_wrong(start: int, new: bytes, length: int) -> None:
     survives(RIGHT[:start] + new + RIGHT[start + length :])
 
 
-@given(st.binary(max_size=200))
-def test_any_bytes(content: bytes) -> None:
-    survives(content)
-
-
 def survives(content: bytes) -> None:
     """It is compared, or said why not; and the report that follows can be written and read."""
     keeper = FakeRecords({LATEST: content, HISTORY: content})

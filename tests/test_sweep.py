@@ -212,8 +212,3 @@ def test_several_checks_count_a_repository_once_each() -> None:
         (account_id(2), "ecr-tag-immutability", ChangeStatus.APPLIED),
         (account_id(2), "other", ChangeStatus.SUPERSEDED),
     ]
-
-
-def test_without_a_check_nothing_is_found() -> None:
-    report = sweep(FakeCloud(ACCOUNTS), (), make_config(), make_conduct())
-    assert report.totals.repositories.examined == 0

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from botocore.session import Session
 
-from sweeper.aws.partitions import first_region, known_regions, partition_of, sts_region
+from sweeper.aws.partitions import first_region, known_regions, sts_region
 from tests.cases import case
 
 SESSION = Session()
-
-
-def test_the_partition_is_that_of_the_caller() -> None:
-    cases: list[tuple[str, str]] = [
-        ("arn:aws:iam::111111111111:user/x", "aws"),
-        ("arn:aws-cn:sts::111111111111:assumed-role/x/y", "aws-cn"),
-        ("arn:aws-us-gov:iam::111111111111:root", "aws-us-gov"),
-    ]
-    for arn, partition in cases:
-        with case(arn, partition):
-            assert partition_of(arn) == partition
 
 
 def test_roles_are_assumed_where_every_account_can() -> None:
