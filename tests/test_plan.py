@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -130,20 +131,22 @@ def test_an_included_account_that_is_not_there_ends_the_sweep() -> None:
 
 
 def test_no_account_chosen() -> None:
-    cases: list[tuple[tuple[Account, ...], dict[str, Any], str]] = [
-        ((), {}, "of 0, 0 are excluded by the filters under organization and 0 are not"),
-        (ACCOUNTS, {"include_ous": ["ou-ab12-33333333"]}, "of 4, 4 are excluded"),
+    # How many there are, are excluded and are not active.
+    cases: list[tuple[tuple[Account, ...], dict[str, Any], list[str]]] = [
+        ((), {}, ["0", "0", "0"]),
+        (ACCOUNTS, {"include_ous": ["ou-ab12-33333333"]}, ["4", "4", "0"]),
         (
             (make_account(1, state="CLOSED"), make_account(2)),
             {"exclude_accounts": [account_id(2)]},
-            "of 2, 1 are excluded by the filters under organization and 1 are not active",
+            ["2", "1", "1"],
         ),
     ]
     for accounts, organization, counts in cases:
-        with case(accounts, organization, counts):
-            with pytest.raises(NothingToSweep, match=counts) as caught:
+        with case(accounts, organization):
+            with pytest.raises(NothingToSweep) as caught:
                 select_accounts(accounts, make_config(organization=organization))
             assert caught.value.reason is Reason.NO_ACCOUNT_CHOSEN
+            assert re.findall(r"\d+", caught.value.message) == counts
 
 
 def test_region_statuses() -> None:
