@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from unittest import mock
 
+import botocore.session
 import pytest
 from hypothesis import settings
 
@@ -40,6 +44,14 @@ _HARMLESS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_are_read_once() -> Iterator[None]:
+    """Share the SDK's loader: each session would read the same models from disk anew."""
+    shared = cache(botocore.session.create_loader)
+    with mock.patch.object(botocore.session, "create_loader", shared):
+        yield
 
 
 @pytest.fixture(autouse=True)

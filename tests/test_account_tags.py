@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from sweeper.account_tags import with_account_tags
 from sweeper.model import Compliance, Failed, Reason, Report, Stage
+from tests.cases import case
 from tests.factories import exemption, finding, report
 
 FIRST, SECOND, THIRD = "111111111111", "222222222222", "333333333333"
@@ -60,18 +59,17 @@ def test_they_stand_in_the_order_of_the_configuration() -> None:
     assert list(tags(with_account_tags(of_three(), ("b", "a"), reads))[FIRST]) == ["b", "a"]
 
 
-@pytest.mark.parametrize(
-    ("keys", "item"),
-    [
+def test_nothing_is_read_without_need() -> None:
+    cases: list[tuple[tuple[str, ...], Report]] = [
         ((), of_three()),
         (("owner",), report()),
         (("owner",), report([finding(compliance=Compliance.EXEMPT, exemption=exemption())])),
-    ],
-)
-def test_nothing_is_read_without_need(keys: tuple[str, ...], item: Report) -> None:
-    reads = Reads()
-    assert with_account_tags(item, keys, reads) is item
-    assert reads.asked == []
+    ]
+    for keys, item in cases:
+        with case(keys, item):
+            reads = Reads()
+            assert with_account_tags(item, keys, reads) is item
+            assert reads.asked == []
 
 
 def test_tags_that_cannot_be_read_are_told_and_cost_nothing_else() -> None:

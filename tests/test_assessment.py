@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +28,7 @@ from sweeper.model import (
 )
 from sweeper.plan import Outcome
 from sweeper.ports import Assessing, Pool
+from tests.cases import case
 from tests.fakes import (
     DENIALS,
     PASSING,
@@ -131,14 +131,14 @@ def test_what_could_not_be_read_is_said_and_the_sweep_goes_on() -> None:
     assert report.totals.changes.applied == 3
 
 
-@pytest.mark.parametrize(
-    ("reason", "asked"), [(Reason.DENIED, 1), (Reason.DENIED_BY_RESOURCE_POLICY, 2)]
-)
-def test_after_a_denial_the_region_is_not_asked_again(reason: Reason, asked: int) -> None:
-    registry = registry_of("a", "b", a=failure(reason), b=failure(reason))
-    found = impacts(swept(registry))
-    assert {each.unavailable for each in found.values() if each} == {reason}
-    assert len(registry.calls) == asked
+def test_after_a_denial_the_region_is_not_asked_again() -> None:
+    cases: list[tuple[Reason, int]] = [(Reason.DENIED, 1), (Reason.DENIED_BY_RESOURCE_POLICY, 2)]
+    for reason, asked in cases:
+        with case(reason, asked):
+            registry = registry_of("a", "b", a=failure(reason), b=failure(reason))
+            found = impacts(swept(registry))
+            assert {each.unavailable for each in found.values() if each} == {reason}
+            assert len(registry.calls) == asked
 
 
 def test_when_told_to_stop_that_is_said() -> None:

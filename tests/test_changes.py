@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import pytest
-
 from sweeper.changes import make_changes
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.concurrency import NOT_REACHED, Stop
@@ -27,6 +25,7 @@ from sweeper.model import (
 )
 from sweeper.plan import Outcome
 from sweeper.ports import Check, Past, Pool
+from tests.cases import case
 from tests.fakes import (
     DEV,
     PROD,
@@ -186,37 +185,34 @@ def test_what_is_not_confirmed_is_withheld_without_a_call() -> None:
     assert registry.calls == []
 
 
-@pytest.mark.parametrize(
-    ("now", "reason"),
-    [
+def test_what_changed_since_is_left_alone() -> None:
+    cases: list[tuple[Repository | None, Reason]] = [
         (None, Reason.REPOSITORY_DELETED),
         (make_repository("b", "IMMUTABLE"), Reason.NOW_COMPLIANT),
         (
             make_repository("b", "IMMUTABLE_WITH_EXCLUSION", ("x",)),
             Reason.CHANGED_SINCE_EXAMINED,
         ),
-    ],
-)
-def test_what_changed_since_is_left_alone(now: Repository | None, reason: Reason) -> None:
-    registry = registry_of(ONE, reread={key(ONE, "b"): now})
-    superseded = (ChangeStatus.SUPERSEDED, reason)
-    assert apply(registry, ONE) == [[APPLIED, superseded, APPLIED]]
-    assert written(registry) == [key(ONE, "a"), key(ONE, "c")]
+    ]
+    for now, reason in cases:
+        with case(now, reason):
+            registry = registry_of(ONE, reread={key(ONE, "b"): now})
+            superseded = (ChangeStatus.SUPERSEDED, reason)
+            assert apply(registry, ONE) == [[APPLIED, superseded, APPLIED]]
+            assert written(registry) == [key(ONE, "a"), key(ONE, "c")]
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [
+def test_one_failed_write_does_not_stop_the_others() -> None:
+    for reason in [
         Reason.THROTTLED,
         Reason.TIMED_OUT,
         Reason.SERVICE_ERROR,
         Reason.REQUEST_REFUSED,
         Reason.CREDENTIALS_EXPIRED,
-    ],
-)
-def test_one_failed_write_does_not_stop_the_others(reason: Reason) -> None:
-    registry = registry_of(ONE, answers={key(ONE, "a"): failure(reason)})
-    assert apply(registry, ONE) == [[failed(reason), APPLIED, APPLIED]]
+    ]:
+        with case(reason):
+            registry = registry_of(ONE, answers={key(ONE, "a"): failure(reason)})
+            assert apply(registry, ONE) == [[failed(reason), APPLIED, APPLIED]]
 
 
 def test_a_repository_that_cannot_be_read_again_is_not_written() -> None:
@@ -231,27 +227,25 @@ def test_a_repositorys_own_policy_denies_nothing_for_the_others() -> None:
     assert apply(registry, ONE) == [[APPLIED, failed(denied), APPLIED]]
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [
+def test_after_a_denied_write_the_rest_of_the_account_is_not_called() -> None:
+    for reason in [
         reason
         for reason in Reason
         if reason.is_denial and reason is not Reason.DENIED_BY_RESOURCE_POLICY
-    ],
-)
-def test_after_a_denied_write_the_rest_of_the_account_is_not_called(reason: Reason) -> None:
-    registry = registry_of(ONE, ELSEWHERE, TWO, answers={key(ONE, "b"): failure(reason)})
-    assert apply(registry, ONE, ELSEWHERE, TWO) == [
-        [APPLIED, failed(reason), NOT_PERMITTED],
-        [NOT_PERMITTED] * 3,
-        [APPLIED] * 3,
-    ]
-    assert written(registry) == [
-        key(ONE, "a"),
-        key(ONE, "b"),
-        *(key(TWO, name) for name in NAMES),
-    ]
-    assert not any(target == key(ONE, "c") for _, target in registry.calls)
+    ]:
+        with case(reason):
+            registry = registry_of(ONE, ELSEWHERE, TWO, answers={key(ONE, "b"): failure(reason)})
+            assert apply(registry, ONE, ELSEWHERE, TWO) == [
+                [APPLIED, failed(reason), NOT_PERMITTED],
+                [NOT_PERMITTED] * 3,
+                [APPLIED] * 3,
+            ]
+            assert written(registry) == [
+                key(ONE, "a"),
+                key(ONE, "b"),
+                *(key(TWO, name) for name in NAMES),
+            ]
+            assert not any(target == key(ONE, "c") for _, target in registry.calls)
 
 
 def test_a_defect_in_one_change_keeps_what_was_applied_before_and_after() -> None:
@@ -309,14 +303,6 @@ def test_stopped_before_the_first_change_nothing_is_called() -> None:
     assert registry.calls == []
 
 
-def test_what_was_not_reached_says_so() -> None:
-    stop = Stop()
-    stop.request()
-    outcome: Outcome = Examined((0, 1, 0), (make_finding("a", change=make_change()),))
-    (changed,) = change(Pool(1, make_conduct(stop=stop)), (), [ONE], [outcome])
-    assert [change.error for change in changes_of(changed)] == [NOT_REACHED]
-
-
 # --- what a write needs beforehand ---------------------------------------------------------------
 
 CHANGE: Outcome = Examined((0, 1, 0), (make_finding("a", ONE, change=make_change()),))
@@ -329,25 +315,22 @@ def changed_in(cloud: FakeCloud, registry: FakeRegistry, **sections: Any) -> Cha
     return changes_of(changed)[0]
 
 
-@pytest.mark.parametrize(
-    ("now", "reason"),
-    [
+def test_an_account_that_is_not_as_it_was_is_left_alone() -> None:
+    cases: list[tuple[list[Account], Reason]] = [
         ([], Reason.ACCOUNT_LEFT),
         ([make_account(1, state="SUSPENDED")], Reason.ACCOUNT_SUSPENDED),
         ([make_account(1, state="PENDING_CLOSURE")], Reason.ACCOUNT_PENDING_CLOSURE),
         ([make_account(1, ou_path=(ROOT, DEV))], Reason.ACCOUNT_MOVED),
         ([make_account(1, ou_path=None)], Reason.ACCOUNT_OU_UNKNOWN),
         ([make_account(1, state="NEW_WORD")], Reason.ACCOUNT_STATE_UNKNOWN),
-    ],
-)
-@pytest.mark.parametrize("section", ["organization", "remediation"])
-def test_an_account_that_is_not_as_it_was_is_left_alone(
-    now: list[Account], reason: Reason, section: str
-) -> None:
-    registry = registry_of(ONE)
-    changed = changed_in(FakeCloud(now), registry, **{section: {"include_ous": [PROD]}})
-    assert (changed.status, changed.reason) == (ChangeStatus.SUPERSEDED, reason)
-    assert registry.calls == []
+    ]
+    for section in ["organization", "remediation"]:
+        for now, reason in cases:
+            with case(section, now, reason):
+                registry = registry_of(ONE)
+                changed = changed_in(FakeCloud(now), registry, **{section: {"include_ous": [PROD]}})
+                assert (changed.status, changed.reason) == (ChangeStatus.SUPERSEDED, reason)
+                assert registry.calls == []
 
 
 def test_an_account_that_moved_within_the_scope_is_written() -> None:
@@ -447,22 +430,22 @@ def refuse() -> None:
     raise failure(Reason.LEASE_UNAVAILABLE)
 
 
-@pytest.mark.parametrize("held", [lambda: None, refuse])
-@pytest.mark.parametrize("status", [ChangeStatus.PLANNED, ChangeStatus.WITHHELD])
-def test_a_change_that_was_begun_and_took_effect_is_the_runs_own(
-    held: Callable[[], None], status: ChangeStatus
-) -> None:
+def test_a_change_that_was_begun_and_took_effect_is_the_runs_own() -> None:
     """Whether or not anything may be written now."""
-    after, registry, journal = begun_before(make_repository("a", "IMMUTABLE"), held, status)
-    assert after == make_change(ChangeStatus.APPLIED)
-    assert registry.writes == []
-    ((kind, settled),) = [each for each in journal.records if each[0] != "plan"]
-    assert (kind, settled.change) == ("settle", after)
+    for status in [ChangeStatus.PLANNED, ChangeStatus.WITHHELD]:
+        for held in [lambda: None, refuse]:
+            with case(status, held):
+                after, registry, journal = begun_before(
+                    make_repository("a", "IMMUTABLE"), held, status
+                )
+                assert after == make_change(ChangeStatus.APPLIED)
+                assert registry.writes == []
+                ((kind, settled),) = [each for each in journal.records if each[0] != "plan"]
+                assert (kind, settled.change) == ("settle", after)
 
 
-@pytest.mark.parametrize(
-    ("now", "expected", "writes"),
-    [
+def test_one_that_did_not_is_made_if_it_may() -> None:
+    cases: list[tuple[Repository | Exception | None, tuple[ChangeStatus, Reason | None], int]] = [
         (make_repository("a"), APPLIED, 1),
         (
             make_repository("a", "MUTABLE_WITH_EXCLUSION", ("v*",)),
@@ -471,18 +454,15 @@ def test_a_change_that_was_begun_and_took_effect_is_the_runs_own(
         ),
         (None, (ChangeStatus.SUPERSEDED, Reason.REPOSITORY_DELETED), 0),
         (failure(Reason.DENIED), (ChangeStatus.FAILED, Reason.DENIED), 0),
-    ],
-)
-def test_one_that_did_not_is_made_if_it_may(
-    now: Repository | Exception | None, expected: tuple[ChangeStatus, Reason | None], writes: int
-) -> None:
-    after, registry, _ = begun_before(now)
-    assert (after.status, after.reason) == expected
-    assert len(registry.writes) == writes
-    if after.status is ChangeStatus.FAILED:
-        assert after.error == (
-            "SomeCode: begun when the run last ended, it may have taken effect: it was denied"
-        )
+    ]
+    for now, expected, writes in cases:
+        with case(now, expected, writes):
+            after, registry, _ = begun_before(now)
+            assert (after.status, after.reason) == expected
+            assert len(registry.writes) == writes
+            if after.status is ChangeStatus.FAILED:
+                said = "begun when the run last ended, it may have taken effect: it was denied"
+                assert after.error == f"SomeCode: {said}"
 
 
 def test_one_that_did_not_is_withheld_where_nothing_may_be_written() -> None:
@@ -518,16 +498,6 @@ def test_a_sweep_that_was_stopped_lists_no_account_again() -> None:
     assert [each.reason for each in changes_of(changed)] == [Reason.INTERRUPTED]
 
 
-def test_what_was_not_tried_after_a_denial_says_so() -> None:
-    registry = registry_of(ONE, answers={key(ONE, "a"): failure(Reason.DENIED)})
-    check = TagImmutability(registry, make_config(), TODAY)
-    findings = tuple(make_finding(name, ONE, change=make_change()) for name in NAMES)
-    (changed,) = change(Pool(1, make_conduct()), (check,), [ONE], [Examined((0, 3, 0), findings)])
-    assert {each.error for each in changes_of(changed)[1:]} == {
-        "another change in this account was denied before"
-    }
-
-
 def test_a_denial_of_one_checks_write_says_nothing_of_anothers() -> None:
     class Other(TagImmutability):
         name = "other"
@@ -550,6 +520,7 @@ def test_a_denial_of_one_checks_write_says_nothing_of_anothers() -> None:
         NOT_PERMITTED,
         *[APPLIED] * 3,
     ]
+    assert [bool(each.error) for each in changes_of(changed)] == [True] * 3 + [False] * 3
 
 
 def test_what_was_begun_and_cannot_be_reached_any_more_may_have_taken_effect() -> None:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.escaping import csv_cell, hidden, plain, shortened
+from tests.cases import case
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
+def test_plain() -> None:
+    cases: list[tuple[str, str]] = [
         ("", ""),
         ("product-a/service-one", "product-a/service-one"),
         ("Zürich 東京\u3000支店 🚀", "Zürich 東京\u3000支店 🚀"),
@@ -28,15 +28,14 @@ from sweeper.escaping import csv_cell, hidden, plain, shortened
         ("tag\U000e0041", r"tag\U000e0041"),
         ("\u3164", r"\u3164"),
         ("\ufffe\uffff", r"\ufffe\uffff"),
-    ],
-)
-def test_plain(text: str, shown: str) -> None:
-    assert plain(text) == shown
+    ]
+    for text, shown in cases:
+        with case(text, shown):
+            assert plain(text) == shown
 
 
-@pytest.mark.parametrize(
-    ("text", "cell"),
-    [
+def test_csv_cell() -> None:
+    cases: list[tuple[str, str]] = [
         ("", ""),
         ("name", "name"),
         ("a=b", "a=b"),
@@ -56,10 +55,10 @@ def test_plain(text: str, shown: str) -> None:
         (";;=1", ";;'=1"),
         ("a; b=1, -2", "a; b=1, -2"),
         ("\t", r"\x09"),
-    ],
-)
-def test_csv_cell(text: str, cell: str) -> None:
-    assert csv_cell(text) == cell
+    ]
+    for text, cell in cases:
+        with case(text, cell):
+            assert csv_cell(text) == cell
 
 
 def test_shortened_says_that_it_cut() -> None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
-
-import pytest
 
 from sweeper.config import ExemptionRule
 from sweeper.model import ChangeStatus, Compliance, Reason
 from sweeper.mutability import configured_exemption, evaluate, exclusions_of, remedy
+from tests.cases import case
 from tests.fakes import REGION, TODAY, account_id, make_repository
 
 PLACE = (account_id(1), REGION)
@@ -20,9 +20,8 @@ OK, BAD = Compliance.COMPLIANT, Compliance.NON_COMPLIANT
 UNKNOWN = Compliance.UNDETERMINED
 
 
-@pytest.mark.parametrize(
-    ("mutability", "filters", "allowed", "compliance", "reason"),
-    [
+def test_verdict() -> None:
+    cases: list[tuple[str, Sequence[str], Sequence[str], Compliance, str]] = [
         ("IMMUTABLE", (), (), OK, ""),
         ("IMMUTABLE_WITH_EXCLUSION", ("latest",), ("latest",), OK, ""),
         ("IMMUTABLE_WITH_EXCLUSION", ("latest", "v*"), ("v*", "latest", "x"), OK, ""),
@@ -36,33 +35,27 @@ UNKNOWN = Compliance.UNDETERMINED
         ("immutable", (), (), UNKNOWN, "unknown"),
         ("", (), (), UNKNOWN, "unknown"),
         ("IMMUTABLE_WITH_EXCLUSION", (), (), UNKNOWN, "without its exclusion filters"),
-    ],
-)
-def test_verdict(
-    mutability: str,
-    filters: Sequence[str],
-    allowed: Sequence[str],
-    compliance: Compliance,
-    reason: str,
-) -> None:
-    verdict = evaluate(make_repository("app", mutability, filters), allowed)
-    assert verdict.compliance is compliance
-    assert reason in verdict.reason
+    ]
+    for mutability, filters, allowed, compliance, reason in cases:
+        with case(mutability, filters, allowed, compliance, reason):
+            verdict = evaluate(make_repository("app", mutability, filters), allowed)
+            assert verdict.compliance is compliance
+            assert reason in verdict.reason
 
 
-@pytest.mark.parametrize("mutability", ["IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"])
-def test_a_filter_of_an_unknown_type_is_not_judged(mutability: str) -> None:
-    repository = replace(
-        make_repository("app", mutability, ("latest",)), unknown_filter_types=("REGEX",)
-    )
-    verdict = evaluate(repository, ("latest",))
-    assert verdict.compliance is UNKNOWN
-    assert "'REGEX'" in verdict.reason
+def test_a_filter_of_an_unknown_type_is_not_judged() -> None:
+    for mutability in ["IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"]:
+        with case(mutability):
+            repository = replace(
+                make_repository("app", mutability, ("latest",)), unknown_filter_types=("REGEX",)
+            )
+            verdict = evaluate(repository, ("latest",))
+            assert verdict.compliance is UNKNOWN
+            assert "'REGEX'" in verdict.reason
 
 
-@pytest.mark.parametrize(
-    ("mutability", "filters", "exclusions", "allowed", "expected"),
-    [
+def test_remedy() -> None:
+    cases: list[tuple[str, Sequence[str], Sequence[str], Sequence[str], tuple[str, ...]]] = [
         ("MUTABLE", (), (), (), ()),
         ("MUTABLE", (), ("latest",), (), ("latest",)),
         ("MUTABLE", (), ("b", "a", "b"), (), ("b", "a")),
@@ -72,19 +65,13 @@ def test_a_filter_of_an_unknown_type_is_not_judged(mutability: str) -> None:
         ("IMMUTABLE_WITH_EXCLUSION", ("a", "b"), (), ("b",), ("b",)),
         ("IMMUTABLE_WITH_EXCLUSION", ("a", "b"), ("b", "c"), ("b",), ("b", "c")),
         ("IMMUTABLE_WITH_EXCLUSION", ("e", "x"), tuple("abcd"), ("e",), tuple("abcde")),
-    ],
-)
-def test_remedy(
-    mutability: str,
-    filters: Sequence[str],
-    exclusions: Sequence[str],
-    allowed: Sequence[str],
-    expected: tuple[str, ...],
-) -> None:
-    change = remedy(mutability, filters, exclusions=exclusions, allowed_filters=allowed)
-    assert change.status is ChangeStatus.PLANNED
-    assert change.to_exclusion_filters == expected
-    assert change.to_mutability == ("IMMUTABLE_WITH_EXCLUSION" if expected else "IMMUTABLE")
+    ]
+    for mutability, filters, exclusions, allowed, expected in cases:
+        with case(mutability, filters, exclusions, allowed, expected):
+            change = remedy(mutability, filters, exclusions=exclusions, allowed_filters=allowed)
+            assert change.status is ChangeStatus.PLANNED
+            assert change.to_exclusion_filters == expected
+            assert change.to_mutability == ("IMMUTABLE_WITH_EXCLUSION" if expected else "IMMUTABLE")
 
 
 def test_more_than_five_filters_are_not_written() -> None:
@@ -104,26 +91,24 @@ def rule(**values: Any) -> ExemptionRule:
     )
 
 
-@pytest.mark.parametrize(
-    ("expires", "expired"),
-    [
+def test_an_exemption_holds_through_its_last_day() -> None:
+    cases: list[tuple[object, bool]] = [
         ("never", False),
         (date(2026, 6, 14), True),
         (date(2026, 6, 15), False),
         (date(2026, 6, 16), False),
-    ],
-)
-def test_an_exemption_holds_through_its_last_day(expires: object, expired: bool) -> None:
-    exemption = configured_exemption(*PLACE, "app", (rule(expires=expires),), TODAY)
-    assert exemption is not None
-    assert exemption.expired is expired
-    assert exemption.expires == (None if expires == "never" else expires)
-    assert (exemption.source, exemption.rule) == ("config", "* * *")
+    ]
+    for expires, expired in cases:
+        with case(expires, expired):
+            exemption = configured_exemption(*PLACE, "app", (rule(expires=expires),), TODAY)
+            assert exemption is not None
+            assert exemption.expired is expired
+            assert exemption.expires == (None if expires == "never" else expires)
+            assert (exemption.source, exemption.rule) == ("config", "* * *")
 
 
-@pytest.mark.parametrize(
-    ("values", "matches"),
-    [
+def test_an_exemption_matches_account_region_and_repository() -> None:
+    cases: list[tuple[dict[str, str], bool]] = [
         ({"repository": "sandbox/*"}, True),
         ({"repository": "sandbox"}, False),
         ({"repository": "sandbox/?"}, False),
@@ -132,13 +117,11 @@ def test_an_exemption_holds_through_its_last_day(expires: object, expired: bool)
         ({"repository": "*", "account": "00000000000?"}, True),
         ({"repository": "*", "region": "eu-*"}, True),
         ({"repository": "*", "region": "us-*"}, False),
-    ],
-)
-def test_an_exemption_matches_account_region_and_repository(
-    values: dict[str, str], matches: bool
-) -> None:
-    found = configured_exemption(*PLACE, "sandbox/app", (rule(**values),), TODAY)
-    assert (found is not None) is matches
+    ]
+    for values, matches in cases:
+        with case(values, matches):
+            found = configured_exemption(*PLACE, "sandbox/app", (rule(**values),), TODAY)
+            assert (found is not None) is matches
 
 
 def test_an_exemption_in_force_wins_over_expired_ones() -> None:
@@ -151,17 +134,16 @@ def test_an_exemption_in_force_wins_over_expired_ones() -> None:
         assert exemption.reason == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
+def test_every_glob_that_matches_adds_its_filters() -> None:
+    cases: list[tuple[str, tuple[str, ...]]] = [
         ("other", ("latest",)),
         ("team-a/api", ("latest", "pr-*", "main")),
         ("team-a/ci", ("latest", "pr-*", "main", "cache")),
         ("x/ci", ("latest", "cache", "main")),
         ("Team-a/api", ("latest",)),
-    ],
-)
-def test_every_glob_that_matches_adds_its_filters(name: str, expected: tuple[str, ...]) -> None:
-    by_repository = {"team-a/*": ("pr-*", "latest", "main"), "*/ci": ("cache", "main")}
-    found = exclusions_of(("latest",), by_repository, lambda glob: fnmatchcase(name, glob))
-    assert found == expected
+    ]
+    for name, expected in cases:
+        with case(name, expected):
+            by_repository = {"team-a/*": ("pr-*", "latest", "main"), "*/ci": ("cache", "main")}
+            found = exclusions_of(("latest",), by_repository, partial(fnmatchcase, name))
+            assert found == expected

@@ -26,6 +26,7 @@ from sweeper.state import (
     unfinished,
     unfinished_command,
 )
+from tests.cases import case
 from tests.fakes import make_config
 from tests.journal.test_lines import HEADER, WHOLE
 
@@ -241,9 +242,8 @@ def test_a_journal_that_cannot_be_read_any_more(
 # --- the same configuration --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("section", "values", "same"),
-    [
+def test_what_decides_what_is_done_must_be_the_same() -> None:
+    cases: list[tuple[str, Any, bool]] = [
         ("checks", ["ecr-tag-immutability", "another"], False),
         ("organization", {"exclude_accounts": ["111122223333"]}, False),
         ("regions", {"exclude": ["eu-west-1"]}, False),
@@ -254,18 +254,18 @@ def test_a_journal_that_cannot_be_read_any_more(
         ("report", {"notify": "always"}, True),
         ("limits", {"max_workers": 1}, True),
         ("state", {"directory": "elsewhere"}, True),
-    ],
-)
-def test_what_decides_what_is_done_must_be_the_same(section: str, values: Any, same: bool) -> None:
-    header = lines.Header(RUN_ID, HEADER.started_at, "1", False, digests(make_config()))
-    check_same(header, make_config(), dry_run=False)
-    config = make_config(**{section: values})
-    if same:
-        check_same(header, config, dry_run=False)
-    else:
-        assert f"another configuration of {section}:" in problem(
-            check_same, header, config, dry_run=False
-        )
+    ]
+    for section, values, same in cases:
+        with case(section, values, same):
+            header = lines.Header(RUN_ID, HEADER.started_at, "1", False, digests(make_config()))
+            check_same(header, make_config(), dry_run=False)
+            config = make_config(**{section: values})
+            if same:
+                check_same(header, config, dry_run=False)
+            else:
+                assert f"another configuration of {section}:" in problem(
+                    check_same, header, config, dry_run=False
+                )
 
 
 def test_a_dry_run_stays_one() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import pytest
-
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.concurrency import Stop
 from sweeper.errors import NothingToSweep
@@ -27,6 +25,7 @@ from sweeper.model import (
 )
 from sweeper.report import ExitStatus, exit_status
 from sweeper.sweep import sweep
+from tests.cases import case
 from tests.fakes import (
     REGION,
     TODAY,
@@ -109,22 +108,19 @@ def enumerate_failure(report: Report) -> FailedItem:
     return failed
 
 
-@pytest.mark.parametrize(
-    ("error", "reason", "status"),
-    [
+def test_a_sweep_that_cannot_begin_still_reports() -> None:
+    cases: list[tuple[Exception, Reason, int]] = [
         (NothingToSweep(Reason.NO_CREDENTIALS, "none"), Reason.NO_CREDENTIALS, 2),
         (failure(Reason.THROTTLED), Reason.THROTTLED, 4),
         (failure(Reason.INTERRUPTED), Reason.INTERRUPTED, 4),
         (RuntimeError("oh"), Reason.INTERNAL_ERROR, 1),
-    ],
-)
-def test_a_sweep_that_cannot_begin_still_reports(
-    error: Exception, reason: Reason, status: int
-) -> None:
-    report = run_sweep(FakeCloud(error), registry_of(), make_config())
-    assert enumerate_failure(report).reason is reason
-    assert (report.run.organization_id, report.run.account_id) == (None, None)
-    assert exit_status(report) == status
+    ]
+    for error, reason, status in cases:
+        with case(error, reason, status):
+            report = run_sweep(FakeCloud(error), registry_of(), make_config())
+            assert enumerate_failure(report).reason is reason
+            assert (report.run.organization_id, report.run.account_id) == (None, None)
+            assert exit_status(report) == status
 
 
 def test_a_sweep_of_nothing_still_reports() -> None:
@@ -216,8 +212,3 @@ def test_several_checks_count_a_repository_once_each() -> None:
         (account_id(2), "ecr-tag-immutability", ChangeStatus.APPLIED),
         (account_id(2), "other", ChangeStatus.SUPERSEDED),
     ]
-
-
-def test_without_a_check_nothing_is_found() -> None:
-    report = sweep(FakeCloud(ACCOUNTS), (), make_config(), make_conduct())
-    assert report.totals.repositories.examined == 0

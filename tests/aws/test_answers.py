@@ -10,6 +10,7 @@ import pytest
 from sweeper.aws.answers import account_id, items, optional_text, region, required, text
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
+from tests.cases import case
 
 
 def test_what_is_promised_is_there() -> None:
@@ -21,9 +22,8 @@ def test_what_is_promised_is_there() -> None:
     assert [optional_text(each, "Name") for each in ({}, {"Name": ""}, {"Name": None})] == [""] * 3
 
 
-@pytest.mark.parametrize(
-    ("read", "answer", "words"),
-    [
+def test_what_is_not_is_said() -> None:
+    cases: list[tuple[Callable[..., object], Any, str]] = [
         (required, {}, "the response has no Key"),
         (required, [], "list where a structure with Key belongs"),
         (text, {}, "the response has no Key"),
@@ -40,10 +40,12 @@ def test_what_is_promised_is_there() -> None:
         (items, {"Key": {}}, "Key is dict, not a list"),
         (items, {"Key": None}, "Key is NoneType, not a list"),
         (items, {"Key": [{}, None]}, "Key hold a NoneType"),
-    ],
-)
-def test_what_is_not_is_said(read: Callable[..., object], answer: Any, words: str) -> None:
-    with pytest.raises(OperationFailed, match=f"{words}: it is not what AWS sends") as caught:
-        read(answer, "Key")
-    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
-    assert caught.value.uncertain
+    ]
+    for read, answer, words in cases:
+        with case(read, answer, words):
+            with pytest.raises(
+                OperationFailed, match=f"{words}: it is not what AWS sends"
+            ) as caught:
+                read(answer, "Key")
+            assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+            assert caught.value.uncertain

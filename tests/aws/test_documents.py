@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from sweeper.aws.documents import MAX_BYTES, read_document
 from sweeper.aws.session import read_remote
 from sweeper.config_loading import load_config
 from sweeper.errors import ConfigurationError
+from tests.cases import case
 
 REGION = "eu-central-1"
 TEXT = "limits: {max_workers: 7}  # größer\n"
@@ -55,11 +57,11 @@ def refusal(location: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["String", "SecureString"])
-@pytest.mark.parametrize("name", ["config", "/sweeper/config"])
-def test_a_parameter(name: str, kind: str) -> None:
-    put_parameter(name, Type=kind)
-    assert read_remote(f"ssm:{name}") == TEXT
+def test_a_parameter() -> None:
+    for name, kind in (("config", "String"), ("/sweeper/config", "SecureString")):
+        with case(name, kind):
+            put_parameter(name, Type=kind)
+            assert read_remote(f"ssm:{name}") == TEXT
 
 
 def test_an_object() -> None:
@@ -70,9 +72,8 @@ def test_the_largest_object() -> None:
     assert len(read_remote(put_object("large", b"#" * MAX_BYTES))) == MAX_BYTES
 
 
-@pytest.mark.parametrize(
-    ("location", "message"),
-    [
+def test_what_is_not_there_is_named() -> None:
+    cases: list[tuple[str, str]] = [
         ("ssm:nothing", "ssm:nothing: it does not exist (ParameterNotFound"),
         (f"s3://{BUCKET}/nothing", f"s3://{BUCKET}/nothing: it does not exist (NoSuchKey"),
         ("s3://no-such-bucket/key", "s3://no-such-bucket/key: it does not exist (NoSuchBucket"),
@@ -81,10 +82,10 @@ def test_the_largest_object() -> None:
         (f"s3://{BUCKET}", "no object is named; allowed: s3://<bucket>/<key>"),
         (f"s3://{BUCKET}/", "no object is named; allowed: s3://<bucket>/<key>"),
         ("s3://No Bucket/key", "s3://No Bucket/key: cannot be read (ParamValidationError: "),
-    ],
-)
-def test_what_is_not_there_is_named(location: str, message: str) -> None:
-    assert message in refusal(location)
+    ]
+    for location, message in cases:
+        with case(location, message):
+            assert message in refusal(location)
 
 
 def test_an_object_that_is_too_large() -> None:
@@ -108,9 +109,8 @@ DENIED_BY_SSM = b'{"__type": "AccessDeniedException", "Message": "User is not au
 DENIED_BY_S3 = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 
-@pytest.mark.parametrize(
-    ("location", "status", "body", "message"),
-    [
+def test_a_denial_says_what_is_needed() -> None:
+    cases: list[tuple[str, int, bytes, str]] = [
         (
             "ssm:config",
             400,
@@ -125,17 +125,17 @@ DENIED_BY_S3 = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message
             "s3://a-bucket/key: access is denied (AccessDenied: Access Denied); "
             "needed: s3:GetObject",
         ),
-    ],
-)
-def test_a_denial_says_what_is_needed(
-    location: str, status: int, body: bytes, message: str
-) -> None:
-    def answer(request: Any, **_: Any) -> AWSResponse:
-        raw: Any = _Raw(body)
-        return AWSResponse(request.url, status, HTTPHeaders(), raw)
+    ]
+    for location, status, body, message in cases:
+        with case(location, status, body, message):
+            session = answered_by(partial(answer, status, body))
+            with pytest.raises(ConfigurationError, match=re.escape(message)):
+                read_document(session, location)
 
-    with pytest.raises(ConfigurationError, match=re.escape(message)):
-        read_document(answered_by(answer), location)
+
+def answer(status: int, body: bytes, request: Any, **_: Any) -> AWSResponse:
+    raw: Any = _Raw(body)
+    return AWSResponse(request.url, status, HTTPHeaders(), raw)
 
 
 def answered_by(handler: Any) -> Session:

@@ -14,6 +14,7 @@ from sweeper.errors import OperationFailed
 from sweeper.model import Image, Reason, Repository
 from tests.aws.conftest import Enter
 from tests.aws.support import opened, target
+from tests.cases import case
 from tests.fake_aws import world
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault, PullThroughRule, Registry, World
@@ -81,25 +82,24 @@ def test_a_filter_type_that_is_not_known_is_kept(aws: FakeAws) -> None:
         assert repository.unknown_filter_types == ("REGEX",)
 
 
-@pytest.mark.parametrize("page", [1, 2])
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        (Fault("access_denied"), Reason.DENIED),
-        (Fault("garbage"), Reason.UNEXPECTED_RESPONSE),
-        (Fault("empty"), Reason.UNEXPECTED_RESPONSE),
-        (Fault("throttle"), Reason.THROTTLED),
-    ],
+FAULTS = (
+    (Fault("access_denied"), Reason.DENIED),
+    (Fault("garbage"), Reason.UNEXPECTED_RESPONSE),
+    (Fault("empty"), Reason.UNEXPECTED_RESPONSE),
+    (Fault("throttle"), Reason.THROTTLED),
 )
-def test_a_page_that_fails_fails_the_whole(
-    enter: Enter, fault: Fault, reason: Reason, page: int
-) -> None:
+
+
+def test_a_page_that_fails_fails_the_whole(enter: Enter) -> None:
     aws = _entered(enter, Registry(count=1500))
     registry = _registry(aws)
-    aws.faults([dataclasses.replace(fault, service="ecr", only_page=page)])
-    with pytest.raises(OperationFailed) as caught:
-        list(registry.repositories(target(aws)))
-    assert caught.value.reason is reason
+    for page in (1, 2):
+        for fault, reason in FAULTS:
+            with case(fault.action, page):
+                aws.faults([dataclasses.replace(fault, service="ecr", only_page=page)])
+                with pytest.raises(OperationFailed) as caught:
+                    list(registry.repositories(target(aws)))
+                assert caught.value.reason is reason
 
 
 def test_the_registry_of_another_account_is_refused(aws: FakeAws) -> None:
@@ -211,24 +211,16 @@ def test_no_page_is_read_that_is_not_asked_for(enter: Enter) -> None:
     assert aws.statistics().calls == {"ecr:DescribeImages": 1}
 
 
-@pytest.mark.parametrize("page", [1, 2])
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        (Fault("access_denied"), Reason.DENIED),
-        (Fault("garbage"), Reason.UNEXPECTED_RESPONSE),
-        (Fault("throttle"), Reason.THROTTLED),
-    ],
-)
-def test_a_page_of_images_that_fails_fails_the_whole(
-    enter: Enter, fault: Fault, reason: Reason, page: int
-) -> None:
+def test_a_page_of_images_that_fails_fails_the_whole(enter: Enter) -> None:
     aws = _with_images(enter, 1500)
     registry = _registry(aws, assesses=True)
-    aws.faults([dataclasses.replace(fault, operation="DescribeImages", only_page=page)])
-    with pytest.raises(OperationFailed) as caught:
-        list(registry.images(target(aws), "app"))
-    assert caught.value.reason is reason
+    for page in (1, 2):
+        for fault, reason in FAULTS:
+            with case(fault.action, page):
+                aws.faults([dataclasses.replace(fault, service="ecr", only_page=page)])
+                with pytest.raises(OperationFailed) as caught:
+                    list(registry.images(target(aws), "app"))
+                assert caught.value.reason is reason
 
 
 def test_images_with_more_tags_than_are_read_at_once_are_not_read(enter: Enter) -> None:
@@ -253,9 +245,15 @@ def test_the_images_of_a_repository_that_is_gone(aws: FakeAws) -> None:
     assert caught.value.reason is Reason.REPOSITORY_DELETED
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_an_image_that_is_not_what_ecr_sends(enter: Enter) -> None:
+    aws = _with_images(enter, 1)
+    cloud = opened(aws, assesses=True)
+    change: dict[str, Any] = {}
+    cloud.clients.member("ecr", "us-east-1").meta.events.register(
+        "after-call.ecr.DescribeImages",
+        lambda parsed, **_: parsed["imageDetails"][0].update(change),
+    )
+    cases: list[dict[str, Any]] = [
         {"registryId": "999999999999"},
         {"repositoryName": "other"},
         {"imagePushedAt": "yesterday"},
@@ -264,18 +262,12 @@ def test_the_images_of_a_repository_that_is_gone(aws: FakeAws) -> None:
         {"imagePushedAt": "2026-01-01T00:00:00"},
         {"imageTags": "latest"},
         {"imageTags": [1]},
-    ],
-)
-def test_an_image_that_is_not_what_ecr_sends(enter: Enter, change: dict[str, Any]) -> None:
-    aws = _with_images(enter, 1)
-    cloud = opened(aws, assesses=True)
-    cloud.clients.member("ecr", "us-east-1").meta.events.register(
-        "after-call.ecr.DescribeImages",
-        lambda parsed, **_: parsed["imageDetails"][0].update(change),
-    )
-    with pytest.raises(OperationFailed) as caught:
-        list(EcrRegistry(cloud.clients).images(target(aws), "app"))
-    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+    ]
+    for change in cases:
+        with case(change):
+            with pytest.raises(OperationFailed) as caught:
+                list(EcrRegistry(cloud.clients).images(target(aws), "app"))
+            assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
 
 
 def test_a_time_in_text_is_one_too(enter: Enter) -> None:

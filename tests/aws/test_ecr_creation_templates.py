@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import REGION, opened, target
+from tests.cases import case
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import CreationTemplate, Fault, Registry, Role, World
 
@@ -73,25 +76,22 @@ def test_the_facts_are_those_of_ecr(enter: Enter) -> None:
     assert other.applied_for == ("PULL_THROUGH_CACHE",)
 
 
-@pytest.mark.parametrize("page", [1, 2])
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
+def test_a_page_that_fails_fails_the_whole(enter: Enter) -> None:
+    aws = _entered(enter, *(CreationTemplate(f"team-{number}") for number in range(1500)))
+    registry = _registry(aws)
+    cases = (
         (Fault("access_denied"), Reason.DENIED),
         (Fault("garbage"), Reason.UNEXPECTED_RESPONSE),
         (Fault("empty"), Reason.UNEXPECTED_RESPONSE),
         (Fault("throttle"), Reason.THROTTLED),
-    ],
-)
-def test_a_page_that_fails_fails_the_whole(
-    enter: Enter, fault: Fault, reason: Reason, page: int
-) -> None:
-    aws = _entered(enter, *(CreationTemplate(f"team-{number}") for number in range(1500)))
-    registry = _registry(aws)
-    aws.faults([dataclasses.replace(fault, service="ecr", only_page=page)])
-    with pytest.raises(OperationFailed) as caught:
-        list(registry.repository_creation_templates(target(aws)))
-    assert caught.value.reason is reason
+    )
+    for page in (1, 2):
+        for fault, reason in cases:
+            with case(fault.action, page):
+                aws.faults([dataclasses.replace(fault, service="ecr", only_page=page)])
+                with pytest.raises(OperationFailed) as caught:
+                    list(registry.repository_creation_templates(target(aws)))
+                assert caught.value.reason is reason
 
 
 def test_one_template_as_it_is_now(enter: Enter) -> None:
@@ -118,41 +118,45 @@ def test_a_template_that_cannot_be_read_is_not_gone(enter: Enter) -> None:
     assert caught.value.reason is Reason.DENIED
 
 
-@pytest.mark.parametrize(
-    ("edit", "said"),
-    [
-        (lambda parsed: parsed.update(registryId="999999999999"), "of registry 999999999999"),
-        (lambda parsed: parsed.pop("registryId"), "registryId"),
+class Edited:
+    """What ECR answers to the listing, after `edit` of its first template or of the whole."""
+
+    def __init__(self, aws: FakeAws) -> None:
+        self.edit: Callable[[Any, Any], object] = lambda _whole, _template: None
+        cloud = opened(aws, check=CreationTemplateImmutability)
+        cloud.clients.member("ecr", REGION).meta.events.register(
+            f"after-call.ecr.{LISTING}", self._after
+        )
+        self.registry = EcrRegistry(cloud.clients)
+
+    def _after(self, parsed: Any, **_: object) -> None:
+        self.edit(parsed, parsed["repositoryCreationTemplates"][0])
+
+
+def test_an_answer_about_something_else_is_refused(enter: Enter) -> None:
+    aws = _entered(enter, FULL)
+    edited = Edited(aws)
+    cases: list[tuple[Callable[[Any, Any], object], str]] = [
+        (lambda whole, _: whole.update(registryId="999999999999"), "of registry 999999999999"),
+        (lambda whole, _: whole.pop("registryId"), "registryId"),
+        (lambda _, template: template.update(prefix="other"), "another one"),
         (
-            lambda parsed: parsed["repositoryCreationTemplates"][0].update(prefix="other"),
-            "another one",
-        ),
-        (
-            lambda parsed: parsed["repositoryCreationTemplates"].append(
-                dict(parsed["repositoryCreationTemplates"][0])
-            ),
+            lambda whole, template: whole["repositoryCreationTemplates"].append(dict(template)),
             "2 creation templates",
         ),
-        (
-            lambda parsed: parsed["repositoryCreationTemplates"][0].update(appliedFor=[1]),
-            "appliedFor",
-        ),
-    ],
-)
-def test_an_answer_about_something_else_is_refused(enter: Enter, edit: Any, said: str) -> None:
+        (lambda _, template: template.update(appliedFor=[1]), "appliedFor"),
+    ]
+    for edited.edit, said in cases:
+        with case(said):
+            with pytest.raises(OperationFailed, match=said) as caught:
+                edited.registry.repository_creation_template(target(aws), "apps")
+            assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def test_a_template_that_is_not_what_ecr_sends(enter: Enter) -> None:
     aws = _entered(enter, FULL)
-    cloud = opened(aws, check=CreationTemplateImmutability)
-    cloud.clients.member("ecr", REGION).meta.events.register(
-        f"after-call.ecr.{LISTING}", lambda parsed, **_: edit(parsed) and None
-    )
-    with pytest.raises(OperationFailed, match=said) as caught:
-        EcrRegistry(cloud.clients).repository_creation_template(target(aws), "apps")
-    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
+    edited = Edited(aws)
+    cases: list[dict[str, Any]] = [
         {"appliedFor": "REPLICATION"},
         {"appliedFor": {"REPLICATION": 1}},
         {"appliedFor": [["REPLICATION"]]},
@@ -172,30 +176,24 @@ def test_an_answer_about_something_else_is_refused(enter: Enter, edit: Any, said
         {"resourceTags": ["owner"]},
         {"resourceTags": [{"Value": "apps"}]},
         {"resourceTags": [{"Key": "owner", "Value": 7}]},
-    ],
-)
-def test_a_template_that_is_not_what_ecr_sends(enter: Enter, change: dict[str, Any]) -> None:
-    aws = _entered(enter, FULL)
-    cloud = opened(aws, check=CreationTemplateImmutability)
-    cloud.clients.member("ecr", REGION).meta.events.register(
-        f"after-call.ecr.{LISTING}",
-        lambda parsed, **_: parsed["repositoryCreationTemplates"][0].update(change),
-    )
-    registry = EcrRegistry(cloud.clients)
-    with pytest.raises(OperationFailed) as caught:
-        list(registry.repository_creation_templates(target(aws)))
-    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+    ]
+    for change in cases:
+        with case(change):
+            edited.edit = partial(_update, change)
+            with pytest.raises(OperationFailed) as caught:
+                list(edited.registry.repository_creation_templates(target(aws)))
+            assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def _update(change: dict[str, Any], _: object, template: dict[str, Any]) -> None:
+    template.update(change)
 
 
 def test_no_template_in_the_answer_is_one_that_is_gone(enter: Enter) -> None:
     aws = _entered(enter, FULL)
-    cloud = opened(aws, check=CreationTemplateImmutability)
-    cloud.clients.member("ecr", REGION).meta.events.register(
-        f"after-call.ecr.{LISTING}",
-        lambda parsed, **_: parsed["repositoryCreationTemplates"].clear(),
-    )
-    registry = EcrRegistry(cloud.clients)
-    assert registry.repository_creation_template(target(aws), "apps") is None
+    edited = Edited(aws)
+    edited.edit = lambda whole, _: whole["repositoryCreationTemplates"].clear()
+    assert edited.registry.repository_creation_template(target(aws), "apps") is None
 
 
 @pytest.mark.parametrize(

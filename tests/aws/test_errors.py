@@ -12,6 +12,7 @@ from botocore.session import Session
 from sweeper.aws.errors import MAX_MESSAGE, reason_for, refused_keys, translated
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
+from tests.cases import case
 
 USER = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: ecr:X on resource: *"
 URL = "https://api.ecr.eu-central-1.amazonaws.com/"
@@ -32,21 +33,19 @@ def _failed(error: Exception) -> OperationFailed:
     return caught.value
 
 
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [
+def test_a_code_in_an_answer() -> None:
+    cases: list[tuple[str, Reason]] = [
         ("InvalidAccess", Reason.DESTINATION_MISSING),
         ("InvalidInput", Reason.REQUEST_REFUSED),
         ("Throttling", Reason.THROTTLED),
-    ],
-)
-def test_a_code_in_an_answer(code: str, reason: Reason) -> None:
-    assert reason_for(code) is reason
+    ]
+    for code, reason in cases:
+        with case(code, reason):
+            assert reason_for(code) is reason
 
 
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [
+def test_every_code_has_its_reason() -> None:
+    cases: list[tuple[str, Reason]] = [
         ("AccessDenied", Reason.DENIED),
         ("AccessDeniedException", Reason.DENIED),
         ("AuthorizationError", Reason.DENIED),
@@ -91,16 +90,15 @@ def test_a_code_in_an_answer(code: str, reason: Reason) -> None:
         ("NotFoundException", Reason.DESTINATION_MISSING),
         ("InvalidParameterException", Reason.REQUEST_REFUSED),
         ("InventedTomorrowException", Reason.REQUEST_REFUSED),
-    ],
-)
-def test_every_code_has_its_reason(code: str, reason: Reason) -> None:
-    failed = _failed(_client_error(code, "a message"))
-    assert (failed.reason, failed.error_code, failed.message) == (reason, code, "a message")
+    ]
+    for code, reason in cases:
+        with case(code, reason):
+            failed = _failed(_client_error(code, "a message"))
+            assert (failed.reason, failed.error_code, failed.message) == (reason, code, "a message")
 
 
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
+def test_a_denial_says_by_what() -> None:
+    cases: list[tuple[str, Reason]] = [
         ("with an explicit deny in a service control policy", Reason.DENIED_BY_SCP),
         ("because no service control policy allows the ecr:X action", Reason.DENIED_BY_SCP),
         ("with an explicit deny in a resource control policy", Reason.DENIED_BY_RCP),
@@ -116,26 +114,26 @@ def test_every_code_has_its_reason(code: str, reason: Reason) -> None:
         ("with an explicit deny in a VPC endpoint policy", Reason.DENIED_BY_VPC_ENDPOINT_POLICY),
         ("because no VPC endpoint policy allows it", Reason.DENIED_BY_VPC_ENDPOINT_POLICY),
         ("", Reason.DENIED),
-    ],
-)
-def test_a_denial_says_by_what(words: str, reason: Reason) -> None:
-    failed = _failed(_client_error("AccessDeniedException", f"{USER} {words}"))
-    assert failed.reason is reason
-    assert failed.reason.is_denial
+    ]
+    for words, reason in cases:
+        with case(words, reason):
+            failed = _failed(_client_error("AccessDeniedException", f"{USER} {words}"))
+            assert failed.reason is reason
+            assert failed.reason.is_denial
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
+def test_no_message_holds_a_sessions_token() -> None:
+    for message in [
         "It does not match.\n\nThe Canonical String should have been\n'POST\n/\n"
         "x-amz-security-token:THE-TOKEN'",
         "It does not match: x-amz-security-token:THE-TOKEN",
         "It does not match. X-Amz-Security-Token=THE-TOKEN",
         '"X-Amz-Security-Token": "THE-TOKEN"',
-    ],
-)
-def test_no_message_holds_a_sessions_token(message: str) -> None:
-    assert "THE-TOKEN" not in _failed(_client_error("SignatureDoesNotMatch", message)).message
+    ]:
+        with case(message):
+            assert (
+                "THE-TOKEN" not in _failed(_client_error("SignatureDoesNotMatch", message)).message
+            )
 
 
 def test_only_a_denial_is_read_for_the_kind_of_policy() -> None:
@@ -143,10 +141,11 @@ def test_only_a_denial_is_read_for_the_kind_of_policy() -> None:
     assert failed.reason is Reason.REQUEST_REFUSED
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_an_unknown_code_of_a_broken_service(status: int) -> None:
-    failed = _failed(_client_error("InternalFailure", status=status))
-    assert failed.reason is Reason.SERVICE_ERROR
+def test_an_unknown_code_of_a_broken_service() -> None:
+    for status in [500, 502, 503, 504]:
+        with case(status):
+            failed = _failed(_client_error("InternalFailure", status=status))
+            assert failed.reason is Reason.SERVICE_ERROR
 
 
 def test_a_known_code_counts_more_than_the_status() -> None:
@@ -158,9 +157,8 @@ def test_an_error_without_anything_in_it() -> None:
     assert (failed.reason, failed.error_code) == (Reason.REQUEST_REFUSED, "Unknown")
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
+def test_what_the_sdk_raises_has_its_reason() -> None:
+    cases: list[tuple[Exception, Reason]] = [
         (sdk.NoCredentialsError(), Reason.NO_CREDENTIALS),
         (sdk.PartialCredentialsError(provider="env", cred_var="k"), Reason.NO_CREDENTIALS),
         (sdk.CredentialRetrievalError(provider="sso", error_msg="x"), Reason.NO_CREDENTIALS),
@@ -181,12 +179,12 @@ def test_an_error_without_anything_in_it() -> None:
         (sdk.PaginationError(message="same token twice"), Reason.UNEXPECTED_RESPONSE),
         (sdk.ParamValidationError(report="x"), Reason.REQUEST_REFUSED),
         (sdk.NoRegionError(), Reason.REQUEST_REFUSED),
-    ],
-)
-def test_what_the_sdk_raises_has_its_reason(error: Exception, reason: Reason) -> None:
-    failed = _failed(error)
-    assert (failed.reason, failed.error_code) == (reason, type(error).__name__)
-    assert failed.message == str(error)
+    ]
+    for error, reason in cases:
+        with case(error, reason):
+            failed = _failed(error)
+            assert (failed.reason, failed.error_code) == (reason, type(error).__name__)
+            assert failed.message == str(error)
 
 
 def test_messages_are_cut() -> None:
@@ -200,17 +198,18 @@ def test_a_defect_is_not_taken_for_an_error_of_aws() -> None:
         raise ZeroDivisionError("a defect")
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z",
-        "Signature not yet current: 20260101T001000Z is still later than 20260101T000500Z",
-    ],
-)
-@pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "InvalidSignatureException"])
-def test_a_wrong_clock_is_no_wrong_key(code: str, message: str) -> None:
-    assert _failed(_client_error(code, message)).reason is Reason.CLOCK_SKEW
-    assert _failed(_client_error("ValidationError", message)).reason is Reason.REQUEST_REFUSED
+def test_a_wrong_clock_is_no_wrong_key() -> None:
+    for code in ["SignatureDoesNotMatch", "InvalidSignatureException"]:
+        for message in [
+            "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z",
+            "Signature not yet current: 20260101T001000Z is still later than 20260101T000500Z",
+        ]:
+            with case(code, message):
+                assert _failed(_client_error(code, message)).reason is Reason.CLOCK_SKEW
+                assert (
+                    _failed(_client_error("ValidationError", message)).reason
+                    is Reason.REQUEST_REFUSED
+                )
 
 
 def test_an_answer_that_cannot_be_parsed_is_not_quoted() -> None:
@@ -223,9 +222,8 @@ def test_an_answer_that_cannot_be_parsed_is_not_quoted() -> None:
     assert caught.value.__suppress_context__  # nor does a stack trace show it
 
 
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
+def test_what_a_code_says_of_the_keys() -> None:
+    cases: list[tuple[str | None, Reason | None]] = [
         ("ExpiredToken", Reason.CREDENTIALS_EXPIRED),
         ("ExpiredTokenException", Reason.CREDENTIALS_EXPIRED),
         ("UnrecognizedClientException", Reason.REGION_NOT_ENABLED),
@@ -234,7 +232,7 @@ def test_an_answer_that_cannot_be_parsed_is_not_quoted() -> None:
         ("RequestTimeTooSkewed", None),
         ("InventedTomorrow", None),
         (None, None),
-    ],
-)
-def test_what_a_code_says_of_the_keys(code: str | None, said: Reason | None) -> None:
-    assert refused_keys(code) is said
+    ]
+    for code, said in cases:
+        with case(code, said):
+            assert refused_keys(code) is said

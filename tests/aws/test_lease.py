@@ -26,7 +26,7 @@ REFUSED = [Fault("access_denied", operation="PutObject", service="s3")]
 
 
 class Place(Bucket):
-    """The bucket; `later` moves the clock of S3, the hooks do what others do meanwhile."""
+    """The bucket; `later` is S3's clock since a write, the hooks do what others do meanwhile."""
 
     later = 0.0
     puts = 0
@@ -48,7 +48,7 @@ class Place(Bucket):
         stored = super().get(name, most)
         hook, self.after_get = self.after_get, lambda: None
         hook()
-        return replace(stored, age=stored.age + self.later)
+        return replace(stored, age=self.later)
 
 
 class Sweeps:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.session import Session
 
 from sweeper.aws.organizations import Organizations
 from sweeper.concurrency import Stop
@@ -13,6 +12,7 @@ from sweeper.errors import NothingToSweep, OperationFailed
 from sweeper.model import Account, Failed, Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, quick_stop
+from tests.cases import case
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import AccountState, Fault, World
 
@@ -65,27 +65,24 @@ def test_the_tree_and_the_tags_are_not_asked_for_without_need(enter: Enter) -> N
     assert {account.tags for account in listed.values()} == {None}
 
 
-@pytest.mark.parametrize(
-    ("given", "old", "expected"),
-    [
-        ("ACTIVE", False, "ACTIVE"),
-        ("SUSPENDED", False, "SUSPENDED"),
-        ("PENDING_ACTIVATION", False, "PENDING_ACTIVATION"),
-        ("PENDING_CLOSURE", False, "PENDING_CLOSURE"),
-        ("CLOSED", False, "CLOSED"),
-        ("ACTIVE", True, "ACTIVE"),
-        ("SUSPENDED", True, "SUSPENDED"),
-        ("CLOSED", True, "SUSPENDED"),
-        ("PENDING_CLOSURE", True, "PENDING_CLOSURE"),
-    ],
-)
-def test_an_accounts_state_is_read_where_it_is(
-    enter: Enter, given: AccountState, old: bool, expected: str
-) -> None:
-    data = World.generate(accounts=3, regions=1, give_state=not old).to_json()
-    data["accounts"][2]["state"] = given
-    aws = enter(World.from_json(data))
-    assert _listed(aws)[aws.world.accounts[2].id].state == expected
+def test_an_accounts_state_is_read_where_it_is(enter: Enter) -> None:
+    states: tuple[AccountState, ...] = (
+        *("ACTIVE", "SUSPENDED", "PENDING_ACTIVATION"),
+        *("PENDING_CLOSURE", "CLOSED"),
+    )
+    # Before there was State, Status had no word for a closed account.
+    for give_state, closed in ((True, "CLOSED"), (False, "SUSPENDED")):
+        data = World.generate(accounts=6, regions=1, give_state=give_state).to_json()
+        for account, state in zip(data["accounts"][1:], states, strict=True):
+            account["state"] = state
+        aws = enter(World.from_json(data))
+        listed = _listed(aws)
+        found = {
+            state: listed[account.id].state
+            for account, state in zip(aws.world.accounts[1:], states, strict=True)
+            if give_state or state != "PENDING_ACTIVATION"
+        }
+        assert found == {state: closed if state == "CLOSED" else state for state in found}
 
 
 @PATHS
@@ -106,15 +103,13 @@ def test_the_account_at_the_end_of_a_path_is_no_ou(enter: Enter) -> None:
 
 
 @PATHS
-@pytest.mark.parametrize("ou", [UNKNOWN, "r-another"])
-@pytest.mark.parametrize("key", ["include_ous", "exclude_ous"])
-def test_an_ou_that_is_not_there_is_named(
-    enter: Enter, give_paths: bool, ou: str, key: str
-) -> None:
+def test_an_ou_that_is_not_there_is_named(enter: Enter, give_paths: bool) -> None:
     aws = enter(World.generate(accounts=8, regions=1, give_paths=give_paths))
-    with pytest.raises(NothingToSweep, match=ou) as caught:
-        _listed(aws, **{key: [WORKLOADS, ou]})
-    assert caught.value.reason is Reason.UNKNOWN_OU
+    for key, ou in (("include_ous", UNKNOWN), ("exclude_ous", "r-another")):
+        with case(key, ou):
+            with pytest.raises(NothingToSweep, match=ou) as caught:
+                _listed(aws, **{key: [WORKLOADS, ou]})
+            assert caught.value.reason is Reason.UNKNOWN_OU
 
 
 def test_an_ou_of_the_write_scope_must_be_there_too(aws: FakeAws) -> None:
@@ -123,16 +118,11 @@ def test_an_ou_of_the_write_scope_must_be_there_too(aws: FakeAws) -> None:
 
 
 @PATHS
-def test_an_ou_without_accounts_is_there(enter: Enter, give_paths: bool) -> None:
+def test_the_root_and_an_ou_without_accounts_are_there(enter: Enter, give_paths: bool) -> None:
     aws = enter(World.generate(accounts=3, regions=1, give_paths=give_paths))
     assert SANDBOX not in {account.parent for account in aws.world.accounts}
-    assert len(_listed(aws, include_ous=[SANDBOX])) == 3
-
-
-@PATHS
-def test_the_root_is_an_ou(enter: Enter, give_paths: bool) -> None:
-    aws = enter(World.generate(accounts=3, regions=1, give_paths=give_paths))
-    assert len(_listed(aws, include_ous=["r-fake"])) == 3
+    for ou in (SANDBOX, "r-fake"):
+        assert len(_listed(aws, include_ous=[ou])) == 3
 
 
 def test_tags_are_read_of_the_accounts_that_they_decide_about(enter: Enter) -> None:
@@ -293,11 +283,6 @@ def test_an_account_without_an_id_is_no_account() -> None:
 
     with pytest.raises(OperationFailed, match="no Id"):
         Organizations(Client(), "arn", Stop()).accounts()
-
-
-def test_the_sdk_knows_state_and_paths() -> None:
-    model = Session().get_service_model("organizations").shape_for("Account")
-    assert {"State", "Paths"} <= set(getattr(model, "members", {}))
 
 
 @pytest.mark.parametrize("mode", ["management", "delegated", "not_allowed"])

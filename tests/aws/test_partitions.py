@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
 from botocore.session import Session
 
-from sweeper.aws.partitions import first_region, known_regions, partition_of, sts_region
+from sweeper.aws.partitions import first_region, known_regions, sts_region
+from tests.cases import case
 
 SESSION = Session()
 
 
-@pytest.mark.parametrize(
-    ("arn", "partition"),
-    [
-        ("arn:aws:iam::111111111111:user/x", "aws"),
-        ("arn:aws-cn:sts::111111111111:assumed-role/x/y", "aws-cn"),
-        ("arn:aws-us-gov:iam::111111111111:root", "aws-us-gov"),
-    ],
-)
-def test_the_partition_is_that_of_the_caller(arn: str, partition: str) -> None:
-    assert partition_of(arn) == partition
-
-
-@pytest.mark.parametrize(
-    ("partition", "caller_region", "chosen"),
-    [
+def test_roles_are_assumed_where_every_account_can() -> None:
+    cases: list[tuple[str, str | None, str]] = [
         ("aws", "eu-central-1", "eu-central-1"),
         ("aws", "us-west-2", "us-west-2"),
         ("aws", "af-south-1", "us-east-1"),
@@ -37,12 +24,10 @@ def test_the_partition_is_that_of_the_caller(arn: str, partition: str) -> None:
         ("aws-us-gov", None, "us-gov-west-1"),
         ("aws-iso", None, "us-iso-east-1"),
         ("aws-of-tomorrow", None, "us-east-1"),
-    ],
-)
-def test_roles_are_assumed_where_every_account_can(
-    partition: str, caller_region: str | None, chosen: str
-) -> None:
-    assert sts_region(SESSION, partition, caller_region) == chosen
+    ]
+    for partition, caller_region, chosen in cases:
+        with case(partition, caller_region, chosen):
+            assert sts_region(SESSION, partition, caller_region) == chosen
 
 
 def test_the_first_region_is_one_that_the_sdk_knows() -> None:

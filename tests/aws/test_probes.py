@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-import pytest
 from botocore.exceptions import ClientError
 
 from sweeper.aws.probes import PREFIX, PROBES, MemberProbes
@@ -12,6 +12,7 @@ from sweeper.checks import checks
 from sweeper.model import Reason
 from sweeper.probing import WORKS, Answer
 from tests.aws.support import opened, target
+from tests.cases import case
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
 from tests.fakes import make_target
@@ -29,33 +30,31 @@ def test_every_action_of_every_check_can_be_tried() -> None:
     assert declared - PROBES.keys() == NEEDED_BY_ECR
 
 
-@pytest.mark.parametrize(
-    "action",
-    ["ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules", "ecr:PutImageTagMutability"],
-)
-@pytest.mark.parametrize(
-    ("fault", "answer", "reason"),
-    [
+def test_what_is_answered(aws: FakeAws) -> None:
+    probes = MemberProbes(opened(aws, 1, may_write=True).clients)
+    before = aws.repositories()
+    cases: list[tuple[Fault | None, Answer, Reason | None]] = [
         (None, Answer.WORKS, None),
-        (Fault("access_denied", service="ecr"), Answer.DENIED, Reason.DENIED),
+        (Fault("access_denied"), Answer.DENIED, Reason.DENIED),
         (
-            Fault("access_denied", service="ecr", message="… in a service control policy"),
+            Fault("access_denied", message="… in a service control policy"),
             Answer.DENIED,
             Reason.DENIED_BY_SCP,
         ),
-        (Fault("throttle", service="ecr"), Answer.FAILED, Reason.THROTTLED),
-        (Fault("reset", service="ecr"), Answer.FAILED, Reason.CONNECTION_FAILED),
-        (Fault("garbage", service="ecr"), Answer.FAILED, Reason.UNEXPECTED_RESPONSE),
-    ],
-)
-def test_what_is_answered(
-    aws: FakeAws, action: str, fault: Fault | None, answer: Answer, reason: Reason | None
-) -> None:
-    probes = MemberProbes(opened(aws, 1, may_write=True).clients)
-    aws.faults([fault] if fault else [])
-    before = aws.repositories()
-    found = probes.ask(target(aws, 1), action)
-    assert (found.answer, found.reason) == (answer, reason)
+        (Fault("throttle"), Answer.FAILED, Reason.THROTTLED),
+        (Fault("reset"), Answer.FAILED, Reason.CONNECTION_FAILED),
+        (Fault("garbage"), Answer.FAILED, Reason.UNEXPECTED_RESPONSE),
+    ]
+    for fault, answer, reason in cases:
+        aws.faults([replace(fault, service="ecr")] if fault else [])
+        for action in (
+            "ecr:DescribeRepositories",
+            "ecr:DescribePullThroughCacheRules",
+            "ecr:PutImageTagMutability",
+        ):
+            with case(fault, action):
+                found = probes.ask(target(aws, 1), action)
+                assert (found.answer, found.reason) == (answer, reason)
     assert aws.repositories() == before
 
 
@@ -84,32 +83,36 @@ class Recorder:
         return answer
 
 
-@pytest.mark.parametrize("action", PROBES)
-def test_only_its_own_not_found_says_permitted(action: str) -> None:
-    absent = PROBES[action].absent
-    clients: Any = Recorder("AccessDeniedException")
-    assert MemberProbes(clients).ask(PLACE, action).answer is Answer.DENIED
-    clients = Recorder("SomethingElseNotFoundException")
-    assert MemberProbes(clients).ask(PLACE, action).answer is Answer.FAILED
-    if absent is not None:
-        clients = Recorder(absent)
-        assert MemberProbes(clients).ask(PLACE, action) == WORKS
+def test_only_its_own_not_found_says_permitted() -> None:
+    for action in PROBES:
+        with case(action):
+            absent = PROBES[action].absent
+            clients: Any = Recorder("AccessDeniedException")
+            assert MemberProbes(clients).ask(PLACE, action).answer is Answer.DENIED
+            clients = Recorder("SomethingElseNotFoundException")
+            assert MemberProbes(clients).ask(PLACE, action).answer is Answer.FAILED
+            if absent is not None:
+                clients = Recorder(absent)
+                assert MemberProbes(clients).ask(PLACE, action) == WORKS
 
 
-@pytest.mark.parametrize("action", sorted(WRITES))
-def test_a_write_names_what_nobody_has_and_never_twice(action: str) -> None:
-    clients: Any = Recorder(PROBES[action].absent or "")
-    probes = MemberProbes(clients)
-    for _ in range(3):
-        probes.ask(PLACE, action)
-    named = [
-        value
-        for _, parameters in clients.calls
-        for key, value in parameters.items()
-        if key in ("repositoryName", "prefix")
-    ]
-    assert len(named) == len(set(named)) == 3
-    assert all(name.startswith(f"{PREFIX}/") and len(name) == len(PREFIX) + 33 for name in named)
+def test_a_write_names_what_nobody_has_and_never_twice() -> None:
+    for action in sorted(WRITES):
+        with case(action):
+            clients: Any = Recorder(PROBES[action].absent or "")
+            probes = MemberProbes(clients)
+            for _ in range(3):
+                probes.ask(PLACE, action)
+            named = [
+                value
+                for _, parameters in clients.calls
+                for key, value in parameters.items()
+                if key in ("repositoryName", "prefix")
+            ]
+            assert len(named) == len(set(named)) == 3
+            assert all(
+                name.startswith(f"{PREFIX}/") and len(name) == len(PREFIX) + 33 for name in named
+            )
 
 
 def test_every_write_has_an_answer_that_says_permitted() -> None:

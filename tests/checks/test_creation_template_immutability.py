@@ -16,6 +16,7 @@ from sweeper.checks.creation_template_immutability import (
 )
 from sweeper.errors import OperationFailed
 from sweeper.model import Change, ChangeStatus, Compliance, Examined, Finding, Reason, Target
+from tests.cases import case
 from tests.fakes import TODAY, failure, make_change, make_config, make_target
 
 BAD, EXEMPT = Compliance.NON_COMPLIANT, Compliance.EXEMPT
@@ -101,9 +102,8 @@ def test_a_finding_whole() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("template", "compliance", "said"),
-    [
+def test_verdict() -> None:
+    cases: list[tuple[Template, Compliance, str]] = [
         (Template("ROOT"), BAD, "for 'ROOT', applied for REPLICATION, makes repositories in"),
         (Template(applied_for=()), BAD, "applied for nothing, makes"),
         (
@@ -130,26 +130,24 @@ def test_a_finding_whole() -> None:
             Compliance.UNDETERMINED,
             "SOMEWHAT",
         ),
-    ],
-)
-def test_verdict(template: Template, compliance: Compliance, said: str) -> None:
-    finding = judged(template, policy={"allowed_exclusions": ["latest"]})
-    assert finding.compliance is compliance
-    assert said in finding.reason
-    assert finding.change is None
-    assert finding.exemption is None
+    ]
+    for template, compliance, said in cases:
+        with case(template, compliance, said):
+            finding = judged(template, policy={"allowed_exclusions": ["latest"]})
+            assert finding.compliance is compliance
+            assert said in finding.reason
+            assert finding.change is None
+            assert finding.exemption is None
 
 
-@pytest.mark.parametrize(
-    "template",
-    [
+def test_what_makes_immutable_repositories_is_no_finding() -> None:
+    for template in [
         Template(mutability="IMMUTABLE"),
         Template(mutability="IMMUTABLE", applied_for=(CACHE,)),
         Template(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("latest",)),
-    ],
-)
-def test_what_makes_immutable_repositories_is_no_finding(template: Template) -> None:
-    assert examine(template, remediation={"exclusions": ["latest"]}) == Examined((0, 0, 0))
+    ]:
+        with case(template):
+            assert examine(template, remediation={"exclusions": ["latest"]}) == Examined((0, 0, 0))
 
 
 def test_templates_are_not_counted_as_repositories() -> None:
@@ -163,50 +161,54 @@ def test_a_failure_on_a_later_page_fails_the_target() -> None:
         examine(Template(), failure(Reason.DENIED))
 
 
-@pytest.mark.parametrize(
-    ("applied_for", "exempted", "compliance", "withheld"),
-    [
+def test_what_is_applied_for_pull_through_caches() -> None:
+    cases: list[tuple[tuple[str, ...], bool, Compliance, bool]] = [
         ((CACHE,), True, EXEMPT, False),
         ((CACHE, CACHE), True, EXEMPT, False),
         ((CACHE,), False, BAD, False),
         ((CACHE, REPLICATION), True, BAD, True),
         ((CACHE, REPLICATION), False, BAD, False),
         ((REPLICATION, PUSH), True, BAD, False),
-    ],
-)
-def test_what_is_applied_for_pull_through_caches(
-    applied_for: tuple[str, ...], exempted: bool, compliance: Compliance, withheld: bool
-) -> None:
-    finding = judged(
-        Template(applied_for=applied_for), policy={"exempt_pull_through_cache": exempted}
-    )
-    assert finding.compliance is compliance
-    assert (finding.exemption is not None) is (compliance is EXEMPT)
-    if finding.exemption:
-        assert (finding.exemption.source, finding.exemption.rule) == ("pull_through_cache", "apps")
-    assert (finding.change is not None) is withheld
-    if finding.change:
-        assert finding.change.reason is Reason.LEFT_TO_A_PERSON
-        assert finding.change.status is ChangeStatus.WITHHELD
-        assert "applied for PULL_THROUGH_CACHE too" in (finding.change.error or "")
+    ]
+    for applied_for, exempted, compliance, withheld in cases:
+        with case(applied_for, exempted, compliance, withheld):
+            finding = judged(
+                Template(applied_for=applied_for), policy={"exempt_pull_through_cache": exempted}
+            )
+            assert finding.compliance is compliance
+            assert (finding.exemption is not None) is (compliance is EXEMPT)
+            if finding.exemption:
+                assert (finding.exemption.source, finding.exemption.rule) == (
+                    "pull_through_cache",
+                    "apps",
+                )
+            assert (finding.change is not None) is withheld
+            if finding.change:
+                assert finding.change.reason is Reason.LEFT_TO_A_PERSON
+                assert finding.change.status is ChangeStatus.WITHHELD
+                assert "applied for PULL_THROUGH_CACHE too" in (finding.change.error or "")
 
 
-@pytest.mark.parametrize("exempted", [True, False])
-@pytest.mark.parametrize(
-    "applied_for", [("SOMETHING_NEW",), (REPLICATION, "SOMETHING_NEW"), (CACHE, "SOMETHING_NEW")]
-)
-def test_a_word_that_is_not_known_is_left_to_a_person(
-    applied_for: tuple[str, ...], exempted: bool
-) -> None:
-    finding = judged(
-        Template(applied_for=applied_for), policy={"exempt_pull_through_cache": exempted}
-    )
-    assert (finding.compliance, finding.exemption) == (BAD, None)
-    assert "SOMETHING_NEW, makes repositories in" in finding.reason
-    assert finding.change is not None
-    assert finding.change.status is ChangeStatus.WITHHELD
-    assert finding.change.reason is Reason.LEFT_TO_A_PERSON
-    assert "'SOMETHING_NEW', which this version does not know" in (finding.change.error or "")
+def test_a_word_that_is_not_known_is_left_to_a_person() -> None:
+    for applied_for in [
+        ("SOMETHING_NEW",),
+        (REPLICATION, "SOMETHING_NEW"),
+        (CACHE, "SOMETHING_NEW"),
+    ]:
+        for exempted in [True, False]:
+            with case(applied_for, exempted):
+                finding = judged(
+                    Template(applied_for=applied_for),
+                    policy={"exempt_pull_through_cache": exempted},
+                )
+                assert (finding.compliance, finding.exemption) == (BAD, None)
+                assert "SOMETHING_NEW, makes repositories in" in finding.reason
+                assert finding.change is not None
+                assert finding.change.status is ChangeStatus.WITHHELD
+                assert finding.change.reason is Reason.LEFT_TO_A_PERSON
+                assert "'SOMETHING_NEW', which this version does not know" in (
+                    finding.change.error or ""
+                )
 
 
 def test_a_role_is_not_passed() -> None:
@@ -223,9 +225,8 @@ def test_a_role_is_not_passed() -> None:
     assert finding.change.to_exclusion_filters == ("latest",)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "prefix", "expected"),
-    [
+def test_a_rule_exempts_where_it_covers_every_name() -> None:
+    cases: list[tuple[str, str, bool]] = [
         ("sandbox/*", "sandbox", True),
         ("sandbox/*", "sandbox/", True),
         ("sandbox/*", "sandbox/team", True),
@@ -248,34 +249,29 @@ def test_a_role_is_not_passed() -> None:
         ("?*", "ROOT", False),
         ("*/*", "ROOT", False),
         ("sandbox/*", "ROOT", False),
-    ],
-)
-def test_a_rule_exempts_where_it_covers_every_name(
-    pattern: str, prefix: str, expected: bool
-) -> None:
-    assert covers(pattern, prefix) is expected
-    rule = {"repository": pattern, "reason": "rebuilt", "expires": "never"}
-    finding = judged(Template(prefix), exemptions=[rule])
-    assert (finding.compliance is EXEMPT) is expected
-    assert (finding.exemption is not None) is expected
-    assert finding.change is None
+    ]
+    for pattern, prefix, expected in cases:
+        with case(pattern, prefix, expected):
+            assert covers(pattern, prefix) is expected
+            rule = {"repository": pattern, "reason": "rebuilt", "expires": "never"}
+            finding = judged(Template(prefix), exemptions=[rule])
+            assert (finding.compliance is EXEMPT) is expected
+            assert (finding.exemption is not None) is expected
+            assert finding.change is None
 
 
-@pytest.mark.parametrize(
-    ("applied_for", "compliance", "source", "expired"),
-    [
+def test_an_expired_rule_is_listed_but_does_not_exempt() -> None:
+    cases: list[tuple[tuple[str, ...], Compliance, str, bool]] = [
         ((REPLICATION,), BAD, "config", True),
         ((CACHE,), EXEMPT, "pull_through_cache", False),
-    ],
-)
-def test_an_expired_rule_is_listed_but_does_not_exempt(
-    applied_for: tuple[str, ...], compliance: Compliance, source: str, expired: bool
-) -> None:
-    rule = {"repository": "apps/*", "reason": "rebuilt", "expires": date(2026, 6, 14)}
-    finding = judged(Template(applied_for=applied_for), exemptions=[rule])
-    assert finding.compliance is compliance
-    assert finding.exemption is not None
-    assert (finding.exemption.source, finding.exemption.expired) == (source, expired)
+    ]
+    for applied_for, compliance, source, expired in cases:
+        with case(applied_for, compliance, source, expired):
+            rule = {"repository": "apps/*", "reason": "rebuilt", "expires": date(2026, 6, 14)}
+            finding = judged(Template(applied_for=applied_for), exemptions=[rule])
+            assert finding.compliance is compliance
+            assert finding.exemption is not None
+            assert (finding.exemption.source, finding.exemption.expired) == (source, expired)
 
 
 def test_a_rule_in_force_is_named_before_the_cache() -> None:
@@ -314,9 +310,8 @@ def test_the_setting_is_written_and_all_else_as_it_was_read_just_before() -> Non
     assert registry.writes == [("apps", "IMMUTABLE_WITH_EXCLUSION", ("dev*",), "changed meanwhile")]
 
 
-@pytest.mark.parametrize(
-    ("now", "reason"),
-    [
+def test_what_is_not_as_it_was_judged_is_left_alone() -> None:
+    cases: list[tuple[Template | None, Reason]] = [
         (None, Reason.REPOSITORY_DELETED),
         (Template(mutability="IMMUTABLE"), Reason.NOW_COMPLIANT),
         (
@@ -324,33 +319,36 @@ def test_the_setting_is_written_and_all_else_as_it_was_read_just_before() -> Non
             Reason.CHANGED_SINCE_EXAMINED,
         ),
         (Template(unknown_filter_types=("REGEX",)), Reason.CHANGED_SINCE_EXAMINED),
-    ],
-)
-def test_what_is_not_as_it_was_judged_is_left_alone(now: Template | None, reason: Reason) -> None:
-    def intend() -> None:
-        raise AssertionError
+    ]
+    for now, reason in cases:
+        with case(now, reason):
 
-    registry = Registry([Template()], reread=now)
-    change = apply(registry, intend)
-    assert (change.status, change.reason) == (ChangeStatus.SUPERSEDED, reason)
-    assert registry.writes == []
+            def intend() -> None:
+                raise AssertionError
+
+            registry = Registry([Template()], reread=now)
+            change = apply(registry, intend)
+            assert (change.status, change.reason) == (ChangeStatus.SUPERSEDED, reason)
+            assert registry.writes == []
 
 
-@pytest.mark.parametrize(
-    ("now", "why"),
-    [
+def test_what_must_not_be_written_any_more_is_left_to_a_person() -> None:
+    cases: list[tuple[Template, str]] = [
         (Template(custom_role_arn="role"), "customRoleArn"),
         (Template(applied_for=(REPLICATION, "NEW")), "which this version does not know"),
         (Template(applied_for=(CACHE,)), "where tags have to move"),
         (Template(applied_for=(REPLICATION, CACHE)), "where tags have to move"),
-    ],
-)
-def test_what_must_not_be_written_any_more_is_left_to_a_person(now: Template, why: str) -> None:
-    registry = Registry([Template()], reread=now)
-    change = apply(registry)
-    assert (change.status, change.reason) == (ChangeStatus.WITHHELD, Reason.LEFT_TO_A_PERSON)
-    assert why in str(change.error)
-    assert registry.writes == []
+    ]
+    for now, why in cases:
+        with case(now, why):
+            registry = Registry([Template()], reread=now)
+            change = apply(registry)
+            assert (change.status, change.reason) == (
+                ChangeStatus.WITHHELD,
+                Reason.LEFT_TO_A_PERSON,
+            )
+            assert why in str(change.error)
+            assert registry.writes == []
 
 
 def test_a_caches_template_may_be_opened_again() -> None:
@@ -389,9 +387,8 @@ def test_one_that_cannot_be_read_again_is_not_written() -> None:
     assert registry.writes == []
 
 
-@pytest.mark.parametrize(
-    ("answer", "took_effect", "made"),
-    [
+def test_a_write_without_a_good_answer_is_read() -> None:
+    cases: list[tuple[Template | Exception, bool, bool]] = [
         (failure(Reason.TIMED_OUT, uncertain=True), True, True),
         (failure(Reason.TIMED_OUT, uncertain=True), False, False),
         (failure(Reason.DENIED), False, False),
@@ -399,20 +396,18 @@ def test_one_that_cannot_be_read_again_is_not_written() -> None:
         (Template(), True, True),
         (Template(), False, False),
         (Template(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("v*",)), False, False),
-    ],
-)
-def test_a_write_without_a_good_answer_is_read(
-    answer: Template | Exception, took_effect: bool, made: bool
-) -> None:
-    registry = Registry([Template()], answer=answer, took_effect=took_effect)
-    if made:
-        assert apply(registry).status is ChangeStatus.APPLIED
-        return
-    with pytest.raises(OperationFailed) as caught:
-        apply(registry)
-    if isinstance(answer, Template):
-        assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
-        assert "may have taken effect" in caught.value.message
+    ]
+    for answer, took_effect, made in cases:
+        with case(answer, took_effect, made):
+            registry = Registry([Template()], answer=answer, took_effect=took_effect)
+            if made:
+                assert apply(registry).status is ChangeStatus.APPLIED
+                return
+            with pytest.raises(OperationFailed) as caught:
+                apply(registry)
+            if isinstance(answer, Template):
+                assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+                assert "may have taken effect" in caught.value.message
 
 
 def test_where_it_cannot_be_read_either_the_write_failed() -> None:
@@ -442,17 +437,16 @@ def test_a_write_that_changed_more_than_the_setting_is_told_as_a_failure() -> No
     assert "more than its tag mutability" in str(change.error)
 
 
-@pytest.mark.parametrize(
-    ("now", "made"),
-    [
+def test_whether_it_is_made() -> None:
+    cases: list[tuple[Template | None, bool | None]] = [
         (Template(mutability="IMMUTABLE"), True),
         (Template(), False),
         (None, None),
-    ],
-)
-def test_whether_it_is_made(now: Template | None, made: bool | None) -> None:
-    check = CreationTemplateImmutability(Registry([], reread=now), make_config(), TODAY)
-    assert check.is_made(make_target(), judged(Template()), make_change()) is made
+    ]
+    for now, made in cases:
+        with case(now, made):
+            check = CreationTemplateImmutability(Registry([], reread=now), make_config(), TODAY)
+            assert check.is_made(make_target(), judged(Template()), make_change()) is made
 
 
 def test_closing_makes_it_compliant() -> None:
@@ -462,21 +456,18 @@ def test_closing_makes_it_compliant() -> None:
     assert examine(registry.written) == Examined((0, 0, 0))
 
 
-@pytest.mark.parametrize(
-    ("glob", "filters"),
-    [
+def test_filters_by_repository_count_where_they_are_for_all_that_it_makes() -> None:
+    cases: list[tuple[str, tuple[str, ...]]] = [
         ("apps/*", ("latest", "pr-*")),
         ("*", ("latest", "pr-*")),
         ("apps/web", ("latest",)),  # the template makes others, too
         ("other/*", ("latest",)),
-    ],
-)
-def test_filters_by_repository_count_where_they_are_for_all_that_it_makes(
-    glob: str, filters: tuple[str, ...]
-) -> None:
-    remediation = {"exclusions": ["latest"], "exclusions_by_repository": {glob: ["pr-*"]}}
-    check = CHECK(Registry([Template()]), make_config(remediation=remediation), TODAY)
-    (finding,) = check.examine(make_target()).findings
-    assert check.remedy(finding).to_exclusion_filters == filters
-    closed = Template(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=filters)
-    assert not examine(closed, remediation=remediation).findings
+    ]
+    for glob, filters in cases:
+        with case(glob, filters):
+            remediation = {"exclusions": ["latest"], "exclusions_by_repository": {glob: ["pr-*"]}}
+            check = CHECK(Registry([Template()]), make_config(remediation=remediation), TODAY)
+            (finding,) = check.examine(make_target()).findings
+            assert check.remedy(finding).to_exclusion_filters == filters
+            closed = Template(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=filters)
+            assert not examine(closed, remediation=remediation).findings

@@ -22,6 +22,7 @@ from sweeper.model import (
     Repository,
     Target,
 )
+from tests.cases import case
 from tests.fakes import (
     REGION,
     TODAY,
@@ -63,28 +64,28 @@ def rule(**values: Any) -> ExemptionRule:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "prefixes", "expected"),
-    [
+def test_pull_through_cache_rules() -> None:
+    cases: list[tuple[str, Sequence[str], str | None]] = [
         ("foo/x", ("foo",), "foo"),
         ("foo/x", ("foo/",), "foo/"),
         ("foobar/x", ("foo",), None),
         ("foo", ("foo",), None),
         ("foo/bar/x", ("foo", "foo/bar"), "foo/bar"),
         ("foo/barn/x", ("foo", "foo/bar"), "foo"),
+        ("a/z/b/app", ("a", "a/z/b", "a/z"), "a/z/b"),
         ("a/foo/x", ("foo",), None),
         ("app/x", ("ROOT",), None),
         ("ROOT/x", ("ROOT",), None),
         ("foo/x", ("ROOT", "foo"), "foo"),
         ("app/x", (), None),
-    ],
-)
-def test_pull_through_cache_rules(name: str, prefixes: Sequence[str], expected: str | None) -> None:
-    exemption = pull_through_exemption(name, prefixes)
-    assert (exemption and exemption.rule) == expected
-    if exemption:
-        assert exemption.source == "pull_through_cache"
-        assert repr(expected) in exemption.reason
+    ]
+    for name, prefixes, expected in cases:
+        with case(name, prefixes, expected):
+            exemption = pull_through_exemption(name, prefixes)
+            assert (exemption and exemption.rule) == expected
+            if exemption:
+                assert exemption.source == "pull_through_cache"
+                assert repr(expected) in exemption.reason
 
 
 def examine(registry: FakeRegistry, **sections: Any) -> Examined:
@@ -117,17 +118,19 @@ def test_a_registry_is_judged_whole() -> None:
     assert [finding.change for finding in examined.findings] == [None] * 4
 
 
-@pytest.mark.parametrize("facts", [(), (make_repository("a", "IMMUTABLE"),)])
-def test_a_healthy_registry_has_no_findings(facts: Sequence[Repository]) -> None:
-    assert examine(registry_of(*facts)) == Examined((len(facts), 0, 0))
+def test_a_healthy_registry_has_no_findings() -> None:
+    for facts in [(), (make_repository("a", "IMMUTABLE"),)]:
+        with case(facts):
+            assert examine(registry_of(*facts)) == Examined((len(facts), 0, 0))
 
 
-@pytest.mark.parametrize("section", ["policy.allowed_exclusions", "remediation.exclusions"])
-def test_the_filters_of_either_list_are_allowed(section: str) -> None:
-    outer, inner = section.split(".")
-    registry = registry_of(make_repository("app", "IMMUTABLE_WITH_EXCLUSION", ("latest",)))
-    assert examine(registry, **{outer: {inner: ["latest"]}}).counts == (1, 0, 0)
-    assert examine(registry, **{outer: {inner: ["other"]}}).counts == (0, 1, 0)
+def test_the_filters_of_either_list_are_allowed() -> None:
+    for section in ["policy.allowed_exclusions", "remediation.exclusions"]:
+        with case(section):
+            outer, inner = section.split(".")
+            registry = registry_of(make_repository("app", "IMMUTABLE_WITH_EXCLUSION", ("latest",)))
+            assert examine(registry, **{outer: {inner: ["latest"]}}).counts == (1, 0, 0)
+            assert examine(registry, **{outer: {inner: ["other"]}}).counts == (0, 1, 0)
 
 
 def test_filters_by_repository_are_written_and_allowed_there_and_nowhere_else() -> None:
@@ -203,22 +206,19 @@ def test_a_pull_through_cache_rule_exempts_where_the_configured_one_expired() ->
     assert (finding.compliance, finding.exemption.source) == (EXEMPT, "pull_through_cache")
 
 
-@pytest.mark.parametrize(
-    ("name", "mutability", "policy", "asked"),
-    [
+def test_the_rules_are_read_only_where_they_could_matter() -> None:
+    cases: list[tuple[str, str, dict[str, bool], bool]] = [
         ("a/b", "MUTABLE", {}, True),
         ("a/b", "MUTABLE", {"exempt_pull_through_cache": False}, False),
         ("ab", "MUTABLE", {}, False),
         ("a/b", "IMMUTABLE", {}, False),
         ("a/b", "NEW_WORD", {}, False),
-    ],
-)
-def test_the_rules_are_read_only_where_they_could_matter(
-    name: str, mutability: str, policy: dict[str, bool], asked: bool
-) -> None:
-    registry = registry_of(make_repository(name, mutability), prefixes={PLACE: ("a",)})
-    examine(registry, policy=policy)
-    assert bool(registry.calls) is asked
+    ]
+    for name, mutability, policy, asked in cases:
+        with case(name, mutability, policy, asked):
+            registry = registry_of(make_repository(name, mutability), prefixes={PLACE: ("a",)})
+            examine(registry, policy=policy)
+            assert bool(registry.calls) is asked
 
 
 def test_where_the_rules_cannot_be_read_the_finding_stands_and_its_change_is_withheld() -> None:
@@ -251,9 +251,8 @@ def apply(
     return check.apply(make_target(), finding, change, intend)
 
 
-@pytest.mark.parametrize(
-    ("now", "status", "reason"),
-    [
+def test_only_what_still_is_as_it_was_judged_is_written() -> None:
+    cases: list[tuple[Repository | None, ChangeStatus, Reason | None]] = [
         (make_repository("app", "MUTABLE"), ChangeStatus.APPLIED, None),
         (None, ChangeStatus.SUPERSEDED, Reason.REPOSITORY_DELETED),
         (make_repository("app", "IMMUTABLE"), ChangeStatus.SUPERSEDED, Reason.NOW_COMPLIANT),
@@ -272,16 +271,14 @@ def apply(
             ChangeStatus.SUPERSEDED,
             Reason.CHANGED_SINCE_EXAMINED,
         ),
-    ],
-)
-def test_only_what_still_is_as_it_was_judged_is_written(
-    now: Repository | None, status: ChangeStatus, reason: Reason | None
-) -> None:
-    registry = registry_of(reread={KEY: now})
-    change = apply(check_on(registry), make_finding(), make_change())
-    assert (change.status, change.reason) == (status, reason)
-    expected = [(KEY, "IMMUTABLE", ())] if status is ChangeStatus.APPLIED else []
-    assert registry.writes == expected
+    ]
+    for now, status, reason in cases:
+        with case(now, status, reason):
+            registry = registry_of(reread={KEY: now})
+            change = apply(check_on(registry), make_finding(), make_change())
+            assert (change.status, change.reason) == (status, reason)
+            expected = [(KEY, "IMMUTABLE", ())] if status is ChangeStatus.APPLIED else []
+            assert registry.writes == expected
 
 
 def test_the_order_of_filters_is_not_a_difference() -> None:
@@ -337,27 +334,32 @@ def test_nothing_is_intended_where_nothing_is_to_be_written() -> None:
     assert change.status is ChangeStatus.SUPERSEDED
 
 
-@pytest.mark.parametrize(
-    ("now", "made"),
-    [
+def test_whether_a_change_is_made_is_read() -> None:
+    cases: list[tuple[Repository | None, bool | None]] = [
         (make_repository("app", "IMMUTABLE"), True),
         (make_repository("app", "MUTABLE"), False),
         (make_repository("app", "IMMUTABLE_WITH_EXCLUSION", ("latest",)), False),
         (None, None),
-    ],
-)
-def test_whether_a_change_is_made_is_read(now: Repository | None, made: bool | None) -> None:
-    registry = registry_of(reread={KEY: now})
-    assert check_on(registry).is_made(make_target(), make_finding(), make_change()) is made
-    assert registry.writes == []
+    ]
+    for now, made in cases:
+        with case(now, made):
+            registry = registry_of(reread={KEY: now})
+            assert check_on(registry).is_made(make_target(), make_finding(), make_change()) is made
+            assert registry.writes == []
 
 
-@pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.THROTTLED])
-def test_a_write_without_an_answer_that_took_effect_is_applied(reason: Reason) -> None:
-    registry = registry_of(make_repository(), answers={KEY: failure(reason, uncertain=True)})
-    registry.took_effect = {KEY}
-    assert apply(check_on(registry), make_finding(), make_change()).status is ChangeStatus.APPLIED
-    assert [call for call, _ in registry.calls] == ["read", "write", "read"]
+def test_a_write_without_an_answer_that_took_effect_is_applied() -> None:
+    for reason in [Reason.TIMED_OUT, Reason.THROTTLED]:
+        with case(reason):
+            registry = registry_of(
+                make_repository(), answers={KEY: failure(reason, uncertain=True)}
+            )
+            registry.took_effect = {KEY}
+            assert (
+                apply(check_on(registry), make_finding(), make_change()).status
+                is ChangeStatus.APPLIED
+            )
+            assert [call for call, _ in registry.calls] == ["read", "write", "read"]
 
 
 def test_a_write_without_an_answer_that_did_not_take_effect_has_failed() -> None:
@@ -397,14 +399,15 @@ def test_a_repository_that_is_deleted_under_the_write_is_superseded() -> None:
     assert (change.status, change.reason) == (ChangeStatus.SUPERSEDED, Reason.REPOSITORY_DELETED)
 
 
-@pytest.mark.parametrize("reason", [Reason.DEADLINE, Reason.INTERRUPTED])
-def test_a_target_whose_rules_were_not_reached_was_not_examined(reason: Reason) -> None:
-    registry = FakeRegistry(
-        {PLACE: (make_repository("cache/app"),)}, prefixes={PLACE: failure(reason)}
-    )
-    with pytest.raises(OperationFailed) as caught:
-        check_on(registry).examine(make_target())
-    assert caught.value.reason is reason
+def test_a_target_whose_rules_were_not_reached_was_not_examined() -> None:
+    for reason in [Reason.DEADLINE, Reason.INTERRUPTED]:
+        with case(reason):
+            registry = FakeRegistry(
+                {PLACE: (make_repository("cache/app"),)}, prefixes={PLACE: failure(reason)}
+            )
+            with pytest.raises(OperationFailed) as caught:
+                check_on(registry).examine(make_target())
+            assert caught.value.reason is reason
 
 
 def test_a_write_that_was_answered_otherwise_and_took_effect_is_applied() -> None:
@@ -435,9 +438,3 @@ def test_a_pull_through_cache_rule_does_not_expire() -> None:
 def test_a_finding_names_its_repository_and_account() -> None:
     (finding,) = examine(registry_of(make_repository("open"))).findings
     assert finding == make_finding("open")
-
-
-def test_of_several_rules_the_longest_prefix_is_named() -> None:
-    exemption = pull_through_exemption("a/z/b/app", ("a", "a/z/b", "a/z"))
-    assert exemption
-    assert exemption.rule == "a/z/b"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.harness import (
+    Here,
     calls,
     failures,
     found,
@@ -21,19 +22,19 @@ from tests.fake_aws.process import FakeAws
 SECRET = "an-external-id"
 
 
-def test_the_external_id_opens_the_accounts(aws: FakeAws, tmp_path: Path) -> None:
+def test_the_external_id_opens_the_accounts(aws: FakeAws, here: Here) -> None:
     aws.load(small_world(accounts=3, regions=1, role={"external_id": SECRET}))
-    ended = run(aws, tmp_path, config={"organization": {"external_id": SECRET}})
+    ended = here.run(aws, config={"organization": {"external_id": SECRET}})
     assert ended.report["failures"] == []
     assert ended.status == 0
     assert {each["external_id"] for each in aws.statistics().assume_role} == {SECRET}
 
 
 @pytest.mark.parametrize("given", ["another-id", None])
-def test_a_wrong_external_id_opens_none(aws: FakeAws, tmp_path: Path, given: str | None) -> None:
+def test_a_wrong_external_id_opens_none(aws: FakeAws, here: Here, given: str | None) -> None:
     world = small_world(accounts=3, regions=1, role={"external_id": SECRET})
     aws.load(world)
-    ended = run(aws, tmp_path, config={"organization": {"external_id": given}})
+    ended = here.run(aws, config={"organization": {"external_id": given}})
     assert failures(ended.report) == {
         (account.id, None, "assume_role_denied") for account in world.accounts
     }
@@ -42,10 +43,10 @@ def test_a_wrong_external_id_opens_none(aws: FakeAws, tmp_path: Path, given: str
     assert SECRET not in ended.stderr
 
 
-def test_a_role_below_a_path_can_be_named(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_role_below_a_path_can_be_named(aws: FakeAws, here: Here) -> None:
     role = {"name": "auditor", "path": "/security/"}
     aws.load(small_world(accounts=2, regions=1, role=role))
-    ended = run(aws, tmp_path, config={"organization": {"role_name": "security/auditor"}})
+    ended = here.run(aws, config={"organization": {"role_name": "security/auditor"}})
     assert ended.status == 0
 
 
@@ -57,10 +58,10 @@ def test_a_role_below_a_path_can_be_named(aws: FakeAws, tmp_path: Path) -> None:
     ],
 )
 def test_other_partitions_work_as_the_first(
-    aws: FakeAws, tmp_path: Path, partition: str, regions: list[str], session_region: str
+    aws: FakeAws, here: Here, partition: str, regions: list[str], session_region: str
 ) -> None:
     aws.load(small_world(accounts=3, regions=2, partition=partition))
-    ended = run(aws, tmp_path)
+    ended = here.run(aws)
     assert ended.report["run"]["partition"] == partition
     assert all(sorted(item["regions"]) == regions for item in ended.report["accounts"])
     assert all(item["arn"].startswith(f"arn:{partition}:") for item in ended.report["findings"])
@@ -69,21 +70,18 @@ def test_other_partitions_work_as_the_first(
     assert {each["region"] for each in aws.statistics().assume_role} == {session_region}
 
 
-def test_a_caller_in_a_region_to_opt_into_assumes_roles_elsewhere(
-    aws: FakeAws, tmp_path: Path
-) -> None:
+def test_a_caller_in_a_region_to_opt_into_assumes_roles_elsewhere(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=3, regions=2, sts_needs_target_region=True)
     home = {**world.accounts[0].regions, "af-south-1": "ENABLED"}
     data = world.to_json()
     data["accounts"][0]["regions"] = home
     aws.load(data)
-    ended = run(aws, tmp_path, AWS_REGION="af-south-1", AWS_DEFAULT_REGION="af-south-1")
+    ended = here.run(aws, AWS_REGION="af-south-1", AWS_DEFAULT_REGION="af-south-1")
     assert ended.report["failures"] == []
     assert {each["region"] for each in aws.statistics().assume_role} == {"us-east-1"}
 
-    forced = run(
+    forced = here.run(
         aws,
-        tmp_path,
         config={"organization": {"sts_region": "af-south-1"}},
     )
     assert {item["reason"] for item in forced.report["failures"]} == {"sts_region_disabled"}
@@ -98,22 +96,21 @@ def test_a_caller_in_a_region_to_opt_into_assumes_roles_elsewhere(
     ],
 )
 def test_the_callers_region_is_read_where_it_is(
-    aws: FakeAws, tmp_path: Path, variables: dict[str, str | None], region: str
+    aws: FakeAws, here: Here, variables: dict[str, str | None], region: str
 ) -> None:
     world = small_world(accounts=2, regions=2)
     aws.load(world)
-    ended = run(aws, tmp_path, config={}, **variables)
+    ended = here.run(aws, config={}, **variables)
     assert ended.status == 0
     assert {each["region"] for each in aws.statistics().assume_role} == {region}
 
 
-def test_named_accounts_are_swept_without_organizations(aws: FakeAws, tmp_path: Path) -> None:
+def test_named_accounts_are_swept_without_organizations(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=4, regions=1, caller_mode="not_allowed")
     aws.load(world)
     named = [account.id for account in world.accounts[1:3]]
-    ended = run(
+    ended = here.run(
         aws,
-        tmp_path,
         config={"organization": {"enumerate": False, "include_accounts": named}},
     )
     assert ended.status == 0
@@ -146,7 +143,7 @@ def test_the_callers_own_account_alone(aws: FakeAws, tmp_path: Path) -> None:
     assert not {"sts:AssumeRole", "organizations:ListAccounts"} & calls(aws).keys()
 
 
-def test_accounts_can_be_chosen_by_their_tags(aws: FakeAws, tmp_path: Path) -> None:
+def test_accounts_can_be_chosen_by_their_tags(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=9, regions=1)
     aws.load(world)
     config = {
@@ -155,7 +152,7 @@ def test_accounts_can_be_chosen_by_their_tags(aws: FakeAws, tmp_path: Path) -> N
             "exclude_accounts": [world.accounts[0].id],
         }
     }
-    ended = run(aws, tmp_path, "--dry-run", config=config)
+    ended = here.run(aws, "--dry-run", config=config)
     assert {item["id"] for item in ended.report["accounts"]} == {
         account.id for account in world.accounts if account.tags["team"] in {"search", "platform"}
     }
@@ -163,13 +160,12 @@ def test_accounts_can_be_chosen_by_their_tags(aws: FakeAws, tmp_path: Path) -> N
     assert calls(aws)["organizations:ListTagsForResource"] == 8
 
 
-def test_only_what_an_option_names_is_swept(aws: FakeAws, tmp_path: Path) -> None:
+def test_only_what_an_option_names_is_swept(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=8, regions=3)
     aws.load(world)
     inside = [account for account in world.accounts if account.parent == "ou-fake-00000001"]
-    ended = run(
+    ended = here.run(
         aws,
-        tmp_path,
         "--dry-run",
         "--ou",
         "ou-fake-00000001",

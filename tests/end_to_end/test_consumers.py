@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.end_to_end.harness import Here, calls, found, run, small_world
+from tests.end_to_end.harness import Here, calls, found, small_world
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault, World
 
@@ -159,12 +159,12 @@ def test_without_the_option_no_tags_are_read(aws: FakeAws, here: Here) -> None:
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
 def test_tags_that_cannot_be_read_cost_nothing_but_themselves(
-    aws: FakeAws, tmp_path: Path, options: tuple[str, ...]
+    aws: FakeAws, here: Here, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     aws.load(_world())
     aws.faults([Fault("access_denied", operation="ListTagsForResource")])
     config = {**OWNERS, "report": {"account_tags": ["team"], "formats": ["json", "text"]}}
-    ended = run(aws, tmp_path, *options, config=config)
+    ended = here.run(aws, *options, config=config)
     assert ended.status == 3
     assert ended.report["coverage"]["complete"] is True
     assert ended.report["failures"] == []

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from tests.end_to_end.harness import (
+    Here,
     calls,
     failures,
     found,
@@ -51,21 +52,21 @@ def test_regions_that_an_scp_denies_are_failures_until_they_are_accepted(
     assert accepted.status == 0
 
 
-def test_a_gap_that_is_accepted_elsewhere_is_still_a_failure(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_gap_that_is_accepted_elsewhere_is_still_a_failure(aws: FakeAws, here: Here) -> None:
     aws.load(small_world(accounts=2, denies=[{"regions": [CLOSED_REGION], "actions": ["ecr:*"]}]))
     accept = {"accept": [{"reason": "denied_by_scp", "region": "eu-*"}]}
-    ended = run(aws, tmp_path, config={"coverage": accept})
+    ended = here.run(aws, config={"coverage": accept})
     assert {item["reason"] for item in ended.report["failures"]} == {"denied_by_scp"}
     assert ended.status == 4
 
 
 def test_a_role_without_the_permission_is_told_from_a_denial_above_it(
-    aws: FakeAws, tmp_path: Path
+    aws: FakeAws, here: Here
 ) -> None:
     world = small_world(accounts=3, regions=2)
     poor = dataclasses.replace(world.accounts[1], role=Role(actions=("account:ListRegions",)))
     aws.load(dataclasses.replace(world, accounts=(world.accounts[0], poor, world.accounts[2])))
-    ended = run(aws, tmp_path)
+    ended = here.run(aws)
     assert failures(ended.report) == {
         (poor.id, region, "denied_by_identity_policy")
         for region in world.regions
@@ -94,14 +95,14 @@ def test_regions_that_cannot_be_read_can_be_named(aws: FakeAws, tmp_path: Path) 
     assert named.status == 0
 
 
-def test_a_region_that_is_not_enabled_is_no_target(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_region_that_is_not_enabled_is_no_target(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=2, regions=3)
     opted = dataclasses.replace(
         world.accounts[1],
         regions={"af-south-1": "ENABLED", "us-east-2": "ENABLING", "us-west-1": "DISABLED"},
     )
     aws.load(dataclasses.replace(world, accounts=(world.accounts[0], opted)))
-    ended = run(aws, tmp_path, "--dry-run")
+    ended = here.run(aws, "--dry-run")
     regions = {item["id"]: sorted(item["regions"]) for item in ended.report["accounts"]}
     assert regions == {
         world.accounts[0].id: ["us-east-1", "us-east-2", "us-west-1"],
@@ -113,7 +114,7 @@ def test_a_region_that_is_not_enabled_is_no_target(aws: FakeAws, tmp_path: Path)
     assert ended.report["failures"] == []
 
 
-def test_a_throttle_that_passes_does_no_harm(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_throttle_that_passes_does_no_harm(aws: FakeAws, here: Here) -> None:
     aws.load(small_world(accounts=3, regions=2))
     aws.faults(
         [
@@ -123,19 +124,19 @@ def test_a_throttle_that_passes_does_no_harm(aws: FakeAws, tmp_path: Path) -> No
             Fault("throttle", operation="AssumeRole", times=1),
         ]
     )
-    ended = run(aws, tmp_path)
+    ended = here.run(aws)
     assert ended.report["failures"] == []
     assert ended.status == 0
     assert open_repositories(aws) == {}
     assert aws.statistics().faults == {"reset": 1, "server_error": 1, "throttle": 2}
 
 
-def test_a_throttle_that_stays_fails_its_target_alone(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_throttle_that_stays_fails_its_target_alone(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=3, regions=1)
     slow = world.accounts[1].id
     aws.load(world)
     aws.faults([Fault("throttle", operation="DescribeRepositories", account=slow)])
-    ended = run(aws, tmp_path)
+    ended = here.run(aws)
     assert failures(ended.report) == {(slow, "us-east-1", "throttled")}
     assert aws.statistics().faults == {"throttle": 5}
     assert {each["account"] for each in writes(aws)} == {
@@ -144,9 +145,7 @@ def test_a_throttle_that_stays_fails_its_target_alone(aws: FakeAws, tmp_path: Pa
     assert ended.status == 4
 
 
-def test_a_target_whose_second_page_fails_is_failed_not_partial(
-    aws: FakeAws, tmp_path: Path
-) -> None:
+def test_a_target_whose_second_page_fails_is_failed_not_partial(aws: FakeAws, here: Here) -> None:
     world = small_world(
         accounts=2,
         regions=1,
@@ -163,7 +162,7 @@ def test_a_target_whose_second_page_fails_is_failed_not_partial(
             )
         ]
     )
-    ended = run(aws, tmp_path, "--dry-run")
+    ended = here.run(aws, "--dry-run")
     assert failures(ended.report) == {(world.accounts[1].id, "us-east-1", "unexpected_response")}
     assert {key[0] for key in found(ended.report)} == {world.accounts[0].id}
     assert ended.report["totals"]["repositories"]["examined"] == 1500

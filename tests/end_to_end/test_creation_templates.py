@@ -12,6 +12,7 @@ import pytest
 from tests.end_to_end.barriers import hold, wait_until_held
 from tests.end_to_end.harness import (
     Ended,
+    Here,
     calls,
     changes,
     end,
@@ -71,9 +72,9 @@ def by_prefix(ended: Ended) -> dict[str, Any]:
     }
 
 
-def test_by_default_nobody_asks_for_templates(aws: FakeAws, tmp_path: Path) -> None:
+def test_by_default_nobody_asks_for_templates(aws: FakeAws, here: Here) -> None:
     aws.load(world(*CREATION_TEMPLATES))
-    ended = run(aws, tmp_path)
+    ended = here.run(aws)
     assert not [operation for operation in calls(aws) if "CreationTemplate" in operation]
     assert not [action for action in policy_actions(aws) if "CreationTemplate" in action]
     assert by_prefix(ended) == {}
@@ -81,10 +82,10 @@ def test_by_default_nobody_asks_for_templates(aws: FakeAws, tmp_path: Path) -> N
 
 
 def test_templates_are_judged_and_not_written_unless_that_is_asked_for(
-    aws: FakeAws, tmp_path: Path
+    aws: FakeAws, here: Here
 ) -> None:
     aws.load(world(*CREATION_TEMPLATES))
-    ended = run(aws, tmp_path, config={"checks": BOTH, "exemptions": EXEMPTIONS})
+    ended = here.run(aws, config={"checks": BOTH, "exemptions": EXEMPTIONS})
     assert {prefix: each["compliance"] for prefix, each in by_prefix(ended).items()} == {
         "ROOT": "non_compliant",
         "apps": "non_compliant",
@@ -148,11 +149,9 @@ def test_what_can_be_closed_is_closed_and_nothing_else_of_it_changes(
     assert len(aws.statistics().template_writes) == 1
 
 
-def test_templates_alone(aws: FakeAws, tmp_path: Path) -> None:
+def test_templates_alone(aws: FakeAws, here: Here) -> None:
     aws.load(world(CreationTemplate("apps"), CreationTemplate("ROOT", "IMMUTABLE")))
-    ended = run(
-        aws, tmp_path, config={"checks": [TEMPLATES], "remediation": {"checks": [TEMPLATES]}}
-    )
+    ended = here.run(aws, config={"checks": [TEMPLATES], "remediation": {"checks": [TEMPLATES]}})
     assert "ecr:DescribeRepositories" not in calls(aws)
     assert found(ended.report) == {(*place(aws), "apps")}
     assert changes(ended.report) == {("applied", None)}
@@ -161,19 +160,17 @@ def test_templates_alone(aws: FakeAws, tmp_path: Path) -> None:
     assert ended.status == 0
 
 
-def test_a_dry_run_plans(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_dry_run_plans(aws: FakeAws, here: Here) -> None:
     aws.load(world(CreationTemplate("apps")))
-    ended = run(
-        aws, tmp_path, "--dry-run", config={"checks": BOTH, "remediation": {"checks": BOTH}}
-    )
+    ended = here.run(aws, "--dry-run", config={"checks": BOTH, "remediation": {"checks": BOTH}})
     assert changes(ended.report) == {("planned", None)}
     assert aws.statistics().template_writes == []
     assert not policy_actions(aws) & {WRITE, "ecr:CreateRepository", "ecr:SetRepositoryPolicy"}
 
 
-def test_where_templates_cannot_be_read_the_target_failed(aws: FakeAws, tmp_path: Path) -> None:
+def test_where_templates_cannot_be_read_the_target_failed(aws: FakeAws, here: Here) -> None:
     aws.load(world(role=Role(actions=("account:ListRegions", "ecr:DescribeRepositories"))))
-    ended = run(aws, tmp_path, config={"checks": BOTH})
+    ended = here.run(aws, config={"checks": BOTH})
     assert failures(ended.report) == {(*place(aws), "denied_by_identity_policy")}
     (failure,) = ended.report["failures"]
     assert LISTING in failure["message"]
@@ -184,14 +181,14 @@ def test_where_templates_cannot_be_read_the_target_failed(aws: FakeAws, tmp_path
 
 @pytest.mark.parametrize("missing", [WRITE, "ecr:PutLifecyclePolicy"])
 def test_a_denied_write_is_told_and_ends_no_other_checks_changes(
-    aws: FakeAws, tmp_path: Path, missing: str
+    aws: FakeAws, here: Here, missing: str
 ) -> None:
     actions = tuple(action for action in Role().actions if action != missing)
     templates = (CREATION_TEMPLATES[0], CreationTemplate("b", lifecycle_policy=LIFECYCLE))
     aws.load(world(*templates, role=Role(actions=actions)))
     # Templates first: their denial comes before the repositories' writes.
     config = {"checks": BOTH[::-1], "remediation": {"checks": BOTH}}
-    ended = run(aws, tmp_path, config=config)
+    ended = here.run(aws, config=config)
     told = {prefix: each["change"] for prefix, each in by_prefix(ended).items()}
     assert [told[prefix]["reason"] for prefix in ("apps", "b")] == [
         "denied_by_identity_policy",
@@ -203,18 +200,18 @@ def test_a_denied_write_is_told_and_ends_no_other_checks_changes(
     assert ended.status == 3
 
 
-def test_a_write_without_an_answer_is_read_again(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_write_without_an_answer_is_read_again(aws: FakeAws, here: Here) -> None:
     aws.load(world(CreationTemplate("apps")))
     operation = WRITE.partition(":")[2]
     aws.faults([Fault("truncate", operation=operation)])
-    ended = run(aws, tmp_path, config={"checks": BOTH, "remediation": {"checks": BOTH}})
+    ended = here.run(aws, config={"checks": BOTH, "remediation": {"checks": BOTH}})
     assert changes(ended.report) == {("applied", None)}
     assert aws.templates(*place(aws))["apps"].mutability == "IMMUTABLE"
     assert ended.status == 0
 
 
 def test_a_run_that_was_killed_while_it_wrote_templates_is_gone_on_with(
-    aws: FakeAws, tmp_path: Path
+    aws: FakeAws, here: Here, tmp_path: Path
 ) -> None:
     prefixes = [f"team-{number}" for number in range(4)]
     aws.load(world(*map(CreationTemplate, prefixes)))
@@ -226,7 +223,7 @@ def test_a_run_that_was_killed_while_it_wrote_templates_is_gone_on_with(
     end(process, tmp_path)
     aws.faults([])
     (journal,) = (tmp_path / "state" / "sweeper").glob("*.journal")
-    ended = run(aws, tmp_path, "--resume", journal.stem, config=config)
+    ended = here.run(aws, "--resume", journal.stem, config=config)
     told = {prefix: each["change"]["status"] for prefix, each in by_prefix(ended).items()}
     assert told == dict.fromkeys(prefixes, "applied")
     accepted = [each["prefix"] for each in aws.statistics().template_writes if each["accepted"]]
@@ -234,7 +231,7 @@ def test_a_run_that_was_killed_while_it_wrote_templates_is_gone_on_with(
     assert ended.status == 0
 
 
-def test_another_choice_of_checks_is_another_run(aws: FakeAws, tmp_path: Path) -> None:
+def test_another_choice_of_checks_is_another_run(aws: FakeAws, here: Here, tmp_path: Path) -> None:
     aws.load(world(CreationTemplate("apps")))
     hold(aws, "PutImageTagMutability")
     process = start(aws, tmp_path, config={"checks": [TAGS]})
@@ -243,15 +240,15 @@ def test_another_choice_of_checks_is_another_run(aws: FakeAws, tmp_path: Path) -
     end(process, tmp_path)
     aws.faults([])
     (journal,) = (tmp_path / "state" / "sweeper").glob("*.journal")
-    ended = run(aws, tmp_path, "--resume", journal.stem, config={"checks": BOTH})
+    ended = here.run(aws, "--resume", journal.stem, config={"checks": BOTH})
     assert ended.status == 2
     assert "was begun with another configuration of checks" in ended.stderr
 
 
-def test_every_report_says_what_it_is(aws: FakeAws, tmp_path: Path) -> None:
+def test_every_report_says_what_it_is(aws: FakeAws, here: Here) -> None:
     aws.load(world(CreationTemplate("apps")))
     formats = ["json", "csv", "text", "html", "junit", "ocsf"]
-    ended = run(aws, tmp_path, config={"checks": BOTH, "report": {"formats": formats}})
+    ended = here.run(aws, config={"checks": BOTH, "report": {"formats": formats}})
     files = sorted((ended.directory / "out").glob("report.*"))
     assert len(files) == len(formats)
     for file in files:

@@ -11,6 +11,7 @@ import pytest
 from tests.end_to_end.harness import (
     COMMAND,
     Ended,
+    Here,
     calls,
     changes,
     end,
@@ -38,10 +39,10 @@ def _config(world: World, **report: Any) -> dict[str, Any]:
     }
 
 
-def test_everywhere_in_one_run(aws: FakeAws, tmp_path: Path) -> None:
+def test_everywhere_in_one_run(aws: FakeAws, here: Here, tmp_path: Path) -> None:
     world = _world()
     aws.load(world)
-    ended = run(aws, tmp_path, "--format", "json", config=_config(world))
+    ended = here.run(aws, "--format", "json", config=_config(world))
     printed = json.loads(ended.stdout)
     assert [(each["sink"], each["status"]) for each in printed["deliveries"]] == [
         ("directory", "delivered"),
@@ -72,13 +73,11 @@ def test_everywhere_in_one_run(aws: FakeAws, tmp_path: Path) -> None:
     assert ended.status == 0
 
 
-def test_a_missing_bucket_does_not_keep_the_report_from_people(
-    aws: FakeAws, tmp_path: Path
-) -> None:
+def test_a_missing_bucket_does_not_keep_the_report_from_people(aws: FakeAws, here: Here) -> None:
     world = _world()
     aws.load(world)
     config = _config(world, s3={"bucket": "no-such-bucket"})
-    ended = run(aws, tmp_path, "--format", "json", config=config)
+    ended = here.run(aws, "--format", "json", config=config)
     deliveries = {each["sink"]: each for each in json.loads(ended.stdout)["deliveries"]}
     assert deliveries["directory"]["status"] == "delivered"
     assert deliveries["sns"]["status"] == "delivered"
@@ -92,11 +91,13 @@ def test_a_missing_bucket_does_not_keep_the_report_from_people(
     assert "delivery.failed" in {entry["event"] for entry in ended.logs}
 
 
-def test_a_directory_that_cannot_be_written_is_exit_status_5(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_exit_status_5(
+    aws: FakeAws, here: Here, tmp_path: Path
+) -> None:
     world = _world()
     aws.load(world)
     (tmp_path / "out").write_text("a file, not a directory")
-    ended = run(aws, tmp_path, config=_config(world))
+    ended = here.run(aws, config=_config(world))
     assert ended.status == 5
     assert len(aws.objects()) == 6
     assert len(aws.messages()) == 1
@@ -117,24 +118,24 @@ def test_a_dry_run_stays_here_unless_it_is_told_to_deliver(aws: FakeAws, tmp_pat
     assert {each.key.rpartition("/")[2] for each in aws.objects()} == {"report.json", "report.csv"}
 
 
-def test_people_are_told_when_there_is_something_to_tell(aws: FakeAws, tmp_path: Path) -> None:
+def test_people_are_told_when_there_is_something_to_tell(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=2, regions=1, non_compliant_share=0.0)
     repositories = [{"name": "closed", "mutability": "IMMUTABLE"}]
     aws.load({**world.to_json(), "registries": [{"repositories": repositories}]})
-    quiet = run(aws, tmp_path, "--format", "json", config=_config(world))
+    quiet = here.run(aws, "--format", "json", config=_config(world))
     assert quiet.status == 0
     assert aws.messages() == []
     deliveries = {each["sink"]: each["status"] for each in json.loads(quiet.stdout)["deliveries"]}
     assert deliveries["sns"] == "not_needed"
 
-    run(aws, tmp_path, config=_config(world, notify="always"))
+    here.run(aws, config=_config(world, notify="always"))
     assert len(aws.messages()) == 1
 
 
-def test_the_message_names_what_remains_and_what_failed(aws: FakeAws, tmp_path: Path) -> None:
+def test_the_message_names_what_remains_and_what_failed(aws: FakeAws, here: Here) -> None:
     world = _world()
     aws.load({**world.to_json(), "role": {"actions": ["account:ListRegions", "ecr:Describe*"]}})
-    ended = run(aws, tmp_path, config=_config(world))
+    ended = here.run(aws, config=_config(world))
     (message,) = aws.messages()
     for finding in ended.report["findings"]:
         assert finding["repository"] in message["message"]
@@ -143,10 +144,10 @@ def test_the_message_names_what_remains_and_what_failed(aws: FakeAws, tmp_path: 
     assert ended.status == 3
 
 
-def test_a_sweep_that_ended_early_is_delivered_everywhere(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_sweep_that_ended_early_is_delivered_everywhere(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=3, regions=1, caller_mode="not_allowed")
     aws.load(world)
-    ended = run(aws, tmp_path, config=_config(world))
+    ended = here.run(aws, config=_config(world))
     assert ended.status == 2
     latest = next(each for each in aws.objects() if each.key == "ecr/latest.json")
     assert json.loads(latest.body)["failures"][0]["reason"] == "not_allowed_to_list"

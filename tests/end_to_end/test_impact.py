@@ -220,7 +220,7 @@ def test_a_repository_that_is_deleted_meanwhile(aws: FakeAws, here: Here) -> Non
 
 @pytest.mark.parametrize("during", ["DescribeImages", "PutImageTagMutability"])
 def test_a_run_that_is_gone_on_with_assesses_anew(
-    aws: FakeAws, tmp_path: Path, during: str
+    aws: FakeAws, here: Here, tmp_path: Path, during: str
 ) -> None:
     aws.load(tagged())
     hold(aws, during, skip=1)
@@ -230,10 +230,10 @@ def test_a_run_that_is_gone_on_with_assesses_anew(
     process.kill()
     end(process, tmp_path)
     aws.faults([])
-    refused = run(aws, tmp_path, "--resume", run_id(tmp_path))
+    refused = here.run(aws, "--resume", run_id(tmp_path))
     assert refused.status == 2
     assert "another configuration of remediation" in refused.stderr
-    ended = run(aws, tmp_path, "--impact", "--resume", run_id(tmp_path))
+    ended = here.run(aws, "--impact", "--resume", run_id(tmp_path))
     assert ended.status == 0
     assert changes(ended.report) == {("applied", None)}
     found = impacts(ended)

@@ -34,7 +34,9 @@ READS = ("ecr:DescribeRepositories", PTC)
 WRITE = "ecr:PutImageTagMutability"
 LIST_REGIONS = "account:ListRegions"
 SECRET = "an-external-id"
-SCP_REGION = "eu-west-1"
+ACCOUNTS, REGIONS = 12, 2
+TARGETS = ACCOUNTS * REGIONS
+SCP_REGION = "us-east-2"
 PAYMENTS = "ou-fake-00000005"
 GONE = "arn:aws:sns:us-east-1:{}:gone"
 
@@ -60,8 +62,8 @@ def key(world: World) -> str:
 
 
 def healthy(**changes: Any) -> World:
-    """12 accounts in 3 regions, and every destination."""
-    world = small_world(accounts=12, regions=5, **changes)
+    """ACCOUNTS in REGIONS, and every destination."""
+    world = small_world(accounts=ACCOUNTS, regions=REGIONS, **changes)
     data = world.to_json()
     data["security_hub_regions"] = ["us-east-1"]
     data.setdefault("keys", [{"arn": key(world)}])
@@ -186,7 +188,7 @@ BROKEN = {
         world={"role": role(WRITE)},
         actions=(WRITE,),
         accounts=None,
-        regions=5,
+        regions=REGIONS,
     ),
     "a policy that closes a region": Broken(
         "denied_by_scp",
@@ -194,7 +196,7 @@ BROKEN = {
         f"regions.exclude: [{SCP_REGION}]",
         "region",
         world={"denies": [{"regions": [SCP_REGION], "actions": ["ecr:*"]}]},
-        accounts=tuple(range(1, 12)),  # it does not bind the management account
+        accounts=tuple(range(1, ACCOUNTS)),  # it does not bind the management account
         regions=(SCP_REGION,),
     ),
     "a policy that closes ECR to an OU": Broken(
@@ -211,7 +213,7 @@ BROKEN = {
             ]
         },
         accounts=_in(PAYMENTS),
-        regions=5,
+        regions=REGIONS,
     ),
     "a role that may not read pull-through cache rules": Broken(
         "denied_by_identity_policy",
@@ -221,7 +223,7 @@ BROKEN = {
         world={"role": role(PTC)},
         actions=(PTC,),
         accounts=None,
-        regions=5,
+        regions=REGIONS,
     ),
     "a role that may not list regions": Broken(
         "denied_by_identity_policy",
@@ -239,7 +241,7 @@ BROKEN = {
         "regions",
         world={"denies": [{"actions": [LIST_REGIONS]}]},
         actions=(LIST_REGIONS,),
-        accounts=tuple(range(1, 12)),
+        accounts=tuple(range(1, ACCOUNTS)),
     ),
     "a boundary that lets nothing be closed": Broken(
         "denied_by_permissions_boundary",
@@ -249,7 +251,7 @@ BROKEN = {
         world={"denies": [{"kind": "permissions_boundary", "actions": [WRITE], "implicit": True}]},
         actions=(WRITE,),
         accounts=None,
-        regions=5,
+        regions=REGIONS,
     ),
     "a bucket of others": Broken(
         "denied",
@@ -348,7 +350,7 @@ BROKEN = {
         5,
         "enable Security Hub",
         "destination",
-        config={"report": {"security_hub": {"region": "us-west-2"}}},
+        config={"report": {"security_hub": {"region": "us-east-2"}}},
         actions=("enabled",),
         answer="failed",
         key="report.security_hub.region",
@@ -437,9 +439,9 @@ def test_a_healthy_organization(aws: FakeAws, here: Here, standing: str) -> None
         "without_role": [],
         "role_not_known": [],
     }
-    assert said["account_regions"] == 60
+    assert said["account_regions"] == TARGETS
     assert said["actions"] == {
-        action: {"works": 60, "denied": 0, "failed": 0, "not_known": 0}
+        action: {"works": TARGETS, "denied": 0, "failed": 0, "not_known": 0}
         for action in (*READS, WRITE)
     }
     assert {(each["key"], each["action"]): each["answer"] for each in said["destinations"]} == {
@@ -635,7 +637,7 @@ def test_writes_are_tried_in_their_scope_alone_and_of_nobodys_repository(
     said, ended = preflight(aws, here, config=scope)
     assert ended.status == 0
     inside = {world.accounts[place].id for place in _in(PAYMENTS)}
-    assert said["actions"][WRITE]["works"] == 5 * len(inside) > 0
+    assert said["actions"][WRITE]["works"] == REGIONS * len(inside) > 0
     tried = writes(aws)
     assert {each["account"] for each in tried} == inside
     names = [each["repository"] for each in tried]
@@ -655,7 +657,7 @@ def test_known_gaps_are_no_problem(aws: FakeAws, here: Here) -> None:
     ]
     aws.load(healthy(denies=denied))
     accept = [
-        {"reason": "denied_by_scp", "region": "eu-west-*"},
+        {"reason": "denied_by_scp", "region": "us-east-2*"},
         {"reason": "regions_unreadable", "account": healthy().accounts[1].id},
     ]
     said, ended = preflight(aws, here, config={"coverage": {"accept": accept}})
@@ -667,7 +669,7 @@ def test_only_what_an_option_names_is_asked(aws: FakeAws, here: Here) -> None:
     aws.load(world)
     account = world.accounts[_in(PAYMENTS)[0]].id
     said, ended = preflight(
-        aws, here, "--ou", PAYMENTS, "--account", account, "--region", "us-west-2", config={}
+        aws, here, "--ou", PAYMENTS, "--account", account, "--region", "us-east-2", config={}
     )
     assert ended.status == 0
     assert said["account_regions"] == 1
@@ -706,7 +708,7 @@ def test_a_signal_ends_it_with_what_was_learnt(
     assert said["accounts"]["with_role"] == 12
     learnt = said["actions"][READS[0]]
     assert learnt["works"] > 0
-    assert learnt["works"] + learnt["failed"] == said["account_regions"] == 60
+    assert learnt["works"] + learnt["failed"] == said["account_regions"] == TARGETS
     assert "Traceback" not in ended.stderr
     assert_nothing_changed(aws, ended)
 
@@ -764,20 +766,18 @@ def test_the_text_names_what_is_wrong_where_and_what_mends_it(aws: FakeAws, here
 
 
 @pytest.mark.parametrize(
-    ("organization", "standing", "asked"),
+    "organization",
     [
-        ({"role_name": None}, "not_asked", 5),
-        ({"enumerate": False, "include_accounts": [healthy().accounts[3].id]}, "not_asked", 5),
+        {"role_name": None},
+        {"enumerate": False, "include_accounts": [healthy().accounts[3].id]},
     ],
 )
-def test_without_organizations(
-    aws: FakeAws, here: Here, organization: dict[str, Any], standing: str, asked: int
-) -> None:
+def test_without_organizations(aws: FakeAws, here: Here, organization: dict[str, Any]) -> None:
     aws.load(healthy())
     said, ended = preflight(aws, here, config={"organization": organization})
-    assert (ended.status, said["caller"]["standing"]) == (0, standing)
+    assert (ended.status, said["caller"]["standing"]) == (0, "not_asked")
     assert said["caller"]["may_list_accounts"] is None
-    assert said["account_regions"] == asked
+    assert said["account_regions"] == REGIONS
     assert not any(name.startswith("organizations:") for name in calls(aws))
 
 

@@ -14,6 +14,7 @@ from tests.end_to_end.barriers import hold, release_slowly, wait_until_held
 from tests.end_to_end.harness import (
     COMMAND,
     Ended,
+    Here,
     changes,
     end,
     open_repositories,
@@ -88,13 +89,13 @@ def test_a_run_that_was_killed_is_gone_on_with(aws: FakeAws, tmp_path: Path, dur
         assert read - before["ecr:DescribeRepositories"] <= len(opened) + begun
 
 
-def test_a_torn_last_line_is_no_obstacle(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_torn_last_line_is_no_obstacle(aws: FakeAws, here: Here, tmp_path: Path) -> None:
     aws.load(small_world(accounts=4))
     killed(aws, tmp_path, "DescribeRepositories", skip=7)
     (journal,) = journals(tmp_path)
     with journal.open("ab") as file:
         file.write(b'{"account_id": "0123')
-    ended = run(aws, tmp_path, "--resume", str(journal))
+    ended = here.run(aws, "--resume", str(journal))
     assert ended.status == 0
     assert open_repositories(aws) == {}
 
@@ -145,41 +146,43 @@ def test_a_run_that_was_stopped_is_completed(aws: FakeAws, tmp_path: Path) -> No
     assert journals(tmp_path) == []
 
 
-def test_what_did_not_finish_is_told_of_and_left_alone(aws: FakeAws, tmp_path: Path) -> None:
+def test_what_did_not_finish_is_told_of_and_left_alone(
+    aws: FakeAws, here: Here, tmp_path: Path
+) -> None:
     aws.load(small_world(accounts=3))
     killed(aws, tmp_path, "DescribeRepositories")
     name = run_id(tmp_path)
-    ended = run(aws, tmp_path)
+    ended = here.run(aws)
     assert ended.status == 0
     told = [each for each in ended.logs if each["event"] == "journal.unfinished"]
     assert [each["run_id"] for each in told] == [name]
     assert run_id(tmp_path) == name
 
 
-def refused(aws: FakeAws, directory: Path, *options: str, **config: Any) -> Ended:
-    ended = run(aws, directory, *options, config={**FEW, **config})
+def refused(aws: FakeAws, here: Here, *options: str, **config: Any) -> Ended:
+    ended = here.run(aws, *options, config={**FEW, **config})
     assert ended.status == 2, ended.stderr
     assert "Traceback" not in ended.stderr
     return ended
 
 
-def test_a_run_is_not_gone_on_with_otherwise(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_run_is_not_gone_on_with_otherwise(aws: FakeAws, here: Here, tmp_path: Path) -> None:
     aws.load(small_world(accounts=3))
     killed(aws, tmp_path, "DescribeRepositories")
     aws.reset_statistics()
     name = run_id(tmp_path)
-    other = refused(aws, tmp_path, "--resume", name, policy={"allowed_exclusions": ["latest"]})
+    other = refused(aws, here, "--resume", name, policy={"allowed_exclusions": ["latest"]})
     assert f"run {name} was begun with another configuration of policy" in other.stderr
-    dry = refused(aws, tmp_path, "--resume", name, "--dry-run")
+    dry = refused(aws, here, "--resume", name, "--dry-run")
     assert f"run {name} was not a dry run" in dry.stderr
-    missing = refused(aws, tmp_path, "--resume", "20260101T000000Z-abcdef")
+    missing = refused(aws, here, "--resume", "20260101T000000Z-abcdef")
     assert "cannot be read: No such file or directory" in missing.stderr
     damaged = tmp_path / "damaged.journal"
     damaged.write_text('{"kind": "run"}\n')
     assert "damaged.journal: line 1: not a line of a journal" in (
-        refused(aws, tmp_path, "--resume", str(damaged)).stderr
+        refused(aws, here, "--resume", str(damaged)).stderr
     )
-    elsewhere = refused(aws, tmp_path, "--resume", "s3://other/plan.jsonl")
+    elsewhere = refused(aws, here, "--resume", "s3://other/plan.jsonl")
     assert "not below report.s3, which is not configured" in elsewhere.stderr
     assert aws.statistics().calls == {}
 
@@ -196,22 +199,18 @@ def test_a_run_that_is_going_on_is_not_joined(aws: FakeAws, tmp_path: Path) -> N
     end(process, tmp_path)
 
 
-def test_a_journal_that_cannot_be_written_stops_the_writing_alone(
-    aws: FakeAws, tmp_path: Path
-) -> None:
+def test_a_journal_that_cannot_be_written_stops_the_writing_alone(aws: FakeAws, here: Here) -> None:
     """Without a place on record nothing is changed, and all is looked at."""
     aws.load(small_world(accounts=3))
-    ended = run(aws, tmp_path, XDG_STATE_HOME="/dev/null")
+    ended = here.run(aws, XDG_STATE_HOME="/dev/null")
     assert ended.report["coverage"]["complete"]
     assert changes(ended.report) == {("withheld", "not_recorded")}
     assert ended.status == 3
     assert writes(aws) == []
 
 
-def test_a_state_directory_that_is_configured_must_be_writable(
-    aws: FakeAws, tmp_path: Path
-) -> None:
-    ended = refused(aws, tmp_path, state={"directory": "/dev/null/state"})
+def test_a_state_directory_that_is_configured_must_be_writable(aws: FakeAws, here: Here) -> None:
+    ended = refused(aws, here, state={"directory": "/dev/null/state"})
     assert "state.directory: /dev/null/state: Not a directory" in ended.stderr
 
 
@@ -231,19 +230,19 @@ def test_the_plan_lies_beside_the_report_before_the_first_write(
     assert {(each["account_id"], each["region"], each["repository"]) for each in intents} == opened
 
 
-def test_without_the_plan_in_s3_nothing_is_written(aws: FakeAws, tmp_path: Path) -> None:
+def test_without_the_plan_in_s3_nothing_is_written(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=2)
     aws.load(world)
     report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
     # The lease is taken, and the store shown to heed conditions; then the bucket refuses.
     aws.faults([Fault("access_denied", operation="PutObject", skip=2, times=1)])
-    ended = run(aws, tmp_path, config={**FEW, "report": report})
+    ended = here.run(aws, config={**FEW, "report": report})
     assert changes(ended.report) == {("withheld", "not_recorded")}
     assert writes(aws) == []
 
 
 def test_a_resumed_run_that_cannot_list_the_accounts_keeps_its_journal(
-    aws: FakeAws, tmp_path: Path
+    aws: FakeAws, here: Here, tmp_path: Path
 ) -> None:
     """Else what it had written would be in no report."""
     world = small_world(accounts=4)
@@ -252,11 +251,11 @@ def test_a_resumed_run_that_cannot_list_the_accounts_keeps_its_journal(
     killed(aws, tmp_path, "PutImageTagMutability", skip=5)
     aws.faults([Fault("access_denied", operation="ListAccounts")])
     name = run_id(tmp_path)
-    ended = run(aws, tmp_path, "--resume", name)
+    ended = here.run(aws, "--resume", name)
     assert (ended.status, ended.logs[-1]["resumable"]) == (2, True)
     assert run_id(tmp_path) == name
     aws.faults([])
-    again = run(aws, tmp_path, "--resume", name)
+    again = here.run(aws, "--resume", name)
     assert again.status == 0
     assert {
         (item["account_id"], item["region"], item["repository"])
@@ -266,27 +265,27 @@ def test_a_resumed_run_that_cannot_list_the_accounts_keeps_its_journal(
 
 
 def test_a_run_that_cannot_list_the_accounts_leaves_no_journal(
-    aws: FakeAws, tmp_path: Path
+    aws: FakeAws, here: Here, tmp_path: Path
 ) -> None:
     aws.load(small_world(accounts=2))
     aws.faults([Fault("access_denied", operation="ListAccounts")])
-    assert run(aws, tmp_path).status == 2
+    assert here.run(aws).status == 2
     assert journals(tmp_path) == []
 
 
-def test_what_has_finished_is_not_gone_on_with_from_s3(aws: FakeAws, tmp_path: Path) -> None:
+def test_what_has_finished_is_not_gone_on_with_from_s3(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=2)
     aws.load(world)
     report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
-    first = run(aws, tmp_path, config={**FEW, "report": report})
+    first = here.run(aws, config={**FEW, "report": report})
     assert first.status == 0
     plan = f"s3://sweeper-reports/sweeps/{first.report['run']['started_at'][:10]}"
     for name in (first.report["run"]["id"], f"{plan}/{first.report['run']['id']}/plan.jsonl"):
-        ended = refused(aws, tmp_path, "--resume", name, report=report)
+        ended = refused(aws, here, "--resume", name, report=report)
         assert "the run has finished: its report has all of it" in ended.stderr
 
 
-def test_what_was_seen_long_ago_is_not_acted_on(aws: FakeAws, tmp_path: Path) -> None:
+def test_what_was_seen_long_ago_is_not_acted_on(aws: FakeAws, here: Here, tmp_path: Path) -> None:
     """What was written then is told; the rest is left to a new sweep."""
     aws.load(small_world(accounts=4))
     killed(aws, tmp_path, "PutImageTagMutability", skip=5)
@@ -296,7 +295,7 @@ def test_what_was_seen_long_ago_is_not_acted_on(aws: FakeAws, tmp_path: Path) ->
     header = json.loads(first)
     header["started_at"] = "2026-01-01T00:00:00Z"
     journal.write_text(f"{json.dumps(header)}\n{rest}", encoding="utf-8")
-    ended = run(aws, tmp_path, "--resume", journal.stem)
+    ended = here.run(aws, "--resume", journal.stem)
     assert ended.status == 3
     assert len(writes(aws)) == made
     assert changes(ended.report) == {("applied", None), ("withheld", "facts_too_old")}

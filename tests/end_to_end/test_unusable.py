@@ -239,10 +239,10 @@ def test_nothing_to_sweep_is_explained_and_reported(  # noqa: PLR0917
     assert "sts:AssumeRole" not in calls(aws)
 
 
-def test_a_passing_failure_to_list_is_not_exit_status_2(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_passing_failure_to_list_is_not_exit_status_2(aws: FakeAws, here: Here) -> None:
     aws.load(WORLD)
     aws.faults([{"action": "garbage", "operation": "ListAccounts"}])
-    ended = run(aws, tmp_path)
+    ended = here.run(aws)
     (failure,) = ended.report["failures"]
     assert (failure["stage"], failure["reason"]) == ("enumerate", "unexpected_response")
     assert ended.status == 4

@@ -13,7 +13,6 @@ from tests.end_to_end.harness import Ended, Key, found, open_repositories, run
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Registry, Role, World
 
-ACCOUNTS, REGIONS = 100, 17
 DENIED, SUSPENDED, LARGE = 7, 11, 23  # places in the list of accounts
 EXTRA_PAGES = 2  # 2,500 repositories are three pages of 1,000
 
@@ -25,13 +24,15 @@ class Sweep:
     statistics: dict[str, Any]
     world: World
     truth: set[Key]
+    accounts: int
+    regions: int
 
     def account(self, place: int) -> str:
         return self.world.accounts[place].id
 
 
-def _world() -> World:
-    world = World.generate(accounts=ACCOUNTS, regions=REGIONS, repositories_per_target=5)
+def _world(accounts_in_all: int, regions: int) -> World:
+    world = World.generate(accounts=accounts_in_all, regions=regions, repositories_per_target=5)
     accounts = list(world.accounts)
     accounts[DENIED] = dataclasses.replace(accounts[DENIED], role=Role(exists=False))
     accounts[SUSPENDED] = dataclasses.replace(accounts[SUSPENDED], state="SUSPENDED")
@@ -39,15 +40,22 @@ def _world() -> World:
     return dataclasses.replace(world, accounts=tuple(accounts), registries=(registry,))
 
 
-@pytest.fixture(scope="module")
-def sweep(aws: FakeAws, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
-    world = _world()
+@pytest.fixture(
+    scope="module",
+    params=[(25, 5), pytest.param((100, 17), marks=pytest.mark.slow)],
+    ids=lambda size: f"{size[0]} accounts",
+)
+def sweep(
+    request: pytest.FixtureRequest, aws: FakeAws, tmp_path_factory: pytest.TempPathFactory
+) -> Sweep:
+    world = _world(*request.param)
     aws.load(world)
     directory = tmp_path_factory.mktemp("whole")
     ended = run(aws, directory, "--dry-run", "--format", "json")
     unseen = (world.accounts[DENIED].id, world.accounts[SUSPENDED].id)
     truth = {key for key in open_repositories(aws) if key[0] not in unseen}
-    return Sweep(ended, json.loads(ended.stdout), aws.statistics().data, world, truth)
+    statistics = aws.statistics().data
+    return Sweep(ended, json.loads(ended.stdout), statistics, world, truth, *request.param)
 
 
 def test_exactly_the_open_repositories_are_found(sweep: Sweep) -> None:
@@ -63,7 +71,7 @@ def test_the_report_on_disk_is_the_one_printed(sweep: Sweep) -> None:
 
 
 def test_every_repository_is_counted(sweep: Sweep) -> None:
-    seen = (ACCOUNTS - 2) * REGIONS
+    seen = (sweep.accounts - 2) * sweep.regions
     assert sweep.report["totals"]["targets"] == {
         "planned": seen,
         "examined": seen,
@@ -83,7 +91,7 @@ def test_what_could_not_be_seen_is_named(sweep: Sweep) -> None:
         {"account_id": sweep.account(SUSPENDED), "region": None, "reason": "account_suspended"}
     ]
     assert sweep.report["coverage"] == {
-        "accounts": (ACCOUNTS - 2) / (ACCOUNTS - 1),
+        "accounts": (sweep.accounts - 2) / (sweep.accounts - 1),
         "targets": 1.0,
         "complete": False,
     }
@@ -107,16 +115,23 @@ def test_each_active_account_is_entered_once(sweep: Sweep) -> None:
 
 def test_no_call_is_made_in_vain(sweep: Sweep) -> None:
     rules = len({key[:2] for key in sweep.truth if "/" in key[2]})
-    opened = ACCOUNTS - 2
+    opened = sweep.accounts - 2
     assert sweep.statistics["calls"] == {
         "sts:GetCallerIdentity": 1,
-        "organizations:ListAccounts": ACCOUNTS // 20,
-        "sts:AssumeRole": ACCOUNTS - 1,
+        "organizations:ListAccounts": math.ceil(sweep.accounts / 20),
+        "sts:AssumeRole": sweep.accounts - 1,
         "account:ListRegions": opened,
-        "ecr:DescribeRepositories": opened * REGIONS + EXTRA_PAGES,
+        "ecr:DescribeRepositories": opened * sweep.regions + EXTRA_PAGES,
         "ecr:DescribePullThroughCacheRules": rules,
     }
-    most = math.ceil(ACCOUNTS / 20) + 2 * ACCOUNTS + ACCOUNTS * REGIONS + EXTRA_PAGES + 1 + rules
+    most = (
+        math.ceil(sweep.accounts / 20)
+        + 2 * sweep.accounts
+        + sweep.accounts * sweep.regions
+        + EXTRA_PAGES
+        + 1
+        + rules
+    )
     assert sweep.statistics["total_calls"] <= most
 
 

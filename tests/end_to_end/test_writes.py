@@ -10,6 +10,7 @@ import pytest
 
 from tests.end_to_end.harness import (
     Ended,
+    Here,
     Key,
     calls,
     changes,
@@ -20,7 +21,7 @@ from tests.end_to_end.harness import (
     writes,
 )
 from tests.fake_aws.process import FakeAws, RepositoryState
-from tests.fake_aws.world import Fault, Registry, Repository, Role
+from tests.fake_aws.world import Registry, Repository, Role
 
 ALLOWED = ["latest"]
 MANY = {"SWEEPER_REMEDIATION__MAX_CHANGES": "100000"}
@@ -133,7 +134,7 @@ def test_a_second_run_plans_nothing(swept: Swept) -> None:
     assert swept.second.status == 0
 
 
-def test_nothing_outside_the_write_scope_is_written(aws: FakeAws, tmp_path: Path) -> None:
+def test_nothing_outside_the_write_scope_is_written(aws: FakeAws, here: Here) -> None:
     world = small_world(regions=2)
     workloads = {"ou-fake-00000002", "ou-fake-00000003", "ou-fake-00000004", "ou-fake-00000005"}
     inside = {account.id for account in world.accounts if account.parent in workloads}
@@ -141,7 +142,7 @@ def test_nothing_outside_the_write_scope_is_written(aws: FakeAws, tmp_path: Path
     aws.load(world)
     before = open_repositories(aws)
     config = {"remediation": {"include_ous": ["ou-fake-00000002"]}}
-    ended = run(aws, tmp_path, config=config)
+    ended = here.run(aws, config=config)
     assert {each["account"] for each in writes(aws)} == inside
     assert len(writes(aws)) == sum(key[0] in inside for key in before)
     outside = {key for key in before if key[0] not in inside}
@@ -162,9 +163,9 @@ def test_nothing_outside_the_write_scope_is_written(aws: FakeAws, tmp_path: Path
     assert writable == inside
 
 
-def test_a_plan_above_the_cap_changes_nothing(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_plan_above_the_cap_changes_nothing(aws: FakeAws, here: Here) -> None:
     aws.load(small_world(accounts=3, regions=2))
-    ended = run(aws, tmp_path, config={"remediation": {"max_changes": 3}})
+    ended = here.run(aws, config={"remediation": {"max_changes": 3}})
     assert writes(aws) == []
     assert changes(ended.report) == {("withheld", "max_changes")}
     assert ended.report["totals"]["changes"]["withheld"] == len(open_repositories(aws)) > 3
@@ -186,29 +187,29 @@ def test_coverage_below_the_floor_changes_nothing(aws: FakeAws, tmp_path: Path) 
     assert reached.status == 4
 
 
-def test_nothing_is_written_when_remediation_is_off(aws: FakeAws, tmp_path: Path) -> None:
+def test_nothing_is_written_when_remediation_is_off(aws: FakeAws, here: Here) -> None:
     aws.load(small_world(accounts=2, regions=1))
-    ended = run(aws, tmp_path, AUTO_REMEDIATE="DISABLED")
+    ended = here.run(aws, AUTO_REMEDIATE="DISABLED")
     assert writes(aws) == []
     assert all(finding["change"] is None for finding in ended.report["findings"])
     assert ended.status == 3
 
 
-def test_nothing_is_written_for_a_check_that_may_not_write(aws: FakeAws, tmp_path: Path) -> None:
+def test_nothing_is_written_for_a_check_that_may_not_write(aws: FakeAws, here: Here) -> None:
     aws.load(small_world(accounts=2, regions=1))
-    ended = run(aws, tmp_path, config={"remediation": {"checks": []}})
+    ended = here.run(aws, config={"remediation": {"checks": []}})
     assert writes(aws) == []
     assert all(finding["change"] is None for finding in ended.report["findings"])
     assert not [each for each in aws.statistics().assume_role if "ecr:Put" in each["policy"]]
     assert ended.status == 3
 
 
-def test_after_one_denied_write_an_account_is_left_alone(aws: FakeAws, tmp_path: Path) -> None:
+def test_after_one_denied_write_an_account_is_left_alone(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=2, regions=1, repositories_per_target=20)
     read_only = Role(actions=("account:ListRegions", "ecr:Describe*"))
     denied = dataclasses.replace(world.accounts[1], role=read_only)
     aws.load(dataclasses.replace(world, accounts=(world.accounts[0], denied)))
-    ended = run(aws, tmp_path)
+    ended = here.run(aws)
     refused = [each for each in writes(aws) if each["account"] == denied.id]
     assert len(refused) == 1
     outcomes = [
@@ -223,19 +224,7 @@ def test_after_one_denied_write_an_account_is_left_alone(aws: FakeAws, tmp_path:
     assert ended.status == 3
 
 
-def test_a_repository_that_cannot_be_read_again_is_not_written(
-    aws: FakeAws, tmp_path: Path
-) -> None:
-    aws.load(small_world(accounts=1, regions=1))
-    denied = Fault("access_denied", operation="DescribeRepositories", skip=1)
-    aws.faults([denied])
-    ended = run(aws, tmp_path)
-    assert writes(aws) == []
-    assert {status for status, _ in changes(ended.report)} == {"failed"}
-    assert ended.status == 3
-
-
-def test_a_cached_repository_is_exempt(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_cached_repository_is_exempt(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=1, regions=1)
     repositories = (Repository("docker-hub/nginx"), Repository("plain"))
     registry = {
@@ -243,7 +232,7 @@ def test_a_cached_repository_is_exempt(aws: FakeAws, tmp_path: Path) -> None:
         "pull_through_rules": [{"prefix": "docker-hub"}],
     }
     aws.load({**world.to_json(), "registries": [registry]})
-    ended = run(aws, tmp_path)
+    ended = here.run(aws)
     assert [each["repository"] for each in writes(aws)] == ["plain"]
     assert {key[2] for key in found(ended.report, "exempt")} == {"docker-hub/nginx"}
     assert calls(aws)["ecr:DescribePullThroughCacheRules"] == 1

@@ -32,6 +32,7 @@ from sweeper.model import (
 )
 from sweeper.ports import Past
 from tests import factories
+from tests.cases import case
 
 HEADER = Header(
     "20260615T120000Z-0a1b2c", datetime(2026, 6, 15, 12, tzinfo=UTC), "1.2.3", False, {}
@@ -244,21 +245,22 @@ WHOLE = journal(
 )
 
 
-@pytest.mark.parametrize("size", range(len(lines.header(HEADER)), len(WHOLE)))
-def test_a_torn_last_line_is_passed_over(size: int) -> None:
-    _, found, kept = read(WHOLE[:size])
-    assert kept == WHOLE.rfind(b"\n", 0, size) + 1
-    assert found == read(WHOLE[:kept])[1]
+def test_a_torn_last_line_is_passed_over() -> None:
+    for size in range(len(lines.header(HEADER)), len(WHOLE)):
+        with case(size):
+            _, found, kept = read(WHOLE[:size])
+            assert kept == WHOLE.rfind(b"\n", 0, size) + 1
+            assert found == read(WHOLE[:kept])[1]
 
 
-@pytest.mark.parametrize("data", [b"", lines.header(HEADER)[:-1]])
-def test_without_a_whole_line_it_is_none(data: bytes) -> None:
-    assert problem(data) == "a.journal: no journal: it has no whole line"
+def test_without_a_whole_line_it_is_none() -> None:
+    for data in [b"", lines.header(HEADER)[:-1]]:
+        with case(data):
+            assert problem(data) == "a.journal: no journal: it has no whole line"
 
 
-@pytest.mark.parametrize(
-    "damaged",
-    [
+def test_damage_is_named_by_its_line() -> None:
+    for damaged in [
         b"\n",
         b"\0\0\0\n",
         b"\xff\xfe\n",
@@ -286,10 +288,11 @@ def test_without_a_whole_line_it_is_none(data: bytes) -> None:
             change={"status": "done"},
         ),
         WHOLE.splitlines(keepends=True)[1][:-20] + b"\n",
-    ],
-)
-def test_damage_is_named_by_its_line(damaged: bytes) -> None:
-    assert problem(WHOLE + damaged).startswith("a.journal: line 5: not a line of a journal: ")
+    ]:
+        with case(damaged):
+            assert problem(WHOLE + damaged).startswith(
+                "a.journal: line 5: not a line of a journal: "
+            )
 
 
 def test_a_message_about_damage_shows_nothing_of_it() -> None:
@@ -298,50 +301,56 @@ def test_a_message_about_damage_shows_nothing_of_it() -> None:
     assert len(said) < 500
 
 
-@pytest.mark.parametrize("data", [journal(lines.header(HEADER)), WHOLE + lines.header(HEADER)])
-def test_a_second_header_is_refused(data: bytes) -> None:
-    assert "the first line, and no other, says which run it is" in problem(data)
+def test_a_second_header_is_refused() -> None:
+    for data in [journal(lines.header(HEADER)), WHOLE + lines.header(HEADER)]:
+        with case(data):
+            assert "the first line, and no other, says which run it is" in problem(data)
 
 
 def test_another_line_first_is_refused() -> None:
     assert "line 1:" in problem(WHOLE[len(lines.header(HEADER)) :])
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
+def test_a_header_of_another_kind_is_refused() -> None:
+    cases: list[dict[str, Any]] = [
         {"run_id": "../../etc/passwd"},
         {"run_id": "20260615T120000Z-0a1b2c\n"},
         {"journal": 2},
         {"dry_run": None},
         {"started_at": "yesterday"},
         {"config": {"policy": 1}},
-    ],
-)
-def test_a_header_of_another_kind_is_refused(values: dict[str, Any]) -> None:
-    first = json.loads(lines.header(HEADER))
-    assert "line 1:" in problem(line(**{**first, **values}))
+    ]
+    for values in cases:
+        with case(values):
+            first = json.loads(lines.header(HEADER))
+            assert "line 1:" in problem(line(**{**first, **values}))
 
 
-@pytest.mark.parametrize(
-    "status", [status for status in ChangeStatus if status is not ChangeStatus.WITHHELD]
-)
-def test_a_forged_change_is_refused(status: ChangeStatus) -> None:
-    genuine = lines.examined(factories.target(), Examined((0, 1, 0), (factories.finding(),)))
-    forged = json.loads(genuine)
-    forged["findings"][0]["change"] = {
-        "status": status,
-        "to_mutability": "MUTABLE",
-        "to_exclusion_filters": [],
-    }
-    assert "a finding with a change that was not withheld" in problem(journal(line(**forged)))
+def test_a_forged_change_is_refused() -> None:
+    for status in [status for status in ChangeStatus if status is not ChangeStatus.WITHHELD]:
+        with case(status):
+            genuine = lines.examined(
+                factories.target(), Examined((0, 1, 0), (factories.finding(),))
+            )
+            forged = json.loads(genuine)
+            forged["findings"][0]["change"] = {
+                "status": status,
+                "to_mutability": "MUTABLE",
+                "to_exclusion_filters": [],
+            }
+            assert "a finding with a change that was not withheld" in problem(
+                journal(line(**forged))
+            )
 
 
-@pytest.mark.parametrize("place", [{"account_id": "9" * 12}, {"region": "eu-west-9"}])
-def test_a_finding_of_another_place_is_refused(place: dict[str, str]) -> None:
-    genuine = lines.examined(factories.target(), Examined((0, 1, 0), (factories.finding(),)))
-    forged = line(**{**json.loads(genuine), **place})
-    assert "a finding of another account or region" in problem(journal(forged))
+def test_a_finding_of_another_place_is_refused() -> None:
+    for place in [{"account_id": "9" * 12}, {"region": "eu-west-9"}]:
+        with case(place):
+            genuine = lines.examined(
+                factories.target(), Examined((0, 1, 0), (factories.finding(),))
+            )
+            forged = line(**{**json.loads(genuine), **place})
+            assert "a finding of another account or region" in problem(journal(forged))
 
 
 def test_lines_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from sweeper.model import (
 )
 from sweeper.ports import Past
 from tests import factories
+from tests.cases import case
 from tests.journal.test_lines import HEADER
 
 ACCOUNT = factories.account()
@@ -196,16 +197,19 @@ def snapshot(findings: list[Finding], past: Past | None = None) -> Past:
     return lines.read(io.BytesIO(archive.plans[0]), "it")[1]
 
 
-@pytest.mark.parametrize("status", ChangeStatus)
-def test_the_plan_keeps_what_an_earlier_process_had_made(status: ChangeStatus) -> None:
-    finding = factories.finding(change=factories.change(status, reason=Reason.NOW_COMPLIANT))
-    found = snapshot([finding])
-    ended = status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED)
-    assert found.settled == ({finding.key: finding.change} if ended else {})
-    assert found.unsettled == ({finding.key} if status is ChangeStatus.PLANNED else set())
-    assert [each.repository for each in found.examined[TARGET.place].findings] == [
-        finding.repository
-    ]
+def test_the_plan_keeps_what_an_earlier_process_had_made() -> None:
+    for status in ChangeStatus:
+        with case(status):
+            finding = factories.finding(
+                change=factories.change(status, reason=Reason.NOW_COMPLIANT)
+            )
+            found = snapshot([finding])
+            ended = status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED)
+            assert found.settled == ({finding.key: finding.change} if ended else {})
+            assert found.unsettled == ({finding.key} if status is ChangeStatus.PLANNED else set())
+            assert [each.repository for each in found.examined[TARGET.place].findings] == [
+                finding.repository
+            ]
 
 
 def test_the_plan_of_a_run_that_was_gone_on_with_is_whole() -> None:

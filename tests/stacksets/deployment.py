@@ -9,12 +9,10 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
 from typing import Any
 from unittest import mock
 
 import boto3
-from botocore.loaders import JSONFileLoader
 from click.testing import CliRunner
 from moto import mock_aws
 from moto.ecr.models import ecr_backends
@@ -311,11 +309,6 @@ def deployed(central: str) -> Iterator[Deployment]:
     """The organization with the central template's stack, for as long as the context lasts."""
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, SETUP))
-        # Every sweep has sessions of its own; the SDK's models are read from disk once for all.
-        load = cache(JSONFileLoader().load_file)
-        stack.enter_context(
-            mock.patch.object(JSONFileLoader, "load_file", lambda _, path: load(path))
-        )
         stack.enter_context(mock_aws())
         additions = stack.enter_context(moto_additions.installed())
         stack.enter_context(creation_templates.installed())

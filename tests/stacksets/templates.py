@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from samtranslator.translator.transform import transform
 
 FOLDER = Path(__file__).parents[2] / "stacksets"
 NAMES = ("member-role", "central-fargate", "central-lambda")
 CENTRAL = NAMES[1:]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML with CloudFormation's short forms, as the long ones."""
 
     def short_form(self, name: str, node: yaml.Node) -> Any:
@@ -56,6 +55,8 @@ class _NoManagedPolicies:
 
 def transformed(name: str, code_uri: str) -> Any:
     """What CloudFormation makes of a SAM template whose code lies at `code_uri`."""
+    from samtranslator.translator.transform import transform  # a second to import
+
     template = json.loads(json.dumps(load(name)))
     template["Resources"]["Function"]["Properties"]["CodeUri"] = code_uri
     return transform(template, {}, _NoManagedPolicies())

@@ -14,6 +14,7 @@ from moto.organizations.models import FakeAccount
 
 from sweeper.aws.cloud import CORE_ACTIONS
 from sweeper.model import ChangeStatus, Reason, Report, Stage
+from tests.cases import case
 from tests.stacksets import templates
 from tests.stacksets.deployment import (
     CHECKS,
@@ -105,6 +106,7 @@ def test_the_member_table_is_complete() -> None:
     assert {*MEMBER, IMAGES} == _rows("member-role", "MemberRole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", MEMBER, ids=lambda row: row[1])
 def test_the_member_role_needs_every_action(deployment: Deployment, row: Row) -> None:
     account = deployment.accounts[1]
@@ -125,6 +127,7 @@ def _impact(report: Report, account: str) -> set[Reason | None]:
     }
 
 
+@pytest.mark.slow
 def test_without_reading_images_impact_is_not_known_and_all_is_closed(
     deployment: Deployment,
 ) -> None:
@@ -137,6 +140,7 @@ def test_without_reading_images_impact_is_not_known_and_all_is_closed(
     assert deployment.mutability(account) == {"IMMUTABLE"}
 
 
+@pytest.mark.slow
 def test_images_are_read_only_where_impact_is_assessed(deployment: Deployment) -> None:
     _, authority = deployment.sweep(dry_run=True)
     assert (MEMBER_ROLE, IMAGES[1]) not in authority.used
@@ -228,9 +232,10 @@ CONFIG: set[Row] = {
 }
 
 
-@pytest.mark.parametrize("template", templates.CENTRAL)
-def test_the_central_table_is_complete(template: str) -> None:
-    assert set(CENTRAL) | CONFIG == _rows(template, "CentralRole")
+def test_the_central_table_is_complete() -> None:
+    for template in templates.CENTRAL:
+        with case(template):
+            assert set(CENTRAL) | CONFIG == _rows(template, "CentralRole")
 
 
 def _sweep_by_everything(deployment: Deployment) -> Report:
@@ -262,6 +267,7 @@ def _sweep_by_everything(deployment: Deployment) -> Report:
     return report
 
 
+@pytest.mark.slow
 def test_with_every_action_the_sweep_by_everything_succeeds(deployment: Deployment) -> None:
     report = _sweep_by_everything(deployment)
     assert report.failures == ()
@@ -271,6 +277,7 @@ def test_with_every_action_the_sweep_by_everything_succeeds(deployment: Deployme
     assert report.since_last.unavailable is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", CENTRAL, ids=lambda row: f"{row[0]}-{row[1]}")
 def test_the_central_role_needs_every_action(deployment: Deployment, row: Row) -> None:
     with without(deployment.central_role, *row):
@@ -278,6 +285,7 @@ def test_the_central_role_needs_every_action(deployment: Deployment, row: Row) -
     assert CENTRAL[row](report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "row",
     [
@@ -313,6 +321,7 @@ OBJECT = Request("s3:GetObject", "arn:aws:s3:::settings/sweeper/config.yaml")
 DECRYPTED = Request("kms:Decrypt", KEY, {"kms:viaservice": "s3.eu-central-1.amazonaws.com"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parameters", "allowed"),
     [
@@ -345,6 +354,7 @@ def test_the_configuration_can_be_read_where_it_is_and_nowhere_else(
     assert set(actions(statements)) == allowed | always
 
 
+@pytest.mark.slow
 def test_findings_may_be_imported_as_this_account_in_that_region_alone(
     deployment: Deployment,
 ) -> None:
@@ -362,6 +372,7 @@ def test_findings_may_be_imported_as_this_account_in_that_region_alone(
     assert not may(HUB, MANAGEMENT, "aws/guardduty")
 
 
+@pytest.mark.slow
 def test_account_tags_are_read_and_missed_without_costing_the_report(
     deployment: Deployment,
 ) -> None:

@@ -17,6 +17,8 @@ from tests.stacksets.deployment import (
     without,
 )
 
+pytestmark = pytest.mark.slow
+
 WRITE = "ecr:PutImageTagMutability"
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
-
+from tests.cases import case
 from tests.stacksets import templates
 from tests.stacksets.iam import Request, denies, parse
 
@@ -30,10 +29,8 @@ def test_it_is_small_enough() -> None:
     assert len(json.dumps(json.loads(TEXT))) <= MAX_SIZE
 
 
-@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
-@pytest.mark.parametrize(
-    ("principal", "denied"),
-    [
+def test_only_the_member_role_changes_tag_mutability() -> None:
+    cases: list[tuple[str, bool]] = [
         (f"role/{MEMBER}", False),
         ("role/admin", True),
         ("user/admin", True),
@@ -41,19 +38,17 @@ def test_it_is_small_enough() -> None:
         (f"role/other/{MEMBER}", True),
         (f"role/{MEMBER}-2", True),
         (f"role/{SERVICE_MANAGED}", True),
-    ],
-)
-def test_only_the_member_role_changes_tag_mutability(
-    principal: str, denied: bool, partition: str
-) -> None:
-    assert _denied(principal, "ecr:PutImageTagMutability", REPOSITORY, partition) is denied
+    ]
+    for principal, denied in cases:
+        for partition in ["aws", "aws-cn", "aws-us-gov"]:
+            with case(principal, denied, partition):
+                assert (
+                    _denied(principal, "ecr:PutImageTagMutability", REPOSITORY, partition) is denied
+                )
 
 
-@pytest.mark.parametrize("principal", ["role/admin", f"role/{MEMBER}", "root", "user/admin"])
-@pytest.mark.parametrize("role", [MEMBER, CENTRAL, DEPLOYER, SERVICE_MANAGED, SELF_MANAGED])
-@pytest.mark.parametrize(
-    "action",
-    [
+def test_nobody_changes_the_role_or_those_who_may() -> None:
+    for action in [
         "iam:AttachRolePolicy",
         "iam:CreateRole",
         "iam:DeleteRole",
@@ -64,16 +59,18 @@ def test_only_the_member_role_changes_tag_mutability(
         "iam:PutRolePolicy",
         "iam:UpdateAssumeRolePolicy",
         "iam:UpdateRole",
-    ],
-)
-def test_nobody_changes_the_role_or_those_who_may(principal: str, role: str, action: str) -> None:
-    assert _denied(principal, action, f"arn:{{}}:iam::111122223333:role/{role}")
+    ]:
+        for role in [MEMBER, CENTRAL, DEPLOYER, SERVICE_MANAGED, SELF_MANAGED]:
+            for principal in ["role/admin", f"role/{MEMBER}", "root", "user/admin"]:
+                with case(action, role, principal):
+                    assert _denied(principal, action, f"arn:{{}}:iam::111122223333:role/{role}")
 
 
-@pytest.mark.parametrize("principal", [f"role/{SERVICE_MANAGED}", f"role/{SELF_MANAGED}"])
-def test_stacksets_may_change_the_role(principal: str) -> None:
-    for action in ("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRole"):
-        assert not _denied(principal, action, f"arn:{{}}:iam::111122223333:role/{MEMBER}")
+def test_stacksets_may_change_the_role() -> None:
+    for principal in [f"role/{SERVICE_MANAGED}", f"role/{SELF_MANAGED}"]:
+        with case(principal):
+            for action in ("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRole"):
+                assert not _denied(principal, action, f"arn:{{}}:iam::111122223333:role/{MEMBER}")
 
 
 def test_only_the_deployer_changes_the_central_role_and_only_stacksets_the_deployer() -> None:
@@ -95,9 +92,8 @@ def test_the_roles_are_named_as_the_templates_name_them() -> None:
         assert templates.load(name)["Parameters"][parameter]["Default"] in named
 
 
-@pytest.mark.parametrize(
-    ("action", "resource"),
-    [
+def test_nothing_else_is_denied() -> None:
+    cases: list[tuple[str, str]] = [
         ("iam:GetRole", f"arn:{{}}:iam::111122223333:role/{MEMBER}"),
         ("iam:PutRolePolicy", "arn:{}:iam::111122223333:role/application"),
         ("ecr:DescribeRepositories", REPOSITORY),
@@ -105,7 +101,7 @@ def test_the_roles_are_named_as_the_templates_name_them() -> None:
         ("ecr:CreateRepository", REPOSITORY),
         ("ecr:BatchDeleteImage", REPOSITORY),
         ("ecr:PutImage", REPOSITORY),
-    ],
-)
-def test_nothing_else_is_denied(action: str, resource: str) -> None:
-    assert not _denied("role/admin", action, resource)
+    ]
+    for action, resource in cases:
+        with case(action, resource):
+            assert not _denied("role/admin", action, resource)

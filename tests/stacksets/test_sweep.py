@@ -43,6 +43,38 @@ def _member_sessions(deployment: Deployment) -> Iterator[tuple[str, set[str]]]:
                 yield account, set(actions(parse(session.policy)))
 
 
+@pytest.mark.parametrize(
+    "stacks",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name != "central-fargate" else ())
+        for name in templates.CENTRAL
+    ],
+    indirect=True,
+)
+def test_a_sweep_closes_everything_and_its_report_lies_in_the_stacks_bucket(
+    deployment: Deployment,
+) -> None:
+    deployment.empty_bucket()
+    report, authority = deployment.sweep()
+    assert report.coverage.complete
+    assert report.totals.changes.applied == OPEN * len(deployment.accounts)
+    assert [delivery.status for delivery in report.deliveries] == ["delivered"] * 3
+    for account in deployment.accounts:
+        assert deployment.mutability(account) == {"IMMUTABLE"}
+    bucket = deployment.stack["ReportBucketName"]
+    keys = {item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=bucket)["Contents"]}
+    folder = f"{report.run.started_at[:10]}/{report.run.id}"
+    assert {"latest.json", f"{folder}/report.json", f"{folder}/report.csv"} <= keys
+    assert {"history.json", "lease.json", f"{folder}/plan.jsonl"} <= keys
+    used = {action for role, action in authority.used if role == deployment.central_role.name}
+    assert {action for action in used if action.startswith("s3:")} == {
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+    }
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("stacks", templates.CENTRAL, indirect=True)
 class TestBothCentralTemplates:
     def test_a_dry_run_sees_everything_and_writes_nothing(self, deployment: Deployment) -> None:
@@ -52,35 +84,6 @@ class TestBothCentralTemplates:
         assert [delivery.status for delivery in report.deliveries] == ["delivered"] * 3
         assert (MEMBER_ROLE, "ecr:PutImageTagMutability") not in authority.used
         assert deployment.mutability(MANAGEMENT) == {"MUTABLE"}
-
-    def test_a_sweep_closes_everything(self, deployment: Deployment) -> None:
-        report, _ = deployment.sweep()
-        assert report.coverage.complete
-        assert report.totals.changes.applied == OPEN * len(deployment.accounts)
-        assert [delivery.status for delivery in report.deliveries] == ["delivered"] * 3
-        for account in deployment.accounts:
-            assert deployment.mutability(account) == {"IMMUTABLE"}
-
-    def test_the_report_lies_in_the_stacks_bucket(self, deployment: Deployment) -> None:
-        report, _ = deployment.sweep()
-        bucket = deployment.stack["ReportBucketName"]
-        keys = {
-            item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
-        }
-        folder = f"{report.run.started_at[:10]}/{report.run.id}"
-        assert {"latest.json", f"{folder}/report.json", f"{folder}/report.csv"} <= keys
-        assert {"history.json", "lease.json", f"{folder}/plan.jsonl"} <= keys
-
-    def test_the_central_role_uses_what_it_has_on_the_bucket(self, deployment: Deployment) -> None:
-        deployment.empty_bucket()
-        _, authority = deployment.sweep()
-        name = deployment.central_role.name
-        used = {action for role, action in authority.used if role == name}
-        assert {action for action in used if action.startswith("s3:")} == {
-            "s3:GetObject",
-            "s3:ListBucket",
-            "s3:PutObject",
-        }
 
     def test_the_next_sweep_finds_the_lease_given_back(self, deployment: Deployment) -> None:
         deployment.empty_bucket()
@@ -108,6 +111,7 @@ def _imported() -> list[Any]:
     return [each for each in found if each["GeneratorId"] == "ecr-tag-immutability"]
 
 
+@pytest.mark.slow
 def test_the_findings_are_in_security_hub(deployment: Deployment) -> None:
     deployment.sweep(dry_run=True)
     found = _imported()
@@ -122,6 +126,7 @@ def test_the_findings_are_in_security_hub(deployment: Deployment) -> None:
     assert {each["Compliance"]["Status"] for each in found} == {"PASSED"}
 
 
+@pytest.mark.slow
 def test_session_policies_ask_for_no_more_than_the_role_grants(deployment: Deployment) -> None:
     for account in deployment.accounts:
         sts_backends[account]["aws"].assumed_roles.clear()
@@ -139,6 +144,7 @@ def test_session_policies_ask_for_no_more_than_the_role_grants(deployment: Deplo
         assert reading[account] == granted - writes - {"ecr:DescribeImages"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("external_id", ["another-id", None])
 def test_a_wrong_external_id_opens_no_account(
     deployment: Deployment, external_id: str | None, monkeypatch: pytest.MonkeyPatch
@@ -153,6 +159,7 @@ def test_a_wrong_external_id_opens_no_account(
     assert EXTERNAL_ID not in str(report)
 
 
+@pytest.mark.slow
 def test_another_role_of_the_central_account_opens_no_account(deployment: Deployment) -> None:
     # It may do all that the central role may; the members do not trust it.
     client = boto3.client("iam")
@@ -169,6 +176,7 @@ def test_another_role_of_the_central_account_opens_no_account(deployment: Deploy
     assert not [delivery for delivery in report.deliveries if delivery.status == "failed"]
 
 
+@pytest.mark.slow
 def test_without_allow_remediation_the_role_only_looks(deployment: Deployment) -> None:
     with deployment.management_stack(AllowRemediation=None):
         report, _ = deployment.sweep()
@@ -184,6 +192,7 @@ def test_without_allow_remediation_the_role_only_looks(deployment: Deployment) -
     assert report.totals.changes.applied == OPEN * len(others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alone", ["AllowRemediation", "AllowTemplateRemediation"])
 def test_repositories_and_templates_are_allowed_apart(deployment: Deployment, alone: str) -> None:
     allowed = {"AllowRemediation": None, "AllowTemplateRemediation": None, alone: "true"}
@@ -204,6 +213,7 @@ def test_repositories_and_templates_are_allowed_apart(deployment: Deployment, al
     assert settings[repositories] == {"MUTABLE"}
 
 
+@pytest.mark.slow
 def test_the_permissions_boundary_bounds_the_role(deployment: Deployment) -> None:
     look = {"Effect": "Allow", "Action": ["account:*", "ecr:Describe*"], "Resource": "*"}
     boundary = boto3.client("iam").create_policy(
@@ -220,6 +230,7 @@ def test_the_permissions_boundary_bounds_the_role(deployment: Deployment) -> Non
     assert refused == {Reason.DENIED_BY_PERMISSIONS_BOUNDARY, Reason.WRITE_NOT_PERMITTED}
 
 
+@pytest.mark.slow
 def test_a_role_of_another_name_is_out_of_the_central_roles_reach(deployment: Deployment) -> None:
     with deployment.management_stack(RoleName="another"):
         report, _ = deployment.sweep(options={"organization": {"role_name": "another"}})
@@ -228,12 +239,14 @@ def test_a_role_of_another_name_is_out_of_the_central_roles_reach(deployment: De
     }
 
 
+@pytest.mark.slow
 def test_a_path_belongs_to_the_role_that_is_named(deployment: Deployment) -> None:
     with deployment.management_stack(RolePath="/security/"):
         report, _ = deployment.sweep()
     assert _failures(report) == {(MANAGEMENT, Reason.ASSUME_ROLE_DENIED)}
 
 
+@pytest.mark.slow
 def test_the_service_control_policy_lets_the_sweep_through(deployment: Deployment) -> None:
     policy = json.loads(
         (templates.FOLDER / "deny-tag-mutability-changes.json").read_text(encoding="utf-8")

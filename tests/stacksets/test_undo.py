@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import boto3
+import pytest
 
 from sweeper.report import ExitStatus
 from sweeper.undo.plan import exit_status
 from tests.stacksets.deployment import MANAGEMENT, MEMBER_ROLE, Deployment
+
+pytestmark = pytest.mark.slow
 
 
 def test_what_a_sweep_closed_is_open_again(deployment: Deployment) -> None:
