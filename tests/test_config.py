@@ -11,6 +11,7 @@ import pytest
 from sweeper.config_loading import load, load_config
 from sweeper.errors import ConfigurationError
 from sweeper.model import ACCEPTABLE_REASONS, Reason
+from tests.cases import case
 
 ID = "123456789012"
 ARN = "arn:aws:sns:eu-central-1:123456789012:news"
@@ -34,12 +35,11 @@ def test_without_a_file_everything_is_the_default() -> None:
     assert config.limits.max_workers == 64
 
 
-@pytest.mark.parametrize(
-    "text", ["", "# nothing\n", "report:\n", "organization:\nremediation:\n", "{}"]
-)
-def test_an_empty_file_or_section_means_the_defaults(text: str) -> None:
-    write(text)
-    assert load_config().model_dump(exclude_defaults=True) == {}
+def test_an_empty_file_or_section_means_the_defaults() -> None:
+    for text in ["", "# nothing\n", "report:\n", "organization:\nremediation:\n", "{}"]:
+        with case(text):
+            write(text)
+            assert load_config().model_dump(exclude_defaults=True) == {}
 
 
 def test_the_file_is_the_argument_then_the_variable_then_the_default(
@@ -53,9 +53,8 @@ def test_the_file_is_the_argument_then_the_variable_then_the_default(
     assert load_config("a.yaml").limits.max_workers == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
+def test_a_bad_file_is_refused() -> None:
+    cases: list[tuple[str, tuple[str, ...]]] = [
         # unknown keys
         ("remdiation: {}", ("remdiation: unknown key", "did you mean 'remediation'?")),
         ("nothing_like_it: 1", ("unknown key; allowed here: checks, organization, regions",)),
@@ -190,31 +189,31 @@ def test_the_file_is_the_argument_then_the_variable_then_the_default(
         ("- report", ("a mapping of keys is expected",)),
         ("report: !!python/object:os.system {}", ("not valid YAML",)),
         ("report: \x01", ("not valid YAML", "special characters")),
-    ],
-)
-def test_a_bad_file_is_refused(text: str, names: tuple[str, ...]) -> None:
-    write(text)
-    message = refusal()
-    assert message.startswith("config.yaml: ")
-    for name in names:
-        assert name in message
+    ]
+    for text, names in cases:
+        with case(text, names):
+            write(text)
+            message = refusal()
+            assert message.startswith("config.yaml: ")
+            for name in names:
+                assert name in message
 
 
-@pytest.mark.parametrize("reason", list(Reason))
-def test_only_lasting_conditions_can_be_accepted(reason: Reason) -> None:
-    write(f"coverage: {{accept: [{{reason: {reason}, region: 'ap-*'}}]}}")
-    if reason in ACCEPTABLE_REASONS:
-        assert load_config().coverage.accept[0].reason is reason
-    else:
-        assert "cannot be accepted in advance; allowed: assume_role_denied" in refusal()
+def test_only_lasting_conditions_can_be_accepted() -> None:
+    for reason in list(Reason):
+        with case(reason):
+            write(f"coverage: {{accept: [{{reason: {reason}, region: 'ap-*'}}]}}")
+            if reason in ACCEPTABLE_REASONS:
+                assert load_config().coverage.accept[0].reason is reason
+            else:
+                assert "cannot be accepted in advance; allowed: assume_role_denied" in refusal()
 
 
 KMS = f"arn:aws:kms:eu-central-1:{ID}:"
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
+def test_a_key_is_named_as_s3_takes_it() -> None:
+    for key in [
         "1234abcd-12ab-34cd-56ef-1234567890ab",
         "mrk-1234abcd12ab34cd56ef1234567890ab",
         f"{KMS}key/1234abcd-12ab-34cd-56ef-1234567890ab",
@@ -222,18 +221,16 @@ KMS = f"arn:aws:kms:eu-central-1:{ID}:"
         "alias/reports",
         "alias/aws/s3",
         f"{KMS}alias/team_a/reports-1",
-    ],
-)
-def test_a_key_is_named_as_s3_takes_it(key: str) -> None:
-    write(f"report: {{s3: {{bucket: abc, kms_key_id: '{key}'}}}}")
-    s3 = load_config().report.s3
-    assert s3 is not None
-    assert s3.kms_key_id == key
+    ]:
+        with case(key):
+            write(f"report: {{s3: {{bucket: abc, kms_key_id: '{key}'}}}}")
+            s3 = load_config().report.s3
+            assert s3 is not None
+            assert s3.kms_key_id == key
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
+def test_what_names_no_key_is_refused() -> None:
+    for key in [
         "arn:",
         "arn:aws",
         "arn:aws:kms",
@@ -247,11 +244,10 @@ def test_a_key_is_named_as_s3_takes_it(key: str) -> None:
         "key/1234abcd-12ab-34cd-56ef-1234567890ab",
         "1234abcd-12ab-34cd-56ef-1234567890a",
         "alias/reports ",
-    ],
-)
-def test_what_names_no_key_is_refused(key: str) -> None:
-    write(f"report: {{s3: {{bucket: abc, kms_key_id: '{key}'}}}}")
-    assert f"report.s3.kms_key_id: {key!r} is not allowed; allowed: " in refusal()
+    ]:
+        with case(key):
+            write(f"report: {{s3: {{bucket: abc, kms_key_id: '{key}'}}}}")
+            assert f"report.s3.kms_key_id: {key!r} is not allowed; allowed: " in refusal()
 
 
 def test_every_problem_is_told_at_once() -> None:
@@ -284,9 +280,8 @@ def test_options_override_the_environment_which_overrides_the_file(
     assert config.report.notify == "always"
 
 
-@pytest.mark.parametrize(
-    ("variable", "text", "section", "expected"),
-    [
+def test_variables(monkeypatch: Environment) -> None:
+    cases: list[tuple[str, str, str, object]] = [
         ("ORGANIZATION__INCLUDE_ACCOUNTS", f"{ID}, {ID[::-1]},", "organization", (ID, ID[::-1])),
         ("ORGANIZATION__INCLUDE_ACCOUNTS", f'["{ID}"]', "organization", (ID,)),
         ("ORGANIZATION__INCLUDE_ACCOUNTS", "[]", "organization", ()),
@@ -298,14 +293,12 @@ def test_options_override_the_environment_which_overrides_the_file(
         ("REPORT__DIRECTORY", "out", "report", Path("out")),
         ("REPORT__ACCOUNT_TAGS", "owner,cost-center", "report", ("owner", "cost-center")),
         ("LIMITS__DEADLINE_SECONDS", "null", "limits", None),
-    ],
-)
-def test_variables(
-    variable: str, text: str, section: str, expected: object, monkeypatch: Environment
-) -> None:
-    monkeypatch.setenv(f"SWEEPER_{variable}", text)
-    key = variable.split("__")[1].lower()
-    assert getattr(getattr(load_config(), section), key) == expected
+    ]
+    for variable, text, section, expected in cases:
+        with case(variable, text, section, expected):
+            monkeypatch.setenv(f"SWEEPER_{variable}", text)
+            key = variable.split("__")[1].lower()
+            assert getattr(getattr(load_config(), section), key) == expected
 
 
 def test_the_checks_as_variables(monkeypatch: Environment) -> None:
@@ -335,9 +328,8 @@ def test_variables_of_lists_and_of_optional_sections(monkeypatch: Environment) -
     assert config.exemptions[0].expires == date(2027, 1, 31)
 
 
-@pytest.mark.parametrize(
-    ("variable", "text", "names"),
-    [
+def test_a_bad_variable_is_refused(monkeypatch: Environment) -> None:
+    cases: list[tuple[str, str, str]] = [
         (
             "SWEEPER_REMEDIATION__AUTO_REMEDATE",
             "DISABLED",
@@ -356,20 +348,17 @@ def test_variables_of_lists_and_of_optional_sections(monkeypatch: Environment) -
         ("SWEEPER_LIMITS__MAX_WORKERS", "many", "integer"),
         ("AUTO_REMEDIATE", "off", "'ENABLED' or 'DISABLED'"),
         ("SNS_TOPIC_ARN", "news", "an SNS topic's ARN"),
-    ],
-)
-def test_a_bad_variable_is_refused(
-    variable: str, text: str, names: str, monkeypatch: Environment
-) -> None:
-    monkeypatch.setenv(variable, text)
-    message = refusal()
-    assert message.startswith(f"environment: {variable}")
-    assert names in message
+    ]
+    for variable, text, names in cases:
+        with case(variable, text, names):
+            monkeypatch.setenv(variable, text)
+            message = refusal()
+            assert message.startswith(f"environment: {variable}")
+            assert names in message
 
 
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
+def test_a_bad_option_is_refused_by_its_own_name() -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"regions": {"include": ("eu-west-1", "moon")}}, "--region: 'moon' is not allowed"),
         (
             {"organization": {"include_accounts": ("12345",)}},
@@ -378,12 +367,12 @@ def test_a_bad_variable_is_refused(
         ({"organization": {"include_ous": ("sandbox",)}}, "--ou: 'sandbox' is not allowed"),
         ({"report": {"directory": ""}}, "--output: "),
         ({"limits": {"max_workers": 0}}, "command line: limits.max_workers: 0 is not allowed"),
-    ],
-)
-def test_a_bad_option_is_refused_by_its_own_name(options: dict[str, Any], told: str) -> None:
-    message = refusal(options=options)
-    assert message.startswith(told)
-    assert "in quotes" not in message
+    ]
+    for options, told in cases:
+        with case(options, told):
+            message = refusal(options=options)
+            assert message.startswith(told)
+            assert "in quotes" not in message
 
 
 def test_a_bad_value_elsewhere_is_told_by_its_key() -> None:
@@ -413,10 +402,11 @@ def test_the_variables_of_the_parent_tool(monkeypatch: Environment) -> None:
     assert load_config(options=options).remediation.auto_remediate == "ENABLED"
 
 
-@pytest.mark.parametrize("variable", ["AUTO_REMEDIATE", "SNS_TOPIC_ARN", "SWEEPER_CONFIG"])
-def test_an_empty_variable_is_no_default(monkeypatch: Environment, variable: str) -> None:
-    monkeypatch.setenv(variable, "")
-    assert refusal().startswith(f"environment: {variable} is empty; ")
+def test_an_empty_variable_is_no_default(monkeypatch: Environment) -> None:
+    for variable in ["AUTO_REMEDIATE", "SNS_TOPIC_ARN", "SWEEPER_CONFIG"]:
+        with case(variable):
+            monkeypatch.setenv(variable, "")
+            assert refusal().startswith(f"environment: {variable} is empty; ")
 
 
 def test_an_empty_file_name_is_no_default() -> None:
@@ -458,20 +448,19 @@ def test_the_configuration_is_frozen() -> None:
         load_config().limits.max_workers = 1
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
+def test_what_would_be_taken_for_something_else_is_refused() -> None:
+    cases: list[tuple[str, str]] = [
         ("regions: {include: [eu-west-1], exclude: [eu-west-1]}", "eu-west-1: both included and"),
         ("remediation: {max_changes: true}", "True is not allowed; allowed: a number"),
         ("remediation: {min_coverage: true}", "True is not allowed; allowed: a number"),
         ("limits: {max_workers: true}", "True is not allowed; allowed: a number"),
         ("limits: {deadline_seconds: true}", "True is not allowed; allowed: a number"),
         ('report: {directory: ""}', "empty text is not allowed; allowed: a directory's path"),
-    ],
-)
-def test_what_would_be_taken_for_something_else_is_refused(text: str, problem: str) -> None:
-    write(text)
-    assert problem in refusal()
+    ]
+    for text, problem in cases:
+        with case(text, problem):
+            write(text)
+            assert problem in refusal()
 
 
 def test_an_option_against_the_file_is_refused() -> None:
@@ -491,12 +480,13 @@ def test_a_bad_section_of_the_file_is_not_blamed_on_what_would_go_over_it(
     assert message == "config.yaml: report: 'always' is not allowed; allowed: a mapping of keys"
 
 
-@pytest.mark.parametrize("section", ["report", "exemptions"])
-def test_an_empty_section_gives_way(section: str, monkeypatch: Environment) -> None:
-    write(f"{section}:")
-    monkeypatch.setenv("SWEEPER_REPORT__NOTIFY", "always")
-    monkeypatch.setenv("SWEEPER_EXEMPTIONS", "[]")
-    assert load_config().report.notify == "always"
+def test_an_empty_section_gives_way(monkeypatch: Environment) -> None:
+    for section in ["report", "exemptions"]:
+        with case(section):
+            write(f"{section}:")
+            monkeypatch.setenv("SWEEPER_REPORT__NOTIFY", "always")
+            monkeypatch.setenv("SWEEPER_EXEMPTIONS", "[]")
+            assert load_config().report.notify == "always"
 
 
 # --- where it came from ---------------------------------------------------------------------------

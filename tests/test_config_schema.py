@@ -19,6 +19,7 @@ from sweeper.config_loading import load_config
 from sweeper.errors import ConfigurationError
 from sweeper.formats import formats
 from sweeper.model import ACCEPTABLE_REASONS
+from tests.cases import case
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "docs" / "config.schema.json"
@@ -89,9 +90,8 @@ def test_what_is_listed_is_what_there_is() -> None:
     assert listed["coverage.accept.reason"]["enum"] == list(ACCEPTABLE_REASONS)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_what_the_program_takes_is_valid(validator: Draft202012Validator) -> None:
+    for text in [
         "{}",
         "report:\norganization:\nexemptions:",
         f"organization: {{include_accounts: ['{ID}'], role_name: path/to/role, sts_region: null}}",
@@ -106,17 +106,15 @@ def test_what_is_listed_is_what_there_is() -> None:
         "report: {sns_topic_arn: 'arn:aws-cn:sns:cn-north-1:123456789012:a.fifo'}",
         "report: {security_hub: {region: eu-west-1}, account_tags: [owner]}",
         "limits: {deadline_seconds: 0.5, max_workers: 1024, http_sender: botocore}",
-    ],
-)
-def test_what_the_program_takes_is_valid(validator: Draft202012Validator, text: str) -> None:
-    Path("config.yaml").write_text(text, encoding="utf-8")
-    load_config()
-    validator.validate(document(text))
+    ]:
+        with case(text):
+            Path("config.yaml").write_text(text, encoding="utf-8")
+            load_config()
+            validator.validate(document(text))
 
 
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
+def test_what_the_program_refuses_is_not(validator: Draft202012Validator) -> None:
+    cases: list[tuple[str, str]] = [
         ("remdiation: {}", ""),
         ("report: {notfy: always}", "report"),
         ("report: always", "report"),
@@ -159,16 +157,14 @@ def test_what_the_program_takes_is_valid(validator: Draft202012Validator, text: 
         ("limits: {max_workers: 1025}", "limits.max_workers"),
         ("limits: {deadline_seconds: 0}", "limits.deadline_seconds"),
         ("limits: {delivery_seconds: -1}", "limits.delivery_seconds"),
-    ],
-)
-def test_what_the_program_refuses_is_not(
-    validator: Draft202012Validator, text: str, place: str
-) -> None:
-    Path("config.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigurationError):
-        load_config()
-    errors = validator.iter_errors(document(text))
-    assert place in {each for error in errors for each in at(error)}
+    ]
+    for text, place in cases:
+        with case(text, place):
+            Path("config.yaml").write_text(text, encoding="utf-8")
+            with pytest.raises(ConfigurationError):
+                load_config()
+            errors = validator.iter_errors(document(text))
+            assert place in {each for error in errors for each in at(error)}
 
 
 def at(error: Any) -> Iterator[str]:

@@ -22,6 +22,7 @@ from sweeper.formats.json import render
 from sweeper.model import AccountSummary, ChangeStatus, Compliance, Exemption, Reason, Report, Since
 from sweeper.records import MAX_REPORT
 from sweeper.stored import compare, read_report
+from tests.cases import case
 from tests.end_to_end.harness import small_world
 from tests.factories import (
     HOSTILE,
@@ -80,11 +81,12 @@ SAMPLE = replace(
 # --- as it was written ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", REPORTS)
-def test_what_a_sweep_writes_is_read_back_byte_for_byte(case: str) -> None:
-    content = render(REPORTS[case])
-    whole = content.replace(rb"\ud800", "\ufffd".encode())  # half a character is replaced
-    assert render(read(content)) == whole
+def test_what_a_sweep_writes_is_read_back_byte_for_byte() -> None:
+    for name in REPORTS:
+        with case(name):
+            content = render(REPORTS[name])
+            whole = content.replace(rb"\ud800", "\ufffd".encode())  # half a character is replaced
+            assert render(read(content)) == whole
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -156,23 +158,23 @@ def test_what_an_earlier_version_did_not_write_yet_is_its_default() -> None:
     assert render(read(json.dumps(document).encode())) == content
 
 
-@pytest.mark.parametrize("name", formats())
-def test_hostile_texts_are_escaped_when_they_are_shown_again(name: str) -> None:
-    shown = formats()[name].render(read(render(hostile_report()))).decode()
-    for character in ("\x1b", "\u202e", "\u200b", "\u2028", "\x07", "\x00"):
-        assert character not in shown
-    if name == "html":
-        assert "<script>alert(1)" not in shown
-    if name == "csv":
-        assert ",=cmd" not in shown
+def test_hostile_texts_are_escaped_when_they_are_shown_again() -> None:
+    for name in formats():
+        with case(name):
+            shown = formats()[name].render(read(render(hostile_report()))).decode()
+            for character in ("\x1b", "\u202e", "\u200b", "\u2028", "\x07", "\x00"):
+                assert character not in shown
+            if name == "html":
+                assert "<script>alert(1)" not in shown
+            if name == "csv":
+                assert ",=cmd" not in shown
 
 
 # --- refused by name ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
+def test_what_is_no_report_is_refused() -> None:
+    cases: list[tuple[bytes, str]] = [
         (b"", "is damaged: Invalid JSON"),
         (b"{", "is damaged: Invalid JSON"),
         (b"null", "is not a report.json"),
@@ -219,30 +221,29 @@ def test_hostile_texts_are_escaped_when_they_are_shown_again(name: str) -> None:
             edited("since_last", "resolved", 0, "last_seen", value="soon"),
             "is damaged: last_seen is no time",
         ),
-    ],
-)
-def test_what_is_no_report_is_refused(content: bytes, problem: str) -> None:
-    message = refusal(content)
-    assert message.startswith(f"{FILE} {problem}")
-    assert "not a report.json" in message or message.endswith("; needed: a report.json")
-    assert message.isprintable()
+    ]
+    for content, problem in cases:
+        with case(content, problem):
+            message = refusal(content)
+            assert message.startswith(f"{FILE} {problem}")
+            assert "not a report.json" in message or message.endswith("; needed: a report.json")
+            assert message.isprintable()
 
 
-@pytest.mark.parametrize(
-    ("path", "problem"),
-    [
+def test_a_file_that_cannot_be_read_is_named() -> None:
+    cases: list[tuple[str, str]] = [
         ("missing.json", "missing.json: cannot be read: No such file or directory"),
         (".", ".: cannot be read: Is a directory"),
         ("", ".: cannot be read: Is a directory"),
         ("a\nb", r"a\x0ab: cannot be read: No such file or directory"),
         ("a\0b", r"a\x00b: cannot be read: embedded null byte"),
         ("x" * 300, f"{'x' * 300}: cannot be read: File name too long"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_named(path: str, problem: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        read_report(path, nothing_remote)
-    assert str(caught.value) == problem
+    ]
+    for path, problem in cases:
+        with case(path, problem):
+            with pytest.raises(ConfigurationError) as caught:
+                read_report(path, nothing_remote)
+            assert str(caught.value) == problem
 
 
 def test_a_file_that_is_too_large_is_not_read_whole() -> None:
@@ -392,9 +393,8 @@ def test_what_the_earlier_report_could_not_see_is_not_forgotten() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "problem"),
-    [
+def test_what_cannot_be_compared_is_refused() -> None:
+    cases: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         (FRIDAY, MONDAY, "sweep friday, which is named first, started later than sweep monday"),
         (MONDAY, MONDAY, "both reports are of sweep monday; needed: those of two sweeps"),
         (
@@ -408,11 +408,9 @@ def test_what_the_earlier_report_could_not_see_is_not_forgotten() -> None:
             "the reports are of different organizations: 111111111111 and 999988887777",
         ),
         (FRIDAY | {"id": "a\nb"}, MONDAY, r"sweep a\x0ab, which is named first"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(
-    before: dict[str, Any], after: dict[str, Any], problem: str
-) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        compare(report([], **before), report([], **after))
-    assert str(caught.value).startswith(problem)
+    ]
+    for before, after, problem in cases:
+        with case(before, after, problem):
+            with pytest.raises(ConfigurationError) as caught:
+                compare(report([], **before), report([], **after))
+            assert str(caught.value).startswith(problem)

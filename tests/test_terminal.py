@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
-import pytest
 from rich.console import Console
 
 from sweeper import terminal
@@ -26,6 +25,7 @@ from sweeper.model import (
 )
 from sweeper.report import ended_early
 from tests import factories
+from tests.cases import case
 
 
 def _console() -> tuple[Console, io.StringIO]:
@@ -43,9 +43,8 @@ def _row(shown: str, text: str) -> str:
     return next(line for line in shown.splitlines() if text in line)
 
 
-@pytest.mark.parametrize(
-    ("finding", "outcome"),
-    [
+def test_a_finding_says_what_became_of_it() -> None:
+    cases: list[tuple[Finding, str]] = [
         (factories.finding("app"), "non-compliant"),
         (factories.finding("app", change=factories.change()), "applied"),
         (
@@ -67,37 +66,41 @@ def _row(shown: str, text: str) -> str:
             "non-compliant",
         ),
         (factories.finding("app", compliance=Compliance.UNDETERMINED), "undetermined"),
-    ],
-)
-def test_a_finding_says_what_became_of_it(finding: Finding, outcome: str) -> None:
-    row = _row(_shown(factories.report([finding])), " app ")
-    assert finding.account_id in row
-    assert finding.region in row
-    assert finding.mutability in row
-    assert outcome in row
+    ]
+    for finding, outcome in cases:
+        with case(finding, outcome):
+            row = _row(_shown(factories.report([finding])), " app ")
+            assert finding.account_id in row
+            assert finding.region in row
+            assert finding.mutability in row
+            assert outcome in row
 
 
-@pytest.mark.parametrize(
-    ("change", "outcome"), [(None, "reopened"), (factories.change(), "reopened: applied")]
-)
-def test_what_was_reopened_stands_out(change: Change | None, outcome: str) -> None:
-    finding = factories.finding("app", change=change, since_last=Since.REOPENED, reopened=1)
-    report = replace(
-        factories.report([finding]),
-        since_last=factories.since_last(reopened=1, resolved=[factories.earlier()]),
-    )
-    shown = _shown(report)
-    assert outcome in _row(shown, " app ")
-    assert "0 new, 0 still open, 1 reopened, 1 resolved" in _row(shown, "Since last")
-    assert "Since last" not in _shown(factories.report())
+def test_what_was_reopened_stands_out() -> None:
+    cases: list[tuple[Change | None, str]] = [
+        (None, "reopened"),
+        (factories.change(), "reopened: applied"),
+    ]
+    for change, outcome in cases:
+        with case(change, outcome):
+            finding = factories.finding("app", change=change, since_last=Since.REOPENED, reopened=1)
+            report = replace(
+                factories.report([finding]),
+                since_last=factories.since_last(reopened=1, resolved=[factories.earlier()]),
+            )
+            shown = _shown(report)
+            assert outcome in _row(shown, " app ")
+            assert "0 new, 0 still open, 1 reopened, 1 resolved" in _row(shown, "Since last")
+            assert "Since last" not in _shown(factories.report())
 
 
-@pytest.mark.parametrize("change", [None, factories.change()])
-def test_an_exemption_that_expired_is_told(change: object) -> None:
-    finding = factories.finding(exemption=factories.exemption(expired=True), change=change)
-    words = _shown(factories.report([finding])).replace("\n", " ")
-    assert "(exemption" in words
-    assert "expired)" in words
+def test_an_exemption_that_expired_is_told() -> None:
+    for change in [None, factories.change()]:
+        with case(change):
+            finding = factories.finding(exemption=factories.exemption(expired=True), change=change)
+            words = _shown(factories.report([finding])).replace("\n", " ")
+            assert "(exemption" in words
+            assert "expired)" in words
 
 
 def test_what_remains_comes_first() -> None:
@@ -207,12 +210,19 @@ def test_the_summary() -> None:
     assert "s3: failed s3://b: gone" in shown
 
 
-@pytest.mark.parametrize(
-    ("share", "text"), [(0.0, "0 %"), (0.5, "50 %"), (0.99999, "99.9 %"), (1.0, "100 %")]
-)
-def test_a_share_is_never_rounded_up_to_all(share: float, text: str) -> None:
-    report = replace(factories.report(), coverage=Coverage(share, 1.0, complete=share == 1))
-    assert f"complete: {text} of accounts" in _shown(report).replace("NOT COMPLETE", "complete")
+def test_a_share_is_never_rounded_up_to_all() -> None:
+    cases: list[tuple[float, str]] = [
+        (0.0, "0 %"),
+        (0.5, "50 %"),
+        (0.99999, "99.9 %"),
+        (1.0, "100 %"),
+    ]
+    for share, text in cases:
+        with case(share, text):
+            report = replace(factories.report(), coverage=Coverage(share, 1.0, complete=share == 1))
+            assert f"complete: {text} of accounts" in _shown(report).replace(
+                "NOT COMPLETE", "complete"
+            )
 
 
 def test_the_question_says_what_would_be_done() -> None:

@@ -1,12 +1,11 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from sweeper.escaping import hidden
 from sweeper.model import ChangeStatus, Compliance, Failed, Finding, Reason, Report, Since, Stage
 from sweeper.report import ended_early
 from sweeper.sinks.asff import findings
+from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,
     HOSTILE,
@@ -88,9 +87,8 @@ OPEN = ("FAILED", "ACTIVE", "MEDIUM")
 CLOSED = ("PASSED", "ARCHIVED", "INFORMATIONAL")
 
 
-@pytest.mark.parametrize(
-    ("item", "expected"),
-    [
+def test_how_a_finding_stands() -> None:
+    cases: list[tuple[Finding, tuple[str, str, str]]] = [
         (finding(), OPEN),
         (finding(change=change(ChangeStatus.PLANNED)), OPEN),
         (finding(change=change(ChangeStatus.FAILED, reason=Reason.DENIED)), OPEN),
@@ -109,14 +107,14 @@ CLOSED = ("PASSED", "ARCHIVED", "INFORMATIONAL")
             finding(compliance=Compliance.EXEMPT, exemption=exemption()),
             ("NOT_AVAILABLE", "ARCHIVED", "INFORMATIONAL"),
         ),
-    ],
-)
-def test_how_a_finding_stands(item: Finding, expected: tuple[str, str, str]) -> None:
-    [got] = converted(report([item]))
-    assert problems(got) == []
-    severity = got["FindingProviderFields"]["Severity"]["Label"]
-    assert (got["Compliance"]["Status"], got["RecordState"], severity) == expected
-    assert not {"Workflow", "Severity", "Note", "UserDefinedFields"} & set(got)
+    ]
+    for item, expected in cases:
+        with case(item, expected):
+            [got] = converted(report([item]))
+            assert problems(got) == []
+            severity = got["FindingProviderFields"]["Severity"]["Label"]
+            assert (got["Compliance"]["Status"], got["RecordState"], severity) == expected
+            assert not {"Workflow", "Severity", "Note", "UserDefinedFields"} & set(got)
 
 
 def test_what_is_gone_is_closed_under_its_id_and_what_is_not_visible_is_left() -> None:
@@ -181,9 +179,8 @@ def _texts(value: Any) -> str:
     return "".join(map(_texts, value)) if isinstance(value, list) else str(value)
 
 
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
+def test_what_aws_refuses_would_be_found() -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"Title": "x" * 257}, "/Title: 257 characters, not 1 to 256"),
         ({"Description": "x" * 1025}, "/Description: 1025 characters"),
         ({"Id": "x" * 513}, "/Id: 513 characters"),
@@ -201,8 +198,8 @@ def _texts(value: Any) -> str:
         ({"FindingProviderFields": {"Types": ["Mine/x"]}}, "Types: 'Mine/x'"),
         ({"FindingProviderFields": {}}, "Severity"),
         ({"Compliance": {"RelatedRequirements": ["x" * 1000] * 241}}, "larger than 240 KB"),
-    ],
-)
-def test_what_aws_refuses_would_be_found(fault: dict[str, Any], said: str) -> None:
-    [good] = converted(report([finding()]))
-    assert said in "; ".join(problems({**good, **fault}))
+    ]
+    for fault, said in cases:
+        with case(fault, said):
+            [good] = converted(report([finding()]))
+            assert said in "; ".join(problems({**good, **fault}))

@@ -11,6 +11,7 @@ from sweeper.model import ChangeStatus, Compliance, Delivery, Reason, Report
 from sweeper.sinks.message import subject
 from sweeper.sinks.sns import SnsSink, needed
 from sweeper.sinks.structured import structured
+from tests.cases import case
 from tests.factories import (
     HOSTILE,
     change,
@@ -26,9 +27,8 @@ REGION = "eu-west-1"  # not the caller's own
 SO_FAR = (Delivery("s3", "s3://b/report.json", "delivered"),)
 
 
-@pytest.mark.parametrize(
-    ("item", "expected"),
-    [
+def test_needed() -> None:
+    cases: list[tuple[Report, bool]] = [
         (report(), False),
         (report([finding(compliance=Compliance.EXEMPT, exemption=exemption())]), False),
         (
@@ -39,11 +39,11 @@ SO_FAR = (Delivery("s3", "s3://b/report.json", "delivered"),)
         (report([finding(change=change())]), True),
         (report([finding(change=change(ChangeStatus.FAILED, reason=Reason.DENIED))]), True),
         (report([], [(target(region="us-east-1"), failed())]), True),
-    ],
-)
-def test_needed(item: Report, expected: bool) -> None:
-    assert needed(item, "when_needed") is expected
-    assert needed(item, "always") is True
+    ]
+    for item, expected in cases:
+        with case(item, expected):
+            assert needed(item, "when_needed") is expected
+            assert needed(item, "always") is True
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from sweeper.undo.claims import digest
 from sweeper.undo.conduct import closes_again
 from sweeper.undo.plan import scoped
 from tests import factories
+from tests.cases import case
 from tests.fakes import FakeObserver, account_id, make_config, make_target
 from tests.undo.support import UNDOES, claim, claimed_run
 
@@ -50,20 +51,17 @@ def header_of(directory: Path, *, dry_run: bool = False, **changes: Any) -> line
     return replace(header, undoes=UNDOES.run_id, config=config_and_claims, **changes)
 
 
-@pytest.mark.parametrize(
-    ("remediation", "closes"),
-    [
+def test_what_is_done_about_the_next_sweep_ends_the_warning() -> None:
+    cases: list[tuple[dict[str, Any], bool]] = [
         ({}, True),
         ({"auto_remediate": "DISABLED"}, False),
         ({"exclude_accounts": [account_id(1)]}, True),
         ({"exclude_accounts": [account_id(1), account_id(2)]}, False),
-    ],
-)
-def test_what_is_done_about_the_next_sweep_ends_the_warning(
-    remediation: dict[str, Any], closes: bool
-) -> None:
-    claims = (claim("a", make_target(1)), claim("a", make_target(2)))
-    assert closes_again(make_config(remediation=remediation), claims) is closes
+    ]
+    for remediation, closes in cases:
+        with case(remediation, closes):
+            claims = (claim("a", make_target(1)), claim("a", make_target(2)))
+            assert closes_again(make_config(remediation=remediation), claims) is closes
 
 
 def test_it_is_the_same_run_that_is_undone(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from sweeper.model import ChangeStatus, Reason, Report, Resource
 from sweeper.undo import app
 from sweeper.undo.claims import check_options, claims_of, digest, undone
 from sweeper.undo.report import Undone
+from tests.cases import case
 from tests.fakes import make_change, make_target
 from tests.undo import support
 from tests.undo.support import UNDOES, claim, claimed_run
@@ -45,11 +46,12 @@ def test_the_changes_that_were_applied_are_taken_as_they_stand() -> None:
     assert undone(report, "r.json") == Undone(RUN.id, RUN.started_at, "r.json")
 
 
-@pytest.mark.parametrize("prefix", ["ROOT", "a", "team/apps"])
-def test_a_creation_template_is_taken_without_an_arn(prefix: str) -> None:
-    root = replace(claim(prefix), arn="", resource="repository_creation_template")
-    about: dict[str, Resource] = {NAME: "repository_creation_template"}
-    assert claims_of(report_of(root), "r.json", about) == (root,)
+def test_a_creation_template_is_taken_without_an_arn() -> None:
+    for prefix in ["ROOT", "a", "team/apps"]:
+        with case(prefix):
+            root = replace(claim(prefix), arn="", resource="repository_creation_template")
+            about: dict[str, Resource] = {NAME: "repository_creation_template"}
+            assert claims_of(report_of(root), "r.json", about) == (root,)
 
 
 def test_a_write_that_may_have_taken_effect_is_taken_and_one_that_did_not_is_not() -> None:
@@ -77,9 +79,8 @@ def was(mutability: str, *filters: str) -> Callable[[], Report]:
     return lambda: report_of(claim("app-a", before=(mutability, filters)))
 
 
-@pytest.mark.parametrize(
-    ("report", "said"),
-    [
+def test_what_no_run_would_have_written_is_an_error() -> None:
+    cases: list[tuple[Callable[[], Report], str]] = [
         (changed(account_id="42"), "findings.0.account_id: '42' is not allowed"),
         (changed(region="evil.example.com/"), "findings.0.region: 'evil.example.com/' is not"),
         (changed(repository="a b"), "the repository is none that ECR allows: 'a b'"),
@@ -129,14 +130,12 @@ def was(mutability: str, *filters: str) -> Callable[[], Report]:
             lambda: report_of(claim("app-a"), started_at="soon"),
             "r.json: run.started_at: not a time",
         ),
-    ],
-)
-def test_what_no_run_would_have_written_is_an_error(
-    report: Callable[[], Report], said: str
-) -> None:
-    told = problem(report())
-    assert said in told
-    assert told.startswith("r.json: ")
+    ]
+    for report, said in cases:
+        with case(report, said):
+            told = problem(report())
+            assert said in told
+            assert told.startswith("r.json: ")
 
 
 def test_the_error_is_short_and_plain() -> None:
@@ -151,20 +150,17 @@ def test_a_digest_tells_other_claims() -> None:
     assert len({digest(each) for each in ([one], [two], [one, two], [])}) == 4
 
 
-@pytest.mark.parametrize(
-    ("accounts", "repositories", "said"),
-    [
+def test_options_are_checked() -> None:
+    cases: list[tuple[tuple[str, ...], tuple[str, ...], str]] = [
         (("123",), (), "--account: '123' is not allowed; allowed: an account id"),
         ((), ("",), "--repository: '' is not allowed"),
         ((), ("UPPER",), "--repository: 'UPPER' is not allowed"),
-    ],
-)
-def test_options_are_checked(
-    accounts: tuple[str, ...], repositories: tuple[str, ...], said: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=said[:20]) as caught:
-        check_options(accounts, repositories)
-    assert said in str(caught.value)
+    ]
+    for accounts, repositories, said in cases:
+        with case(accounts, repositories, said):
+            with pytest.raises(ConfigurationError, match=said[:20]) as caught:
+                check_options(accounts, repositories)
+            assert said in str(caught.value)
 
 
 def kept(directory: Path, report: Report) -> str:

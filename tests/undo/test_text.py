@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from sweeper.escaping import hidden
 from sweeper.formats.json import document
 from sweeper.model import Change, ChangeStatus, Delivery, Failed, Finding, Reason, Stage
@@ -13,6 +11,7 @@ from sweeper.ports import Past
 from sweeper.undo.plan import aggregate, turned_around
 from sweeper.undo.report import Undone, UndoReport, UndoRun
 from sweeper.undo.text import MOST_ASKED, question, render
+from tests.cases import case
 from tests.factories import HOSTILE
 from tests.fakes import account_id, make_target
 from tests.undo.support import UNDOES, claim
@@ -107,18 +106,17 @@ def test_what_could_not_be_seen_and_where_it_lies() -> None:
     assert "  directory: out\n  s3: s3://b/p: FAILED (denied, AccessDenied, no)" in text
 
 
-@pytest.mark.parametrize(
-    ("reason", "told"),
-    [
+def test_what_to_do_is_told_where_it_helps_an_undo() -> None:
+    cases: list[tuple[Reason, bool]] = [
         (Reason.ASSUME_ROLE_DENIED, True),
         (Reason.DENIED, False),  # coverage.accept says nothing about an undo
         (Reason.WRITE_NOT_PERMITTED, False),  # nor does remediation.exclude_accounts
         (Reason.INTERNAL_ERROR, True),
-    ],
-)
-def test_what_to_do_is_told_where_it_helps_an_undo(reason: Reason, *, told: bool) -> None:
-    text = render(report_of(Change(ChangeStatus.FAILED, "MUTABLE", (), reason))).decode()
-    assert (f"\n  {reason}: " in text) is told
+    ]
+    for reason, told in cases:
+        with case(reason, told):
+            text = render(report_of(Change(ChangeStatus.FAILED, "MUTABLE", (), reason))).decode()
+            assert (f"\n  {reason}: " in text) is told
 
 
 def test_an_undo_that_ended_early_says_what_it_is_about() -> None:
@@ -192,14 +190,17 @@ def test_the_question_says_what_is_done_and_from_which_report() -> None:
     assert one.startswith("About to put 1 repository of 1 account back to what it was before run")
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
-def test_nothing_that_others_chose_moves_a_cursor_or_forges_a_line(hostile: str) -> None:
-    failed = Change(ChangeStatus.FAILED, "MUTABLE", (), Reason.DENIED, hostile)
-    report = report_of(failed, undoes=replace(UNDOES, report=hostile))
-    change = replace(report.changes[0], account_name=hostile)
-    report = replace(report, changes=(change,))
-    for content in (render(report), document(report)):
-        assert [char for char in content.decode() if hidden(char) and char != "\n"] == []
-    assert not any(line.startswith("Forged") for line in render(report).decode().splitlines())
-    _, asked = question([finding(1)], replace(UNDOES, report=hostile))
-    assert [char for char in asked if hidden(char)] == []
+def test_nothing_that_others_chose_moves_a_cursor_or_forges_a_line() -> None:
+    for hostile in HOSTILE:
+        with case(hostile):
+            failed = Change(ChangeStatus.FAILED, "MUTABLE", (), Reason.DENIED, hostile)
+            report = report_of(failed, undoes=replace(UNDOES, report=hostile))
+            change = replace(report.changes[0], account_name=hostile)
+            report = replace(report, changes=(change,))
+            for content in (render(report), document(report)):
+                assert [char for char in content.decode() if hidden(char) and char != "\n"] == []
+            assert not any(
+                line.startswith("Forged") for line in render(report).decode().splitlines()
+            )
+            _, asked = question([finding(1)], replace(UNDOES, report=hostile))
+            assert [char for char in asked if hidden(char)] == []
