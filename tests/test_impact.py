@@ -72,9 +72,9 @@ def test_what_is_suggested() -> None:
             ("latest", "prod", "main", "edge", "dev"),
         ),
     ]
-    for given, expected in cases:
-        with case(given, expected):
-            assert impact_of(*given).exclusions == expected
+    for names, expected in cases:
+        with case(names, expected):
+            assert impact_of(*names).exclusions == expected
 
 
 def test_where_five_do_not_suffice_it_is_said_which_stay_without() -> None:

@@ -11,7 +11,6 @@ import pytest
 from sweeper.concurrency import Stop
 from sweeper.model import Reason
 from sweeper.runner import ONE_SIGNAL, Interrupt, stopped_by_signals
-from tests.cases import case
 from tests.fakes import FakeClock
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -43,12 +42,11 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
         signal.signal(number, handler)
 
 
-def test_the_first_asks_the_sweep_to_end(process: Process) -> None:
-    for signum in HANDLED:
-        with case(signum):
-            process.interrupt(signum, None)
-            assert process.stop.reason is Reason.INTERRUPTED
-            assert process.killed == []
+@pytest.mark.parametrize("signum", HANDLED)
+def test_the_first_asks_the_sweep_to_end(process: Process, signum: int) -> None:
+    process.interrupt(signum, None)
+    assert process.stop.reason is Reason.INTERRUPTED
+    assert process.killed == []
 
 
 def test_one_that_is_passed_on_by_wrappers_is_one(process: Process) -> None:
@@ -59,14 +57,13 @@ def test_one_that_is_passed_on_by_wrappers_is_one(process: Process) -> None:
     assert process.killed == []
 
 
-def test_a_second_one_ends_the_process(process: Process) -> None:
-    for signum in HANDLED:
-        with case(signum):
-            process.interrupt(signal.SIGTERM, None)
-            process.clock.sleep(ONE_SIGNAL)
-            process.interrupt(signum, None)
-            assert process.killed == [signum]
-            assert process.left == [128 + signum]  # the first process of a container is not killed
+@pytest.mark.parametrize("signum", HANDLED)
+def test_a_second_one_ends_the_process(process: Process, signum: int) -> None:
+    process.interrupt(signal.SIGTERM, None)
+    process.clock.sleep(ONE_SIGNAL)
+    process.interrupt(signum, None)
+    assert process.killed == [signum]
+    assert process.left == [128 + signum]  # the first process of a container is not killed
 
 
 def test_a_signal_answers_a_question(process: Process) -> None:

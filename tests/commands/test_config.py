@@ -136,51 +136,46 @@ def test_a_file_with_a_hostile_name_forges_no_line(sweeper: Sweeper) -> None:
 
 
 def test_what_was_read_is_told(sweeper: Sweeper, monkeypatch: Environment) -> None:
-    cases: list[tuple[str | None, tuple[str, ...], str]] = [
-        (None, (), "no file"),
-        ("config.yaml", (), "config.yaml"),
-        ("other.yaml", ("other.yaml",), "other.yaml"),
-        ("other.yaml", (), "no file"),
-    ]
-    for file, arguments, read in cases:
-        with case(file, arguments, read):
-            if file:
-                write(FULL | {"report": {}}, file)
-            said = f"read: {read}\nThe configuration can be used.\n"
-            assert sweeper("config", "check", *arguments) == (0, said, "")
-            monkeypatch.setenv("SWEEPER_REPORT__NOTIFY", "always")
-            monkeypatch.setenv("SNS_TOPIC_ARN", f"arn:aws:sns:eu-central-1:{ID}:news")
-            said = said.replace(
-                read, f"{read}, environment: SNS_TOPIC_ARN, environment: SWEEPER_REPORT__NOTIFY"
-            )
-            assert sweeper("config", "check", *arguments) == (0, said, "")
+    write(FULL | {"report": {}}, "other.yaml")
+    assert_read(sweeper("config", "check"), [])
+    assert_read(sweeper("config", "check", "other.yaml"), ["other.yaml"])
+    write(FULL | {"report": {}})
+    assert_read(sweeper("config", "check"), ["config.yaml"])
+    monkeypatch.setenv("SWEEPER_REPORT__NOTIFY", "always")
+    monkeypatch.setenv("SNS_TOPIC_ARN", f"arn:aws:sns:eu-central-1:{ID}:news")
+    variables = ["environment: SNS_TOPIC_ARN", "environment: SWEEPER_REPORT__NOTIFY"]
+    assert_read(sweeper("config", "check"), ["config.yaml", *variables])
+
+
+def assert_read(ended: tuple[int, str, str], sources: list[str]) -> None:
+    status, out, error = ended
+    assert (status, error) == (0, "")
+    told = out.splitlines()[0].partition(": ")[2]
+    assert told == ", ".join(sources or ["no file"])
 
 
 def test_what_cannot_be_used_is_refused(sweeper: Sweeper) -> None:
     cases: list[tuple[str, str]] = [
-        ("limits: {max_workers: 0}", "sweeper: config.yaml: limits.max_workers: 0 is not allowed"),
-        ("a: [", "sweeper: config.yaml: line 1, column 5: not valid YAML"),
-        ("report: {formats: [pdf]}", "sweeper: report.formats: 'pdf' is unknown; allowed: csv"),
-        (
-            "regions: {include: [eu-moon-1]}",
-            "regions.include: 'eu-moon-1' is not a region of",
-        ),
-        ("remdiation: {}\nx: 1", "unknown key; did you mean 'remediation'?"),
+        ("limits: {max_workers: 0}", "config.yaml: limits.max_workers: 0 "),
+        ("a: [", "config.yaml: line 1, column 5: "),
+        ("report: {formats: [pdf]}", "report.formats: 'pdf' "),
+        ("regions: {include: [eu-moon-1]}", "regions.include: 'eu-moon-1' "),
+        ("remdiation: {}\nx: 1", "config.yaml: remdiation: "),
     ]
-    for text, problem in cases:
-        with case(text, problem):
+    for text, named in cases:
+        with case(text):
             Path("config.yaml").write_text(text, encoding="utf-8")
             status, out, error = sweeper("config", "check")
             assert (status, out) == (2, "")
-            assert problem in error
+            assert error.startswith(f"sweeper: {named}")
 
 
 def test_what_is_no_configuration_is_not_shown(sweeper: Sweeper) -> None:
     Path("config.yaml").write_text("limits: {max_workers: 0}", encoding="utf-8")
     status, out, error = sweeper("config", "show", "--region", "moon")
     assert (status, out) == (2, "")
-    assert "config.yaml: limits.max_workers: 0 is not allowed" in error
-    assert "--region: 'moon' is not allowed" in error
+    assert "config.yaml: limits.max_workers: 0 " in error
+    assert "--region: 'moon' " in error
 
 
 def test_every_problem_is_told_at_once(sweeper: Sweeper, monkeypatch: Environment) -> None:
