@@ -33,7 +33,10 @@ def without_what_varies(text: str) -> list[str]:
 def test_the_help_is_the_programs() -> None:
     for name, arguments in (("commands", ["--help"]), ("help", ["run", "--help"])):
         with case(name):
-            assert sample(name) == CliRunner().invoke(cli, arguments, prog_name="sweeper").output
+            assert (
+                sample(name)
+                == CliRunner().invoke(cli, arguments, prog_name="sweeper", terminal_width=78).output
+            )
 
 
 @pytest.mark.slow  # the demo whole
