@@ -350,7 +350,6 @@ def test_a_bad_option_is_refused_by_its_own_name() -> None:
         with case(options):
             message = told[named.strip()] = refusal(options=options)
             assert message.startswith(named)
-            assert "in quotes" not in message  # which YAML alone needs
     assert_golden("refusals.options.txt", sections(told))
 
 
@@ -358,7 +357,6 @@ def test_a_bad_value_elsewhere_is_told_by_its_key() -> None:
     write("organization: {include_accounts: ['1']}")
     told = "config.yaml: organization.include_accounts[0]: '1' "
     assert refusal(options={"regions": {"include": ("eu-west-1",)}}).startswith(told)
-    assert "in quotes" in refusal()
 
 
 def test_a_bad_value_of_the_file_is_not_blamed_on_an_option() -> None:
@@ -391,8 +389,8 @@ def test_both_spellings_must_agree(monkeypatch: Environment) -> None:
     monkeypatch.setenv("SWEEPER_REMEDIATION__AUTO_REMEDIATE", "DISABLED")
     assert load_config().remediation.auto_remediate == "DISABLED"
     monkeypatch.setenv("SWEEPER_REMEDIATION__AUTO_REMEDIATE", "ENABLED")
-    named = "environment: AUTO_REMEDIATE and SWEEPER_REMEDIATION__AUTO_REMEDIATE "
-    assert refusal().startswith(named)
+    for variable in ("environment: AUTO_REMEDIATE ", " SWEEPER_REMEDIATION__AUTO_REMEDIATE "):
+        assert variable in refusal()
 
 
 def test_what_is_named_twice_counts_once() -> None:

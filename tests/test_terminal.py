@@ -111,8 +111,8 @@ def test_failures_are_shown_once_for_each_reason_with_what_to_do() -> None:
         ),
     ]
     shown = _shown(factories.report(failures=failures))
-    assert "assume_role_denied (5): 000000000000, 000000000001, 000000000002, and 2 more" in shown
-    assert f"denied_by_scp (3): {factories.ACCOUNT_ID} eu-west-1 and 2 more" in shown
+    assert re.search(r"assume_role_denied \(5\): (0{11}\d, ){3}\w+ 2 ", shown)
+    assert re.search(rf"denied_by_scp \(3\): {factories.ACCOUNT_ID} eu-west-1 \w+ 2 ", shown)
     assert max(map(len, shown.splitlines())) < 400
     for reason in (Reason.ASSUME_ROLE_DENIED, Reason.DENIED_BY_SCP):
         assert shown.count(advice(Stage.EXAMINE, reason) or "none") == 1
