@@ -47,7 +47,10 @@ def test_text() -> None:
 
 
 def test_html() -> None:
-    names = ("everything", "planned", "clean", "no repository", "ended early", "nothing examined")
+    names = (
+        *("everything", "planned", "templates", "clean", "no repository", "ended early"),
+        "nothing examined",
+    )
     assert_golden("report.html.txt", sections({name: html(every()[name]) for name in names}))
 
 

@@ -160,6 +160,21 @@ def every() -> dict[str, Report]:
     return {
         "everything": replace(whole(), deliveries=DELIVERIES),
         "planned": planned(),
+        "nothing moved": report(
+            [
+                finding("a", change=change(ChangeStatus.PLANNED), impact=impact()),
+                finding("b", change=change(ChangeStatus.PLANNED)),
+            ],
+            dry_run=True,
+        ),
+        "templates": report(
+            [
+                template("new", compliance=Compliance.UNDETERMINED, mutability="FROZEN"),
+                template("open"),
+                template("closed", change=change()),
+            ],
+            compliant=0,
+        ),
         "clean": report(compliant=3),
         "no repository": report(compliant=0),
         "disabled": report([finding()], auto_remediate="DISABLED"),
