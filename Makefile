@@ -28,7 +28,7 @@ stackset-deploy: export CALL_AS := $(CALL_AS)
 SAM = $(or $(shell command -v sam),$(UV) tool run --from $(SAM_CLI) sam)
 
 .PHONY: help install demo test test-all check faults kills soak fuzz mutants image-test bench bench-full bench-peers bench-html screenshots schema \
-	commands reasons clean \
+	commands reasons goldens clean \
 	build build-Function sam-package sam-test sam-deploy sam-tail-logs stackset-deploy stackset-status destroy
 
 help: ## show this list
@@ -156,6 +156,9 @@ commands: install ## write docs/commands.md anew
 
 reasons: install ## write docs/reasons.md anew
 	$(BIN)/python -m sweeper.formats.reasons > docs/reasons.md
+
+goldens: install ## write the golden texts of the tests anew; look at the difference
+	WRITE_GOLDENS=1 $(BIN)/pytest -n 0 $$(grep -rl assert_golden tests --include='test_*.py')
 
 clean: ## remove what the other targets made
 	rm -rf .venv .uv .tools .aws-sam dist sweeper-demo benchmarks/results benchmarks/.peers .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

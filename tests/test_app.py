@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from sweeper.app import report_file
 from sweeper.formats import Format, formats
 from sweeper.model import Delivery, Report
+from tests.cases import case
 from tests.factories import change, finding, report
 
 LOOKED = report([finding()], id="r")
@@ -21,9 +20,8 @@ FAILED = Delivery("directory", "out", "failed")
 SNS = Delivery("sns", "arn:topic", "delivered")
 
 
-@pytest.mark.parametrize(
-    ("item", "chosen", "deliveries", "file"),
-    [
+def test_where_the_report_lies() -> None:
+    cases: list[tuple[Report, Format, tuple[Delivery, ...], str | None]] = [
         (LOOKED, JSON, (DIRECTORY, S3), "out/report.json"),
         (CHANGED, JSON, (DIRECTORY, S3), "out/r/report.json"),
         (CHANGED, CSV, (DIRECTORY,), "out/r/report.json"),
@@ -34,9 +32,7 @@ SNS = Delivery("sns", "arn:topic", "delivered")
         (CHANGED, CSV, (FALLBACK,), "/state/reports/r/report.json"),
         (CHANGED, JSON, (FAILED, SNS), None),
         (LOOKED, JSON, (), None),
-    ],
-)
-def test_where_the_report_lies(
-    item: Report, chosen: Format, deliveries: tuple[Delivery, ...], file: str | None
-) -> None:
-    assert report_file(replace(item, deliveries=deliveries), (chosen,)) == file
+    ]
+    for item, chosen, deliveries, file in cases:
+        with case(item, chosen, deliveries, file):
+            assert report_file(replace(item, deliveries=deliveries), (chosen,)) == file

@@ -30,6 +30,7 @@ from sweeper.model import (
     Reason,
 )
 from sweeper.tag_names import kind_of, matches
+from tests.cases import case
 from tests.fakes import make_change, make_config, make_finding
 from tests.test_tag_names import DIGEST, tags
 
@@ -50,9 +51,8 @@ def impact_of(
 SIGNATURES = [f"sha256-{DIGEST}.{kind}" for kind in ("sig", "att", "sbom")]
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
+def test_what_is_suggested() -> None:
+    cases: list[tuple[list[str], tuple[str, ...]]] = [
         ([], ()),
         (["1.4.2", "v2.0.0", "3f2a9c1"], ()),
         (["latest", "1.4.2"], ("latest",)),
@@ -71,10 +71,10 @@ SIGNATURES = [f"sha256-{DIGEST}.{kind}" for kind in ("sig", "att", "sbom")]
             ["latest", "main", "dev", "qa", "prod", "edge"],
             ("latest", "prod", "main", "edge", "dev"),
         ),
-    ],
-)
-def test_what_is_suggested(given: list[str], expected: tuple[str, ...]) -> None:
-    assert impact_of(*given).exclusions == expected
+    ]
+    for names, expected in cases:
+        with case(names, expected):
+            assert impact_of(*names).exclusions == expected
 
 
 def test_where_five_do_not_suffice_it_is_said_which_stay_without() -> None:
@@ -108,21 +108,18 @@ def test_a_change_without_room_gets_no_suggestion() -> None:
     assert (impact.exclusions, impact.not_kept) == ((), 1)
 
 
-@pytest.mark.parametrize(
-    ("mutability", "filters", "moved"),
-    [
+def test_a_tag_that_cannot_be_moved_today_is_no_moved_tag() -> None:
+    cases: list[tuple[str, Sequence[str], set[str]]] = [
         ("MUTABLE", (), {"latest", "main"}),
         ("MUTABLE_WITH_EXCLUSION", ("la*",), {"main"}),
         ("IMMUTABLE_WITH_EXCLUSION", ("la*",), {"latest"}),
-    ],
-)
-def test_a_tag_that_cannot_be_moved_today_is_no_moved_tag(
-    mutability: str, filters: Sequence[str], moved: set[str]
-) -> None:
-    impact = impact_of("latest", "main", "1.0", mutability=mutability, filters=filters)
-    assert {each.tag for each in impact.moved} == moved == set(impact.exclusions)
-    assert impact.other_tags == 3 - len(moved)
-    assert set(impact.conflicts) == {"latest", "main"} - moved
+    ]
+    for mutability, filters, moved in cases:
+        with case(mutability, filters, moved):
+            impact = impact_of("latest", "main", "1.0", mutability=mutability, filters=filters)
+            assert {each.tag for each in impact.moved} == moved == set(impact.exclusions)
+            assert impact.other_tags == 3 - len(moved)
+            assert set(impact.conflicts) == {"latest", "main"} - moved
 
 
 def test_untagged_images_are_counted_with_the_newest() -> None:
@@ -186,29 +183,26 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "filters"), [*((name, ()) for name in HOSTILE), ("patterns", ("*",))]
-)
-def test_what_is_held_of_a_hostile_repository_is_little(name: str, filters: Sequence[str]) -> None:
+def hostile_images(name: str) -> Iterator[Image]:
     """ECR allows an image 1,000 tags, each of 300 characters."""
+    for image in range(MAX_IMAGES):
+        names = tuple(HOSTILE[name](image * 1000 + each) for each in range(1000))
+        assert all(len(each) <= 300 for each in names)
+        yield Image(names, EARLY + timedelta(seconds=image))
+
+
+def assess_hostile(name: str, filters: Sequence[str] = ()) -> None:
+    """Assess it, and find that no more was read, and little told."""
     read = 0
 
     def images() -> Iterator[Image]:
         nonlocal read
-        for image in range(MAX_IMAGES):
+        for image in hostile_images(name):
             read += 1
-            names = tuple(HOSTILE[name](image * 1000 + each) for each in range(1000))
-            assert all(len(each) <= 300 for each in names)
-            yield Image(names, EARLY + timedelta(seconds=image))
+            yield image
 
     mutability = "MUTABLE_WITH_EXCLUSION" if filters else "MUTABLE"
-    tracemalloc.start()
-    try:
-        impact = assessed(images(), mutability=mutability, filters=filters, kept=())
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 10_000_000, f"{peak:,} bytes"
+    impact = assessed(images(), mutability=mutability, filters=filters, kept=())
     assert impact.truncated
     assert impact.images == read <= 1 + MAX_TAGS_READ / 1000
     assert impact.moved_count == MAX_MOVED or impact.other_tags == MAX_TAGS_READ
@@ -216,18 +210,39 @@ def test_what_is_held_of_a_hostile_repository_is_little(name: str, filters: Sequ
     assert len(impact.conflicts) <= MAX_CONFLICTS
 
 
+def test_what_is_read_of_a_hostile_repository_is_limited() -> None:
+    for name in ("moved", "conflicts"):
+        with case(name):
+            assess_hostile(name)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("tag", "limit"), [("1.0.{}", MAX_TAGS_READ), ("pr-{}", MAX_MOVED)], ids=["any", "moved"]
+    ("name", "filters"), [*((name, ()) for name in HOSTILE), ("patterns", ("*",))]
 )
-@pytest.mark.parametrize("more", [0, 1])
-def test_tags_are_read_to_the_limit(tag: str, limit: int, more: int) -> None:
-    given = [tag.format(number) for number in range(limit)] + ["2.0"] * more
-    images = [
-        Image(tuple(given[place : place + 500]), EARLY) for place in range(0, len(given), 500)
-    ]
-    impact = assessed(images, mutability="MUTABLE", filters=(), kept=())
-    assert impact.moved_count + impact.other_tags == limit
-    assert impact.truncated is bool(more)
+def test_what_is_held_of_a_hostile_repository_is_little(name: str, filters: Sequence[str]) -> None:
+    tracemalloc.start()
+    try:
+        assess_hostile(name, filters)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000, f"{peak:,} bytes"
+
+
+def test_tags_are_read_to_the_limit() -> None:
+    cases: list[tuple[str, int]] = [("1.0.{}", MAX_TAGS_READ), ("pr-{}", MAX_MOVED)]
+    for more in [0, 1]:
+        for tag, limit in cases:
+            with case(more, tag, limit):
+                given = [tag.format(number) for number in range(limit)] + ["2.0"] * more
+                images = [
+                    Image(tuple(given[place : place + 500]), EARLY)
+                    for place in range(0, len(given), 500)
+                ]
+                impact = assessed(images, mutability="MUTABLE", filters=(), kept=())
+                assert impact.moved_count + impact.other_tags == limit
+                assert impact.truncated is bool(more)
 
 
 def test_what_conflicts_beyond_the_limit_leaves_no_pattern() -> None:
@@ -346,11 +361,12 @@ def test_repositories_of_one_name_share_what_fits_all() -> None:
     assert found.by_repository == {"app": ("main", "dev")}
 
 
-@pytest.mark.parametrize("name", ["*", "team/?", "te am", "a\nb"])
-def test_a_name_that_the_configuration_would_read_otherwise_is_left_out(name: str) -> None:
-    found = suggestion([finding(name, "main")])
-    assert found is not None
-    assert found.by_repository == {}
+def test_a_name_that_the_configuration_would_read_otherwise_is_left_out() -> None:
+    for name in ["*", "team/?", "te am", "a\nb"]:
+        with case(name):
+            found = suggestion([finding(name, "main")])
+            assert found is not None
+            assert found.by_repository == {}
 
 
 def test_where_nothing_is_needed_nothing_is_suggested() -> None:

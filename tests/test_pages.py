@@ -44,7 +44,7 @@ MAKE = {
     for name in names.split()
 }
 # What is no command of the project, and is not run here.
-OTHERS = {"aws", "docker", "mutmut", "uv"}
+OTHERS = {"aws", "docker", "mutmut", "uv", "kubectl"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from sweeper.cli import cli
+from tests.cases import case
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,16 +23,6 @@ def sample(name: str) -> str:
     return found.group(1)
 
 
-def printed(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sweeper", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        check=True,
-    )
-
-
 def without_what_varies(text: str) -> list[str]:
     """The report's lines; its ids and times are of the run."""
     text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{6}", "<run>", text)
@@ -36,28 +30,39 @@ def without_what_varies(text: str) -> list[str]:
     return re.sub(r"\bo-[a-z0-9]{10}\b", "<organization>", text).splitlines()
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments"), [("commands", ("--help",)), ("help", ("run", "--help"))]
-)
-def test_the_help_is_the_programs(name: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
-    assert sample(name) == printed(*arguments, folder=tmp_path).stdout
+def test_the_help_is_the_programs() -> None:
+    for name, arguments in (("commands", ["--help"]), ("help", ["run", "--help"])):
+        with case(name):
+            assert (
+                sample(name)
+                == CliRunner().invoke(cli, arguments, prog_name="sweeper", terminal_width=78).output
+            )
 
 
+@pytest.mark.slow  # the demo whole
 def test_the_report_is_the_demos(tmp_path: Path) -> None:
-    said = printed("demo", folder=tmp_path).stderr
+    ended = subprocess.run(
+        [sys.executable, "-m", "sweeper", "demo"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
     report = (tmp_path / "sweeper-demo" / "report.txt").read_text(encoding="utf-8")
     shown = without_what_varies(sample("report.txt"))
     assert without_what_varies(report)[: len(shown)] == shown
-    assert "Second sweep" in said
+    assert "Second sweep" in ended.stderr
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/html-report.md"])
-def test_what_is_linked_is_there(name: str) -> None:
-    document = ROOT / name
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text(encoding="utf-8"))
-    here = [link for link in links if "://" not in link]
-    assert here
-    assert [link for link in here if not (document.parent / link).exists()] == []
+def test_what_is_linked_is_there() -> None:
+    found = 0
+    for document in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")):
+        with case(document.name):
+            links = re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text(encoding="utf-8"))
+            here = [link for link in links if "://" not in link]
+            found += len(here)
+            assert [link for link in here if not (document.parent / link).exists()] == []
+    assert found
 
 
 def test_every_key_of_the_configuration_is_in_config_yaml_with_its_default() -> None:

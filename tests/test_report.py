@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from sweeper.model import (
     AccountSummary,
     AccountTotals,
@@ -39,6 +37,7 @@ from sweeper.report import (
     nothing_listed,
     remains,
 )
+from tests.cases import case
 from tests.fakes import account_id, make_account, make_change, make_finding, make_target
 
 RUN = Run("id", "then", "now", "1", "aws", "o-1", account_id(1), "ENABLED", dry_run=False)
@@ -127,9 +126,8 @@ def test_changes_are_counted_by_what_became_of_them() -> None:
     assert report.totals.remaining == 15
 
 
-@pytest.mark.parametrize(
-    ("accounts", "targets", "expected"),
-    [
+def test_coverage() -> None:
+    cases: list[tuple[list[AccountOutcome], list[TargetOutcome], Coverage]] = [
         # Nothing is there, or every account is an accepted gap: nothing was seen.
         ([], [], Coverage(0.0, 0.0, complete=False)),
         (
@@ -170,23 +168,21 @@ def test_changes_are_counted_by_what_became_of_them() -> None:
             [examined(1, "a-a-1")],
             Coverage(1.0, 1.0, complete=True),
         ),
-    ],
-)
-def test_coverage(
-    accounts: list[AccountOutcome], targets: list[TargetOutcome], expected: Coverage
-) -> None:
-    assert coverage(accounts, targets) == expected
+    ]
+    for accounts, targets, expected in cases:
+        with case(accounts, targets, expected):
+            assert coverage(accounts, targets) == expected
 
 
-@pytest.mark.parametrize("compliance", list(Compliance))
-def test_what_remains_without_a_change(compliance: Compliance) -> None:
-    expected = compliance in (Compliance.NON_COMPLIANT, Compliance.UNDETERMINED)
-    assert remains(make_finding(compliance=compliance)) is expected
+def test_what_remains_without_a_change() -> None:
+    for compliance in list(Compliance):
+        with case(compliance):
+            expected = compliance in (Compliance.NON_COMPLIANT, Compliance.UNDETERMINED)
+            assert remains(make_finding(compliance=compliance)) is expected
 
 
-@pytest.mark.parametrize(
-    ("status", "reason", "expected"),
-    [
+def test_what_remains_after_a_change() -> None:
+    cases: list[tuple[ChangeStatus, Reason | None, bool]] = [
         (ChangeStatus.PLANNED, None, True),
         (ChangeStatus.APPLIED, None, False),
         (ChangeStatus.FAILED, Reason.DENIED, True),
@@ -194,12 +190,10 @@ def test_what_remains_without_a_change(compliance: Compliance) -> None:
         (ChangeStatus.SUPERSEDED, Reason.NOW_COMPLIANT, False),
         (ChangeStatus.SUPERSEDED, Reason.REPOSITORY_DELETED, False),
         (ChangeStatus.SUPERSEDED, Reason.CHANGED_SINCE_EXAMINED, True),
-    ],
-)
-def test_what_remains_after_a_change(
-    status: ChangeStatus, reason: Reason | None, expected: bool
-) -> None:
-    assert remains(make_finding(change=make_change(status, reason=reason))) is expected
+    ]
+    for status, reason, expected in cases:
+        with case(status, reason, expected):
+            assert remains(make_finding(change=make_change(status, reason=reason))) is expected
 
 
 CLEAN = aggregate(RUN, [opened(1)], [examined(1, "a-a-1")])
@@ -217,9 +211,8 @@ def early(reason: Reason) -> Report:
     return ended_early(RUN, Failed(Stage.ENUMERATE, reason, "why", "Code"))
 
 
-@pytest.mark.parametrize(
-    ("report", "deliveries", "status"),
-    [
+def test_exit_status() -> None:
+    cases: list[tuple[Report, tuple[Delivery, ...], int]] = [
         (CLEAN, (), 0),
         (CLEAN, (SENT, Delivery("sns", "arn", "not_needed")), 0),
         (FOUND, (SENT,), 3),
@@ -239,10 +232,10 @@ def early(reason: Reason) -> Report:
         (early(Reason.THROTTLED), (), 4),
         (early(Reason.INTERRUPTED), (), 4),
         (early(Reason.THROTTLED), (LOST,), 5),
-    ],
-)
-def test_exit_status(report: Report, deliveries: tuple[Delivery, ...], status: int) -> None:
-    assert exit_status(replace(report, deliveries=deliveries)) == status
+    ]
+    for report, deliveries, status in cases:
+        with case(report, deliveries, status):
+            assert exit_status(replace(report, deliveries=deliveries)) == status
 
 
 def test_an_account_of_unknown_state_is_a_gap_not_a_wrong_use() -> None:
@@ -268,29 +261,31 @@ def test_the_report_of_a_sweep_that_ended_early_is_a_report() -> None:
     assert not nothing_listed(UNSEEN)
 
 
-@pytest.mark.parametrize(
-    ("report", "short"),
-    [
+def test_whether_the_sweep_was_stopped_before_its_end() -> None:
+    cases: list[tuple[Report, bool]] = [
         (CLEAN, False),
         (UNSEEN, False),
         (early(Reason.THROTTLED), False),
         (early(Reason.INTERRUPTED), True),
         (early(Reason.DEADLINE), True),
-    ],
-)
-def test_whether_the_sweep_was_stopped_before_its_end(report: Report, short: bool) -> None:
-    assert cut_short(report) is short
+    ]
+    for report, short in cases:
+        with case(report, short):
+            assert cut_short(report) is short
 
 
-@pytest.mark.parametrize(
-    ("reason", "short"),
-    [(Reason.INTERRUPTED, True), (Reason.DEADLINE, True), (Reason.DENIED, False)],
-)
-def test_a_change_that_was_not_reached_is_its_end_too(reason: Reason, short: bool) -> None:
-    change = make_change(ChangeStatus.FAILED, reason=reason)
-    finding = make_finding(change=change)
-    found = aggregate(RUN, [opened(1)], [(make_target(1), Examined((0, 1, 0), (finding,)))])
-    assert cut_short(found) is short
+def test_a_change_that_was_not_reached_is_its_end_too() -> None:
+    cases: list[tuple[Reason, bool]] = [
+        (Reason.INTERRUPTED, True),
+        (Reason.DEADLINE, True),
+        (Reason.DENIED, False),
+    ]
+    for reason, short in cases:
+        with case(reason, short):
+            change = make_change(ChangeStatus.FAILED, reason=reason)
+            finding = make_finding(change=change)
+            found = aggregate(RUN, [opened(1)], [(make_target(1), Examined((0, 1, 0), (finding,)))])
+            assert cut_short(found) is short
 
 
 def test_what_was_not_seen_is_sorted_and_says_what_aws_said() -> None:

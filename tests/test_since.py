@@ -43,6 +43,7 @@ from sweeper.since import (
     same_organization,
     with_trend,
 )
+from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,
     REGION,
@@ -141,9 +142,8 @@ def superseded(reason: Reason) -> Change:
     return change(ChangeStatus.SUPERSEDED, reason=reason)
 
 
-@pytest.mark.parametrize(
-    ("before", "now", "known", "figures"),
-    [
+def test_a_finding_then_and_now() -> None:
+    cases: list[tuple[dict[str, Any] | None, dict[str, Any], Since | None, tuple[int, ...]]] = [
         (None, {}, Since.NEW, (1, 0, 0, 0, 0)),
         (None, UNDETERMINED, Since.NEW, (1, 0, 0, 0, 0)),
         ({}, {}, Since.STILL_OPEN, (0, 1, 0, 0, 0)),
@@ -164,29 +164,24 @@ def superseded(reason: Reason) -> Change:
         ({}, EXEMPT, None, (0, 0, 0, 0, 0)),
         (EXEMPT, EXEMPT, None, (0, 0, 0, 0, 0)),
         ({}, {"account_name": "renamed"}, Since.STILL_OPEN, (0, 1, 0, 0, 0)),
-    ],
-)
-def test_a_finding_then_and_now(
-    before: dict[str, Any] | None,
-    now: dict[str, Any],
-    known: Since | None,
-    figures: tuple[int, ...],
-) -> None:
-    first = sweep_at(FIRST, [] if before is None else [finding(**before)])
-    (_, second), _ = followed([first, sweep_at(SECOND, [finding(**now)])])
-    (found,) = second.findings
-    assert found.since_last is known
-    assert found.reopened == (1 if known is Since.REOPENED else 0)
-    assert told(second) == figures
-    assert second.since_last is not None
-    assert second.since_last.run_id == first.run.id
-    assert second.since_last.finished_at == FIRST
-    assert second.since_last.unavailable is None
+    ]
+    for before, now, known, figures in cases:
+        with case(before, now, known, figures):
+            first = sweep_at(FIRST, [] if before is None else [finding(**before)])
+            (_, second), _ = followed([first, sweep_at(SECOND, [finding(**now)])])
+            (found,) = second.findings
+            assert found.since_last is known
+            assert found.reopened == (1 if known is Since.REOPENED else 0)
+            assert told(second) == figures
+            assert second.since_last is not None
+            assert second.since_last.run_id == first.run.id
+            assert second.since_last.finished_at == FIRST
+            assert second.since_last.unavailable is None
 
 
-@pytest.mark.parametrize(
-    ("before", "kept"),
-    [
+def test_a_finding_that_is_none_now() -> None:
+    """Closed, or deleted with its repository: where its place was examined it is resolved."""
+    cases: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
         ({}, {}),
         ({"change": APPLIED}, NOT_OPEN),
         ({"change": superseded(Reason.NOW_COMPLIANT)}, NOT_OPEN),
@@ -195,26 +190,28 @@ def test_a_finding_then_and_now(
         ({"reopened": 3}, {"reopened": 3}),
         (UNDETERMINED, {"mutability": "NEW"}),
         (EXEMPT, None),
-    ],
-)
-def test_a_finding_that_is_none_now(before: dict[str, Any], kept: dict[str, Any] | None) -> None:
-    """Closed, or deleted with its repository: where its place was examined it is resolved."""
-    first = sweep_at(FIRST, [finding(**before)])
-    item = EarlierFinding(CHECK, ACCOUNT_ID, "product-a", REGION, NAME, "MUTABLE", last_seen=FIRST)
-    expected = [] if kept is None else [replace(item, **kept)]
+    ]
+    for before, kept in cases:
+        with case(before, kept):
+            first = sweep_at(FIRST, [finding(**before)])
+            item = EarlierFinding(
+                CHECK, ACCOUNT_ID, "product-a", REGION, NAME, "MUTABLE", last_seen=FIRST
+            )
+            expected = [] if kept is None else [replace(item, **kept)]
 
-    (_, seen), _ = followed([first, sweep_at(SECOND)])
-    assert seen.since_last is not None
-    assert list(seen.since_last.resolved) == expected
-    assert not seen.since_last.not_visible
+            (_, seen), _ = followed([first, sweep_at(SECOND)])
+            assert seen.since_last is not None
+            assert list(seen.since_last.resolved) == expected
+            assert not seen.since_last.not_visible
 
-    early = ended_early(
-        run(id="early", finished_at=SECOND), Failed(Stage.ENUMERATE, Reason.TIMED_OUT, "slow")
-    )
-    (_, unseen), _ = followed([first, early])
-    assert unseen.since_last is not None
-    assert list(unseen.since_last.not_visible) == expected
-    assert not unseen.since_last.resolved
+            early = ended_early(
+                run(id="early", finished_at=SECOND),
+                Failed(Stage.ENUMERATE, Reason.TIMED_OUT, "slow"),
+            )
+            (_, unseen), _ = followed([first, early])
+            assert unseen.since_last is not None
+            assert list(unseen.since_last.not_visible) == expected
+            assert not unseen.since_last.resolved
 
 
 def unseen_at(when: str, reason: str) -> Report:
@@ -235,36 +232,36 @@ def unseen_at(when: str, reason: str) -> Report:
             return sweep_at(when)
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [
+def test_what_is_not_seen_is_not_resolved_and_not_forgotten() -> None:
+    for reason in [
         "account failed",
         "region failed",
         "account skipped",
         "region skipped",
         "another region",
         "gone",
-    ],
-)
-def test_what_is_not_seen_is_not_resolved_and_not_forgotten(reason: str) -> None:
-    lost = finding(account_id=OTHER)
-    again = sweep_at(FOURTH, [lost])
-    first = sweep_at(FIRST, [lost])
-    sweeps, _ = followed([first, unseen_at(SECOND, reason), unseen_at(THIRD, reason), again])
-    for item in sweeps[1:3]:
-        assert item.since_last is not None
-        assert not item.since_last.resolved
-        (kept,) = item.since_last.not_visible
-        assert (kept.account_id, kept.repository, kept.last_seen) == (OTHER, NAME, FIRST)
-    assert told(sweeps[3]) == (0, 1, 0, 0, 1 if reason == "another region" else 0)
-    (found,) = sweeps[3].findings
-    assert found.since_last is Since.STILL_OPEN
+    ]:
+        with case(reason):
+            lost = finding(account_id=OTHER)
+            again = sweep_at(FOURTH, [lost])
+            first = sweep_at(FIRST, [lost])
+            sweeps, _ = followed(
+                [first, unseen_at(SECOND, reason), unseen_at(THIRD, reason), again]
+            )
+            for item in sweeps[1:3]:
+                assert item.since_last is not None
+                assert not item.since_last.resolved
+                (kept,) = item.since_last.not_visible
+                assert (kept.account_id, kept.repository, kept.last_seen) == (OTHER, NAME, FIRST)
+            assert told(sweeps[3]) == (0, 1, 0, 0, 1 if reason == "another region" else 0)
+            (found,) = sweeps[3].findings
+            assert found.since_last is Since.STILL_OPEN
 
-    # Or it was closed in the dark: known only when its place is seen.
-    there = sweep_at(FOURTH, [finding("y", account_id=OTHER)])
-    closed, _ = followed([first, unseen_at(SECOND, reason), there])
-    assert closed[2].since_last is not None
-    assert NAME in {item.repository for item in closed[2].since_last.resolved}
+            # Or it was closed in the dark: known only when its place is seen.
+            there = sweep_at(FOURTH, [finding("y", account_id=OTHER)])
+            closed, _ = followed([first, unseen_at(SECOND, reason), there])
+            assert closed[2].since_last is not None
+            assert NAME in {item.repository for item in closed[2].since_last.resolved}
 
 
 def test_what_was_closed_and_is_not_seen_is_told_once() -> None:
@@ -477,20 +474,19 @@ def test_sweeps_of_one_second_are_in_the_order_in_which_they_were_written() -> N
     assert remembered(history, sweeps[0]) == history
 
 
-@pytest.mark.parametrize(
-    ("item", "narrowed"),
-    [
+def test_what_is_not_the_organizations_state_is_no_point() -> None:
+    cases: list[tuple[Report, bool]] = [
         (sweep_at(SECOND, [finding(change=APPLIED)]), True),
         (ended_early(run(id="early"), Failed(Stage.ENUMERATE, Reason.TIMED_OUT, "slow")), False),
-    ],
-)
-def test_what_is_not_the_organizations_state_is_no_point(item: Report, narrowed: bool) -> None:
-    (first,), history = followed([sweep_at(FIRST)])
-    known = with_trend(item, history, narrowed=narrowed)
-    assert known.trend == first.trend
-    after = remembered(history, known)
-    assert after.points == history.points
-    assert len(after.closures) == (1 if narrowed else 0)  # what it closed is remembered
+    ]
+    for item, narrowed in cases:
+        with case(item, narrowed):
+            (first,), history = followed([sweep_at(FIRST)])
+            known = with_trend(item, history, narrowed=narrowed)
+            assert known.trend == first.trend
+            after = remembered(history, known)
+            assert after.points == history.points
+            assert len(after.closures) == (1 if narrowed else 0)  # what it closed is remembered
 
 
 def test_only_the_latest_closures_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -508,9 +504,8 @@ def test_the_history_knows_whose_it_is_from_the_first_sweep_that_knew() -> None:
     assert remembered(history, early).organization_id == "o-exampleorg"
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
+def test_same_organization() -> None:
+    cases: list[tuple[tuple[str | None, str | None], tuple[str | None, str | None], bool]] = [
         (("o-1", "1"), ("o-1", "2"), True),  # from another delegated administrator
         (("o-1", "1"), ("o-2", "1"), False),
         ((None, "1"), (None, "1"), True),
@@ -519,14 +514,12 @@ def test_the_history_knows_whose_it_is_from_the_first_sweep_that_knew() -> None:
         (("o-1", "1"), (None, "2"), False),
         ((None, None), ("o-1", "1"), True),
         (("o-1", "1"), (None, None), True),
-    ],
-)
-def test_same_organization(
-    one: tuple[str | None, str | None], other: tuple[str | None, str | None], same: bool
-) -> None:
-    before = History(organization_id=one[0], account_id=one[1])
-    now = run(organization_id=other[0], account_id=other[1])
-    assert same_organization(before, now) is same
+    ]
+    for one, other, same in cases:
+        with case(one, other, same):
+            before = History(organization_id=one[0], account_id=one[1])
+            now = run(organization_id=other[0], account_id=other[1])
+            assert same_organization(before, now) is same
 
 
 # --- what holds for all sweeps --------------------------------------------------------------------
@@ -676,11 +669,15 @@ def test_a_run_that_is_gone_on_with_is_compared_as_if_it_had_not_been_stopped() 
     ]
 
 
-@pytest.mark.parametrize("why", ["there is no earlier latest.json here", None])
-def test_what_it_could_not_tell_before_it_cannot_tell_now(why: str | None) -> None:
-    stopped = sweep_at(SECOND, [finding()])
-    if why:
-        stopped = not_compared(stopped, why)
-    resumed = compared(sweep_at(SECOND, [finding()]), previous_of(stopped), History(), CHECKS)
-    assert resumed.since_last
-    assert resumed.since_last.unavailable == (why or "the run did not tell before")
+def test_what_it_could_not_tell_before_it_cannot_tell_now() -> None:
+    for why in ["there is no earlier latest.json here", None]:
+        with case(why):
+            stopped = sweep_at(SECOND, [finding()])
+            if why:
+                stopped = not_compared(stopped, why)
+            resumed = compared(
+                sweep_at(SECOND, [finding()]), previous_of(stopped), History(), CHECKS
+            )
+            assert resumed.since_last
+            assert resumed.since_last.unavailable
+            assert (resumed.since_last.unavailable == why) is (why is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from datetime import date
@@ -17,11 +18,12 @@ from hypothesis import strategies as st
 
 from sweeper.aws.session import callers_session, read_object
 from sweeper.errors import ConfigurationError
-from sweeper.formats import formats
+from sweeper.escaping import plain
 from sweeper.formats.json import render
 from sweeper.model import AccountSummary, ChangeStatus, Compliance, Exemption, Reason, Report, Since
 from sweeper.records import MAX_REPORT
 from sweeper.stored import compare, read_report
+from tests.cases import case
 from tests.end_to_end.harness import small_world
 from tests.factories import (
     HOSTILE,
@@ -30,7 +32,6 @@ from tests.factories import (
     exemption,
     failed,
     finding,
-    hostile_report,
     report,
     since_last,
     target,
@@ -38,6 +39,7 @@ from tests.factories import (
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Bucket
 from tests.formats.test_schema import REPORTS
+from tests.golden import assert_golden, sections
 
 FILE = "a-report.json"
 BUCKET = "reports"
@@ -80,11 +82,12 @@ SAMPLE = replace(
 # --- as it was written ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", REPORTS)
-def test_what_a_sweep_writes_is_read_back_byte_for_byte(case: str) -> None:
-    content = render(REPORTS[case])
-    whole = content.replace(rb"\ud800", "\ufffd".encode())  # half a character is replaced
-    assert render(read(content)) == whole
+def test_what_a_sweep_writes_is_read_back_byte_for_byte() -> None:
+    for name, item in REPORTS.items():
+        with case(name):
+            content = render(item)
+            whole = content.replace(rb"\ud800", "\ufffd".encode())  # half a character is replaced
+            assert render(read(content)) == whole
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -156,101 +159,66 @@ def test_what_an_earlier_version_did_not_write_yet_is_its_default() -> None:
     assert render(read(json.dumps(document).encode())) == content
 
 
-@pytest.mark.parametrize("name", formats())
-def test_hostile_texts_are_escaped_when_they_are_shown_again(name: str) -> None:
-    shown = formats()[name].render(read(render(hostile_report()))).decode()
-    for character in ("\x1b", "\u202e", "\u200b", "\u2028", "\x07", "\x00"):
-        assert character not in shown
-    if name == "html":
-        assert "<script>alert(1)" not in shown
-    if name == "csv":
-        assert ",=cmd" not in shown
-
-
 # --- refused by name ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        (b"", "is damaged: Invalid JSON"),
-        (b"{", "is damaged: Invalid JSON"),
-        (b"null", "is not a report.json"),
-        (b"[]", "is not a report.json"),
-        (b"{}", "is not a report.json (no `run`)"),
-        (b'{"schema_version": "1"}', "is not a report.json (no `run`)"),
-        (b"\xff\xfe{", "is damaged: "),
-        (b"\x80" * 9, "is damaged: "),
-        (render(report())[:-9], "is damaged: Invalid JSON"),
-        (edited("schema_version", value="2"), "has schema_version '2'; this version knows '1'"),
-        (edited("schema_version", value="\x1b[2J" * 9), r"has schema_version '\\x1b[2J"),
-        (edited("schema_version", value=1), "is damaged: schema_version: "),
-        (edited("run", "auto_remediate", value="MAYBE"), "is damaged: run.auto_remediate: "),
-        (edited("findings", 0, "reason", value=None), "is damaged: findings.0.reason: "),
-        (edited("findings", 0, "compliance", value="fine"), "is damaged: findings.0.compliance: "),
-        (edited("totals", "remaining", value="1"), "is damaged: totals.remaining: "),
-        (edited("totals", "remaining", value=-1), "is damaged: remaining is no count"),
-        (edited("totals", "remaining", value=10**10), "is damaged: remaining is no count"),
-        (edited("coverage", "accounts", value=1.5), "is damaged: accounts is no share"),
-        (edited("coverage", "targets", value=float("nan")), "is damaged: targets is no share"),
-        (edited("coverage", "targets", value=float("inf")), "is damaged: targets is no share"),
-        (edited("run", "started_at", value="today"), "is damaged: started_at is no time"),
-        (
-            edited("run", "finished_at", value="2026-13-41T01:00:00Z"),
-            "is damaged: finished_at is no time",
-        ),
-        (
-            edited("run", "finished_at", value="2026-01-01T01:00:00+01:00"),
-            "is damaged: finished_at is no time",
-        ),
-        (
-            edited("accounts", 0, "regions", value={"eu-central-1": [1, -1, 0]}),
-            "is damaged: regions is no count",
-        ),
-        (
-            edited("accounts", 0, "regions", value={"a\nforged: line": [1]}),
-            r"is damaged: accounts.0.regions.a\x0aforged: line",
-        ),
-        (
-            edited("findings", 0, "region", value="mars\n"),
-            r"is damaged: a finding in 111122223333 mars\x0a, which is not among the accounts",
-        ),
-        (
-            edited("since_last", "resolved", 0, "last_seen", value="soon"),
-            "is damaged: last_seen is no time",
-        ),
-    ],
+# The path in a report, a value that no sweep writes there, and what the refusal names.
+DAMAGED: tuple[tuple[tuple[str | int, ...], object, str], ...] = (
+    (("schema_version",), "2", "schema_version"),
+    (("schema_version",), "\x1b[2J" * 9, "schema_version"),
+    (("schema_version",), 1, "schema_version"),
+    (("run", "auto_remediate"), "MAYBE", "run.auto_remediate"),
+    (("findings", 0, "reason"), None, "findings.0.reason"),
+    (("findings", 0, "compliance"), "fine", "findings.0.compliance"),
+    (("totals", "remaining"), "1", "totals.remaining"),
+    (("totals", "remaining"), -1, "remaining"),
+    (("totals", "remaining"), 10**10, "remaining"),
+    (("coverage", "accounts"), 1.5, "accounts"),
+    (("coverage", "targets"), float("nan"), "targets"),
+    (("coverage", "targets"), float("inf"), "targets"),
+    (("run", "started_at"), "today", "started_at"),
+    (("run", "finished_at"), "2026-13-41T01:00:00Z", "finished_at"),
+    (("run", "finished_at"), "2026-01-01T01:00:00+01:00", "finished_at"),
+    (("accounts", 0, "regions"), {"eu-central-1": [1, -1, 0]}, "regions"),
+    (("accounts", 0, "regions"), {"a\nforged: line": [1]}, r"accounts.0.regions.a\x0aforged"),
+    (("findings", 0, "region"), "mars\n", r"111122223333 mars\x0a"),
+    (("since_last", "resolved", 0, "last_seen"), "soon", "last_seen"),
 )
-def test_what_is_no_report_is_refused(content: bytes, problem: str) -> None:
-    message = refusal(content)
-    assert message.startswith(f"{FILE} {problem}")
-    assert "not a report.json" in message or message.endswith("; needed: a report.json")
-    assert message.isprintable()
-
-
-@pytest.mark.parametrize(
-    ("path", "problem"),
-    [
-        ("missing.json", "missing.json: cannot be read: No such file or directory"),
-        (".", ".: cannot be read: Is a directory"),
-        ("", ".: cannot be read: Is a directory"),
-        ("a\nb", r"a\x0ab: cannot be read: No such file or directory"),
-        ("a\0b", r"a\x00b: cannot be read: embedded null byte"),
-        ("x" * 300, f"{'x' * 300}: cannot be read: File name too long"),
-    ],
+NO_REPORT = (
+    *(b"", b"{", b"null", b"[]", b"{}", b'{"schema_version": "1"}', b"\xff\xfe{", b"\x80" * 9),
+    render(report())[:-9],
 )
-def test_a_file_that_cannot_be_read_is_named(path: str, problem: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        read_report(path, nothing_remote)
-    assert str(caught.value) == problem
 
 
-def test_a_file_that_is_too_large_is_not_read_whole() -> None:
-    with Path(FILE).open("wb") as file:
-        os.truncate(file.fileno(), MAX_REPORT + 1)
-    with pytest.raises(ConfigurationError) as caught:
-        read_report(FILE, nothing_remote)
-    assert str(caught.value) == f"{FILE}: too large; allowed: 100,000,000 bytes"
+def test_what_is_no_report_is_refused() -> None:
+    told = {}
+    for path, value, named in DAMAGED:
+        with case(path, value):
+            message = told[f"{path}: {value!r}"] = refusal(edited(*path, value=value))
+            assert message.startswith(f"{FILE} ")
+            assert named in message
+            assert message.isprintable()
+    for content in NO_REPORT:
+        with case(content):
+            message = told[repr(content[-40:])] = refusal(content)
+            assert message.startswith(f"{FILE} ")
+            assert message.isprintable()
+    assert_golden("refusals.report.txt", sections(told))
+
+
+def test_a_file_that_cannot_be_read_is_named() -> None:
+    Path("large.json").touch()
+    os.truncate("large.json", MAX_REPORT + 1)  # and is not read whole
+    told = {}
+    for path in ("missing.json", ".", "", "a\nb", "a\0b", "x" * 300, "large.json"):
+        with case(path):
+            with pytest.raises(ConfigurationError) as caught:
+                read_report(path, nothing_remote)
+            told[repr(path)] = str(caught.value)
+            assert str(caught.value).startswith(f"{plain(path) or '.'}: ")
+            assert str(caught.value).isprintable()
+    del told[repr("a\0b")]  # which Python says in other words from version to version
+    assert_golden("refusals.report-files.txt", sections(told))
 
 
 # --- in S3 ----------------------------------------------------------------------------------------
@@ -283,38 +251,29 @@ def test_a_report_in_s3(aws: FakeAws) -> None:
     assert render(read_report(location, read_object)) == render(SAMPLE)
 
 
-@pytest.mark.parametrize(
-    ("location", "problem"),
-    [
-        (f"s3://{BUCKET}/none.json", "it does not exist (NoSuchKey: "),
-        ("s3://no-such-bucket/a.json", "it does not exist (NoSuchBucket: "),
-        (f"s3://{BUCKET}", "no object is named; allowed: s3://<bucket>/<key>"),
-    ],
-)
-def test_an_object_that_is_not_there_is_named(aws: FakeAws, location: str, problem: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        read_report(location, read_object)
-    assert str(caught.value).startswith(f"{location}: {problem}")
-
-
-def test_an_object_that_is_denied_is_named_with_what_is_needed(aws: FakeAws) -> None:
-    location = put("denied.json", render(SAMPLE))
+def test_an_object_that_is_no_report_is_named(aws: FakeAws) -> None:
+    locations = (
+        *(f"s3://{BUCKET}/none.json", "s3://no-such-bucket/a.json", f"s3://{BUCKET}"),
+        *(put("other.json", b"{}"), put("bytes.json", b"\xff")),
+    )
+    told = {location: object_refusal(location) for location in locations}
+    denied = put("denied.json", render(SAMPLE))
     aws.faults([{"action": "access_denied", "operation": "GetObject"}])
-    with pytest.raises(ConfigurationError) as caught:
-        read_report(location, read_object)
-    assert str(caught.value).startswith(f"{location}: access is denied (")
-    assert "needed: s3:GetObject" in str(caught.value)
+    told[denied] = object_refusal(denied)
+    assert "s3:GetObject" in told[denied]
+    for location, message in told.items():
+        assert message.startswith(location)
+    said = {location: AWS_SAID.sub(r"(\1)", text) for location, text in told.items()}
+    assert_golden("refusals.object.txt", sections(said))
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [(b"{}", " is not a report.json (no `run`)"), (b"\xff", ": not UTF-8 text: byte 0")],
-)
-def test_an_object_that_is_no_report_is_refused(aws: FakeAws, content: bytes, problem: str) -> None:
-    location = put("other.json", content)
+AWS_SAID = re.compile(r"\((\w+): [^)]*\)")
+
+
+def object_refusal(location: str) -> str:
     with pytest.raises(ConfigurationError) as caught:
         read_report(location, read_object)
-    assert str(caught.value).startswith(location + problem)
+    return str(caught.value)
 
 
 def test_no_more_of_an_object_is_asked_for_than_of_a_file() -> None:
@@ -392,27 +351,23 @@ def test_what_the_earlier_report_could_not_see_is_not_forgotten() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "problem"),
-    [
-        (FRIDAY, MONDAY, "sweep friday, which is named first, started later than sweep monday"),
-        (MONDAY, MONDAY, "both reports are of sweep monday; needed: those of two sweeps"),
-        (
-            MONDAY | {"organization_id": "o-other"},
-            FRIDAY,
-            "the reports are of different organizations: o-other and o-exampleorg",
-        ),
+def test_what_cannot_be_compared_is_refused() -> None:
+    cases: list[tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
+        (FRIDAY, MONDAY, ("friday", "monday")),
+        (MONDAY, MONDAY, ("monday",)),
+        (MONDAY | {"organization_id": "o-other"}, FRIDAY, ("o-other", "o-exampleorg")),
         (
             MONDAY | {"organization_id": None, "account_id": "111111111111"},
             FRIDAY | {"organization_id": None},
-            "the reports are of different organizations: 111111111111 and 999988887777",
+            ("111111111111", "999988887777"),
         ),
-        (FRIDAY | {"id": "a\nb"}, MONDAY, r"sweep a\x0ab, which is named first"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(
-    before: dict[str, Any], after: dict[str, Any], problem: str
-) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        compare(report([], **before), report([], **after))
-    assert str(caught.value).startswith(problem)
+        (FRIDAY | {"id": "a\nb"}, MONDAY, (r"a\x0ab", "monday")),
+    ]
+    told = {}
+    for before, after, named in cases:
+        with case(before, after):
+            with pytest.raises(ConfigurationError) as caught:
+                compare(report([], **before), report([], **after))
+            told[f"{before} and {after}"] = str(caught.value)
+            assert all(each in str(caught.value) for each in named)
+    assert_golden("refusals.comparison.txt", sections(told))

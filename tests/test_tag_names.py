@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -19,14 +18,14 @@ from sweeper.tag_names import (
     matches,
     patterns,
 )
+from tests.cases import case
 
 DIGEST = "0f" * 32
 SHA = "3f2a9c1d5e6b7a8c9d0e1f2a3b4c5d6e7f8a9b0c"
 
 
-@pytest.mark.parametrize(
-    ("tag", "kind"),
-    [
+def test_what_looks_moved() -> None:
+    cases: list[tuple[str, MovedKind]] = [
         ("latest", "latest"),
         ("Latest", "latest"),
         ("nightly", "latest"),
@@ -61,15 +60,14 @@ SHA = "3f2a9c1d5e6b7a8c9d0e1f2a3b4c5d6e7f8a9b0c"
         (f"sha256-{DIGEST}.att", "signature"),
         (f"sha256-{DIGEST}.sbom", "signature"),
         (f"sha256-{DIGEST}", "signature"),
-    ],
-)
-def test_what_looks_moved(tag: str, kind: MovedKind) -> None:
-    assert kind_of(tag) == kind
+    ]
+    for tag, kind in cases:
+        with case(tag, kind):
+            assert kind_of(tag) == kind
 
 
-@pytest.mark.parametrize(
-    "tag",
-    [
+def test_what_does_not() -> None:
+    for tag in [
         "1.4.2",
         "v2.0.0",
         "2.0.0-rc1",
@@ -112,15 +110,13 @@ def test_what_looks_moved(tag: str, kind: MovedKind) -> None:
         "pr/1",
         "*",
         f"pr-{'x' * 298}",  # ECR: 300 characters at most
-    ],
-)
-def test_what_does_not(tag: str) -> None:
-    assert kind_of(tag) is None
+    ]:
+        with case(tag):
+            assert kind_of(tag) is None
 
 
-@pytest.mark.parametrize(
-    ("text", "tag", "expected"),
-    [
+def test_the_wildcard() -> None:
+    cases: list[tuple[str, str, bool]] = [
         ("latest", "latest", True),
         ("latest", "latest2", False),
         ("latest", "Latest", False),
@@ -141,10 +137,10 @@ def test_what_does_not(tag: str) -> None:
         ("v1.*", "v12", False),
         ("v?", "v1", False),
         ("[v]", "v", False),
-    ],
-)
-def test_the_wildcard(text: str, tag: str, expected: bool) -> None:
-    assert matches(text, tag) is expected
+    ]
+    for text, tag, expected in cases:
+        with case(text, tag, expected):
+            assert matches(text, tag) is expected
 
 
 filters = st.text("ab-.*", max_size=6)

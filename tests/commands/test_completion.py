@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,42 +9,32 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import case
 from tests.commands.conftest import Sweeper
 
 SLOW = ("botocore", "pydantic", "yaml", "jinja2", "rich", "moto", "sweeper.aws", "sweeper.config")
 
 
-# Which modules the command had imported in the end.
-LISTING = """import atexit, sys
-atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+# Which modules the command had imported, after each of these command lines and a completion.
+LISTING = """import os, sys
 from sweeper.cli import main
-main()"""
+for line in (["--help"], ["--version"], ["report", "--help"], ["config", "show", "--help"], []):
+    sys.argv = ["sweeper", *line]
+    if not line:
+        os.environ.update(_SWEEPER_COMPLETE="bash_complete", COMP_WORDS="sweeper run --for",
+                          COMP_CWORD="2")
+    try:
+        main()
+    except SystemExit:
+        print(*sys.modules, file=sys.stderr)"""
 
 
-def ask(words: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Ask as bash does, by Python with these options; the last word is the one to complete."""
-    asked = {
-        "_SWEEPER_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(words.count(" ")),
-    }
-    return run([sys.executable, *(options or ("-m", "sweeper"))], asked)
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8")
 
 
-def run(command: list[str], extra: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        env={**os.environ, **extra},
-        check=True,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-    )
-
-
-@pytest.mark.parametrize(
-    ("words", "answers"),
-    [
+def test_what_bash_is_told(sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    for words, answers in (
         ("sweeper run --for", ["plain,--format"]),
         ("sweeper run --format ", ["plain,json", "plain,text"]),
         ("sweeper rep", ["plain,report"]),
@@ -55,28 +44,21 @@ def run(command: list[str], extra: dict[str, str]) -> subprocess.CompletedProces
         ("sweeper report ./re", ["file,./re"]),
         ("sweeper run --config ./co", ["file,./co"]),
         ("sweeper run --nothing-like-it", []),
-    ],
-)
-def test_what_bash_is_told(words: str, answers: list[str]) -> None:
-    asked = ask(words)
-    assert asked.stdout.split() == answers
-    assert asked.stderr == ""
+    ):
+        with case(words):
+            monkeypatch.setenv("_SWEEPER_COMPLETE", "bash_complete")
+            monkeypatch.setenv("COMP_WORDS", words)
+            monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))  # the last word
+            _, out, error = sweeper()
+            assert (out.split(), error) == (answers, "")
 
 
-def test_completion_imports_nothing_slow() -> None:
-    assert_quick(ask("sweeper run --for", "-c", LISTING).stderr.split())
-
-
-@pytest.mark.parametrize(
-    "arguments", [("--help",), ("--version",), ("report", "--help"), ("config", "show", "--help")]
-)
-def test_neither_does_help(arguments: tuple[str, ...]) -> None:
-    assert_quick(run([sys.executable, "-c", LISTING, *arguments], {}).stderr.split())
-
-
-def assert_quick(modules: list[str]) -> None:
-    assert "sweeper.commands.run" in modules
-    assert [each for each in modules if each.startswith(SLOW)] == []
+def test_neither_completion_nor_help_imports_anything_slow() -> None:
+    listed = run([sys.executable, "-c", LISTING]).stderr.splitlines()
+    assert len(listed) == 5
+    for modules in listed:
+        assert "sweeper.commands.run" in modules
+        assert [each for each in modules.split() if each.startswith(SLOW)] == []
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
@@ -89,20 +71,14 @@ def test_the_script_completes_in_bash(sweeper: Sweeper) -> None:
         COMP_WORDS=(sweeper config s) COMP_CWORD=2
         _sweeper_completion ./sweeper
         echo "${{COMPREPLY[@]}}"; complete -p sweeper"""
-    told = run(["bash", "--norc", "-c", asked], {}).stdout.splitlines()
+    told = run(["bash", "--norc", "-c", asked]).stdout.splitlines()
     assert told == ["schema show", "complete -o nosort -F _sweeper_completion sweeper"]
 
 
-@pytest.mark.parametrize(("shell", "mark"), [("zsh", "compdef"), ("fish", "complete --no-files")])
-def test_the_other_shells_have_a_script(sweeper: Sweeper, shell: str, mark: str) -> None:
-    status, script, error = sweeper("completion", shell)
-    assert (status, error) == (0, "")
-    assert mark in script
-    assert f"_SWEEPER_COMPLETE={shell}_complete" in script
-
-
-def test_no_other_shell_has() -> None:
-    command = [sys.executable, "-m", "sweeper", "completion", "tcsh"]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert ended.returncode == 2
-    assert "'tcsh' is not one of 'bash', 'zsh', 'fish'" in ended.stderr
+def test_the_other_shells_have_a_script(sweeper: Sweeper) -> None:
+    for shell, mark in (("zsh", "compdef"), ("fish", "complete --no-files")):
+        with case(shell):
+            status, script, error = sweeper("completion", shell)
+            assert (status, error) == (0, "")
+            assert mark in script
+            assert f"_SWEEPER_COMPLETE={shell}_complete" in script

@@ -16,6 +16,7 @@ from sweeper.config import Config
 from sweeper.config_loading import load
 from sweeper.config_text import as_json, as_yaml
 from sweeper.escaping import hidden
+from tests.cases import case
 from tests.commands.conftest import Sweeper
 from tests.factories import HOSTILE
 
@@ -57,13 +58,14 @@ def again(text: str) -> Config:
 # --- show -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sections", [{}, FULL])
-def test_what_is_shown_is_a_file_that_says_the_same(sweeper: Sweeper, sections: Any) -> None:
-    write(sections)
-    status, text, error = sweeper("config", "show")
-    assert (status, error) == (0, "")
-    assert again(text) == load().config
-    assert max(map(len, text.splitlines())) < 200
+def test_what_is_shown_is_a_file_that_says_the_same(sweeper: Sweeper) -> None:
+    for sections in [{}, FULL]:
+        with case(sections):
+            write(sections)
+            status, text, error = sweeper("config", "show")
+            assert (status, error) == (0, "")
+            assert again(text) == load().config
+            assert max(map(len, text.splitlines())) < 200
 
 
 def test_each_value_says_where_it_came_from(sweeper: Sweeper, monkeypatch: Environment) -> None:
@@ -133,60 +135,47 @@ def test_a_file_with_a_hostile_name_forges_no_line(sweeper: Sweeper) -> None:
 # --- check ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("file", "arguments", "read"),
-    [
-        (None, (), "no file"),
-        ("config.yaml", (), "config.yaml"),
-        ("other.yaml", ("other.yaml",), "other.yaml"),
-        ("other.yaml", (), "no file"),
-    ],
-)
-def test_what_was_read_is_told(
-    sweeper: Sweeper,
-    monkeypatch: Environment,
-    file: str | None,
-    arguments: tuple[str, ...],
-    read: str,
-) -> None:
-    if file:
-        write(FULL | {"report": {}}, file)
-    said = f"read: {read}\nThe configuration can be used.\n"
-    assert sweeper("config", "check", *arguments) == (0, said, "")
+def test_what_was_read_is_told(sweeper: Sweeper, monkeypatch: Environment) -> None:
+    write(FULL | {"report": {}}, "other.yaml")
+    assert_read(sweeper("config", "check"), [])
+    assert_read(sweeper("config", "check", "other.yaml"), ["other.yaml"])
+    write(FULL | {"report": {}})
+    assert_read(sweeper("config", "check"), ["config.yaml"])
     monkeypatch.setenv("SWEEPER_REPORT__NOTIFY", "always")
     monkeypatch.setenv("SNS_TOPIC_ARN", f"arn:aws:sns:eu-central-1:{ID}:news")
-    said = said.replace(
-        read, f"{read}, environment: SNS_TOPIC_ARN, environment: SWEEPER_REPORT__NOTIFY"
-    )
-    assert sweeper("config", "check", *arguments) == (0, said, "")
+    variables = ["environment: SNS_TOPIC_ARN", "environment: SWEEPER_REPORT__NOTIFY"]
+    assert_read(sweeper("config", "check"), ["config.yaml", *variables])
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("limits: {max_workers: 0}", "sweeper: config.yaml: limits.max_workers: 0 is not allowed"),
-        ("a: [", "sweeper: config.yaml: line 1, column 5: not valid YAML"),
-        ("report: {formats: [pdf]}", "sweeper: report.formats: 'pdf' is unknown; allowed: csv"),
-        (
-            "regions: {include: [eu-moon-1]}",
-            "regions.include: 'eu-moon-1' is not a region of",
-        ),
-        ("remdiation: {}\nx: 1", "unknown key; did you mean 'remediation'?"),
-    ],
-)
-def test_what_cannot_be_used_is_refused(sweeper: Sweeper, text: str, problem: str) -> None:
-    Path("config.yaml").write_text(text, encoding="utf-8")
-    status, out, error = sweeper("config", "check")
-    assert (status, out) == (2, "")
-    assert problem in error
+def assert_read(ended: tuple[int, str, str], sources: list[str]) -> None:
+    status, out, error = ended
+    assert (status, error) == (0, "")
+    told = out.splitlines()[0].partition(": ")[2]
+    assert told == ", ".join(sources or ["no file"])
+
+
+def test_what_cannot_be_used_is_refused(sweeper: Sweeper) -> None:
+    cases: list[tuple[str, str]] = [
+        ("limits: {max_workers: 0}", "config.yaml: limits.max_workers: 0 "),
+        ("a: [", "config.yaml: line 1, column 5: "),
+        ("report: {formats: [pdf]}", "report.formats: 'pdf' "),
+        ("regions: {include: [eu-moon-1]}", "regions.include: 'eu-moon-1' "),
+        ("remdiation: {}\nx: 1", "config.yaml: remdiation: "),
+    ]
+    for text, named in cases:
+        with case(text):
+            Path("config.yaml").write_text(text, encoding="utf-8")
+            status, out, error = sweeper("config", "check")
+            assert (status, out) == (2, "")
+            assert error.startswith(f"sweeper: {named}")
 
 
 def test_what_is_no_configuration_is_not_shown(sweeper: Sweeper) -> None:
     Path("config.yaml").write_text("limits: {max_workers: 0}", encoding="utf-8")
     status, out, error = sweeper("config", "show", "--region", "moon")
     assert (status, out) == (2, "")
-    assert "config.yaml: limits.max_workers: 0 is not allowed" in error
-    assert "--region: 'moon' is not allowed" in error
+    assert "config.yaml: limits.max_workers: 0 " in error
+    assert "--region: 'moon' " in error
 
 
 def test_every_problem_is_told_at_once(sweeper: Sweeper, monkeypatch: Environment) -> None:

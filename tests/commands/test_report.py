@@ -15,8 +15,10 @@ from sweeper.formats import formats
 from sweeper.formats.json import document, render
 from sweeper.model import Delivery, Reason, Report, Stage
 from sweeper.report import ended_early, exit_status
+from tests.cases import case
 from tests.commands.conftest import Sweeper
 from tests.factories import change, failed, finding, report, run, target
+from tests.golden import assert_golden
 from tests.undo.test_text import report_of
 
 MONDAY: dict[str, Any] = {"id": "monday", "started_at": "2026-11-23T01:00:00Z"}
@@ -32,14 +34,15 @@ def test_every_format_is_offered() -> None:
     assert list(FORMATS) == sorted(formats())
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_a_report_is_shown_as_the_sweep_showed_it(sweeper: Sweeper, name: str) -> None:
-    item = report([finding(change=change())], [(target("222233334444"), failed())])
-    shown = formats()[name].render(item).decode()
-    file = write("a.json", item)
-    assert sweeper("report", file, "--format", name) == (0, shown, "")
-    assert sweeper("report", file, "--format", name, "--output", "shown") == (0, "", "")
-    assert Path("shown").read_text(encoding="utf-8") == shown
+def test_a_report_is_shown_as_the_sweep_showed_it(sweeper: Sweeper) -> None:
+    for name in FORMATS:
+        with case(name):
+            item = report([finding(change=change())], [(target("222233334444"), failed())])
+            shown = formats()[name].render(item).decode()
+            file = write("a.json", item)
+            assert sweeper("report", file, "--format", name) == (0, shown, "")
+            assert sweeper("report", file, "--format", name, "--output", "shown") == (0, "", "")
+            assert Path("shown").read_text(encoding="utf-8") == shown
 
 
 def test_text_is_what_is_shown_unasked(sweeper: Sweeper) -> None:
@@ -58,13 +61,14 @@ REPORTS = {
 }
 
 
-@pytest.mark.parametrize("status", REPORTS)
-def test_it_exits_as_the_run_did_where_it_is_told_to(sweeper: Sweeper, status: int) -> None:
-    file = write("a.json", REPORTS[status])
-    assert exit_status(REPORTS[status]) == status
-    assert sweeper("report", file)[0] == 0
-    assert sweeper("report", file, "--exit-status")[0] == status
-    assert sweeper("report", file, "--exit-status", "--output", "a.txt")[0] == status
+def test_it_exits_as_the_run_did_where_it_is_told_to(sweeper: Sweeper) -> None:
+    for status, item in REPORTS.items():
+        with case(status):
+            file = write("a.json", item)
+            assert exit_status(item) == status
+            assert sweeper("report", file)[0] == 0
+            assert sweeper("report", file, "--exit-status")[0] == status
+            assert sweeper("report", file, "--exit-status", "--output", "a.txt")[0] == status
 
 
 def test_two_are_compared(sweeper: Sweeper) -> None:
@@ -72,14 +76,7 @@ def test_two_are_compared(sweeper: Sweeper) -> None:
     after = write("after.json", report([finding("open"), finding("made")], dry_run=True, **FRIDAY))
     status, text, _ = sweeper("report", before, after)
     assert status == 0
-    assert text.splitlines()[:4] == [
-        "Two sweeps compared: what changed from the earlier to the later",
-        "earlier  2026-11-24T01:04:10Z  sweep monday, before.json",
-        "later    2026-11-24T01:04:10Z  sweep friday (dry run), after.json",
-        "",
-    ]
-    assert "1 new, 1 still open, 0 reopened, 1 resolved, 0 not seen this time" in text
-    assert "compared with sweep monday" in " ".join(text.split())
+    assert_golden("comparison.txt", text)
     status, text, _ = sweeper("report", before, after, "--format", "json", "--exit-status")
     assert status == 3
     shown = json.loads(text)
@@ -90,66 +87,61 @@ def test_two_are_compared(sweeper: Sweeper) -> None:
     }
 
 
-@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"text", "ocsf", "junit"}))
-def test_what_is_resolved_is_in_every_form_that_tells_of_earlier_sweeps(
-    sweeper: Sweeper, name: str
-) -> None:
+def test_what_is_resolved_is_in_every_form_that_tells_of_earlier_sweeps(sweeper: Sweeper) -> None:
     before = write("before.json", report([finding("product-a/gone")], **MONDAY))
     after = write("after.json", report([], **FRIDAY))
-    assert "product-a/gone" in sweeper("report", before, after, "--format", name)[1]
+    for name in FORMATS:
+        with case(name):
+            assert "product-a/gone" in sweeper("report", before, after, "--format", name)[1]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "problem"),
-    [
-        (("none.json",), "none.json: cannot be read: No such file or directory"),
-        (("good.json", "none.json"), "none.json: cannot be read"),
-        (("damaged.json",), "damaged.json is damaged: Invalid JSON"),
-        (("list.json",), "list.json is not a report.json\n"),
-        (("another.json",), "another.json is not a report.json (no `run`)"),
-        (("part.json",), "part.json is not a report.json (no `schema_version`)"),
-        (("cut.json",), "cut.json is damaged: run.id: Field required"),
-        (
-            ("undo.json",),
-            "undo.json is the report of an undo, which cannot be undone or shown; name the run's "
-            "report.json\n",
-        ),
-        (("good.json",) * 2, "both reports are of sweep monday"),
-        (("later.json", "good.json"), "sweep friday, which is named first, started later than"),
-        (("good.json", "other.json"), "the reports are of different organizations"),
-        (("good.json",) * 3, "3 reports are named; allowed: one, to show it, or two, to compare"),
-        (("a\nb.json",), r"a\x0ab.json: cannot be read"),
-        ((), "Missing argument 'REPORT...'"),
-        (("good.json", "--output", ""), "--output: '' is no file; needed: a file's path"),
-        (("good.json", "--output", "."), "--output: '.' is no file; needed: a file's path"),
-        (("good.json", "--format", "pdf"), "'pdf' is not one of 'csv', 'html'"),
-    ],
-)
-def test_what_cannot_be_shown_is_refused(
-    sweeper: Sweeper, arguments: tuple[str, ...], problem: str
-) -> None:
+def test_what_cannot_be_shown_is_refused(sweeper: Sweeper) -> None:
     write("good.json", report([], **MONDAY))
     write("later.json", report([], **FRIDAY))
     write("other.json", report([], **{**FRIDAY, "organization_id": "o-other"}))
-    Path("damaged.json").write_bytes(b"{")
-    Path("list.json").write_text("[1]", encoding="utf-8")
-    Path("another.json").write_text('{"name": "package"}', encoding="utf-8")
-    cut = '{"schema_version": "1", "run": {}}'
-    Path("cut.json").write_text(cut, encoding="utf-8")
-    Path("part.json").write_text('{"run": {}}', encoding="utf-8")
+    for name, content in (
+        ("damaged.json", "{"),
+        ("list.json", "[1]"),
+        ("another.json", '{"name": "package"}'),
+        ("cut.json", '{"schema_version": "1", "run": {}}'),
+        ("part.json", '{"run": {}}'),
+    ):
+        Path(name).write_text(content, encoding="utf-8")
     Path("undo.json").write_bytes(document(report_of()))
-    status, out, error = sweeper("report", *arguments)
-    assert (status, out) == (2, "")
-    assert problem in error
-    assert "Traceback" not in error
+    cases: list[tuple[tuple[str, ...], str]] = [
+        (("none.json",), "none.json"),
+        (("good.json", "none.json"), "none.json"),
+        (("damaged.json",), "damaged.json"),
+        (("list.json",), "list.json"),
+        (("another.json",), "another.json"),
+        (("part.json",), "part.json"),
+        (("cut.json",), "cut.json"),
+        (("undo.json",), "undo.json"),
+        (("good.json",) * 2, "monday"),
+        (("later.json", "good.json"), "friday"),
+        (("good.json", "other.json"), "o-other"),
+        (("good.json",) * 3, "3 reports"),
+        (("a\nb.json",), r"a\x0ab.json"),
+        ((), "REPORT"),
+        (("good.json", "--output", ""), "--output: '' "),
+        (("good.json", "--output", "."), "--output: '.' "),
+        (("good.json", "--format", "pdf"), "'pdf' is not one of 'csv', 'html'"),
+    ]
+    for arguments, named in cases:
+        with case(arguments):
+            status, out, error = sweeper("report", *arguments)
+            assert (status, out) == (2, "")
+            assert named in error
+            assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("place", ["nowhere/a.txt", "a.json/b", "x" * 300])
-def test_what_cannot_be_written_is_exit_status_5(sweeper: Sweeper, place: str) -> None:
-    status, out, error = sweeper("report", write("a.json", report()), "--output", place)
-    assert (status, out) == (5, "")
-    assert "sweeper: the report could not be written: " in error
-    assert [path.name for path in Path().iterdir()] == ["a.json"]
+def test_what_cannot_be_written_is_exit_status_5(sweeper: Sweeper) -> None:
+    for place in ["nowhere/a.txt", "a.json/b", "x" * 300]:
+        with case(place):
+            status, out, error = sweeper("report", write("a.json", report()), "--output", place)
+            assert (status, out) == (5, "")
+            assert error.startswith("sweeper: ")
+            assert [path.name for path in Path().iterdir()] == ["a.json"]
 
 
 def test_nothing_of_aws_is_needed_for_a_file(

@@ -24,6 +24,7 @@ from moto.sts.responses import TokenResponse
 
 from sweeper.aws.partitions import ON_BY_DEFAULT
 from sweeper.demo.moto_additions import Additions, installed
+from tests.cases import case
 
 REGION = "eu-central-1"
 OWN_ACCOUNT, OTHER_ACCOUNT = "123456789012", "222222222222"
@@ -36,8 +37,8 @@ def additions() -> Iterator[Additions]:
         yield additions
 
 
-def _add_repositories(count: int) -> list[str]:
-    names = [f"team/service-{number:04}" for number in range(count)]
+def _add_repositories(first: int, end: int) -> list[str]:
+    names = [f"team/service-{number:04}" for number in range(first, end)]
     for name in names:
         ecr_backends[OWN_ACCOUNT][REGION].create_repository(name, None, {}, None, "MUTABLE", [])
     return names
@@ -57,40 +58,39 @@ def _code(error: pytest.ExceptionInfo[ClientError]) -> str:
 
 @pytest.mark.usefixtures("additions")
 class TestDescribeRepositories:
-    def test_pages_of_a_thousand(self) -> None:
-        names = _add_repositories(1001)
+    def test_pages(self) -> None:
+        """Of a hundred unless asked, of a thousand at most; not where names are given."""
+        assert _pages() == [[]]
+        _add_repositories(0, 100)
+        assert [len(page) for page in _pages()] == [100]
+        _add_repositories(100, 101)
+        assert [len(page) for page in _pages()] == [100, 1]
+        names = _add_repositories(101, 1001)
         pages = _pages(PageSize=1000)
         assert [len(page) for page in pages] == [1000, 1]
-        assert [name for page in pages for name in page] == names
-
-    @pytest.mark.parametrize(("count", "pages"), [(0, [0]), (100, [100]), (101, [100, 1])])
-    def test_pages_of_a_hundred_unless_asked(self, count: int, pages: list[int]) -> None:
-        _add_repositories(count)
-        assert [len(page) for page in _pages()] == pages
-
-    def test_names_are_not_paged(self) -> None:
-        names = _add_repositories(101)
-        response = boto3.client("ecr", region_name=REGION).describe_repositories(
-            repositoryNames=names
-        )
+        assert [name for page in pages for name in page][101:] == names
+        client = boto3.client("ecr", region_name=REGION)
+        response = client.describe_repositories(repositoryNames=names[:101])
         assert len(response["repositories"]) == 101
         assert "nextToken" not in response
 
-    def test_a_missing_name_is_refused(self) -> None:
-        with pytest.raises(ClientError) as error:
-            boto3.client("ecr", region_name=REGION).describe_repositories(repositoryNames=["no"])
-        assert _code(error) == "RepositoryNotFoundException"
-
-    @pytest.mark.parametrize("parameters", [{"maxResults": 1001}, {"nextToken": "not one"}])
-    def test_what_ecr_refuses(self, parameters: dict[str, Any]) -> None:
-        with pytest.raises(ClientError) as error:
-            boto3.client("ecr", region_name=REGION).describe_repositories(**parameters)
-        assert _code(error) == "InvalidParameterException"
+    def test_what_ecr_refuses(self) -> None:
+        client = boto3.client("ecr", region_name=REGION)
+        refused: list[tuple[dict[str, Any], str]] = [
+            ({"repositoryNames": ["no"]}, "RepositoryNotFoundException"),
+            ({"maxResults": 1001}, "InvalidParameterException"),
+            ({"nextToken": "not one"}, "InvalidParameterException"),
+        ]
+        for parameters, code in refused:
+            with case(parameters):
+                with pytest.raises(ClientError) as error:
+                    client.describe_repositories(**parameters)
+                assert _code(error) == code
 
 
 class TestPutImageTagMutability:
     def test_the_answer_names_the_filters(self, additions: Additions) -> None:
-        (name,) = _add_repositories(1)
+        (name,) = _add_repositories(0, 1)
         filters: Any = [{"filterType": "WILDCARD", "filter": "latest"}]
         client = boto3.client("ecr", region_name=REGION)
         response = client.put_image_tag_mutability(

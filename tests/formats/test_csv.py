@@ -3,8 +3,6 @@ import io
 from dataclasses import replace
 from datetime import date
 
-import pytest
-
 from sweeper.escaping import hidden
 from sweeper.formats.csv import COLUMNS, render
 from sweeper.model import (
@@ -19,6 +17,7 @@ from sweeper.model import (
     Stage,
 )
 from sweeper.report import ended_early
+from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,
     account,
@@ -67,9 +66,8 @@ BASE = {
 }
 
 
-@pytest.mark.parametrize(
-    ("item", "more"),
-    [
+def test_findings() -> None:
+    cases: list[tuple[Finding, dict[str, str]]] = [
         (finding(), {}),
         (finding(exclusion_filters=("a*", "b")), {"exclusion_filters": "a* b"}),
         (finding(change=change()), {"change_status": "applied", "change_to": "IMMUTABLE"}),
@@ -97,11 +95,11 @@ BASE = {
                 "exemption": "until 2027-01-31: rebuilt nightly (rule * * sandbox/*)",
             },
         ),
-    ],
-)
-def test_findings(item: Finding, more: dict[str, str]) -> None:
-    [row] = rows(render(report([item])))
-    assert filled(row) == BASE | more
+    ]
+    for item, more in cases:
+        with case(item, more):
+            [row] = rows(render(report([item])))
+            assert filled(row) == BASE | more
 
 
 def test_account_tags_are_columns_after_the_others() -> None:
@@ -198,14 +196,8 @@ def test_hostile_text_is_no_formula_and_no_second_line() -> None:
     assert "'=cmd|' /C calc'!A1" in {row["repository"] for row in found}
 
 
-def test_the_same_facts_give_the_same_bytes() -> None:
-    items = [finding(name) for name in ("c", "a", "b")]
-    assert render(report(items)) == render(report(items[::-1]))
-
-
-@pytest.mark.parametrize(
-    ("item", "moved", "suggested"),
-    [
+def test_tags_that_look_moved() -> None:
+    cases: list[tuple[Impact, str, str]] = [
         (impact("latest", "pr-1", exclusions=("latest", "pr-*")), "latest pr-1", "latest pr-*"),
         (impact("pr-1", moved_count=30), "pr-1 (and 29 more)", "pr-1"),
         (impact(), "", ""),
@@ -216,8 +208,8 @@ def test_the_same_facts_give_the_same_bytes() -> None:
             "pr-1",
         ),
         (unavailable(), "not known: denied_by_identity_policy", ""),
-    ],
-)
-def test_tags_that_look_moved(item: Impact, moved: str, suggested: str) -> None:
-    (row,) = rows(render(report([finding(impact=item)])))
-    assert (row["moved_tags"], row["suggested_exclusions"]) == (moved, suggested)
+    ]
+    for item, moved, suggested in cases:
+        with case(item, moved, suggested):
+            (row,) = rows(render(report([finding(impact=item)])))
+            assert (row["moved_tags"], row["suggested_exclusions"]) == (moved, suggested)

@@ -20,6 +20,7 @@ from sweeper.model import Report
 from sweeper.sinks.asff import findings
 from sweeper.sinks.message import message, subject
 from sweeper.sinks.structured import structured
+from tests.cases import case
 from tests.factories import HOSTILE, hostile_report
 
 
@@ -66,33 +67,36 @@ READ: dict[str, Callable[[str], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_nothing_hidden_is_written(form: str) -> None:
+@pytest.fixture(scope="module")
+def forms() -> dict[str, str]:
+    item = hostile_report()
+    return {name: form(item) for name, form in FORMS.items()}
+
+
+def test_nothing_hidden_is_written_and_no_text_forges_a_line(forms: dict[str, str]) -> None:
     """No control, bidirectional or invisible character; nothing that UTF-8 does not have."""
-    text = FORMS[form](hostile_report())
-    text.encode()
-    assert not [char for char in set(text.replace("\n", "")) if hidden(char)]
+    for name, text in forms.items():
+        with case(name):
+            text.encode()
+            assert not [char for char in set(text.replace("\n", "")) if hidden(char)]
+            assert not [line for line in text.splitlines() if line.lstrip().startswith("Forged")]
+            assert "Forged" in text or name == "subject"
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_no_text_forges_a_line(form: str) -> None:
-    text = FORMS[form](hostile_report())
-    assert not [line for line in text.splitlines() if line.lstrip().startswith("Forged")]
-    assert "Forged" in text or form == "subject"
-
-
-@pytest.mark.parametrize("form", READ)
-@pytest.mark.parametrize("name", HOSTILE[:-1])  # the last is cut: see the limits of each form
-def test_a_name_is_read_as_what_it_is(form: str, name: str) -> None:
+def test_a_name_is_read_as_what_it_is(forms: dict[str, str]) -> None:
     """Escaped for where it stands, and there alone: a consumer reads it whole and as text."""
-    strings = READ[form](FORMS[form](hostile_report()))
-    shown = {"json": name, "csv": csv_cell(name)}.get(form, plain(name))
-    assert shown in strings
+    for form, read in READ.items():
+        strings = set(read(forms[form]))
+        for name in HOSTILE[:-1]:  # the last is cut: see the limits of each form
+            with case(form, name):
+                shown = {"json": name, "csv": csv_cell(name)}.get(form, plain(name))
+                assert shown in strings
 
 
-@pytest.mark.parametrize("form", ["asff", "junit", "message", "ocsf", "text"])
-def test_what_is_very_long_is_cut(form: str) -> None:
+def test_what_is_very_long_is_cut(forms: dict[str, str]) -> None:
     """report.json and the table keep the facts whole; what is shown or has limits does not."""
-    text = FORMS[form](hostile_report()).replace("}, {", "}\n{")
-    assert "x" * 60 in text
-    assert max(map(len, text.splitlines())) < 20_000
+    for form in ("asff", "junit", "message", "ocsf", "text"):
+        with case(form):
+            text = forms[form].replace("}, {", "}\n{")
+            assert "x" * 60 in text
+            assert max(map(len, text.splitlines())) < 20_000

@@ -98,11 +98,6 @@ def test_names_stay_readable() -> None:
     assert "Zürich" in render(report([finding(account_name="Zürich")])).decode()
 
 
-def test_the_same_facts_give_the_same_bytes() -> None:
-    items = [finding(name) for name in ("c", "a", "b")]
-    assert render(report(items)) == render(report(items[::-1]))
-
-
 def test_a_mapping_of_any_kind_is_an_object() -> None:
     item = report()
     frozen = replace(item.accounts[0], regions=MappingProxyType(item.accounts[0].regions))

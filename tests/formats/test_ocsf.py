@@ -2,7 +2,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from py_ocsf_models import OCSF_VERSION
 from py_ocsf_models.events.findings.compliance_finding import ComplianceFinding
 from py_ocsf_models.objects.cloud import Cloud
@@ -11,10 +10,9 @@ from sweeper.escaping import hidden
 from sweeper.formats.ocsf import VERSION, render
 from sweeper.model import ChangeStatus, Compliance, Failed, Finding, Reason, Report, Since, Stage
 from sweeper.report import ended_early
+from tests.cases import case
 from tests.factories import (
-    ACCOUNT_ID,
     HOSTILE,
-    REGION,
     change,
     earlier,
     exemption,
@@ -23,8 +21,8 @@ from tests.factories import (
     report,
     run,
     since_last,
-    with_tags,
 )
+from tests.golden.reports import whole
 
 FINISHED = 1_795_482_250_000  # 2026-11-24T01:04:10Z
 
@@ -48,69 +46,23 @@ def dumped(value: Any) -> Any:
     return value.model_dump(mode="json", exclude_unset=True)
 
 
-def test_an_event_whole() -> None:
-    [event] = events(with_tags(report([finding(since_last=Since.NEW)]), owner="payments"))
-    title = f"ECR image tags can be overwritten: product-a/service-one ({ACCOUNT_ID}, {REGION})"
-    assert event == {
-        "activity_id": 1,
-        "activity_name": "Create",
-        "category_uid": 2,
-        "category_name": "Findings",
-        "class_uid": 2003,
-        "class_name": "Compliance Finding",
-        "type_uid": 200301,
-        "type_name": "Compliance Finding: Create",
-        "time": FINISHED,
-        "severity_id": 3,
-        "severity": "Medium",
-        "status_id": 1,
-        "status": "New",
-        "message": title,
-        "metadata": {
-            "version": "1.5.0",
-            "profiles": ["cloud"],
-            "product": {"name": "sweeper", "vendor_name": "sweeper", "version": "0.1.0"},
-            "event_code": "ecr-tag-immutability",
-            "correlation_uid": "20261124T010000Z-0a1b2c",
-        },
-        "cloud": {
-            "provider": "AWS",
-            "region": REGION,
-            "account": {
-                "uid": ACCOUNT_ID,
-                "name": "product-a",
-                "type": "AWS Account",
-                "type_id": 10,
-                "labels": ["owner:payments"],
-            },
-            "org": {"uid": "o-exampleorg", "ou_uid": "ou-root-prod"},
-        },
-        "compliance": {"control": "ecr-tag-immutability", "status_id": 3},
-        "finding_info": {
-            "uid": f"ecr-tag-immutability/{ACCOUNT_ID}/{REGION}/product-a/service-one",
-            "title": title,
-            "desc": "image tags can be overwritten. MUTABLE: left as it is: outside the scope of "
-            "remediation",
-            "first_seen_time": FINISHED,
-            "last_seen_time": FINISHED,
-        },
-        "remediation": event["remediation"],
-        "resources": [
-            {
-                "type": "AWS::ECR::Repository",
-                "uid": f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/product-a/service-one",
-                "name": "product-a/service-one",
-                "region": REGION,
-                "cloud_partition": "aws",
-                "data": {"image_tag_mutability": "MUTABLE"},
-            }
-        ],
-    }
+def test_every_event_is_of_the_class_and_says_where_and_when() -> None:
+    item = whole()
+    found = events(item)
+    assert len(found) == len(item.findings) + len(
+        item.since_last.resolved if item.since_last else ()
+    )
+    for event, of in zip(found, item.findings, strict=False):
+        with case(of):
+            assert event["time"] == FINISHED
+            assert event["cloud"]["account"]["uid"] == of.account_id
+            assert event["cloud"]["region"] == event["resources"][0]["region"] == of.region
+            assert event["resources"][0]["name"] == of.repository
+            assert event["metadata"]["event_code"] == event["compliance"]["control"] == of.check
 
 
-@pytest.mark.parametrize(
-    ("item", "expected"),
-    [
+def test_how_a_finding_stands() -> None:
+    cases: list[tuple[Finding, tuple[str, int, str, str]]] = [
         (finding(), ("Create", 3, "New", "Medium")),
         (finding(since_last=Since.STILL_OPEN), ("Update", 3, "New", "Medium")),
         (finding(since_last=Since.REOPENED, reopened=2), ("Update", 3, "New", "Medium")),
@@ -128,16 +80,16 @@ def test_an_event_whole() -> None:
             finding(compliance=Compliance.EXEMPT, exemption=exemption()),
             ("Create", 3, "Suppressed", "Informational"),
         ),
-    ],
-)
-def test_how_a_finding_stands(item: Finding, expected: tuple[str, int, str, str]) -> None:
-    [event] = events(report([item]))
-    assert (
-        event["activity_name"],
-        event["compliance"]["status_id"],
-        event["status"],
-        event["severity"],
-    ) == expected
+    ]
+    for item, expected in cases:
+        with case(item, expected):
+            [event] = events(report([item]))
+            assert (
+                event["activity_name"],
+                event["compliance"]["status_id"],
+                event["status"],
+                event["severity"],
+            ) == expected
 
 
 def test_what_is_gone_is_closed_under_its_id_and_what_is_not_visible_is_left() -> None:
@@ -178,8 +130,3 @@ def test_hostile_text_stays_in_its_event() -> None:
     assert not any(hidden(character) for character in text.replace("\n", ""))
     assert max(map(len, text.splitlines())) < 20_000
     assert len({each["finding_info"]["uid"] for each in found}) == len(found)
-
-
-def test_the_same_facts_give_the_same_bytes() -> None:
-    items = [finding(name) for name in ("c", "a", "b")]
-    assert render(report(items)) == render(report(items[::-1]))

@@ -1,7 +1,5 @@
 from pathlib import Path
 
-import pytest
-
 from sweeper.formats.reasons import MEANING, table
 from sweeper.model import Reason
 
@@ -13,6 +11,5 @@ def test_the_published_table_is_current() -> None:
     assert published == "\n".join(table()) + "\n", "run: make reasons"
 
 
-@pytest.mark.parametrize("reason", list(Reason))
-def test_each_reason_has_its_meaning(reason: Reason) -> None:
-    assert MEANING[reason]
+def test_each_reason_has_its_meaning() -> None:
+    assert [reason for reason in Reason if not MEANING.get(reason)] == []

@@ -22,6 +22,7 @@ from sweeper.model import (
     TrendPoint,
 )
 from sweeper.report import ended_early
+from tests.cases import case
 from tests.factories import earlier, exemption, finding, hostile_report, report, run, since_last
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "report.schema.json"
@@ -68,30 +69,31 @@ def test_the_published_schema_is_current() -> None:
     )
 
 
-@pytest.mark.parametrize("case", REPORTS)
-def test_reports_are_valid(case: str) -> None:
-    validator().validate(json.loads(render(REPORTS[case])))
+def test_reports_are_valid() -> None:
+    valid = validator()
+    for name, item in REPORTS.items():
+        with case(name):
+            valid.validate(json.loads(render(item)))
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
+def test_other_documents_are_not() -> None:
+    cases: list[tuple[tuple[Any, ...], object]] = [
         (("surprise",), 1),
         (("run", "surprise"), 1),
         (("schema_version",), "2"),
         (("totals", "remaining"), "none"),
         (("findings", 0, "compliance"), "fine"),
         (("findings", -1, "exemption", "expires"), "soon"),
-    ],
-)
-def test_other_documents_are_not(path: tuple[Any, ...], value: object) -> None:
-    document = json.loads(render(REPORTS["every verdict and status"]))
-    place = document
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
-    with pytest.raises(ValidationError):
-        validator().validate(document)
+    ]
+    for path, value in cases:
+        with case(path, value):
+            document = json.loads(render(REPORTS["every verdict and status"]))
+            place = document
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = value
+            with pytest.raises(ValidationError):
+                validator().validate(document)
 
 
 def test_every_key_is_required() -> None:

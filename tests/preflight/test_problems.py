@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from sweeper.model import Failed, Reason, Skipped, Stage
 from sweeper.preflight.facts import Facts
 from sweeper.preflight.problems import Kind, Problem, judge
 from sweeper.probing import Answer, Asked, Probed
 from sweeper.report import ExitStatus
+from tests.cases import case
 from tests.fakes import account_id, make_account, make_config
 from tests.preflight.facts import (
     CLOSE,
@@ -144,34 +143,35 @@ def test_what_a_sweep_leaves_out_is_no_problem_and_what_it_fails_at_is() -> None
     ]
 
 
-@pytest.mark.parametrize(
-    ("accept", "accepted"),
-    [
+def test_known_gaps_are_accepted_by_the_reason_that_a_sweep_would_give() -> None:
+    cases: list[tuple[dict[str, str], int]] = [
         ({"reason": "denied_by_scp"}, 2),
         ({"reason": "denied_by_scp", "region": WEST}, 1),
         ({"reason": "denied_by_scp", "account": account_id(3)}, 0),
         ({"reason": "regions_unreadable"}, 1),
         ({"reason": "denied"}, 0),
-    ],
-)
-def test_known_gaps_are_accepted_by_the_reason_that_a_sweep_would_give(
-    accept: dict[str, str], accepted: int
-) -> None:
-    found = facts(
-        closed(1, WEST, SCP),
-        closed(1, EAST, SCP),
-        accounts=(entered(1), entered(2, regions=denied(Reason.DENIED_BY_SCP))),
-    )
-    verdict = judge(found, make_config(coverage={"accept": [accept]}))
-    assert verdict.accepted == accepted
-    assert sum(len(each.places) or len(each.accounts) for each in verdict.problems) == 3 - accepted
+    ]
+    for accept, accepted in cases:
+        with case(accept, accepted):
+            found = facts(
+                closed(1, WEST, SCP),
+                closed(1, EAST, SCP),
+                accounts=(entered(1), entered(2, regions=denied(Reason.DENIED_BY_SCP))),
+            )
+            verdict = judge(found, make_config(coverage={"accept": [accept]}))
+            assert verdict.accepted == accepted
+            assert (
+                sum(len(each.places) or len(each.accounts) for each in verdict.problems)
+                == 3 - accepted
+            )
 
 
-@pytest.mark.parametrize("may_change", [True, False])
-def test_an_excluded_account_that_is_not_there_holds_back_changes_alone(may_change: bool) -> None:
-    found = facts(unknown_exclusions="000000000008, 000000000009", may_change=may_change)
-    held_back = [(Kind.WRITE, Reason.UNKNOWN_ACCOUNT, (), ids(8, 9), True)]
-    assert told(found) == (held_back if may_change else [])
+def test_an_excluded_account_that_is_not_there_holds_back_changes_alone() -> None:
+    for may_change in [True, False]:
+        with case(may_change):
+            found = facts(unknown_exclusions="000000000008, 000000000009", may_change=may_change)
+            held_back = [(Kind.WRITE, Reason.UNKNOWN_ACCOUNT, (), ids(8, 9), True)]
+            assert told(found) == (held_back if may_change else [])
 
 
 def test_without_a_record_nothing_would_be_changed() -> None:
@@ -202,9 +202,8 @@ def test_a_destination_is_one_problem_for_each_reason() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("found", "status"),
-    [
+def test_the_exit_status_is_the_highest() -> None:
+    cases: list[tuple[Facts, int]] = [
         (facts(), 0),
         (facts(region(1, WEST, list=NOT_KNOWN)), 0),
         (facts(closed(1, WEST, NOT_KNOWN)), 0),
@@ -222,7 +221,7 @@ def test_a_destination_is_one_problem_for_each_reason() -> None:
             ),
             5,
         ),
-    ],
-)
-def test_the_exit_status_is_the_highest(found: Facts, status: int) -> None:
-    assert judge(found, make_config()).status == status
+    ]
+    for found, status in cases:
+        with case(found, status):
+            assert judge(found, make_config()).status == status

@@ -3,14 +3,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from sweeper.config import Config, ReportConfig, S3Config
 from sweeper.errors import OperationFailed
 from sweeper.formats import formats
 from sweeper.model import Delivery, Reason, Report
 from sweeper.sinks import SinkContext, deliver, make_sinks, rendered
 from sweeper.sinks.directory import DirectorySink
+from tests.cases import case
 from tests.factories import report
 
 
@@ -83,17 +82,17 @@ def test_as_long_as_there_is_time() -> None:
     assert len(sink.told) == 3
 
 
-@pytest.mark.parametrize("reason", [Reason.DENIED, Reason.DESTINATION_MISSING, Reason.WRITE_FAILED])
-def test_what_does_not_pass_is_not(reason: Reason) -> None:
-    sink = FakeSink("a", down(reason))
-    (delivery,) = deliver(report(), [sink], Waits(10)).deliveries
-    assert delivery.reason is reason
-    assert len(sink.told) == 1
+def test_what_does_not_pass_is_not() -> None:
+    for reason in [Reason.DENIED, Reason.DESTINATION_MISSING, Reason.WRITE_FAILED]:
+        with case(reason):
+            sink = FakeSink("a", down(reason))
+            (delivery,) = deliver(report(), [sink], Waits(10)).deliveries
+            assert delivery.reason is reason
+            assert len(sink.told) == 1
 
 
-@pytest.mark.parametrize(
-    ("sinks", "expected"),
-    [
+def test_a_report_that_lies_nowhere_goes_to_the_fallback() -> None:
+    cases: list[tuple[list[FakeSink], list[str]]] = [
         # kept by another: no need
         ([FakeSink("a"), FakeSink("b", down())], ["a", "b"]),
         # nowhere: before the message, which then says where it is
@@ -106,33 +105,28 @@ def test_what_does_not_pass_is_not(reason: Reason) -> None:
         ([FakeSink("sns", keeps=False)], ["sns"]),
         ([FakeSink("a"), FakeSink("sns", down(), keeps=False)], ["a", "sns"]),
         ([], []),
-    ],
-)
-def test_a_report_that_lies_nowhere_goes_to_the_fallback(
-    sinks: list[FakeSink], expected: list[str]
-) -> None:
-    fallback = FakeSink("fallback")
-    delivered = deliver(report(), sinks, fallback=fallback).deliveries
-    assert [each.sink for each in delivered] == expected
-    if "sns" in expected[-1:] and "fallback" in expected:
-        assert [each.sink for each in sinks[-1].told[0]] == ["b", "fallback"]
+    ]
+    for sinks, expected in cases:
+        with case(sinks, expected):
+            fallback = FakeSink("fallback")
+            delivered = deliver(report(), sinks, fallback=fallback).deliveries
+            assert [each.sink for each in delivered] == expected
+            if "sns" in expected[-1:] and "fallback" in expected:
+                assert [each.sink for each in sinks[-1].told[0]] == ["b", "fallback"]
 
 
-@pytest.mark.parametrize(
-    ("sinks", "expected"),
-    [
+def test_a_report_that_must_be_kept_is_kept_where_no_place_is_configured() -> None:
+    cases: list[tuple[list[FakeSink], list[str]]] = [
         ([], ["fallback"]),
         ([FakeSink("sns", keeps=False)], ["fallback", "sns"]),
         ([FakeSink("a"), FakeSink("sns", keeps=False)], ["a", "sns"]),
         ([FakeSink("a", down())], ["a", "fallback"]),
-    ],
-)
-def test_a_report_that_must_be_kept_is_kept_where_no_place_is_configured(
-    sinks: list[FakeSink], expected: list[str]
-) -> None:
-    fallback = FakeSink("fallback")
-    delivered = deliver(report(), sinks, fallback=fallback, must_keep=True).deliveries
-    assert [each.sink for each in delivered] == expected
+    ]
+    for sinks, expected in cases:
+        with case(sinks, expected):
+            fallback = FakeSink("fallback")
+            delivered = deliver(report(), sinks, fallback=fallback, must_keep=True).deliveries
+            assert [each.sink for each in delivered] == expected
 
 
 def test_a_fallback_that_fails_is_one_more_failed_delivery() -> None:
@@ -152,9 +146,8 @@ def no_client(service: str, region: str | None) -> Any:
     raise AssertionError("making the sinks must call nothing")
 
 
-@pytest.mark.parametrize(
-    ("config", "names"),
-    [
+def test_the_sinks_of_a_configuration_in_their_order() -> None:
+    cases: list[tuple[ReportConfig, list[str]]] = [
         (ReportConfig(), []),
         (ReportConfig(directory=Path("out")), ["directory"]),
         (
@@ -165,21 +158,19 @@ def no_client(service: str, region: str | None) -> Any:
             ),
             ["directory", "s3", "sns"],
         ),
-    ],
-)
-def test_the_sinks_of_a_configuration_in_their_order(
-    config: ReportConfig, names: list[str]
-) -> None:
-    context = SinkContext(Config(report=config), tuple(formats().values()), no_client)
-    assert [sink.name for sink in make_sinks(context)] == names
+    ]
+    for config, names in cases:
+        with case(config, names):
+            context = SinkContext(Config(report=config), tuple(formats().values()), no_client)
+            assert [sink.name for sink in make_sinks(context)] == names
 
 
-@pytest.mark.parametrize(
-    ("s3", "keeps_history"), [(None, True), (S3Config(bucket="bucket"), False)]
-)
-def test_the_history_has_one_place(s3: S3Config | None, keeps_history: bool) -> None:
-    config = ReportConfig(directory=Path("out"), s3=s3)
-    context = SinkContext(Config(report=config), tuple(formats().values()), no_client)
-    directory, *_ = make_sinks(context)
-    assert isinstance(directory, DirectorySink)
-    assert directory.keeps_history is keeps_history
+def test_the_history_has_one_place() -> None:
+    cases: list[tuple[S3Config | None, bool]] = [(None, True), (S3Config(bucket="bucket"), False)]
+    for s3, keeps_history in cases:
+        with case(s3, keeps_history):
+            config = ReportConfig(directory=Path("out"), s3=s3)
+            context = SinkContext(Config(report=config), tuple(formats().values()), no_client)
+            directory, *_ = make_sinks(context)
+            assert isinstance(directory, DirectorySink)
+            assert directory.keeps_history is keeps_history

@@ -2,13 +2,12 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from sweeper.escaping import hidden
 from sweeper.formats.json import render
 from sweeper.model import ChangeStatus, Compliance, Delivery, Reason, Report
 from sweeper.sinks.message import LIMIT, message, size
 from sweeper.sinks.structured import PROGRAMS, attributes, event, structured
+from tests.cases import case
 from tests.factories import (
     change,
     earlier,
@@ -72,32 +71,32 @@ def test_what_changed_is_counted() -> None:
     }
 
 
-@pytest.mark.parametrize("largest", [2_000, 5_000, 24_000])
-def test_an_event_is_no_larger_and_says_what_it_leaves_out(largest: int) -> None:
-    item = report([finding(f"データ-{index:05}") for index in range(500)])
-    text = event(item, SO_FAR, largest)
-    assert largest - 600 < size(text) <= largest
-    got = json.loads(text)
-    assert len(got["findings"]) + got["findings_left_out"] == 500
+def test_an_event_is_no_larger_and_says_what_it_leaves_out() -> None:
+    for largest in [2_000, 5_000, 24_000]:
+        with case(largest):
+            item = report([finding(f"データ-{index:05}") for index in range(500)])
+            text = event(item, SO_FAR, largest)
+            assert largest - 600 < size(text) <= largest
+            got = json.loads(text)
+            assert len(got["findings"]) + got["findings_left_out"] == 500
 
 
-@pytest.mark.parametrize(
-    "item",
-    [
+def test_it_fits_with_its_attributes() -> None:
+    for item in [
         report([finding(f"team-{index:05}/service") for index in range(20_000)]),
         report([finding("🚀" * 200, reason='"' * 4000) for _ in range(2000)]),
         hostile_report(),
-    ],
-    ids=["many", "awkward", "hostile"],
-)
-def test_it_fits_with_its_attributes(item: Report) -> None:
-    body = structured(item, SO_FAR)
-    extra = "".join(
-        f"{name}{value}" for name, each in attributes(item).items() for value in each.values()
-    )
-    assert len(body.encode()) <= LIMIT
-    assert len(body.encode()) + len(extra.encode()) < SNS_LIMIT
-    assert len(json.loads(body)["default"]) > 1000
+    ]:
+        with case(item):
+            body = structured(item, SO_FAR)
+            extra = "".join(
+                f"{name}{value}"
+                for name, each in attributes(item).items()
+                for value in each.values()
+            )
+            assert len(body.encode()) <= LIMIT
+            assert len(body.encode()) + len(extra.encode()) < SNS_LIMIT
+            assert len(json.loads(body)["default"]) > 1000
 
 
 def test_nothing_hidden_in_either() -> None:
@@ -106,17 +105,18 @@ def test_nothing_hidden_in_either() -> None:
         assert not any(hidden(character) for character in text.replace("\n", ""))
 
 
-@pytest.mark.parametrize(
-    ("item", "expected"),
-    [
+def test_attributes() -> None:
+    cases: list[tuple[Report, tuple[str, str]]] = [
         (report(), ("0", "false")),
         (report([finding(change=change())]), ("1", "false")),
         (report([finding()], [(target(region="us-east-1"), failed())]), ("1", "true")),
-    ],
-)
-def test_attributes(item: Report, expected: tuple[str, str]) -> None:
-    got = attributes(item)
-    values = tuple(got[name]["StringValue"] for name in ("non_compliant", "coverage_incomplete"))
-    assert values == expected
-    assert got["run_id"]["StringValue"] == item.run.id
-    assert got["non_compliant"]["DataType"] == "Number"
+    ]
+    for item, expected in cases:
+        with case(item, expected):
+            got = attributes(item)
+            values = tuple(
+                got[name]["StringValue"] for name in ("non_compliant", "coverage_incomplete")
+            )
+            assert values == expected
+            assert got["run_id"]["StringValue"] == item.run.id
+            assert got["non_compliant"]["DataType"] == "Number"

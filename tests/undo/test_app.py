@@ -18,7 +18,9 @@ from sweeper.undo.claims import digest
 from sweeper.undo.conduct import closes_again
 from sweeper.undo.plan import scoped
 from tests import factories
+from tests.cases import case
 from tests.fakes import FakeObserver, account_id, make_config, make_target
+from tests.golden import assert_golden, sections
 from tests.undo.support import UNDOES, claim, claimed_run
 
 CLAIMS = (claim("app-a"), claim("app-b"))
@@ -50,46 +52,36 @@ def header_of(directory: Path, *, dry_run: bool = False, **changes: Any) -> line
     return replace(header, undoes=UNDOES.run_id, config=config_and_claims, **changes)
 
 
-@pytest.mark.parametrize(
-    ("remediation", "closes"),
-    [
+def test_what_is_done_about_the_next_sweep_ends_the_warning() -> None:
+    cases: list[tuple[dict[str, Any], bool]] = [
         ({}, True),
         ({"auto_remediate": "DISABLED"}, False),
         ({"exclude_accounts": [account_id(1)]}, True),
         ({"exclude_accounts": [account_id(1), account_id(2)]}, False),
-    ],
-)
-def test_what_is_done_about_the_next_sweep_ends_the_warning(
-    remediation: dict[str, Any], closes: bool
-) -> None:
-    claims = (claim("a", make_target(1)), claim("a", make_target(2)))
-    assert closes_again(make_config(remediation=remediation), claims) is closes
+    ]
+    for remediation, closes in cases:
+        with case(remediation, closes):
+            claims = (claim("a", make_target(1)), claim("a", make_target(2)))
+            assert closes_again(make_config(remediation=remediation), claims) is closes
 
 
-def test_it_is_the_same_run_that_is_undone(tmp_path: Path) -> None:
-    header = replace(header_of(tmp_path), undoes="20260101T000000Z-ffffff")
-    said = gone_on_with(tmp_path, header)
-    assert f"undo {header.run_id} is of run 20260101T000000Z-ffffff" in said
-    assert f"the report is of {UNDOES.run_id}" in said
-
-
-def test_it_is_about_the_same_changes(tmp_path: Path) -> None:
-    fewer = replace(SOURCE, claims=CLAIMS[:1])
-    assert "was begun with another report" in gone_on_with(tmp_path, header_of(tmp_path), fewer)
-    forged = replace(
-        SOURCE, claims=(CLAIMS[0], claim("app-b", before=("MUTABLE_WITH_EXCLUSION", ("a",))))
-    )
-    assert "was begun with another report" in gone_on_with(tmp_path, header_of(tmp_path), forged)
-
-
-def test_it_is_no_sweep_and_no_dry_run(tmp_path: Path) -> None:
-    sweep = replace(header_of(tmp_path), undoes=None)
-    said = gone_on_with(tmp_path, sweep)
-    assert f"is a sweep: go on with it by sweeper run --resume {sweep.run_id}" in said
-    assert "was a dry run" in gone_on_with(tmp_path, header_of(tmp_path, dry_run=True))
-
-
-def test_its_configuration_is_the_same(tmp_path: Path) -> None:
-    header = header_of(tmp_path)
-    header.config["organization"] = "another"
-    assert "another configuration of organization" in gone_on_with(tmp_path, header)
+def test_what_is_gone_on_with_is_the_same_undo(tmp_path: Path) -> None:
+    forged = claim("app-b", before=("MUTABLE_WITH_EXCLUSION", ("a",)))
+    mine = header_of(tmp_path)
+    configured = header_of(tmp_path)
+    configured.config["organization"] = "another"
+    cases = {
+        "another run": (replace(mine, undoes="20260101T000000Z-ffffff"), SOURCE),
+        "fewer changes": (mine, replace(SOURCE, claims=CLAIMS[:1])),
+        "other changes": (mine, replace(SOURCE, claims=(CLAIMS[0], forged))),
+        "a sweep": (replace(mine, undoes=None), SOURCE),
+        "a dry run": (header_of(tmp_path, dry_run=True), SOURCE),
+        "another configuration": (configured, SOURCE),
+    }
+    told = {}
+    for name, (header, source) in cases.items():
+        with case(name):
+            said = gone_on_with(tmp_path, header, source)
+            assert header.run_id in said
+            told[name] = said.replace(header.run_id, "<the undo>")
+    assert_golden("refusals.resume.txt", sections(told))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ from sweeper.model import ChangeStatus, Reason, Report, Resource
 from sweeper.undo import app
 from sweeper.undo.claims import check_options, claims_of, digest, undone
 from sweeper.undo.report import Undone
+from tests.cases import case
 from tests.fakes import make_change, make_target
+from tests.golden import assert_golden
 from tests.undo import support
 from tests.undo.support import UNDOES, claim, claimed_run
 
@@ -45,11 +46,12 @@ def test_the_changes_that_were_applied_are_taken_as_they_stand() -> None:
     assert undone(report, "r.json") == Undone(RUN.id, RUN.started_at, "r.json")
 
 
-@pytest.mark.parametrize("prefix", ["ROOT", "a", "team/apps"])
-def test_a_creation_template_is_taken_without_an_arn(prefix: str) -> None:
-    root = replace(claim(prefix), arn="", resource="repository_creation_template")
-    about: dict[str, Resource] = {NAME: "repository_creation_template"}
-    assert claims_of(report_of(root), "r.json", about) == (root,)
+def test_a_creation_template_is_taken_without_an_arn() -> None:
+    for prefix in ["ROOT", "a", "team/apps"]:
+        with case(prefix):
+            root = replace(claim(prefix), arn="", resource="repository_creation_template")
+            about: dict[str, Resource] = {NAME: "repository_creation_template"}
+            assert claims_of(report_of(root), "r.json", about) == (root,)
 
 
 def test_a_write_that_may_have_taken_effect_is_taken_and_one_that_did_not_is_not() -> None:
@@ -65,78 +67,64 @@ def test_a_report_without_any_has_none_whatever_else_it_says() -> None:
     )
 
 
-def changed(**values: Any) -> Callable[[], Report]:
-    return lambda: report_of(replace(claim("app-a"), **values))
+def changed(**values: Any) -> Report:
+    return report_of(replace(claim("app-a"), **values))
 
 
-def written(mutability: str, *filters: str) -> Callable[[], Report]:
-    return lambda: report_of(claim("app-a", after=(mutability, filters)))
+def written(mutability: str, *filters: str) -> Report:
+    return report_of(claim("app-a", after=(mutability, filters)))
 
 
-def was(mutability: str, *filters: str) -> Callable[[], Report]:
-    return lambda: report_of(claim("app-a", before=(mutability, filters)))
+def was(mutability: str, *filters: str) -> Report:
+    return report_of(claim("app-a", before=(mutability, filters)))
 
 
-@pytest.mark.parametrize(
-    ("report", "said"),
-    [
-        (changed(account_id="42"), "findings.0.account_id: '42' is not allowed"),
-        (changed(region="evil.example.com/"), "findings.0.region: 'evil.example.com/' is not"),
-        (changed(repository="a b"), "the repository is none that ECR allows: 'a b'"),
-        (changed(repository="a\nb"), "the repository is none that ECR allows: 'a\\nb'"),
-        (changed(repository="ROOT"), "the repository is none that ECR allows: 'ROOT'"),
-        (changed(arn=""), "the ARN is not of"),
-        (changed(resource="repository_creation_template"), "the ARN is not of"),
-        (changed(check="other"), "findings.0.check: 'other' is unknown; allowed: " + NAME),
-        (
-            changed(arn="arn:aws:ecr:eu-central-1:222222222222:repository/app-a"),
-            "the ARN is not of",
-        ),
-        (changed(arn="arn:aws:s3:::bucket"), "the ARN is not of the repository, its account and"),
-        (
-            changed(arn=str(claim("app-a").arn).replace("app-a", "app-b")),
-            "the ARN is not of the repository",
-        ),
-        (
-            changed(arn="", resource="repository_creation_template"),
-            f"findings.0.resource: {NAME} is about a repository",
-        ),
-        (changed(account_name="x" * 10_001), "findings.0.account_name: String should have at most"),
-        (was("DREAMING"), "findings.0.mutability: Input should be 'MUTABLE',"),
-        (was("IMMUTABLE"), "findings.0.mutability: Input should be 'MUTABLE',"),
-        (written("MUTABLE"), "findings.0.to_mutability: Input should be 'IMMUTABLE' or"),
-        (was("MUTABLE", "latest"), "MUTABLE with 1 exclusion filters"),
-        (was("MUTABLE_WITH_EXCLUSION"), "MUTABLE_WITH_EXCLUSION with 0 exclusion filters"),
-        (written("IMMUTABLE", "latest"), "IMMUTABLE with 1 exclusion filters"),
-        (was("MUTABLE_WITH_EXCLUSION", *"abcdef"), "findings.0.exclusion_filters: Tuple should"),
-        (was("MUTABLE_WITH_EXCLUSION", "a b"), "findings.0.exclusion_filters.0: String should"),
-        (
-            lambda: report_of(
-                claim(
-                    "app-a",
-                    before=("IMMUTABLE_WITH_EXCLUSION", ("a", "b")),
-                    after=("IMMUTABLE_WITH_EXCLUSION", ("b", "a")),
-                )
-            ),
-            "nothing was changed",
-        ),
-        (lambda: report_of(claim("app-a"), claim("app-a")), " app-a: changed twice"),
-        (lambda: report_of(claim("app-a"), dry_run=True), "made by a dry run"),
-        (lambda: report_of(claim("app-a"), id="../x"), "r.json: run.id: String should match"),
-        (lambda: report_of(claim("app-a"), account_id=None), "r.json: run.account_id: "),
-        (lambda: report_of(claim("app-a"), organization_id="o-\x1b[31m"), "run.organization_id: "),
-        (
-            lambda: report_of(claim("app-a"), started_at="soon"),
-            "r.json: run.started_at: not a time",
-        ),
-    ],
+REORDERED = claim(
+    "app-a",
+    before=("IMMUTABLE_WITH_EXCLUSION", ("a", "b")),
+    after=("IMMUTABLE_WITH_EXCLUSION", ("b", "a")),
 )
-def test_what_no_run_would_have_written_is_an_error(
-    report: Callable[[], Report], said: str
-) -> None:
-    told = problem(report())
-    assert said in told
-    assert told.startswith("r.json: ")
+
+
+def test_what_no_run_would_have_written_is_an_error() -> None:
+    """With the key that is wrong, where one is, or the repository."""
+    cases: list[tuple[Report, str]] = [
+        (changed(account_id="42"), "findings.0.account_id"),
+        (changed(region="evil.example.com/"), "findings.0.region"),
+        (changed(repository="a b"), "'a b'"),
+        (changed(repository="a\nb"), r"'a\nb'"),
+        (changed(repository="ROOT"), "'ROOT'"),
+        (changed(arn=""), "ARN"),
+        (changed(resource="repository_creation_template"), "ARN"),
+        (changed(check="other"), "findings.0.check"),
+        (changed(arn="arn:aws:ecr:eu-central-1:222222222222:repository/app-a"), "ARN"),
+        (changed(arn="arn:aws:s3:::bucket"), "ARN"),
+        (changed(arn=str(claim("app-a").arn).replace("app-a", "app-b")), "ARN"),
+        (changed(arn="", resource="repository_creation_template"), "findings.0.resource"),
+        (changed(account_name="x" * 10_001), "findings.0.account_name"),
+        (was("DREAMING"), "findings.0.mutability"),
+        (was("IMMUTABLE"), "findings.0.mutability"),
+        (written("MUTABLE"), "findings.0.to_mutability"),
+        (was("MUTABLE", "latest"), "MUTABLE"),
+        (was("MUTABLE_WITH_EXCLUSION"), "MUTABLE_WITH_EXCLUSION"),
+        (written("IMMUTABLE", "latest"), "IMMUTABLE"),
+        (was("MUTABLE_WITH_EXCLUSION", *"abcdef"), "findings.0.exclusion_filters"),
+        (was("MUTABLE_WITH_EXCLUSION", "a b"), "findings.0.exclusion_filters.0"),
+        (report_of(REORDERED), "findings.0"),
+        (report_of(claim("app-a"), claim("app-a")), "app-a"),
+        (report_of(claim("app-a"), dry_run=True), ""),
+        (report_of(claim("app-a"), id="../x"), "run.id"),
+        (report_of(claim("app-a"), account_id=None), "run.account_id"),
+        (report_of(claim("app-a"), organization_id="o-\x1b[31m"), "run.organization_id"),
+        (report_of(claim("app-a"), started_at="soon"), "run.started_at"),
+    ]
+    told = []
+    for item, named in cases:
+        with case(item.findings, named):
+            told.append(problem(item))
+            assert told[-1].startswith("r.json: ")
+            assert named in told[-1]
+    assert_golden("refusals.undo.txt", "\n".join(told) + "\n")
 
 
 def test_the_error_is_short_and_plain() -> None:
@@ -151,20 +139,17 @@ def test_a_digest_tells_other_claims() -> None:
     assert len({digest(each) for each in ([one], [two], [one, two], [])}) == 4
 
 
-@pytest.mark.parametrize(
-    ("accounts", "repositories", "said"),
-    [
-        (("123",), (), "--account: '123' is not allowed; allowed: an account id"),
-        ((), ("",), "--repository: '' is not allowed"),
-        ((), ("UPPER",), "--repository: 'UPPER' is not allowed"),
-    ],
-)
-def test_options_are_checked(
-    accounts: tuple[str, ...], repositories: tuple[str, ...], said: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=said[:20]) as caught:
-        check_options(accounts, repositories)
-    assert said in str(caught.value)
+def test_options_are_checked() -> None:
+    cases: list[tuple[tuple[str, ...], tuple[str, ...], str]] = [
+        (("123",), (), "--account: '123' "),
+        ((), ("",), "--repository: '' "),
+        ((), ("UPPER",), "--repository: 'UPPER' "),
+    ]
+    for accounts, repositories, named in cases:
+        with case(named):
+            with pytest.raises(ConfigurationError) as caught:
+                check_options(accounts, repositories)
+            assert str(caught.value).startswith(named)
 
 
 def kept(directory: Path, report: Report) -> str:
@@ -181,8 +166,8 @@ def test_the_source_is_narrowed(tmp_path: Path) -> None:
     assert source.claims == (findings[1],)
     assert source.undoes == replace(UNDOES, report=location)
     for accounts, globs, said in (
-        (("000000000002",), (), "--account 000000000002: the report has no change there"),
-        ((), ("x",), "--repository x: the report has no change there that was applied; it has 2"),
+        (("000000000002",), (), "--account 000000000002: "),
+        ((), ("x",), "--repository x: "),
     ):
         with pytest.raises(ConfigurationError) as caught:
             app.read_source(location, accounts, globs)
@@ -191,7 +176,7 @@ def test_the_source_is_narrowed(tmp_path: Path) -> None:
 
 def test_options_that_leave_nothing_together_are_an_error(tmp_path: Path) -> None:
     location = kept(tmp_path, report_of(claim("app-a"), claim("app-b", make_target(2))))
-    with pytest.raises(ConfigurationError, match="leave none of the report's applied changes"):
+    with pytest.raises(ConfigurationError):
         app.read_source(location, ("000000000001",), ("app-b",))
 
 
@@ -203,7 +188,5 @@ def test_a_report_without_changes_is_no_error_whatever_is_asked_for(tmp_path: Pa
 def test_an_undo_is_no_report(tmp_path: Path) -> None:
     path = tmp_path / "undo.json"
     path.write_text(json.dumps({"schema_version": "1", "run": {}, "undoes": {}}))
-    with pytest.raises(
-        ConfigurationError, match="is the report of an undo, which cannot be undone"
-    ):
+    with pytest.raises(ConfigurationError, match=r"undo\.json"):
         app.read_source(str(path), (), ())

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from sweeper.model import ChangeStatus, Finding, Reason, Repository, Stage
 from sweeper.ports import Past
 from sweeper.undo.plan import turned_around
 from sweeper.undo.report import UndoReport
+from tests.cases import case
 from tests.fakes import (
     FakeCloud,
     FakeJournal,
@@ -211,22 +211,21 @@ def test_where_the_accounts_cannot_be_listed_nothing_is_looked_at() -> None:
     assert registry.calls == []
 
 
-@pytest.mark.parametrize(
-    ("reason", "expected"),
-    [
+def test_a_repository_that_cannot_be_read() -> None:
+    cases: list[tuple[Reason, list[ChangeStatus]]] = [
         # A repository's own policy says nothing about the others of its target.
         (Reason.DENIED_BY_RESOURCE_POLICY, [ChangeStatus.FAILED, ChangeStatus.APPLIED]),
         (Reason.THROTTLED, [ChangeStatus.FAILED, ChangeStatus.FAILED]),
-    ],
-)
-def test_a_repository_that_cannot_be_read(reason: Reason, expected: list[ChangeStatus]) -> None:
-    one, two, other = claim("a", ONE), claim("b", ONE), claim("c", TWO)
-    facts = {key_of(each): left(each) for each in (one, two, other)}
-    registry = registry_of(facts, reread={key_of(one): failure(reason)})
-    report = undo_here(registry, HERE, [one, two, other])
-    assert [status for status, _ in outcomes(report)] == [*expected, ChangeStatus.APPLIED]
-    assert report.changes[0].reason is reason
-    assert bool(report.failures) is (expected[1] is ChangeStatus.FAILED)
+    ]
+    for reason, expected in cases:
+        with case(reason, expected):
+            one, two, other = claim("a", ONE), claim("b", ONE), claim("c", TWO)
+            facts = {key_of(each): left(each) for each in (one, two, other)}
+            registry = registry_of(facts, reread={key_of(one): failure(reason)})
+            report = undo_here(registry, HERE, [one, two, other])
+            assert [status for status, _ in outcomes(report)] == [*expected, ChangeStatus.APPLIED]
+            assert report.changes[0].reason is reason
+            assert bool(report.failures) is (expected[1] is ChangeStatus.FAILED)
 
 
 def test_an_undo_that_is_gone_on_with_reads_only_what_is_not_known() -> None:

@@ -15,10 +15,14 @@ from sweeper.formats.html import render
 from sweeper.model import Failed, Reason, Report, Stage
 from sweeper.report import ended_early
 from tests import chromium
+from tests.cases import case
 from tests.factories import finding, hostile_report, report, run
 from tests.formats.html.reports import eventful_report, large_report
 
-pytestmark = pytest.mark.skipif(chromium.missing(), reason=chromium.REASON)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium.missing(), reason=chromium.REASON),
+]
 
 Open = Callable[..., Page]
 WATCH = """
@@ -254,15 +258,16 @@ def test_the_trend_has_the_colours_of_the_screen_and_of_paper(open_page: Open) -
     assert dark_strokes()
 
 
-@pytest.mark.parametrize("case", REPORTS)
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
-def test_no_axe_violation(open_page: Open, case: str, width: int, scheme: str) -> None:
-    page = open_page(REPORTS[case](), width=width, color_scheme=scheme)
-    for summary in page.locator("summary").all():
-        summary.click()
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_no_axe_violation(open_page: Open, width: int, scheme: str) -> None:
+    for name, made in REPORTS.items():
+        with case(name):
+            page = open_page(made(), width=width, color_scheme=scheme)
+            for summary in page.locator("summary").all():
+                summary.click()
+            results = Axe().run(page)
+            assert results.violations_count == 0, results.generate_report()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

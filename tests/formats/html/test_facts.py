@@ -1,253 +1,108 @@
+"""The figures before the tables, and how each is judged; their words are a golden text."""
+
+import re
 from dataclasses import replace
 from datetime import date
 
-import pytest
-
-from sweeper.formats.html.facts import Card, Figure, Group, facts
-from sweeper.model import (
-    ChangeStatus,
-    Compliance,
-    Failed,
-    Reason,
-    Report,
-    SinceLast,
-    Skipped,
-    Stage,
-)
-from sweeper.report import aggregate, ended_early
+from sweeper.formats.html.facts import Level, facts
+from sweeper.formats.wording import advice
+from sweeper.model import ChangeStatus, Compliance, Reason, Report, Skipped, Stage
+from sweeper.report import aggregate
+from tests.cases import case
 from tests.factories import (
     account,
     change,
+    earlier,
     exemption,
     failed,
     finding,
     report,
     run,
+    since_last,
     target,
 )
-from tests.formats.html.reports import since_last
+from tests.golden.reports import early, every
 
+REPOSITORIES, COVERAGE, SINCE, REMEDIATION = range(4)
 UNJUDGED = finding(compliance=Compliance.UNDETERMINED, mutability="NEW", reason="NEW is unknown")
+GAP = [(target(region="ap-east-1"), failed())]
 
 
-def early(reason: Reason) -> Report:
-    return ended_early(run(), Failed(Stage.ENUMERATE, reason, "no", "AccessDenied"))
+def test_the_verdict() -> None:
+    closed = [finding("a", change=change()), finding("b", change=change())]
+    suspended = [(account(), Skipped(Reason.ACCOUNT_SUSPENDED))]
+    cases: list[tuple[Report, Level, Level]] = [
+        (report(), "good", "good"),
+        (report(compliant=0), "good", "good"),
+        (report([finding("a"), *closed]), "bad", "good"),
+        (report([finding("a")], GAP), "bad", "bad"),
+        (report(closed, GAP), "unsure", "bad"),
+        (aggregate(run(), suspended, []), "unsure", "bad"),
+        (early(), "bad", "bad"),
+    ]
+    for item, verdict, coverage in cases:
+        with case(item):
+            shown = facts(item)
+            assert [each.level for each in shown.banners] == [verdict, coverage]
+            assert shown.title == shown.banners[0].title
 
 
-@pytest.mark.parametrize(
-    ("item", "banners"),
-    [
-        (
-            report(),
-            [
-                (
-                    "good",
-                    "No image tag can be overwritten",
-                    "Of 1 repository that were seen, none is left open.",
-                ),
-                (
-                    "good",
-                    "Everything was seen",
-                    "Seen: 1 repository in 1 account-region of 1 account.",
-                ),
-            ],
-        ),
-        (
-            report(compliant=0),
-            [
-                ("good", "No repository was seen", "None was found in what was examined."),
-                (
-                    "good",
-                    "Everything was seen",
-                    "Seen: 0 repositories in 1 account-region of 1 account.",
-                ),
-            ],
-        ),
-        (
-            report([finding("a"), finding("b"), finding("c", change=change())]),
-            [
-                (
-                    "bad",
-                    "2 repositories have image tags that can be overwritten",
-                    "Of 4 repositories that were seen; 1 was closed by this sweep.",
-                ),
-                (
-                    "good",
-                    "Everything was seen",
-                    "Seen: 4 repositories in 1 account-region of 1 account.",
-                ),
-            ],
-        ),
-        (
-            report([finding("a")], [(target(region="ap-east-1"), failed())]),
-            [
-                (
-                    "bad",
-                    "1 repository has image tags that can be overwritten",
-                    "Of 2 repositories that were seen.",
-                ),
-                (
-                    "bad",
-                    "Not everything was seen",
-                    "1 of 2 account-regions could not be examined. "
-                    "Seen: 2 repositories in 1 account-region of 1 account.",
-                ),
-            ],
-        ),
-        (
-            report(
-                [finding("a", change=change()), finding("b", change=change())],
-                [(target(region="ap-east-1"), failed())],
-            ),
-            [
-                (
-                    "unsure",
-                    "No image tag can be overwritten, in what was seen",
-                    "Of 3 repositories that were seen, none is left open; "
-                    "2 were closed by this sweep.",
-                ),
-                (
-                    "bad",
-                    "Not everything was seen",
-                    "1 of 2 account-regions could not be examined. "
-                    "Seen: 3 repositories in 1 account-region of 1 account.",
-                ),
-            ],
-        ),
-        (
-            aggregate(run(), [(account(), Skipped(Reason.ACCOUNT_SUSPENDED))], []),
-            [
-                ("unsure", "No repository was seen", "None was found in what was examined."),
-                (
-                    "bad",
-                    "Nothing was seen",
-                    "No account-region was left to examine. "
-                    "Seen: 0 repositories in 0 account-regions of 0 accounts.",
-                ),
-            ],
-        ),
-        (
-            early(Reason.NOT_ALLOWED_TO_LIST),
-            [
-                (
-                    "bad",
-                    "The sweep ended early",
-                    "not_allowed_to_list: AccessDenied: no. What to do: run in the management "
-                    "account or a delegated administrator, with organizations:ListAccounts.",
-                ),
-                (
-                    "bad",
-                    "Nothing was seen",
-                    "Which accounts to sweep could not be determined. "
-                    "Seen: 0 repositories in 0 account-regions of 0 accounts.",
-                ),
-            ],
-        ),
-    ],
-)
-def test_the_verdict(item: Report, banners: list[tuple[str, str, str]]) -> None:
-    shown = facts(item)
-    assert [(each.level, each.title, each.text) for each in shown.banners] == banners
-    assert shown.title == banners[0][1]
+def test_an_early_end_says_why_and_what_to_do() -> None:
+    for reason in (Reason.NOT_ALLOWED_TO_LIST, Reason.REQUEST_REFUSED):
+        with case(reason):
+            text = facts(early(reason)).banners[0].text
+            assert reason in text
+            assert (advice(Stage.ENUMERATE, reason) or "") in text
 
 
-def test_an_early_end_without_advice() -> None:
-    verdict, _ = facts(early(Reason.REQUEST_REFUSED)).banners
-    assert verdict.text == "request_refused: AccessDenied: no."
+def test_the_cards_are_the_same_in_every_report() -> None:
+    titles = {name: [card.title for card in facts(item).cards] for name, item in every().items()}
+    assert len({tuple(each) for each in titles.values()}) == 1
 
 
-def card(item: Report, title: str) -> Card:
-    [found] = [each for each in facts(item).cards if each.title == title]
-    return found
-
-
-def figures(item: Report, title: str) -> list[tuple[str, str, str]]:
-    return [(each.value, each.label, each.level) for each in card(item, title).figures]
+def figures(item: Report, card: int) -> list[tuple[str, Level]]:
+    return [(each.value, each.level) for each in facts(item).cards[card].figures]
 
 
 def test_repositories() -> None:
+    """Seen, compliant, found open, left open, exempt; undetermined where there are some."""
     item = report([finding("a"), finding("b", change=change()), UNJUDGED], compliant=1200)
-    assert figures(item, "Repositories") == [
-        ("1,203", "seen", "plain"),
-        ("1,200", "compliant", "plain"),
-        ("2", "found open", "bad"),
-        ("1", "left open", "bad"),
-        ("0", "exempt", "plain"),
-        ("1", "undetermined", "unsure"),
+    assert figures(item, REPOSITORIES) == [
+        ("1,203", "plain"),
+        ("1,200", "plain"),
+        ("2", "bad"),
+        ("1", "bad"),
+        ("0", "plain"),
+        ("1", "unsure"),
     ]
-    assert figures(report(), "Repositories")[2:] == [
-        ("0", "found open", "plain"),
-        ("0", "left open", "good"),
-        ("0", "exempt", "plain"),
-    ]
-    unseen = early(Reason.TIMED_OUT)
-    assert ("0", "left open", "plain") in figures(unseen, "Repositories")
+    none = [("0", "plain"), ("0", "good"), ("0", "plain")]
+    assert figures(report(), REPOSITORIES)[2:] == none
+    assert figures(early(), REPOSITORIES)[3] == ("0", "plain")
 
 
 def test_coverage() -> None:
-    item = report(
-        [],
-        [
-            (account("777788889999"), failed(Reason.ASSUME_ROLE_DENIED)),
-            (target(region="ap-east-1"), failed()),
-        ],
-        [(target(region="us-west-2"), Skipped(Reason.REGION_EXCLUDED))],
-    )
-    assert figures(item, "Coverage") == [
-        ("50 %", "of accounts", "bad"),
-        ("50 %", "of their regions", "bad"),
-        ("1", "accounts not seen", "bad"),
-        ("1", "regions not seen", "bad"),
-    ]
-    assert card(item, "Coverage").note == (
-        "1 of 2 accounts, 1 of 2 account-regions. Skipped on purpose: 0 accounts, 1 account-region."
-    )
-    assert {level for *_, level in figures(report(), "Coverage")} == {"plain"}
-    assert card(report(), "Coverage").note == "1 of 1 account, 1 of 1 account-region."
+    """Shares of accounts and of regions, then how many were not seen."""
+    item = report([], [(account("777788889999"), failed(Reason.ASSUME_ROLE_DENIED)), *GAP])
+    assert figures(item, COVERAGE) == [("50 %", "bad"), ("50 %", "bad"), ("1", "bad"), ("1", "bad")]
+    assert {level for _, level in figures(report(), COVERAGE)} == {"plain"}
 
 
-@pytest.mark.parametrize(
-    ("since", "values", "note"),
-    [
-        (None, [], "This sweep was not compared with an earlier one."),
-        (
-            SinceLast(None, None, "it is damaged.", 0, 0, 0),
-            [],
-            "What changed cannot be told: it is damaged.",
-        ),
-        (
-            since_last(),
-            [
-                ("3", "new", "bad"),
-                ("1", "reopened", "bad"),
-                ("4", "still open", "plain"),
-                ("1", "resolved", "good"),
-                ("1", "no longer visible", "unsure"),
-            ],
-            "The last one: 20261123T010000Z-aaaaaa, 2026-11-23T01:04:00Z.",
-        ),
-        (
-            SinceLast("r", "t", None, 0, 0, 0),
-            [
-                ("0", "new", "plain"),
-                ("0", "reopened", "plain"),
-                ("0", "still open", "plain"),
-                ("0", "resolved", "plain"),
-                ("0", "no longer visible", "plain"),
-            ],
-            "The last one: r, t.",
-        ),
-    ],
-)
-def test_since_the_last_sweep(
-    since: SinceLast | None, values: list[tuple[str, str, str]], note: str
-) -> None:
-    item = replace(report(), since_last=since)
-    assert figures(item, "Since the last sweep") == values
-    assert card(item, "Since the last sweep").note == note
+def test_since_the_last_sweep() -> None:
+    """New, reopened, still open, resolved, no longer visible."""
+    changed = since_last(
+        new=3, still_open=4, reopened=1, resolved=(earlier(),), not_visible=(earlier(),)
+    )
+    levels: list[Level] = ["bad", "bad", "plain", "good", "unsure"]
+    expected = [*zip(("3", "1", "4", "1", "1"), levels, strict=True)]
+    assert figures(replace(report(), since_last=changed), SINCE) == expected
+    same = replace(report(), since_last=since_last())
+    assert figures(same, SINCE) == [("0", "plain")] * 5
+    for item in (report(), every()["not compared"]):
+        assert figures(item, SINCE) == []
 
 
 def test_remediation() -> None:
+    """Applied, failed, withheld; superseded where there are some."""
     changes = [
         change(),
         change(ChangeStatus.FAILED, reason=Reason.THROTTLED),
@@ -255,25 +110,16 @@ def test_remediation() -> None:
         change(ChangeStatus.SUPERSEDED, reason=Reason.NOW_COMPLIANT),
     ]
     item = report([finding(str(index), change=each) for index, each in enumerate(changes)])
-    assert figures(item, "Remediation") == [
-        ("1", "applied", "good"),
-        ("1", "failed", "bad"),
-        ("1", "withheld", "unsure"),
-        ("1", "superseded", "plain"),
-    ]
-    assert card(item, "Remediation").note == "Auto-Remediation is ENABLED."
-    assert len(figures(report(), "Remediation")) == 3
+    levels: list[Level] = ["good", "bad", "unsure", "plain"]
+    assert figures(item, REMEDIATION) == [("1", level) for level in levels]
+    assert len(figures(report(), REMEDIATION)) == 3
 
 
 def test_a_dry_runs_plan() -> None:
     planned = [finding(str(index), change=change(ChangeStatus.PLANNED)) for index in range(3)]
     held = finding("x", change=change(ChangeStatus.WITHHELD, reason=Reason.MIN_COVERAGE))
-    shown = card(report([*planned, held], dry_run=True), "Remediation")
-    assert shown.figures == (
-        Figure("3", "would be made", "plain"),
-        Figure("1", "withheld", "unsure"),
-    )
-    assert shown.note.startswith("A dry run: nothing was changed.")
+    item = report([*planned, held], dry_run=True)
+    assert figures(item, REMEDIATION) == [("3", "plain"), ("1", "unsure")]
 
 
 def test_changes_not_made_come_once_for_each_reason_the_most_frequent_first() -> None:
@@ -286,15 +132,10 @@ def test_changes_not_made_come_once_for_each_reason_the_most_frequent_first() ->
             finding("e", change=change()),
         ]
     )
-    assert facts(item).not_made == (
-        Group("max_changes", 2, "raise remediation.max_changes if so many changes are meant"),
-        Group(
-            "denied_by_scp",
-            1,
-            "let the member role write there (Allow… among its stack's parameters), or leave the "
-            "account out with remediation.exclude_accounts",
-        ),
-    )
+    assert [(each.reason, each.count, each.advice) for each in facts(item).not_made] == [
+        ("max_changes", 2, advice(Stage.CHANGE, Reason.MAX_CHANGES)),
+        ("denied_by_scp", 1, advice(Stage.CHANGE, Reason.DENIED_BY_SCP)),
+    ]
 
 
 def test_not_seen_and_skipped_are_grouped_by_reason_the_most_frequent_first() -> None:
@@ -312,38 +153,33 @@ def test_not_seen_and_skipped_are_grouped_by_reason_the_most_frequent_first() ->
         ],
     )
     shown = facts(item)
-    assert [(group.reason, group.count) for group in shown.not_seen] == [
-        ("request_refused", 2),
-        ("assume_role_denied", 1),
+    assert [(each.reason, each.count, each.advice) for each in shown.not_seen] == [
+        ("request_refused", 2, None),
+        ("assume_role_denied", 1, advice(Stage.EXAMINE, Reason.ASSUME_ROLE_DENIED)),
     ]
-    assert shown.not_seen[0].advice is None
-    assert "deploy the StackSet" in (shown.not_seen[1].advice or "")
-    assert shown.skipped == (Group("region_excluded", 2), Group("account_suspended", 1))
+    assert [(each.reason, each.count) for each in shown.skipped] == [
+        ("region_excluded", 2),
+        ("account_suspended", 1),
+    ]
 
 
-@pytest.mark.parametrize(
-    ("expires", "said"),
-    [
-        ([], ""),
-        ([None, date(2027, 6, 1)], ""),
-        ([date(2026, 11, 23)], "1 finding has an expired one."),
-        ([date(2026, 11, 24), date(2026, 12, 24)], "2 end within 30 days."),
-        ([date(2026, 12, 25)], ""),
-        (
-            [date(2026, 1, 1), date(2026, 2, 1), date(2026, 12, 1)],
-            "2 findings have an expired one; 1 end within 30 days.",
-        ),
-    ],
-)
-def test_exemptions_that_end(expires: list[date | None], said: str) -> None:
+def test_exemptions_that_expired_or_end_within_thirty_days_are_counted() -> None:
     today = date(2026, 11, 24)  # the day on which factories.run finishes
-    item = report(
-        [
-            finding(
-                str(index),
-                exemption=exemption(expires=day, expired=day is not None and day < today),
-            )
-            for index, day in enumerate(expires)
-        ]
-    )
-    assert facts(item).exemptions == said
+    cases: list[tuple[list[date | None], list[str]]] = [
+        ([], []),
+        ([None, date(2027, 6, 1)], []),
+        ([date(2026, 11, 23)], ["1"]),
+        ([date(2026, 11, 24), date(2026, 12, 24)], ["2", "30"]),
+        ([date(2026, 12, 25)], []),
+        ([date(2026, 1, 1), date(2026, 2, 1), date(2026, 12, 1)], ["2", "1", "30"]),
+    ]
+    for expires, told in cases:
+        with case(expires):
+            findings = [
+                finding(
+                    str(index),
+                    exemption=exemption(expires=day, expired=day is not None and day < today),
+                )
+                for index, day in enumerate(expires)
+            ]
+            assert re.findall(r"\d+", facts(report(findings)).exemptions) == told
