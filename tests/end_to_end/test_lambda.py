@@ -16,6 +16,7 @@ from sweeper import runner
 from sweeper.concurrency import Stop
 from sweeper.errors import ConfigurationError
 from sweeper.lambda_handler import RESERVE, SweepFailed, handler
+from tests.cases import case
 from tests.end_to_end.harness import (
     calls,
     changes,
@@ -125,9 +126,8 @@ def test_an_event_narrows_ous(aws: FakeAws) -> None:
     assert summary["totals"]["accounts"]["opened"] == len(expected) > 0
 
 
-@pytest.mark.parametrize(
-    ("event", "message"),
-    [
+def test_a_bad_event_is_refused_before_anything_is_called(aws: FakeAws) -> None:
+    cases: list[tuple[object, str]] = [
         ([], "event: list is not allowed; allowed: a mapping"),
         (None, "event: NoneType is not allowed; allowed: a mapping"),
         ({"dryrun": True}, "'dryrun' is unknown; allowed: dry_run, deliver, accounts, regions"),
@@ -141,14 +141,12 @@ def test_an_event_narrows_ous(aws: FakeAws) -> None:
         ({"accounts": ["1"]}, "event: accounts: '1' is not allowed"),
         ({"regions": ["eu-central-9"]}, "event: regions: 'eu-central-9' is not a region"),
         ({"ous": ["ou-1"]}, "event: ous: 'ou-1' is not allowed"),
-    ],
-)
-def test_a_bad_event_is_refused_before_anything_is_called(
-    aws: FakeAws, event: object, message: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=re.escape(message)):
-        handler(event, Context())
-    assert calls(aws) == {}
+    ]
+    for event, message in cases:
+        with case(event, message):
+            with pytest.raises(ConfigurationError, match=re.escape(message)):
+                handler(event, Context())
+            assert calls(aws) == {}
 
 
 def test_nothing_to_sweep_is_an_error_of_the_function(aws: FakeAws) -> None:
