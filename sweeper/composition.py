@@ -25,7 +25,7 @@ from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.journal.lines import Header
 from sweeper.journal.run import RunJournal
 from sweeper.model import Failed, Finding, Reason, Stage
-from sweeper.ports import Check, Conduct, Observer
+from sweeper.ports import Check, Conduct, Observer, Provenance
 
 if TYPE_CHECKING:
     from sweeper.preflight.look import Questions
@@ -50,6 +50,7 @@ def parts(
     begun: state.Begun,
     kinds: Sequence[Any],
     *,
+    provenance: Provenance,
     session: Session,
     may_write: bool,
     stop: Stop,
@@ -87,6 +88,7 @@ def parts(
         approve=approve,
         journal=journal,
         may_write=lambda: _check_writable(header, lease),
+        provenance=provenance,
     )
     today = header.started_at.date()
     made: list[Check] = [kind(registry, config, today) for kind in kinds]

@@ -12,6 +12,7 @@ from sweeper.concurrency import Stop, attempt, concurrently
 from sweeper.model import (
     Account,
     Change,
+    Configuration,
     Examined,
     Failed,
     Finding,
@@ -36,6 +37,9 @@ class Cloud(Protocol):
 
     def open_account(self, account: Account) -> OpenedAccount:
         """Assume the member role once, and read the account's regions."""
+
+    def enter(self, account: Account) -> None:
+        """Assume the member role once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,20 @@ class Observers:
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which configuration a run has, and what narrows it.
+
+    `narrowed_by` names the keys, options and event keys that leave accounts or regions out. A run
+    is narrowed `once` where an option or an event did; `regions_from` is what named the regions.
+    """
+
+    configuration: Configuration
+    narrowed_by: tuple[str, ...] = ()
+    once: bool = False
+    regions_from: str = "regions.include"
+
+
+@dataclass(frozen=True, slots=True)
 class Conduct:
     """How this run is done: its identity, whether it may write, who watches, asks and stops it.
 
@@ -186,6 +204,7 @@ class Conduct:
     approve: Callable[[Sequence[Finding]], bool]
     journal: Journal
     may_write: Callable[[], None]
+    provenance: Provenance
 
 
 class Pool:

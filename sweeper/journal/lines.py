@@ -59,6 +59,7 @@ class Header:
 class _Opened:
     account: Account
     regions: tuple[tuple[RegionName, str], ...]
+    unread: Failed | None = None
     kind: Literal["opened"] = "opened"
 
 
@@ -137,7 +138,7 @@ def header(value: Header) -> bytes:
 
 def opened(value: OpenedAccount) -> bytes:
     """An account was opened."""
-    return _line(_Opened(value.account, value.regions))
+    return _line(_Opened(value.account, value.regions, value.unread))
 
 
 def examined(target: Target, value: Examined) -> bytes:
@@ -243,8 +244,8 @@ class _Gathered:
     def add(self, value: _Line) -> str | None:
         """Take a line in; what is wrong with it, if anything."""
         match value:
-            case _Opened(account=account, regions=regions):
-                self._opened[account.id] = OpenedAccount(account, regions)
+            case _Opened(account=account, regions=regions, unread=unread):
+                self._opened[account.id] = OpenedAccount(account, regions, unread)
             case _Examined():
                 place = value.account_id, value.region
                 if any((each.account_id, each.region) != place for each in value.findings):

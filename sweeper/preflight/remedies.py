@@ -132,17 +132,23 @@ def _member_role(problem: Problem, facts: Facts, config: Config) -> Remedy:
     return Remedy(text, _STACKSETS)
 
 
+# Neither is a cure: what is not known is not examined.
+_UNTIL_THEN = (
+    "until then only the regions that regions.include names are examined, and coverage.accept: "
+    "[{reason: regions_unreadable, account: …}] accepts that nobody knows the others"
+)
+
+
 def _list_regions(problem: Problem) -> Remedy:
     if problem.reason is _R.DENIED_BY_SCP:
         text = (
             "except account:ListRegions, which is served from us-east-1, from the region-deny "
-            "policy for the member role; or name the regions: regions.include"
+            f"policy for the member role; {_UNTIL_THEN}"
         )
         return Remedy(text, _SCPS)
     deploy = _DEPLOY.format(more="")
     return Remedy(
-        f"{deploy}: the role's policy there lacks account:ListRegions; or name the regions: "
-        "regions.include",
+        f"{deploy}: the role's policy there lacks account:ListRegions; {_UNTIL_THEN}",
         _STACKSETS,
     )
 
@@ -180,7 +186,7 @@ def _write(problem: Problem, facts: Facts) -> Remedy | None:
         "remediation.auto_remediate: DISABLED"
     )
     match problem.reason:
-        case _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
+        case _R.WRITE_NOT_GRANTED | _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
             # One that works already, too: a parameter that is left out falls back to its default.
             wanted = {*problem.actions, *facts.writes}
             named = [name for action, name in PERMITTED_BY.items() if action in wanted]
