@@ -350,7 +350,9 @@ class World:
             self.registries, self.prefixes, self.reread, self.answers, pushed=pushed or {}
         )
         cloud = WorldCloud(FakeCloud(self.accounts, self.regions), config)
-        conduct = make_conduct(dry_run=self.dry_run, approve=lambda _: self.approved, config=self.config)
+        conduct = make_conduct(
+            dry_run=self.dry_run, approve=lambda _: self.approved, config=self.config
+        )
         return run_sweep(cloud, registry, config, conduct), registry
 
 

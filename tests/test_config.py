@@ -375,7 +375,7 @@ def test_a_bad_variable_is_refused(
             {"organization": {"include_accounts": ("12345",)}},
             "--account: '12345' is not allowed; allowed: an account id, 12 digits: ",
         ),
-        ({"organization": {"include_ous": ("sandbox",)}}, "--ou: 'sandbox' is not allowed"),
+        ({"organization": {"within_ous": ("sandbox",)}}, "--ou: 'sandbox' is not allowed"),
         ({"report": {"directory": ""}}, "--output: "),
         ({"limits": {"max_workers": 0}}, "command line: limits.max_workers: 0 is not allowed"),
     ],

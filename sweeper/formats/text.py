@@ -67,10 +67,10 @@ def _heading(report: Report) -> list[str]:
     dry_run = " (dry run)" if run.dry_run else ""
     organization = f"organization {run.organization_id}" if run.organization_id else ""
     caller = f"from account {run.account_id}" if run.account_id else ""
-    of = f"in {words}" if (words := scope(report)) else "(which accounts there are is not known)"
+    words = scope(report)
     times = f"{run.started_at} to {run.finished_at}"
     return [
-        f"ECR image tag mutability {of}",
+        "ECR image tag mutability" + (f" in {words}" if words else ""),
         plain(f"Sweep {run.id}{dry_run}"),
         plain(", ".join(filter(None, (times, organization, caller)))),
         plain(f"Auto-Remediation: {run.auto_remediate}, sweeper {run.version}"),

@@ -49,12 +49,14 @@ def flat(item: Report) -> str:
 
 def test_a_clean_sweep() -> None:
     assert render(report(compliant=3)).decode() == (
-        "ECR image tag mutability: sweep 20261124T010000Z-0a1b2c\n"
+        "ECR image tag mutability\n"
+        "Sweep 20261124T010000Z-0a1b2c\n"
         "2026-11-24T01:00:00Z to 2026-11-24T01:04:10Z, organization o-exampleorg, "
         "from account 999988887777\n"
         "Auto-Remediation: ENABLED, sweeper 0.1.0\n"
         "\n"
-        "Everything was seen. Seen: 3 repositories in 1 account-region of 1 account.\n"
+        "All accounts and regions were examined. "
+        "Seen: 3 repositories in 1 account-region of 1 account.\n"
         "\n"
         "Accounts       1: 1 opened, 0 skipped, 0 failed\n"
         "Their regions  1: 1 examined, 0 skipped, 0 failed\n"
@@ -156,7 +158,7 @@ def test_a_denied_write_says_what_to_allow(reason: Reason) -> None:
 def test_a_dry_run_and_disabled_remediation_say_so() -> None:
     planned = finding(change=Change(ChangeStatus.PLANNED, "IMMUTABLE", ()))
     text = flat(report([planned], dry_run=True))
-    assert "sweep 20261124T010000Z-0a1b2c (dry run)" in text
+    assert "Sweep 20261124T010000Z-0a1b2c (dry run)" in text
     assert "would be set to IMMUTABLE (dry run)" in text
     text = flat(report([finding()], auto_remediate="DISABLED"))
     assert "left as it is: Auto-Remediation is DISABLED" in text
@@ -187,7 +189,10 @@ def test_findings_are_grouped_by_account() -> None:
     ("reason", "advice"),
     [
         (Reason.ASSUME_ROLE_DENIED, "role is missing there, or its trust policy or ExternalId"),
-        (Reason.REGIONS_UNREADABLE, "except account:ListRegions from the region-deny SCP, or"),
+        (
+            Reason.REGIONS_UNREADABLE,
+            "except account:ListRegions from the region-deny SCP; until then",
+        ),
         (Reason.DENIED_BY_SCP, "regions.exclude"),
     ],
 )

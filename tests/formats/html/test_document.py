@@ -177,12 +177,15 @@ def test_long_text_is_shortened() -> None:
     ("item", "said"),
     [
         (report(), "No image tag can be overwritten Of 1 repository that were seen"),
-        (report(), "Everything was seen Seen: 1 repository in 1 account-region of 1 account."),
+        (
+            report(),
+            "All accounts and regions were examined Seen: 1 repository in 1 account-region of 1",
+        ),
         (report(dry_run=True), "ECR image tag mutability dry run"),
         (report(), "Organization o-exampleorg From account 999988887777"),
         (report(), "There is no earlier sweep to draw a line from"),
         (report(), "Findings None."),
-        (report(), "Not seen, and why Everything that was to be seen was seen."),
+        (report(), "Not seen, and why All accounts and regions were examined."),
         (report(), "Skipped on purpose Nothing."),
         (eventful_report(), "3 new 1 reopened 4 still open 1 resolved 1 no longer visible"),
         (eventful_report(), "1 throttled What to do: run again"),

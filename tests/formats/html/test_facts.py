@@ -47,7 +47,7 @@ def early(reason: Reason) -> Report:
                 ),
                 (
                     "good",
-                    "Everything was seen",
+                    "All accounts and regions were examined",
                     "Seen: 1 repository in 1 account-region of 1 account.",
                 ),
             ],
@@ -58,7 +58,7 @@ def early(reason: Reason) -> Report:
                 ("good", "No repository was seen", "None was found in what was examined."),
                 (
                     "good",
-                    "Everything was seen",
+                    "All accounts and regions were examined",
                     "Seen: 0 repositories in 1 account-region of 1 account.",
                 ),
             ],
@@ -73,7 +73,7 @@ def early(reason: Reason) -> Report:
                 ),
                 (
                     "good",
-                    "Everything was seen",
+                    "All accounts and regions were examined",
                     "Seen: 4 repositories in 1 account-region of 1 account.",
                 ),
             ],
