@@ -67,8 +67,7 @@ MEANING = {
     _R.PULL_THROUGH_RULES_UNREADABLE: "whether a pull-through cache fills the repository could "
     "not be read",
     _R.NOT_CONFIRMED: "whoever was asked did not say yes",
-    _R.WRITE_NOT_GRANTED: "no policy grants the member role such changes in the account, and none "
-    "denies them: none was made there",
+    _R.WRITE_NOT_GRANTED: "no policy grants the member role such changes, and none denies them",
     _R.WRITE_NOT_PERMITTED: "another change in the account was denied before: this was not tried",
     _R.NOT_RECORDED: "the change could not be put on record, so it was not made",
     _R.FACTS_TOO_OLD: "the run that was gone on with began more than a day ago: nothing more was "
