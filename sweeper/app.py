@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sweeper import state
+from sweeper import logs, state
 from sweeper.account_tags import with_account_tags
 from sweeper.aws.session import callers_session, refuse_unknown_regions
 from sweeper.composition import (
@@ -22,14 +23,17 @@ from sweeper.composition import (
 )
 from sweeper.concurrency import Stop, attempt
 from sweeper.config import Config
+from sweeper.config_loading import LEGACY_VARIABLES
 from sweeper.errors import ConfigurationError
 from sweeper.formats import Format, formats
 from sweeper.formats.json import FORMAT as JSON
 from sweeper.journal import lines
 from sweeper.model import Finding, Report, Stage
-from sweeper.ports import Observer
+from sweeper.ports import Observer, Provenance
+from sweeper.provenance import dotted, provenance_of
 from sweeper.records import Keeper, recalled
 from sweeper.report import cut_short, ended_early, may_have_changed, nothing_listed
+from sweeper.scope import write_filters
 from sweeper.sinks import Sink, SinkContext, deliver, is_kept, make_sinks
 from sweeper.sinks.directory import LATEST, DirectorySink
 from sweeper.sweep import describe_run, sweep
@@ -50,26 +54,26 @@ class Ended:
 
 def run(
     config: Config,
+    provenance: Provenance | None = None,
     *,
     dry_run: bool,
     deliver_dry_run: bool = False,
     resume: str | None = None,
-    narrowed: bool = False,
-    regions_from: str = "regions.include",
     stop: Stop,
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
 ) -> Ended:
     """Sweep and deliver, or go on with the run that `resume` names.
 
-    A dry run is delivered to a directory only, unless `deliver_dry_run`. A sweep that is `narrowed`
-    for this one time is no point of the trend; errors call `regions_from` what named its regions.
-    Raises ConfigurationError before anything is called but what is to be resumed.
+    A dry run is delivered to a directory only, unless `deliver_dry_run`. A sweep that an option or
+    an event narrows is no point of the trend. Raises ConfigurationError before anything is called
+    but what is to be resumed.
     """
+    provenance = provenance or provenance_of(config)
     session = callers_session()
     into = chosen_formats(config)
     kinds = chosen_checks(config)
-    refuse_unknown_regions(config, session, regions_from)
+    refuse_unknown_regions(config, session, provenance.regions_from)
     directory = state.state_directory(config)
     if resume:
         bucket = reports_bucket(config, clients_before_a_run(session))
@@ -83,6 +87,7 @@ def run(
             config,
             begun,
             kinds,
+            provenance=provenance,
             session=session,
             may_write=not dry_run and config.remediation.auto_remediate == "ENABLED",
             stop=stop,
@@ -103,11 +108,12 @@ def run(
             return Ended(deliver(report, _local(sinks)), resumable=False)
         if made.lease:
             at_the_end.callback(made.lease.release)
+        _log_started(begun, config, provenance)
         report = sweep(made.cloud, made.checks, config, made.conduct)
         made.cloud.forget_members()
         report = with_account_tags(report, config.report.account_tags, made.cloud.account_tags)
         names = {check.name for check in made.checks}
-        report = recalled(report, keeper, names, narrowed=narrowed)
+        report = recalled(report, keeper, names, narrowed=provenance.once)
         fallback = _fallback(directory, begun, into)
         must_keep = may_have_changed(report)
         report = deliver(report, sinks, patience(config, stop), fallback, must_keep=must_keep)
@@ -117,6 +123,36 @@ def run(
             close_plan(made, begun, resumed=resume is not None)
         begun.close(finished=finished)
     return Ended(report, resumable, report_file(report, into))
+
+
+def _log_started(begun: state.Begun, config: Config, provenance: Provenance) -> None:
+    """`sweep.started`, and `variable.unprefixed` for each of the parent tool's that has an effect.
+
+    Such a variable may have been meant for another program, and decides what is written here.
+    """
+    for source in provenance.configuration.sources:
+        if source.kind == "environment" and (key := LEGACY_VARIABLES.get(source.name)):
+            name = dotted(key)
+            logs.log(
+                logging.WARNING,
+                "variable.unprefixed",
+                sentence=f"the variable {source.name}, without a prefix, sets {name}",
+                variable=source.name,
+                key=name,
+            )
+    logs.log(
+        logging.INFO,
+        "sweep.started",
+        run_id=begun.header.run_id,
+        version=begun.header.version,
+        dry_run=begun.header.dry_run,
+        auto_remediate=config.remediation.auto_remediate,
+        scope=list(provenance.narrowed_by),
+        write_scope=list(write_filters(config.remediation)),
+        checks=list(config.checks),
+        write_checks=list(config.remediation.checks),
+        configuration=asdict(provenance.configuration),
+    )
 
 
 def unfinished(config: Config) -> list[tuple[Path, str | None]]:

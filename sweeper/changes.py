@@ -45,8 +45,10 @@ def make_changes(
     if any(planned_findings(outcomes)) and not conduct.stop.reason:
         outcomes = _still_writable(cloud, config, outcomes)
         outcomes = _allowed(conduct, targets, outcomes)
+    writer.note_applied(outcomes)
     due = [i for i, outcome in enumerate(outcomes) if any(planned_findings((outcome,)))]
-    return _mapped(pool, writer.change, due, targets, outcomes)
+    outcomes = _mapped(pool, writer.change, due, targets, outcomes)
+    return [writer.lost(outcome) for outcome in outcomes]
 
 
 def _settled(
@@ -147,14 +149,54 @@ def _allowed(conduct: Conduct, targets: Sequence[Target], outcomes: list[Outcome
     return [_all(outcome, _withholding(held)) for outcome in outcomes]
 
 
+_Permission = tuple[str, str]  # account id and check: what one IAM policy grants, or does not
+_NOT_TRIED = "another change in this account was denied before"
+
+
 class _Writer:
-    """Writes the changes of one target at a time; used by all threads."""
+    """Writes the changes of one target at a time; used by all threads.
+
+    A permission that nobody granted is no failure: the changes are withheld. Where another write of
+    the same kind was made in the account, the permission was lost, or is granted in part.
+    """
 
     def __init__(self, checks: Sequence[Check], conduct: Conduct) -> None:
         self._checks = {check.name: check for check in checks}
         self._conduct = conduct
-        # Account id and check; adding to a set and looking up in it are atomic.
-        self._denied: set[tuple[str, str]] = set()
+        # Adding to a set or a dict and looking up in it are atomic.
+        self._denied: dict[_Permission, Reason] = {}
+        self._applied: set[_Permission] = set()
+
+    def note_applied(self, outcomes: Sequence[Outcome]) -> None:
+        """Take in what was applied before, by an earlier process of the run."""
+        for outcome in outcomes:
+            if isinstance(outcome, Examined):
+                self._applied.update(
+                    _permission(finding)
+                    for finding in outcome.findings
+                    if finding.change and finding.change.status is ChangeStatus.APPLIED
+                )
+
+    def lost(self, outcome: Outcome) -> Outcome:
+        """The outcome; what was withheld for a permission that was there after all has failed.
+
+        Whether it was is known when all writes have ended: those of an account run side by side.
+        """
+        if not isinstance(outcome, Examined) or not self._denied.keys() & self._applied:
+            return outcome
+        return replace(outcome, findings=tuple(map(self._lost, outcome.findings)))
+
+    def _lost(self, finding: Finding) -> Finding:
+        change = finding.change
+        if (
+            change is None
+            or change.reason is not Reason.WRITE_NOT_GRANTED
+            or _permission(finding) not in self._applied
+        ):
+            return finding
+        tried = change.error != _NOT_TRIED
+        reason = Reason.DENIED_BY_IDENTITY_POLICY if tried else Reason.WRITE_NOT_PERMITTED
+        return replace(finding, change=replace(change, status=ChangeStatus.FAILED, reason=reason))
 
     def change(self, target: Target, outcome: Outcome) -> Outcome:
         """The target's outcome with each planned change ended."""
@@ -182,9 +224,10 @@ class _Writer:
     def _apply(self, target: Target, finding: Finding, change: Change) -> Change:
         if reason := self._conduct.stop.reason:
             return _failing(Failed(Stage.CHANGE, reason, NOT_REACHED))(change)
-        if (target.account.id, finding.check) in self._denied:
-            message = "another change in this account was denied before"
-            return _failing(Failed(Stage.CHANGE, Reason.WRITE_NOT_PERMITTED, message))(change)
+        permission = _permission(finding)
+        if denied := self._denied.get(permission):
+            end = _withholding if denied is Reason.WRITE_NOT_GRANTED else _failing
+            return end(Failed(Stage.CHANGE, denied, _NOT_TRIED))(change)
         journal = self._conduct.journal
         check = self._checks[finding.check]
 
@@ -200,13 +243,30 @@ class _Writer:
             None,
         )
         if isinstance(result, Failed):
-            # A repository's own policy says nothing about the account's others, nor a denial of
-            # one check's action about another's.
-            if result.reason.is_denial and result.reason is not Reason.DENIED_BY_RESOURCE_POLICY:
-                self._denied.add((target.account.id, finding.check))
-            result = _failing(result)(change)
+            result = self._end(permission, result)(change)
+        elif result.status is ChangeStatus.APPLIED:
+            self._applied.add(permission)
         journal.settle(replace(finding, change=result))
         return result
+
+    def _end(self, permission: _Permission, failed: Failed) -> Edit:
+        """The edit that ends a change whose write failed; the first denial ends the next ones, too.
+
+        A repository's own policy says nothing about the account's others, nor a denial of one
+        check's action about another's.
+        """
+        if failed.reason is Reason.WRITE_NOT_GRANTED:
+            if permission not in self._applied:
+                self._denied.setdefault(permission, Reason.WRITE_NOT_GRANTED)
+                return _withholding(failed)
+            failed = replace(failed, reason=Reason.DENIED_BY_IDENTITY_POLICY)
+        if failed.reason.is_denial and failed.reason is not Reason.DENIED_BY_RESOURCE_POLICY:
+            self._denied.setdefault(permission, Reason.WRITE_NOT_PERMITTED)
+        return _failing(failed)
+
+
+def _permission(finding: Finding) -> _Permission:
+    return finding.account_id, finding.check
 
 
 Edit = Callable[[Change], Change]

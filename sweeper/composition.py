@@ -26,7 +26,7 @@ from sweeper.journal import lines
 from sweeper.journal.lines import Header
 from sweeper.journal.run import RunJournal
 from sweeper.model import Failed, Finding, Reason, Stage
-from sweeper.ports import Check, Conduct, Observer
+from sweeper.ports import Check, Conduct, Observer, Provenance
 
 if TYPE_CHECKING:
     from sweeper.preflight.look import Questions
@@ -51,6 +51,7 @@ def parts(
     begun: state.Begun,
     kinds: Sequence[Any],
     *,
+    provenance: Provenance,
     session: Session,
     may_write: bool,
     stop: Stop,
@@ -91,6 +92,7 @@ def parts(
         approve=approve,
         journal=journal,
         may_write=lambda: _check_writable(header, lease),
+        provenance=provenance,
     )
     cloud.clients.guard = conduct.may_write
     today = header.started_at.date()

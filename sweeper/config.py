@@ -229,19 +229,22 @@ class OrganizationConfig(_Section):
     ] = None
     sts_region: RegionName | None = None
     include_ous: OuIds = ()
+    within_ous: OuIds = ()
     exclude_ous: OuIds = ()
     include_accounts: AccountIds = ()
     exclude_accounts: AccountIds = ()
     include_tags: Tags = {}
     exclude_tags: Tags = {}
 
+    @property
+    def named_ous(self) -> tuple[str, ...]:
+        """The OUs of all filters: where there are some, it matters which OU an account is in."""
+        return (*self.include_ous, *self.within_ous, *self.exclude_ous)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        asks = [
-            key
-            for key in ("include_ous", "exclude_ous", "include_tags", "exclude_tags")
-            if getattr(self, key)
-        ]
+        keys = ("include_ous", "within_ous", "exclude_ous", "include_tags", "exclude_tags")
+        asks = [key for key in keys if getattr(self, key)]
         if self.role_name is None and (asks or self.include_accounts or self.exclude_accounts):
             raise ValueError(
                 "role_name null looks at the caller's own account only: "
@@ -311,6 +314,7 @@ class RemediationConfig(_Section):
     exclude_accounts: AccountIds = ()
     exclusions: Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)] = ()
     exclusions_by_repository: ExclusionsByRepository = {}
+    ignore_root_cache_rule: bool = False
     assess_impact: bool = False
     max_changes: Annotated[int, _NUMBER, Field(ge=0)] = 500
     min_coverage: Annotated[float, _NUMBER, Field(ge=0, le=1)] = 0.0

@@ -1,19 +1,21 @@
 """config.yaml, the environment and the command line's options -> Config.
 
 The only reader of the file and of the environment. Options override the environment, which
-overrides the file. Nothing has been swept when an error is raised here, and every error names
-where the value came from, its key and what is allowed.
+overrides the file; but options that choose accounts or regions only narrow what those two say.
+Nothing has been swept when an error is raised here, and every error names where the value came
+from, its key and what is allowed.
 """
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, Literal, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -21,6 +23,9 @@ from pydantic import BaseModel, ValidationError
 from sweeper.config import ENVIRONMENT_PREFIX, IN_QUOTES, Config
 from sweeper.config_layers import Key, Layers, Origin, Values
 from sweeper.errors import ConfigurationError
+from sweeper.model import ConfigurationSource
+from sweeper.ports import Provenance
+from sweeper.provenance import INCLUDE_REGIONS, dotted, provenance_of
 
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 DEPLOYMENT_VARIABLE = ENVIRONMENT_PREFIX + "DEPLOYMENT"
@@ -37,10 +42,19 @@ LEGACY_VARIABLES = {
 # What the options on the command line are called that stand for a key.
 OPTION_NAMES: Mapping[Key, str] = {
     ("organization", "include_accounts"): "--account",
-    ("organization", "include_ous"): "--ou",
-    ("regions", "include"): "--region",
+    ("organization", "within_ous"): "--ou",
+    INCLUDE_REGIONS: "--region",
+    ("remediation", "assess_impact"): "--impact",
     ("report", "directory"): "--output",
 }
+# The options that only narrow: what is left is what both they and the configuration name.
+NARROWING: tuple[tuple[str, str], ...] = (
+    ("organization", "include_accounts"),
+    ("organization", "within_ous"),
+    INCLUDE_REGIONS,
+)
+
+_MOST_NAMED = 5  # of the values that an error allows
 
 Setting = tuple[str, Key, object]  # a variable, the key that it is for, and its value
 
@@ -52,6 +66,7 @@ class Loaded:
     config: Config
     file: str | None
     layers: Layers
+    provenance: Provenance
 
 
 def load_config(
@@ -97,18 +112,29 @@ def load(
     if not chosen and os.path.lexists(DEFAULT_FILE):  # a link that leads nowhere is an error
         chosen = DEFAULT_FILE
     layers = Layers()
+    sources: list[ConfigurationSource] = []
     if chosen:
         remote = read_remote if chosen.startswith(REMOTE) else None
-        values = _parse(chosen, (remote or _read_file)(chosen))
-        layers.lay(values, Origin("file", chosen))
+        content = (remote or _read_file)(chosen)
+        layers.lay(_parse(chosen, content), Origin("file", chosen))
+        sha256 = hashlib.sha256(content.encode()).hexdigest()
+        sources.append(ConfigurationSource("file", chosen, sha256))
     for variable, key, value in (*_legacy(os.environ), *_from_environment(os.environ)):
         nested: Any = value
         for part in reversed(key):
             nested = {part: nested}
         layers.lay(nested, Origin("environment", variable))
-    layers.lay(options or {}, Origin("option", options_from))
+        sources.append(ConfigurationSource("environment", variable))
+    options = options or {}
+    given = {key: option_names.get(key, dotted(key)) for key in _keys(options)}
+    kind: Literal["event", "option"] = "event" if options_from == "event" else "option"
+    sources += (ConfigurationSource(kind, name) for name in given.values())
+    once: dict[Key, str] = {key: name for key, name in given.items() if key in NARROWING}
     try:
-        return Loaded(Config.model_validate(layers.values), chosen, layers)
+        # What options narrow must be good by itself, and is no more to be seen below them.
+        before = Config.model_validate(_only(layers.values, once))
+        layers.lay(options, Origin("option", options_from))
+        config = Config.model_validate(layers.values)
     except ValidationError as error:
         problems = [
             _told_of_option(problem, layers, option_names)
@@ -116,6 +142,47 @@ def load(
             for problem in error.errors(include_url=False)
         ]
         raise ConfigurationError("\n".join(problems)) from None
+    narrowed = [key for key in once if getattr(getattr(before, key[0]), key[1])]
+    for key in narrowed:
+        config = _narrowed(config, before, key, once[key])
+    return Loaded(config, chosen, layers, provenance_of(config, sources, once, narrowed))
+
+
+def _keys(options: Values) -> Iterator[Key]:
+    """The keys that options set: they are in sections, as in the file."""
+    for section, values in options.items():
+        if isinstance(values, dict):
+            yield from ((section, name) for name in values)
+
+
+def _only(values: Values, keys: Iterable[Key]) -> Values:
+    """Of nested values those at the keys, as far as they are there."""
+    found: Values = {}
+    for section, name in keys:
+        within = values.get(section)
+        if isinstance(within, dict) and name in within:
+            found.setdefault(section, {})[name] = within[name]
+    return found
+
+
+def _narrowed(config: Config, before: Config, key: Key, name: str) -> Config:
+    """The configuration with what both an option and the configuration `before` it name.
+
+    Raises ConfigurationError where that is nothing: an empty list would be everything.
+    """
+    section, field = key
+    chosen = getattr(getattr(config, section), field)
+    allowed = getattr(getattr(before, section), field)
+    left = tuple(value for value in chosen if value in allowed)
+    if not left:
+        some = ", ".join(allowed[:_MOST_NAMED])
+        more = f" and {len(allowed) - _MOST_NAMED:,} more" if len(allowed) > _MOST_NAMED else ""
+        raise ConfigurationError(
+            f"{name}: {', '.join(chosen)} is not in {dotted(key)}, which it can only narrow; "
+            f"allowed: {some}{more}"
+        )
+    inner = getattr(config, section).model_copy(update={field: left})
+    return config.model_copy(update={section: inner})
 
 
 # --- the file ------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ DESCRIPTIONS = {
     "account has it, else the partition's first.",
     "organization.include_ous": "OUs or roots, with everything below. Empty: the whole "
     "organization.",
+    "organization.within_ous": "OUs or roots; an account must be below one of them, too. --ou and "
+    "an event's ous narrow it.",
     "organization.exclude_ous": "OUs whose accounts, with everything below, are left out.",
     "organization.include_accounts": "Account ids, in quotes. Empty: all.",
     "organization.exclude_accounts": "Account ids, in quotes, that are left out.",
@@ -34,8 +36,8 @@ DESCRIPTIONS = {
     "values of each key.",
     "organization.exclude_tags": "Account tags, key: [values]; an account that has one of them is "
     "left out.",
-    "regions.include": "Empty: every region that is enabled in the account; else exactly these, "
-    "which are not asked for.",
+    "regions.include": "Of the regions that are enabled in the account, only these; the others are "
+    "skipped. Empty: all.",
     "regions.exclude": "Regions that are left out.",
     "coverage.accept.reason": "The reason that the report gave for it.",
     "coverage.accept.account": "In which accounts, with * and ? as wildcards.",
@@ -59,6 +61,8 @@ DESCRIPTIONS = {
     "remediation.exclusions": "Exclusion filters of the repositories that are closed.",
     "remediation.exclusions_by_repository": "More exclusion filters for the repositories whose "
     "name a glob matches; of all globs that match.",
+    "remediation.ignore_root_cache_rule": "Whether repositories are closed too in a registry whose "
+    "pull-through cache rule for ROOT may fill any of them. false: that is left to a person.",
     "remediation.assess_impact": "Read the tags of what is about to be closed, and say which look "
     "moved by design.",
     "remediation.max_changes": "A plan with more changes changes nothing, and says so.",

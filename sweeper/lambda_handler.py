@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from sweeper.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT
 from sweeper.aws.session import read_remote
-from sweeper.config_loading import load_config
+from sweeper.config_loading import load
 from sweeper.errors import ConfigurationError, SweeperError
 from sweeper.escaping import plain
 from sweeper.model import Report, Stage
@@ -27,11 +27,14 @@ DELIVERY = 60
 RESERVE = IN_FLIGHT + DELIVERY
 
 SCHEDULERS = {"aws.events", "aws.scheduler"}
+# What EventBridge puts into the event of a schedule: it says nothing about the sweep.
+_ENVELOPE = ("version", "id", "detail-type", "source", "account", "time", "region", "resources")
+_NO_DETAIL: tuple[object, ...] = ({}, "{}")  # a rule's, and EventBridge Scheduler's
 _SWITCHES = ("dry_run", "deliver")
 _LISTS = {
     "accounts": ("organization", "include_accounts"),
     "regions": ("regions", "include"),
-    "ous": ("organization", "include_ous"),
+    "ous": ("organization", "within_ous"),
 }
 
 
@@ -49,17 +52,18 @@ class LambdaContext(Protocol):
 def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """Sweep as the event says; a summary of the report.
 
-    An event of a schedule, or an empty one, is the run that the configuration describes. Else it
-    may have what the command line has as options: dry_run and deliver (true or false), accounts,
-    regions and ous (lists). Raises ConfigurationError, and SweepFailed where the exit status
-    would be 1, 2 or 6; findings, gaps and failed deliveries are in the summary.
+    An event of a schedule, or an empty one, is the run that the configuration describes. It may
+    have what the command line has as options: dry_run and deliver (true or false), accounts,
+    regions and ous (lists), which only narrow what the configuration says. Raises
+    ConfigurationError, and SweepFailed where the exit status would be 1, 2 or 6; findings, gaps and
+    failed deliveries are in the summary.
     """
     overrides = _overrides(event)
     options: dict[str, dict[str, Any]] = {}
-    for key, (section, name) in _LISTS.items():
+    for key, (section, field) in _LISTS.items():
         if key in overrides:
-            options.setdefault(section, {})[name] = overrides[key]
-    config = load_config(
+            options.setdefault(section, {})[field] = overrides[key]
+    loaded = load(
         None,
         options,
         options_from="event",
@@ -67,11 +71,10 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
         read_remote=read_remote,
     )
     report, status = conduct(
-        config,
+        loaded.config,
+        loaded.provenance,
         dry_run=overrides.get("dry_run", False),
         deliver_dry_run=overrides.get("deliver", False),
-        narrowed=not overrides.keys().isdisjoint(_LISTS),
-        regions_from="event: regions" if "regions" in overrides else "regions.include",
         ask=False,
         terminal=False,
         at_most_seconds=max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE),
@@ -94,9 +97,8 @@ def _overrides(event: object) -> Mapping[str, Any]:
         raise ConfigurationError(
             f"event: {type(event).__name__} is not allowed; allowed: a mapping"
         )
-    if event.get("source") in SCHEDULERS and event.get("detail-type") == "Scheduled Event":
-        return {}
-    for key, value in event.items():
+    said = _without_envelope(event)
+    for key, value in said.items():
         if key in _SWITCHES:
             _require(isinstance(value, bool), key, value, "true or false")
         elif key in _LISTS:
@@ -106,7 +108,18 @@ def _overrides(event: object) -> Mapping[str, Any]:
         else:
             allowed = ", ".join((*_SWITCHES, *_LISTS))
             raise ConfigurationError(f"event: {key!r} is unknown; allowed: {allowed}")
-    return event
+    return said
+
+
+def _without_envelope(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a schedule's event says beyond what every such event has; other events as they are."""
+    if event.get("source") not in SCHEDULERS or event.get("detail-type") != "Scheduled Event":
+        return event
+    return {
+        key: value
+        for key, value in event.items()
+        if key not in _ENVELOPE and not (key == "detail" and value in _NO_DETAIL)
+    }
 
 
 def _require(good: bool, key: str, value: object, allowed: str) -> None:

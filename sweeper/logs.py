@@ -83,7 +83,8 @@ class LogObserver:
         log(logging.INFO, "stage.started", stage=str(stage), total=total)
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:
-        """`account.failed`, `target.failed` or `.not_changed`, `change.applied` or `.failed`.
+        """`account.failed`, `target.failed` or `.not_changed`, `change.applied`, `.failed` or
+        `.withheld`.
 
         And `target.not_assessed` or `impact.unavailable`.
         """
@@ -129,12 +130,12 @@ def _log_unavailable(target: Target, outcome: Examined) -> None:
 
 def _log_change(finding: Finding) -> None:
     change = finding.change
-    if change is None or change.status not in (ChangeStatus.APPLIED, ChangeStatus.FAILED):
+    told = (ChangeStatus.APPLIED, ChangeStatus.FAILED, ChangeStatus.WITHHELD)
+    if change is None or change.status not in told:
         return
-    applied = change.status is ChangeStatus.APPLIED
     log(
-        logging.INFO if applied else logging.WARNING,
-        "change.applied" if applied else "change.failed",
+        logging.INFO if change.status is ChangeStatus.APPLIED else logging.WARNING,
+        f"change.{change.status}",
         account_id=finding.account_id,
         region=finding.region,
         resource=finding.resource,

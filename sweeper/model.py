@@ -99,6 +99,7 @@ class Reason(StrEnum):
     LEFT_TO_A_PERSON = "left_to_a_person"
     PULL_THROUGH_RULES_UNREADABLE = "pull_through_rules_unreadable"
     NOT_CONFIRMED = "not_confirmed"
+    WRITE_NOT_GRANTED = "write_not_granted"
     WRITE_NOT_PERMITTED = "write_not_permitted"
     NOT_RECORDED = "not_recorded"
     FACTS_TOO_OLD = "facts_too_old"
@@ -175,14 +176,6 @@ class Organization:
     partition: str
     account_id: str
     accounts: tuple[Account, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedAccount:
-    """An account whose member role was assumed, with its regions as (name, RegionOptStatus)."""
-
-    account: Account
-    regions: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,12 +360,80 @@ class Failed:
     uncertain: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedAccount:
+    """An account whose member role was assumed, with its regions as (name, RegionOptStatus).
+
+    `unread` is why the regions could not be read, None where they could: `regions` are then those
+    that the configuration names, and the account has others that nobody knows.
+    """
+
+    account: Account
+    regions: tuple[tuple[str, str], ...]
+    unread: Failed | None = None
+
+
 # --- the report: these values, as they stand, are report.json ---------------------------------
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What the sweep was to examine.
+
+    `accounts` were chosen of `accounts_listed`, those that can be swept: inactive ones are not
+    counted. `regions` were chosen of `regions_enabled`, each region that one of those accounts is
+    known to have. `narrowed_by` names the keys, options and event keys that leave something out.
+    """
+
+    accounts: int
+    accounts_listed: int
+    regions: tuple[str, ...]
+    regions_enabled: int
+    narrowed_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteScope:
+    """Where the sweep may change something: in so many of its accounts, for findings of `checks`.
+
+    There are none where `auto_remediate` is DISABLED. A dry run has the scope of a run.
+    `narrowed_by` names the keys that leave accounts out.
+    """
+
+    accounts: int
+    checks: tuple[str, ...]
+    narrowed_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationSource:
+    """Where some of the configuration came from: a file's location, a variable's name, an option.
+
+    `sha256` is that of a file's content.
+    """
+
+    kind: Literal["file", "environment", "option", "event"]
+    name: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Which configuration was in effect; equal digests mean equal values of every key.
+
+    `digest` is the SHA-256 of all keys and values, the external id left out.
+    """
+
+    digest: str
+    sources: tuple[ConfigurationSource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """Which sweep this was. Times are UTC, ISO 8601."""
+    """Which sweep this was. Times are UTC, ISO 8601.
+
+    `scope` and `write_scope` are None where the sweep ended before it knew its accounts.
+    """
 
     id: str
     started_at: str
@@ -383,11 +444,18 @@ class Run:
     account_id: str | None
     auto_remediate: Literal["ENABLED", "DISABLED"]
     dry_run: bool
+    scope: Scope | None = None
+    write_scope: WriteScope | None = None
+    configuration: Configuration | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AccountTotals:
-    """planned = opened + skipped + failed."""
+    """planned = opened + skipped + failed.
+
+    An account whose regions could not be read is not opened, even where those that the
+    configuration names were examined.
+    """
 
     planned: int
     opened: int
@@ -441,7 +509,8 @@ class Totals:
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """Shares from 0 to 1: accounts opened of those chosen, targets examined of those planned
-    and not skipped; `complete` when nothing failed and nothing is undetermined.
+    and not skipped; `complete` when nothing failed and nothing is undetermined. Regions that could
+    not be read, which `coverage.accept` accepts, do not lower the share of accounts.
     """
 
     accounts: float

@@ -58,7 +58,7 @@ def select_accounts(
     chosen: list[Account] = []
     left_out: list[tuple[Account, Skipped | Failed]] = []
     for account in sorted(accounts, key=lambda account: account.id):
-        if _has_no_place(account, organization.include_ous, organization.exclude_ous):
+        if _has_no_place(account, *organization.named_ous):
             message = "the account is in no OU of the tree as it was read: it moved, or just came"
             failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_OU_UNKNOWN, message)
             left_out.append((account, failed))
@@ -100,8 +100,9 @@ def plan_targets(
 ) -> tuple[tuple[Target, ...], tuple[tuple[Target, Skipped | Failed], ...]]:
     """The targets to examine, in working order, and each of the others with why not.
 
-    The order is account by account, each account beginning at another region: so that the calls
-    under way at one moment spread over regions, and few connections serve each.
+    Every region that an account has enabled is a target; the filters of the configuration leave
+    some out. The order is account by account, each account beginning at another region: so that the
+    calls under way at one moment spread over regions, and few connections serve each.
     """
     targets: list[Target] = []
     left_out: list[tuple[Target, Skipped | Failed]] = []
@@ -122,14 +123,32 @@ def plan_targets(
 
 # A region that the account did not enable holds nothing: it is no target.
 _DISABLED = Skipped(Reason.REGION_NOT_ENABLED)
+_EXCLUDED = Skipped(Reason.REGION_EXCLUDED)  # one value for all of them
+
+
+def named_regions(config: Config) -> tuple[tuple[str, str], ...]:
+    """The regions that `regions.include` names, for an account whose own could not be read."""
+    return tuple((region, "ENABLED") for region in config.regions.include)
+
+
+def account_outcome(
+    opened: OpenedAccount | Failed, account: Account, rules: Sequence[AcceptedGap]
+) -> OpenedAccount | Skipped | Failed:
+    """The one outcome of an account that was to be opened.
+
+    Where its regions could not be read it is not opened, though those that are named are examined:
+    nobody knows what else it has.
+    """
+    unread = opened.unread if isinstance(opened, OpenedAccount) else opened
+    return accept_known_gaps(unread or opened, account.id, None, rules)
 
 
 def _region_outcome(region: str, status: str, config: Config) -> Skipped | Failed | None:
     match status:  # AWS Account Management, RegionOptStatus
         case "DISABLED":
             return _DISABLED
-        case _ if region in config.regions.exclude:
-            return Skipped(Reason.REGION_EXCLUDED)
+        case _ if not _is_region_selected(region, config):
+            return _EXCLUDED
         case "ENABLED" | "ENABLED_BY_DEFAULT":
             return None
         case "ENABLING":
@@ -139,6 +158,11 @@ def _region_outcome(region: str, status: str, config: Config) -> Skipped | Faile
         case _:
             message = f"the region's status {status!r} is unknown to this version"
             return Failed(Stage.OPEN_ACCOUNT, Reason.REGION_STATUS_UNKNOWN, message)
+
+
+def _is_region_selected(region: str, config: Config) -> bool:
+    regions = config.regions
+    return region not in regions.exclude and (not regions.include or region in regions.include)
 
 
 def accept_known_gaps(
@@ -167,6 +191,7 @@ def _selected(account: Account, organization: OrganizationConfig) -> bool:
             organization.include_accounts,
             organization.exclude_accounts,
         )
+        and (not organization.within_ous or _below(account, organization.within_ous))
         and not _below(account, organization.exclude_ous)
         and all(tags.get(key) in values for key, values in organization.include_tags.items())
         and not any(tags.get(key) in values for key, values in organization.exclude_tags.items())
@@ -192,17 +217,16 @@ def no_longer_writable(account: Account | None, config: Config) -> Reason | None
     if account.state != "ACTIVE":
         return INACTIVE_STATES.get(account.state, Reason.ACCOUNT_STATE_UNKNOWN)
     organization = config.organization
-    filters = (organization.include_ous, organization.exclude_ous, config.remediation.include_ous)
-    if _has_no_place(account, *filters):
+    if _has_no_place(account, *organization.named_ous, *config.remediation.include_ous):
         return Reason.ACCOUNT_OU_UNKNOWN
     if not (_selected(account, organization) and in_write_scope(account, config.remediation)):
         return Reason.ACCOUNT_MOVED
     return None
 
 
-def _has_no_place(account: Account, *filters: Collection[str]) -> bool:
+def _has_no_place(account: Account, *named_ous: str) -> bool:
     """Whether it matters which OU an active account is in, and nobody knows."""
-    return any(filters) and account.ou_path is None and account.state not in INACTIVE_STATES
+    return bool(named_ous) and account.ou_path is None and account.state not in INACTIVE_STATES
 
 
 def _in_scope(

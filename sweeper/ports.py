@@ -13,6 +13,7 @@ from sweeper.model import (
     Account,
     Change,
     ChangeStatus,
+    Configuration,
     Examined,
     Failed,
     Finding,
@@ -37,6 +38,9 @@ class Cloud(Protocol):
 
     def open_account(self, account: Account) -> OpenedAccount:
         """Assume the member role once, and read the account's regions."""
+
+    def enter(self, account: Account) -> None:
+        """Assume the member role once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,20 @@ class Observers:
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which configuration a run has, and what narrows it.
+
+    `narrowed_by` names the keys, options and event keys that leave accounts or regions out. A run
+    is narrowed `once` where an option or an event did; `regions_from` is what named the regions.
+    """
+
+    configuration: Configuration
+    narrowed_by: tuple[str, ...] = ()
+    once: bool = False
+    regions_from: str = "regions.include"
+
+
+@dataclass(frozen=True, slots=True)
 class Conduct:
     """How this run is done: its identity, whether it may write, who watches, asks and stops it.
 
@@ -205,6 +223,7 @@ class Conduct:
     approve: Callable[[Sequence[Finding]], bool]
     journal: Journal
     may_write: Callable[[], None]
+    provenance: Provenance
 
 
 class Pool:

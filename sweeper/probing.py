@@ -56,7 +56,8 @@ def probed(work: Callable[[], object]) -> Probed:
 
 def failure(failed: Failed) -> Probed:
     """The failure as an answer."""
-    refused = failed.reason.is_denial or failed.reason is Reason.ASSUME_ROLE_DENIED
+    denials = (Reason.ASSUME_ROLE_DENIED, Reason.WRITE_NOT_GRANTED)
+    refused = failed.reason.is_denial or failed.reason in denials
     answer = Answer.DENIED if refused else Answer.FAILED
     return Probed(answer, failed.reason, failed.message, failed.error_code)
 

@@ -23,30 +23,30 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sweeper.config import Config
+    from sweeper.ports import Provenance
 
 E = TypeVar("E")
 
 
 def conduct(
     config: Config,
+    provenance: Provenance | None = None,
     *,
     dry_run: bool,
     deliver_dry_run: bool = False,
     resume: str | None = None,
-    narrowed: bool = False,
-    regions_from: str = "regions.include",
     ask: bool = True,
     terminal: bool | None = None,
     at_most_seconds: float | None = None,
 ) -> tuple[Report, int]:
     """One sweep, for a person (`terminal`; None: where stderr is one) or for a machine.
 
-    `resume` names a run that ended before it had finished, and that is gone on with.
+    `provenance` says where the configuration came from; None: from nowhere else. `resume` names a
+    run that ended before it had finished, and that is gone on with.
     A person gets progress, one question before anything is written and a summary; a machine
     gets logs and, of a run that is neither dry nor narrowed, a line of metrics for CloudWatch.
-    No new work starts after `at_most_seconds` or limits.deadline_seconds, the smaller of both.
-    `narrowed`: to accounts or regions that were named for this one time; errors call
-    `regions_from` what named regions. The report, and the exit status.
+    No new work starts after `at_most_seconds` or limits.deadline_seconds, the smaller of both. The
+    report, and the exit status.
     """
     began = time.monotonic()
     deployment = config_loading.deployment()
@@ -59,11 +59,10 @@ def conduct(
     def sweep(**guards: Any) -> app.Ended:
         return app.run(
             config,
+            provenance,
             dry_run=dry_run,
             deliver_dry_run=deliver_dry_run,
             resume=resume,
-            narrowed=narrowed,
-            regions_from=regions_from,
             **guards,
         )
 
@@ -80,6 +79,7 @@ def conduct(
     status = exit_status(report)
     if not terminal:
         # Alarms wait for whole sweeps; one that met another's lease was no sweep.
+        narrowed = provenance is not None and provenance.once
         if not (dry_run or narrowed or status is ExitStatus.LEASE_HELD):
             seconds = time.monotonic() - began
             or_defect(lambda: metrics.emit(report, seconds, sys.stderr, deployment=deployment))

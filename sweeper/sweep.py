@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
@@ -23,6 +24,7 @@ from sweeper.model import (
 )
 from sweeper.plan import (
     accept_known_gaps,
+    account_outcome,
     plan_changes,
     plan_targets,
     select_accounts,
@@ -31,6 +33,7 @@ from sweeper.plan import (
 )
 from sweeper.ports import Check, Cloud, Conduct, Pool
 from sweeper.report import aggregate, coverage, ended_early
+from sweeper.scope import scope_of, write_scope_of
 
 if TYPE_CHECKING:
     from sweeper.config import Config
@@ -54,19 +57,12 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
         return ended_early(describe_run(config, conduct, organization), selected)
     chosen, others = selected
 
-    opened = [
-        accept_known_gaps(outcome, account.id, None, config.coverage.accept)
-        for account, outcome in zip(
-            chosen,
-            pool.map(
-                Stage.OPEN_ACCOUNT,
-                cloud.open_account,
-                chosen,
-                known=lambda account: past.opened.get(account.id),
-            ),
-            strict=True,
-        )
-    ]
+    opened = pool.map(
+        Stage.OPEN_ACCOUNT,
+        cloud.open_account,
+        chosen,
+        known=lambda account: past.opened.get(account.id),
+    )
     targets, left_out = plan_targets(
         (account for account in opened if isinstance(account, OpenedAccount)), config
     )
@@ -83,7 +79,13 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
             strict=True,
         )
     ]
-    accounts = [*zip(chosen, opened, strict=True), *others]
+    accounts = [
+        *(
+            (account, account_outcome(outcome, account, config.coverage.accept))
+            for account, outcome in zip(chosen, opened, strict=True)
+        ),
+        *others,
+    ]
     outcomes = plan_changes(
         targets,
         examined,
@@ -97,11 +99,16 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
         outcomes = assess_impact(pool, checks, targets, outcomes)
     if not conduct.dry_run:
         outcomes = make_changes(pool, cloud, checks, config, targets=targets, outcomes=outcomes)
-    return aggregate(
+    run = replace(
         describe_run(config, conduct, organization),
-        accounts,
-        chain(zip(targets, outcomes, strict=True), left_out),
+        scope=scope_of(
+            accounts,
+            chain(zip(targets, examined, strict=True), left_out),
+            conduct.provenance.narrowed_by,
+        ),
+        write_scope=write_scope_of(accounts, config.remediation),
     )
+    return aggregate(run, accounts, chain(zip(targets, outcomes, strict=True), left_out))
 
 
 def _examine(checks: Sequence[Check], target: Target) -> Examined:
@@ -133,6 +140,7 @@ def describe_run(config: Config, conduct: Conduct, organization: Organization | 
         account_id=organization.account_id if organization else None,
         auto_remediate=config.remediation.auto_remediate,
         dry_run=conduct.dry_run,
+        configuration=conduct.provenance.configuration,
     )
 
 

@@ -30,6 +30,7 @@ from sweeper.formats.wording import (
     named,
     number,
     percent,
+    scope,
     since_last,
 )
 from sweeper.model import (
@@ -111,6 +112,8 @@ def show(
 
     `file` is its report.json, where one is kept.
     """
+    if words := scope(report):
+        console.print(Text(f"Scope: {words}\n"), soft_wrap=True)
     if _is_declined(report):
         console.print("Nothing was changed: you did not say yes.\n", style="bold")
     _show_findings(report, console, is_kept=file is not None)

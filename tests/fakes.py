@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
+from botocore.session import Session
 from hypothesis import strategies as st
 
+from sweeper.aws.cloud import AwsCloud
 from sweeper.checks.tag_immutability import NAME, TagImmutability
 from sweeper.concurrency import Stop
 from sweeper.config import Config
@@ -28,8 +30,11 @@ from sweeper.model import (
     Stage,
     Target,
 )
-from sweeper.ports import Conduct, Past
+from sweeper.ports import Cloud, Conduct, Past
+from sweeper.provenance import provenance_of
 from sweeper.sweep import sweep
+
+_SESSION = Session()
 
 T = TypeVar("T")
 Place = tuple[str, str]  # account id, region
@@ -105,9 +110,37 @@ class FakeCloud:
     def list_accounts(self) -> Organization:
         return Organization("o-1", "aws", account_id(1), tuple(_given(self.accounts)))
 
+    def enter(self, account: Account) -> None:
+        _given(self.regions.get(account.id, ()))
+
     def open_account(self, account: Account) -> OpenedAccount:
         regions = _given(self.regions.get(account.id, ((REGION, "ENABLED"),)))
         return OpenedAccount(account, tuple(regions))
+
+
+class WorldCloud(AwsCloud):
+    """The real access path over facts: only what goes over the wire is given."""
+
+    def __init__(self, facts: FakeCloud, config: Config) -> None:
+        super().__init__(
+            config,
+            session=_SESSION,
+            stop=Stop(),
+            run_id="run-1",
+            read_actions=(),
+            write_actions=(),
+            may_write=False,
+        )
+        self._facts = facts
+
+    def list_accounts(self) -> Organization:
+        return self._facts.list_accounts()
+
+    def enter(self, account: Account) -> None:
+        """The role can be assumed."""
+
+    def regions(self, account: Account) -> tuple[tuple[str, str], ...]:
+        return self._facts.open_account(account).regions
 
 
 @dataclass
@@ -251,6 +284,7 @@ def make_conduct(
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
     journal: FakeJournal | None = None,
     may_write: Callable[[], None] = lambda: None,
+    config: Config | None = None,
 ) -> Conduct:
     return Conduct(
         run_id="run-1",
@@ -263,14 +297,15 @@ def make_conduct(
         approve=approve,
         journal=journal or FakeJournal(),
         may_write=may_write,
+        provenance=provenance_of(config or make_config()),
     )
 
 
 def run_sweep(
-    cloud: FakeCloud, registry: FakeRegistry, config: Config, conduct: Conduct | None = None
+    cloud: Cloud, registry: FakeRegistry, config: Config, conduct: Conduct | None = None
 ) -> Report:
     check = TagImmutability(registry, config, TODAY)
-    return sweep(cloud, (check,), config, conduct or make_conduct())
+    return sweep(cloud, (check,), config, conduct or make_conduct(config=config))
 
 
 # --- random organizations ------------------------------------------------------------------------
@@ -314,8 +349,10 @@ class World:
         registry = FakeRegistry(
             self.registries, self.prefixes, self.reread, self.answers, pushed=pushed or {}
         )
-        cloud = FakeCloud(self.accounts, self.regions)
-        conduct = make_conduct(dry_run=self.dry_run, approve=lambda _: self.approved)
+        cloud = WorldCloud(FakeCloud(self.accounts, self.regions), config)
+        conduct = make_conduct(
+            dry_run=self.dry_run, approve=lambda _: self.approved, config=self.config
+        )
         return run_sweep(cloud, registry, config, conduct), registry
 
 
@@ -347,7 +384,7 @@ def configs(draw: st.DrawFn) -> Config:
         st.lists(st.sampled_from([account_id(1), account_id(2)]), unique=True), st.just([])
     )
     some_ous = rarely(st.just([PROD]), st.just([]))
-    reasons = st.sampled_from([Reason.DENIED, Reason.ASSUME_ROLE_DENIED])
+    reasons = st.sampled_from([Reason.DENIED, Reason.ASSUME_ROLE_DENIED, Reason.REGIONS_UNREADABLE])
     gaps = st.fixed_dictionaries(
         {"reason": reasons, "region": st.sampled_from(["*", "ap-*"])},
     )
@@ -364,7 +401,17 @@ def configs(draw: st.DrawFn) -> Config:
             "exclude_ous": draw(rarely(st.just([DEV]), st.just([]))),
             "exclude_accounts": draw(some_accounts),
         },
-        regions={"exclude": draw(rarely(st.just(["us-east-1"]), st.just([])))},
+        regions=draw(
+            st.sampled_from(
+                [
+                    {},
+                    {"include": ["eu-west-1"]},
+                    {"include": ["eu-west-1", "ap-east-1"]},
+                    {"exclude": ["us-east-1"]},
+                    {"include": ["eu-west-1"], "exclude": ["us-east-1"]},
+                ]
+            )
+        ),
         coverage={"accept": draw(rarely(st.lists(gaps, min_size=1), st.just([])))},
         policy={
             "allowed_exclusions": draw(filters),
@@ -379,6 +426,7 @@ def configs(draw: st.DrawFn) -> Config:
             "exclusions_by_repository": draw(
                 st.dictionaries(st.sampled_from(["app", "cache/*", "*"]), filters, max_size=2)
             ),
+            "ignore_root_cache_rule": draw(st.booleans()),
             "max_changes": draw(rarely(st.integers(0, 3), st.just(500))),
             "min_coverage": draw(rarely(st.sampled_from([0.5, 1.0]), st.just(0.0))),
         },

@@ -341,7 +341,7 @@ def test_a_bad_option_is_refused_by_its_own_name() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"regions": {"include": ("eu-west-1", "moon")}}, "--region: 'moon' "),
         ({"organization": {"include_accounts": ("12345",)}}, "--account: '12345' "),
-        ({"organization": {"include_ous": ("sandbox",)}}, "--ou: 'sandbox' "),
+        ({"organization": {"within_ous": ("sandbox",)}}, "--ou: 'sandbox' "),
         ({"report": {"directory": ""}}, "--output: "),
         ({"limits": {"max_workers": 0}}, "command line: limits.max_workers: 0 "),
     ]

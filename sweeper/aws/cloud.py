@@ -19,8 +19,8 @@ from sweeper.aws.paging import Tokens
 from sweeper.aws.partitions import FALLBACK_REGION, first_region, partition_of, sts_region
 from sweeper.concurrency import Stop
 from sweeper.errors import NothingToSweep, OperationFailed
-from sweeper.model import Account, Failed, OpenedAccount, Organization, Reason
-from sweeper.plan import INACTIVE_STATES, in_write_scope
+from sweeper.model import Account, Failed, OpenedAccount, Organization, Reason, Stage
+from sweeper.plan import INACTIVE_STATES, in_write_scope, named_regions
 
 if TYPE_CHECKING:
     from sweeper.config import Config
@@ -83,18 +83,24 @@ class AwsCloud:
         return Organization(organization_id, self._partition, own_id, accounts)
 
     def open_account(self, account: Account) -> OpenedAccount:
-        """Assume the member role once, and read the account's regions."""
+        """Assume the member role once, and read the account's regions.
+
+        Where they cannot be read, those that the configuration names can be examined all the same.
+        """
         self.enter(account)
         try:
             return OpenedAccount(account, self.regions(account))
         except OperationFailed as error:
-            if error.reason.is_denial:
+            reason = error.reason
+            named = named_regions(self._config)
+            if reason.is_denial:
                 reason = Reason.REGIONS_UNREADABLE
-            elif error.reason is Reason.REGION_NOT_ENABLED:
+            elif reason is Reason.REGION_NOT_ENABLED:
                 reason = Reason.REQUEST_REFUSED  # it was not a region of the account that was asked
-            else:
-                raise
-            raise OperationFailed(reason, error.message, error.error_code) from None
+            if reason.is_stop or not named:
+                raise OperationFailed(reason, error.message, error.error_code) from None
+            unread = Failed(Stage.OPEN_ACCOUNT, reason, error.message, error.error_code)
+            return OpenedAccount(account, named, unread)
 
     def enter(self, account: Account) -> None:
         """Assume the member role in the account."""
@@ -102,9 +108,27 @@ class AwsCloud:
 
     def regions(self, account: Account) -> tuple[tuple[str, str], ...]:
         """The regions of an account that was entered, as (name, RegionOptStatus)."""
-        if self._config.regions.include:
-            return tuple((region, "ENABLED") for region in self._config.regions.include)
-        return self._regions(account)
+        client = self.clients.member("account", self._global_region)
+        # One page holds all regions that there are; the paginator asks on where it does not.
+        pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
+        found: list[tuple[str, str]] = []
+        tokens = Tokens()
+        with bound_to(account.id), translated():
+            for page in pages:
+                found += (
+                    (region(item, "RegionName"), text(item, "RegionOptStatus"))
+                    for item in items(page, "Regions")
+                )
+                if page.get("NextToken"):
+                    tokens.follow(text(page, "NextToken"))
+        regions = tuple(dict(found).items())  # a page that is read twice counts once
+        if all(status == "DISABLED" for _, status in regions):
+            raise OperationFailed(
+                Reason.UNEXPECTED_RESPONSE,
+                f"none of the {len(regions)} regions in the answer is enabled: no account is so",
+            )
+        # Most accounts have the same regions: kept once, not once for each account.
+        return self._known_regions.setdefault(regions, regions)
 
     def caller(self) -> tuple[str, str]:
         """The caller's account id and ARN; NothingToSweep without usable credentials."""
@@ -166,12 +190,7 @@ class AwsCloud:
         client = self.clients.central("organizations", self._global_region)
         organizations = self._organizations = Organizations(client, caller_arn, self._stop)
         organization_id, accounts = organizations.accounts()
-        named_ous = (
-            *organization.include_ous,
-            *organization.exclude_ous,
-            *self._config.remediation.include_ous,
-        )
-        if named_ous:
+        if named_ous := (*organization.named_ous, *self._config.remediation.include_ous):
             accounts = organizations.with_ou_paths(accounts, named_ous)
         if organization.include_tags or organization.exclude_tags:
             wanted = {
@@ -224,29 +243,6 @@ class AwsCloud:
             expires,
             allowed,
         )
-
-    def _regions(self, account: Account) -> tuple[tuple[str, str], ...]:
-        client = self.clients.member("account", self._global_region)
-        # One page holds all regions that there are; the paginator asks on where it does not.
-        pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
-        found: list[tuple[str, str]] = []
-        tokens = Tokens()
-        with bound_to(account.id), translated():
-            for page in pages:
-                found += (
-                    (region(item, "RegionName"), text(item, "RegionOptStatus"))
-                    for item in items(page, "Regions")
-                )
-                if page.get("NextToken"):
-                    tokens.follow(text(page, "NextToken"))
-        regions = tuple(dict(found).items())  # a page that is read twice counts once
-        if all(status == "DISABLED" for _, status in regions):
-            raise OperationFailed(
-                Reason.UNEXPECTED_RESPONSE,
-                f"none of the {len(regions)} regions in the answer is enabled: no account is so",
-            )
-        # Most accounts have the same regions: kept once, not once for each account.
-        return self._known_regions.setdefault(regions, regions)
 
 
 _UNUSABLE_CREDENTIALS = {

@@ -107,7 +107,7 @@ class EcrRegistry:
         if filters:  # mandatory with …_WITH_EXCLUSION, refused without
             parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
         with _writing():
-            with bound_to(target.account.id), translated():
+            with bound_to(target.account.id), translated(write=True):
                 response = client.put_image_tag_mutability(**parameters)
             answered = text(response, "registryId"), text(response, "repositoryName")
             if answered != (target.account.id, name):
@@ -163,7 +163,7 @@ class EcrRegistry:
         if filters:
             parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
         with _writing():
-            with bound_to(target.account.id), translated():
+            with bound_to(target.account.id), translated(write=True):
                 response = client.update_repository_creation_template(**parameters)
             written = _template(required(response, "repositoryCreationTemplate"))
             if written.prefix != prefix:

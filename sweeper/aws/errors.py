@@ -32,6 +32,8 @@ _POLICY_TYPES = {
     "resource-based policy": Reason.DENIED_BY_RESOURCE_POLICY,
     "VPC endpoint policy": Reason.DENIED_BY_VPC_ENDPOINT_POLICY,
 }
+# What no policy denies, and none grants: nobody meant to deny it.
+_NOT_GRANTED = "no identity-based policy allows"
 _DENIALS = {
     "AccessDenied",
     "AccessDeniedException",
@@ -123,12 +125,15 @@ _SKEWED = ("Signature expired", "Signature not yet current")
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise OperationFailed in the place of what the SDK raises inside."""
+def translated(*, write: bool = False) -> Iterator[None]:
+    """Raise OperationFailed in the place of what the SDK raises inside.
+
+    A `write` that nobody granted has a reason of its own: it tells what is meant.
+    """
     try:
         yield
     except sdk.ClientError as error:
-        raise _from_response(error) from None
+        raise _from_response(error, write=write) from None
     except (sdk.BotoCoreError, ResponseParserError) as error:
         reason = next(reason for kind, reason in _EXCEPTIONS if isinstance(error, kind))
         message = str(error)
@@ -156,7 +161,7 @@ def _without_token(message: str) -> str:
     return _TOKEN.sub(r"\1 (left out)", message)
 
 
-def _from_response(error: sdk.ClientError) -> OperationFailed:
+def _from_response(error: sdk.ClientError, *, write: bool) -> OperationFailed:
     details = error.response.get("Error", {})
     code = str(details.get("Code", "Unknown"))
     # A refused signature's message goes on with the whole request, the session's token in it.
@@ -168,6 +173,8 @@ def _from_response(error: sdk.ClientError) -> OperationFailed:
         reason = next(
             (found for text, found in _POLICY_TYPES.items() if text in message), Reason.DENIED
         )
+    if write and reason is Reason.DENIED_BY_IDENTITY_POLICY and _NOT_GRANTED in message:
+        reason = Reason.WRITE_NOT_GRANTED
     if reason is Reason.SIGNATURE_REFUSED and any(text in message for text in _SKEWED):
         reason = Reason.CLOCK_SKEW
     if reason is None:

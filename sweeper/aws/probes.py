@@ -53,10 +53,12 @@ class MemberProbes:
             return Probed(Answer.NOT_KNOWN, message="this version cannot try the action")
         return probed(lambda: self._try(probe, target))
 
-    def call(self, target: Target, operation: str, **parameters: Any) -> Any:
+    def call(
+        self, target: Target, operation: str, *, write: bool = False, **parameters: Any
+    ) -> Any:
         """ECR's answer to an operation."""
         client = self._clients.member("ecr", target.region)
-        with bound_to(target.account.id), translated():
+        with bound_to(target.account.id), translated(write=write):
             return getattr(client, operation)(**parameters)
 
     def _try(self, probe: Probe, target: Target) -> None:
@@ -95,6 +97,7 @@ PROBES: Mapping[str, Probe] = {
         lambda probes, target: probes.call(
             target,
             "update_repository_creation_template",
+            write=True,
             prefix=nobodys_name(),
             imageTagMutability="IMMUTABLE",
         ),

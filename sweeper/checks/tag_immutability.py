@@ -35,6 +35,7 @@ from sweeper.mutability import (
     exclusions_of,
     remedy,
 )
+from sweeper.plan import in_write_scope
 from sweeper.writing import check_answer, is_made, written
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ NAME = "ecr-tag-immutability"
 READ_ACTIONS = frozenset({"ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules"})
 WRITE_ACTIONS = frozenset({"ecr:PutImageTagMutability"})
 ASSESS_ACTIONS = frozenset({"ecr:DescribeImages"})
-ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule; it exempts nothing
+ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule
+_UNDER_ROOT_RULE = (
+    "a pull-through cache rule for ROOT may fill it, and which repositories it fills cannot be "
+    "known: close it by hand, exempt it, or set remediation.ignore_root_cache_rule: true"
+)
 
 
 class Registry(Protocol):
@@ -72,7 +77,8 @@ def pull_through_exemption(name: str, prefixes: Iterable[str]) -> Exemption | No
     """The exemption of a repository that a pull-through cache rule fills.
 
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html: AWS
-    recommends MUTABLE there, since an upstream tag that moves could not be cached again.
+    recommends MUTABLE there, since an upstream tag that moves could not be cached again. The rule
+    for ROOT exempts nothing: which repositories it fills cannot be known.
     """
     for prefix in sorted(prefixes, key=len, reverse=True):
         if prefix != ROOT_PREFIX and name.startswith(prefix.rstrip("/") + "/"):
@@ -219,9 +225,17 @@ class TagImmutability:
     def _with_pull_through_cache(self, target: Target, findings: list[Finding]) -> list[Finding]:
         """The findings, those in repositories that a pull-through cache rule fills exempted.
 
-        Where the rules cannot be read the findings stand, and their changes are withheld.
+        Where the rules cannot be read, or one may fill any repository, the findings stand, and
+        their changes are withheld.
         """
-        if not self._exempt_pull_through or not any(map(_may_be_cached, findings)):
+        heeds_root = self._exempt_pull_through and self._heeds_root_rule(target)
+
+        def may_be_cached(finding: Finding) -> bool:
+            return finding.compliance is Compliance.NON_COMPLIANT and (
+                heeds_root or "/" in finding.repository
+            )
+
+        if not self._exempt_pull_through or not any(map(may_be_cached, findings)):
             return findings
         try:
             prefixes = self._registry.pull_through_cache_prefixes(target)
@@ -229,30 +243,45 @@ class TagImmutability:
             if error.reason.is_stop:  # nothing is wrong with the rules: the target was not reached
                 raise
             return [
-                self._withheld(finding, error) if _may_be_cached(finding) else finding
+                self._rules_unread(finding, error) if may_be_cached(finding) else finding
                 for finding in findings
             ]
+        withholds = heeds_root and ROOT_PREFIX in prefixes
         return [
-            replace(finding, compliance=Compliance.EXEMPT, exemption=exemption)
-            if _may_be_cached(finding)
-            and (exemption := pull_through_exemption(finding.repository, prefixes))
+            self._judged(finding, prefixes, withholds=withholds)
+            if may_be_cached(finding)
             else finding
             for finding in findings
         ]
 
-    def _withheld(self, finding: Finding, error: OperationFailed) -> Finding:
-        change = replace(
-            self.remedy(finding),
-            status=ChangeStatus.WITHHELD,
-            reason=Reason.PULL_THROUGH_RULES_UNREADABLE,
-            error=f"{error.error_code or error.reason}: {error.message}",
+    def _heeds_root_rule(self, target: Target) -> bool:
+        """Whether a rule for ROOT makes a difference: it withholds changes, and exempts nothing."""
+        remediation = self._remediation
+        return (
+            not remediation.ignore_root_cache_rule
+            and NAME in remediation.checks
+            and in_write_scope(target.account, remediation)
         )
+
+    def _judged(self, finding: Finding, prefixes: Iterable[str], *, withholds: bool) -> Finding:
+        if exemption := pull_through_exemption(finding.repository, prefixes):
+            return replace(finding, compliance=Compliance.EXEMPT, exemption=exemption)
+        if withholds:
+            return self._withheld(finding, Reason.LEFT_TO_A_PERSON, _UNDER_ROOT_RULE)
+        return finding
+
+    def _rules_unread(self, finding: Finding, error: OperationFailed) -> Finding:
         reason = f"{finding.reason}; pull-through cache rules could not be read ({error.reason})"
-        return replace(finding, reason=reason, change=change)
+        return self._withheld(
+            replace(finding, reason=reason),
+            Reason.PULL_THROUGH_RULES_UNREADABLE,
+            f"{error.error_code or error.reason}: {error.message}",
+        )
 
-
-def _may_be_cached(finding: Finding) -> bool:
-    return finding.compliance is Compliance.NON_COMPLIANT and "/" in finding.repository
+    def _withheld(self, finding: Finding, reason: Reason, error: str) -> Finding:
+        withheld = ChangeStatus.WITHHELD
+        change = replace(self.remedy(finding), status=withheld, reason=reason, error=error)
+        return replace(finding, change=change)
 
 
 @lru_cache(maxsize=4096)

@@ -44,7 +44,7 @@ def sweep_values(
     options: dict[str, Any] = {}
     for section, key, value in (
         ("organization", "include_accounts", accounts),
-        ("organization", "include_ous", ous),
+        ("organization", "within_ous", ous),
         ("regions", "include", regions),
         ("report", "directory", output),
     ):
@@ -54,7 +54,7 @@ def sweep_values(
 
 
 def configuration(path: str | None, options: Mapping[str, Any]) -> Config:
-    """The configuration of the file, the environment and the options; see `load_config`."""
+    """The configuration of the file, the environment and the options."""
     return loaded(path, options).config
 
 

@@ -9,7 +9,7 @@ import click
 
 from sweeper.commands.common import (
     config_option,
-    configuration,
+    loaded,
     print_bytes,
     scope_options,
     sweep_values,
@@ -17,7 +17,7 @@ from sweeper.commands.common import (
 
 if TYPE_CHECKING:
     from sweeper.concurrency import Stop
-    from sweeper.config import Config
+    from sweeper.config_loading import Loaded
     from sweeper.ports import Observer
     from sweeper.preflight.facts import Facts
 
@@ -70,15 +70,14 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
     options = sweep_values(accounts, regions, ous, None)
     if impact:
         options["remediation"] = {"assess_impact": True}
-    config = configuration(path, options)
-    regions_from = "--region" if regions else "regions.include"
-    facts = _look(config, regions_from, write_probe=not no_write_probe)
-    verdict = judge(facts, config)
+    read = loaded(path, options)
+    facts = _look(read, write_probe=not no_write_probe)
+    verdict = judge(facts, read.config)
     render = document if form == "json" else rendered
-    return print_bytes(render(facts, verdict, config), int(verdict.status))
+    return print_bytes(render(facts, verdict, read.config), int(verdict.status))
 
 
-def _look(config: Config, regions_from: str, *, write_probe: bool) -> Facts:
+def _look(read: Loaded, *, write_probe: bool) -> Facts:
     """Ask, with progress for a person at stderr and logs for a machine."""
     from contextlib import ExitStack
 
@@ -88,9 +87,9 @@ def _look(config: Config, regions_from: str, *, write_probe: bool) -> Facts:
     from sweeper.preflight.look import look
     from sweeper.runner import is_terminal, supervised
 
-    session = callers_session()
+    config, session = read.config, callers_session()
     chosen_formats(config)
-    refuse_unknown_regions(config, session, regions_from)
+    refuse_unknown_regions(config, session, read.provenance.regions_from)
 
     def work(*, stop: Stop, observer: Observer, **_: object) -> Facts:
         with ExitStack() as at_the_end:

@@ -8,7 +8,7 @@ import click
 
 from sweeper.commands.common import (
     config_option,
-    configuration,
+    loaded,
     print_report,
     sweep_options,
     sweep_values,
@@ -68,14 +68,13 @@ def run(  # noqa: PLR0917 (click passes them by name)
     options = sweep_values(accounts, regions, ous, output)
     if impact:
         options["remediation"] = {"assess_impact": True}
-    config = configuration(path, options)
+    read = loaded(path, options)
     report, status = conduct(
-        config,
+        read.config,
+        read.provenance,
         dry_run=dry_run,
         deliver_dry_run=deliver,
         resume=resume,
-        narrowed=bool(accounts or regions or ous),
-        regions_from="--region" if regions else "regions.include",
         ask=not yes,
     )
     if form or (dry_run and not is_terminal(sys.stderr)):

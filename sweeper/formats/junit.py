@@ -14,7 +14,15 @@ from xml.etree import ElementTree as ET
 from sweeper.escaping import plain, shortened
 from sweeper.formats import Format
 from sweeper.formats.records import Record, State, records
-from sweeper.formats.wording import account_tags, advice, explanation, number, seen, unseen
+from sweeper.formats.wording import (
+    account_tags,
+    advice,
+    explanation,
+    number,
+    scope,
+    seen,
+    unseen,
+)
 from sweeper.model import AccountSummary, FailedItem, Report, SkippedItem
 
 _LONGEST = 2000  # characters of a message
@@ -58,6 +66,7 @@ def _suite_of_the_sweep(report: Report) -> ET.Element:
     suite = _suite("sweep", report)
     properties = ET.SubElement(suite, "properties")
     for name, value in (
+        ("scope", scope(report) or ""),
         ("run_id", run.id),
         ("version", run.version),
         ("organization_id", run.organization_id or ""),
@@ -67,7 +76,7 @@ def _suite_of_the_sweep(report: Report) -> ET.Element:
         ET.SubElement(properties, "property", name=name, value=plain(value))
     case = _case(suite, "sweep", "coverage")
     if report.coverage.complete:
-        _output(case, seen(report))
+        _output(case, f"{unseen(report)} {seen(report)}")
     else:
         why = [
             f"{failure.reason}: {explanation(failure)}"

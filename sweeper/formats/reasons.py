@@ -34,7 +34,7 @@ MEANING = {
     _R.ACCOUNT_MOVED: "the account left the scope of the sweep or of remediation while it ran",
     _R.STS_REGION_DISABLED: "the account has not enabled the region in which roles are assumed",
     _R.REGIONS_UNREADABLE: "the account's regions may not be read (account:ListRegions)",
-    _R.REGION_EXCLUDED: "the filters leave the region out",
+    _R.REGION_EXCLUDED: "regions.include or regions.exclude leaves the region out",
     _R.REGION_ENABLING: "the account is just enabling the region",
     _R.REGION_DISABLING: "the account is just disabling the region",
     _R.REGION_STATUS_UNKNOWN: "AWS gives the region a status that this version does not know",
@@ -69,6 +69,7 @@ MEANING = {
     _R.PULL_THROUGH_RULES_UNREADABLE: "whether a pull-through cache fills the repository could "
     "not be read",
     _R.NOT_CONFIRMED: "whoever was asked did not say yes",
+    _R.WRITE_NOT_GRANTED: "no policy grants the member role such changes, and none denies them",
     _R.WRITE_NOT_PERMITTED: "another change in the account was denied before: this was not tried",
     _R.NOT_RECORDED: "the change could not be put on record, so it was not made",
     _R.FACTS_TOO_OLD: "the run that was gone on with began more than a day ago: nothing more was "

@@ -22,6 +22,7 @@ from sweeper.formats.wording import (
     named,
     number,
     outcome,
+    scope,
     seen,
     setting,
     since_last,
@@ -66,13 +67,12 @@ def _heading(report: Report) -> list[str]:
     dry_run = " (dry run)" if run.dry_run else ""
     organization = f"organization {run.organization_id}" if run.organization_id else ""
     caller = f"from account {run.account_id}" if run.account_id else ""
+    words = scope(report)
+    times = f"{run.started_at} to {run.finished_at}"
     return [
-        plain(f"ECR image tag mutability: sweep {run.id}{dry_run}"),
-        plain(
-            ", ".join(
-                filter(None, (f"{run.started_at} to {run.finished_at}", organization, caller))
-            )
-        ),
+        "ECR image tag mutability" + (f" in {words}" if words else ""),
+        plain(f"Sweep {run.id}{dry_run}"),
+        plain(", ".join(filter(None, (times, organization, caller)))),
         plain(f"Auto-Remediation: {run.auto_remediate}, sweeper {run.version}"),
         "",
         *_wrapped(f"{unseen(report)} {seen(report)}", ""),

@@ -5,7 +5,7 @@ Text that is returned is plain: one line, without anything hidden.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from sweeper.escaping import plain, shortened
@@ -52,12 +52,13 @@ _ADVICE = {
     "remediation now",
     Reason.STS_REGION_DISABLED: "set organization.sts_region to a region that the account has "
     "enabled",
-    Reason.REGIONS_UNREADABLE: "except account:ListRegions from the region-deny SCP, or list "
-    "regions.include",
+    Reason.REGIONS_UNREADABLE: "except account:ListRegions from the region-deny SCP; until then "
+    "the regions that regions.include names are examined, and coverage.accept can accept that "
+    "nobody knows the others",
     Reason.REGION_STATUS_UNKNOWN: "update sweeper: AWS has a region status that this version "
     "does not know",
-    Reason.REGION_NOT_ENABLED: "the account does not have this region enabled: remove it from "
-    "regions.include, or accept the reason under coverage.accept",
+    Reason.REGION_NOT_ENABLED: "run again, if the account disabled it just now; accept the reason "
+    "under coverage.accept where the account's regions cannot be read and it has not this one",
     Reason.DENIED: "let the member role read ECR there, or accept the reason under coverage.accept",
     Reason.DENIED_BY_SCP: "except the member role from the SCP, leave the region out with "
     "regions.exclude, or accept the reason under coverage.accept",
@@ -90,6 +91,8 @@ _ADVICE = {
     Reason.LEFT_TO_A_PERSON: "close it by hand once what its error says is settled, or exempt it",
     Reason.PULL_THROUGH_RULES_UNREADABLE: "let the member role call "
     "ecr:DescribePullThroughCacheRules",
+    Reason.WRITE_NOT_GRANTED: "let the member role write there (Allow… among its stack's "
+    "parameters), or leave the account out with remediation.exclude_accounts",
     Reason.NOT_RECORDED: "let state.directory be written, or set report.s3: nothing is changed "
     "without a record of what it was",
     Reason.FACTS_TOO_OLD: "begin a new sweep",
@@ -121,6 +124,7 @@ _WITHHELD = {
     Reason.LEFT_TO_A_PERSON: "it is left to a person",
     Reason.PULL_THROUGH_RULES_UNREADABLE: "the pull-through cache rules could not be read",
     Reason.NOT_CONFIRMED: "not confirmed",
+    Reason.WRITE_NOT_GRANTED: "the member role is not granted such changes in this account",
     Reason.NOT_RECORDED: "it could not be put on record before",
     Reason.FACTS_TOO_OLD: "the run began too long ago to act on what it saw",
     Reason.LEASE_UNAVAILABLE: "it could not be made sure that no other sweep is at work",
@@ -294,31 +298,61 @@ def ended_early(report: Report) -> FailedItem | None:
     )
 
 
+def scope(report: Report) -> str | None:
+    """What was to be examined, and what narrows it: "4 accounts, 1 of 3 regions: regions.include".
+
+    None where that is not known.
+    """
+    of = report.run.scope
+    if of is None:
+        return None
+    accounts = _part(of.accounts, of.accounts_listed, "account")
+    regions = _part(len(of.regions), of.regions_enabled, "region")
+    by = f": {', '.join(of.narrowed_by)}" if of.narrowed_by else ""
+    return plain(f"{accounts}, {regions}{by}")
+
+
+def _part(count: int, whole: int, what: str) -> str:
+    return number(whole, what) if count == whole else f"{count:,} of {number(whole, what)}"
+
+
 def unseen(report: Report) -> str:
-    """A sentence that says what was not seen, or that all was."""
+    """A sentence that says what was not seen, or that all was that was to be."""
     if report.coverage.complete:
-        return "Everything was seen."
+        if not report.skipped:
+            return "All accounts and regions were examined."
+        left_out = skipped_counts(report)
+        return f"All accounts and regions in scope were examined; skipped: {left_out}."
     if failure := ended_early(report):
         if failure.reason is Reason.LEASE_HELD:
             return "NOTHING WAS SEEN: another sweep is at work on the same place in S3."
         return "NOTHING WAS SEEN: which accounts to sweep could not be determined."
-    totals = report.totals
-    parts = []
-    if totals.accounts.failed:
-        chosen = totals.accounts.planned - totals.accounts.skipped
-        parts.append(f"{totals.accounts.failed:,} of {number(chosen, 'account')}")
-    if totals.targets.failed:
-        planned = totals.targets.planned - totals.targets.skipped
-        parts.append(f"{totals.targets.failed:,} of {number(planned, 'account-region')}")
-    clauses = [f"{' and '.join(parts)} could not be examined"] if parts else []
-    if count := totals.repositories.undetermined:
-        clauses.append(f"{number(count, 'repository', 'repositories')} could not be judged")
-    if count := judged(report, Compliance.UNDETERMINED):
-        clauses.append(f"{number(count, 'creation template')} could not be judged")
-    if not totals.targets.examined:
+    clauses = list(_gaps(report))
+    if not report.totals.targets.examined:
         clauses = clauses or ["no account-region was left to examine"]
         return f"NOTHING WAS SEEN: {'; '.join(clauses)}."
     return f"NOT EVERYTHING WAS SEEN: {'; '.join(clauses)}."
+
+
+def _gaps(report: Report) -> Iterator[str]:
+    totals = report.totals
+    chosen = number(totals.accounts.planned - totals.accounts.skipped, "account")
+    names = account_names(report)
+    partly = sum(item.region is None and item.account_id in names for item in report.failures)
+    parts = []
+    if failed := totals.accounts.failed - partly:
+        parts.append(f"{failed:,} of {chosen}")
+    if totals.targets.failed:
+        planned = totals.targets.planned - totals.targets.skipped
+        parts.append(f"{totals.targets.failed:,} of {number(planned, 'account-region')}")
+    if parts:
+        yield f"{' and '.join(parts)} could not be examined"
+    if partly:
+        yield f"of {partly:,} of {chosen} only the named regions were examined, others are unknown"
+    if count := totals.repositories.undetermined:
+        yield f"{number(count, 'repository', 'repositories')} could not be judged"
+    if count := judged(report, Compliance.UNDETERMINED):
+        yield f"{number(count, 'creation template')} could not be judged"
 
 
 def seen(report: Report) -> str:
@@ -327,8 +361,16 @@ def seen(report: Report) -> str:
     return (
         f"Seen: {number(totals.repositories.examined, 'repository', 'repositories')} in "
         f"{number(totals.targets.examined, 'account-region')} of "
-        f"{number(totals.accounts.opened, 'account')}."
+        f"{number(len(report.accounts), 'account')}."
     )
+
+
+def skipped_counts(report: Report) -> str:
+    """How many accounts, and regions of others, were skipped on purpose."""
+    accounts = sum(item.region is None for item in report.skipped)
+    regions = len(report.skipped) - accounts
+    counts = ((accounts, "account"), (regions, "account-region"))
+    return ", ".join(number(count, what) for count, what in counts if count)
 
 
 def where(failure: FailedItem, names: dict[str, str]) -> str:

@@ -67,6 +67,7 @@ class _Lease:
 class _Opened:
     account: Account
     regions: tuple[tuple[RegionName, str], ...]
+    unread: Failed | None = None
     kind: Literal["opened"] = "opened"
 
 
@@ -150,7 +151,7 @@ def lease(token: str) -> bytes:
 
 def opened(value: OpenedAccount) -> bytes:
     """An account was opened."""
-    return _line(_Opened(value.account, value.regions))
+    return _line(_Opened(value.account, value.regions, value.unread))
 
 
 def examined(target: Target, value: Examined) -> bytes:
@@ -260,8 +261,8 @@ class _Gathered:
         match value:
             case _Lease(token=token):
                 self._leases.add(token)
-            case _Opened(account=account, regions=regions):
-                self._opened[account.id] = OpenedAccount(account, regions)
+            case _Opened(account=account, regions=regions, unread=unread):
+                self._opened[account.id] = OpenedAccount(account, regions, unread)
             case _Examined():
                 place = value.account_id, value.region
                 if any((each.account_id, each.region) != place for each in value.findings):

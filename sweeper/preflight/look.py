@@ -16,7 +16,13 @@ from sweeper.model import (
     Stage,
     Target,
 )
-from sweeper.plan import in_write_scope, plan_targets, select_accounts, unknown_exclusions
+from sweeper.plan import (
+    in_write_scope,
+    named_regions,
+    plan_targets,
+    select_accounts,
+    unknown_exclusions,
+)
 from sweeper.ports import Observer, Observers
 from sweeper.preflight.facts import Caller, Entered, Facts, Region, Regions, Standing
 from sweeper.probing import Answer, Asked, Probed, failure, probed
@@ -100,9 +106,12 @@ def look(
     entered = _entered(crew, cloud, accounts)
     targets, regions_left_out = plan_targets(
         (
-            OpenedAccount(each.account, each.regions)
+            OpenedAccount(
+                each.account,
+                named_regions(config) if isinstance(each.regions, Probed) else each.regions,
+            )
             for each in entered
-            if not isinstance(each.regions, Probed)
+            if each.role.answer is Answer.WORKS
         ),
         config,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -160,21 +160,40 @@ def _of_accounts(facts: Facts) -> Iterator[_Case]:
 
 
 def _of_regions(facts: Facts) -> Iterator[_Case]:
+    granted = {
+        (region.account.id, action)
+        for region in facts.regions
+        for action, answer in region.writes.items()
+        if answer.answer is Answer.WORKS
+    }
     for region in facts.regions:
+        writes = {
+            action: _granted_in_part(answer) if (region.account.id, action) in granted else answer
+            for action, answer in region.writes.items()
+        }
         tried = {**region.reads, **region.writes}
-        kinds = {(each.answer, each.reason) for each in tried.values()}
+        # Where nothing at all is granted, that the writes are not is no problem of its own.
+        alike = {action: _granted_in_part(answer) for action, answer in tried.items()}
+        kinds = {(each.answer, each.reason) for each in alike.values()}
         if len(tried) > 1 and len(kinds) == 1 and (Answer.WORKS, None) not in kinds:
-            first = next(iter(tried.values()))
+            first = next(iter(alike.values()))
             # Whether writes were tried there, too, makes it no other problem.
             yield _Case(Kind.REGION, first, (), *region.place)
             continue
-        for kind, answers in ((Kind.READ, region.reads), (Kind.WRITE, region.writes)):
-            alike: dict[tuple[Answer, Reason | None], list[str]] = defaultdict(list)
+        for kind, answers in ((Kind.READ, region.reads), (Kind.WRITE, writes)):
+            groups: dict[tuple[Answer, Reason | None], list[str]] = defaultdict(list)
             for action, answer in answers.items():
                 if answer.answer is not Answer.WORKS:
-                    alike[answer.answer, answer.reason].append(action)
-            for actions in alike.values():
+                    groups[answer.answer, answer.reason].append(action)
+            for actions in groups.values():
                 yield _Case(kind, answers[actions[0]], tuple(actions), *region.place)
+
+
+def _granted_in_part(answer: Probed) -> Probed:
+    """A write that is not granted here, though it is elsewhere: a sweep's change fails there."""
+    if answer.reason is not Reason.WRITE_NOT_GRANTED:
+        return answer
+    return replace(answer, reason=Reason.DENIED_BY_IDENTITY_POLICY)
 
 
 def _accepted(case: _Case, config: Config) -> bool:

@@ -144,16 +144,22 @@ def _member_role(problem: Problem, facts: Facts, config: Config) -> Remedy:
     return Remedy(text, _STACKSETS)
 
 
+# Neither is a cure: what is not known is not examined.
+_UNTIL_THEN = (
+    "until then only the regions that regions.include names are examined, and coverage.accept: "
+    "[{reason: regions_unreadable, account: …}] accepts that nobody knows the others"
+)
+
+
 def _list_regions(problem: Problem) -> Remedy:
     if problem.reason is _R.DENIED_BY_SCP:
         text = (
             "except account:ListRegions, which is served from us-east-1, from the region-deny "
-            "policy for the member role; or name the regions: regions.include"
+            f"policy for the member role; {_UNTIL_THEN}"
         )
         return Remedy(text, _SCPS)
     return Remedy(
-        f"{_DEPLOY}: the role's policy there lacks account:ListRegions; or name the regions: "
-        "regions.include",
+        f"{_DEPLOY}: the role's policy there lacks account:ListRegions; {_UNTIL_THEN}",
         _STACKSETS,
     )
 
@@ -190,7 +196,7 @@ def _write(problem: Problem) -> Remedy | None:
         "remediation.auto_remediate: DISABLED"
     )
     match problem.reason:
-        case _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
+        case _R.WRITE_NOT_GRANTED | _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
             # What is left out keeps its value.
             named = [name for action, name in PERMITTED_BY.items() if action in problem.actions]
             deploy = _UPDATE.format("=true ".join(named))

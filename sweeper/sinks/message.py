@@ -24,9 +24,11 @@ from sweeper.formats.wording import (
     named,
     number,
     outcome,
+    scope,
     seen,
     setting,
     since_last,
+    skipped_counts,
     tags_unavailable,
     unseen,
     where,
@@ -64,7 +66,8 @@ def subject(report: Report) -> str:
     if not report.coverage.complete:
         parts.append("coverage incomplete")
     name = "sweeper (dry run)" if report.run.dry_run else "sweeper"
-    text = f"{name}: {', '.join(parts) or 'no mutable repository'}"
+    nothing = "no mutable repository" + (" in scope" if report.skipped else "")
+    text = f"{name}: {', '.join(parts) or nothing}"
     return text.encode("ascii", "replace").decode()[:_SUBJECT_LIMIT]
 
 
@@ -95,6 +98,8 @@ def _opening(report: Report) -> Iterator[str]:
     repositories, changes = report.totals.repositories, report.totals.changes
     place = report.run.organization_id or report.run.account_id
     of = f" of {plain(place)}" if place else ""
+    if words := scope(report):
+        yield f"Scope: {words}."
     if repositories.non_compliant:
         found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
         yield (
@@ -102,7 +107,8 @@ def _opening(report: Report) -> Iterator[str]:
             f"sweep, {still_open(report):,} still open."
         )
     elif repositories.examined:
-        yield f"No ECR repository{of} was found whose image tags can be overwritten."
+        where_ = " in this scope" if report.skipped else ""
+        yield f"No ECR repository{of} was found{where_} whose image tags can be overwritten."
     else:
         yield f"No ECR repository{of} was seen."
     if count := judged(report, Compliance.NON_COMPLIANT):
@@ -190,12 +196,7 @@ def _coverage(report: Report) -> Iterator[str]:
         if text := advice(items[0].stage, reason):
             yield f"    What to do: {text}."
     if report.skipped:
-        accounts = sum(item.region is None for item in report.skipped)
-        regions = len(report.skipped) - accounts
-        yield (
-            f"Skipped on purpose: {number(accounts, 'account')}, "
-            f"{number(regions, 'account-region')}."
-        )
+        yield f"Skipped on purpose: {skipped_counts(report)}."
 
 
 def _earlier(report: Report) -> Iterator[str]:

@@ -26,6 +26,7 @@ from sweeper.formats.wording import number
 from sweeper.journal.lines import Header
 from sweeper.model import Finding, Report
 from sweeper.ports import Observer
+from sweeper.provenance import provenance_of
 from sweeper.sinks import Destination, deliver, is_kept
 from sweeper.stored import read_report
 from sweeper.undo.claims import check_options, claims_of, digest, undone
@@ -119,6 +120,7 @@ def run(
             config,
             begun,
             chosen_checks(config),
+            provenance=provenance_of(config),
             session=session,
             may_write=not dry_run,
             stop=stop,

@@ -88,6 +88,7 @@ def scoped(config: Config, claims: Collection[Finding]) -> Config:
     nowhere: dict[str, tuple[str, ...]] = {"include_ous": (), "exclude_accounts": ()}
     organization: dict[str, object] = {
         **nowhere,
+        "within_ous": (),
         "exclude_ous": (),
         "include_tags": {},
         "exclude_tags": {},
@@ -95,7 +96,6 @@ def scoped(config: Config, claims: Collection[Finding]) -> Config:
     if config.organization.enumerate:
         organization["include_accounts"] = ()
     accounts = tuple(sorted({claim.account_id for claim in claims}))
-    regions = tuple(sorted({claim.region for claim in claims}))
     checks = tuple(sorted({claim.check for claim in claims}))
     remediation = {
         **nowhere,
@@ -108,7 +108,7 @@ def scoped(config: Config, claims: Collection[Finding]) -> Config:
         update={
             "checks": checks,
             "organization": config.organization.model_copy(update=organization),
-            "regions": config.regions.model_copy(update={"include": regions, "exclude": ()}),
+            "regions": config.regions.model_copy(update={"include": (), "exclude": ()}),
             "remediation": config.remediation.model_copy(update=remediation),
         }
     )

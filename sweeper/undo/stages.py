@@ -10,6 +10,7 @@ from sweeper.changes import make_changes
 from sweeper.concurrency import attempt
 from sweeper.errors import OperationFailed
 from sweeper.model import (
+    Account,
     Change,
     ChangeStatus,
     Examined,
@@ -68,7 +69,7 @@ def undo(
 
     opened = pool.map(
         Stage.OPEN_ACCOUNT,
-        cloud.open_account,
+        lambda account: _enter(cloud, account),
         chosen,
         known=lambda account: past.opened.get(account.id),
     )
@@ -95,6 +96,12 @@ def undo(
         targets=list(zip(targets, after, strict=True)),
         past=past,
     )
+
+
+def _enter(cloud: Cloud, account: Account) -> OpenedAccount:
+    """Assume the member role; which regions the account has is not asked: the report names some."""
+    cloud.enter(account)
+    return OpenedAccount(account, ())
 
 
 def ended_early(

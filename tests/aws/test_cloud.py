@@ -12,7 +12,7 @@ from botocore.session import Session
 from sweeper.aws.cloud import CORE_ACTIONS, MAX_SESSION_POLICY, session_policy
 from sweeper.checks.tag_immutability import READ_ACTIONS, WRITE_ACTIONS
 from sweeper.errors import NothingToSweep, OperationFailed
-from sweeper.model import ACCEPTABLE_REASONS, Account, Reason
+from sweeper.model import ACCEPTABLE_REASONS, Account, Reason, Stage
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, opened
 from tests.fake_aws.process import FakeAws
@@ -43,10 +43,30 @@ def test_an_account_is_opened_with_its_regions(enter: Enter) -> None:
     assert aws.statistics().calls["account:ListRegions"] == 1
 
 
-def test_regions_that_are_named_are_not_asked_for(aws: FakeAws) -> None:
-    regions = _open(aws, regions={"include": ["eu-central-1", "ap-south-1"]})
-    assert regions == (("eu-central-1", "ENABLED"), ("ap-south-1", "ENABLED"))
-    assert "account:ListRegions" not in aws.statistics().calls
+def test_regions_that_are_named_are_asked_for_too(aws: FakeAws) -> None:
+    """Whether they are enabled, and which others there are, only the account knows."""
+    asked = _open(aws)
+    assert _open(aws, regions={"include": ["eu-central-1", "ap-south-1"]}) == asked
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault("access_denied", operation="ListRegions"), Reason.REGIONS_UNREADABLE),
+        (Fault("throttle", operation="ListRegions"), Reason.THROTTLED),
+        (Fault("garbage", operation="ListRegions"), Reason.UNEXPECTED_RESPONSE),
+    ],
+)
+def test_where_regions_cannot_be_read_the_named_ones_are_known(
+    aws: FakeAws, fault: Fault, reason: Reason
+) -> None:
+    cloud = make_cloud(regions={"include": ["eu-central-1", "ap-south-1"]})
+    account = cloud.list_accounts().accounts[1]
+    aws.faults([fault])
+    opened = cloud.open_account(account)
+    assert opened.regions == (("eu-central-1", "ENABLED"), ("ap-south-1", "ENABLED"))
+    assert opened.unread is not None
+    assert (opened.unread.stage, opened.unread.reason) == (Stage.OPEN_ACCOUNT, reason)
 
 
 @pytest.mark.parametrize(

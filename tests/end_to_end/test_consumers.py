@@ -99,7 +99,9 @@ def test_subscribers_get_what_they_can_read(aws: FakeAws, here: Here) -> None:
     report = {"sns_topic_arn": world.topics[0], "formats": ["json", "csv", "junit", "ocsf"]}
     ended = here.run(aws, config={"remediation": AUDIT, "report": report})
     (message,) = aws.messages()
-    assert message["message"].startswith("Image tags could be overwritten in ")
+    scope, first, *_ = message["message"].splitlines()
+    assert scope.startswith("Scope: ")
+    assert first.startswith("Image tags could be overwritten in ")
     assert message["attributes"] == {
         "non_compliant": {
             "DataType": "Number",

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tests.end_to_end.harness import (
     Here,
-    calls,
     failures,
     found,
     open_repositories,
@@ -75,24 +74,6 @@ def test_a_role_without_the_permission_is_told_from_a_denial_above_it(
     assert all("ecr:DescribeRepositories" in item["message"] for item in ended.report["failures"])
     assert ended.status == 4
     assert {key[0] for key in open_repositories(aws)} == {poor.id}
-
-
-def test_regions_that_cannot_be_read_can_be_named(aws: FakeAws, tmp_path: Path) -> None:
-    world = small_world(accounts=3, regions=2)
-    blind = dataclasses.replace(world.accounts[1], role=Role(actions=("ecr:*",)))
-    aws.load(dataclasses.replace(world, accounts=(world.accounts[0], blind, world.accounts[2])))
-    ended = run(aws, tmp_path / "asked", "--dry-run")
-    assert failures(ended.report) == {(blind.id, None, "regions_unreadable")}
-    assert ended.status == 4
-    assert blind.id not in {key[0] for key in found(ended.report)}
-
-    aws.reset_statistics()
-    named = run(aws, tmp_path / "named", config={"regions": {"include": ["us-east-2"]}})
-    assert named.report["failures"] == []
-    assert "account:ListRegions" not in calls(aws)
-    assert {key[1] for key in found(named.report)} == {"us-east-2"}
-    assert blind.id in {key[0] for key in found(named.report)}
-    assert named.status == 0
 
 
 def test_a_region_that_is_not_enabled_is_no_target(aws: FakeAws, here: Here) -> None:

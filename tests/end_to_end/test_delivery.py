@@ -140,7 +140,7 @@ def test_the_message_names_what_remains_and_what_failed(aws: FakeAws, here: Here
     for finding in ended.report["findings"]:
         assert finding["repository"] in message["message"]
         assert finding["account_id"] in message["message"]
-    assert "write_not_permitted" in message["message"]
+    assert "the member role is not granted such changes" in message["message"]
     assert ended.status == 3
 
 

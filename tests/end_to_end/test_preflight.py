@@ -181,7 +181,7 @@ BROKEN = {
         accounts=None,
     ),
     "a role that only reads, and remediation": Broken(
-        "denied_by_identity_policy",
+        "write_not_granted",
         4,
         "AllowRemediation=true",
         "write",
@@ -511,7 +511,7 @@ def test_several_problems_are_told_at_once(aws: FakeAws, here: Here) -> None:
     assert [(each["kind"], each["reason"], len(each["accounts"])) for each in said["problems"]] == [
         ("account", "assume_role_denied", 1),
         ("region", "denied_by_scp", 10),
-        ("write", "denied_by_identity_policy", 11),
+        ("write", "write_not_granted", 11),
         ("destination", "destination_missing", 0),
     ]
     # The region that is closed altogether makes the missing permission no smaller.
@@ -674,7 +674,8 @@ def test_only_what_an_option_names_is_asked(aws: FakeAws, here: Here) -> None:
     assert ended.status == 0
     assert said["account_regions"] == 1
     assert calls(aws)["sts:AssumeRole"] == 1
-    assert "account:ListRegions" not in calls(aws)  # a sweep would not ask either
+    assert calls(aws)["account:ListRegions"] == 1  # as in a sweep: include only narrows
+    assert said["skipped"]["region_excluded"] == 4
 
 
 def test_what_was_not_reached_is_told(aws: FakeAws, here: Here) -> None:

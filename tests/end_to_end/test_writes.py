@@ -21,7 +21,7 @@ from tests.end_to_end.harness import (
     writes,
 )
 from tests.fake_aws.process import FakeAws, RepositoryState
-from tests.fake_aws.world import Registry, Repository, Role
+from tests.fake_aws.world import Deny, Registry, Repository, Role
 
 ALLOWED = ["latest"]
 MANY = {"SWEEPER_REMEDIATION__MAX_CHANGES": "100000"}
@@ -206,9 +206,11 @@ def test_nothing_is_written_for_a_check_that_may_not_write(aws: FakeAws, here: H
 
 def test_after_one_denied_write_an_account_is_left_alone(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=2, regions=1, repositories_per_target=20)
-    read_only = Role(actions=("account:ListRegions", "ecr:Describe*"))
-    denied = dataclasses.replace(world.accounts[1], role=read_only)
-    aws.load(dataclasses.replace(world, accounts=(world.accounts[0], denied)))
+    denied = world.accounts[1]
+    deny = Deny(
+        accounts=(denied.id,), actions=("ecr:PutImageTagMutability",), kind="identity_policy"
+    )
+    aws.load(dataclasses.replace(world, denies=(deny,)))
     ended = here.run(aws)
     refused = [each for each in writes(aws) if each["account"] == denied.id]
     assert len(refused) == 1

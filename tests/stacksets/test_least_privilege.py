@@ -83,7 +83,7 @@ MEMBER: dict[Row, Callable[[Report, str], bool]] = {
         Stage.EXAMINE, Reason.DENIED_BY_IDENTITY_POLICY
     ),
     **{
-        (sid, action): _change(ChangeStatus.FAILED, Reason.DENIED_BY_IDENTITY_POLICY)
+        (sid, action): _change(ChangeStatus.WITHHELD, Reason.WRITE_NOT_GRANTED)
         for sid, action in (
             ("CreationTemplateMutability", "ecr:UpdateRepositoryCreationTemplate"),
             ("WhatCreationTemplatesDo", "ecr:CreateRepository"),
@@ -92,7 +92,7 @@ MEMBER: dict[Row, Callable[[Report, str], bool]] = {
         )
     },
     ("TagMutability", "ecr:PutImageTagMutability"): _change(
-        ChangeStatus.FAILED, Reason.DENIED_BY_IDENTITY_POLICY
+        ChangeStatus.WITHHELD, Reason.WRITE_NOT_GRANTED
     ),
 }
 

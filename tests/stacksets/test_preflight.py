@@ -62,7 +62,7 @@ def test_a_role_that_was_deployed_to_look_only(deployment: Deployment) -> None:
         said, _ = deployment.preflight()
     problem = _only(said)
     assert (said["exit_status"], problem["kind"]) == (4, "write")
-    assert problem["reason"] == "denied_by_identity_policy"
+    assert problem["reason"] == "write_not_granted"
     assert problem["accounts"] == [MANAGEMENT]
     assert problem["regions"] == sorted(REGIONS)
     assert "AllowRemediation=true" in problem["remedy"]
@@ -84,7 +84,7 @@ def test_a_role_that_was_deployed_to_close_repositories_only(deployment: Deploym
     with deployment.management_stack(AllowTemplateRemediation=None):
         said, _ = deployment.preflight(**variables)
     problem = _only(said)
-    assert (said["exit_status"], problem["reason"]) == (4, "denied_by_identity_policy")
+    assert (said["exit_status"], problem["reason"]) == (4, "write_not_granted")
     assert problem["accounts"] == [MANAGEMENT]
     assert problem["actions"] == ["ecr:UpdateRepositoryCreationTemplate"]
     assert 'PARAMETERS="AllowTemplateRemediation=true"' in problem["remedy"]

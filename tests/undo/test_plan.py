@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sweeper.config import RegionsConfig
 from sweeper.model import (
     Change,
     ChangeStatus,
@@ -127,6 +128,7 @@ def test_it_may_write_in_the_accounts_that_are_undone_and_in_no_other() -> None:
                 "include_accounts": [account_id(3)],
                 "exclude_accounts": [account_id(1)],
                 "include_ous": ["ou-ab12-11111111"],
+                "within_ous": ["ou-ab12-33333333"],
                 "exclude_ous": ["ou-ab12-22222222"],
                 "include_tags": {"a": ["b"]},
                 "exclude_tags": {"c": ["d"]},
@@ -143,8 +145,7 @@ def test_it_may_write_in_the_accounts_that_are_undone_and_in_no_other() -> None:
                 account = make_account(number)
                 assert in_write_scope(account, config.remediation) is (number == 1)
                 assert (no_longer_writable(account, config) is None) is (number == 1)
-            assert config.regions.include == (ONE.region,)
-            assert config.regions.exclude == ()
+            assert config.regions == RegionsConfig()
             listed = make_config(**sections).organization
             if not listed.enumerate:
                 assert config.organization.include_accounts == listed.include_accounts

@@ -16,6 +16,7 @@ from sweeper.formats.wording import (
     explanation,
     number,
     percent,
+    scope,
     seen,
     unseen,
 )
@@ -83,6 +84,8 @@ class Facts:
     by_region: tuple[Bar, ...]
     exemptions: str
     title: str
+    scope: str | None
+    everything: bool  # nothing was skipped, and nothing could not be seen
 
 
 def facts(report: Report) -> Facts:
@@ -98,7 +101,13 @@ def facts(report: Report) -> Facts:
         by_region=by_region(report),
         exemptions=_exemptions(report),
         title=banners[0].title,
+        scope=scope(report),
+        everything=_everything(report),
     )
+
+
+def _everything(report: Report) -> bool:
+    return report.coverage.complete and not report.skipped
 
 
 def _verdict(report: Report) -> Banner:
@@ -132,14 +141,14 @@ def _verdict(report: Report) -> Banner:
         return Banner(level, "No repository was seen", "None was found in what was examined.")
     return Banner(
         level,
-        "No image tag can be overwritten" + ("" if level == "good" else ", in what was seen"),
+        "No image tag can be overwritten" + ("" if _everything(report) else ", in what was seen"),
         f"Of {repositories} that were seen, none is left open{more}.",
     )
 
 
 def _coverage_banner(report: Report) -> Banner:
     if report.coverage.complete:
-        return Banner("good", "Everything was seen", seen(report))
+        return Banner("good", unseen(report).removesuffix("."), seen(report))
     title, _, text = unseen(report).partition(": ")
     return Banner("bad", title.capitalize(), f"{text[:1].upper()}{text[1:]} {seen(report)}")
 
