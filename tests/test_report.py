@@ -34,6 +34,7 @@ from sweeper.report import (
     cut_short,
     ended_early,
     exit_status,
+    may_have_changed,
     nothing_listed,
     remains,
 )
@@ -286,6 +287,22 @@ def test_a_change_that_was_not_reached_is_its_end_too() -> None:
             finding = make_finding(change=change)
             found = aggregate(RUN, [opened(1)], [(make_target(1), Examined((0, 1, 0), (finding,)))])
             assert cut_short(found) is short
+
+
+def test_whether_something_may_have_been_changed() -> None:
+    failed = make_change(ChangeStatus.FAILED, reason=Reason.TIMED_OUT)
+    cases = [
+        (None, False),
+        (failed, False),
+        (replace(failed, uncertain=True), True),
+        (make_change(ChangeStatus.APPLIED), True),
+        (make_change(ChangeStatus.PLANNED), False),
+    ]
+    for change, expected in cases:
+        with case(change):
+            found = Examined((0, 1, 0), (make_finding(change=change),))
+            report = aggregate(RUN, [opened(1)], [(make_target(1), found)])
+            assert may_have_changed(report) is expected
 
 
 def test_what_was_not_seen_is_sorted_and_says_what_aws_said() -> None:
