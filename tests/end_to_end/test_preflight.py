@@ -61,9 +61,9 @@ def key(world: World) -> str:
     return f"arn:aws:kms:us-east-1:{world.caller.account}:key/reports"
 
 
-def healthy(**changes: Any) -> World:
-    """ACCOUNTS in REGIONS, and every destination."""
-    world = small_world(accounts=ACCOUNTS, regions=REGIONS, **changes)
+def healthy(regions: int = REGIONS, **changes: Any) -> World:
+    """ACCOUNTS in so many regions, and every destination."""
+    world = small_world(accounts=ACCOUNTS, regions=regions, **changes)
     data = world.to_json()
     data["security_hub_regions"] = ["us-east-1"]
     data.setdefault("keys", [{"arn": key(world)}])
@@ -808,7 +808,8 @@ def shown() -> World:
     return World.from_json(
         {
             **healthy(
-                denies=[{"regions": [SCP_REGION], "actions": ["ecr:*"]}],
+                regions=5,
+                denies=[{"regions": ["eu-west-1"], "actions": ["ecr:*"]}],
                 caller_mode="delegated",
             ).to_json(),
             "accounts": accounts,
