@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper import state
+from sweeper import logs, state
 from sweeper.account_tags import with_account_tags
 from sweeper.aws.session import callers_session, refuse_unknown_regions
 from sweeper.composition import (
@@ -66,6 +66,8 @@ def run(
     for this one time is no point of the trend; errors call `regions_from` what named its regions.
     Raises ConfigurationError before anything is called but what is to be resumed.
     """
+    header = new_header(config, dry_run=dry_run)
+    logs.bind_run(header.run_id)  # that of a run that is resumed is not known before it was read
     session = callers_session()
     into = chosen_formats(config)
     kinds = chosen_checks(config)
@@ -74,8 +76,10 @@ def run(
     if resume:
         bucket = reports_bucket(config, clients_before_a_run(session))
         begun = state.resume(resume, directory, bucket)
+        logs.bind_run(begun.header.run_id)
     else:
-        begun = state.begin(directory, new_header(config, dry_run=dry_run))
+        begun = state.begin(directory, header)
+        logs.log_unfinished(unfinished(config))
     with ExitStack() as at_the_end:
         at_the_end.callback(begun.close, finished=False)
         state.check_same(begun.header, config, dry_run=dry_run)

@@ -1,7 +1,8 @@
-"""Member credentials: one AssumeRole an account, chosen for each call, and never a fallback."""
+"""Credentials: the caller's, checked; and those of members, chosen for each call."""
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,8 +10,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from botocore.credentials import CredentialProvider, Credentials, ReadOnlyCredentials
+from botocore.credentials import (
+    CredentialProvider,
+    CredentialResolver,
+    Credentials,
+    ReadOnlyCredentials,
+)
 
+from sweeper import masking
 from sweeper.errors import OperationFailed, SweeperError
 from sweeper.model import Reason
 
@@ -53,6 +60,7 @@ class MemberSessions:
         assume: Callable[[str], MemberSession],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        masking.forget_run()
         self._assume = assume
         self._now = now
         self._sessions: dict[str, MemberSession] = {}
@@ -127,6 +135,49 @@ class MemberSessions:
 
     def _expiring(self, session: MemberSession) -> bool:
         return session.expires is not None and session.expires - RENEW_BEFORE <= self._now()
+
+
+def is_usable(value: str) -> bool:
+    """Whether a key id, a secret key or a token can stand in the header of a request."""
+    return re.fullmatch(r"[!-~]+", value) is not None
+
+
+class CallersCredentials(Credentials):
+    """The caller's credentials, checked and registered as secrets whenever they are new."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        super().__init__(access_key="", secret_key="", method=credentials.method)
+        self._credentials = credentials
+        self._known: ReadOnlyCredentials | None = None
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        """Return the keys. Raise OperationFailed if no request can be signed with them."""
+        frozen = self._credentials.get_frozen_credentials()
+        if frozen != self._known:
+            values = [value for value in frozen[:3] if value]
+            for value in values:
+                masking.register(value)
+            if not all(map(is_usable, values)):
+                raise OperationFailed(
+                    Reason.NO_CREDENTIALS,
+                    "the credentials have a space, a control character or a character beyond "
+                    f"ASCII (they come from: {self.method}); remove it",
+                    "InvalidCredentials",
+                )
+            self._known = frozen
+        return frozen
+
+
+class CallersCredentialResolver(CredentialResolver):
+    """Finds the caller's credentials as `resolver` does."""
+
+    def __init__(self, resolver: CredentialResolver) -> None:
+        super().__init__(resolver.providers)
+
+    def load_credentials(self) -> Credentials | None:
+        """Return the checked credentials, None if there are none."""
+        credentials = super().load_credentials()
+        return credentials and CallersCredentials(credentials)
 
 
 class UnboundAccount(SweeperError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from botocore.session import Session
+from sweeper.aws.clients import Session
 
 # The regions that every account of the aws partition has without opting in; later ones are
 # opt-in. https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
@@ -35,8 +35,7 @@ def partition_of(arn: str) -> str:
 
 def first_region(session: Session, partition: str) -> str:
     """The region from which the partition's global services are served."""
-    data = session.get_component("data_loader").load_data("partitions")
-    for known in data["partitions"]:
+    for known in session.core.get_component("data_loader").load_data("partitions")["partitions"]:
         if known["id"] == partition:
             return str(known["outputs"]["implicitGlobalRegion"])
     return FALLBACK_REGION

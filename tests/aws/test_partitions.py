@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from botocore.session import Session
 
+from sweeper.aws.clients import Session
 from sweeper.aws.partitions import first_region, known_regions, partition_of, sts_region
 
 SESSION = Session()
