@@ -17,7 +17,8 @@ from typing import Any, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from sweeper.config import ENVIRONMENT_PREFIX, IN_QUOTES, Config
+from sweeper import masking
+from sweeper.config import ENVIRONMENT_PREFIX, IN_QUOTES, SECRET_KEYS, Config
 from sweeper.config_layers import Key, Layers, Origin, Values
 from sweeper.errors import ConfigurationError
 
@@ -103,6 +104,8 @@ def load(
             nested = {part: nested}
         layers.lay(nested, Origin("environment", variable))
     layers.lay(options or {}, Origin("option", options_from))
+    for key in SECRET_KEYS:
+        _register(layers.values, key[-1])
     try:
         return Loaded(Config.model_validate(layers.values), chosen, layers)
     except ValidationError as error:
@@ -282,8 +285,24 @@ _EXPECTED = {
 }
 
 
+def _register(values: object, name: str) -> None:
+    """Mask what stands under the key `name`, also where it does not belong."""
+    match values:
+        case dict():
+            for key, value in values.items():
+                if key == name and isinstance(value, str | int):
+                    masking.register_external_id(str(value))
+                else:
+                    _register(value, name)
+        case list() | tuple():
+            for value in values:
+                _register(value, name)
+
+
 def _problem(problem: Any) -> str:
     kind, context = problem["type"], problem.get("ctx", {})
+    if problem["loc"] in SECRET_KEYS:
+        return f"the value, which is secret, is not allowed: {problem['msg']}"
     if kind == "extra_forbidden":
         return _unknown_key(problem["loc"])
     if kind == "missing":
