@@ -74,7 +74,7 @@ def register_external_id(value: str) -> None:
     if is_distinct:
         with _lock:
             _secrets.exact = _secrets.exact | {value}
-    else:
+    elif len(value) >= _SHORTEST:
         _add_word(value)
 
 
