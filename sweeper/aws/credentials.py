@@ -18,6 +18,7 @@ from botocore.credentials import (
 )
 
 from sweeper import masking
+from sweeper.aws.errors import translated
 from sweeper.errors import OperationFailed, SweeperError
 from sweeper.model import Reason
 
@@ -142,6 +143,47 @@ def is_usable(value: str) -> bool:
     return re.fullmatch(r"[!-~]+", value) is not None
 
 
+# What has failed for now says nothing about where the credentials come from.
+_PASSING = {
+    Reason.CONNECTION_FAILED,
+    Reason.ENDPOINT_UNREACHABLE,
+    Reason.INTERRUPTED,
+    Reason.SERVICE_ERROR,
+    Reason.THROTTLED,
+    Reason.TIMED_OUT,
+}
+# By the SDK's name of where credentials come from.
+_ADVICE = {
+    "assume-role": "check the profile's role_arn and source; without a terminal no MFA code can be "
+    "asked for: use a profile without mfa_serial",
+    "assume-role-with-web-identity": "check AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN, and the "
+    "role's trust in the cluster's identity provider",
+    "container-role": "check AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE and the pod's association",
+    "custom-process": "run the profile's credential_process by hand: it must print keys that have "
+    "not expired",
+    "login": "run aws login",
+    "sso": "run aws sso login, and check that the role is assigned",
+}
+
+
+@contextmanager
+def _explained(source: str) -> Iterator[None]:
+    """Raise OperationFailed (no_credentials) with what to do, whatever a source fails with."""
+    try:
+        with translated():
+            yield
+    except OperationFailed as error:
+        if error.reason in _PASSING:
+            raise
+        message, code = error.message, error.error_code
+    except (EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        message, code = f"{type(error).__name__}: {error}", type(error).__name__
+    else:
+        return
+    advice = _ADVICE.get(source, "check the profile and the environment")
+    raise OperationFailed(Reason.NO_CREDENTIALS, f"{source}: {message}; {advice}", code)
+
+
 class CallersCredentials(Credentials):
     """The caller's credentials, checked and registered as secrets whenever they are new."""
 
@@ -152,7 +194,8 @@ class CallersCredentials(Credentials):
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
         """Return the keys. Raise OperationFailed if no request can be signed with them."""
-        frozen = self._credentials.get_frozen_credentials()
+        with _explained(self.method):
+            frozen = self._credentials.get_frozen_credentials()
         if frozen != self._known:
             values = [value for value in frozen[:3] if value]
             for value in values:
@@ -176,8 +219,12 @@ class CallersCredentialResolver(CredentialResolver):
 
     def load_credentials(self) -> Credentials | None:
         """Return the checked credentials, None if there are none."""
-        credentials = super().load_credentials()
-        return credentials and CallersCredentials(credentials)
+        for provider in self.providers:
+            with _explained(provider.METHOD or "credentials"):
+                credentials = provider.load()
+            if credentials is not None:
+                return CallersCredentials(credentials)
+        return None
 
 
 class UnboundAccount(SweeperError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from sweeper import logs, state
 from sweeper.app import close_plan, patience, unfinished
-from sweeper.aws.partitions import known_regions
+from sweeper.aws.partitions import is_region
 from sweeper.aws.session import callers_session, read_object, refuse_unknown_regions
 from sweeper.checks import checks
 from sweeper.composition import (
@@ -103,11 +103,13 @@ def run(
     header = _header(config, source, dry_run=dry_run)
     logs.bind_run(header.run_id)
     session = callers_session()
-    if unknown := sorted({claim.region for claim in source.claims} - known_regions(session)):
+    regions = sorted({claim.region for claim in source.claims})
+    if unknown := [region for region in regions if not is_region(session, region)]:
         raise ConfigurationError(
             f"{source.undoes.report}: {unknown[0]!r} is not a region that this version knows"
         )
-    refuse_unknown_regions(config, session)
+    others = config.regions.model_copy(update={"include": ()})  # the report's were checked above
+    refuse_unknown_regions(config.model_copy(update={"regions": others}), session)
     directory = state.state_directory(config)
     if resume:
         bucket = reports_bucket(config, clients_before_a_run(session))
