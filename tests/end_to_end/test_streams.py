@@ -35,9 +35,7 @@ def shell(
     )
 
 
-@pytest.mark.parametrize(
-    "redirection", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full", ">&- 2>/dev/full"]
-)
+@pytest.mark.parametrize("redirection", [">&-", "<&- >&- 2>&-", ">&- 2>/dev/full"])
 def test_a_run_ends_with_its_own_status(aws: FakeAws, tmp_path: Path, redirection: str) -> None:
     aws.load(WORLD)
     arguments = ("run", "--dry-run", "--output", "out", "--format", "text")
@@ -51,13 +49,11 @@ def test_a_run_ends_with_its_own_status(aws: FakeAws, tmp_path: Path, redirectio
     assert '"event"' not in (tmp_path / "out" / "report.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("redirection", [">&-", ">&- 2>&-"])
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
         (("--help",), 0),
-        (("--version",), 0),
-        (("config", "schema"), 0),
         (("config", "show"), 0),
         (("run", "--no-such-option"), 2),
         (("report", "missing.json"), 2),
