@@ -70,6 +70,8 @@ def run(
     but what is to be resumed.
     """
     provenance = provenance or provenance_of(config)
+    header = new_header(config, dry_run=dry_run)
+    logs.bind_run(header.run_id)  # that of a run that is resumed is not known before it was read
     session = callers_session()
     into = chosen_formats(config)
     kinds = chosen_checks(config)
@@ -78,8 +80,10 @@ def run(
     if resume:
         bucket = reports_bucket(config, clients_before_a_run(session))
         begun = state.resume(resume, directory, bucket)
+        logs.bind_run(begun.header.run_id)
     else:
-        begun = state.begin(directory, new_header(config, dry_run=dry_run))
+        begun = state.begin(directory, header)
+        logs.log_unfinished(unfinished(config))
     with ExitStack() as at_the_end:
         at_the_end.callback(begun.close, finished=False)
         state.check_same(begun.header, config, dry_run=dry_run)

@@ -34,10 +34,13 @@ for _command in discover(sweeper.commands, "COMMAND").values():
 
 def main() -> None:
     """The console script: every end of a run has its exit status and no stack trace."""
+    from sweeper import masking
     from sweeper.concurrency import or_defect
     from sweeper.escaping import plain
     from sweeper.report import ExitStatus
 
+    _replace_closed_streams()
+    masking.register_environment()
     result = or_defect(_main)
     if isinstance(result, str):
         say(f"internal error, please report it: {plain(result)}")
@@ -50,15 +53,28 @@ def main() -> None:
     sys.exit(result)
 
 
+def _replace_closed_streams() -> None:
+    """Write nowhere what is meant for a closed stream; else another file would get its number."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+
+
 def _main() -> int:
+    from sweeper.concurrency import or_defect
     from sweeper.errors import ConfigurationError
     from sweeper.escaping import plain
+    from sweeper.masking import mask_message
     from sweeper.report import ExitStatus
 
     try:
         result = cli.main(prog_name="sweeper", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        error.message = mask_message(error.message)  # type: ignore[misc]  # final for subclasses
+        or_defect(error.show)
         return error.exit_code
     except click.Abort:
         say("interrupted")

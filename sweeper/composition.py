@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from botocore.session import Session
-
 from sweeper import __version__, state
 from sweeper.aws.bucket import Bucket
+from sweeper.aws.clients import Session
 from sweeper.aws.cloud import AwsCloud
 from sweeper.aws.documents import client_config
 from sweeper.aws.ecr import EcrRegistry
@@ -144,6 +143,7 @@ def questions(
     *,
     session: Session,
     stop: Stop,
+    run_id: str,
     write_probe: bool,
     at_the_end: ExitStack,
 ) -> tuple[AwsCloud, Questions]:
@@ -162,7 +162,6 @@ def questions(
     is_on = config.remediation.auto_remediate == "ENABLED"
     writes = _write_actions(kinds, config) if is_on else frozenset()
     may_write = write_probe and bool(writes)
-    run_id = f"preflight-{secrets.token_hex(3)}"
     cloud = make_cloud(
         config, kinds, session=session, stop=stop, run_id=run_id, may_write=may_write
     )
@@ -199,9 +198,8 @@ def reports_bucket(config: Config, central: Callable[[str, str | None], Any]) ->
 
 def clients_before_a_run(session: Session) -> Callable[[str, str | None], Any]:
     """Makes clients for what is read before a run begins."""
-    return lambda service, region: session.create_client(
-        service, region_name=region, config=client_config()
-    )
+    make: Any = session.client
+    return lambda service, region: make(service, region_name=region, config=client_config())
 
 
 def put_plan(bucket: Bucket, header: Header, plan: bytes) -> None:

@@ -8,9 +8,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
+from contextvars import copy_context
 from typing import TypeVar
 
 from sweeper.errors import OperationFailed
+from sweeper.masking import mask_message
 from sweeper.model import Failed, Reason, Stage
 
 # How often the main thread looks at what the workers finished; seconds.
@@ -117,6 +119,8 @@ def concurrently(
     reason. `observe` gets what was finished, in batches, in the calling thread.
     """
     results: list[R | Failed] = [_UNKNOWN] * len(items)
+    # Log lines of the threads have what is bound here, and each item what is bound for it alone.
+    context = copy_context()
     pending = deque(range(len(items)))  # popleft and append of a deque are thread-safe
     finished: deque[int] = deque()
 
@@ -131,7 +135,7 @@ def concurrently(
             if reason := stop.reason:
                 results[index] = Failed(stage, reason, NOT_REACHED)
             else:
-                results[index] = attempt(stage, work, items[index])
+                results[index] = context.copy().run(attempt, stage, work, items[index])
             finished.append(index)
 
     def report_finished() -> None:
@@ -224,4 +228,4 @@ def _described(error: Exception) -> str:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = f" at {trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else ""
-    return f"{type(error).__name__}: {error}{place}"
+    return mask_message(f"{type(error).__name__}: {error}{place}")

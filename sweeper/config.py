@@ -26,6 +26,7 @@ from sweeper.model import ACCEPTABLE_REASONS, MAX_EXCLUSION_FILTERS, Reason
 ENVIRONMENT_PREFIX = "SWEEPER_"
 MAX_WILDCARDS = 2  # ECR: in one filter
 MAX_ACCOUNT_TAGS = 10  # they stand beside each finding
+SECRET_KEYS = (("organization", "external_id"),)  # whose values are never shown
 CHECKS = ("ecr-tag-immutability",)  # those that run, and that may write, where nothing else is said
 
 

@@ -20,7 +20,8 @@ from typing import Any, Literal, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from sweeper.config import ENVIRONMENT_PREFIX, IN_QUOTES, Config
+from sweeper import masking
+from sweeper.config import ENVIRONMENT_PREFIX, IN_QUOTES, SECRET_KEYS, Config
 from sweeper.config_layers import Key, Layers, Origin, Values
 from sweeper.errors import ConfigurationError
 from sweeper.model import ConfigurationSource
@@ -130,6 +131,8 @@ def load(
     kind: Literal["event", "option"] = "event" if options_from == "event" else "option"
     sources += (ConfigurationSource(kind, name) for name in given.values())
     once: dict[Key, str] = {key: name for key, name in given.items() if key in NARROWING}
+    for key in SECRET_KEYS:
+        _register(layers.values, key[-1])
     try:
         # What options narrow must be good by itself, and is no more to be seen below them.
         before = Config.model_validate(_only(layers.values, once))
@@ -367,8 +370,24 @@ _EXPECTED = {
 }
 
 
+def _register(values: object, name: str) -> None:
+    """Mask what stands under the key `name`, also where it does not belong."""
+    match values:
+        case dict():
+            for key, value in values.items():
+                if key == name and isinstance(value, str | int):
+                    masking.register_external_id(str(value))
+                else:
+                    _register(value, name)
+        case list() | tuple():
+            for value in values:
+                _register(value, name)
+
+
 def _problem(problem: Any) -> str:
     kind, context = problem["type"], problem.get("ctx", {})
+    if problem["loc"] in SECRET_KEYS:
+        return f"the value, which is secret, is not allowed: {problem['msg']}"
     if kind == "extra_forbidden":
         return _unknown_key(problem["loc"])
     if kind == "missing":

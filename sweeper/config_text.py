@@ -9,16 +9,18 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from sweeper.config import SECRET_KEYS
 from sweeper.config_layers import Key
 from sweeper.config_loading import Loaded
 from sweeper.escaping import hidden, plain
+from sweeper.masking import MASK
 
 _COLUMN = 46  # where the comments stand
 _DEFAULT = "default"
 
 
 def as_yaml(loaded: Loaded) -> str:
-    """A config.yaml that gives the same configuration; comments say where it came from."""
+    """A config.yaml that gives the same, but for secrets; comments say where it came from."""
     return "".join(_section(loaded, loaded.config, ()))
 
 
@@ -26,7 +28,7 @@ def as_json(loaded: Loaded) -> str:
     """Each key, dotted, with its value and its source."""
     values = loaded.config.model_dump(mode="json")
     content = {
-        ".".join(key): {"value": _at(values, key), "source": _source(loaded, key)}
+        ".".join(key): {"value": _shown(key, _at(values, key)), "source": _source(loaded, key)}
         for key in _keys(loaded.config, ())
     }
     return json.dumps(content, indent=2) + "\n"
@@ -48,6 +50,11 @@ def _at(values: Any, key: Key) -> Any:
     return values
 
 
+def _shown(key: Key, value: Any) -> Any:
+    """Return the value; of a secret only that it is set, which no configuration takes for one."""
+    return MASK if key in SECRET_KEYS and value is not None else value
+
+
 def _source(loaded: Loaded, key: Key) -> str:
     origin = loaded.layers.origin(key)
     return str(origin) if origin else _DEFAULT
@@ -62,7 +69,7 @@ def _section(loaded: Loaded, model: BaseModel, prefix: Key) -> Iterator[str]:
             yield f"{indent}{name}:\n"
             yield from _section(loaded, inner, key)
             continue
-        value, comment = values[name], f"# {plain(_source(loaded, key))}\n"
+        value, comment = _shown(key, values[name]), f"# {plain(_source(loaded, key))}\n"
         if value and isinstance(value, list) and isinstance(value[0], dict):
             yield f"{f'{indent}{name}:':<{_COLUMN}} {comment}"
             yield from (f"{indent}  - {_flow(item)}\n" for item in value)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from sweeper.masking import mask_message
 from sweeper.model import Reason
 
 
 class SweeperError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose. Its message has no secret in it."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(mask_message(message))
 
 
 class ConfigurationError(SweeperError):
@@ -34,8 +38,8 @@ class OperationFailed(SweeperError):
     ) -> None:
         super().__init__(message)
         self.reason = reason
-        self.message = message
-        self.error_code = error_code
+        self.message = str(self)
+        self.error_code = error_code and mask_message(error_code)
         self.uncertain = uncertain
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from unicodedata import category
 
+from sweeper.masking import mask
+
 # Control and format characters (bidi overrides and zero-width ones are among them), lone
 # surrogates, line and paragraph separators.
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -44,7 +46,8 @@ def plain(text: str) -> str:
 def shortened(text: str, limit: int) -> str:
     """`plain(text)`, cut to `limit` characters; an ellipsis tells that it was."""
     shown = plain(text)
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    # What is left of a secret that was cut might not be known any more.
+    return shown if len(shown) <= limit else mask(shown)[: limit - 1] + "…"
 
 
 def csv_cell(text: str) -> str:

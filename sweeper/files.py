@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sweeper.errors import OperationFailed
+from sweeper.masking import mask
 from sweeper.model import Reason
 
 _MODE = 0o644
@@ -48,7 +49,7 @@ def replace(path: Path, content: bytes) -> None:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+                file.write(mask(content))
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -64,7 +65,7 @@ def write(path: Path, content: bytes) -> None:
     with write_errors(path):
         if target.exists() and not target.is_file():  # /dev/null, /dev/stdout, <(…)
             with target.open("wb") as stream:
-                stream.write(content)
+                stream.write(mask(content))
             return
     replace(target, content)
 

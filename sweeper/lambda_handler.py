@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from sweeper import logs
 from sweeper.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT
 from sweeper.aws.session import read_remote
+from sweeper.concurrency import or_defect
 from sweeper.config_loading import load
 from sweeper.errors import ConfigurationError, SweeperError
 from sweeper.escaping import plain
@@ -58,6 +60,24 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     ConfigurationError, and SweepFailed where the exit status would be 1, 2 or 6; findings, gaps and
     failed deliveries are in the summary.
     """
+    logs.configure(terminal=False)
+    result = or_defect(lambda: _swept(event, context))
+    if isinstance(result, SweeperError):
+        raise result
+    if isinstance(result, str):  # the text of another exception could hold a secret
+        raise SweepFailed(f"internal error, please report it: {result}")
+    return result
+
+
+def _swept(event: object, context: LambdaContext) -> dict[str, Any] | SweeperError:
+    """Return the summary, or the error that says why there is none."""
+    try:
+        return _summary(event, context)
+    except SweeperError as error:
+        return error
+
+
+def _summary(event: object, context: LambdaContext) -> dict[str, Any]:
     overrides = _overrides(event)
     options: dict[str, dict[str, Any]] = {}
     for key, (section, field) in _LISTS.items():

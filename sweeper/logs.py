@@ -1,22 +1,29 @@
-"""Structured logs on stderr: stable dotted events with fields, JSON where no person reads."""
+"""Structured logs on stderr: stable dotted events with fields, JSON where no person reads.
+
+Warnings of libraries are logged as `library.message`. In a run each line has its `run_id`; a line
+that a thread logs at work has the `account_id` and `region` that it works on.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+import structlog
+from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
+from structlog.stdlib import ExtraAdder, ProcessorFormatter
+
 from sweeper.escaping import plain
+from sweeper.masking import mask, mask_message
 from sweeper.model import ChangeStatus, Delivery, Examined, Failed, Finding, Report, Stage, Target
 
 MOST_UNFINISHED = 3  # runs that are told one by one
 
-_logger = logging.getLogger("sweeper")
+_NAME = "sweeper"  # of this program's loggers in the standard library
 
 _FAILED_EVENTS = {
     Stage.OPEN_ACCOUNT: "account.failed",
@@ -26,24 +33,53 @@ _FAILED_EVENTS = {
 }
 
 
-def configure(*, terminal: bool) -> None:
-    """JSON for machines; on a terminal, where progress is shown, warnings only."""
+_Event = MutableMapping[str, Any]
+
+
+def configure(*, terminal: bool | None = None) -> None:
+    """Log JSON for machines; on a terminal, where progress is shown, warnings as lines.
+
+    Args:
+        terminal: Whether a person reads stderr; None to find out. What an earlier run bound is
+            forgotten.
+
+    """
+    if terminal is None:
+        terminal = is_terminal(sys.stderr)
+    clear_contextvars()
     handler = _Handler(sys.stderr)
-    handler.setFormatter(_Lines() if terminal else _Json())
-    _logger.handlers = [handler]
-    _logger.setLevel(logging.WARNING if terminal else logging.INFO)
-    _logger.propagate = False
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=[*_COMMON, ExtraAdder(), _described_library, _safe],
+            processors=[
+                ProcessorFormatter.remove_processors_meta,
+                *((_line,) if terminal else _JSON),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger(_NAME).setLevel(logging.WARNING if terminal else logging.INFO)
+    logging.captureWarnings(capture=True)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a person reads or writes the stream; one that is closed is none."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def bind_run(run_id: str) -> None:
+    """Give each line from now on the run's id, until `configure` is called again."""
+    bind_contextvars(run_id=run_id)
 
 
 def log(level: int, event: str, *, sentence: str = "", **fields: object) -> None:
-    """One event, with its dotted name; text in its fields is untrusted, and escaped.
+    """Log one event, with its dotted name; text in its fields is untrusted, and escaped.
 
     A person at a terminal reads the `sentence`, where there is one, in the place of both.
     """
-    safe = {
-        name: plain(value) if isinstance(value, str) else value for name, value in fields.items()
-    }
-    _logger.log(level, event, extra={"fields": safe, "sentence": plain(sentence)})
+    _logger.log(level, event, sentence=sentence, **fields)
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -51,28 +87,69 @@ class _Handler(logging.StreamHandler[TextIO]):
         """Say nothing: where a log cannot be written, neither can a complaint about it."""
 
 
-class _Json(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        common = {
-            "event": record.getMessage(),
-            "level": record.levelname.lower(),
-            "timestamp": moment.replace("+00:00", "Z"),
-        }
-        return json.dumps({**common, **_fields(record)}, sort_keys=True)
+def _described_library(_: object, __: str, event: _Event) -> _Event:
+    """Name an event of the standard library's logging that is not this program's."""
+    record: logging.LogRecord | None = event.get("_record")
+    if record is None:
+        return event
+    if error := (event.pop("exc_info", None) or (None, None))[1]:
+        event["exception"] = mask_message(f"{type(error).__name__}: {error}")
+    event.pop("stack_info", None)
+    if record.name.partition(".")[0] != _NAME:
+        event["message"] = mask_message(event["event"])
+        event.update(event="library.message", logger=record.name)
+    return event
 
 
-class _Lines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        if sentence := getattr(record, "sentence", ""):
-            return f"{record.levelname.lower()}: {sentence}"
-        fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
-        return f"{record.levelname.lower()}: {record.getMessage()} {fields}"
+def _safe(_: object, __: str, event: _Event) -> _Event:
+    return {
+        name: value if name.startswith("_") else _made_safe(value) for name, value in event.items()
+    }
 
 
-def _fields(record: logging.LogRecord) -> dict[str, object]:
-    fields: dict[str, object] = getattr(record, "fields", {})
-    return fields
+def _made_safe(value: object) -> object:
+    """Return the value as JSON has it, without secrets and what a terminal would obey."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {_made_safe(str(key)): _made_safe(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_made_safe(each) for each in value]
+    return plain(mask(str(value)))
+
+
+def _line(_: object, __: str, event: _Event) -> str:
+    level, name, sentence = event.pop("level"), event.pop("event"), event.pop("sentence", "")
+    del event["timestamp"]
+    if sentence:
+        return f"{level}: {sentence}"
+    return f"{level}: {name} " + " ".join(f"{key}={value}" for key, value in event.items())
+
+
+def _without_sentence(_: object, __: str, event: _Event) -> _Event:
+    event.pop("sentence", None)
+    return event
+
+
+_COMMON: list[structlog.typing.Processor] = [
+    merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+_JSON: tuple[structlog.typing.Processor, ...] = (
+    _without_sentence,
+    structlog.processors.JSONRenderer(sort_keys=True),
+)
+_logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+    logging.getLogger(_NAME),
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *_COMMON,
+        _safe,
+        ProcessorFormatter.wrap_for_formatter,
+    ],
+    wrapper_class=structlog.stdlib.BoundLogger,
+)
 
 
 class LogObserver:
@@ -156,7 +233,7 @@ def log_unfinished(journals: Sequence[tuple[Path, str | None]]) -> None:
     """
     count = len(journals)
     for journal, command in journals[-1:] if count > MOST_UNFINISHED else journals:
-        fields: dict[str, object] = {"run_id": journal.stem, "path": str(journal)}
+        fields: dict[str, object] = {"unfinished_run_id": journal.stem, "path": str(journal)}
         sentence = ""
         if count > MOST_UNFINISHED:
             fields["runs"] = count

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar, runtime_checkable
 
 from sweeper.concurrency import Stop, attempt, concurrently
+from sweeper.log_context import with_place
 from sweeper.model import (
     Account,
     Change,
@@ -254,7 +255,7 @@ class Pool:
         made = iter(
             concurrently(
                 stage,
-                work,
+                with_place(work),
                 due,
                 workers=self._workers,
                 stop=self.conduct.stop,

@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from sweeper import app, config_loading, logs, metrics
 from sweeper.concurrency import Stop, or_defect
 from sweeper.errors import ConfigurationError
+from sweeper.logs import is_terminal
 from sweeper.model import Finding, Report
 from sweeper.report import ExitStatus, exit_status
 
@@ -73,7 +74,6 @@ def conduct(
         ask=_question if ask and all(terminals) else None,
         show=_show,
         at_most_seconds=at_most_seconds,
-        is_resumed=resume is not None,
     )
     report = ended.report
     status = exit_status(report)
@@ -104,7 +104,6 @@ def supervised(
     ask: Callable[[Sequence[Finding], Console], str] | None,
     show: Callable[[E, Console], None],
     at_most_seconds: float | None = None,
-    is_resumed: bool = False,
 ) -> E:
     """What `work(stop=…, observer=…, approve=…)` gives, until a deadline or a signal stops it.
 
@@ -115,17 +114,10 @@ def supervised(
     gc.set_threshold(10_000, 10, 10)  # a call leaves hundreds of objects and no cycles: -5 % CPU
     deadlines = (config.limits.deadline_seconds, at_most_seconds)
     stop = Stop(min((each for each in deadlines if each is not None), default=None))
-    if not is_resumed:
-        logs.log_unfinished(app.unfinished(config))
     with stopped_by_signals(stop) as interrupt:
         if terminal:
             return _for_a_person(work, stop, interrupt, ask=ask, show=show)
         return work(stop=stop, observer=logs.LogObserver(), approve=lambda _: True)
-
-
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person reads or writes the stream; one that is closed is none."""
-    return stream is not None and not stream.closed and stream.isatty()
 
 
 def _for_a_person(

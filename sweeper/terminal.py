@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from sweeper.escaping import plain
+from sweeper import escaping
 from sweeper.formats.impact import brief, counted
 from sweeper.formats.wording import (
     advice,
@@ -33,6 +33,7 @@ from sweeper.formats.wording import (
     scope,
     since_last,
 )
+from sweeper.masking import mask
 from sweeper.model import (
     ChangeStatus,
     Compliance,
@@ -57,6 +58,11 @@ _LABELS = {
     Stage.ASSESS: "targets assessed",
     Stage.CHANGE: "targets changed",
 }
+
+
+def plain(text: str) -> str:
+    """Return the text without secrets, before the terminal's width breaks it into pieces."""
+    return escaping.plain(mask(text))
 
 
 class ProgressObserver:
@@ -121,7 +127,7 @@ def show(
     _show_totals(report, console)
     shown = None if file is None else plain(quote(file))
     if impact := brief(report.findings, f"sweeper report {shown}" if shown else "--format text"):
-        console.print(Text(f"Impact: {impact}"), soft_wrap=True)
+        console.print(Text(f"Impact: {plain(impact)}"), soft_wrap=True)
     for delivery in report.deliveries:
         style = "bold red" if delivery.status == "failed" else ""
         detail = f": {plain(delivery.message)}" if delivery.message else ""
@@ -162,10 +168,10 @@ def _show_findings(report: Report, console: Console, *, is_kept: bool) -> None:
             continue
         filters = " ".join(finding.exclusion_filters)
         table.add_row(
-            finding.account_id,
+            plain(finding.account_id),
             Text(plain(finding.account_name)),
-            finding.region,
-            Text(named(finding)),
+            plain(finding.region),
+            Text(plain(named(finding))),
             Text("\n".join(plain(text) for text in (finding.mutability, filters) if text)),
             _outcome(finding),
         )
@@ -212,7 +218,7 @@ def _show_failures(report: Report, console: Console) -> None:
         head = Text(f"\n  {reason} ({len(items):,}): ", style="bold red")
         console.print(head.append(_places(items), style="not bold default"), soft_wrap=True)
         example = explanation(items[0], MAX_MESSAGE)
-        console.print(Text(f"    {example}"), soft_wrap=True)
+        console.print(Text(f"    {plain(example)}"), soft_wrap=True)
         if text := advice(Stage.EXAMINE, reason):
             console.print(Text(f"    What to do: {text}."), soft_wrap=True)
     console.print()
@@ -279,7 +285,7 @@ def _show_totals(report: Report, console: Console) -> None:
         )
         if not text:
             continue
-        table.add_row(name, Text(text, style="bold red" if bad else ""))
+        table.add_row(name, Text(plain(text), style="bold red" if bad else ""))
     console.print(table)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from unittest import mock
 import botocore.session
 import pytest
 from hypothesis import settings
+from structlog.contextvars import clear_contextvars
+
+from sweeper import masking
 
 # `make test` draws the same few examples each time; `make test-all` draws more (EXAMPLES), other
 # ones at each run unless CI is set. No deadline: an example that takes long is no failure.
@@ -64,6 +68,20 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # Journals are nobody's business who runs the tests.
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "own-state"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _own_process() -> Iterator[None]:
+    """Secrets and logs are the process's: what a test leaves there reaches no other test."""
+    yield
+    masking._secrets = masking._Secrets()
+    masking._of_run.clear()
+    root = logging.getLogger()
+    for handler in [*root.handlers]:
+        if type(handler).__module__ == "sweeper.logs":
+            root.removeHandler(handler)
+    logging.captureWarnings(capture=False)
+    clear_contextvars()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from botocore.session import Session
 from hypothesis import strategies as st
 
+from sweeper.aws.clients import Session
 from sweeper.aws.cloud import AwsCloud
 from sweeper.checks.tag_immutability import NAME, TagImmutability
 from sweeper.concurrency import Stop

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import logging
-from collections.abc import Iterator
+import sys
+import threading
+import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sweeper import logs
+from sweeper import logs, masking
+from sweeper.concurrency import Stop, concurrently
+from sweeper.escaping import hidden
+from sweeper.log_context import with_place
 from sweeper.model import (
     ChangeStatus,
     Delivery,
@@ -26,12 +34,6 @@ from sweeper.model import (
 from tests import factories
 
 FAILED = Failed(Stage.EXAMINE, Reason.DENIED_BY_SCP, "not\nauthorized\x1b[2J", "AccessDenied")
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    yield
-    logging.getLogger("sweeper").handlers.clear()
 
 
 def _logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -225,7 +227,7 @@ def test_a_run_that_did_not_finish_is_told_of(capsys: pytest.CaptureFixture[str]
         {
             "event": "journal.unfinished",
             "level": "warning",
-            "run_id": "20260615T120000Z-0a1b2c",
+            "unfinished_run_id": "20260615T120000Z-0a1b2c",
             "path": "/state/20260615T120000Z-0a1b2c.journal",
             "go_on_with": command,
         }
@@ -250,7 +252,8 @@ def test_of_many_runs_that_did_not_finish_one_line_tells(
         )
     else:
         entry = json.loads(line)
-        assert (entry["runs"], entry["run_id"], entry["go_on_with"]) == (5, names[-1], command)
+        assert (entry["runs"], entry["unfinished_run_id"]) == (5, names[-1])
+        assert entry["go_on_with"] == command
         assert entry["event"] == "journal.unfinished"
     logs.log_unfinished([*runs, (Path("/s/unknown.journal"), None)])
     assert "/s/unknown.journal" in capsys.readouterr().err
@@ -296,3 +299,163 @@ def test_impact_that_is_not_known_is_told_once_for_each_reason(
     }
     assert not_assessed["event"] == "target.not_assessed"
     assert (not_assessed["region"], not_assessed["stage"]) == (target.region, "assess")
+
+
+# --- structlog, contexts, and the logging of libraries --------------------------------------------
+
+HOSTILE = "a\x1b[2J\nb\u202ec"
+SHOWN = r"a\x1b[2J\x0ab\u202ec"
+TOKEN = "IQoJb3JpZ2luX2VjEXAMPLEtokenOfTheCaller0123456789"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_the_logging_of_libraries_goes_through_the_same_lines(
+    capsys: pytest.CaptureFixture[str], *, terminal: bool
+) -> None:
+    masking.register(TOKEN)
+    logs.configure(terminal=terminal)
+    logs.bind_run("20260615T120000Z-0a1b2c")
+    logging.getLogger("botocore.credentials").warning("not %s with %s", HOSTILE, TOKEN)
+    logging.getLogger("urllib3.connectionpool").info("not a warning")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn_explicit(f"old {TOKEN}", UserWarning, "botocore.py", 1)
+    shown = capsys.readouterr().err
+    assert TOKEN not in shown
+    lines = shown.splitlines()
+    assert len(lines) == 2
+    if terminal:
+        assert lines[0].startswith("warning: library.message ")
+        assert f"message=not {SHOWN} with ***" in lines[0]
+        return
+    entry, deprecated = map(json.loads, lines)
+    assert (entry["event"], entry["level"], entry["logger"], entry["run_id"]) == (
+        "library.message",
+        "warning",
+        "botocore.credentials",
+        "20260615T120000Z-0a1b2c",
+    )
+    assert entry["message"] == f"not {SHOWN} with ***"
+    assert deprecated["logger"] == "py.warnings"
+
+
+def test_an_exception_is_one_field_and_no_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    masking.register(TOKEN)
+    logs.configure(terminal=False)
+    try:
+        int(f"{TOKEN}\n", 0)
+    except ValueError:
+        logging.getLogger("botocore").warning("Refreshing failed.", exc_info=True)
+    (entry,) = _logged(capsys)
+    assert entry["exception"] == (r"ValueError: invalid literal for int() with base 0: '***\n'")
+    assert "exc_info" not in entry
+
+
+def test_this_programs_own_loggers_keep_their_events(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(terminal=False)
+    logging.getLogger("sweeper.aws.session").warning("some.event", extra={"variable": HOSTILE})
+    assert _logged(capsys) == [{"event": "some.event", "level": "warning", "variable": SHOWN}]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_whatever_is_logged_is_escaped_and_masked(
+    capsys: pytest.CaptureFixture[str], *, terminal: bool
+) -> None:
+    masking.register(TOKEN)
+    logs.configure(terminal=terminal)
+    odd = {HOSTILE: [HOSTILE, {TOKEN: Path(HOSTILE)}], "n": 1, "x": None, "ok": True, "e": {TOKEN}}
+    logs.log(logging.WARNING, "some.event", text=HOSTILE, odd=odd, error=ValueError(TOKEN))
+    shown = capsys.readouterr().err
+    assert len(shown.splitlines()) == 1
+    assert not any(hidden(character) for character in shown.removesuffix("\n"))
+    assert TOKEN not in shown
+    if not terminal:
+        entry = json.loads(shown)
+        assert entry["text"] == SHOWN
+        assert entry["odd"][SHOWN] == [SHOWN, {"***": SHOWN}]
+        assert (entry["odd"]["n"], entry["odd"]["x"], entry["odd"]["ok"]) == (1, None, True)
+
+
+class Broken(io.StringIO):
+    """A stream that cannot be written, as stderr is on a full disk."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("stream", [Broken(), None])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_log_that_cannot_be_written_ends_nothing_and_prints_nothing(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    stream: io.StringIO | None,
+    *,
+    terminal: bool,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        logs.configure(terminal=terminal)
+        logs.log(logging.ERROR, "some.event", field="x")
+        logging.getLogger("botocore").error("%d", "no number")
+        logging.getLogger("botocore").error("text")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_message_that_cannot_be_formatted_ends_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(terminal=False)
+    logging.getLogger("botocore").error("%d", "no number")
+    logs.log(logging.ERROR, "some.event")
+    assert [entry["event"] for entry in _logged(capsys)] == ["some.event"]
+
+
+def test_the_next_run_has_nothing_of_the_one_before(capsys: pytest.CaptureFixture[str]) -> None:
+    for run in ("20260615T120000Z-0a1b2c", None, "20260616T120000Z-0a1b2c"):
+        logs.configure(terminal=False)
+        if run:
+            logs.bind_run(run)
+        logs.log(logging.INFO, "some.event")
+    assert [entry.get("run_id") for entry in _logged(capsys)] == [
+        "20260615T120000Z-0a1b2c",
+        None,
+        "20260616T120000Z-0a1b2c",
+    ]
+
+
+def test_what_a_thread_logs_names_the_run_and_its_own_place(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(terminal=False)
+    logs.bind_run("20260615T120000Z-0a1b2c")
+    targets = [factories.target(region=region) for region in ("eu-west-1", "us-east-1")]
+    together = threading.Barrier(len(targets))
+
+    def work(_: object) -> None:
+        together.wait()  # both threads are at work when they log
+        logging.getLogger("botocore").warning("slow")
+
+    def mapped(items: Sequence[object]) -> None:
+        done = concurrently(
+            Stage.EXAMINE,
+            with_place(work),
+            items,
+            workers=2,
+            stop=Stop(),
+            observe=lambda _: None,
+        )
+        assert done == [None, None]
+
+    account = targets[0].account
+    mapped(targets)
+    mapped([(target, "and more") for target in targets])
+    mapped([account, account])
+    mapped([account.id, account.id])
+    logs.log(logging.WARNING, "some.event")
+    *of_threads, own = _logged(capsys)
+    assert {entry["run_id"] for entry in (*of_threads, own)} == {"20260615T120000Z-0a1b2c"}
+    assert {entry["account_id"] for entry in of_threads} == {account.id}
+    places = [sorted(entry.get("region", "") for entry in of_threads[at : at + 2]) for at in (0, 2)]
+    assert places == [["eu-west-1", "us-east-1"]] * 2
+    assert not any("region" in entry for entry in of_threads[4:])
+    assert not {"account_id", "region"} & own.keys()

@@ -241,7 +241,7 @@ def aws(process: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
 
 
 def put(key: str, content: bytes) -> str:
-    client: Any = callers_session().create_client("s3")
+    client: Any = callers_session().client("s3")
     client.put_object(Bucket=BUCKET, Key=key, Body=content)
     return f"s3://{BUCKET}/{key}"
 

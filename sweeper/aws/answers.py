@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweeper.errors import OperationFailed
+from sweeper.masking import mask_message
 from sweeper.model import Reason
 
 
@@ -46,7 +47,7 @@ def region(answer: Any, key: str) -> str:
 def _matching(answer: Any, key: str, pattern: str) -> str:
     value = text(answer, key)
     if not re.fullmatch(pattern, value):
-        raise _unexpected(f"{key} is {value[:40]!r}")
+        raise _unexpected(f"{key} is {mask_message(value)[:40]!r}")
     return value
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.aws.answers import required, text
 from sweeper.aws.errors import translated
 from sweeper.errors import OperationFailed
+from sweeper.masking import mask
 from sweeper.model import Reason
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Bucket:
             response = self._central("s3", None).put_object(
                 Bucket=self.config.bucket,
                 Key=self._key(name),
-                Body=body,
+                Body=mask(body),
                 ContentType=media_type,
                 **encryption,
                 **more,

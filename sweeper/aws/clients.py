@@ -1,4 +1,4 @@
-"""Two SDK sessions, one client for each service and region, shared by all accounts and threads."""
+"""Two boto3 sessions; one client for each service and region, shared by accounts and threads."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+import boto3
 import botocore
 from botocore.client import BaseClient
 from botocore.config import Config as ClientConfig
 from botocore.credentials import CredentialResolver
 from botocore.model import OperationModel
-from botocore.session import Session
+from botocore.session import Session as Core
 from urllib3 import Timeout
 
 from sweeper import __version__
@@ -26,10 +27,19 @@ from sweeper.model import Reason
 
 CONNECT_TIMEOUT = 5  # seconds
 READ_TIMEOUT = 10  # seconds
+USER_AGENT = f"sweeper/{__version__} boto3/{boto3.__version__} botocore/{botocore.__version__}"
 DELIVERY_SERVICES = {"s3", "securityhub", "sns"}
 
 
 _READS = ("Describe", "Get", "List")  # how the names of the operations begin that change nothing
+
+
+class Session(boto3.Session):
+    """A boto3 session, and the botocore session beneath it: `core`."""
+
+    def __init__(self) -> None:
+        self.core = Core()
+        super().__init__(botocore_session=self.core)
 
 
 class ActionRefused(SweeperError):
@@ -57,17 +67,18 @@ class Clients:
         self._central = central
         self._sessions = sessions
         self._member = Session()
+        core = self._member.core
         # One loader: the SDK's models are read, and kept, once.
-        self._member.register_component("data_loader", central.get_component("data_loader"))
+        core.register_component("data_loader", central.core.get_component("data_loader"))
         # The caller's profile is not the member's: only the provider below gives credentials.
-        self._member.register_component(
+        core.register_component(
             "credential_provider", CredentialResolver([BoundCredentialProvider(sessions)])
         )
-        central.register_component("response_parser_factory", CheckedParsers())
+        central.core.register_component("response_parser_factory", CheckedParsers())
         parsers = CheckedParsers()
         # No timestamp of a member's response is used; parsing them costs a sixth of a call.
         parsers.set_parser_defaults(timestamp_parser=lambda value: value)
-        self._member.register_component("response_parser_factory", parsers)
+        core.register_component("response_parser_factory", parsers)
         self._stop = stop
         self._retries = Retries(stop)
         self._member_retries = Retries(stop, sessions.renew)
@@ -78,13 +89,13 @@ class Clients:
             read_timeout=READ_TIMEOUT,
             max_pool_connections=max_workers,
             retries={"total_max_attempts": 1, "mode": "standard"},
-            user_agent=f"sweeper/{__version__} botocore/{botocore.__version__}",
+            user_agent=USER_AGENT,
         )
         self._sender: Sender | None = None
         # A profile with proxies_config (its own CA, client certificate) is left to the SDK.
-        if own_sender and not central.get_config_variable("proxies_config"):
+        if own_sender and not central.core.get_config_variable("proxies_config"):
             self._sender = Sender(
-                central.get_config_variable("ca_bundle"),
+                central.core.get_config_variable("ca_bundle"),
                 connections=max_workers,
                 timeout=Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
             )
@@ -122,8 +133,9 @@ class Clients:
             session = self._member
             # The parameters are this package's own: checking them costs an eighth of a call.
             config = config.merge(ClientConfig(parameter_validation=False))
+        make: Any = session.client  # the stubs take no name that is not written out
         try:
-            client = session.create_client(service, region_name=region, config=config)
+            client: BaseClient = make(service, region_name=region, config=config)
         except ValueError as error:  # botocore's, for an endpoint URL that is none
             raise OperationFailed(
                 Reason.AWS_CONFIGURATION_INVALID, str(error), type(error).__name__

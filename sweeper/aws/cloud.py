@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.credentials import ReadOnlyCredentials
-from botocore.session import Session
 
+from sweeper import masking
 from sweeper.aws.answers import account_id, items, region, required, text
-from sweeper.aws.clients import Clients
-from sweeper.aws.credentials import MemberSession, MemberSessions, bound_to
+from sweeper.aws.clients import Clients, Session
+from sweeper.aws.credentials import MemberSession, MemberSessions, bound_to, is_usable
 from sweeper.aws.errors import translated
 from sweeper.aws.organizations import Organizations
 from sweeper.aws.paging import Tokens
@@ -61,7 +61,7 @@ class AwsCloud:
             stop=stop,
             own_sender=config.limits.http_sender == "own",
         )
-        self._caller_region: str | None = session.get_config_variable("region")
+        self._caller_region: str | None = session.region_name
         self._partition = ""
         self._sts_region = ""
         self._global_region = ""  # where the partition serves its global services from
@@ -233,6 +233,15 @@ class AwsCloud:
         except OperationFailed as error:
             raise _of_assume_role(error) from None
         keys = required(response, "Credentials")
+        for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"):
+            value = text(keys, name)
+            masking.register(value, of_run=True)
+            if not is_usable(value):
+                raise OperationFailed(
+                    Reason.UNEXPECTED_RESPONSE,
+                    f"the {name} has a space, a control character or a character beyond ASCII: it "
+                    "is not what AWS sends",
+                )
         expires = required(keys, "Expiration")
         if not isinstance(expires, datetime):
             raise OperationFailed(Reason.UNEXPECTED_RESPONSE, "the Expiration is not a time")

@@ -1,7 +1,8 @@
-"""Member credentials: one AssumeRole an account, chosen for each call, and never a fallback."""
+"""Credentials: the caller's, checked; and those of members, chosen for each call."""
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,8 +10,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from botocore.credentials import CredentialProvider, Credentials, ReadOnlyCredentials
+from botocore.credentials import (
+    CredentialProvider,
+    CredentialResolver,
+    Credentials,
+    ReadOnlyCredentials,
+)
 
+from sweeper import masking
+from sweeper.aws.errors import translated
 from sweeper.errors import OperationFailed, SweeperError
 from sweeper.model import Reason
 
@@ -53,6 +61,7 @@ class MemberSessions:
         assume: Callable[[str], MemberSession],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        masking.forget_run()
         self._assume = assume
         self._now = now
         self._sessions: dict[str, MemberSession] = {}
@@ -127,6 +136,95 @@ class MemberSessions:
 
     def _expiring(self, session: MemberSession) -> bool:
         return session.expires is not None and session.expires - RENEW_BEFORE <= self._now()
+
+
+def is_usable(value: str) -> bool:
+    """Whether a key id, a secret key or a token can stand in the header of a request."""
+    return re.fullmatch(r"[!-~]+", value) is not None
+
+
+# What has failed for now says nothing about where the credentials come from.
+_PASSING = {
+    Reason.CONNECTION_FAILED,
+    Reason.ENDPOINT_UNREACHABLE,
+    Reason.INTERRUPTED,
+    Reason.SERVICE_ERROR,
+    Reason.THROTTLED,
+    Reason.TIMED_OUT,
+}
+# By the SDK's name of where credentials come from.
+_ADVICE = {
+    "assume-role": "check the profile's role_arn and source; without a terminal no MFA code can be "
+    "asked for: use a profile without mfa_serial",
+    "assume-role-with-web-identity": "check AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN, and the "
+    "role's trust in the cluster's identity provider",
+    "container-role": "check AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE and the pod's association",
+    "custom-process": "run the profile's credential_process by hand: it must print keys that have "
+    "not expired",
+    "login": "run aws login",
+    "sso": "run aws sso login, and check that the role is assigned",
+}
+
+
+@contextmanager
+def _explained(source: str) -> Iterator[None]:
+    """Raise OperationFailed (no_credentials) with what to do, whatever a source fails with."""
+    try:
+        with translated():
+            yield
+    except OperationFailed as error:
+        if error.reason in _PASSING:
+            raise
+        message, code = error.message, error.error_code
+    except (EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        message, code = f"{type(error).__name__}: {error}", type(error).__name__
+    else:
+        return
+    advice = _ADVICE.get(source, "check the profile and the environment")
+    raise OperationFailed(Reason.NO_CREDENTIALS, f"{source}: {message}; {advice}", code)
+
+
+class CallersCredentials(Credentials):
+    """The caller's credentials, checked and registered as secrets whenever they are new."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        super().__init__(access_key="", secret_key="", method=credentials.method)
+        self._credentials = credentials
+        self._known: ReadOnlyCredentials | None = None
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        """Return the keys. Raise OperationFailed if no request can be signed with them."""
+        with _explained(self.method):
+            frozen = self._credentials.get_frozen_credentials()
+        if frozen != self._known:
+            values = [value for value in frozen[:3] if value]
+            for value in values:
+                masking.register(value)
+            if not all(map(is_usable, values)):
+                raise OperationFailed(
+                    Reason.NO_CREDENTIALS,
+                    "the credentials have a space, a control character or a character beyond "
+                    f"ASCII (they come from: {self.method}); remove it",
+                    "InvalidCredentials",
+                )
+            self._known = frozen
+        return frozen
+
+
+class CallersCredentialResolver(CredentialResolver):
+    """Finds the caller's credentials as `resolver` does."""
+
+    def __init__(self, resolver: CredentialResolver) -> None:
+        super().__init__(resolver.providers)
+
+    def load_credentials(self) -> Credentials | None:
+        """Return the checked credentials, None if there are none."""
+        for provider in self.providers:
+            with _explained(provider.METHOD or "credentials"):
+                credentials = provider.load()
+            if credentials is not None:
+                return CallersCredentials(credentials)
+        return None
 
 
 class UnboundAccount(SweeperError):

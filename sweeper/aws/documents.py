@@ -5,13 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
-import botocore
+from boto3 import Session
 from botocore.config import Config as ClientConfig
-from botocore.session import Session
 
-from sweeper import __version__
 from sweeper.aws.answers import required, text
-from sweeper.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT
+from sweeper.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT, USER_AGENT
 from sweeper.aws.errors import translated
 from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.model import Reason
@@ -55,7 +53,7 @@ def _parameter(session: Session, name: str) -> bytes:
     if not name:
         raise _Malformed("no parameter is named; allowed: ssm:<name>, such as ssm:/sweeper/config")
     with translated():
-        client: Any = session.create_client("ssm", config=client_config())
+        client: Any = session.client("ssm", config=client_config())
         response = client.get_parameter(Name=name, WithDecryption=True)
     return text(required(response, "Parameter"), "Value").encode()
 
@@ -65,7 +63,7 @@ def _object(session: Session, path: str, most: int) -> bytes:
     if not bucket or not key:
         raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
     with translated():
-        client: Any = session.create_client("s3", config=client_config())
+        client: Any = session.client("s3", config=client_config())
         response = client.get_object(Bucket=bucket, Key=key)
         with closing(required(response, "Body")) as stream:
             # One byte more than is allowed, so that no size that is claimed need be believed.
@@ -79,7 +77,7 @@ def client_config() -> ClientConfig:
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
         retries={"total_max_attempts": 3, "mode": "standard"},
-        user_agent=f"sweeper/{__version__} botocore/{botocore.__version__}",
+        user_agent=USER_AGENT,
     )
 
 

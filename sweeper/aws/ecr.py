@@ -14,6 +14,7 @@ from sweeper.aws.credentials import bound_to
 from sweeper.aws.errors import translated
 from sweeper.aws.paging import Tokens
 from sweeper.errors import OperationFailed
+from sweeper.masking import mask_message
 from sweeper.model import Image, Reason, Repository, Target
 
 FILTERS = "imageTagMutabilityExclusionFilters"
@@ -252,7 +253,7 @@ def _structure(value: Any, first: str, second: str) -> dict[str, str]:
     if value.get(second) is not None:
         found[second] = optional_text(value, second)
     if strange := value.keys() - {first, second}:
-        raise _unexpected(f"{min(map(str, strange))[:40]!r} beside {first}")
+        raise _unexpected(f"{mask_message(min(map(str, strange)))[:40]!r} beside {first}")
     return found
 
 

@@ -15,6 +15,7 @@ from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
 from sweeper.errors import OperationFailed
+from sweeper.masking import mask_message
 from sweeper.model import Reason
 
 UNCERTAIN = "SweeperUncertain"  # in ResponseMetadata: an earlier attempt was left without an answer
@@ -142,7 +143,7 @@ def translated(*, write: bool = False) -> Iterator[None]:
             message = message.partition("\n")[0]
         message = _without_token(message)
         raise OperationFailed(
-            reason, message[:MAX_MESSAGE], type(error).__name__, uncertain=True
+            reason, mask_message(message)[:MAX_MESSAGE], type(error).__name__, uncertain=True
         ) from None
 
 
@@ -184,4 +185,4 @@ def _from_response(error: sdk.ClientError, *, write: bool) -> OperationFailed:
             else Reason.REQUEST_REFUSED
         )
     uncertain = status >= HTTPStatus.INTERNAL_SERVER_ERROR or UNCERTAIN in metadata
-    return OperationFailed(reason, message[:MAX_MESSAGE], code, uncertain=uncertain)
+    return OperationFailed(reason, mask_message(message)[:MAX_MESSAGE], code, uncertain=uncertain)

@@ -12,6 +12,7 @@ from sweeper.aws.errors import translated
 from sweeper.aws.paging import Tokens
 from sweeper.concurrency import Stop, concurrently
 from sweeper.errors import NothingToSweep, OperationFailed
+from sweeper.log_context import with_place
 from sweeper.model import Account, Failed, Reason, Stage
 
 TAG_WORKERS = 4  # Organizations' rates are for the whole organization: more would be throttled
@@ -98,7 +99,7 @@ class Organizations:
 
         results = concurrently(
             Stage.ENUMERATE,
-            read,
+            with_place(read),
             account_ids,
             workers=TAG_WORKERS,
             stop=self._stop,

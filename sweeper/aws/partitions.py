@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from botocore.session import Session
+import re
+from typing import Any
+
+from sweeper.aws.clients import Session
 
 # The regions that every account of the aws partition has without opting in; later ones are
 # opt-in. https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
@@ -35,8 +38,7 @@ def partition_of(arn: str) -> str:
 
 def first_region(session: Session, partition: str) -> str:
     """The region from which the partition's global services are served."""
-    data = session.get_component("data_loader").load_data("partitions")
-    for known in data["partitions"]:
+    for known in _partitions(session):
         if known["id"] == partition:
             return str(known["outputs"]["implicitGlobalRegion"])
     return FALLBACK_REGION
@@ -53,11 +55,25 @@ def sts_region(session: Session, partition: str, caller_region: str | None) -> s
 
 
 def known_regions(session: Session) -> frozenset[str]:
-    """Every region of every partition that this version of the SDK knows."""
+    """Return every region of every partition that this version of the SDK lists.
+
+    In partitions.json, which lists regions that the SDK's endpoints do not.
+    """
     return frozenset(
         region
-        for partition in session.get_available_partitions()
-        for region in session.get_available_regions(
-            "ecr", partition_name=partition, allow_non_regional=False
-        )
+        for partition in _partitions(session)
+        for region in partition["regions"]
+        if not region.endswith("-global")
     )
+
+
+def is_region(session: Session, name: str) -> bool:
+    """Return whether a partition has, or may soon have, a region of this name."""
+    return any(re.match(each["regionRegex"], name) for each in _partitions(session)) or (
+        name in known_regions(session)
+    )
+
+
+def _partitions(session: Session) -> list[dict[str, Any]]:
+    data = session.core.get_component("data_loader").load_data("partitions")
+    return list(data["partitions"])

@@ -11,6 +11,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
+from sweeper.masking import mask
 from sweeper.model import (
     Change,
     ChangeStatus,
@@ -251,7 +252,7 @@ class CreationTemplateImmutability:
             )
         if closing and (unknown := sorted(set(template.applied_for) - APPLIED_FOR)):
             return (
-                f"it is applied for {unknown[0][:40]!r}, which this version does not know: "
+                f"it is applied for {mask(unknown[0])[:40]!r}, which this version does not know: "
                 "tags may have to move there"
             )
         if closing and self._exempt_pull_through and PULL_THROUGH_CACHE in template.applied_for:

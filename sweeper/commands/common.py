@@ -60,9 +60,11 @@ def configuration(path: str | None, options: Mapping[str, Any]) -> Config:
 
 def loaded(path: str | None, options: Mapping[str, Any]) -> Loaded:
     """As `configuration`, with where it came from."""
+    from sweeper import logs
     from sweeper.aws.session import read_remote
     from sweeper.config_loading import load
 
+    logs.configure()
     return load(path, dict(options), read_remote=read_remote)
 
 
@@ -75,10 +77,11 @@ def print_report(report: Report, form: str, status: int) -> int:
 
 def print_bytes(content: bytes, status: int) -> int:
     """As `print_report`, of what was rendered."""
+    from sweeper.masking import mask
     from sweeper.report import ExitStatus
 
     try:
-        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.write(mask(content))
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         return status
@@ -91,8 +94,9 @@ def print_bytes(content: bytes, status: int) -> int:
 def say(text: str) -> None:
     """Tell the person; that they cannot be told ends nothing."""
     from sweeper.concurrency import or_defect
+    from sweeper.masking import mask_message
 
-    or_defect(lambda: click.echo(f"sweeper: {text}", err=True))
+    or_defect(lambda: click.echo(f"sweeper: {mask_message(text)}", err=True))
 
 
 def scope_options(command: Callable[..., int]) -> Callable[..., int]:

@@ -79,27 +79,37 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
 
 def _look(read: Loaded, *, write_probe: bool) -> Facts:
     """Ask, with progress for a person at stderr and logs for a machine."""
+    import secrets
     from contextlib import ExitStack
 
-    from sweeper.app import chosen_formats
+    from sweeper import logs
+    from sweeper.app import chosen_formats, unfinished
     from sweeper.aws.session import callers_session, refuse_unknown_regions
     from sweeper.composition import questions
     from sweeper.preflight.look import look
-    from sweeper.runner import is_terminal, supervised
+    from sweeper.runner import supervised
 
     config, session = read.config, callers_session()
     chosen_formats(config)
     refuse_unknown_regions(config, session, read.provenance.regions_from)
 
     def work(*, stop: Stop, observer: Observer, **_: object) -> Facts:
+        run_id = f"preflight-{secrets.token_hex(3)}"
+        logs.bind_run(run_id)
+        logs.log_unfinished(unfinished(config))
         with ExitStack() as at_the_end:
             cloud, asked = questions(
-                config, session=session, stop=stop, write_probe=write_probe, at_the_end=at_the_end
+                config,
+                session=session,
+                stop=stop,
+                run_id=run_id,
+                write_probe=write_probe,
+                at_the_end=at_the_end,
             )
             return look(cloud, asked, config, stop=stop, observer=observer)
 
     return supervised(
-        config, work, terminal=is_terminal(sys.stderr), ask=None, show=lambda *_: None
+        config, work, terminal=logs.is_terminal(sys.stderr), ask=None, show=lambda *_: None
     )
 
 

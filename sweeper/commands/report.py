@@ -71,8 +71,10 @@ def _read(location: str) -> Report:
 
 
 def _read_object(location: str, most: int) -> str:
+    from sweeper import logs
     from sweeper.aws.session import read_object
 
+    logs.configure()
     return read_object(location, most)
 
 

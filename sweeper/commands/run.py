@@ -58,7 +58,8 @@ def run(  # noqa: PLR0917 (click passes them by name)
       sweeper run --config ssm:/sweeper/config --yes
       sweeper run --account 111122223333 --region eu-central-1
     """  # noqa: D301 (click's mark for lines to keep)
-    from sweeper.runner import conduct, is_terminal
+    from sweeper.logs import is_terminal
+    from sweeper.runner import conduct
 
     if deliver and not dry_run:
         raise click.UsageError(

@@ -63,7 +63,7 @@ def undo(  # noqa: PLR0917 (click passes them by name)
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.escaping import plain
     from sweeper.formats.json import document
-    from sweeper.runner import is_terminal
+    from sweeper.logs import is_terminal
     from sweeper.undo.conduct import conduct
     from sweeper.undo.text import render
 

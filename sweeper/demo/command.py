@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from sweeper.concurrency import or_defect
 from sweeper.config import ENVIRONMENT_PREFIX, Config
 from sweeper.config_loading import LEGACY_VARIABLES
 from sweeper.demo import demo_organization
@@ -84,7 +85,7 @@ def _sweep(title: str, config: Config) -> Report:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    or_defect(lambda: click.echo(text, err=True))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import BinaryIO
 
 from sweeper.errors import ConfigurationError, OperationFailed
+from sweeper.masking import mask
 from sweeper.model import Reason
 
 _MODE = 0o600  # what is in it is nobody else's business
@@ -49,6 +50,7 @@ class JournalFile:
 
     def append(self, lines: bytes, *, durable: bool = False) -> None:
         """Write whole lines; `durable` ones are on the disk on return. Raises OperationFailed."""
+        lines = mask(lines)
         try:
             with self._lock:
                 if self._broken:  # a line that is torn in the middle must not be followed by others

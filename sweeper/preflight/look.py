@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sweeper.concurrency import Stop, attempt, concurrently
+from sweeper.log_context import with_place
 from sweeper.model import (
     Account,
     Failed,
@@ -173,7 +174,7 @@ class _Crew:
         self.observer.begin(stage, len(items))
         return concurrently(
             stage,
-            work,
+            with_place(work),
             items,
             workers=self.workers,
             stop=self.stop,

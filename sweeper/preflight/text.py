@@ -13,6 +13,7 @@ from rich.text import Text
 
 from sweeper.escaping import plain, shortened
 from sweeper.formats.wording import number
+from sweeper.masking import mask
 from sweeper.preflight.facts import Facts, Standing
 from sweeper.preflight.problems import Kind, Problem, Verdict
 from sweeper.preflight.remedies import Remedy, meaning, remedy
@@ -63,7 +64,7 @@ def _show(facts: Facts, verdict: Verdict, config: Config, console: Console) -> N
     summary.add_column(no_wrap=True)
     summary.add_column(overflow="fold")
     for name, text in _summary(facts, verdict, config):
-        summary.add_row(name, Text(plain(text)))
+        summary.add_row(name, Text(plain(mask(text))))
     console.print(summary)
     console.print()
     problems = [each for each in verdict.problems if each.answer is not Answer.NOT_KNOWN]
@@ -171,12 +172,12 @@ def _what(problem: Problem) -> Text:
 
 
 def _details(problem: Problem, mended: Remedy) -> Text:
-    text = Text(plain(_where(problem)), style="bold")
-    text.append(f"\n{plain(mended.text)}", style="not bold")
+    text = Text(plain(mask(_where(problem))), style="bold")
+    text.append(f"\n{plain(mask(mended.text))}", style="not bold")
     if mended.link:
         text.append(f"\n{mended.link}", style=f"not bold dim link {mended.link}")
     if problem.message:
-        said = shortened(problem.message, MAX_MESSAGE)
+        said = shortened(mask(problem.message), MAX_MESSAGE)
         what = "For example" if problem.accounts else "It said"
         if problem.answer is Answer.NOT_KNOWN:
             what = "Because"

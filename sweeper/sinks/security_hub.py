@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -9,6 +10,7 @@ from typing import Any
 
 from sweeper.aws.errors import reason_for, translated
 from sweeper.errors import OperationFailed
+from sweeper.masking import mask
 from sweeper.model import Delivery, Reason, Report
 from sweeper.sinks import SinkContext
 from sweeper.sinks.asff import findings
@@ -53,6 +55,9 @@ class SecurityHubSink:
         return Delivery(self.name, self.location, "delivered" if imported else "not_needed")
 
     def _import(self, batch: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        text = json.dumps(batch)
+        if (masked := mask(text)) != text:
+            batch = json.loads(masked)
         with translated():
             answer: Mapping[str, Any] = self._central(
                 "securityhub", self._region

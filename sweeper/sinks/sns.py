@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from sweeper.aws.errors import translated
+from sweeper.masking import mask
 from sweeper.model import Delivery, Report
 from sweeper.sinks import SinkContext
 from sweeper.sinks.message import subject
@@ -43,8 +44,8 @@ class SnsSink:
         with translated():
             self._central("sns", region).publish(
                 TopicArn=self.location,
-                Subject=subject(report),
-                Message=structured(report, so_far),
+                Subject=mask(subject(report)),
+                Message=mask(structured(report, so_far)),
                 MessageStructure="json",
                 MessageAttributes=attributes(report),
                 **once,

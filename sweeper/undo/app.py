@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from sweeper import state
-from sweeper.app import close_plan, patience
-from sweeper.aws.partitions import known_regions
+from sweeper import logs, state
+from sweeper.app import close_plan, patience, unfinished
+from sweeper.aws.partitions import is_region
 from sweeper.aws.session import callers_session, read_object, refuse_unknown_regions
 from sweeper.checks import checks
 from sweeper.composition import (
@@ -101,18 +101,24 @@ def run(
     but what is to be resumed.
     """
     config = scoped(config, source.claims)
+    header = _header(config, source, dry_run=dry_run)
+    logs.bind_run(header.run_id)
     session = callers_session()
-    if unknown := sorted({claim.region for claim in source.claims} - known_regions(session)):
+    regions = sorted({claim.region for claim in source.claims})
+    if unknown := [region for region in regions if not is_region(session, region)]:
         raise ConfigurationError(
             f"{source.undoes.report}: {unknown[0]!r} is not a region that this version knows"
         )
-    refuse_unknown_regions(config, session)
+    others = config.regions.model_copy(update={"include": ()})  # the report's were checked above
+    refuse_unknown_regions(config.model_copy(update={"regions": others}), session)
     directory = state.state_directory(config)
     if resume:
         bucket = reports_bucket(config, clients_before_a_run(session))
         begun = state.resume(resume, directory, bucket)
+        logs.bind_run(begun.header.run_id)
     else:
-        begun = state.begin(directory, _header(config, source, dry_run=dry_run))
+        begun = state.begin(directory, header)
+        logs.log_unfinished(unfinished(config))
     with ExitStack() as at_the_end:
         at_the_end.callback(begun.close, finished=False)
         _check_same(begun, config, source, dry_run=dry_run)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from sweeper import logs
 from sweeper.composition import new_header
 from sweeper.concurrency import or_defect
+from sweeper.logs import is_terminal
+from sweeper.masking import mask
 from sweeper.model import Finding, Stage
 from sweeper.ports import Past
 from sweeper.report import ExitStatus
-from sweeper.runner import cannot_ask, is_terminal, supervised
+from sweeper.runner import cannot_ask, supervised
 from sweeper.undo import app, text
 from sweeper.undo.plan import aggregate, exit_status
 from sweeper.undo.report import UndoReport, UndoRun
@@ -53,7 +55,7 @@ def conduct(
 
     def question(findings: Sequence[Finding], console: Console) -> str:
         lines, asked = text.question(findings, source.undoes)
-        console.print("\n".join(lines), markup=False, emoji=False, soft_wrap=True)
+        console.print(mask("\n".join(lines)), markup=False, emoji=False, soft_wrap=True)
         return asked
 
     warn = closes_again(config, source.claims)
@@ -76,7 +78,6 @@ def conduct(
         terminal=terminals[1],
         ask=question if ask else None,
         show=show,
-        is_resumed=resume is not None,
     )
     status = exit_status(ended.report)
     if not terminals[1]:
@@ -100,7 +101,7 @@ def _nothing(config: Config, source: app.Source, *, dry_run: bool) -> UndoReport
 
 def _show(ended: app.Ended, console: Console) -> None:
     shown = text.render(ended.report, text.MOST_SHOWN).decode()
-    console.print(shown, markup=False, emoji=False, soft_wrap=True)
+    console.print(mask(shown), markup=False, emoji=False, soft_wrap=True)
     if ended.resumable:
         console.print(
             "The undo did not come to its end. To go on with it, add to the same command: "

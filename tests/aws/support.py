@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.session import Session
-
+from sweeper.aws.clients import Session
 from sweeper.aws.cloud import AwsCloud
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.concurrency import Stop

@@ -70,7 +70,7 @@ def test_aws_is_told_who_asks(aws: FakeAws) -> None:
     opened(aws)
     agents = aws.statistics().user_agents
     assert agents
-    assert all(agent.startswith(f"sweeper/{__version__} botocore/") for agent in agents)
+    assert all(agent.startswith(f"sweeper/{__version__} boto3/") for agent in agents)
 
 
 def test_with_the_callers_own_credentials_a_dry_run_cannot_write(enter: Enter) -> None:

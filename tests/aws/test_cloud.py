@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
-from botocore.session import Session
 
+from sweeper.aws.clients import Session
 from sweeper.aws.cloud import CORE_ACTIONS, MAX_SESSION_POLICY, session_policy
 from sweeper.checks.tag_immutability import READ_ACTIONS, WRITE_ACTIONS
 from sweeper.errors import NothingToSweep, OperationFailed
@@ -121,7 +121,7 @@ def test_an_answer_that_is_none_fails_the_account(
 def test_credentials_without_an_end_that_can_be_read_are_none(aws: FakeAws) -> None:
     session = Session()
     cloud = make_cloud(session=session)
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
+    session.core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
     account = cloud.list_accounts().accounts[1]
     with pytest.raises(OperationFailed, match="Expiration") as caught:
         cloud.open_account(account)

@@ -12,9 +12,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
-from botocore.session import Session
 from moto import mock_aws
 
+from sweeper.aws.clients import Session
 from sweeper.aws.documents import MAX_BYTES, read_document
 from sweeper.aws.session import read_remote
 from sweeper.config_loading import load_config
@@ -39,7 +39,8 @@ def _moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def client(service: str) -> Any:
-    return Session().create_client(service, region_name=REGION)
+    session: Any = Session()
+    return session.client(service, region_name=REGION)
 
 
 def put_parameter(name: str, **kind: str) -> None:
@@ -141,9 +142,9 @@ def answer(status: int, body: bytes, request: Any, **_: Any) -> AWSResponse:
 def answered_by(handler: Any) -> Session:
     """A session whose requests the handler answers."""
     session = Session()
-    session.set_config_variable("region", REGION)
+    session.core.set_config_variable("region", REGION)
     for service in ("ssm", "s3"):
-        session.register(f"before-send.{service}", handler)
+        session.core.register(f"before-send.{service}", handler)
     return session
 
 

@@ -248,7 +248,7 @@ def test_what_a_write_needs(enter: Enter, template: CreationTemplate, needed: se
             continue
         with pytest.raises(OperationFailed, match=missing) as caught:
             registry.update_repository_creation_template(place, "apps", "IMMUTABLE", (), now.rest)
-        assert caught.value.reason is Reason.DENIED_BY_IDENTITY_POLICY
+        assert caught.value.reason is Reason.WRITE_NOT_GRANTED
         assert _state(aws)["apps"] == template
 
 

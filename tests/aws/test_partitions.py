@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from botocore.session import Session
-
+from sweeper.aws.clients import Session
 from sweeper.aws.partitions import first_region, known_regions, sts_region
 from tests.cases import case
 

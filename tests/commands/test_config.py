@@ -27,7 +27,6 @@ FULL: dict[str, Any] = {
         "include_ous": ["ou-ab12-11111111", "r-ab12"],
         "exclude_accounts": [ID],
         "include_tags": {"env": ["prod", "no", "012"], "#": [], "a: b": [" x ", ""]},
-        "external_id": "1e3",
     },
     "regions": {"exclude": ["eu-west-1"]},
     "coverage": {"accept": [{"reason": "denied_by_scp", "region": "ap-*", "account": "*"}]},

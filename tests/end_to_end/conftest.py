@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,5 @@ def aws() -> Iterator[FakeAws]:
 @pytest.fixture
 def here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Here]:
-    yield Here(tmp_path, monkeypatch, capsys)
-    logging.getLogger("sweeper").handlers.clear()
+) -> Here:
+    return Here(tmp_path, monkeypatch, capsys)

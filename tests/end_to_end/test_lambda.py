@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +43,13 @@ class Context:
 
 
 @pytest.fixture
-def aws(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
+def aws(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     """The fake AWS with a world, whose caller this process is."""
     aws.load(WORLD)
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
     write_config(Path(), REPORT)
-    yield aws
-    logging.getLogger("sweeper").handlers.clear()
+    return aws
 
 
 def delivered(aws: FakeAws) -> Any:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from tests.fake_aws import paging, sigv4
 from tests.fake_aws.damage import damaged
 from tests.fake_aws.faults import Asked, Met
+from tests.fake_aws.leaks import error_with, leaked
 from tests.fake_aws.services import (
     account,
     ec2,
@@ -39,7 +40,7 @@ SERVICES = {
 _BY_TARGET = {each.target: each for each in SERVICES.values() if each.target}
 _TOKENS = ("NextToken", "nextToken", "continuation-token")
 _NAMES = ("repositoryName", "repositoryNames", "ParentId", "ChildType", "ResourceId")
-_LATE_FAULTS = ("hang", "hold", "truncate", "malformed")  # what was asked is done all the same
+_LATE_FAULTS = ("hang", "hold", "truncate", "malformed", "leak")  # it is done all the same
 
 
 @dataclass(slots=True)
@@ -153,6 +154,13 @@ def _spoilt(met: Met, call: Call, delay: float) -> Answer:
             return Answer(reply, delay)
         case "hold":
             return Answer(reply, delay, held=True)
+        case "leak":
+            state = call.state
+            secrets = [*state.secrets, *state.principals, *(met.fault.message or "").split()]
+            given = call.operation == "AssumeRole"  # a session that the client never learns of
+            if not given and (error := error_with(secrets, met.draw)):
+                raise error
+            return Answer(leaked(reply, secrets, met.draw), delay)
         case "malformed":
             return Answer(damaged(reply, met.draw), delay)
         case _ if not reply.body:

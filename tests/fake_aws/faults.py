@@ -65,7 +65,7 @@ class Rule:
 
     def _draw(self, asked: Asked) -> int:
         """Give a number below `_DRAWS` that follows from the seed, the call and its repetitions."""
-        if self.fault.share == 1 and self.fault.action != "malformed":
+        if self.fault.share == 1 and self.fault.action not in {"malformed", "leak"}:
             return 0
         self.seen[asked] += 1
         text = f"{self.fault.seed}/{self.place}/{asked}/{self.seen[asked]}"

@@ -39,6 +39,7 @@ FaultAction = Literal[
     "garbage",
     "truncate",
     "malformed",
+    "leak",
 ]
 Mutability = Literal["MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"]
 Partition = Literal["aws", "aws-cn", "aws-us-gov"]

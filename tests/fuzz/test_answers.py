@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.session import Session
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweeper.aws.clients import Session
 from sweeper.aws.cloud import AwsCloud
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.sender import _Read
@@ -117,10 +117,10 @@ class Wire:
     def __init__(self) -> None:
         self.other: dict[str, tuple[int, dict[str, str], bytes]] = {}
         session = Session()
-        session.set_credentials("AKIA", "secret")
-        session.set_config_variable("region", "eu-central-1")
+        session.core.set_credentials("AKIA", "secret")
+        session.core.set_config_variable("region", "eu-central-1")
         answer: Any = self._answer  # botocore-stubs: handlers that answer are not known
-        session.register("before-send", answer)
+        session.core.register("before-send", answer)
         self.cloud: AwsCloud = make_cloud(
             session=session,
             may_write=True,
@@ -128,7 +128,7 @@ class Wire:
             assesses=True,
             limits={"http_sender": "botocore"},
         )
-        self.cloud.clients._member.register("before-send", answer)
+        self.cloud.clients._member.core.register("before-send", answer)
         self.registry = EcrRegistry(self.cloud.clients)
         self.cloud.list_accounts()
 

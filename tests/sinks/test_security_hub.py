@@ -5,9 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.session import Session
 
-from sweeper.aws.clients import Clients
+from sweeper.aws.clients import Clients, Session
 from sweeper.aws.credentials import MemberSessions
 from sweeper.config import Config, ReportConfig, SecurityHubConfig
 from sweeper.errors import OperationFailed

@@ -1,0 +1,176 @@
+"""The secrets that this process knows, and texts without them.
+
+What leaves the process goes through `mask`: logs, stdout, files, S3, SNS, Security Hub. Messages of
+errors go through `mask_message`, which also hides what an ordinary name could be.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import threading
+from typing import AnyStr
+from urllib.parse import quote, unquote
+
+MASK = "***"
+# A shorter secret, such as "test" for an emulator, may stand in any name: only messages mask it.
+MIN_LENGTH = 16
+_SHORTEST = 4  # of a secret that is masked at all
+# Up to so many secrets it is faster to look for each of them in a large document.
+_FEW = 256
+_LARGE = 10_000  # bytes
+
+_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+)
+
+
+class _Secrets:
+    """The known secrets. Of a long one only the beginning and the length are kept."""
+
+    def __init__(self) -> None:
+        self.lengths: dict[str, int] = {}  # by the first MIN_LENGTH characters
+        self.exact: set[str] = set()
+        self.words: set[str] = set()
+        self.characters: set[str] = set()
+        self.pattern = re.compile(r"(?!)")
+        self.pattern_of_bytes = re.compile(rb"(?!)")
+        self.pattern_of_words = re.compile(r"(?!)")
+
+
+_lock = threading.Lock()
+_secrets = _Secrets()
+_of_run: set[str] = set()  # the beginnings that are forgotten when the next run starts
+
+
+def register(value: str, *, of_run: bool = False) -> None:
+    """Mask `value` from now on: a key id, a secret key or a token.
+
+    Args:
+        value: The secret. Each part of it counts where it has white space or control characters.
+        of_run: Whether the next run may forget it: a session in a member account ends with its run.
+
+    """
+    for part in re.split(r"[^!-~]+", value):
+        for spelling in {part, json.dumps(part)[1:-1], html.escape(part)}:
+            if len(spelling) >= MIN_LENGTH:
+                _add_long(spelling, of_run=of_run)
+            elif len(spelling) >= _SHORTEST:
+                _add_word(spelling)
+
+
+def register_external_id(value: str) -> None:
+    """Mask an external id from now on.
+
+    One that a repository could be named like (short, or without digits) is masked in messages only.
+    """
+    is_distinct = len(value) >= MIN_LENGTH and any(map(str.isdigit, value)) and not value.isdigit()
+    if is_distinct:
+        with _lock:
+            _secrets.exact = _secrets.exact | {value}
+    elif len(value) >= _SHORTEST:
+        _add_word(value)
+
+
+def register_environment() -> None:
+    """Mask the credentials in the environment from now on."""
+    for name in _VARIABLES:
+        if value := os.environ.get(name):
+            register(value)
+
+
+def forget_run() -> None:
+    """Forget the secrets of the run before: its sessions have no use in another."""
+    with _lock:
+        for beginning in _of_run:
+            _secrets.lengths.pop(beginning, None)
+        _of_run.clear()
+
+
+def mask(text: AnyStr) -> AnyStr:
+    """Return the text, or the document in UTF-8, without the secrets."""
+    known = _secrets
+    for value in known.exact:
+        if isinstance(text, bytes):
+            text = text.replace(value.encode(), MASK.encode())
+        else:
+            text = text.replace(value, MASK)
+    if len(text) < MIN_LENGTH or not known.lengths:
+        return text
+    if isinstance(text, bytes):
+        if not _has_secret(known, text):
+            return text
+        return known.pattern_of_bytes.sub(
+            lambda match: _masked(known, match[0].decode("ascii")).encode(), text
+        )
+    return known.pattern.sub(lambda match: _masked(known, match[0]), text)
+
+
+def mask_message(text: str) -> str:
+    """Return a message without the secrets, nor words that are one."""
+    return _secrets.pattern_of_words.sub(MASK, mask(text))
+
+
+def _add_long(value: str, *, of_run: bool) -> None:
+    beginning = value[:MIN_LENGTH]
+    known = _secrets
+    with _lock:
+        if of_run and beginning not in known.lengths:
+            _of_run.add(beginning)
+        if not of_run:
+            _of_run.discard(beginning)
+        # In this order: a thread that finds the secret also finds its characters.
+        if not known.characters.issuperset(value):
+            known.characters.update(value, "%")
+            run = f"[{re.escape(''.join(sorted(known.characters)))}]{{{MIN_LENGTH},}}"
+            known.pattern, known.pattern_of_bytes = re.compile(run), re.compile(run.encode())
+        known.lengths[beginning] = max(len(value), known.lengths.get(beginning, 0))
+
+
+def _add_word(value: str) -> None:
+    known = _secrets
+    with _lock:
+        if value and value not in known.words:
+            known.words.add(value)
+            words = "|".join(map(re.escape, sorted(known.words, key=len, reverse=True)))
+            known.pattern_of_words = re.compile(f"(?<![0-9A-Za-z])(?:{words})(?![0-9A-Za-z])")
+
+
+def _has_secret(known: _Secrets, document: bytes) -> bool:
+    """Whether the document has to be written anew, which takes its size in memory once more."""
+    if len(known.lengths) <= _FEW and len(document) > _LARGE:
+        beginnings = list(known.lengths)
+        return any(
+            spelling.encode() in document
+            for beginning in beginnings
+            for spelling in {beginning, quote(beginning, safe="")}
+        )
+    runs = (match[0].decode("ascii") for match in known.pattern_of_bytes.finditer(document))
+    return any(_masked(known, run) is not run for run in runs)
+
+
+def _masked(known: _Secrets, run: str) -> str:
+    """The run of characters that secrets are made of; itself where it has none of them."""
+    if "%" in run and _found(known, decoded := unquote(run), 0) is not None:
+        run = decoded
+    at, end, parts = _found(known, run, 0), 0, []
+    if at is None:
+        return run
+    while at is not None:
+        parts += [run[end:at], MASK]
+        end = at + known.lengths[run[at : at + MIN_LENGTH]]  # one that was cut ends with the run
+        at = _found(known, run, end)
+    return "".join((*parts, run[end:]))
+
+
+def _found(known: _Secrets, run: str, start: int) -> int | None:
+    """Where the next secret begins."""
+    lengths = known.lengths
+    places = range(start, len(run) - MIN_LENGTH + 1)
+    return next((at for at in places if run[at : at + MIN_LENGTH] in lengths), None)
