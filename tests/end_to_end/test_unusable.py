@@ -231,7 +231,7 @@ def test_nothing_to_sweep_is_explained_and_reported(  # noqa: PLR0917
         assert text in failure["message"]
     assert ended.report["coverage"] == {"accounts": 0.0, "targets": 0.0, "complete": False}
     events = [entry["event"] for entry in ended.logs]
-    assert events == ["sweep.metrics", "enumerate.failed", "sweep.finished"]
+    assert events == ["sweep.started", "sweep.metrics", "enumerate.failed", "sweep.finished"]
     assert "sts:AssumeRole" not in calls(aws)
 
 
