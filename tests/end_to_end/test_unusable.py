@@ -232,6 +232,7 @@ def test_nothing_to_sweep_is_explained_and_reported(  # noqa: PLR0917
     assert ended.report["coverage"] == {"accounts": 0.0, "targets": 0.0, "complete": False}
     events = [entry["event"] for entry in ended.logs]
     assert [each for each in events if each != "sweep.metrics"] == [
+        "sweep.started",
         "enumerate.failed",
         "sweep.finished",
     ]
