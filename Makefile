@@ -15,6 +15,8 @@ RUNTIME := 3.13
 
 # An independent emulator of AWS, for tests/contract.
 MINISTACK := .tools/ministack/.installed
+# A second S3, for the same.
+SEAWEEDFS := .tools/seaweedfs/bin/weed
 
 # What is deployed, and where; the AWS CLI's own variables say with which credentials.
 STACK ?= sweeper
@@ -57,13 +59,18 @@ $(MINISTACK): tests/contract/ministack.txt | install
 	$(UV) pip install --quiet --python $(@D)/bin/python --no-build --require-hashes -r $<
 	@touch $@
 
+$(SEAWEEDFS): tests/contract/seaweedfs.txt | install
+	rm -rf .tools/seaweedfs
+	$(UV) pip install --quiet --python $(BIN)/python --target .tools/seaweedfs --no-deps --no-build --require-hashes -r $<
+	@touch $@
+
 demo: install ## sweep an embedded organization: no AWS account, no network
 	$(BIN)/sweeper demo
 
 test: install ## run the tests: every promise once, in three minutes
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
-test-all: install $(EMULATOR) $(MINISTACK) ## run the slow tests too, with more examples and branch coverage
+test-all: install $(EMULATOR) $(MINISTACK) $(SEAWEEDFS) ## run the slow tests too, with more examples and branch coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=thorough
 	$(BIN)/coverage combine --quiet

@@ -18,6 +18,9 @@ from sweeper.model import Reason
 if TYPE_CHECKING:
     from sweeper.config import S3Config
 
+# What no object has: a condition on it never holds.
+NOBODYS_ETAG = '"00000000000000000000000000000000"'
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.aws.bucket import Bucket
+from sweeper.aws.bucket import NOBODYS_ETAG, Bucket
 from sweeper.aws.errors import translated
 from sweeper.aws.probes import nobodys_name
 from sweeper.errors import OperationFailed
@@ -19,7 +19,6 @@ from sweeper.probing import Answer, Asked, Probed, not_known, probed
 if TYPE_CHECKING:
     from sweeper.config import Config
 
-_NOBODYS_ETAG = '"00000000000000000000000000000000"'
 _ARN = re.compile(r"arn:[^:]*:kms:(?P<region>[^:]+):")
 _KEY_USE = "kms:GenerateDataKey"
 Central = Callable[[str, str | None], Any]  # makes a client: (service, region or None)
@@ -127,7 +126,7 @@ def _try_to_put(bucket: Bucket) -> None:
     put = bucket.put
     try:
         _absent(
-            lambda: put(nobodys_name(), b"", "application/json", IfMatch=_NOBODYS_ETAG), "NoSuchKey"
+            lambda: put(nobodys_name(), b"", "application/json", IfMatch=NOBODYS_ETAG), "NoSuchKey"
         )
     except OperationFailed as error:
         if error.reason is not Reason.CHANGED_MEANWHILE:

@@ -18,7 +18,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from sweeper.aws.bucket import Bucket, Stored
+from sweeper.aws.bucket import NOBODYS_ETAG, Bucket, Stored
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
@@ -186,17 +186,23 @@ class Lease:
         return self._created(again=False)
 
     def _require_conditions(self) -> None:
-        """Raise OperationFailed where the store ignores conditions: each sweep would hold it."""
-        try:
-            self._bucket.put(NAME, self._body(), "application/json", IfNoneMatch="*")
-        except OperationFailed as error:
-            if error.reason is Reason.CHANGED_MEANWHILE:
-                return
-            raise
-        raise OperationFailed(
-            Reason.UNEXPECTED_RESPONSE,
-            "the store replaced an object in spite of If-None-Match: it ignores conditional writes",
-        )
+        """Raise OperationFailed where the store ignores a condition: each sweep would hold it.
+
+        Some know If-None-Match only, and then two sweeps take over the same lease that has ended.
+        """
+        for name, value in (("If-None-Match", "*"), ("If-Match", NOBODYS_ETAG)):
+            condition = {name.replace("-", ""): value}
+            try:
+                self._bucket.put(NAME, self._body(), "application/json", **condition)
+            except OperationFailed as error:
+                if error.reason is not Reason.CHANGED_MEANWHILE:
+                    raise
+            else:
+                raise OperationFailed(
+                    Reason.UNEXPECTED_RESPONSE,
+                    f"the store replaced an object in spite of {name}: it ignores conditional "
+                    "writes",
+                )
 
     def _now(self) -> tuple[float, float]:
         clock, wall = self._clocks

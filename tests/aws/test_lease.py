@@ -405,12 +405,18 @@ def test_it_ends_by_whichever_clock_is_ahead(sweeps: Sweeps) -> None:
         lease.release()
 
 
-def test_a_store_that_ignores_conditions_is_refused(sweeps: Sweeps) -> None:
-    """Every sweep would hold the lease."""
+@pytest.mark.parametrize(
+    "ignored", [("IfNoneMatch", "IfMatch"), ("IfNoneMatch",), ("IfMatch",)], ids=" and ".join
+)
+def test_a_store_that_ignores_conditions_is_refused(
+    sweeps: Sweeps, ignored: tuple[str, ...]
+) -> None:
+    """Every sweep would hold the lease, or every one that finds it has ended."""
 
     class Ignorant(Place):
-        def put(self, name: str, body: bytes, media_type: str, **_: Any) -> str:
-            return super().put(name, body, media_type)
+        def put(self, name: str, body: bytes, media_type: str, **more: Any) -> str:
+            kept = {name: value for name, value in more.items() if name not in ignored}
+            return super().put(name, body, media_type, **kept)
 
     error = refused(sweeps.lease("run-1", Ignorant(sweeps.aws)).acquire)
     assert error.reason is Reason.LEASE_UNAVAILABLE

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -27,6 +27,14 @@ COMMAND = (*SWEEPER, "run")
 UNDO = (*SWEEPER, "undo", "--output", "out")
 AnyProcess = Process | subprocess.Popen[str]
 Key = tuple[str, str, str]  # account, region, repository
+
+
+class Aws(Protocol):
+    """What stands for AWS: `FakeAws`, or a peer."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that make any client its caller."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +57,8 @@ class Ended:
         return [json.loads(line) for line in self.stderr.splitlines()]
 
 
-def environment(aws: FakeAws, **extra: str | None) -> dict[str, str]:
-    """The machine's variables but for those of AWS and sweeper, and the fake's; None removes."""
+def environment(aws: Aws, **extra: str | None) -> dict[str, str]:
+    """The machine's variables but for those of AWS and sweeper, and its own; None removes."""
     own = {
         name: value
         for name, value in os.environ.items()
@@ -69,7 +77,7 @@ def write_config(directory: Path, sections: Mapping[str, Any]) -> None:
 
 
 def start(
-    aws: FakeAws,
+    aws: Aws,
     directory: Path,
     *options: str,
     config: Mapping[str, Any] | None = None,
@@ -80,7 +88,7 @@ def start(
 
 
 def start_command(
-    aws: FakeAws,
+    aws: Aws,
     directory: Path,
     command: Sequence[str],
     config: Mapping[str, Any] | None = None,
@@ -96,7 +104,7 @@ def start_command(
 
 
 def start_interpreter(
-    aws: FakeAws, directory: Path, *options: str, config: Mapping[str, Any] | None = None
+    aws: Aws, directory: Path, *options: str, config: Mapping[str, Any] | None = None
 ) -> subprocess.Popen[str]:
     """As `start`, with an interpreter of its own, as a user starts it, and pipes."""
     if config is not None:
@@ -124,7 +132,7 @@ def end(process: AnyProcess, directory: Path) -> Ended:
 
 
 def run(
-    aws: FakeAws,
+    aws: Aws,
     directory: Path,
     *options: str,
     config: Mapping[str, Any] | None = None,
@@ -135,7 +143,7 @@ def run(
 
 
 def undo(
-    aws: FakeAws, directory: Path, *options: str, config: Mapping[str, Any] | None = None
+    aws: Aws, directory: Path, *options: str, config: Mapping[str, Any] | None = None
 ) -> Ended:
     """Run `sweeper undo --output out` in the directory to its end; `options` name the report."""
     return end(start_command(aws, directory, (*UNDO, *options), config), directory)
