@@ -72,7 +72,7 @@ def run(
     refuse_unknown_regions(config, session, regions_from)
     directory = state.state_directory(config)
     if resume:
-        bucket = reports_bucket(config, clients_before_a_run(session))
+        bucket = reports_bucket(config, clients_before_a_run(session, stop))
         begun = state.resume(resume, directory, bucket)
     else:
         begun = state.begin(directory, new_header(config, dry_run=dry_run))

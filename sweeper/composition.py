@@ -15,7 +15,7 @@ from botocore.session import Session
 from sweeper import __version__, state
 from sweeper.aws.bucket import Bucket
 from sweeper.aws.cloud import AwsCloud
-from sweeper.aws.documents import client_config
+from sweeper.aws.documents import make_client
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.lease import Lease
 from sweeper.checks import checks
@@ -195,11 +195,9 @@ def reports_bucket(config: Config, central: Callable[[str, str | None], Any]) ->
     return Bucket(config.report.s3, central) if config.report.s3 else None
 
 
-def clients_before_a_run(session: Session) -> Callable[[str, str | None], Any]:
+def clients_before_a_run(session: Session, stop: Stop) -> Callable[[str, str | None], Any]:
     """Makes clients for what is read before a run begins."""
-    return lambda service, region: session.create_client(
-        service, region_name=region, config=client_config()
-    )
+    return lambda service, region: make_client(session, service, region, stop)
 
 
 def put_plan(bucket: Bucket, header: Header, plan: bytes) -> None:

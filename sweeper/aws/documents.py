@@ -11,8 +11,10 @@ from botocore.session import Session
 
 from sweeper import __version__
 from sweeper.aws.answers import required, text
-from sweeper.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT
+from sweeper.aws.clients import CONNECT_TIMEOUT, IN_FLIGHT, READ_TIMEOUT
 from sweeper.aws.errors import translated
+from sweeper.aws.total_time import TotalTime
+from sweeper.concurrency import Stop
 from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.model import Reason
 
@@ -55,7 +57,7 @@ def _parameter(session: Session, name: str) -> bytes:
     if not name:
         raise _Malformed("no parameter is named; allowed: ssm:<name>, such as ssm:/sweeper/config")
     with translated():
-        client: Any = session.create_client("ssm", config=client_config())
+        client = make_client(session, "ssm")
         response = client.get_parameter(Name=name, WithDecryption=True)
     return text(required(response, "Parameter"), "Value").encode()
 
@@ -65,7 +67,7 @@ def _object(session: Session, path: str, most: int) -> bytes:
     if not bucket or not key:
         raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
     with translated():
-        client: Any = session.create_client("s3", config=client_config())
+        client = make_client(session, "s3")
         response = client.get_object(Bucket=bucket, Key=key)
         with closing(required(response, "Body")) as stream:
             # One byte more than is allowed, so that no size that is claimed need be believed.
@@ -73,14 +75,19 @@ def _object(session: Session, path: str, most: int) -> bytes:
     return content
 
 
-def client_config() -> ClientConfig:
-    """Of a client that is used once, before a sweep begins."""
-    return ClientConfig(
+def make_client(
+    session: Session, service: str, region: str | None = None, stop: Stop | None = None
+) -> Any:
+    """Make a client that is used once, before a sweep begins; its calls end soon after `stop`."""
+    config = ClientConfig(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
         retries={"total_max_attempts": 3, "mode": "standard"},
         user_agent=f"sweeper/{__version__} botocore/{botocore.__version__}",
     )
+    client = session.create_client(service, region_name=region, config=config)
+    TotalTime((stop or Stop()).followed_by(IN_FLIGHT)).register(client)
+    return client
 
 
 def _problem(error: OperationFailed, scheme: str) -> str:

@@ -108,7 +108,7 @@ def run(
     refuse_unknown_regions(config, session)
     directory = state.state_directory(config)
     if resume:
-        bucket = reports_bucket(config, clients_before_a_run(session))
+        bucket = reports_bucket(config, clients_before_a_run(session, stop))
         begun = state.resume(resume, directory, bucket)
     else:
         begun = state.begin(directory, _header(config, source, dry_run=dry_run))

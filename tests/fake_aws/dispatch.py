@@ -39,19 +39,20 @@ SERVICES = {
 _BY_TARGET = {each.target: each for each in SERVICES.values() if each.target}
 _TOKENS = ("NextToken", "nextToken", "continuation-token")
 _NAMES = ("repositoryName", "repositoryNames", "ParentId", "ChildType", "ResourceId")
-_LATE_FAULTS = ("hang", "truncate", "malformed")  # what was asked is done all the same
+_LATE_FAULTS = ("hang", "truncate", "malformed", "trickle")  # what was asked is done all the same
 
 
 @dataclass(slots=True)
 class Answer:
     """What to send and after how many seconds; no reply means: close the connection.
 
-    One that `breaks_off` is the last on its connection.
+    One that `breaks_off` is the last on its connection; one with a `trickle` is sent as it says.
     """
 
     reply: Reply | None
     delay: float
     breaks_off: bool = False
+    trickle: Fault | None = None
 
 
 class _Reset(Exception):
@@ -152,6 +153,8 @@ def _spoilt(met: Met, call: Call, delay: float) -> Answer:
             return Answer(reply, delay)
         case "malformed":
             return Answer(damaged(reply, met.draw), delay)
+        case "trickle":
+            return Answer(reply, delay, trickle=met.fault)
         case _ if not reply.body:
             return Answer(None, delay)
         case _:

@@ -14,6 +14,7 @@ from tests.fake_aws.wire import REQUEST_ID, Reply, Request
 
 if TYPE_CHECKING:
     from tests.fake_aws.state import State
+    from tests.fake_aws.world import Fault
 
 _LARGEST_HEAD = 65536
 
@@ -146,6 +147,9 @@ class Connection(asyncio.Protocol):
             answer = dispatch.Answer(
                 Reply(500, "text/plain", b"a bug in the fake: see its standard error"), 0
             )
+        if answer.trickle and answer.reply:
+            self._trickle(answer.reply, answer.trickle)
+            return
         close = answer.breaks_off or request.headers.get("connection", "").lower() == "close"
         if answer.delay > 0:
             self._timer = asyncio.get_running_loop().call_later(
@@ -153,6 +157,26 @@ class Connection(asyncio.Protocol):
             )
         else:
             self._answer(answer.reply, close=close)
+
+    def _trickle(self, reply: Reply, fault: Fault) -> None:
+        """Send what the fault leaves at once, and the rest byte by byte."""
+        data = encode(reply, self._server.state.now())
+        at_once = len(data) - len(reply.body) if fault.part == "body" else 0
+        if self._transport is not None:
+            self._transport.write(data[:at_once])
+        self._one_more(data[at_once:], 1 / fault.rate)
+
+    def _one_more(self, rest: bytes, wait: float) -> None:
+        if self._transport is None:
+            return
+        self._transport.write(rest[:1])
+        if len(rest) > 1:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(wait, self._one_more, rest[1:], wait)
+            return
+        self._timer = None
+        self._done()
+        self._advance()
 
     def _finish(self, reply: Reply | None, close: bool) -> None:
         self._timer = None
