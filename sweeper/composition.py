@@ -109,11 +109,14 @@ def chosen_checks(config: Config) -> list[Any]:
 
 
 def _read_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
-    """What the checks read with; those that assess impact, only where it is assessed."""
+    """What the checks read with; what a switch of the configuration turns off is left out."""
+    kinds = tuple(kinds)
     actions = _actions(kind.read_actions for kind in kinds)
+    if not config.policy.exempt_pull_through_cache:
+        actions -= _actions(getattr(kind, "exemption_actions", frozenset()) for kind in kinds)
     if not config.remediation.assess_impact:
         return actions
-    return actions.union(*(getattr(kind, "assess_actions", ()) for kind in kinds))
+    return actions | _actions(getattr(kind, "assess_actions", frozenset()) for kind in kinds)
 
 
 def make_cloud(

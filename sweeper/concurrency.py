@@ -66,7 +66,14 @@ class Stop:
 
     def followed_by(self, seconds: Mapping[Reason, float]) -> Grace:
         """Return the stop that comes `seconds` after this one, by its reason."""
-        return Grace(self, seconds)
+
+        def left() -> float:
+            if self.reason is None:
+                return math.inf
+            since = tuple(self._since.items())  # a signal may add a reason meanwhile
+            return min(at + seconds[reason] for reason, at in since) - self._clock()
+
+        return Grace(self, left, clock=self._clock, sleep=self._sleep)
 
     def now(self) -> float:
         """The time by which deadline and waits are measured; seconds, from any beginning."""
@@ -91,25 +98,27 @@ class Stop:
 
 
 class Grace(Stop):
-    """A stop that follows another one, for work that must still be done then."""
+    """A stop that follows another one, for work that must still be done then.
 
-    def __init__(self, first: Stop, seconds: Mapping[Reason, float]) -> None:
-        super().__init__(clock=first._clock, sleep=first._sleep)
+    `left` says the seconds until it comes; infinite before the first one.
+    """
+
+    def __init__(
+        self,
+        first: Stop,
+        left: Callable[[], float],
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        super().__init__(clock=clock, sleep=sleep)
         self._first = first
-        self._seconds = seconds
+        self.left = left
 
     @property
     def reason(self) -> Reason | None:
         """Why no new work may start, None while it may."""
         return self._first.reason if self.left() <= 0 else None
-
-    def left(self) -> float:
-        """Return the seconds until this stop; infinite before the first one."""
-        if self._first.reason is None:
-            return math.inf
-        # A signal may add a reason to it meanwhile.
-        since = tuple(self._first._since.items())
-        return min(at + self._seconds[reason] for reason, at in since) - self._clock()
 
 
 # A thread of a pool finds its crew here.

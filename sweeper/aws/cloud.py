@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.credentials import ReadOnlyCredentials
 from botocore.session import Session
 
-from sweeper.aws.answers import account_id, items, region, required, text
+from sweeper.aws.answers import MAX_OPAQUE, account_id, items, moment, region, required, text
 from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import MemberSession, MemberSessions, bound_to
 from sweeper.aws.errors import translated
@@ -214,14 +213,13 @@ class AwsCloud:
         except OperationFailed as error:
             raise _of_assume_role(error) from None
         keys = required(response, "Credentials")
-        expires = required(keys, "Expiration")
-        if not isinstance(expires, datetime):
-            raise OperationFailed(Reason.UNEXPECTED_RESPONSE, "the Expiration is not a time")
         return MemberSession(
             ReadOnlyCredentials(
-                text(keys, "AccessKeyId"), text(keys, "SecretAccessKey"), text(keys, "SessionToken")
+                text(keys, "AccessKeyId"),
+                text(keys, "SecretAccessKey"),
+                text(keys, "SessionToken", MAX_OPAQUE),
             ),
-            expires,
+            moment(keys, "Expiration"),
             allowed,
         )
 
@@ -238,7 +236,7 @@ class AwsCloud:
                     for item in items(page, "Regions")
                 )
                 if page.get("NextToken"):
-                    tokens.follow(text(page, "NextToken"))
+                    tokens.follow(text(page, "NextToken", MAX_OPAQUE))
         regions = tuple(dict(found).items())  # a page that is read twice counts once
         if all(status == "DISABLED" for _, status in regions):
             raise OperationFailed(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Any
 
 import botocore
@@ -10,7 +9,8 @@ from botocore.config import Config as ClientConfig
 from botocore.session import Session
 
 from sweeper import __version__
-from sweeper.aws.answers import required, text
+from sweeper.aws.answers import MAX_OPAQUE, required, text
+from sweeper.aws.bucket import read_whole
 from sweeper.aws.clients import CONNECT_TIMEOUT, IN_FLIGHT, READ_TIMEOUT
 from sweeper.aws.errors import translated
 from sweeper.aws.total_time import TotalTime
@@ -59,7 +59,7 @@ def _parameter(session: Session, name: str) -> bytes:
     with translated():
         client = make_client(session, "ssm")
         response = client.get_parameter(Name=name, WithDecryption=True)
-    return text(required(response, "Parameter"), "Value").encode()
+    return text(required(response, "Parameter"), "Value", MAX_OPAQUE).encode()
 
 
 def _object(session: Session, path: str, most: int) -> bytes:
@@ -68,11 +68,12 @@ def _object(session: Session, path: str, most: int) -> bytes:
         raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
     with translated():
         client = make_client(session, "s3")
-        response = client.get_object(Bucket=bucket, Key=key)
-        with closing(required(response, "Body")) as stream:
-            # One byte more than is allowed, so that no size that is claimed need be believed.
-            content: bytes = stream.read(most + 1)
-    return content
+
+    def get() -> Any:
+        with translated():
+            return client.get_object(Bucket=bucket, Key=key)
+
+    return read_whole(get, most)[1]
 
 
 def make_client(

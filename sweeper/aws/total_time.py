@@ -29,7 +29,10 @@ from urllib3.util.ssl_ import create_urllib3_context
 from sweeper.concurrency import Grace
 
 if TYPE_CHECKING:
-    from urllib3._base_connection import ProxyConfig
+    from urllib3.connection import HTTPConnection as _Plain
+    from urllib3.connection import HTTPSConnection as _Tls
+else:
+    _Plain = _Tls = object  # of what is mixed into urllib3's connections, and into the SDK's
 
 TOTAL_TIMEOUT = 30.0  # seconds of waiting; what is transferred gives time back
 SLOWEST = 50_000  # bytes a second: at this rate a call of any size ends in its own time
@@ -59,12 +62,14 @@ class CallTime:
             self._left -= self._stop.now() - began
             if shorter and sock.fileno() >= 0:
                 sock.settimeout(usual)
-        if isinstance(result, int):
-            moved = result
-        else:
-            moved = len(result if isinstance(result, bytes) else arguments[0])
+        moved = result if isinstance(result, int) else _length(result, *arguments)
         self._left = min(self._seconds, self._left + moved / SLOWEST)
         return result
+
+
+def _length(received: object, first: Any, *_: Any) -> int:
+    """The bytes that were received, or sent where none were meant to be."""
+    return len(received if isinstance(received, bytes) else first)
 
 
 # The time of the call that this thread sends now: its connection takes it over.
@@ -130,12 +135,6 @@ def _in_time(sock: _Socket | _TlsSocket, work: Callable[..., R], *arguments: Any
     return work(*arguments) if sock.time is None else sock.time.waits(sock, work, *arguments)
 
 
-if TYPE_CHECKING:
-    _Plain, _Tls = HTTPConnection, HTTPSConnection
-else:
-    _Plain = _Tls = object
-
-
 class _Timed(_Plain):
     """A connection whose sockets know the time of the call that uses it."""
 
@@ -153,9 +152,6 @@ class _Timed(_Plain):
 
 
 class _TimedTls(_Tls):
-    ssl_context: ssl.SSLContext | None
-    proxy_config: ProxyConfig | None
-
     def connect(self) -> None:
         """As the connection's, in the time of the call."""
         if self.ssl_context is None:
@@ -166,14 +162,12 @@ class _TimedTls(_Tls):
 
     def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> ssl.SSLSocket:
         """As the connection's: what the proxy answers to CONNECT is in the time of the call."""
-        assert self.proxy_config is not None
-        context = self.proxy_config.ssl_context
-        if context is None and not self.proxy_is_forwarding:
-            context = _context(self.ca_certs)
-            self.proxy_config = self.proxy_config._replace(ssl_context=context)
-        if context is not None:
-            context.sslsocket_class = _TlsSocket
-        secured = super()._connect_tls_proxy(hostname, sock)
+        config: Any = self.proxy_config
+        if config.ssl_context is None and not self.proxy_is_forwarding:
+            self.proxy_config = config = config._replace(ssl_context=_context(self.ca_certs))
+        if config.ssl_context is not None:
+            config.ssl_context.sslsocket_class = _TlsSocket
+        secured: ssl.SSLSocket = super()._connect_tls_proxy(hostname, sock)
         _takes_over(secured)
         return secured
 
@@ -203,11 +197,11 @@ class _TlsConnection(_TimedTls, _Timed, HTTPSConnection):
     pass
 
 
-class _SdkConnection(_Timed, AWSHTTPConnection):
+class _SdkConnection(_Timed, AWSHTTPConnection):  # type: ignore[misc]
     pass
 
 
-class _SdkTlsConnection(_TimedTls, _Timed, AWSHTTPSConnection):
+class _SdkTlsConnection(_TimedTls, _Timed, AWSHTTPSConnection):  # type: ignore[misc]
     pass
 
 

@@ -237,9 +237,7 @@ def test_the_stop_ends_a_call_under_way_after_its_grace(
         goes_on.wait()
         drip(connection, BODY)
 
-    client = in_total(
-        make_client(f"http://127.0.0.1:{listen(serve).port}", own=own, wait=60), stop
-    )
+    client = in_total(make_client(f"http://127.0.0.1:{listen(serve).port}", own=own, wait=60), stop)
     failures: list[type[BaseException]] = []
     call = threading.Thread(target=lambda: failures.append(raised(client.describe_repositories)))
     call.start()
@@ -285,9 +283,7 @@ def test_a_target_that_trickles_is_given_up(aws: FakeAws, http_sender: str, part
     cloud = opened(aws, stop=ticking_stop(), limits={"http_sender": http_sender})
     aws.faults([dripping("DescribeRepositories", part)])
     client = cloud.clients.member("ecr", REGION)
-    with bound_to(aws.world.accounts[0].id), pytest.raises(
-        (sdk.ReadTimeoutError, OperationFailed)
-    ):
+    with bound_to(aws.world.accounts[0].id), pytest.raises((sdk.ReadTimeoutError, OperationFailed)):
         client.describe_repositories()
 
 
