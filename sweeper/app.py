@@ -78,7 +78,7 @@ def run(
     refuse_unknown_regions(config, session, provenance.regions_from)
     directory = state.state_directory(config)
     if resume:
-        bucket = reports_bucket(config, clients_before_a_run(session))
+        bucket = reports_bucket(config, clients_before_a_run(session, stop))
         begun = state.resume(resume, directory, bucket)
         logs.bind_run(begun.header.run_id)
     else:

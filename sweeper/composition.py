@@ -14,7 +14,7 @@ from sweeper import __version__, state
 from sweeper.aws.bucket import Bucket
 from sweeper.aws.clients import Session
 from sweeper.aws.cloud import AwsCloud
-from sweeper.aws.documents import client_config
+from sweeper.aws.documents import make_client
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.lease import Lease
 from sweeper.checks import checks
@@ -110,11 +110,14 @@ def chosen_checks(config: Config) -> list[Any]:
 
 
 def _read_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
-    """What the checks read with; those that assess impact, only where it is assessed."""
+    """What the checks read with; what a switch of the configuration turns off is left out."""
+    kinds = tuple(kinds)
     actions = _actions(kind.read_actions for kind in kinds)
+    if not config.policy.exempt_pull_through_cache:
+        actions -= _actions(getattr(kind, "exemption_actions", frozenset()) for kind in kinds)
     if not config.remediation.assess_impact:
         return actions
-    return actions.union(*(getattr(kind, "assess_actions", ()) for kind in kinds))
+    return actions | _actions(getattr(kind, "assess_actions", frozenset()) for kind in kinds)
 
 
 def make_cloud(
@@ -196,10 +199,9 @@ def reports_bucket(config: Config, central: Callable[[str, str | None], Any]) ->
     return Bucket(config.report.s3, central) if config.report.s3 else None
 
 
-def clients_before_a_run(session: Session) -> Callable[[str, str | None], Any]:
+def clients_before_a_run(session: Session, stop: Stop) -> Callable[[str, str | None], Any]:
     """Makes clients for what is read before a run begins."""
-    make: Any = session.client
-    return lambda service, region: make(service, region_name=region, config=client_config())
+    return lambda service, region: make_client(session, service, region, stop)
 
 
 def put_plan(bucket: Bucket, header: Header, plan: bytes) -> None:

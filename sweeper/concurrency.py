@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
@@ -22,6 +23,8 @@ TICK = 0.1
 MAX_WAITING = 700
 # How often a waiting thread looks whether it should stop; seconds.
 WAIT_TICK = 0.5
+# How long a report may be delivered after the deadline, where nothing ends the process; seconds.
+DELIVERY_SECONDS = 600.0
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,6 +32,8 @@ R = TypeVar("R")
 
 class Stop:
     """Whether no new work may start, and why: a deadline, or a request (a signal).
+
+    `delivery_seconds` after the deadline, deliveries must have ended, too.
 
     Shared by all threads. `request` only assigns, so that a signal handler may call it at any
     moment: a lock could be held by the very thread that the signal interrupts.
@@ -39,23 +44,38 @@ class Stop:
         deadline_seconds: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        delivery_seconds: float = DELIVERY_SECONDS,
     ) -> None:
+        self.delivery_seconds = delivery_seconds
         self._clock = clock
         self._sleep = sleep
         self._deadline = None if deadline_seconds is None else clock() + deadline_seconds
         self._requested: Reason | None = None
+        self._since: dict[Reason, float] = {}
 
     def request(self, reason: Reason = Reason.INTERRUPTED) -> None:
         """Let no new work start from now on."""
+        self._since.setdefault(reason, self._clock())
         self._requested = self._requested or reason
 
     @property
     def reason(self) -> Reason | None:
         """Why no new work may start, None while it may."""
-        due = self._deadline is not None and self._clock() >= self._deadline
-        if due and self._requested is None:
-            self._requested = Reason.DEADLINE
+        if self._deadline is not None and self._clock() >= self._deadline:
+            self._since.setdefault(Reason.DEADLINE, self._deadline)
+            self._requested = self._requested or Reason.DEADLINE
         return self._requested
+
+    def followed_by(self, seconds: Mapping[Reason, float]) -> Grace:
+        """Return the stop that comes `seconds` after this one, by its reason."""
+
+        def left() -> float:
+            if self.reason is None:
+                return math.inf
+            since = tuple(self._since.items())  # a signal may add a reason meanwhile
+            return min(at + seconds[reason] for reason, at in since) - self._clock()
+
+        return Grace(self, left, clock=self._clock, sleep=self._sleep)
 
     def now(self) -> float:
         """The time by which deadline and waits are measured; seconds, from any beginning."""
@@ -77,6 +97,30 @@ class Stop:
             while self.reason is None and (left := until - self._clock()) > 0:
                 self._sleep(min(left, WAIT_TICK))
         return self.reason is None
+
+
+class Grace(Stop):
+    """A stop that follows another one, for work that must still be done then.
+
+    `left` says the seconds until it comes; infinite before the first one.
+    """
+
+    def __init__(
+        self,
+        first: Stop,
+        left: Callable[[], float],
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        super().__init__(clock=clock, sleep=sleep)
+        self._first = first
+        self.left = left
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why no new work may start, None while it may."""
+        return self._first.reason if self.left() <= 0 else None
 
 
 # A thread of a pool finds its crew here.

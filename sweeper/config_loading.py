@@ -192,6 +192,7 @@ def _narrowed(config: Config, before: Config, key: Key, name: str) -> Config:
 
 
 MAX_BYTES = 1_000_000
+LARGEST = 2**63  # of a number: Python itself prints none of more than 4,300 digits
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -225,11 +226,16 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep=deep)
+            value = super().construct_object(node, deep=deep)
         except ValueError as error:  # a date such as 2027-02-30
             raise yaml.constructor.ConstructorError(
-                None, None, f"{node.value}: {error}", node.start_mark
+                None, None, f"{node.value[:40]}: {error}", node.start_mark
             ) from None
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value[:40]}: the number is too large", node.start_mark
+            )
+        return value
 
 
 def _read_file(path: str) -> str:

@@ -62,6 +62,12 @@ def select_accounts(
             message = "the account is in no OU of the tree as it was read: it moved, or just came"
             failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_OU_UNKNOWN, message)
             left_out.append((account, failed))
+        elif _has_no_tags(account, organization):
+            message = (
+                "the account was listed, and unknown when Organizations was asked for its tags"
+            )
+            failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_LEFT, message)
+            left_out.append((account, failed))
         elif not _selected(account, organization):
             left_out.append((account, Skipped(Reason.ACCOUNT_EXCLUDED)))
         elif account.state == "ACTIVE":
@@ -185,6 +191,14 @@ def accept_known_gaps(
 def _selected(account: Account, organization: OrganizationConfig) -> bool:
     tags = account.tags or {}
     return (
+        _selected_but_for_tags(account, organization)
+        and all(tags.get(key) in values for key, values in organization.include_tags.items())
+        and not any(tags.get(key) in values for key, values in organization.exclude_tags.items())
+    )
+
+
+def _selected_but_for_tags(account: Account, organization: OrganizationConfig) -> bool:
+    return (
         _in_scope(
             account,
             organization.include_ous,
@@ -193,8 +207,16 @@ def _selected(account: Account, organization: OrganizationConfig) -> bool:
         )
         and (not organization.within_ous or _below(account, organization.within_ous))
         and not _below(account, organization.exclude_ous)
-        and all(tags.get(key) in values for key, values in organization.include_tags.items())
-        and not any(tags.get(key) in values for key, values in organization.exclude_tags.items())
+    )
+
+
+def _has_no_tags(account: Account, organization: OrganizationConfig) -> bool:
+    """Whether it matters which tags an active account has, and nobody knows."""
+    return (
+        bool(organization.include_tags or organization.exclude_tags)
+        and account.tags is None
+        and account.state not in INACTIVE_STATES
+        and _selected_but_for_tags(account, organization)
     )
 
 
@@ -219,6 +241,8 @@ def no_longer_writable(account: Account | None, config: Config) -> Reason | None
     organization = config.organization
     if _has_no_place(account, *organization.named_ous, *config.remediation.include_ous):
         return Reason.ACCOUNT_OU_UNKNOWN
+    if _has_no_tags(account, organization):
+        return Reason.ACCOUNT_LEFT
     if not (_selected(account, organization) and in_write_scope(account, config.remediation)):
         return Reason.ACCOUNT_MOVED
     return None

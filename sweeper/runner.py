@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sweeper import app, config_loading, logs, metrics
-from sweeper.concurrency import Stop, or_defect
+from sweeper.concurrency import DELIVERY_SECONDS, Stop, or_defect
 from sweeper.errors import ConfigurationError
 from sweeper.logs import is_terminal
 from sweeper.model import Finding, Report
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from sweeper.ports import Provenance
 
 E = TypeVar("E")
+
+# How long a report may be delivered where the process is ended soon after `at_most_seconds`.
+DELIVERY_BEFORE_THE_END = 60.0
 
 
 def conduct(
@@ -113,7 +116,10 @@ def supervised(
     logs.configure(terminal=terminal)
     gc.set_threshold(10_000, 10, 10)  # a call leaves hundreds of objects and no cycles: -5 % CPU
     deadlines = (config.limits.deadline_seconds, at_most_seconds)
-    stop = Stop(min((each for each in deadlines if each is not None), default=None))
+    stop = Stop(
+        min((each for each in deadlines if each is not None), default=None),
+        delivery_seconds=DELIVERY_SECONDS if at_most_seconds is None else DELIVERY_BEFORE_THE_END,
+    )
     with stopped_by_signals(stop) as interrupt:
         if terminal:
             return _for_a_person(work, stop, interrupt, ask=ask, show=show)

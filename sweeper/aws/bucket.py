@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from sweeper.aws.answers import required, text
+from sweeper.aws.answers import moment, required, text
 from sweeper.aws.errors import translated
 from sweeper.errors import OperationFailed
 from sweeper.masking import mask
@@ -80,10 +80,7 @@ class Bucket:
 
     def get(self, name: str, most: int) -> Stored:
         """The object, of `most` bytes at most."""
-        response = self.open(name)
-        with translated(), closing(required(response, "Body")) as stream:
-            # One byte more than is allowed, so that no size that is claimed need be believed.
-            body = stream.read(most + 1)
+        response, body = read_whole(lambda: self.open(name), most)
         if len(body) > most:
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE, f"{self.at(name)} has more than {most:,} bytes"
@@ -94,12 +91,33 @@ class Bucket:
         return f"{self.config.prefix}/{name}" if self.config.prefix else name
 
 
+def read_whole(get: Callable[[], Any], most: int) -> tuple[Any, bytes]:
+    """The answer of GetObject and its body, and of a larger one `most` bytes and one more.
+
+    A body that broke off, or that is not what S3 sent, is asked for once more. Raises
+    OperationFailed.
+    """
+    try:
+        return _read(get(), most)
+    except OperationFailed as error:
+        if error.reason is not Reason.CONNECTION_FAILED:
+            raise
+    return _read(get(), most)
+
+
+def _read(response: Any, most: int) -> tuple[Any, bytes]:
+    with translated(), closing(required(response, "Body")) as stream:
+        # One byte more than is allowed, so that no size that is claimed need be believed.
+        body: bytes = stream.read(most + 1)
+        if len(body) <= most:
+            stream.read(1)  # at the end, where the SDK compares the length and the checksum
+    return response, body
+
+
 def _age(response: Any) -> float:
-    modified = required(response, "LastModified")
     now = datetime.now(UTC)
     with suppress(LookupError, TypeError, ValueError):
         # The clock that wrote LastModified; the one here may be wrong.
-        now = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
-    if not isinstance(modified, datetime):
-        raise OperationFailed(Reason.UNEXPECTED_RESPONSE, "LastModified is not a time")
-    return (now - modified).total_seconds()
+        date = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
+        now = date if date.tzinfo else now
+    return (now - moment(response, "LastModified")).total_seconds()

@@ -21,6 +21,7 @@ from sweeper.aws.credentials import BoundCredentialProvider, MemberSessions
 from sweeper.aws.parsers import CheckedParsers
 from sweeper.aws.retries import Retries
 from sweeper.aws.sender import Sender
+from sweeper.aws.total_time import TotalTime
 from sweeper.concurrency import Stop
 from sweeper.errors import OperationFailed, SweeperError
 from sweeper.model import Reason
@@ -29,7 +30,10 @@ CONNECT_TIMEOUT = 5  # seconds
 READ_TIMEOUT = 10  # seconds
 USER_AGENT = f"sweeper/{__version__} boto3/{boto3.__version__} botocore/{botocore.__version__}"
 DELIVERY_SERVICES = {"s3", "securityhub", "sns"}
-
+# Seconds after the stop in which the sweep's calls under way must end.
+IN_FLIGHT = dict.fromkeys((Reason.INTERRUPTED, Reason.DEADLINE), 10.0)
+# Seconds after a signal in which the delivery must end: containers are killed after 30.
+DELIVERY_AFTER_SIGNAL = 25.0
 
 _READS = ("Describe", "Get", "List")  # how the names of the operations begin that change nothing
 
@@ -82,8 +86,13 @@ class Clients:
         self._stop = stop
         self._retries = Retries(stop)
         self._member_retries = Retries(stop, sessions.renew)
+        self._in_flight = TotalTime(stop.followed_by(IN_FLIGHT))
         # The report of a sweep that was told to stop is still delivered, with retries.
-        self._delivery_retries = Retries(Stop())
+        self._delivery_stop = stop.followed_by(
+            {Reason.INTERRUPTED: DELIVERY_AFTER_SIGNAL, Reason.DEADLINE: stop.delivery_seconds}
+        )
+        self._delivery_retries = Retries(self._delivery_stop)
+        self._delivery = TotalTime(self._delivery_stop)
         self._config = ClientConfig(
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
@@ -142,9 +151,12 @@ class Clients:
             ) from None
         event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
         if service in DELIVERY_SERVICES and kind is _Kind.CENTRAL:
+            client.meta.events.register(event, lambda **_: self._delivery_stop.check())
+            self._delivery.register(client)
             self._delivery_retries.register(client)
             return client
         client.meta.events.register(event, self._refuse_when_stopped)
+        self._in_flight.register(client)
         if self._sender and service not in DELIVERY_SERVICES:
             self._sender.register(client)
         if member:

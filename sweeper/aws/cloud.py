@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.credentials import ReadOnlyCredentials
 
 from sweeper import masking
-from sweeper.aws.answers import account_id, items, region, required, text
+from sweeper.aws.answers import MAX_OPAQUE, account_id, items, moment, region, required, text
 from sweeper.aws.clients import Clients, Session
 from sweeper.aws.credentials import MemberSession, MemberSessions, bound_to, is_usable
 from sweeper.aws.errors import translated
@@ -234,7 +233,7 @@ class AwsCloud:
             raise _of_assume_role(error) from None
         keys = required(response, "Credentials")
         for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"):
-            value = text(keys, name)
+            value = text(keys, name, MAX_OPAQUE)
             masking.register(value, of_run=True)
             if not is_usable(value):
                 raise OperationFailed(
@@ -242,14 +241,13 @@ class AwsCloud:
                     f"the {name} has a space, a control character or a character beyond ASCII: it "
                     "is not what AWS sends",
                 )
-        expires = required(keys, "Expiration")
-        if not isinstance(expires, datetime):
-            raise OperationFailed(Reason.UNEXPECTED_RESPONSE, "the Expiration is not a time")
         return MemberSession(
             ReadOnlyCredentials(
-                text(keys, "AccessKeyId"), text(keys, "SecretAccessKey"), text(keys, "SessionToken")
+                text(keys, "AccessKeyId"),
+                text(keys, "SecretAccessKey"),
+                text(keys, "SessionToken", MAX_OPAQUE),
             ),
-            expires,
+            moment(keys, "Expiration"),
             allowed,
         )
 

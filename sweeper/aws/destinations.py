@@ -123,14 +123,18 @@ def _try_to_put(bucket: Bucket) -> None:
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
     """
-    put = bucket.put
+    name = nobodys_name()
     try:
-        _absent(
-            lambda: put(nobodys_name(), b"", "application/json", IfMatch=NOBODYS_ETAG), "NoSuchKey"
-        )
+        bucket.put(name, b"", "application/json", IfMatch=NOBODYS_ETAG)
     except OperationFailed as error:
-        if error.reason is not Reason.CHANGED_MEANWHILE:
+        if error.error_code != "NoSuchKey" and error.reason is not Reason.CHANGED_MEANWHILE:
             raise
+        return
+    raise OperationFailed(
+        Reason.UNEXPECTED_RESPONSE,
+        "the store ignores conditional writes (If-Match), without which two sweeps could write at "
+        f"once: it stored {bucket.at(name)}, which is empty: remove it, and use another store",
+    )
 
 
 def _key(kms_key: str, region: str | None, central: Central) -> Probed:

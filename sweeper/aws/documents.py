@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Any
 
 from boto3 import Session
 from botocore.config import Config as ClientConfig
 
-from sweeper.aws.answers import required, text
-from sweeper.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT, USER_AGENT
+from sweeper.aws.answers import MAX_OPAQUE, required, text
+from sweeper.aws.bucket import read_whole
+from sweeper.aws.clients import CONNECT_TIMEOUT, IN_FLIGHT, READ_TIMEOUT, USER_AGENT
 from sweeper.aws.errors import translated
+from sweeper.aws.total_time import TotalTime
+from sweeper.concurrency import Stop
 from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.model import Reason
 
@@ -53,9 +55,9 @@ def _parameter(session: Session, name: str) -> bytes:
     if not name:
         raise _Malformed("no parameter is named; allowed: ssm:<name>, such as ssm:/sweeper/config")
     with translated():
-        client: Any = session.client("ssm", config=client_config())
+        client = make_client(session, "ssm")
         response = client.get_parameter(Name=name, WithDecryption=True)
-    return text(required(response, "Parameter"), "Value").encode()
+    return text(required(response, "Parameter"), "Value", MAX_OPAQUE).encode()
 
 
 def _object(session: Session, path: str, most: int) -> bytes:
@@ -63,22 +65,29 @@ def _object(session: Session, path: str, most: int) -> bytes:
     if not bucket or not key:
         raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
     with translated():
-        client: Any = session.client("s3", config=client_config())
-        response = client.get_object(Bucket=bucket, Key=key)
-        with closing(required(response, "Body")) as stream:
-            # One byte more than is allowed, so that no size that is claimed need be believed.
-            content: bytes = stream.read(most + 1)
-    return content
+        client = make_client(session, "s3")
+
+    def get() -> Any:
+        with translated():
+            return client.get_object(Bucket=bucket, Key=key)
+
+    return read_whole(get, most)[1]
 
 
-def client_config() -> ClientConfig:
-    """Of a client that is used once, before a sweep begins."""
-    return ClientConfig(
+def make_client(
+    session: Session, service: str, region: str | None = None, stop: Stop | None = None
+) -> Any:
+    """Make a client that is used once, before a sweep begins; its calls end soon after `stop`."""
+    config = ClientConfig(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
         retries={"total_max_attempts": 3, "mode": "standard"},
         user_agent=USER_AGENT,
     )
+    make: Any = session.client
+    client = make(service, region_name=region, config=config)
+    TotalTime((stop or Stop()).followed_by(IN_FLIGHT)).register(client)
+    return client
 
 
 def _problem(error: OperationFailed, scheme: str) -> str:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.aws.answers import items, moment, optional_text, required, text, texts
+from sweeper.aws.answers import MAX_OPAQUE, items, moment, optional_text, required, text, texts
 from sweeper.aws.clients import Clients
 from sweeper.aws.credentials import bound_to
 from sweeper.aws.errors import translated
 from sweeper.aws.paging import Tokens
+from sweeper.aws.parsers import NOT_MODELLED
 from sweeper.errors import OperationFailed
 from sweeper.masking import mask_message
 from sweeper.model import Image, Reason, Repository, Target
@@ -29,7 +30,7 @@ class RepositoryCreationTemplate:
     """An ECR repository creation template's facts; see `Repository`.
 
     `applied_for` are AWS's words. `rest` is all that an update keeps, as JSON: equal where nothing
-    but the mutability differs.
+    but the mutability differs. `not_modelled` are the keys that the SDK cannot write again.
     """
 
     prefix: str
@@ -39,6 +40,7 @@ class RepositoryCreationTemplate:
     applied_for: tuple[str, ...]
     custom_role_arn: str
     rest: str
+    not_modelled: tuple[str, ...] = ()
 
 
 class EcrRegistry:
@@ -184,7 +186,7 @@ class EcrRegistry:
             with bound_to(target.account.id), translated():
                 page = call(maxResults=PAGE_SIZE, **parameters, **token)
             yield page
-            following = optional_text(page, "nextToken")
+            following = optional_text(page, "nextToken", MAX_OPAQUE)
             if not following:
                 return
             tokens.follow(following)
@@ -223,7 +225,9 @@ def _unexpected(what: str) -> OperationFailed:
 
 def _template(item: Mapping[str, Any]) -> RepositoryCreationTemplate:
     rest: dict[str, Any] = {
-        key: optional_text(item, key) for key in _KEPT_TEXTS if item.get(key) is not None
+        key: optional_text(item, key, MAX_OPAQUE)
+        for key in _KEPT_TEXTS
+        if item.get(key) is not None
     }
     if item.get("encryptionConfiguration") is not None:
         rest["encryptionConfiguration"] = _structure(
@@ -244,6 +248,7 @@ def _template(item: Mapping[str, Any]) -> RepositoryCreationTemplate:
         applied_for=tuple(applied_for),
         custom_role_arn=optional_text(item, "customRoleArn"),
         rest=json.dumps(rest, sort_keys=True),
+        not_modelled=tuple(item.get(NOT_MODELLED, ())),
     )
 
 

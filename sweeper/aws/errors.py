@@ -19,7 +19,12 @@ from sweeper.masking import mask_message
 from sweeper.model import Reason
 
 UNCERTAIN = "SweeperUncertain"  # in ResponseMetadata: an earlier attempt was left without an answer
+MAX_CODE = 100  # characters of an error code that are kept
 MAX_MESSAGE = 500  # characters of a service's message that are kept
+# Of which these are its last: there stand the ids, and encoded messages, of a refused
+# authorization.
+MAX_TAIL = 200
+_CUT = " … "
 _TOKEN = re.compile(r"(x-amz-security-token\W{1,3})\S+", re.IGNORECASE)
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html: the message
@@ -43,6 +48,8 @@ _DENIALS = {
     "KMSAccessDenied",
     "KMSAccessDeniedException",
 }
+# The connection was too slow: what was asked may have been done, and is asked again.
+WITHOUT_AN_ANSWER = {"RequestTimeout", "RequestTimeoutException"}
 _CODES = {
     **dict.fromkeys(_DENIALS, Reason.DENIED),
     **dict.fromkeys(
@@ -54,6 +61,8 @@ _CODES = {
             "RequestThrottled",
             "RequestThrottledException",
             "RequestLimitExceeded",
+            "KMSThrottling",
+            "KMSThrottlingException",
             "LimitExceededException",
             "TooManyRequestsException",
             "BandwidthLimitExceeded",
@@ -62,6 +71,7 @@ _CODES = {
         ),
         Reason.THROTTLED,
     ),
+    **dict.fromkeys(WITHOUT_AN_ANSWER, Reason.TIMED_OUT),
     **dict.fromkeys(
         ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"),
         Reason.CREDENTIALS_EXPIRED,
@@ -115,6 +125,10 @@ _EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (
     (sdk.ReadTimeoutError, Reason.TIMED_OUT),
     (sdk.HTTPClientError, Reason.CONNECTION_FAILED),
     (sdk.ConnectionError, Reason.CONNECTION_FAILED),
+    # A body that broke off, or came with another content than S3 sent.
+    (sdk.IncompleteReadError, Reason.CONNECTION_FAILED),
+    (sdk.ChecksumError, Reason.CONNECTION_FAILED),
+    (sdk.FlexibleChecksumError, Reason.CONNECTION_FAILED),
     (ResponseParserError, Reason.UNEXPECTED_RESPONSE),
     (sdk.PaginationError, Reason.UNEXPECTED_RESPONSE),
     (sdk.BotoCoreError, Reason.REQUEST_REFUSED),
@@ -143,7 +157,7 @@ def translated(*, write: bool = False) -> Iterator[None]:
             message = message.partition("\n")[0]
         message = _without_token(message)
         raise OperationFailed(
-            reason, mask_message(message)[:MAX_MESSAGE], type(error).__name__, uncertain=True
+            reason, shortened_message(mask_message(message)), type(error).__name__, uncertain=True
         ) from None
 
 
@@ -156,6 +170,13 @@ def refused_keys(code: str | None) -> Reason | None:
 def reason_for(code: str) -> Reason:
     """The reason for a code that stands in an answer, for one item of many."""
     return _CODES.get(code, Reason.REQUEST_REFUSED)
+
+
+def shortened_message(message: str) -> str:
+    """The message, of a long one its beginning and its end."""
+    if len(message) <= MAX_MESSAGE:
+        return message
+    return message[: MAX_MESSAGE - MAX_TAIL - len(_CUT)] + _CUT + message[-MAX_TAIL:]
 
 
 def _without_token(message: str) -> str:
@@ -185,4 +206,6 @@ def _from_response(error: sdk.ClientError, *, write: bool) -> OperationFailed:
             else Reason.REQUEST_REFUSED
         )
     uncertain = status >= HTTPStatus.INTERNAL_SERVER_ERROR or UNCERTAIN in metadata
-    return OperationFailed(reason, mask_message(message)[:MAX_MESSAGE], code, uncertain=uncertain)
+    return OperationFailed(
+        reason, shortened_message(mask_message(message)), code[:MAX_CODE], uncertain=uncertain
+    )

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweeper.aws.answers import required, text
-from sweeper.aws.bucket import Bucket
-from sweeper.aws.errors import translated
+from sweeper.aws.bucket import Bucket, read_whole
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
 
@@ -33,24 +32,23 @@ class Objects:
 
     def read(self, name: str, limit: int) -> bytes | None:
         """The object, and of a larger one `limit` bytes and one more; None where there is none."""
-        body = self._open(name)
-        if body is None:
-            return None
         try:
-            with translated():
-                content: bytes = body.read(limit + 1)
-        except OperationFailed:
-            del self._seen[name]  # what was not read whole must not be replaced as if it were
+            _, content = read_whole(lambda: self._open(name), limit)
+        except OperationFailed as error:
+            if error.error_code == _MISSING:
+                return None
+            # What was not read whole must not be replaced as if it were.
+            self._seen.pop(name, None)
             raise
-        finally:
-            body.close()
         return content
 
     def look(self, name: str) -> Version:
         """What lies there now, without its content."""
-        body = self._open(name)
-        if body is not None:
-            body.close()
+        try:
+            required(self._open(name), "Body").close()
+        except OperationFailed as error:
+            if error.error_code != _MISSING:
+                raise
         return self._seen[name]
 
     def seen(self, name: str) -> Version | None:
@@ -78,14 +76,13 @@ class Objects:
             raise
 
     def _open(self, name: str) -> Any:
-        """The object's body, which must be closed; None where there is no object."""
+        """S3's answer, whose Body must be closed; raises OperationFailed where there is none."""
         self._seen.pop(name, None)
         try:
             response = self.bucket.open(name)
         except OperationFailed as error:
-            if error.error_code != _MISSING:
-                raise
-            self._seen[name] = Version()
-            return None
+            if error.error_code == _MISSING:
+                self._seen[name] = Version()
+            raise
         self._seen[name] = Version(text(response, "ETag"), response.get("Metadata", {}))
-        return required(response, "Body")
+        return response

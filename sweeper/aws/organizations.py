@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sweeper.aws.answers import account_id, items, optional_text, required, text
+from sweeper.aws.answers import MAX_OPAQUE, account_id, items, optional_text, required, text
 from sweeper.aws.errors import translated
 from sweeper.aws.paging import Tokens
 from sweeper.concurrency import Stop, concurrently
@@ -15,6 +16,9 @@ from sweeper.errors import NothingToSweep, OperationFailed
 from sweeper.log_context import with_place
 from sweeper.model import Account, Failed, Reason, Stage
 
+# What is no longer there, or not yet, while the organization is read.
+_NO_ACCOUNT = "TargetNotFoundException"
+_NO_PARENT = {"ParentNotFoundException", "ChildNotFoundException"}
 TAG_WORKERS = 4  # Organizations' rates are for the whole organization: more would be throttled
 Guard = Callable[[str], AbstractContextManager[None]]  # around a call of an action, for its errors
 
@@ -79,13 +83,17 @@ class Organizations:
         return tuple(replace(account, ou_path=places.get(account.id)) for account in accounts)
 
     def with_tags(self, accounts: Sequence[Account], wanted: set[str]) -> tuple[Account, ...]:
-        """The accounts, those whose id is in `wanted` with their tags."""
+        """The accounts, those whose id is in `wanted` with their tags.
+
+        One that Organizations does not know any more has none: None, and not no tags.
+        """
         asked = [account.id for account in accounts if account.id in wanted]
         tags: dict[str, dict[str, str]] = {}
         for account, result in self._tags(asked, self._explained).items():
-            if isinstance(result, Failed):
+            if not isinstance(result, Failed):
+                tags[account] = result
+            elif result.error_code != _NO_ACCOUNT:
                 raise OperationFailed(result.reason, result.message, result.error_code)
-            tags[account] = result
         return tuple(replace(account, tags=tags.get(account.id)) for account in accounts)
 
     def tags(self, account_ids: Sequence[str]) -> dict[str, dict[str, str] | Failed]:
@@ -119,13 +127,23 @@ class Organizations:
             if path[-1] in known:  # a tree that goes round in a circle would never end
                 continue
             known.add(path[-1])
-            for item in self._items("list_accounts_for_parent", "Accounts", ParentId=path[-1]):
-                places[text(item, "Id")] = path
-            children = self._items(
-                "list_children", "Children", ParentId=path[-1], ChildType="ORGANIZATIONAL_UNIT"
-            )
-            pending += [(*path, text(child, "Id")) for child in children]
+            try:
+                accounts, children = self._below(path[-1])
+            except OperationFailed as error:
+                if error.error_code not in _NO_PARENT:
+                    raise
+                continue  # removed meanwhile: the accounts that were in it have moved
+            places.update(dict.fromkeys(accounts, path))
+            pending += [(*path, child) for child in children]
         return places, known
+
+    def _below(self, parent: str) -> tuple[list[str], list[str]]:
+        """The ids of the accounts, and of the OUs, right below a root or an OU."""
+        accounts = self._items("list_accounts_for_parent", "Accounts", ParentId=parent)
+        children = self._items(
+            "list_children", "Children", ParentId=parent, ChildType="ORGANIZATIONAL_UNIT"
+        )
+        return [text(item, "Id") for item in accounts], [text(item, "Id") for item in children]
 
     def _require_ou(self, ou: str) -> None:
         """An OU without accounts is in no account's path, but it may be there."""
@@ -153,7 +171,7 @@ class Organizations:
             if page is None:
                 return
             # The SDK takes another type for the last page, and a circle of tokens for progress.
-            if token := optional_text(page, "NextToken"):
+            if token := optional_text(page, "NextToken", MAX_OPAQUE):
                 tokens.follow(token)
             yield from items(page, key)
 
@@ -194,11 +212,14 @@ def _owner_of(arn: str) -> str | None:
     return arn.split(":")[4] or None if arn.count(":") > 4 else None  # noqa: PLR2004 (an ARN's)
 
 
+_PATH = re.compile(r"o-[a-z0-9]+/(r-[a-z0-9]+(?:/ou-[a-z0-9]+-[a-z0-9]+)*)(?:/[0-9]{12})?/?")
+
+
 def _ou_path(account: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """``o-…/r-…/ou-…/ou-…/<account>/`` -> the ids from the root down."""
+    """``o-…/r-…/ou-…/ou-…/<account>/`` -> the ids from the root down; None for anything else."""
     match account.get("Paths"):
-        case [str() as path, *_]:
-            return tuple(part for part in path.split("/") if part.startswith(("r-", "ou-")))
+        case [str() as path] if found := _PATH.fullmatch(path):
+            return tuple(found[1].split("/"))
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.parsers import ResponseParserError, ResponseParserFactory
@@ -19,6 +19,10 @@ _TRIPPED = (
     ResponseParserError,
 )
 _JSON_PROTOCOLS = ("json", "rest-json")
+# By the name of an answer's shape, the list whose items an update writes as a whole: each of them
+# says which of its keys the SDK's model does not know, and so leaves out.
+_WRITTEN_WHOLE = {"DescribeRepositoryCreationTemplatesResponse": "repositoryCreationTemplates"}
+NOT_MODELLED = "sweeper:notModelled"
 
 
 class CheckedParsers(ResponseParserFactory):
@@ -44,6 +48,8 @@ class _CheckedParser:
                 raise TypeError("no error code")
             if self._is_json and shape is not None:
                 _refuse_false_lists(response["body"], shape, parsed)
+                if parsed.get(_WRITTEN_WHOLE.get(shape.name, "")):
+                    _name_not_modelled(response["body"], shape, parsed)
         except _TRIPPED as error:
             raise ResponseParserError(
                 f"the answer could not be read ({type(error).__name__}): it is not what AWS sends"
@@ -58,3 +64,26 @@ def _refuse_false_lists(body: bytes, shape: Any, parsed: Mapping[str, Any]) -> N
             value = json.loads(body)[member.serialization.get("name", name)]
             if not isinstance(value, list):
                 raise TypeError(f"{name} is no list")
+
+
+def _name_not_modelled(body: bytes, shape: Any, parsed: Mapping[str, Any]) -> None:
+    key = _WRITTEN_WHOLE[shape.name]
+    model = shape.members[key].member
+    for item, raw in zip(parsed[key], json.loads(body)[key], strict=True):
+        item[NOT_MODELLED] = sorted(_not_modelled(raw, model))
+
+
+def _not_modelled(value: Any, shape: Any, path: str = "") -> Iterator[str]:
+    """The paths of the keys in `value` that `shape` does not have, at any depth."""
+    if shape.type_name == "list" and isinstance(value, list):
+        for each in value:
+            yield from _not_modelled(each, shape.member, path)
+    elif shape.type_name == "structure" and isinstance(value, dict):
+        known = {
+            member.serialization.get("name", name): member for name, member in shape.members.items()
+        }
+        for name, each in value.items():
+            if name in known:
+                yield from _not_modelled(each, known[name], f"{path}{name}.")
+            elif each is not None:
+                yield f"{path}{name}"

@@ -1,8 +1,9 @@
 """Retries whose budget belongs to the call, and whose waits end when the sweep is told to stop.
 
-What may be retried is botocore's judgement (its standard mode), and so is sending again with a
-new signature. botocore's own retry quota and its adaptive limiter belong to a client; clients are
-shared here, and one throttled account must not use up what the others need.
+What may be retried is botocore's judgement (its standard mode), and whatever else is throttled or
+timed out by its code, such as SNS's KMSThrottling. To send again with a new signature is botocore's
+work. Its own retry quota and its adaptive limiter belong to a client; clients are shared here, and
+one throttled account must not use up what the others need.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from botocore.retries.standard import (
 )
 
 from sweeper.aws.circuits import Circuit
-from sweeper.aws.errors import UNCERTAIN, refused_keys
+from sweeper.aws.errors import UNCERTAIN, WITHOUT_AN_ANSWER, reason_for, refused_keys
 from sweeper.concurrency import Stop
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
@@ -31,6 +32,7 @@ MAX_ATTEMPTS = 5
 ATTEMPTS_OF = {"GetObject": 2}
 MAX_WAIT = 20.0  # seconds
 _RENEWED = "sweeper_renewed"
+_PASSING = {Reason.THROTTLED, Reason.TIMED_OUT}
 
 
 class Retries:
@@ -85,7 +87,12 @@ class Retries:
                 if self._renew(refused):
                     return 0
         operation = context.operation_model.name
-        if not self._conditions_of.get(operation, self._conditions).is_retryable(context):
+        attempts = ATTEMPTS_OF.get(operation, MAX_ATTEMPTS)
+        passes = reason_for(context.get_error_code() or "") in _PASSING
+        if not (
+            self._conditions_of.get(operation, self._conditions).is_retryable(context)
+            or (passes and context.attempt_number < attempts)
+        ):
             if call[UNCERTAIN] and context.parsed_response is not None:
                 context.parsed_response.setdefault("ResponseMetadata", {})[UNCERTAIN] = True
             return None
@@ -105,7 +112,10 @@ def _without_an_answer(context: RetryContext) -> bool:
     """Whether an attempt ended without AWS having said no: it may have taken effect."""
     if context.caught_exception is not None:
         return True
-    return bool(context.http_response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR)
+    return bool(
+        context.http_response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or (context.get_error_code() or "") in WITHOUT_AN_ANSWER
+    )
 
 
 def _ending(context: RetryContext) -> str:

@@ -27,6 +27,8 @@ from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 from urllib3 import exceptions as http
 
+from sweeper.aws.total_time import POOLS
+
 _NO_RETRIES = urllib3.Retry(False)  # urllib3's word for: raise what happened, as it is
 MAX_ANSWER = 64_000_000  # bytes; a page of a thousand repositories has less than one million
 # Bytes, by operation. Whoever may push images can give each a thousand tags of 300 characters; and
@@ -150,7 +152,14 @@ class Sender:
         except OSError as error:
             raise http.SSLError(error) from error
         options = {**self._options, "ssl_context": context}
+        manager: urllib3.PoolManager
         if proxy is None:
-            return urllib3.PoolManager(**options)
-        headers = proxies.proxy_headers_for(proxy)
-        return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+            manager = urllib3.PoolManager(**options)
+        else:
+            headers = proxies.proxy_headers_for(proxy)
+            # A proxy that is itself reached by TLS is verified as an endpoint is.
+            manager = urllib3.ProxyManager(
+                proxy, proxy_headers=headers, proxy_ssl_context=context, **options
+            )
+        manager.pool_classes_by_scheme = POOLS
+        return manager

@@ -74,6 +74,10 @@ class Template(Setting, Protocol):
     def rest(self) -> str:
         """All else that an update must be given again."""
 
+    @property
+    def not_modelled(self) -> tuple[str, ...]:
+        """What it has beyond that, which an update cannot be given."""
+
 
 class Registry(Protocol):
     """ECR in the account and region of a target; every method raises OperationFailed."""
@@ -249,6 +253,11 @@ class CreationTemplateImmutability:
             return (
                 "it has a customRoleArn, which whoever writes the template passes on: the member "
                 "role may pass no role (iam:PassRole)"
+            )
+        if template.not_modelled:
+            return (
+                f"it has {template.not_modelled[0][:40]!r}, which this version cannot write again: "
+                "an update could remove it"
             )
         if closing and (unknown := sorted(set(template.applied_for) - APPLIED_FOR)):
             return (

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from sweeper.config import Config
 
 NAME = "ecr-tag-immutability"
-READ_ACTIONS = frozenset({"ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules"})
+# What is asked only where policy.exempt_pull_through_cache is set.
+EXEMPTION_ACTIONS = frozenset({"ecr:DescribePullThroughCacheRules"})
+READ_ACTIONS = EXEMPTION_ACTIONS | {"ecr:DescribeRepositories"}
 WRITE_ACTIONS = frozenset({"ecr:PutImageTagMutability"})
 ASSESS_ACTIONS = frozenset({"ecr:DescribeImages"})
 ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule
@@ -100,6 +102,7 @@ class TagImmutability:
     read_actions = READ_ACTIONS
     write_actions = WRITE_ACTIONS
     assess_actions = ASSESS_ACTIONS
+    exemption_actions = EXEMPTION_ACTIONS
 
     def __init__(self, registry: Registry, config: Config, today: date) -> None:
         self._registry = registry

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sweeper.aws.errors import reason_for, translated
+from sweeper.aws.errors import MAX_CODE, reason_for, shortened_message, translated
 from sweeper.errors import OperationFailed
 from sweeper.masking import mask
 from sweeper.model import Delivery, Reason, Report
@@ -78,16 +78,19 @@ class SecurityHubSink:
 
 
 def _of_refused(refused: Sequence[Mapping[str, Any]]) -> OperationFailed:
-    codes = Counter(str(item.get("ErrorCode", "Unknown")) for item in refused)
+    codes = Counter(map(_code, refused))
     [(most, _), *_] = codes.most_common()
-    example = next(item for item in refused if str(item.get("ErrorCode", "Unknown")) == most)
+    example = next(item for item in refused if _code(item) == most)
     counts = ", ".join(f"{code} {count:,}" for code, count in sorted(codes.items()))
-    return OperationFailed(
-        reason_for(most),
+    message = (
         f"{len(refused):,} findings were refused: {counts}; such as {example.get('Id')}: "
-        f"{example.get('ErrorMessage')}",
-        most,
+        f"{example.get('ErrorMessage')}"
     )
+    return OperationFailed(reason_for(most), shortened_message(message), most)
+
+
+def _code(refused: Mapping[str, Any]) -> str:
+    return str(refused.get("ErrorCode", "Unknown"))[:MAX_CODE]
 
 
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -140,7 +140,9 @@ def hang(connection: socket.socket) -> None:
     connection.recv(1)  # until the client gives up
 
 
-def make_client(url: str, *, own: bool = True, ca: str | None = None, tries: int = 1) -> Any:
+def make_client(
+    url: str, *, own: bool = True, ca: str | None = None, tries: int = 1, wait: float = SHORT
+) -> Any:
     session = Session()
     client = session.create_client(
         "ecr",
@@ -150,8 +152,8 @@ def make_client(url: str, *, own: bool = True, ca: str | None = None, tries: int
         aws_secret_access_key="secret",
         verify=ca,
         config=ClientConfig(
-            connect_timeout=SHORT,
-            read_timeout=SHORT,
+            connect_timeout=wait,
+            read_timeout=wait,
             retries={"total_max_attempts": tries, "mode": "standard"},
         ),
     )
@@ -159,7 +161,7 @@ def make_client(url: str, *, own: bool = True, ca: str | None = None, tries: int
         Sender(
             ca or session.get_config_variable("ca_bundle"),
             connections=4,
-            timeout=Timeout(connect=SHORT, read=SHORT),
+            timeout=Timeout(connect=wait, read=wait),
         ).register(client)
     return client
 

@@ -31,6 +31,7 @@ class Template:
     applied_for: tuple[str, ...] = (REPLICATION,)
     custom_role_arn: str = ""
     rest: str = "all else"
+    not_modelled: tuple[str, ...] = ()
     unknown_filter_types: tuple[str, ...] = ()
 
 

@@ -40,20 +40,29 @@ SERVICES = {
 _BY_TARGET = {each.target: each for each in SERVICES.values() if each.target}
 _TOKENS = ("NextToken", "nextToken", "continuation-token")
 _NAMES = ("repositoryName", "repositoryNames", "ParentId", "ChildType", "ResourceId")
-_LATE_FAULTS = ("hang", "hold", "truncate", "malformed", "leak")  # it is done all the same
+_LATE_FAULTS = (
+    "hang",
+    "hold",
+    "truncate",
+    "malformed",
+    "leak",
+    "trickle",
+)  # it is done all the same
 
 
 @dataclass(slots=True)
 class Answer:
     """What to send and after how many seconds; no reply means: close the connection.
 
-    One that `breaks_off` is the last on its connection; one that is `held` waits for a release.
+    One that `breaks_off` is the last on its connection; one that is `held` waits for a release;
+    one with a `trickle` is sent as it says.
     """
 
     reply: Reply | None
     delay: float
     breaks_off: bool = False
     held: bool = False
+    trickle: Fault | None = None
 
 
 class _Reset(Exception):
@@ -142,6 +151,16 @@ def _names(params: dict[str, Any]) -> str:
     return " ".join(str(params[name]) for name in _NAMES if name in params)
 
 
+def _leaked(met: Met, call: Call, reply: Reply) -> Reply:
+    """Put the secrets of the world into the reply; raises ApiError with one in its message."""
+    state = call.state
+    secrets = [*state.secrets, *state.principals, *(met.fault.message or "").split()]
+    given = call.operation == "AssumeRole"  # a session that the client never learns of
+    if not given and (error := error_with(secrets, met.draw)):
+        raise error
+    return leaked(reply, secrets, met.draw)
+
+
 def _spoilt(met: Met, call: Call, delay: float) -> Answer:
     """Do what was asked, and answer late or wrong; a write's record says so."""
     writes = call.state.counters.writes
@@ -150,19 +169,14 @@ def _spoilt(met: Met, call: Call, delay: float) -> Answer:
     for record in writes[before:]:
         record["fault"] = met.fault.action
     match met.fault.action:
-        case "hang":
-            return Answer(reply, delay)
-        case "hold":
-            return Answer(reply, delay, held=True)
+        case "hang" | "hold":
+            return Answer(reply, delay, held=met.fault.action == "hold")
         case "leak":
-            state = call.state
-            secrets = [*state.secrets, *state.principals, *(met.fault.message or "").split()]
-            given = call.operation == "AssumeRole"  # a session that the client never learns of
-            if not given and (error := error_with(secrets, met.draw)):
-                raise error
-            return Answer(leaked(reply, secrets, met.draw), delay)
+            return Answer(_leaked(met, call, reply), delay)
         case "malformed":
             return Answer(damaged(reply, met.draw), delay)
+        case "trickle":
+            return Answer(reply, delay, trickle=met.fault)
         case _ if not reply.body:
             return Answer(None, delay)
         case _:

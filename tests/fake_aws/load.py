@@ -137,6 +137,7 @@ def check_faults(faults: tuple[Fault, ...], key: str) -> None:
     """Raise `WorldError` for a share that is none."""
     for index, fault in enumerate(faults):
         _require(0 < fault.share <= 1, f"{key}[{index}].share: above 0, at most 1")
+        _require(fault.rate > 0, f"{key}[{index}].rate: above 0")
 
 
 def check(world: World) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.fake_aws.state import State
+    from tests.fake_aws.world import Fault
 
 _LARGEST_HEAD = 65536
 # While an answer is held, an interim one goes out this often: no time-out of the client ends it.
@@ -159,6 +160,9 @@ class Connection(asyncio.Protocol):
             answer = dispatch.Answer(
                 Reply(500, "text/plain", b"a bug in the fake: see its standard error"), 0
             )
+        if answer.trickle and answer.reply:
+            self._trickle(answer.reply, answer.trickle)
+            return
         close = answer.breaks_off or request.headers.get("connection", "").lower() == "close"
         if answer.held:
             self._server.held[self] = partial(self._finish, answer.reply, close)
@@ -174,6 +178,26 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(_INTERIM)
         self._timer = asyncio.get_running_loop().call_later(_INTERIM_SECONDS, self._hold)
+
+    def _trickle(self, reply: Reply, fault: Fault) -> None:
+        """Send what the fault leaves at once, and the rest byte by byte."""
+        data = encode(reply, self._server.state.now())
+        at_once = len(data) - len(reply.body) if fault.part == "body" else 0
+        if self._transport is not None:
+            self._transport.write(data[:at_once])
+        self._one_more(data[at_once:], 1 / fault.rate)
+
+    def _one_more(self, rest: bytes, wait: float) -> None:
+        if self._transport is None:
+            return
+        self._transport.write(rest[:1])
+        if len(rest) > 1:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(wait, self._one_more, rest[1:], wait)
+            return
+        self._timer = None
+        self._done()
+        self._advance()
 
     def _finish(self, reply: Reply | None, close: bool) -> None:
         if self._timer is not None:

@@ -40,7 +40,9 @@ FaultAction = Literal[
     "truncate",
     "malformed",
     "leak",
+    "trickle",
 ]
+AnswerPart = Literal["head", "body"]
 Mutability = Literal["MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"]
 Partition = Literal["aws", "aws-cn", "aws-us-gov"]
 RegionStatus = Literal["ENABLED", "ENABLED_BY_DEFAULT", "DISABLED", "ENABLING", "DISABLING"]
@@ -218,6 +220,9 @@ class Fault:
     `seed`, the rule's place in the list, what is asked of whom, and how often that was asked
     before, so that the order in which threads come changes nothing; `skip` and `times` count the
     chosen ones.
+
+    `trickle` sends `rate` bytes a second, one at a time: from the head of the answer on, or from
+    its body on, which is where it begins for `part`.
     """
 
     action: FaultAction
@@ -234,6 +239,8 @@ class Fault:
     only_page: int | None = None
     share: float = 1.0
     seed: int = 1
+    part: AnswerPart = "body"
+    rate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
