@@ -97,21 +97,23 @@ def read_whole(get: Callable[[], Any], most: int) -> tuple[Any, bytes]:
     A body that broke off, or that is not what S3 sent, is asked for once more. Raises
     OperationFailed.
     """
+    response = get()
     try:
-        return _read(get(), most)
+        return response, _body(response, most)
     except OperationFailed as error:
         if error.reason is not Reason.CONNECTION_FAILED:
             raise
-    return _read(get(), most)
+    response = get()
+    return response, _body(response, most)
 
 
-def _read(response: Any, most: int) -> tuple[Any, bytes]:
+def _body(response: Any, most: int) -> bytes:
     with translated(), closing(required(response, "Body")) as stream:
         # One byte more than is allowed, so that no size that is claimed need be believed.
         body: bytes = stream.read(most + 1)
         if len(body) <= most:
             stream.read(1)  # at the end, where the SDK compares the length and the checksum
-    return response, body
+    return body
 
 
 def _age(response: Any) -> float:

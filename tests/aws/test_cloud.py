@@ -121,7 +121,9 @@ def test_an_answer_that_is_none_fails_the_account(
 def test_credentials_without_an_end_that_can_be_read_are_none(aws: FakeAws) -> None:
     session = Session()
     cloud = make_cloud(session=session)
-    session.core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
+    session.core.get_component("response_parser_factory").set_parser_defaults(
+        timestamp_parser=lambda _: "soon"
+    )
     account = cloud.list_accounts().accounts[1]
     with pytest.raises(OperationFailed, match="Expiration") as caught:
         cloud.open_account(account)

@@ -33,7 +33,7 @@ from tests.end_to_end.harness import (
 )
 
 pytestmark = [pytest.mark.slow, needed]
-NOT_GRANTED = ("failed", "denied_by_identity_policy")
+NOT_GRANTED = ("withheld", "write_not_granted")
 CACHE_RULES = "ecr:DescribePullThroughCacheRules"  # which ministack lacks
 Truth = dict[Key, str]
 
