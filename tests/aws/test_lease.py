@@ -237,8 +237,13 @@ def test_a_renewal_whose_answer_was_lost_is_its_own(sweeps: Sweeps) -> None:
     lease.acquire()
     clock.sleep(LIFE - MARGIN)
     place.after_put = conflict
+    place.later = 20  # it was written 20 s ago
     lease.renew()
     lease.check()
+    clock.sleep(LIFE - MARGIN - 25)
+    lease.check()
+    clock.sleep(10)
+    assert refused(lease.check).reason is Reason.LEASE_LOST
     lease.release()
     assert sweeps.holder()["released"] is True
 
