@@ -21,7 +21,9 @@ def console_script() -> Path:
 
 
 def _prepare_sweeper(_: FakeAws, directory: Path) -> list[str]:
-    config = {"policy": {"allowed_exclusions": FILTERS}}  # JSON is YAML
+    # An audit, as the others are. JSON is YAML.
+    audit = {"auto_remediate": "DISABLED"}
+    config = {"policy": {"allowed_exclusions": FILTERS}, "remediation": audit}
     (directory / "config.yaml").write_text(json.dumps(config), encoding="utf-8")
     return [
         *(str(console_script()), "run", "--dry-run"),

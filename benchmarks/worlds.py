@@ -30,7 +30,7 @@ def organization(
     """An organization with one tag-mutable repository an account; every other one is immutable.
 
     So few findings that what is measured is the sweep, and enough to see that it was done. They
-    have no `/` in their names, so that sweeper need not ask for pull-through cache rules. In
+    have no `/` in their names, so that an audit need not ask for pull-through cache rules. In
     every tenth account the mutability is MUTABLE_WITH_EXCLUSION.
     """
     closed = tuple(

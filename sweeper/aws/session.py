@@ -43,16 +43,16 @@ _logger = logging.getLogger(__name__)
 def callers_session() -> Session:
     """Return a session with the caller's credentials and region; raise ConfigurationError."""
     _check_environment()
-    session = Session()
-    core = session.core
-    core.register_component("response_parser_factory", CheckedParsers())
     try:
-        core.get_scoped_config()  # reads the profile, which may not exist
+        session = Session()  # reads the profile, which may not exist
+        core = session.core
         region = os.environ.get("AWS_REGION") or core.get_config_variable("region")
         core.set_config_variable("region", region or FALLBACK_REGION)
         # Tokens of the global endpoint fail in opt-in regions, whatever the profile prefers.
         core.set_config_variable("sts_regional_endpoints", "regional")
         _check_settings(core)
+        # A caller's session is used before there are clients for a run.
+        core.register_component("response_parser_factory", CheckedParsers())
         resolver = CallersCredentialResolver(core.get_component("credential_provider"))
     except (BotoCoreError, ValueError) as error:  # ValueError: a number that is none
         raise ConfigurationError(f"AWS configuration: {error}") from None

@@ -155,7 +155,7 @@ def test_what_did_not_finish_is_told_of_and_left_alone(
     ended = here.run(aws)
     assert ended.status == 0
     told = [each for each in ended.logs if each["event"] == "journal.unfinished"]
-    assert [each["run_id"] for each in told] == [name]
+    assert [each["unfinished_run_id"] for each in told] == [name]
     assert run_id(tmp_path) == name
 
 
