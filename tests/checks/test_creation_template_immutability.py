@@ -30,6 +30,7 @@ class Template:
     exclusion_filters: tuple[str, ...] = ()
     applied_for: tuple[str, ...] = (REPLICATION,)
     custom_role_arn: str = ""
+    not_modelled: tuple[str, ...] = ()
     rest: str = "all else"
     not_modelled: tuple[str, ...] = ()
     unknown_filter_types: tuple[str, ...] = ()

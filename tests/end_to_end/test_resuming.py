@@ -235,7 +235,7 @@ def test_without_the_plan_in_s3_nothing_is_written(aws: FakeAws, here: Here) -> 
     aws.load(world)
     report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
     # The lease is taken, and the store shown to heed conditions; then the bucket refuses.
-    aws.faults([Fault("access_denied", operation="PutObject", skip=2, times=1)])
+    aws.faults([Fault("access_denied", operation="PutObject", skip=3, times=1)])
     ended = here.run(aws, config={**FEW, "report": report})
     assert changes(ended.report) == {("withheld", "not_recorded")}
     assert writes(aws) == []

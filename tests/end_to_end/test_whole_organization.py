@@ -114,7 +114,7 @@ def test_each_active_account_is_entered_once(sweep: Sweep) -> None:
 
 
 def test_no_call_is_made_in_vain(sweep: Sweep) -> None:
-    rules = len({key[:2] for key in sweep.truth if "/" in key[2]})
+    rules = len({key[:2] for key in sweep.truth})  # where something would be changed
     opened = sweep.accounts - 2
     assert sweep.statistics["calls"] == {
         "sts:GetCallerIdentity": 1,

@@ -1,0 +1,63 @@
+"""A signal ends a sweep whose endpoints answer byte by byte, and the report is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.harness import Ended, end, run, small_world, start
+from tests.end_to_end.processes import Process
+from tests.end_to_end.test_ending import wait_for_call
+from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import Fault
+
+# It waits for the grace of calls under way, and for the end of a delivery's time.
+pytestmark = pytest.mark.slow
+
+LONGER_THAN_A_CONTAINER_HAS = 60  # seconds, on a machine with little else to do
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+@pytest.mark.parametrize("http_sender", ["own", "botocore"])
+@pytest.mark.parametrize("operation", ["ecr:DescribeRepositories", "organizations:ListAccounts"])
+def test_a_signal_ends_a_sweep_that_is_trickled_at(
+    aws: FakeAws, tmp_path: Path, part: Any, http_sender: str, operation: str
+) -> None:
+    aws.load(small_world(accounts=3))
+    aws.faults([trickle(operation.partition(":")[2], part)])
+    process = start(aws, tmp_path, "--dry-run", config={"limits": {"http_sender": http_sender}})
+    ended = terminated(aws, tmp_path, process, operation)
+    assert {failure["reason"] for failure in ended.report["failures"]} == {"interrupted"}
+    assert ended.status == 4
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_a_signal_ends_a_delivery_that_is_trickled_at(
+    aws: FakeAws, tmp_path: Path, part: Any
+) -> None:
+    world = small_world(accounts=3)
+    aws.load(world)
+    config = {"report": {"s3": {"bucket": world.buckets[0].name}}}
+    assert run(aws, tmp_path, config=config).status == 0
+    aws.reset_statistics()
+    aws.faults([trickle("GetObject", part, skip=1), trickle("PutObject", "head", skip=2)])
+    process = start(aws, tmp_path, config=config)
+    ended = terminated(aws, tmp_path, process, "s3:GetObject")
+    assert ended.report["coverage"]["complete"]
+    assert ended.status == 5
+
+
+def trickle(operation: str, part: Any, **more: Any) -> Fault:
+    """One byte in five seconds: an answer takes an hour."""
+    return Fault("trickle", operation=operation, part=part, rate=0.2, **more)
+
+
+def terminated(aws: FakeAws, directory: Path, process: Process, operation: str) -> Ended:
+    wait_for_call(aws, operation, process)
+    process.terminate()
+    process.wait(LONGER_THAN_A_CONTAINER_HAS)
+    ended = end(process, directory)
+    assert "Traceback" not in ended.stderr
+    return ended
