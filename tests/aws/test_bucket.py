@@ -104,7 +104,7 @@ def test_without_the_other_clock_the_own_one_counts() -> None:
 
 
 def test_a_time_that_is_none() -> None:
-    for modified in ["2026-06-15", None, 5]:
+    for modified in ["2026-06-15", None, datetime(2026, 6, 15)]:  # noqa: DTZ001
         with case(modified):
             with pytest.raises(OperationFailed, match="LastModified is no time") as caught:
                 module._age({"LastModified": modified})

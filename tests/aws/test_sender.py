@@ -204,7 +204,8 @@ def test_what_fails_raises_what_the_sdk_raises(
 
 def test_an_answer_that_is_shorter_than_it_says_is_no_answer(listen: Listen) -> None:
     url = f"http://127.0.0.1:{listen(answer_and_close(WHOLE[:-1])).port}"
-    assert raised(make_client(url).describe_repositories) is sdk.ConnectionClosedError
+    client = make_client(url, wait=TIMEOUT)
+    assert raised(client.describe_repositories) is sdk.ConnectionClosedError
 
 
 def test_an_answer_without_end_is_not_read_to_it(

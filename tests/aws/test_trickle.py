@@ -27,6 +27,7 @@ from tests.aws.support import REGION, make_cloud, opened
 from tests.aws.test_sender import (
     ANSWER,
     HEAD,
+    TIMEOUT,
     WHOLE,
     Authority,
     Listener,
@@ -48,6 +49,11 @@ IN_THE_HEAD = HEAD + b"x-filler: " + FILLER + b"\r\ncontent-length: 2\r\n\r\n{}"
 BODY = ANSWER.ljust(len(FILLER))
 LENGTH = HEAD + b"content-length: %d\r\n\r\n" % len(BODY)
 CLOSED_AFTERWARDS = HEAD + b"connection: close\r\n\r\n"
+
+
+def patient_client(server: Listener, *, own: bool, scheme: str = "http") -> Any:
+    """A client whose own time-outs do not come before its total time."""
+    return make_client(f"{scheme}://127.0.0.1:{server.port}", own=own, wait=TIMEOUT)
 
 
 class Ticking:
@@ -117,7 +123,7 @@ def test_what_trickles_ends_when_its_time_is_over(
     listen: Listen, own: bool, at_once: bytes, rest: bytes
 ) -> None:
     server = listen(trickle(at_once, rest))
-    client = in_total(make_client(f"http://127.0.0.1:{server.port}", own=own))
+    client = in_total(patient_client(server, own=own))
     assert raised(client.describe_repositories) is sdk.ReadTimeoutError
 
 
@@ -128,7 +134,7 @@ def test_what_trickles_through_tls_ends(
     authority = Authority(tmp_path, "ours")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
     server = listen(trickle(LENGTH, BODY), authority.server("127.0.0.1"))
-    client = in_total(make_client(f"https://127.0.0.1:{server.port}", own=own))
+    client = in_total(patient_client(server, own=own, scheme="https"))
     assert raised(client.describe_repositories) is sdk.ReadTimeoutError
 
 
@@ -143,7 +149,7 @@ def test_a_proxy_that_trickles_its_answer_to_connect_ends(
     proxy = listen(trickle(b"", head), tls)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
     monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
-    client = in_total(make_client("https://ecr.invalid", own=own))
+    client = in_total(make_client("https://ecr.invalid", own=own, wait=TIMEOUT))
     assert raised(client.describe_repositories) in {
         sdk.ReadTimeoutError,
         sdk.ProxyConnectionError,
@@ -159,7 +165,7 @@ def test_what_trickles_through_tls_within_a_proxys_tls_ends(
     proxy = listen(forwarding([]), authority.server("127.0.0.1"))
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
     monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
-    client = in_total(make_client(f"https://127.0.0.1:{server.port}", own=own))
+    client = in_total(patient_client(server, own=own, scheme="https"))
     assert raised(client.describe_repositories) is sdk.ReadTimeoutError
 
 
@@ -173,27 +179,27 @@ def test_a_private_authority_is_trusted_for_a_proxy(
     proxy = listen(forwarding(seen), authority.server("127.0.0.1"))
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
     monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
-    client = in_total(make_client(f"https://127.0.0.1:{server.port}", own=own))
+    client = in_total(patient_client(server, own=own, scheme="https"))
     assert client.describe_repositories()["repositories"] == []
     assert seen[0].startswith(b"CONNECT ")
 
 
 @both
 def test_a_request_that_is_taken_too_slowly_ends(listen: Listen, own: bool) -> None:
-    done = threading.Event()
-
     def serve(connection: socket.socket) -> None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        while not done.is_set() and connection.recv(1024):
-            time.sleep(GAP)
+        for _ in range(60):
+            connection.recv(1024)
+            time.sleep(0.05)
+        while connection.recv(1_000_000)[-2:] != b'"}':  # and then at once
+            pass
+        connection.sendall(WHOLE)
 
-    client = make_client(f"http://127.0.0.1:{listen(serve).port}", own=own)
-    TotalTime(Stop().followed_by(IN_FLIGHT), 0.3).register(client)
-    text = "x" * 20_000_000
+    client = patient_client(listen(serve), own=own)
+    TotalTime(Stop().followed_by(IN_FLIGHT), 0.5).register(client)
+    text = "x" * 40_000_000
     assert issubclass(
         raised(lambda: client.put_registry_policy(policyText=text)), sdk.HTTPClientError
     )
-    done.set()
 
 
 def test_waits_are_counted_and_what_is_transferred_gives_time_back() -> None:

@@ -32,7 +32,6 @@ class Template:
     custom_role_arn: str = ""
     not_modelled: tuple[str, ...] = ()
     rest: str = "all else"
-    not_modelled: tuple[str, ...] = ()
     unknown_filter_types: tuple[str, ...] = ()
 
 

@@ -32,7 +32,7 @@ def release_slowly(aws: FakeAws, operation: str, *faults: Fault) -> None:
     aws.faults([Fault("hang", operation=operation, seconds=_SLOW), *faults])
 
 
-def wait_for_call(aws: FakeAws, operation: str, process: AnyProcess) -> None:
-    """Wait until the fake was asked for it, or the run ended without."""
-    while process.poll() is None and not aws.statistics().calls.get(operation):
+def wait_for_call(aws: FakeAws, operation: str, process: AnyProcess, times: int = 1) -> None:
+    """Wait until the fake was asked for it so often, or the run ended without."""
+    while process.poll() is None and aws.statistics().calls.get(operation, 0) < times:
         time.sleep(_POLL)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.barriers import wait_for_call
 from tests.end_to_end.harness import Ended, end, run, small_world, start
 from tests.end_to_end.processes import Process
-from tests.end_to_end.test_ending import wait_for_call
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
 
@@ -42,9 +42,10 @@ def test_a_signal_ends_a_delivery_that_is_trickled_at(
     config = {"report": {"s3": {"bucket": world.buckets[0].name}}}
     assert run(aws, tmp_path, config=config).status == 0
     aws.reset_statistics()
-    aws.faults([trickle("GetObject", part, skip=1), trickle("PutObject", "head", skip=2)])
+    # The lease is read once, and written or tried four times, before the report is delivered.
+    aws.faults([trickle("GetObject", part, skip=1), trickle("PutObject", "head", skip=4)])
     process = start(aws, tmp_path, config=config)
-    ended = terminated(aws, tmp_path, process, "s3:GetObject")
+    ended = terminated(aws, tmp_path, process, "s3:GetObject", times=2)
     assert ended.report["coverage"]["complete"]
     assert ended.status == 5
 
@@ -54,8 +55,10 @@ def trickle(operation: str, part: Any, **more: Any) -> Fault:
     return Fault("trickle", operation=operation, part=part, rate=0.2, **more)
 
 
-def terminated(aws: FakeAws, directory: Path, process: Process, operation: str) -> Ended:
-    wait_for_call(aws, operation, process)
+def terminated(
+    aws: FakeAws, directory: Path, process: Process, operation: str, times: int = 1
+) -> Ended:
+    wait_for_call(aws, operation, process, times)
     process.terminate()
     process.wait(LONGER_THAN_A_CONTAINER_HAS)
     ended = end(process, directory)
