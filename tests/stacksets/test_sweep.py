@@ -186,7 +186,7 @@ def test_without_allow_remediation_the_role_only_looks(deployment: Deployment) -
         for finding in report.findings
         if finding.account_id == MANAGEMENT and finding.change
     }
-    assert refused == {Reason.DENIED_BY_IDENTITY_POLICY, Reason.WRITE_NOT_PERMITTED}
+    assert refused == {Reason.WRITE_NOT_GRANTED}
     assert deployment.mutability(MANAGEMENT) == {"MUTABLE"}
     others = [account for account in deployment.accounts if account != MANAGEMENT]
     assert report.totals.changes.applied == OPEN * len(others)
