@@ -3,6 +3,8 @@
 PYTHON ?= python3
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 BIN := .venv/bin
+# Byte code is kept: the tests start hundreds of interpreters, and each would compile all anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Three for two cores: many tests wait for what they started.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) * 3 // 2 or 1)')

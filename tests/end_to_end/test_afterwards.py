@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.end_to_end.harness import Here, environment, open_repositories, small_world
+from tests.end_to_end.harness import (
+    SWEEPER,
+    Ended,
+    Here,
+    end,
+    open_repositories,
+    small_world,
+    start_command,
+)
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Bucket, Repository
 
@@ -16,14 +22,11 @@ BUCKET = "sweeper-reports"
 S3 = {"bucket": BUCKET, "prefix": "ecr"}
 
 
-def sweeper(aws: FakeAws, folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "sweeper", *arguments],
-        cwd=folder,
-        env=environment(aws, SWEEPER_LIMITS__DELIVERY_SECONDS=None),
-        check=False,
-        capture_output=True,
+def sweeper(aws: FakeAws, folder: Path, *arguments: str) -> Ended:
+    process = start_command(
+        aws, folder, (*SWEEPER, *arguments), SWEEPER_LIMITS__DELIVERY_SECONDS=None
     )
+    return end(process, folder)
 
 
 def test_a_sweeps_reports_are_shown_again_and_compared(
@@ -39,10 +42,10 @@ def test_a_sweeps_reports_are_shown_again_and_compared(
     first = (out / "report.json").read_bytes()
     for name, file in (("json", "json"), ("text", "txt"), ("html", "html"), ("csv", "csv")):
         shown = sweeper(aws, tmp_path, "report", "out/report.json", "--format", name)
-        assert (shown.returncode, shown.stderr) == (0, b"")
-        assert shown.stdout == (out / f"report.{file}").read_bytes()
+        assert (shown.status, shown.stderr) == (0, "")
+        assert shown.stdout.encode() == (out / f"report.{file}").read_bytes()
     latest = f"s3://{BUCKET}/ecr/latest.json"
-    assert sweeper(aws, tmp_path, "report", latest, "--format", "json").stdout == first
+    assert sweeper(aws, tmp_path, "report", latest, "--format", "json").stdout.encode() == first
 
     earlier = json.loads(first)
     earlier["run"]["started_at"] = "2020-01-01T00:00:00Z"  # by more than the second of a sweep
@@ -53,14 +56,14 @@ def test_a_sweeps_reports_are_shown_again_and_compared(
     assert len(open_repositories(aws)) == 1
     arguments = ("report", latest, "out/report.json", "--format", "json", "--exit-status")
     compared = sweeper(aws, tmp_path, *arguments)
-    assert compared.returncode == 3
+    assert compared.status == 3
     report = json.loads(compared.stdout)
     assert [found["repository"] for found in report["findings"]] == ["made/later"]
     assert report["since_last"]["new"] == 1
     assert report == json.loads((out / "report.json").read_bytes())  # which the sweep compared, too
     swapped = sweeper(aws, tmp_path, "report", "out/report.json", "first.json")
-    assert swapped.returncode == 2
-    assert b"needed: the earlier report first" in swapped.stderr
+    assert swapped.status == 2
+    assert "needed: the earlier report first" in swapped.stderr
 
 
 def test_a_configuration_in_s3_is_checked(aws: FakeAws, here: Here, tmp_path: Path) -> None:
@@ -70,6 +73,6 @@ def test_a_configuration_in_s3_is_checked(aws: FakeAws, here: Here, tmp_path: Pa
     assert here.run(aws, "--dry-run", "--deliver", config=config).status in (0, 3)
     stored = next(each.key for each in aws.objects() if each.key.endswith("report.json"))
     ended = sweeper(aws, tmp_path, "config", "check", f"s3://{BUCKET}/{stored}")
-    assert ended.returncode == 2  # a report is read, and is no configuration
-    assert f"s3://{BUCKET}/{stored}: run: unknown key".encode() in ended.stderr
-    assert sweeper(aws, tmp_path, "config", "check").stdout.startswith(b"read: config.yaml\n")
+    assert ended.status == 2  # a report is read, and is no configuration
+    assert f"s3://{BUCKET}/{stored}: run: unknown key" in ended.stderr
+    assert sweeper(aws, tmp_path, "config", "check").stdout.startswith("read: config.yaml\n")

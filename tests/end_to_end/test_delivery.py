@@ -164,7 +164,7 @@ def test_a_report_that_lies_nowhere_goes_to_the_fallback(
     aws.load(world)
     report = _config(world)["report"]
     del report["s3" if service == "sns" else "sns_topic_arn"]
-    aws.faults([{"action": "server_error", "service": service}])
+    aws.faults([{"action": "access_denied", "service": service}])
     ended = run_without_directory(aws, tmp_path, config={"report": report})
     assert ended.status == 5
     (told,) = [each for each in ended.logs if each["event"] == "delivery.fallback"]

@@ -163,7 +163,13 @@ def test_a_signal_ends_the_wait_for_a_throttled_service(aws: FakeAws, tmp_path: 
     assert ended.status == 4
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGINT, signal.SIGHUP)),
+    ],
+)
 def test_a_second_signal_ends_the_process_at_once(
     aws: FakeAws, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -194,7 +200,7 @@ def test_deadline_signal_and_fault_together_still_end_with_a_report(
         [
             Fault("throttle", operation="AssumeRole", account=world.accounts[1].id),
             Fault("hang", operation="DescribeRepositories", seconds=SLOW),
-            Fault("server_error", operation="PutObject"),
+            Fault("access_denied", operation="PutObject"),
         ]
     )
     report = {"s3": {"bucket": world.buckets[0].name}, "sns_topic_arn": world.topics[0]}

@@ -169,6 +169,7 @@ def test_a_role_that_may_not_read_images(aws: FakeAws, here: Here) -> None:
     assert sorted(entry["repositories"] for entry in told) == [1, 3]
 
 
+@pytest.mark.slow
 def test_images_that_are_throttled_keep_nothing_from_being_done(aws: FakeAws, here: Here) -> None:
     world = world_of(payments=images(*TAGS["payments"]))
     aws.load(world)

@@ -116,7 +116,9 @@ def test_a_killed_sweep_is_gone_on_with_at_once_and_keeps_others_out_for_a_while
     assert lease(aws)["released"] is True
 
 
-@pytest.mark.parametrize("action", ["access_denied", "server_error"])
+@pytest.mark.parametrize(
+    "action", ["access_denied", pytest.param("server_error", marks=pytest.mark.slow)]
+)
 def test_without_the_lease_it_looks_and_writes_nothing(
     aws: FakeAws, tmp_path: Path, action: Any
 ) -> None:

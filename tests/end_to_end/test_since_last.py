@@ -306,8 +306,14 @@ def test_a_last_report_that_cannot_be_used(aws: FakeAws, here: Here, damage: str
     ("action", "said"),
     [
         ("access_denied", "latest.json could not be read: AccessDenied"),
-        ("server_error", "latest.json could not be read: InternalError"),
-        ("reset", "latest.json could not be read: ConnectionClosedError"),
+        pytest.param(
+            *("server_error", "latest.json could not be read: InternalError"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("reset", "latest.json could not be read: ConnectionClosedError"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_last_report_that_cannot_be_read_is_left_as_it_is(
