@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from datetime import date
@@ -15,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sweeper import stored
 from sweeper.aws.session import callers_session, read_object
 from sweeper.errors import ConfigurationError
 from sweeper.formats import formats
 from sweeper.formats.json import render
 from sweeper.model import AccountSummary, ChangeStatus, Compliance, Exemption, Reason, Report, Since
-from sweeper.records import MAX_REPORT
 from sweeper.stored import compare, read_report
 from tests.end_to_end.harness import small_world
 from tests.factories import (
@@ -43,8 +42,8 @@ FILE = "a-report.json"
 BUCKET = "reports"
 
 
-def nothing_remote(location: str, most: int) -> str:
-    raise AssertionError(f"{location} was read, {most} bytes")
+def nothing_remote(location: str, use: object) -> Report:
+    raise AssertionError(f"{location} was read")
 
 
 def read(content: bytes) -> Report:
@@ -179,8 +178,8 @@ def test_hostile_texts_are_escaped_when_they_are_shown_again(name: str) -> None:
         (b"[]", "is not a report.json"),
         (b"{}", "is not a report.json (no `run`)"),
         (b'{"schema_version": "1"}', "is not a report.json (no `run`)"),
-        (b"\xff\xfe{", "is damaged: "),
-        (b"\x80" * 9, "is damaged: "),
+        (b"\xff\xfe{", "is not a report.json"),
+        (b"\x80" * 9, "is not a report.json"),
         (render(report())[:-9], "is damaged: Invalid JSON"),
         (edited("schema_version", value="2"), "has schema_version '2'; this version knows '1'"),
         (edited("schema_version", value="\x1b[2J" * 9), r"has schema_version '\\x1b[2J"),
@@ -245,12 +244,11 @@ def test_a_file_that_cannot_be_read_is_named(path: str, problem: str) -> None:
     assert str(caught.value) == problem
 
 
-def test_a_file_that_is_too_large_is_not_read_whole() -> None:
-    with Path(FILE).open("wb") as file:
-        os.truncate(file.fileno(), MAX_REPORT + 1)
-    with pytest.raises(ConfigurationError) as caught:
-        read_report(FILE, nothing_remote)
-    assert str(caught.value) == f"{FILE}: too large; allowed: 100,000,000 bytes"
+def test_a_report_that_is_too_large_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = render(SAMPLE)
+    monkeypatch.setattr(stored, "MAX_REPORT", len(content))
+    assert read(content).run == SAMPLE.run
+    assert refusal(content + b" ") == (f"{FILE}: too large: more than {len(content):,} bytes")
 
 
 # --- in S3 ----------------------------------------------------------------------------------------
@@ -308,24 +306,13 @@ def test_an_object_that_is_denied_is_named_with_what_is_needed(aws: FakeAws) -> 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"{}", " is not a report.json (no `run`)"), (b"\xff", ": not UTF-8 text: byte 0")],
+    [(b"{}", " is not a report.json (no `run`)"), (b"\xff", " is not a report.json")],
 )
 def test_an_object_that_is_no_report_is_refused(aws: FakeAws, content: bytes, problem: str) -> None:
     location = put("other.json", content)
     with pytest.raises(ConfigurationError) as caught:
         read_report(location, read_object)
     assert str(caught.value).startswith(location + problem)
-
-
-def test_no_more_of_an_object_is_asked_for_than_of_a_file() -> None:
-    asked = []
-
-    def read_object(location: str, most: int) -> str:
-        asked.append((location, most))
-        return render(SAMPLE).decode()
-
-    read_report("s3://a/b", read_object)
-    assert asked == [("s3://a/b", MAX_REPORT)]
 
 
 # --- compared -------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import botocore
 from botocore.config import Config as ClientConfig
@@ -15,6 +16,11 @@ from sweeper.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT
 from sweeper.aws.errors import translated
 from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.model import Reason
+
+if TYPE_CHECKING:
+    from sweeper.reading import Source
+
+T = TypeVar("T")
 
 SSM = "ssm:"
 S3 = "s3://"
@@ -31,20 +37,45 @@ def read_document(session: Session, location: str, most: int = MAX_BYTES) -> str
 
     Of `most` bytes. Raises ConfigurationError that names the location and what is wrong with it.
     """
-    scheme = S3 if location.startswith(S3) else SSM
-    name = location.removeprefix(scheme)
-    try:
-        body = _object(session, name, most) if scheme == S3 else _parameter(session, name)
-    except _Malformed as error:
-        raise ConfigurationError(f"{location}: {error}") from None
-    except OperationFailed as error:
-        raise ConfigurationError(f"{location}: {_problem(error, scheme)}") from None
+    if location.startswith(S3):
+        # One byte more than is allowed, so that no size that is claimed need be believed.
+        body = read_object(session, location, lambda source: source.read(most + 1))
+    else:
+        with _named(location, SSM):
+            body = _parameter(session, location.removeprefix(SSM))
     if len(body) > most:
         raise ConfigurationError(f"{location}: too large; allowed: {most:,} bytes")
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{location}: not UTF-8 text: byte {error.start}") from None
+
+
+def read_object(session: Session, location: str, use: Callable[[Source], T]) -> T:
+    """What `use` makes of the object at ``s3://<bucket>/<key>``, in the session's region.
+
+    Raises ConfigurationError that names the location and what is wrong with it.
+    """
+    with _named(location, S3):
+        bucket, _, key = location.removeprefix(S3).partition("/")
+        if not bucket or not key:
+            raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
+        with translated():
+            client: Any = session.create_client("s3", config=client_config())
+            response = client.get_object(Bucket=bucket, Key=key)
+            with closing(required(response, "Body")) as stream:
+                return use(stream)
+
+
+@contextmanager
+def _named(location: str, scheme: str) -> Iterator[None]:
+    """Raise ConfigurationError in the place of what goes wrong inside."""
+    try:
+        yield
+    except _Malformed as error:
+        raise ConfigurationError(f"{location}: {error}") from None
+    except OperationFailed as error:
+        raise ConfigurationError(f"{location}: {_problem(error, scheme)}") from None
 
 
 class _Malformed(ValueError):
@@ -58,19 +89,6 @@ def _parameter(session: Session, name: str) -> bytes:
         client: Any = session.create_client("ssm", config=client_config())
         response = client.get_parameter(Name=name, WithDecryption=True)
     return text(required(response, "Parameter"), "Value").encode()
-
-
-def _object(session: Session, path: str, most: int) -> bytes:
-    bucket, _, key = path.partition("/")
-    if not bucket or not key:
-        raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
-    with translated():
-        client: Any = session.create_client("s3", config=client_config())
-        response = client.get_object(Bucket=bucket, Key=key)
-        with closing(required(response, "Body")) as stream:
-            # One byte more than is allowed, so that no size that is claimed need be believed.
-            content: bytes = stream.read(most + 1)
-    return content
 
 
 def client_config() -> ClientConfig:

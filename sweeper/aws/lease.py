@@ -15,11 +15,12 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from sweeper.aws.bucket import Bucket, Stored
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
+from sweeper.reading import Invalid, parse
 
 NAME = "lease.json"
 LIFE = 300  # seconds that a lease holds without being renewed
@@ -255,6 +256,7 @@ def _described(holder: Holder) -> str:
 def _holder(stored: Stored) -> Holder:
     """What the object says; one that cannot be read holds as long as any other."""
     try:
-        return TypeAdapter(Holder).validate_json(stored.body)
-    except ValidationError:
+        holder: Holder = parse(Holder, stored.body)
+    except Invalid:
         return _UNREADABLE
+    return holder

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweeper.aws.answers import required, text
 from sweeper.aws.bucket import Bucket
 from sweeper.aws.errors import translated
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
+
+if TYPE_CHECKING:
+    from sweeper.reading import Source
+
+T = TypeVar("T")
 
 _MISSING = "NoSuchKey"  # a missing bucket is no missing object
 
@@ -23,6 +29,24 @@ class Version:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+class _Body:
+    """An object's body; `lost` is called where it breaks off: it was not read."""
+
+    def __init__(self, stream: Any, lost: Callable[[], object]) -> None:
+        self._stream = stream
+        self._lost = lost
+
+    def read(self, size: int) -> bytes:
+        """Raise OperationFailed where it cannot be read on."""
+        try:
+            with translated():
+                content: bytes = self._stream.read(size)
+        except OperationFailed:
+            self._lost()
+            raise
+        return content
+
+
 class Objects:
     """The objects below the prefix, by their name in it; every method raises OperationFailed."""
 
@@ -31,20 +55,13 @@ class Objects:
         self.bucket = bucket
         self._seen: dict[str, Version] = {}
 
-    def read(self, name: str, limit: int) -> bytes | None:
-        """The object, and of a larger one `limit` bytes and one more; None where there is none."""
+    def read(self, name: str, use: Callable[[Source], T]) -> T | None:
+        """What `use` makes of the object's body; None where there is no object."""
         body = self._open(name)
         if body is None:
             return None
-        try:
-            with translated():
-                content: bytes = body.read(limit + 1)
-        except OperationFailed:
-            del self._seen[name]  # what was not read whole must not be replaced as if it were
-            raise
-        finally:
-            body.close()
-        return content
+        with closing(body):
+            return use(_Body(body, lambda: self._seen.pop(name, None)))
 
     def look(self, name: str) -> Version:
         """What lies there now, without its content."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
-from sweeper.aws.documents import read_document
+from sweeper.aws import documents
 from sweeper.aws.parsers import CheckedParsers
 from sweeper.aws.partitions import FALLBACK_REGION, known_regions
 from sweeper.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sweeper.config import Config
+    from sweeper.reading import Source
+
+T = TypeVar("T")
 
 
 def callers_session() -> Session:
@@ -35,12 +39,12 @@ def callers_session() -> Session:
 
 def read_remote(location: str) -> str:
     """The configuration at ``ssm:<name>`` or ``s3://<bucket>/<key>``; raises ConfigurationError."""
-    return read_document(callers_session(), location)
+    return documents.read_document(callers_session(), location)
 
 
-def read_object(location: str, most: int) -> str:
-    """The text at ``s3://<bucket>/<key>``, of `most` bytes; raises ConfigurationError."""
-    return read_document(callers_session(), location, most)
+def read_object(location: str, use: Callable[[Source], T]) -> T:
+    """What `use` makes of the object at ``s3://<bucket>/<key>``; raises ConfigurationError."""
+    return documents.read_object(callers_session(), location, use)
 
 
 def refuse_unknown_regions(
