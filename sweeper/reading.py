@@ -216,8 +216,12 @@ class _Reader:
         if self.problem is not None and path != _VERSION:
             self._scanner.skip()
             return None
+        content = self._scanner.value()
+        if content is None:
+            self.fail(path, f"longer than {MAX_ITEM:,} bytes")
+            return None
         try:
-            return parse(kind, self._scanner.value())
+            return parse(kind, content)
         except Invalid as error:
             self.fail(f"{path}.{error.place}" if error.place else path, error.problem)
             return None
@@ -332,14 +336,13 @@ class _Scanner:
             yield
             more = self._goes_on(b"]")
 
-    def value(self) -> bytes:
-        """Return the text of the value that begins here. Raises Invalid where it is too long."""
+    def value(self) -> bytes | None:
+        """Return the text of the value that begins here; None where it is too long."""
         content = bytearray()
         for part in self._parts():
-            content += part
-            if len(content) > MAX_ITEM:
-                raise Invalid(f"a value is longer than {MAX_ITEM:,} bytes")
-        return bytes(content)
+            if len(content) <= MAX_ITEM:
+                content += part
+        return bytes(content) if len(content) <= MAX_ITEM else None
 
     def skip(self) -> None:
         """Pass over the value that begins here."""

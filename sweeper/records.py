@@ -44,7 +44,7 @@ from sweeper.since import (
 HISTORY = "history.json"
 MAX_REPORT = 100_000_000  # bytes: 100,000 findings and as many failures
 MAX_HISTORY = 30_000_000  # bytes: as many closures as are kept, with the longest names
-MAX_MEMORY = 100_000_000  # bytes, of what is kept of one record
+MAX_MEMORY = 200_000_000  # bytes, of what is kept of one record: 200,000 findings
 ATTEMPTS = 5  # to replace what others replace too
 _MAX_TEXT = 10_000  # characters; nothing that AWS names is nearly as long
 _MAX_COUNT = 10**9

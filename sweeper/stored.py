@@ -26,7 +26,7 @@ from sweeper.since import (
 S3 = "s3://"
 _TIMES = {"started_at", "finished_at", "last_seen"}
 _MAX_COUNT = 10**9
-_MAX_MEMORY = 400_000_000  # bytes, of a report: 100,000 findings take half of it
+MAX_MEMORY = 400_000_000  # bytes, of a report: 100,000 findings take half of it
 
 # Gives what the function makes of the object at ``s3://<bucket>/<key>``; see `aws.session`.
 ObjectReader = Callable[[str, Callable[[Source], Report]], Report]
@@ -39,7 +39,7 @@ def read_report(location: str, read_object: ObjectReader) -> Report:
     """
 
     def use(source: Source) -> Report:
-        report = read(Report, source, limit=MAX_REPORT, memory=_MAX_MEMORY, also=_OTHERS)
+        report = read(Report, source, limit=MAX_REPORT, memory=MAX_MEMORY, also=_OTHERS)
         _refuse_implausible("", report)
         _refuse_findings_elsewhere(report)
         return report

@@ -123,8 +123,10 @@ def config(world: World) -> dict[str, Any]:
 
 
 def launched(aws: FakeAws, directory: Path, *command: str) -> Usage:
+    """Run a command with a limit that keeps one that fails here from taking the machine with it."""
     variables = environment(aws, XDG_STATE_HOME=str(directory / "state"))
-    return launch(list(command), directory, variables)
+    limited = ("/bin/sh", "-c", 'ulimit -v 4000000 && exec "$@"', "sh", *command)
+    return launch(list(limited), directory, variables)
 
 
 @pytest.fixture
