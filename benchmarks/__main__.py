@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import html_report, peers, scenarios
+from benchmarks import extremes, html_report, peers, scenarios
 from benchmarks.measure import RESULTS, ContenderFailed
 from benchmarks.tables import Section, render
 
@@ -26,11 +26,13 @@ SCENARIOS: dict[str, Callable[[], list[Section]]] = {
     "throttling": scenarios.throttling,
     "large": scenarios.large,
     "memory": scenarios.memory,
+    "findings": extremes.findings,
+    "denied": extremes.denied,
     "peers": peers.beside_sweeper,
     "html": html_report.html_report,
 }
 QUICK = ("organization", "imports")
-FULL = (*QUICK, "throttling", "large", "memory")
+FULL = (*QUICK, "throttling", "large", "memory", "findings", "denied")
 
 
 def machine() -> dict[str, Any]:

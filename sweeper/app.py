@@ -34,7 +34,7 @@ from sweeper.provenance import dotted, provenance_of
 from sweeper.records import Keeper, recalled
 from sweeper.report import cut_short, ended_early, may_have_changed, nothing_listed
 from sweeper.scope import write_filters
-from sweeper.sinks import Sink, SinkContext, deliver, is_kept, make_sinks
+from sweeper.sinks import Sink, SinkContext, deliver, is_kept, make_sinks, store
 from sweeper.sinks.directory import LATEST, DirectorySink
 from sweeper.sweep import describe_run, sweep
 
@@ -117,9 +117,11 @@ def run(
         made.cloud.forget_members()
         report = with_account_tags(report, config.report.account_tags, made.cloud.account_tags)
         names = {check.name for check in made.checks}
-        report = recalled(report, keeper, names, narrowed=provenance.once)
         fallback = _fallback(directory, begun, into)
         must_keep = may_have_changed(report)
+        if keeper:
+            store(report, sinks, fallback if must_keep else None)
+        report = recalled(report, keeper, names, narrowed=provenance.once)
         report = deliver(report, sinks, patience(config, stop), fallback, must_keep=must_keep)
         finished = _is_finished(report, [*sinks, fallback], resumed=resume is not None)
         resumable = not finished and (begun.file is not None or made.journal.is_archived)

@@ -6,15 +6,18 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 from sweeper.errors import OperationFailed
 from sweeper.masking import mask
 from sweeper.model import Reason
 
 _MODE = 0o644
+
+T = TypeVar("T")
 
 
 class Directory:
@@ -23,14 +26,14 @@ class Directory:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self, name: str, limit: int) -> bytes | None:
-        """The file, and of a larger one `limit` bytes and one more; None where there is none."""
+    def read(self, name: str, use: Callable[[BinaryIO], T]) -> T | None:
+        """What `use` makes of the file; None where there is none."""
         path = self._path / name
         try:
             with open(path, "rb", opener=_without_waiting) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise OperationFailed(Reason.REQUEST_REFUSED, f"{path}: not a regular file")
-                return file.read(limit + 1)
+                return use(file)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -10,17 +10,14 @@ import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from functools import cache
-from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Protocol, TypeVar, runtime_checkable
 
-from pydantic import AfterValidator, FailFast, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field
 
 from sweeper.concurrency import attempt
 from sweeper.errors import OperationFailed
-from sweeper.escaping import shortened
 from sweeper.formats.json import document
 from sweeper.model import (
-    SCHEMA_VERSION,
     EarlierFinding,
     Failed,
     Reason,
@@ -29,6 +26,7 @@ from sweeper.model import (
     Stage,
     TrendPoint,
 )
+from sweeper.reading import Invalid, OtherVersion, Source, TooLarge, read
 from sweeper.since import (
     Closure,
     History,
@@ -46,15 +44,11 @@ from sweeper.since import (
 HISTORY = "history.json"
 MAX_REPORT = 100_000_000  # bytes: 100,000 findings and as many failures
 MAX_HISTORY = 30_000_000  # bytes: as many closures as are kept, with the longest names
+MAX_MEMORY = 200_000_000  # bytes, of what is kept of one record: 200,000 findings
 ATTEMPTS = 5  # to replace what others replace too
 _MAX_TEXT = 10_000  # characters; nothing that AWS names is nearly as long
 _MAX_COUNT = 10**9
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-# An escape of both halves of a character; of one, which JSON allows and text does not; any other.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(u[dD][89a-fA-F][\da-fA-F]{2})|.)",
-    re.DOTALL,
-)
 _NEEDED = (
     "; needed: s3:GetObject, s3:ListBucket to be told that there is none yet, and kms:Decrypt "
     "where a key of yours encrypts it"
@@ -66,8 +60,8 @@ T = TypeVar("T")
 class Records(Protocol):
     """Where earlier sweeps left their report and their history; methods raise OperationFailed."""
 
-    def read(self, name: str, limit: int) -> bytes | None:
-        """The record, at most one byte more than `limit`; None where there is none."""
+    def read(self, name: str, use: Callable[[Source], T]) -> T | None:
+        """What `use` makes of the record; None where there is none."""
 
     def replace(self, name: str, content: bytes) -> None:
         """Write the record where it still is as it was read, or else where there is none.
@@ -166,18 +160,17 @@ def is_time(text: str) -> bool:
 def started_at(records: Records, name: str) -> str | None:
     """When the sweep of a report started; None where the report is not there or does not say."""
     try:
-        content = _read(records, name, MAX_REPORT)
-        return parsed(_Started, name, content).run.started_at if content is not None else None
+        kept = _read(records, _Started, name, MAX_REPORT)
     except Unusable:
         return None
+    return kept.run.started_at if kept else None
 
 
 def read_previous(records: Records, name: str, run: Run) -> Previous:
     """The last report; raises Unusable, also where there is none."""
-    content = _read(records, name, MAX_REPORT)
-    if content is None:
+    kept = _read(records, _Report, name, MAX_REPORT)
+    if kept is None:
         raise Unusable(f"there is no earlier {name} here", damaged=False)
-    kept = parsed(_Report, name, content)
     since = kept.since_last
     previous = Previous(
         kept.run,
@@ -197,10 +190,9 @@ def read_previous(records: Records, name: str, run: Run) -> Previous:
 
 def read_history(records: Records, run: Run) -> History:
     """The history, an empty one where there is none; raises Unusable."""
-    content = _read(records, HISTORY, MAX_HISTORY)
-    if content is None:
+    kept = _read(records, _History, HISTORY, MAX_HISTORY)
+    if kept is None:
         return History()
-    kept = parsed(_History, HISTORY, content)
     history = History(
         organization_id=kept.organization_id,
         account_id=kept.account_id,
@@ -234,23 +226,18 @@ _Checked = AfterValidator(_plausible)
 
 
 @dataclass(frozen=True, slots=True)
-class _Schema:
-    schema_version: str
-
-
-@dataclass(frozen=True, slots=True)
 class _SinceLast:
     run_id: Annotated[str | None, Field(max_length=100)] = None
     finished_at: Annotated[str | None, Field(pattern=f"^{_TIME.pattern}$")] = None
     unavailable: Annotated[str | None, Field(max_length=100_000)] = None
-    resolved: Annotated[tuple[Annotated[EarlierFinding, _Checked], ...], FailFast()] = ()
-    not_visible: Annotated[tuple[Annotated[EarlierFinding, _Checked], ...], FailFast()] = ()
+    resolved: tuple[Annotated[EarlierFinding, _Checked], ...] = ()
+    not_visible: tuple[Annotated[EarlierFinding, _Checked], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Report:
     run: Annotated[PreviousRun, _Checked]
-    findings: Annotated[tuple[Annotated[PreviousFinding, _Checked], ...], FailFast()]
+    findings: tuple[Annotated[PreviousFinding, _Checked], ...]
     since_last: _SinceLast | None = None
 
 
@@ -263,48 +250,24 @@ class _Started:
 class _History:
     organization_id: str | None
     account_id: str | None
-    points: Annotated[tuple[Annotated[TrendPoint, _Checked], ...], FailFast()]
-    closures: Annotated[tuple[Annotated[Closure, _Checked], ...], FailFast()]
+    points: tuple[Annotated[TrendPoint, _Checked], ...]
+    closures: tuple[Annotated[Closure, _Checked], ...]
 
 
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    """Made where a record is read, and not in every run: it takes longer than an import."""
-    return TypeAdapter(kind)
-
-
-def _read(records: Records, name: str, limit: int) -> bytes | None:
+def _read(records: Records, kind: type[T], name: str, limit: int) -> T | None:
+    """The record as the dataclass `kind`; None where there is none. Raises Unusable."""
     try:
-        content = records.read(name, limit)
+        return records.read(name, lambda source: read(kind, source, limit=limit, memory=MAX_MEMORY))
+    except OtherVersion as error:
+        raise Unusable(f"{name} has {error}", damaged=False) from None
+    except TooLarge as error:
+        raise Unusable(f"{name} is too large: {error}", damaged=True) from None
+    except Invalid as error:
+        raise Unusable(f"{name} is damaged: {error}", damaged=True) from None
     except OperationFailed as error:
         needed = _NEEDED if error.reason.is_denial else ""
         why = f"{name} could not be read: {_cause(error)}{needed}"
         raise Unreadable(why, damaged=False) from None
-    if content is not None and len(content) > limit:
-        raise Unusable(f"{name} is too large: more than {limit:,} bytes", damaged=True)
-    return content
-
-
-def parsed(kind: Callable[..., T], name: str, content: bytes) -> T:
-    """What `content`, named `name`, says as a value of the dataclass `kind`; raises Unusable."""
-    if b"\\ud" in content.lower():
-        content = _ESCAPE.sub(_whole, content)
-    try:
-        version = _adapter(_Schema).validate_json(content, strict=True).schema_version
-        if version == SCHEMA_VERSION:
-            value: T = _adapter(kind).validate_json(content, strict=True)
-            return value
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        what = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
-        raise Unusable(f"{name} is damaged: {what}", damaged=True) from None
-    known = f"schema_version {shortened(version, 20)!r}; this version knows {SCHEMA_VERSION!r}"
-    raise Unusable(f"{name} has {known}", damaged=False)
-
-
-def _whole(escape: re.Match[bytes]) -> bytes:
-    """A half of a character is replaced: names that AWS allows have none."""
-    return b"\\ufffd" if escape[1] else escape[0]
 
 
 def _refuse_another_organization(of: PreviousRun | History, name: str, run: Run) -> None:

@@ -9,9 +9,10 @@ import re
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from sweeper.aws.bucket import Bucket
+from sweeper.aws.objects import Objects
 from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.journal import lines
 from sweeper.journal.file import JournalFile, is_busy
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".journal"
 PLAN = "plan.jsonl"
-MAX_PLAN = 512_000_000  # bytes
 
 # The sections that decide what a run sees and does. It may be resumed with others of the rest.
 _SECTIONS = (
@@ -198,8 +198,11 @@ def _from_file(path: Path, name: str) -> Begun:
         ) from None
     try:
         with file.reader() as stream:
-            header, past, size = _read(stream, str(path))
+            header, past, size = lines.read(stream, str(path))
         file.truncate(size)
+    except OSError as error:
+        file.close(remove=False)
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
     except BaseException:
         file.close(remove=False)
         raise
@@ -207,43 +210,40 @@ def _from_file(path: Path, name: str) -> Begun:
 
 
 def _from_bucket(bucket: Bucket, name: str) -> Begun:
-    location = bucket.at(name)
-    try:
-        header, past = _plan(bucket, name)
-    except OperationFailed as error:
-        raise ConfigurationError(
-            f"--resume: {location}: cannot be read: {error.reason}: {error.message}; it is there "
-            "once a run has begun to write"
-        ) from None
-    return Begun(header, past, None)
+    if plan := _read_plan(bucket, name):
+        header, past = plan
+        return Begun(header, past, None)
+    raise ConfigurationError(
+        f"--resume: {bucket.at(name)}: there is none; it is there once a run has begun to write"
+    )
 
 
 def _plan_of(bucket: Bucket, header: Header) -> Past:
     """What the plan of the run in S3 has; nothing where there is none."""
-    name = plan_name(header.run_id)
+    plan = _read_plan(bucket, plan_name(header.run_id))
+    return plan[1] if plan else Past()
+
+
+def _read_plan(bucket: Bucket, name: str) -> tuple[Header, Past] | None:
     try:
-        _, past = _plan(bucket, name)
+        return _plan(bucket, name)
     except OperationFailed as error:
-        if error.error_code == "NoSuchKey":
-            return Past()
         raise ConfigurationError(
             f"--resume: {bucket.at(name)}: cannot be read: {error.reason}: {error.message}"
         ) from None
-    return past
 
 
-def _plan(bucket: Bucket, name: str) -> tuple[Header, Past]:
-    """Read the plan `name`; raises OperationFailed, and ConfigurationError for what is no plan."""
-    header, past, _ = _read(BytesIO(bucket.get(name, MAX_PLAN).body), bucket.at(name))
+def _plan(bucket: Bucket, name: str) -> tuple[Header, Past] | None:
+    """Read the plan `name`, if there is one.
+
+    Raises OperationFailed, and ConfigurationError for what is no plan.
+    """
+    plan = Objects(bucket).read(name, lambda source: lines.read(source, bucket.at(name)))
+    if plan is None:
+        return None
+    header, past, _ = plan
     if name != plan_name(header.run_id):
         raise ConfigurationError(
             f"--resume: {bucket.at(name)}: it is the plan of run {header.run_id}"
         )
     return header, past
-
-
-def _read(stream: BinaryIO, source: str) -> tuple[Header, Past, int]:
-    try:
-        return lines.read(stream, source)
-    except OSError as error:
-        raise ConfigurationError(f"{source}: cannot be read: {error.strerror}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
@@ -11,7 +10,8 @@ from pathlib import Path
 from sweeper.errors import ConfigurationError
 from sweeper.escaping import plain
 from sweeper.model import Report
-from sweeper.records import MAX_REPORT, Unusable, is_time, parsed
+from sweeper.reading import Invalid, NotAnObject, OtherVersion, Source, TooLarge, read
+from sweeper.records import MAX_REPORT, is_time
 from sweeper.since import (
     History,
     Previous,
@@ -26,50 +26,54 @@ from sweeper.since import (
 S3 = "s3://"
 _TIMES = {"started_at", "finished_at", "last_seen"}
 _MAX_COUNT = 10**9
+MAX_MEMORY = 400_000_000  # bytes, of a report: 100,000 findings take half of it
+
+# Gives what the function makes of the object at ``s3://<bucket>/<key>``; see `aws.session`.
+ObjectReader = Callable[[str, Callable[[Source], Report]], Report]
 
 
-def read_report(location: str, read_object: Callable[[str, int], str]) -> Report:
+def read_report(location: str, read_object: ObjectReader) -> Report:
     """The report at a path or ``s3://<bucket>/<key>``, which every format can show.
 
-    `read_object` reads so many bytes of an object at most. Raises ConfigurationError that names the
-    location and what is wrong with it.
+    Raises ConfigurationError that names the location and what is wrong with it.
     """
-    if location.startswith(S3):
-        content = read_object(location, MAX_REPORT).encode()
-    else:
-        content = _read_file(Path(location))
-    try:
-        report = parsed(Report, location, content)
+
+    def use(source: Source) -> Report:
+        report = read(Report, source, limit=MAX_REPORT, memory=MAX_MEMORY, also=_OTHERS)
         _refuse_implausible("", report)
         _refuse_findings_elsewhere(report)
-    except Unusable as error:
-        if other := _something_else(content, damaged=error.damaged):
-            raise ConfigurationError(plain(f"{location} {other}")) from None
-        problem = error.message
-    except _Implausible as error:
-        problem = f"{location} is damaged: {error}"
-    else:
         return report
-    raise ConfigurationError(plain(f"{problem}; needed: a report.json"))
 
-
-def _something_else(content: bytes, *, damaged: bool) -> str:
-    """What else than a report the content is, if it is JSON and none.
-
-    What is not `damaged` but of another version may have other keys.
-    """
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(value, dict):
+        if location.startswith(S3):
+            return read_object(location, use)
+        return _read_file(Path(location), use)
+    except TooLarge as error:
+        raise ConfigurationError(plain(f"{location}: too large: {error}")) from None
+    except OtherVersion as error:
+        problem = f"has {error}; needed: a report.json"
+    except Invalid as error:
+        problem = _something_else(error) or f"is damaged: {error}; needed: a report.json"
+    except _Implausible as error:
+        problem = f"is damaged: {error}; needed: a report.json"
+    raise ConfigurationError(plain(f"{location} {problem}"))
+
+
+_OTHERS = ("undoes",)  # a key of an undo's report
+
+
+def _something_else(error: Invalid) -> str:
+    """What else than a report it is, if it is JSON and none."""
+    if isinstance(error, NotAnObject):
         return "is not a report.json"
-    if "undoes" in value:
+    if error.keys is None:
+        return ""
+    if "undoes" in error.keys:
         return (
             "is the report of an undo, which cannot be undone or shown; name the run's report.json"
         )
-    missing = next((key for key in ("run", "schema_version") if key not in value), None)
-    return f"is not a report.json (no `{missing}`)" if missing and damaged else ""
+    missing = next((key for key in ("run", "schema_version") if key not in error.keys), None)
+    return f"is not a report.json (no `{missing}`)" if missing else ""
 
 
 def compare(earlier: Report, later: Report) -> Report:
@@ -129,16 +133,18 @@ def _previous(report: Report) -> Previous:
     )
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Path, use: Callable[[Source], Report]) -> Report:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_REPORT + 1)
+        file = path.open("rb")
     except (OSError, ValueError) as error:  # of a path with a NUL
         why = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(plain(f"{path}: cannot be read: {why}")) from None
-    if len(content) > MAX_REPORT:
-        raise ConfigurationError(plain(f"{path}: too large; allowed: {MAX_REPORT:,} bytes"))
-    return content
+    with file:
+        try:
+            return use(file)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise ConfigurationError(plain(f"{path}: cannot be read: {why}")) from None
 
 
 class _Implausible(ValueError):

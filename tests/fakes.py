@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from io import BytesIO
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
@@ -259,16 +260,16 @@ class FakeRecords:
     kept: dict[str, bytes | Exception] = field(default_factory=dict)
     meanwhile: list[bytes] = field(default_factory=list)
     latest: str = "latest.json"
-    asked: list[tuple[str, int]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
     @property
     def records(self) -> FakeRecords:
         return self
 
-    def read(self, name: str, limit: int) -> bytes | None:
-        self.asked.append((name, limit))
+    def read(self, name: str, use: Callable[[BytesIO], T]) -> T | None:
+        self.asked.append(name)
         content = self.kept.get(name)
-        return None if content is None else _given(content)[: limit + 1]
+        return None if content is None else use(BytesIO(_given(content)))
 
     def replace(self, name: str, content: bytes) -> None:
         if self.meanwhile:

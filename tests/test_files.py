@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -12,23 +13,25 @@ from sweeper.files import Directory, write
 from sweeper.model import Reason
 
 
+def whole(file: BinaryIO) -> bytes:
+    return file.read()
+
+
 def refusal(directory: Path, name: str) -> OperationFailed:
     with pytest.raises(OperationFailed) as caught:
-        Directory(directory).read(name, 10)
+        Directory(directory).read(name, whole)
     assert caught.value.reason is Reason.REQUEST_REFUSED
     return caught.value
 
 
-def test_a_file_and_one_byte_more_of_a_larger_one(tmp_path: Path) -> None:
+def test_what_is_made_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"0123456789")
-    assert Directory(tmp_path).read("file", 10) == b"0123456789"
-    assert Directory(tmp_path).read("file", 9) == b"0123456789"
-    assert Directory(tmp_path).read("file", 3) == b"0123"
+    assert Directory(tmp_path).read("file", lambda file: file.read(4)) == b"0123"
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    assert Directory(tmp_path).read("file", 10) is None
-    assert Directory(tmp_path / "nor" / "this").read("file", 10) is None
+    assert Directory(tmp_path).read("file", whole) is None
+    assert Directory(tmp_path / "nor" / "this").read("file", whole) is None
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -61,13 +61,13 @@ def test_the_first_sweep() -> None:
     assert item.since_last is not None
     assert item.since_last.unavailable == "there is no earlier latest.json here"
     assert [point.run_id for point in item.trend] == ["now"]
-    assert keeper.asked == [(LATEST, records.MAX_REPORT), (HISTORY, records.MAX_HISTORY)]
+    assert keeper.asked == [LATEST, HISTORY]
 
 
 def test_where_one_cannot_be_read_the_other_is_not_waited_for() -> None:
     keeper = FakeRecords({LATEST: DENIED, HISTORY: a_history()})
     assert [point.run_id for point in told(keeper).trend] == ["now"]
-    assert [name for name, _ in keeper.asked] == [LATEST]
+    assert keeper.asked == [LATEST]
 
 
 def test_what_was_written_is_read_again() -> None:
@@ -130,14 +130,14 @@ DENIED = OperationFailed(Reason.DENIED_BY_IDENTITY_POLICY, "not authorized", "Ac
 def test_why_there_is_no_comparison() -> None:
     cases: list[tuple[bytes | Exception, str]] = [
         (b"", "latest.json is damaged: Invalid JSON: EOF while parsing"),
-        (b"not JSON", "latest.json is damaged: Invalid JSON"),
+        (b"not JSON", "latest.json is damaged: Input should be an object"),
         (render(report())[:-20], "latest.json is damaged: Invalid JSON: EOF while parsing"),
-        (b"\xff\xfe", "latest.json is damaged: Invalid JSON"),
-        (b"[" * 100_000, "latest.json is damaged: Invalid JSON: recursion limit exceeded"),
-        (b'{"x":' * 100_000, "latest.json is damaged: Invalid JSON: recursion limit exceeded"),
+        (b"\xff\xfe", "latest.json is damaged: Input should be an object"),
+        (b"[" * 100_000, "latest.json is damaged: Input should be an object"),
+        (b'{"x":' * 100_000, "latest.json is damaged: Invalid JSON: more than 100 levels deep"),
         (b"[]", "latest.json is damaged: Input should be an object"),
         (b"null", "latest.json is damaged: Input should be an object"),
-        (b"{}", "latest.json is damaged: schema_version: Field required"),
+        (b"{}", "latest.json is damaged: run: Field required"),
         (edited(put("schema_version", 1)), "schema_version: Input should be a valid string"),
         (edited(put("schema_version", "2")), "has schema_version '2'; this version knows '1'"),
         (edited(put("schema_version", "2\n" * 99)), "has schema_version '2"),

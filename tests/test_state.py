@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.aws.bucket import Bucket, Stored
+from sweeper.aws.bucket import Bucket
 from sweeper.config import S3Config
 from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.journal import lines
@@ -41,11 +41,10 @@ class Plans(Bucket):
         super().__init__(S3Config(bucket="reports", prefix="sweeps"), lambda *_: None)
         self._plan = plan
 
-    def get(self, name: str, most: int) -> Stored:
+    def open(self, name: str) -> dict[str, Any]:
         if name != PLACE or self._plan is None:
             raise OperationFailed(Reason.DESTINATION_MISSING, "no such key", "NoSuchKey")
-        assert len(self._plan) <= most
-        return Stored(self._plan, "etag", 0.0)
+        return {"ETag": "etag", "Body": io.BytesIO(self._plan)}
 
 
 def problem(call: Any, *arguments: Any, **named: Any) -> str:
@@ -191,7 +190,7 @@ def test_a_journal_whose_plan_says_that_the_run_finished_is_not_resumed(director
 
 def test_a_journal_whose_plan_cannot_be_read_is_not_resumed(directory: Path) -> None:
     class Denied(Plans):
-        def get(self, name: str, most: int) -> Stored:
+        def open(self, name: str) -> dict[str, Any]:
             raise OperationFailed(Reason.DENIED, "not allowed", "AccessDenied")
 
     kept(directory)
@@ -201,7 +200,7 @@ def test_a_journal_whose_plan_cannot_be_read_is_not_resumed(directory: Path) -> 
 def test_what_cannot_be_gone_on_with(directory: Path) -> None:
     said = problem(resume, RUN_ID, directory, None)
     assert said.endswith("No such file or directory; it is removed when a run has ended well")
-    assert f"s3://reports/sweeps/{PLACE}: cannot be read: destination_missing" in problem(
+    assert f"s3://reports/sweeps/{PLACE}: there is none; it is there once" in problem(
         resume, RUN_ID, directory, Plans()
     )
     assert "not below report.s3, which is not configured" in problem(
@@ -216,7 +215,7 @@ def test_what_cannot_be_gone_on_with(directory: Path) -> None:
 
 def test_damage_is_left_as_it_is(directory: Path) -> None:
     path = kept(directory, WHOLE + b"{}\n{}")
-    assert f"{path}: line 5:" in problem(resume, RUN_ID, directory, None)
+    assert f"{path}: line 6:" in problem(resume, RUN_ID, directory, None)
     assert path.read_bytes() == WHOLE + b"{}\n{}"
     JournalFile(path, new=False).close(remove=False)  # nor is it locked
 

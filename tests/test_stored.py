@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass, replace
@@ -16,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sweeper import stored
 from sweeper.aws.session import callers_session, read_object
 from sweeper.errors import ConfigurationError
 from sweeper.escaping import plain
 from sweeper.formats.json import render
 from sweeper.model import AccountSummary, ChangeStatus, Compliance, Exemption, Reason, Report, Since
-from sweeper.records import MAX_REPORT
 from sweeper.stored import compare, read_report
 from tests.cases import case
 from tests.end_to_end.harness import small_world
@@ -45,8 +44,8 @@ FILE = "a-report.json"
 BUCKET = "reports"
 
 
-def nothing_remote(location: str, most: int) -> str:
-    raise AssertionError(f"{location} was read, {most} bytes")
+def nothing_remote(location: str, use: object) -> Report:
+    raise AssertionError(f"{location} was read")
 
 
 def read(content: bytes) -> Report:
@@ -207,10 +206,8 @@ def test_what_is_no_report_is_refused() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named() -> None:
-    Path("large.json").touch()
-    os.truncate("large.json", MAX_REPORT + 1)  # and is not read whole
     told = {}
-    for path in ("missing.json", ".", "", "a\nb", "a\0b", "x" * 300, "large.json"):
+    for path in ("missing.json", ".", "", "a\nb", "a\0b", "x" * 300):
         with case(path):
             with pytest.raises(ConfigurationError) as caught:
                 read_report(path, nothing_remote)
@@ -219,6 +216,13 @@ def test_a_file_that_cannot_be_read_is_named() -> None:
             assert str(caught.value).isprintable()
     del told[repr("a\0b")]  # which Python says in other words from version to version
     assert_golden("refusals.report-files.txt", sections(told))
+
+
+def test_a_report_that_is_too_large_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = render(SAMPLE)
+    monkeypatch.setattr(stored, "MAX_REPORT", len(content))
+    assert read(content).run == SAMPLE.run
+    assert refusal(content + b" ") == f"{FILE}: too large: more than {len(content):,} bytes"
 
 
 # --- in S3 ----------------------------------------------------------------------------------------
@@ -274,17 +278,6 @@ def object_refusal(location: str) -> str:
     with pytest.raises(ConfigurationError) as caught:
         read_report(location, read_object)
     return str(caught.value)
-
-
-def test_no_more_of_an_object_is_asked_for_than_of_a_file() -> None:
-    asked = []
-
-    def read_object(location: str, most: int) -> str:
-        asked.append((location, most))
-        return render(SAMPLE).decode()
-
-    read_report("s3://a/b", read_object)
-    assert asked == [("s3://a/b", MAX_REPORT)]
 
 
 # --- compared -------------------------------------------------------------------------------------

@@ -7,19 +7,25 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweeper.aws.answers import moment, required, text
 from sweeper.aws.errors import translated
-from sweeper.errors import OperationFailed
+from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.masking import mask
 from sweeper.model import Reason
+from sweeper.reading import Invalid
 
 if TYPE_CHECKING:
     from sweeper.config import S3Config
+    from sweeper.reading import Source
+
+T = TypeVar("T")
 
 # What no object has: a condition on it never holds.
 NOBODYS_ETAG = '"00000000000000000000000000000000"'
+_MOST_TO_CHECK = 100_000_000  # bytes, to the end of what cannot be used
+_CHUNK = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ class Bucket:
 
     def get(self, name: str, most: int) -> Stored:
         """The object, of `most` bytes at most."""
-        response, body = read_whole(lambda: self.open(name), most)
+        response, body = read_through(lambda: self.open(name), lambda source: whole(source, most))
         if len(body) > most:
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE, f"{self.at(name)} has more than {most:,} bytes"
@@ -91,29 +97,40 @@ class Bucket:
         return f"{self.config.prefix}/{name}" if self.config.prefix else name
 
 
-def read_whole(get: Callable[[], Any], most: int) -> tuple[Any, bytes]:
-    """The answer of GetObject and its body, and of a larger one `most` bytes and one more.
+def whole(source: Source, most: int) -> bytes:
+    """What `source` has, and where that is more, `most` bytes and one more."""
+    # So that no size that is claimed need be believed.
+    body = source.read(most + 1)
+    if len(body) <= most:
+        source.read(1)  # at the end, where the SDK compares the length and the checksum
+    return body
 
-    A body that broke off, or that is not what S3 sent, is asked for once more. Raises
-    OperationFailed.
+
+def read_through(get: Callable[[], Any], use: Callable[[Source], T]) -> tuple[Any, T]:
+    """The answer of GetObject, and what `use` makes of its body while it is read to its end.
+
+    A body that broke off, or that is not what S3 sent, is asked for once more, and `use` begins
+    anew. Raises OperationFailed, and what `use` raises.
     """
     response = get()
     try:
-        return response, _body(response, most)
+        return _used(response, use)
     except OperationFailed as error:
         if error.reason is not Reason.CONNECTION_FAILED:
             raise
-    response = get()
-    return response, _body(response, most)
+    return _used(get(), use)
 
 
-def _body(response: Any, most: int) -> bytes:
+def _used(response: Any, use: Callable[[Source], T]) -> tuple[Any, T]:
     with translated(), closing(required(response, "Body")) as stream:
-        # One byte more than is allowed, so that no size that is claimed need be believed.
-        body: bytes = stream.read(most + 1)
-        if len(body) <= most:
-            stream.read(1)  # at the end, where the SDK compares the length and the checksum
-    return body
+        try:
+            return response, use(stream)
+        except (Invalid, ConfigurationError):
+            # Perhaps it is not what S3 sent, which the SDK knows at the end.
+            left = _MOST_TO_CHECK
+            while left > 0 and (piece := stream.read(_CHUNK)):
+                left -= len(piece)
+            raise
 
 
 def _age(response: Any) -> float:

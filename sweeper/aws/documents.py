@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from boto3 import Session
 from botocore.config import Config as ClientConfig
 
 from sweeper.aws.answers import MAX_OPAQUE, required, text
-from sweeper.aws.bucket import read_whole
+from sweeper.aws.bucket import read_through, whole
 from sweeper.aws.clients import CONNECT_TIMEOUT, IN_FLIGHT, READ_TIMEOUT, USER_AGENT
 from sweeper.aws.errors import translated
 from sweeper.aws.total_time import TotalTime
 from sweeper.concurrency import Stop
 from sweeper.errors import ConfigurationError, OperationFailed
 from sweeper.model import Reason
+
+if TYPE_CHECKING:
+    from sweeper.reading import Source
+
+T = TypeVar("T")
 
 SSM = "ssm:"
 S3 = "s3://"
@@ -31,20 +38,47 @@ def read_document(session: Session, location: str, most: int = MAX_BYTES) -> str
 
     Of `most` bytes. Raises ConfigurationError that names the location and what is wrong with it.
     """
-    scheme = S3 if location.startswith(S3) else SSM
-    name = location.removeprefix(scheme)
-    try:
-        body = _object(session, name, most) if scheme == S3 else _parameter(session, name)
-    except _Malformed as error:
-        raise ConfigurationError(f"{location}: {error}") from None
-    except OperationFailed as error:
-        raise ConfigurationError(f"{location}: {_problem(error, scheme)}") from None
+    if location.startswith(S3):
+        body = read_object(session, location, lambda source: whole(source, most))
+    else:
+        with _named(location, SSM):
+            body = _parameter(session, location.removeprefix(SSM))
     if len(body) > most:
         raise ConfigurationError(f"{location}: too large; allowed: {most:,} bytes")
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{location}: not UTF-8 text: byte {error.start}") from None
+
+
+def read_object(session: Session, location: str, use: Callable[[Source], T]) -> T:
+    """What `use` makes of the object at ``s3://<bucket>/<key>``, in the session's region.
+
+    Raises ConfigurationError that names the location and what is wrong with it.
+    """
+    with _named(location, S3):
+        bucket, _, key = location.removeprefix(S3).partition("/")
+        if not bucket or not key:
+            raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
+        with translated():
+            client = make_client(session, "s3")
+
+        def get() -> Any:
+            with translated():
+                return client.get_object(Bucket=bucket, Key=key)
+
+        return read_through(get, use)[1]
+
+
+@contextmanager
+def _named(location: str, scheme: str) -> Iterator[None]:
+    """Raise ConfigurationError in the place of what goes wrong inside."""
+    try:
+        yield
+    except _Malformed as error:
+        raise ConfigurationError(f"{location}: {error}") from None
+    except OperationFailed as error:
+        raise ConfigurationError(f"{location}: {_problem(error, scheme)}") from None
 
 
 class _Malformed(ValueError):
@@ -58,20 +92,6 @@ def _parameter(session: Session, name: str) -> bytes:
         client = make_client(session, "ssm")
         response = client.get_parameter(Name=name, WithDecryption=True)
     return text(required(response, "Parameter"), "Value", MAX_OPAQUE).encode()
-
-
-def _object(session: Session, path: str, most: int) -> bytes:
-    bucket, _, key = path.partition("/")
-    if not bucket or not key:
-        raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
-    with translated():
-        client = make_client(session, "s3")
-
-    def get() -> Any:
-        with translated():
-            return client.get_object(Bucket=bucket, Key=key)
-
-    return read_whole(get, most)[1]
 
 
 def make_client(

@@ -13,14 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from sweeper.aws.bucket import NOBODYS_ETAG, Bucket, Stored
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
+from sweeper.reading import Invalid, parse
 
 NAME = "lease.json"
 LIFE = 300  # seconds that a lease holds without being renewed
@@ -259,15 +259,10 @@ def _described(holder: Holder) -> str:
     return f"run {holder.run_id} on {holder.host}, since {holder.since}"
 
 
-@cache
-def _adapter() -> TypeAdapter[Holder]:
-    """Build the adapter once: each one takes milliseconds, and entries in `typing`'s cache."""
-    return TypeAdapter(Holder)
-
-
 def _holder(stored: Stored) -> Holder:
     """What the object says; one that cannot be read holds as long as any other."""
     try:
-        return _adapter().validate_json(stored.body)
-    except ValidationError:
+        holder: Holder = parse(Holder, stored.body)
+    except Invalid:
         return _UNREADABLE
+    return holder

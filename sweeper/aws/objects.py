@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweeper.aws.answers import required, text
-from sweeper.aws.bucket import Bucket, read_whole
+from sweeper.aws.bucket import Bucket, read_through
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
+
+if TYPE_CHECKING:
+    from sweeper.reading import Source
+
+T = TypeVar("T")
 
 _MISSING = "NoSuchKey"  # a missing bucket is no missing object
 
@@ -30,17 +35,17 @@ class Objects:
         self.bucket = bucket
         self._seen: dict[str, Version] = {}
 
-    def read(self, name: str, limit: int) -> bytes | None:
-        """The object, and of a larger one `limit` bytes and one more; None where there is none."""
+    def read(self, name: str, use: Callable[[Source], T]) -> T | None:
+        """What `use` makes of the object's body; None where there is no object."""
         try:
-            _, content = read_whole(lambda: self._open(name), limit)
+            _, made = read_through(lambda: self._open(name), use)
         except OperationFailed as error:
             if error.error_code == _MISSING:
                 return None
             # What was not read whole must not be replaced as if it were.
             self._seen.pop(name, None)
             raise
-        return content
+        return made
 
     def look(self, name: str) -> Version:
         """What lies there now, without its content."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.args import (
     VALID_ACCOUNT_ID_ENDPOINT_MODE_CONFIG,
@@ -16,15 +17,18 @@ from botocore.exceptions import BotoCoreError
 from botocore.session import Session as Core
 
 from sweeper import masking
+from sweeper.aws import documents
 from sweeper.aws.clients import Session
 from sweeper.aws.credentials import CallersCredentialResolver, is_usable
-from sweeper.aws.documents import read_document
 from sweeper.aws.parsers import CheckedParsers
 from sweeper.aws.partitions import FALLBACK_REGION, known_regions
 from sweeper.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sweeper.config import Config
+    from sweeper.reading import Source
+
+T = TypeVar("T")
 
 _CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
@@ -117,12 +121,12 @@ def _register_parameters(params: dict[str, Any], **_: Any) -> None:
 
 def read_remote(location: str) -> str:
     """The configuration at ``ssm:<name>`` or ``s3://<bucket>/<key>``; raises ConfigurationError."""
-    return read_document(callers_session(), location)
+    return documents.read_document(callers_session(), location)
 
 
-def read_object(location: str, most: int) -> str:
-    """The text at ``s3://<bucket>/<key>``, of `most` bytes; raises ConfigurationError."""
-    return read_document(callers_session(), location, most)
+def read_object(location: str, use: Callable[[Source], T]) -> T:
+    """What `use` makes of the object at ``s3://<bucket>/<key>``; raises ConfigurationError."""
+    return documents.read_object(callers_session(), location, use)
 
 
 def refuse_unknown_regions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from sweeper.commands.common import print_bytes, say
 
 if TYPE_CHECKING:
     from sweeper.model import Report
+    from sweeper.reading import Source
 
 FORMATS = ("csv", "html", "json", "junit", "ocsf", "text")  # named, so that --help need not look
 _MOST = 2
@@ -70,12 +72,12 @@ def _read(location: str) -> Report:
     return read_report(location, _read_object)
 
 
-def _read_object(location: str, most: int) -> str:
+def _read_object(location: str, use: Callable[[Source], Report]) -> Report:
     from sweeper import logs
     from sweeper.aws.session import read_object
 
     logs.configure()
-    return read_object(location, most)
+    return read_object(location, use)
 
 
 def _head(locations: tuple[str, ...], reports: list[Report]) -> bytes:

@@ -8,13 +8,14 @@ process ended: it is passed over.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import Field, NonNegativeInt
 
+from sweeper import reading
 from sweeper.config import AccountId, RegionName
 from sweeper.errors import ConfigurationError
 from sweeper.formats.json import encoded
@@ -32,10 +33,11 @@ from sweeper.model import (
     Target,
 )
 from sweeper.ports import Past
+from sweeper.reading import Budget, Invalid, Source, TooLarge, parse
 
 RUN_ID = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
-MAX_LINE = 128_000_000  # bytes: a registry of the hundred thousand repositories that ECR allows
-MAX_LINES = 5_000_000
+MAX_SIZE = 512_000_000  # bytes
+MAX_MEMORY = 300_000_000  # bytes, of what is known from a journal
 MAX_HEADER = 10_000  # bytes
 
 
@@ -51,7 +53,7 @@ class Header:
     dry_run: bool
     config: dict[str, str]
     undoes: Annotated[str, Field(pattern=f"^{RUN_ID}$")] | None = None
-    journal: Literal[1] = 1
+    journal: Literal[2] = 2
     kind: Literal["run"] = "run"
 
 
@@ -72,11 +74,21 @@ class _Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """A finding of a target whose line follows those of all its findings."""
+
+    finding: Finding
+    kind: Literal["found"] = "found"
+
+
+@dataclass(frozen=True, slots=True)
 class _Examined:
+    """A target; so many lines before are its findings."""
+
     account_id: AccountId
     region: RegionName
     counts: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
-    findings: tuple[Finding, ...]
+    findings: NonNegativeInt
     kind: Literal["examined"] = "examined"
 
 
@@ -127,13 +139,10 @@ class _Finished:
     kind: Literal["finished"] = "finished"
 
 
-_Line = Header | _Lease | _Opened | _Examined | _Failed | _Intent | _Result | _Finished
+_Line = Header | _Lease | _Opened | _Found | _Examined | _Failed | _Intent | _Result | _Finished
 
 
-@cache
-def _adapter() -> TypeAdapter[_Line]:
-    """Made where a journal is read, and not in every run: it takes longer than an import."""
-    return TypeAdapter(Annotated[_Line, Field(discriminator="kind")])
+_AnyLine = Annotated[_Line, Field(discriminator="kind")]
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -154,18 +163,15 @@ def opened(value: OpenedAccount) -> bytes:
     return _line(_Opened(value.account, value.regions, value.unread))
 
 
-def examined(target: Target, value: Examined) -> bytes:
-    """A target was examined."""
-    if value.findings:
-        seen = tuple(
-            replace(finding, change=finding.change if _is_seen(finding) else None, impact=None)
-            for finding in value.findings
-        )
-        return _line(_Examined(*target.place, value.counts, seen))
+def examined(target: Target, value: Examined) -> Iterator[bytes]:
+    """A target was examined: a line for each finding, and its own."""
+    for finding in value.findings:
+        change = finding.change if _is_seen(finding) else None
+        yield _line(_Found(replace(finding, change=change, impact=None)))
     # Of these there may be hundred thousands; neither id nor region needs escaping.
     place = f'"account_id": "{target.account.id}", "region": "{target.region}"'
-    counts = f'"counts": {list(value.counts)}, "findings": []'
-    return f'{{{place}, {counts}, "kind": "examined"}}\n'.encode()
+    counts = f'"counts": {list(value.counts)}, "findings": {len(value.findings)}'
+    yield f'{{{place}, {counts}, "kind": "examined"}}\n'.encode()
 
 
 def failed(account_id: str, region: str | None, value: Failed) -> bytes:
@@ -214,40 +220,43 @@ def _line(value: object) -> bytes:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def read(stream: BinaryIO, source: str) -> tuple[Header, Past, int]:
+def read(source: Source, name: str) -> tuple[Header, Past, int]:
     """The run, what it had done, and how many bytes of whole lines there are.
 
-    Raises ConfigurationError that names `source` and the line.
+    Raises ConfigurationError that gives `name` and the number of the line.
     """
     first: Header | None = None
-    past = _Gathered()
-    size = 0
-    for number in range(1, MAX_LINES + 1):
-        line = stream.readline(MAX_LINE + 1)
-        if len(line) > MAX_LINE:
-            raise _damaged(source, number, f"longer than {MAX_LINE:,} bytes")
-        if not line.endswith(b"\n"):  # the end, or a line that was being written
-            break
-        try:
-            value = _adapter().validate_json(line)
-        except ValidationError as error:
-            raise _damaged(source, number, _said(error)) from None
-        if isinstance(value, Header) is not (first is None):
-            raise _damaged(source, number, "the first line, and no other, says which run it is")
-        if isinstance(value, Header):
-            first = value
-        elif problem := past.add(value):
-            raise _damaged(source, number, problem)
-        size += len(line)
-    else:
-        raise _damaged(source, MAX_LINES, f"more than {MAX_LINES:,} lines")
+    past = _Gathered(Budget(MAX_MEMORY))
+    size, number = 0, 1
+    try:
+        for line in reading.lines(source, limit=MAX_SIZE):
+            if not line.endswith(b"\n"):  # the end, or a line that was being written
+                break
+            value: _Line = parse(_AnyLine, line)
+            problem = None
+            if isinstance(value, Header) is not (first is None):
+                problem = "the first line, and no other, says which run it is"
+            elif isinstance(value, Header):
+                first = value
+            else:
+                problem = past.add(value)
+            if problem:
+                raise _damaged(name, number, problem)
+            size += len(line)
+            number += 1
+    except Invalid as error:
+        raise _damaged(name, number, str(error)) from None
+    except TooLarge as error:
+        raise ConfigurationError(f"{name}: too large: {error}") from None
     if first is None:
-        raise ConfigurationError(f"{source}: no journal: it has no whole line")
+        raise ConfigurationError(f"{name}: no journal: it has no whole line")
     return first, past.past(), size
 
 
 class _Gathered:
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._pending: dict[tuple[str, str], list[Finding]] = {}
         self._opened: dict[str, OpenedAccount] = {}
         self._examined: dict[tuple[str, str], Examined] = {}
         self._settled: dict[Key, Change] = {}
@@ -257,32 +266,45 @@ class _Gathered:
         self._found: dict[tuple[str, str], set[Key]] = {}
 
     def add(self, value: _Line) -> str | None:
-        """Take a line in; what is wrong with it, if anything."""
+        """Take a line in; what is wrong with it, if anything. Raises TooLarge."""
+        if not isinstance(value, _Failed):  # which is not kept
+            self._budget.take(value)
         match value:
             case _Lease(token=token):
                 self._leases.add(token)
             case _Opened(account=account, regions=regions, unread=unread):
                 self._opened[account.id] = OpenedAccount(account, regions, unread)
+            case _Found(finding=finding):
+                return self._add_finding(finding)
             case _Examined():
-                place = value.account_id, value.region
-                if any((each.account_id, each.region) != place for each in value.findings):
-                    return "a finding of another account or region"
-                # What would be written is never taken from a journal, but planned anew.
-                if not all(map(_is_seen, value.findings)):
-                    return "a finding with a change that was not withheld"
-                if any(finding.impact for finding in value.findings):
-                    return "a finding with its impact, which is assessed anew"
-                same = self._healthy.setdefault(value.counts, Examined(value.counts))
-                self._found.pop(place, None)
-                self._examined[place] = (
-                    Examined(value.counts, value.findings) if value.findings else same
-                )
+                return self._examine(value)
             case _Finished():
                 return "the run has finished: its report has all of it"
             case _Intent() | _Result():
                 return self._change(value)
             case _:
                 pass
+        return None
+
+    def _add_finding(self, finding: Finding) -> str | None:
+        # What would be written is never taken from a journal, but planned anew.
+        if not _is_seen(finding):
+            return "a finding with a change that was not withheld"
+        if finding.impact:
+            return "a finding with its impact, which is assessed anew"
+        self._pending.setdefault((finding.account_id, finding.region), []).append(finding)
+        return None
+
+    def _examine(self, value: _Examined) -> str | None:
+        place = value.account_id, value.region
+        # A process may have ended among its lines, and another may have begun the target anew.
+        pending = self._pending.pop(place, [])
+        findings = tuple(pending[len(pending) - value.findings :]) if value.findings else ()
+        if len(findings) != value.findings:
+            return f"{value.findings:,} findings, of which {len(pending):,} stand before"
+        same = self._healthy.setdefault(value.counts, Examined(value.counts))
+        self._found.pop(place, None)
+        self._examined[place] = Examined(value.counts, findings) if findings else same
         return None
 
     def _is_found(self, key: Key) -> bool:
@@ -322,12 +344,5 @@ def _key(value: _Intent | _Result) -> Key:
     return value.check, value.account_id, value.region, value.repository
 
 
-def _damaged(source: str, number: int, problem: str) -> ConfigurationError:
-    return ConfigurationError(f"{source}: line {number:,}: not a line of a journal: {problem}")
-
-
-def _said(error: ValidationError) -> str:
-    """The first thing that is wrong, without the value, which may be long or hostile."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return ": ".join(filter(None, (place[:200], str(first["msg"])[:200])))
+def _damaged(name: str, number: int, problem: str) -> ConfigurationError:
+    return ConfigurationError(f"{name}: line {number:,}: not a line of a journal: {problem}")

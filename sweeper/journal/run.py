@@ -24,6 +24,8 @@ from sweeper.model import (
 )
 from sweeper.ports import Past
 
+_PIECE = 1_000_000  # bytes
+
 
 class RunJournal:
     """A `sweeper.ports.Journal`, and the Observer that fills it.
@@ -55,10 +57,10 @@ class RunJournal:
         if stage is Stage.OPEN_ACCOUNT:
             self._opened += [each for _, each in outcomes if isinstance(each, OpenedAccount)]
         if self._file and stage in (Stage.OPEN_ACCOUNT, Stage.EXAMINE):
-            written = b"".join(self._lines(outcomes))
             # Where it cannot be written nothing else is lost; `intend` will say so.
             with suppress(OperationFailed):
-                self._file.append(written)
+                for written in _joined(self._lines(outcomes)):
+                    self._file.append(written)
 
     def _lines(self, outcomes: Sequence[tuple[Any, Any]]) -> Iterator[bytes]:
         for item, outcome in outcomes:
@@ -66,7 +68,7 @@ class RunJournal:
                 case OpenedAccount() if item.id not in self.past.opened:
                     yield lines.opened(outcome)
                 case Examined() if item.place not in self.past.examined:
-                    yield lines.examined(item, outcome)
+                    yield from lines.examined(item, outcome)
                 case Failed() if isinstance(item, Target):
                     yield lines.failed(*item.place, outcome)
                 case Failed():
@@ -99,7 +101,7 @@ class RunJournal:
         yield from map(lines.opened, self._opened)
         for target, outcome in zip(targets, outcomes, strict=True):
             if isinstance(outcome, Examined):
-                yield lines.examined(target, outcome)
+                yield from lines.examined(target, outcome)
                 for finding in outcome.findings:
                     if finding.change:
                         yield from self._line_of(finding, finding.change)
@@ -123,3 +125,15 @@ class RunJournal:
         if self._file and finding.change:
             with suppress(OperationFailed):
                 self._file.append(lines.result(finding, finding.change))
+
+
+def _joined(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines in pieces of some size: one write for many, and not all of them in memory."""
+    piece = bytearray()
+    for part in parts:
+        piece += part
+        if len(piece) >= _PIECE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)

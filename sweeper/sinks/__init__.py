@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from sweeper.concurrency import attempt
 from sweeper.discovery import discover
@@ -57,6 +57,29 @@ class Destination(Protocol[D_contra]):
 
 
 Sink: TypeAlias = Destination[Report]
+
+
+@runtime_checkable
+class Storing(Protocol):
+    """A sink that can store the report before it is whole."""
+
+    def store(self, report: Report) -> None:
+        """Put the report where it stays should the process end; raises OperationFailed."""
+
+
+def store(report: Report, sinks: Iterable[object], fallback: Storing | None) -> None:
+    """Store the report in every sink that can, or else in `fallback`. Raises nothing.
+
+    What earlier sweeps left is read after that: reading it must never cost the report. What cannot
+    be stored is told by its delivery.
+    """
+    done = [
+        attempt(Stage.DELIVER, lambda sink: sink.store(report), sink)
+        for sink in sinks
+        if isinstance(sink, Storing)
+    ]
+    if fallback and all(isinstance(each, Failed) for each in done):
+        attempt(Stage.DELIVER, lambda sink: sink.store(report), fallback)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sweeper import files
@@ -21,7 +22,8 @@ class DirectorySink:
     """Writes each format to a temporary file beside its place, then moves it there.
 
     Of a run that changed something there is ``<run id>/report.json``, too, which no later run
-    replaces. With `keeps_history` history.json too, but in dry runs.
+    replaces; of any other one only until the files that it replaces have been read. With
+    `keeps_history` history.json too, but in dry runs.
     """
 
     keeps = True
@@ -45,22 +47,35 @@ class DirectorySink:
         self.keeps_history = keeps_history
         self._under_id = under_id
 
+    def _own(self, report: Report) -> Path:
+        return self._directory / report.run.id if self._under_id else self._directory
+
+    def store(self, report: Report) -> None:
+        """Write report.json into the directory that is the run's own; raises OperationFailed."""
+        own = self._own(report)
+        with files.write_errors(own):
+            own.mkdir(parents=True, exist_ok=True)
+        ((_, content),) = rendered(report, (JSON,))
+        files.replace(own / LATEST, content)
+
     def deliver(
         self,
         report: Report,
         so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
     ) -> Delivery:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
-        with files.write_errors(self._directory):
-            self._directory.mkdir(parents=True, exist_ok=True)
+        own = self._own(report)
         if self._under_id and may_have_changed(report):
-            own = self._directory / report.run.id
-            with files.write_errors(own):
-                own.mkdir(exist_ok=True)
-            ((_, content),) = rendered(report, (JSON,))
-            files.replace(own / LATEST, content)
+            self.store(report)
+        else:
+            with files.write_errors(self._directory):
+                self._directory.mkdir(parents=True, exist_ok=True)
         for format_, content in rendered(report, self._formats):
             files.replace(self._directory / f"report.{format_.extension}", content)
+        if self._under_id and not may_have_changed(report):
+            with suppress(OSError):
+                (own / LATEST).unlink()
+                own.rmdir()
         note = None
         if self.keeps_history and not report.run.dry_run:
             note = keep_history(self.records, report)

@@ -33,6 +33,11 @@ class S3Sink:
         self.records = Objects(bucket)
         self._formats = formats
 
+    def store(self, report: Report) -> None:
+        """Write the report's own objects, report.json alone where it is one of them."""
+        formats = self._formats_of(report)
+        self._put(report, (JSON,) if JSON in formats else formats)
+
     def deliver(
         self,
         report: Report,
@@ -43,20 +48,26 @@ class S3Sink:
         latest.json is moved when all the others are there, then the history is written; neither
         is by a dry run.
         """
-        folder = f"{report.run.started_at[:10]}/{report.run.id}"
-        names = []
-        formats = self._formats
-        if JSON not in formats and may_have_changed(report):  # an undo needs it
-            formats = (*formats, JSON)
-        for format_, body in rendered(report, formats):
-            names.append(f"{folder}/report.{format_.extension}")
-            self.records.bucket.put(names[-1], body, format_.media_type)
+        names = self._put(report, self._formats_of(report))
         notes = []
         if not report.run.dry_run:
             notes = [self._move_latest(report), keep_history(self.records, report)]
         name = next((name for name in names if name.endswith("/report.json")), names[0])
         note = "; ".join(filter(None, notes)) or None
         return Delivery(self.name, self.records.bucket.at(name), "delivered", message=note)
+
+    def _formats_of(self, report: Report) -> Sequence[Format]:
+        if JSON not in self._formats and may_have_changed(report):  # an undo needs it
+            return (*self._formats, JSON)
+        return self._formats
+
+    def _put(self, report: Report, formats: Sequence[Format]) -> list[str]:
+        """Write the report in these formats; the objects' names."""
+        names = []
+        for format_, body in rendered(report, formats):
+            names.append(f"{report.run.started_at[:10]}/{report.run.id}/report.{format_.extension}")
+            self.records.bucket.put(names[-1], body, format_.media_type)
+        return names
 
     def _move_latest(self, report: Report) -> str | None:
         """Replace latest.json where it was read, and is not of a later sweep; why not, in words.

@@ -9,6 +9,7 @@ from sweeper.aws.objects import Objects
 from sweeper.config import S3Config
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
+from sweeper.reading import Source
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws
 
@@ -20,6 +21,10 @@ def objects(prefix: str = "ecr", bucket: str = BUCKET) -> Objects:
     return Objects(Bucket(S3Config(bucket=bucket, prefix=prefix), make_cloud().clients.central))
 
 
+def whole(body: Source) -> bytes:
+    return body.read(1_000)
+
+
 def reason(caught: pytest.ExceptionInfo[OperationFailed]) -> Reason:
     return caught.value.reason
 
@@ -27,10 +32,10 @@ def reason(caught: pytest.ExceptionInfo[OperationFailed]) -> Reason:
 @pytest.mark.parametrize(("prefix", "key"), [("ecr/x", f"ecr/x/{NAME}"), ("", NAME)])
 def test_what_is_written_is_read(aws: FakeAws, prefix: str, key: str) -> None:
     place = objects(prefix)
-    assert place.read(NAME, 10) is None
+    assert place.read(NAME, whole) is None
     place.replace(NAME, b"0123456789", "text/plain", {"run-id": "a"})
-    assert place.read(NAME, 10) == b"0123456789"
-    assert place.read(NAME, 3) == b"0123"
+    assert place.read(NAME, whole) == b"0123456789"
+    assert place.read(NAME, lambda body: body.read(4)) == b"0123"
     (stored,) = aws.objects()
     assert (stored.key, stored.headers["content-type"]) == (key, "text/plain")
     assert place.bucket.at(NAME) == f"s3://{BUCKET}/{key}"
@@ -45,7 +50,7 @@ def test_only_what_was_seen_is_replaced(aws: FakeAws) -> None:
     with pytest.raises(OperationFailed) as caught:
         two.replace(NAME, b"2")
     assert reason(caught) is Reason.CHANGED_MEANWHILE
-    two.read(NAME, 10)
+    two.read(NAME, whole)
     two.replace(NAME, b"2")
     one.look(NAME)
     two.look(NAME)
@@ -90,7 +95,7 @@ def test_what_cannot_be_read_is_given_up_soon_and_not_seen(
     aws.faults([{"action": action, "operation": "GetObject"}])
     aws.reset_statistics()
     with pytest.raises(OperationFailed) as caught:
-        place.read(NAME, 10)
+        place.read(NAME, whole)
     assert reason(caught) is expected
     assert aws.statistics().calls["s3:GetObject"] == attempts
     assert place.seen(NAME) is None
@@ -99,7 +104,7 @@ def test_what_cannot_be_read_is_given_up_soon_and_not_seen(
 def test_a_missing_bucket_is_no_missing_object(aws: FakeAws) -> None:
     place = objects(bucket="no-such-bucket")
     with pytest.raises(OperationFailed) as caught:
-        place.read(NAME, 10)
+        place.read(NAME, whole)
     assert reason(caught) is Reason.DESTINATION_MISSING
     with pytest.raises(OperationFailed) as caught:
         place.replace(NAME, b"1")

@@ -10,7 +10,7 @@ import pytest
 from boto3 import Session
 from botocore import exceptions as sdk
 
-from sweeper.aws.bucket import Bucket, read_whole
+from sweeper.aws.bucket import Bucket, read_through, whole
 from sweeper.aws.documents import read_document
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.errors import translated
@@ -18,6 +18,7 @@ from sweeper.aws.objects import Objects
 from sweeper.config import S3Config
 from sweeper.errors import OperationFailed
 from sweeper.model import Reason
+from sweeper.reading import Invalid, Source, parse
 from sweeper.sinks.security_hub import SecurityHubSink
 from tests.aws.support import make_cloud, opened, target
 from tests.factories import finding, report
@@ -87,7 +88,9 @@ def test_a_write_that_timed_out_and_then_was_refused_is_uncertain(aws: FakeAws, 
 
 READERS: dict[str, Callable[[FakeAws], bytes | None]] = {
     "bucket": lambda aws: bucket_of(aws).get("plan.jsonl", len(CONTENT)).body,
-    "objects": lambda aws: Objects(bucket_of(aws)).read("plan.jsonl", len(CONTENT)),
+    "objects": lambda aws: Objects(bucket_of(aws)).read(
+        "plan.jsonl", lambda source: whole(source, len(CONTENT))
+    ),
     "document": lambda aws: read_document(
         Session(), f"s3://{aws.world.buckets[0].name}/sweeps/plan.jsonl"
     ).encode(),
@@ -122,13 +125,29 @@ class _Body(BytesIO):
 
 
 def test_a_checksum_is_compared_and_what_differs_is_read_once_more() -> None:
+    def up_to_ten(source: Source) -> bytes:
+        return whole(source, 10)
+
     bodies = [_Body(b"abd"), BytesIO(b"abc")]
-    assert read_whole(lambda: {"Body": bodies.pop(0)}, 10)[1] == b"abc"
+    assert read_through(lambda: {"Body": bodies.pop(0)}, up_to_ten)[1] == b"abc"
     with pytest.raises(OperationFailed) as caught:
-        read_whole(lambda: {"Body": _Body(b"abd")}, 10)
+        read_through(lambda: {"Body": _Body(b"abd")}, up_to_ten)
     assert caught.value.reason is Reason.CONNECTION_FAILED
     # What is longer than is wanted is not read to its end.
-    assert read_whole(lambda: {"Body": _Body(b"abcdef")}, 3)[1] == b"abcd"
+    assert read_through(lambda: {"Body": _Body(b"a" * 12)}, up_to_ten)[1] == b"a" * 11
+
+
+def test_what_cannot_be_used_may_not_be_what_was_stored() -> None:
+    """Its end tells: a body with another checksum is read once more before it is refused."""
+
+    def parsed(source: Source) -> int:
+        value: int = parse(int, source.read(2))
+        return value
+
+    bodies = [_Body(b"x1"), BytesIO(b"41")]
+    assert read_through(lambda: {"Body": bodies.pop(0)}, parsed)[1] == 41
+    with pytest.raises(Invalid):
+        read_through(lambda: {"Body": BytesIO(b"x1")}, parsed)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import scenarios
+from benchmarks import extremes, scenarios
 from benchmarks.__main__ import SCENARIOS
 from benchmarks.html_report import html_report
 from benchmarks.tables import Section
@@ -23,6 +23,8 @@ SMALL: dict[str, Callable[[], list[Section]]] = {
     "organization": partial(scenarios.organization, accounts=2, rounds=1),
     "large": partial(scenarios.large, some=1, most=2, rounds=1),
     "memory": partial(scenarios.memory, accounts=2),
+    "findings": partial(extremes.findings, 50),
+    "denied": partial(extremes.denied, 3),
     "throttling": partial(scenarios.throttling, accounts=3, throttled=1),
 }
 OF_TIME = ("CPU", "time", "s to interactive")

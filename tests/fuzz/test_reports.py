@@ -88,19 +88,23 @@ for each in REPORTS:
 FILE = "fuzzed.json"
 
 
+def nothing_remote(location: str, use: object) -> Report:
+    raise AssertionError(f"{location} was read")
+
+
 def read(fuzzer: str, content: bytes) -> None:
     """Refused in words, or shown in every format, alone and beside another."""
     Path(FILE).write_bytes(content)
     problem = ""
     with run_of(fuzzer):
         try:
-            item = read_report(FILE, lambda location, _: location)
+            item = read_report(FILE, nothing_remote)
         except ConfigurationError as error:
             problem = str(error)
         else:
             for each in FORMATS.values():
                 each.render(item)
-            assert read_report(FILE, lambda location, _: location) == item
+            assert read_report(FILE, nothing_remote) == item
             _compared(REPORTS["compared"], item)
             _compared(item, REPORTS["delivered"])
     if problem:
@@ -132,4 +136,4 @@ def test_stored_reports_with_a_misshapen_value(document: Any) -> None:
 
 def test_what_is_fuzzed_is_a_report() -> None:
     Path(FILE).write_text(json.dumps(MERGED), encoding="utf-8")
-    assert read_report(FILE, lambda location, _: location).findings
+    assert read_report(FILE, nothing_remote).findings

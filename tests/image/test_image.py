@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from botocore.session import Session
 
+from tests.end_to_end.barriers import hold, wait_until_held
 from tests.end_to_end.harness import failures, open_repositories, small_world
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
@@ -83,14 +84,19 @@ def ran(variables: dict[str, str], *arguments: str) -> subprocess.CompletedProce
     return ended
 
 
+def started(container: str, variables: dict[str, str]) -> Task:
+    """A task that runs."""
+    command = run_command(f"--name={container}", environment=variables)
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
+    )
+
+
 def started_until(
     aws: FakeAws, container: str, variables: dict[str, str], call: str, times: int
 ) -> Task:
     """A task that has made the call so many times."""
-    command = run_command(f"--name={container}", environment=variables)
-    task = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
-    )
+    task = started(container, variables)
     while aws.statistics().calls.get(call, 0) < times:
         assert task.poll() is None, f"it ended with {task.returncode} before it called {call}"
         time.sleep(0.05)
@@ -159,13 +165,14 @@ def test_without_a_place_for_a_record_it_writes_nothing(aws: FakeAws) -> None:
 
 def test_a_second_task_leaves_everything_to_the_first(aws: FakeAws, container: str) -> None:
     variables = loaded(aws, ONE_AT_A_TIME)
-    first = started_until(aws, container, variables, "ecr:DescribeRepositories", 3)
-    output(*PODMAN, "kill", "--signal", "STOP", container)  # however long the second takes
+    hold(aws, "DescribeRepositories", skip=2)
+    first = started(container, variables)
+    wait_until_held(aws, first)
     second = ran(variables)
     assert second.returncode == 6, second.stderr
     assert the_one(aws, "lease.json")[1][0]["run_id"] in second.stderr
     assert "sweep.metrics" not in events(second.stderr)  # it was no sweep
-    output(*PODMAN, "kill", "--signal", "CONT", container)
+    aws.faults([])
     assert first.wait() == 0
     assert open_repositories(aws) == {}
 

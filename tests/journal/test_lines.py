@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweeper import reading
 from sweeper.errors import ConfigurationError
 from sweeper.journal import lines
 from sweeper.journal.lines import Header
@@ -103,6 +104,10 @@ def examinations(draw: st.DrawFn) -> tuple[Target, Examined]:
     return target, Examined(counts, tuple(draw(st.lists(findings(target), max_size=3))))
 
 
+def examined_lines(target: Target, value: Examined) -> bytes:
+    return b"".join(lines.examined(target, value))
+
+
 def journal(*after: bytes, first: Header = HEADER) -> bytes:
     return b"".join((lines.header(first), *after))
 
@@ -123,6 +128,16 @@ def problem(data: bytes) -> str:
 
 def line(**values: Any) -> bytes:
     return json.dumps(values).encode() + b"\n"
+
+
+def forged_finding(**values: Any) -> bytes:
+    """The lines of a target with one finding, in which some values are others."""
+    found, examined = lines.examined(
+        factories.target(), Examined((0, 1, 0), (factories.finding(),))
+    )
+    forged = json.loads(found)
+    forged["finding"] |= values
+    return line(**forged) + examined
 
 
 @given(texts, st.booleans(), st.dictionaries(texts, texts, max_size=3), st.booleans())
@@ -147,9 +162,10 @@ def test_what_was_seen_comes_back(
 ) -> None:
     data = journal(
         *map(lines.opened, opened),
-        *(lines.examined(target, value) for target, value in examined),
+        *(examined_lines(target, value) for target, value in examined),
     )
-    assert data.count(b"\n") == 1 + len(opened) + len(examined)
+    found_lines = sum(len(value.findings) for _, value in examined)
+    assert data.count(b"\n") == 1 + len(opened) + len(examined) + found_lines
     header, found, size = read(data)
     assert (header, size) == (HEADER, len(data))
     assert found.opened == {each.account.id: each for each in opened}
@@ -164,7 +180,7 @@ def test_what_became_of_changes_comes_back(
     target, _ = examined
     finding = data.draw(findings(target))
     change = data.draw(changes(list(ChangeStatus)))
-    begun = lines.examined(target, Examined((0, 1, 0), (finding,))) + lines.intent(finding, change)
+    begun = examined_lines(target, Examined((0, 1, 0), (finding,))) + lines.intent(finding, change)
     assert past(begun).unsettled == {finding.key}
     found = past(begun, lines.result(finding, change))
     settled = change.status in ENDED
@@ -181,7 +197,7 @@ def test_what_was_applied_stays_applied_whatever_a_later_process_found() -> None
         lines.result(finding, factories.change(status))
         for status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED)
     )
-    examined = lines.examined(factories.target(), Examined((0, 1, 0), (finding,)))
+    examined = examined_lines(factories.target(), Examined((0, 1, 0), (finding,)))
     for order in ((applied, superseded), (superseded, applied)):
         (change,) = past(examined, *order).settled.values()
         assert change.status is ChangeStatus.APPLIED
@@ -208,7 +224,7 @@ def test_what_would_be_written_is_planned_anew() -> None:
         for status in (None, *ChangeStatus)
     ]
     value = Examined((0, 6, 0), tuple(seen))
-    (found,) = past(lines.examined(factories.target(), value)).examined.values()
+    (found,) = past(examined_lines(factories.target(), value)).examined.values()
     assert [each.change and each.change.status for each in found.findings] == [
         status if status in SEEN else None for status in (None, *ChangeStatus)
     ]
@@ -231,7 +247,7 @@ def test_failures_are_for_people() -> None:
 
 def test_targets_alike_are_one_value() -> None:
     targets = [factories.target(region=region) for region in ("eu-central-1", "eu-west-1")]
-    found = past(*(lines.examined(each, Examined((7, 0, 0))) for each in targets))
+    found = past(*(examined_lines(each, Examined((7, 0, 0))) for each in targets))
     first, second = found.examined.values()
     assert first is second
 
@@ -240,7 +256,7 @@ def test_targets_alike_are_one_value() -> None:
 
 WHOLE = journal(
     lines.opened(OpenedAccount(factories.account(), (("eu-central-1", "ENABLED"),))),
-    lines.examined(factories.target(), Examined((1, 1, 0), (factories.finding(),))),
+    examined_lines(factories.target(), Examined((1, 1, 0), (factories.finding(),))),
     lines.intent(factories.finding(), factories.change()),
 )
 
@@ -273,12 +289,12 @@ def test_damage_is_named_by_its_line() -> None:
             account={"id": "1", "name": "", "state": ""},
             regions=[["evil.com/#", "ENABLED"]],
         ),
-        line(kind="examined", account_id="12", region="eu-west-1", counts=[0, 0, 0], findings=[]),
-        line(kind="examined", account_id="1" * 12, region="eu/", counts=[0, 0, 0], findings=[]),
+        line(kind="examined", account_id="12", region="eu-west-1", counts=[0, 0, 0], findings=0),
+        line(kind="examined", account_id="1" * 12, region="eu/", counts=[0, 0, 0], findings=0),
         line(
-            kind="examined", account_id="1" * 12, region="eu-west-1", counts=[-1, 0, 0], findings=[]
+            kind="examined", account_id="1" * 12, region="eu-west-1", counts=[-1, 0, 0], findings=0
         ),
-        line(kind="examined", account_id="1" * 12, region="eu-west-1", counts=[0, 0], findings=[]),
+        line(kind="examined", account_id="1" * 12, region="eu-west-1", counts=[0, 0], findings=0),
         line(
             kind="result",
             check="c",
@@ -291,7 +307,7 @@ def test_damage_is_named_by_its_line() -> None:
     ]:
         with case(damaged):
             assert problem(WHOLE + damaged).startswith(
-                "a.journal: line 5: not a line of a journal: "
+                "a.journal: line 6: not a line of a journal: "
             )
 
 
@@ -315,7 +331,7 @@ def test_a_header_of_another_kind_is_refused() -> None:
     cases: list[dict[str, Any]] = [
         {"run_id": "../../etc/passwd"},
         {"run_id": "20260615T120000Z-0a1b2c\n"},
-        {"journal": 2},
+        {"journal": 1},
         {"dry_run": None},
         {"started_at": "yesterday"},
         {"config": {"policy": 1}},
@@ -329,43 +345,46 @@ def test_a_header_of_another_kind_is_refused() -> None:
 def test_a_forged_change_is_refused() -> None:
     for status in [status for status in ChangeStatus if status is not ChangeStatus.WITHHELD]:
         with case(status):
-            genuine = lines.examined(
-                factories.target(), Examined((0, 1, 0), (factories.finding(),))
-            )
-            forged = json.loads(genuine)
-            forged["findings"][0]["change"] = {
+            change: dict[str, Any] = {
                 "status": status,
                 "to_mutability": "MUTABLE",
                 "to_exclusion_filters": [],
             }
-            assert "a finding with a change that was not withheld" in problem(
-                journal(line(**forged))
-            )
+            forged = journal(forged_finding(change=change))
+            assert "a finding with a change that was not withheld" in problem(forged)
 
 
 def test_a_finding_of_another_place_is_refused() -> None:
     for place in [{"account_id": "9" * 12}, {"region": "eu-west-9"}]:
         with case(place):
-            genuine = lines.examined(
-                factories.target(), Examined((0, 1, 0), (factories.finding(),))
+            assert "1 findings, of which 0 stand before" in problem(
+                journal(forged_finding(**place))
             )
-            forged = line(**{**json.loads(genuine), **place})
-            assert "a finding of another account or region" in problem(journal(forged))
 
 
-def test_lines_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    longest = max(map(len, WHOLE.splitlines(keepends=True)))
-    monkeypatch.setattr(lines, "MAX_LINE", longest)
+def test_of_a_target_that_was_begun_twice_the_last_findings_count() -> None:
+    """A process ended among the lines of a target, and another examined it anew."""
+    both = Examined((0, 2, 0), (factories.finding("one"), factories.finding("two")))
+    written = list(lines.examined(factories.target(), both))
+    (found,) = past(written[0], *written).examined.values()
+    assert found == both
+    assert past(written[0]).examined == {}
+    assert "2 findings, of which 1 stand before" in problem(journal(*written[1:]))
+
+
+def test_lines_and_the_whole_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = journal(line(kind="lease", token="x" * reading.MAX_ITEM))
+    assert problem(long).startswith("a.journal: line 2: not a line of a journal: longer than ")
+    monkeypatch.setattr(lines, "MAX_SIZE", len(WHOLE))
     read(WHOLE)
-    monkeypatch.setattr(lines, "MAX_LINE", longest - 1)
-    assert "longer than" in problem(WHOLE)
+    monkeypatch.setattr(lines, "MAX_SIZE", len(WHOLE) - 1)
+    assert problem(WHOLE) == f"a.journal: too large: more than {len(WHOLE) - 1:,} bytes"
 
 
-def test_their_number_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MAX_LINES", 5)
-    read(WHOLE)
-    monkeypatch.setattr(lines, "MAX_LINES", 4)
-    assert "more than 4 lines" in problem(WHOLE)
+def test_what_is_kept_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_MEMORY", 2_000)
+    read(WHOLE[: WHOLE.index(b"\n") + 1])
+    assert problem(WHOLE) == "a.journal: too large: more than 2,000 bytes of memory"
 
 
 def test_impact_is_not_written() -> None:
@@ -374,7 +393,7 @@ def test_impact_is_not_written() -> None:
     withheld = replace(found, change=factories.change(ChangeStatus.WITHHELD))
     planned = replace(found, change=factories.change(ChangeStatus.PLANNED))
     target = factories.target()
-    data = journal(lines.examined(target, Examined((0, 2, 0), (withheld, planned))))
+    data = journal(examined_lines(target, Examined((0, 2, 0), (withheld, planned))))
     past = lines.read(io.BytesIO(data), "it")[1]
     assert past.examined[target.place].findings == (
         replace(withheld, impact=None),
@@ -383,15 +402,14 @@ def test_impact_is_not_written() -> None:
 
 
 def test_a_forged_impact_is_refused() -> None:
-    genuine = lines.examined(factories.target(), Examined((0, 1, 0), (factories.finding(),)))
-    forged = json.loads(genuine)
-    forged["findings"][0]["impact"] = {"images": 1}
-    assert "a finding with its impact" in problem(journal(line(**forged)))
+    assert "a finding with its impact" in problem(journal(forged_finding(impact={"images": 1})))
 
 
 def test_a_finding_of_before_there_was_impact_is_read() -> None:
-    genuine = lines.examined(factories.target(), Examined((0, 1, 0), (factories.finding(),)))
-    old = json.loads(genuine)
-    del old["findings"][0]["impact"]
-    past = lines.read(io.BytesIO(journal(line(**old))), "it")[1]
+    found, examined = lines.examined(
+        factories.target(), Examined((0, 1, 0), (factories.finding(),))
+    )
+    old = json.loads(found)
+    del old["finding"]["impact"]
+    past = lines.read(io.BytesIO(journal(line(**old), examined)), "it")[1]
     assert past.examined[factories.target().place].findings == (factories.finding(),)
