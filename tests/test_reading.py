@@ -18,6 +18,7 @@ from sweeper.model import Change, Finding
 from sweeper.reading import Budget, Invalid, NotAnObject, OtherVersion, TooLarge, read
 from sweeper.since import PreviousChange, PreviousFinding
 from tests import factories
+from tests.cases import case
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,10 @@ def test_damage_is_refused_or_none(start: int, new: bytes, length: int, piece: i
         assert isinstance(read_record(content, piece=piece), Record)
 
 
-@pytest.mark.parametrize("size", range(len(SAMPLE)))
-def test_what_breaks_off_is_refused(size: int) -> None:
-    assert problem(SAMPLE[:size]).startswith("Invalid JSON: ")
+def test_what_breaks_off_is_refused() -> None:
+    for size in range(len(SAMPLE)):
+        with case(size):
+            assert problem(SAMPLE[:size]).startswith("Invalid JSON: ")
 
 
 @pytest.mark.parametrize(
