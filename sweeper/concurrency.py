@@ -142,6 +142,12 @@ def attempt(stage: Stage, work: Callable[[T], R], item: T) -> R | Failed:
         return Failed(stage, Reason.INTERNAL_ERROR, _described(error), name, uncertain=True)
 
 
+def _attempt_unless(stop: Stop, stage: Stage, work: Callable[[T], R], item: T) -> R | Failed:
+    if reason := stop.reason:
+        return Failed(stage, reason, NOT_REACHED)
+    return attempt(stage, work, item)
+
+
 def or_defect(work: Callable[[], R]) -> R | str:
     """The result of `work()`, or the defect that ended it, in one line without a stack trace."""
     failure = attempt(Stage.ENUMERATE, lambda _: work(), None)
@@ -156,11 +162,13 @@ def concurrently(
     workers: int,
     stop: Stop,
     observe: Callable[[Sequence[tuple[T, R | Failed]]], None],
+    keep: Callable[[T, R | Failed], R | Failed] = lambda _, outcome: outcome,
 ) -> list[R | Failed]:
     """`work` on each item in a pool of `workers` threads: one outcome each, in the items' order.
 
     Items are started in order. What had not started when `stop` said so is Failed with its
-    reason. `observe` gets what was finished, in batches, in the calling thread.
+    reason. `observe` gets what was finished, in batches, in the calling thread;
+    then `keep` says what is kept of each.
     """
     results: list[R | Failed] = [_UNKNOWN] * len(items)
     # Log lines of the threads have what is bound here, and each item what is bound for it alone.
@@ -176,16 +184,15 @@ def concurrently(
             except IndexError:
                 crew.ends()
                 return
-            if reason := stop.reason:
-                results[index] = Failed(stage, reason, NOT_REACHED)
-            else:
-                results[index] = context.copy().run(attempt, stage, work, items[index])
+            results[index] = context.copy().run(_attempt_unless, stop, stage, work, items[index])
             finished.append(index)
 
     def report_finished() -> None:
         batch = [finished.popleft() for _ in range(len(finished))]
         if batch:
             observe([(items[index], results[index]) for index in batch])
+            for index in batch:
+                results[index] = keep(items[index], results[index])
 
     workers = max(1, min(workers, len(items)))
     with ThreadPoolExecutor(workers + MAX_WAITING, "sweep") as pool:

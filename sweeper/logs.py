@@ -19,9 +19,20 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter
 
 from sweeper.escaping import plain
 from sweeper.masking import mask, mask_message
-from sweeper.model import ChangeStatus, Delivery, Examined, Failed, Finding, Report, Stage, Target
+from sweeper.model import (
+    ChangeStatus,
+    Delivery,
+    Examined,
+    Failed,
+    Finding,
+    Reason,
+    Report,
+    Stage,
+    Target,
+)
 
 MOST_UNFINISHED = 3  # runs that are told one by one
+MOST_ALIKE = 100  # failures of a stage with the same reason
 
 _NAME = "sweeper"  # of this program's loggers in the standard library
 
@@ -153,7 +164,14 @@ _logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
 
 
 class LogObserver:
-    """Logs the stages, and what fails in them, as it happens."""
+    """Logs the stages, and what fails in them, as it happens.
+
+    Of failures with the same reason the first MOST_ALIKE are logged: an organization that is
+    denied would write a hundred megabytes. The report has them all.
+    """
+
+    def __init__(self) -> None:
+        self._alike: Counter[tuple[Stage, Reason]] = Counter()
 
     def begin(self, stage: Stage, total: int) -> None:
         """`stage.started`."""
@@ -163,10 +181,11 @@ class LogObserver:
         """`account.failed`, `target.failed` or `.not_changed`, `change.applied`, `.failed` or
         `.withheld`.
 
-        And `target.not_assessed` or `impact.unavailable`.
+        And `target.not_assessed` or `impact.unavailable`; `failures.not_logged` where there are
+        more failures than are logged.
         """
         for item, outcome in outcomes:
-            if isinstance(outcome, Failed):
+            if isinstance(outcome, Failed) and self._is_due(stage, outcome.reason):
                 # A change's item is its target and what was found there.
                 place = item[0] if stage in (Stage.ASSESS, Stage.CHANGE) else item
                 account = place.account if isinstance(place, Target) else place
@@ -187,6 +206,20 @@ class LogObserver:
                 for finding in outcome.findings:
                     if finding not in before:  # what was made by an earlier process was told then
                         _log_change(finding)
+
+    def _is_due(self, stage: Stage, reason: Reason) -> bool:
+        self._alike[stage, reason] += 1
+        count = self._alike[stage, reason]
+        if count == MOST_ALIKE + 1:
+            log(
+                logging.WARNING,
+                "failures.not_logged",
+                stage=str(stage),
+                reason=str(reason),
+                logged=MOST_ALIKE,
+                message="there are more, which are in the report",
+            )
+        return count <= MOST_ALIKE
 
 
 def _log_unavailable(target: Target, outcome: Examined) -> None:

@@ -545,7 +545,11 @@ class SkippedItem:
 
 @dataclass(frozen=True, slots=True)
 class FailedItem:
-    """The enumeration (no account), an account (no region) or a target that could not be seen."""
+    """The enumeration (no account), an account (no region) or a target that could not be seen.
+
+    An account whose regions all failed alike, but for those that were skipped, is one item without
+    a region: `targets` says how many they are, and each stands as ``*`` in the message.
+    """
 
     stage: Stage
     account_id: str | None
@@ -553,6 +557,7 @@ class FailedItem:
     reason: Reason
     error_code: str | None
     message: str
+    targets: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

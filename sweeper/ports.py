@@ -240,10 +240,12 @@ class Pool:
         work: Callable[[T], R],
         items: Sequence[T],
         known: Callable[[T], R | None] = lambda _: None,
+        keep: Callable[[T, R | Failed], R | Failed] = lambda _, outcome: outcome,
     ) -> list[R | Failed]:
         """One outcome for each item, in order; see `concurrently`.
 
-        What is `known` is no work: it is an outcome even of a sweep that was told to stop.
+        What is `known` is no work: it is an outcome even of a sweep that was told to stop. `keep`
+        says what is kept of an outcome, after it was observed.
         """
         # Who watches must not end what is watched: a broken terminal stops no sweep.
         observer = Observers((self.conduct.journal, self.conduct.observer))
@@ -260,6 +262,7 @@ class Pool:
                 workers=self._workers,
                 stop=self.conduct.stop,
                 observe=lambda batch: observer.done(stage, batch),
+                keep=keep,
             )
         )
         return [next(made) if outcome is None else outcome for outcome in before]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from enum import IntEnum
+from functools import lru_cache
+from itertools import groupby
 
 from sweeper.model import (
     SCHEMA_VERSION,
@@ -35,6 +38,9 @@ from sweeper.model import (
 
 AccountOutcome = tuple[Account, OpenedAccount | Skipped | Failed]
 TargetOutcome = tuple[Target, Examined | Skipped | Failed]
+
+# Stands in a failure's message for its target's region: no service says it.
+_REGION = "\ue000"
 
 
 class ExitStatus(IntEnum):
@@ -328,12 +334,38 @@ def _failures(
         for account, f in accounts
         if isinstance(f, Failed)
     ]
-    items += [
-        FailedItem(f.stage, target.account.id, target.region, f.reason, f.error_code, f.message)
-        for target, f in targets
-        if isinstance(f, Failed)
-    ]
+    for account_id, of_account in groupby(targets, key=lambda pair: pair[0].account.id):
+        planned = [(target, f) for target, f in of_account if not isinstance(f, Skipped)]
+        failed = [(target.region, f) for target, f in planned if isinstance(f, Failed)]
+        if len(failed) > 1 and len(failed) == len(planned) and len({f for _, f in failed}) == 1:
+            items.append(_failed_item(account_id, None, failed[0][1], len(failed)))
+        else:
+            items += [_failed_item(account_id, region, f) for region, f in failed]
     return tuple(sorted(items, key=lambda item: (item.account_id or "", item.region or "")))
+
+
+def _failed_item(
+    account_id: str, region: str | None, f: Failed, targets: int | None = None
+) -> FailedItem:
+    message = f.message.replace(_REGION, region or "*")
+    return FailedItem(f.stage, account_id, region, f.reason, f.error_code, message, targets)
+
+
+def without_region(target: Target, outcome: Examined | Failed) -> Examined | Failed:
+    """The outcome of a target, of a failure without the region's name in its message.
+
+    So those of an account are alike where the regions are all that differs, and are one value in
+    memory: an organization that is denied has hundred thousands. `aggregate` puts the name back.
+    """
+    if not isinstance(outcome, Failed):
+        return outcome
+    return _shared(replace(outcome, message=outcome.message.replace(target.region, _REGION)))
+
+
+# Targets come account by account, so those that are alike are near each other.
+@lru_cache(maxsize=4096)
+def _shared(failure: Failed) -> Failed:
+    return failure
 
 
 def is_final(reason: Reason) -> bool:

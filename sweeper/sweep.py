@@ -32,7 +32,7 @@ from sweeper.plan import (
     with_settled,
 )
 from sweeper.ports import Check, Cloud, Conduct, Pool
-from sweeper.report import aggregate, coverage, ended_early
+from sweeper.report import aggregate, coverage, ended_early, without_region
 from sweeper.scope import scope_of, write_scope_of
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
                 lambda target: _examine(checks, target),
                 targets,
                 known=lambda target: past.examined.get(target.place),
+                keep=without_region,
             ),
             strict=True,
         )

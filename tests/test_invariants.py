@@ -52,8 +52,16 @@ def test_every_account_and_target_has_exactly_one_outcome(world: World) -> None:
         assert exit_status(report) is ExitStatus.UNUSABLE
         return
     skipped = [(item.account_id, item.region) for item in report.skipped]
-    failed = [(item.account_id, item.region) for item in report.failures]
     examined = [(account.id, region) for account in report.accounts for region in account.regions]
+    planned = planned_targets(world, report)
+    failed: list[tuple[str | None, str | None]] = []
+    for item in report.failures:
+        if item.targets is None:
+            failed.append((item.account_id, item.region))
+        else:  # all that were planned in the account and not skipped
+            alike = {place for place in planned if place[0] == item.account_id} - {*skipped}
+            assert item.targets == len(alike) > 1
+            failed += alike
     listed = [*skipped, *failed, *examined]
     assert len(listed) == len(set(listed))
 
@@ -65,7 +73,6 @@ def test_every_account_and_target_has_exactly_one_outcome(world: World) -> None:
     assert totals.accounts.skipped == sum(region is None for _, region in skipped)
     assert totals.accounts.failed == sum(region is None for _, region in failed)
 
-    planned = planned_targets(world, report)
     assert {place for place in listed if place[1] is not None} == planned
     include, exclude = world.config.regions.include, world.config.regions.exclude
     out = {
@@ -95,7 +102,7 @@ def planned_targets(world: World, report: Report) -> set[tuple[str, str]]:
         item.account_id: item.reason
         for items in (report.skipped, report.failures)
         for item in items
-        if item.region is None
+        if item.region is None and getattr(item, "targets", None) is None
     }
     planned: set[tuple[str, str]] = set()
     for account in world.accounts:

@@ -9,6 +9,7 @@ import logging
 import sys
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -459,3 +460,21 @@ def test_what_a_thread_logs_names_the_run_and_its_own_place(
     assert places == [["eu-west-1", "us-east-1"]] * 2
     assert not any("region" in entry for entry in of_threads[4:])
     assert not {"account_id", "region"} & own.keys()
+
+
+def test_of_failures_with_the_same_reason_the_first_are_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(terminal=False)
+    observer = logs.LogObserver()
+    for number in range(logs.MOST_ALIKE + 5):
+        failed = Failed(Stage.EXAMINE, Reason.DENIED, f"no {number}")
+        observer.done(Stage.EXAMINE, [(factories.target(), failed)])
+    throttled = Failed(Stage.EXAMINE, Reason.THROTTLED, "slow down")
+    observer.done(Stage.EXAMINE, [(factories.target(), throttled)])
+    by_event = Counter((each["event"], each["reason"]) for each in _logged(capsys))
+    assert by_event == {
+        ("target.failed", "denied"): logs.MOST_ALIKE,
+        ("failures.not_logged", "denied"): 1,
+        ("target.failed", "throttled"): 1,
+    }

@@ -37,6 +37,7 @@ from sweeper.report import (
     may_have_changed,
     nothing_listed,
     remains,
+    without_region,
 )
 from tests.cases import case
 from tests.fakes import account_id, make_account, make_change, make_finding, make_target
@@ -318,6 +319,7 @@ def test_what_was_not_seen_is_sorted_and_says_what_aws_said() -> None:
         (make_target(3, "us-east-2"), denied),
         (make_target(3, "eu-central-1"), left_out),
         (make_target(3, "eu-west-1"), denied),
+        (make_target(3, "sa-east-1"), Examined((1, 0, 0))),
     ]
     report = aggregate(RUN, accounts, targets)
     assert report.failures == tuple(
@@ -330,3 +332,34 @@ def test_what_was_not_seen_is_sorted_and_says_what_aws_said() -> None:
         SkippedItem(account_id(3), "us-east-1", Reason.REGION_EXCLUDED),
     )
     assert report.schema_version == "1"
+
+
+def test_an_account_whose_regions_all_failed_alike_is_one_item() -> None:
+    """But for the region's name in the message, and for what was skipped."""
+
+    def denied(region: str, code: str = "AccessDenied") -> Failed:
+        return Failed(Stage.EXAMINE, Reason.DENIED, f"no * on {region}", code)
+
+    def failures(*outcomes: tuple[str, Failed | Skipped | Examined]) -> list[FailedItem]:
+        targets: list[TargetOutcome] = []
+        for region, outcome in outcomes:
+            target = make_target(1, region)
+            kept = outcome if isinstance(outcome, Skipped) else without_region(target, outcome)
+            targets.append((target, kept))
+        return [*aggregate(RUN, [opened(1)], targets).failures]
+
+    def item(region: str | None, at: str, targets: int | None = None) -> FailedItem:
+        message = f"no * on {at}"
+        return FailedItem(
+            *(Stage.EXAMINE, account_id(1), region, Reason.DENIED),
+            *("AccessDenied", message, targets),
+        )
+
+    a, b, c = "eu-central-1", "eu-west-1", "us-east-1"
+    both = [(a, denied(a)), (b, denied(b))]
+    each = [item(a, a), item(b, b)]
+    assert failures(*both) == [item(None, "*", 2)]
+    assert failures(*both, (c, Skipped(Reason.REGION_EXCLUDED))) == [item(None, "*", 2)]
+    assert failures(*both, (c, Examined((1, 0, 0)))) == each
+    assert failures(*both, (c, denied(c, "Another")))[:2] == each
+    assert failures(both[0]) == each[:1]

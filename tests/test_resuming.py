@@ -272,7 +272,10 @@ class Resuming(RuleBasedStateMachine):
         assert totals.accounts.planned == len(ACCOUNTS)
         targets = [(item.account_id, item.region) for item in report.failures if item.region]
         targets += [(each.id, region) for each in report.accounts for region in each.regions]
-        assert len(targets) == len(set(targets)) == totals.targets.planned
+        alike = {item.account_id: item.targets for item in report.failures if item.targets}
+        assert not {account_id for account_id, _ in targets} & alike.keys()
+        assert len(targets) == len(set(targets))
+        assert len(targets) + sum(alike.values()) == totals.targets.planned
         changes = {finding.key[1:]: finding for finding in report.findings if finding.change}
         for key, times in self.world.effects.items():
             finding = changes[key]  # nothing outside the plan was written

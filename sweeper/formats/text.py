@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from textwrap import wrap
 from typing import TypeVar
@@ -34,7 +34,9 @@ from sweeper.model import (
     ChangeStatus,
     Compliance,
     EarlierFinding,
+    FailedItem,
     Finding,
+    Reason,
     Report,
     SkippedItem,
     Stage,
@@ -42,6 +44,7 @@ from sweeper.model import (
 
 WIDTH = 100
 _NAMED_SKIPS = 3  # of each reason; the others are counted
+_NAMED_FAILURES = 5  # that say the same but for the account; more are one paragraph
 _NOT_MADE = (ChangeStatus.FAILED, ChangeStatus.WITHHELD)
 _Found = TypeVar("_Found", Finding, EarlierFinding)
 
@@ -217,10 +220,26 @@ def _failures(report: Report) -> list[str]:
     failures = sorted(report.failures, key=lambda failure: failure.reason)
     for reason, group in groupby(failures, key=lambda failure: failure.reason):
         lines.append("")
-        lines += [f"  {where(item, names)}: {reason}, {explanation(item)}" for item in group]
+        lines += _failures_alike(reason, list(group), names)
         if text := advice(Stage.EXAMINE, reason):
             lines += _wrapped(f"What to do: {text}.", "    ")
     return lines
+
+
+def _failures_alike(
+    reason: Reason, failures: Sequence[FailedItem], names: dict[str, str]
+) -> Iterator[str]:
+    """A line for each failure, and one for all that say the same but for the account."""
+    alike: dict[str, list[FailedItem]] = {}
+    for item in failures:
+        said = explanation(item)
+        alike.setdefault(said.replace(item.account_id or said, "*"), []).append(item)
+    for said, items in alike.items():
+        if len(items) <= _NAMED_FAILURES:
+            yield from (f"  {where(item, names)}: {reason}, {explanation(item)}" for item in items)
+        else:
+            yield f"  {len(items):,} times {reason}, {said}:"
+            yield from _wrapped(", ".join(where(item, names) for item in items), "    ")
 
 
 def _skipped(report: Report) -> list[str]:

@@ -379,6 +379,8 @@ def where(failure: FailedItem, names: dict[str, str]) -> str:
         return "the whole sweep"
     name = names.get(failure.account_id)
     account = plain(failure.account_id) + (f" ({shortened(name, 60)})" if name else "")
+    if failure.targets:
+        return f"{account}, all {number(failure.targets, 'region')}"
     return f"{account} {plain(failure.region)}" if failure.region else account
 
 

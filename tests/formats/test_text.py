@@ -5,7 +5,7 @@ import re
 from sweeper.formats import formats
 from sweeper.formats.text import WIDTH, render
 from sweeper.formats.wording import advice
-from sweeper.model import ChangeStatus, Reason, Report, Skipped, Stage
+from sweeper.model import ChangeStatus, Failed, Reason, Report, Skipped, Stage
 from tests.cases import case
 from tests.factories import account, change, failed, finding, report, target
 from tests.golden.reports import whole
@@ -40,6 +40,15 @@ def test_failures_have_a_line_each_and_advice_once() -> None:
             told = [line for line in lines(item) if reason in line and "ap-south" in line]
             assert [place.region in line for place, line in zip(places, told, strict=True)]
             assert flat(item).count(advice(Stage.EXAMINE, reason) or "none") == 1
+
+
+def test_failures_that_say_the_same_of_many_accounts_are_told_once() -> None:
+    ids = [f"1111222233{number}" for number in range(40, 49)]
+    reason = Reason.ASSUME_ROLE_DENIED
+    said = [Failed(Stage.OPEN_ACCOUNT, reason, f"no role in {each}") for each in ids]
+    told = lines(report([], [(account(each), f) for each, f in zip(ids, said, strict=True)]))
+    assert [line.strip() for line in told if reason in line] == [f"9 times {reason}, no role in *:"]
+    assert re.findall(r"1111222233\d\d", "\n".join(told)) == ids
 
 
 def test_skipped_are_summed_by_reason_and_three_are_named() -> None:
