@@ -77,8 +77,14 @@ def examined(report: Any) -> dict[Target, tuple[int, int, int]]:
     }
 
 
-def _failures(report: Any) -> dict[tuple[str, str | None], str]:
-    return {(item["account_id"], item["region"]): item["reason"] for item in report["failures"]}
+def _failures(facts: Facts) -> list[tuple[tuple[str, str | None], str]]:
+    """Each account and each target that failed, with its reason; one item may stand for many."""
+    failed: list[tuple[tuple[str, str | None], str]] = []
+    for item in facts.report["failures"]:
+        account, reason = item["account_id"], item["reason"]
+        regions = facts.regions if item["targets"] else (item["region"],)
+        failed += [((account, region), reason) for region in regions]
+    return failed
 
 
 def _remaining(report: Any) -> int:
@@ -106,7 +112,7 @@ def _outcomes(facts: Facts) -> Iterator[str]:
     listed = [
         (account["id"], region) for account in report["accounts"] for region in account["regions"]
     ]
-    listed += [(item["account_id"], item["region"]) for item in report["failures"]]
+    listed += [place for place, _ in _failures(facts)]
     listed += [(item["account_id"], item["region"]) for item in report["skipped"]]
     seen = Counter(listed)
     ids = Counter(account["id"] for account in report["accounts"])
@@ -118,6 +124,9 @@ def _outcomes(facts: Facts) -> Iterator[str]:
             times = whole + seen.pop((account, region), 0)
             if times != 1:
                 yield f"{account} {region} is in the report {times} times"
+    for item in report["failures"]:
+        if (count := item["targets"]) not in (None, len(facts.regions)):
+            yield f"{item['account_id']} failed in {count} of {len(facts.regions)} regions"
     for place in seen:
         yield f"{place} is in the report and not in the organization"
 
@@ -128,12 +137,11 @@ def _reasons(facts: Facts) -> Iterator[str]:
     A call may have had its last time-out before its endpoint was given up.
     """
     allowed = facts.scenario.reasons
-    failures = _failures(facts.report)
     lasting: dict[tuple[str, str | None], str] = {
         (account, None): reason for account, reason in facts.lasting_accounts.items()
     }
     lasting.update(facts.lasting_targets.items())
-    for place, reason in failures.items():
+    for place, reason in _failures(facts):
         lasts = lasting.get(place)
         dark = {"timed_out"} if lasts == "endpoint_unreachable" else frozenset()
         if reason != lasts and reason not in allowed | dark:
@@ -147,7 +155,7 @@ def _reasons(facts: Facts) -> Iterator[str]:
 def _totals(facts: Facts) -> Iterator[str]:
     """The totals and the coverage are those of what is listed."""
     report, seen = facts.report, examined(facts.report)
-    failed = Counter(item["region"] is not None for item in report["failures"])
+    failed = Counter(region is not None for (_, region), _ in _failures(facts))
     accounts, targets = len(facts.accounts), len(seen) + failed[True]
     opened = accounts - failed[False]
     undetermined = sum(item["compliance"] == "undetermined" for item in report["findings"])
