@@ -48,6 +48,8 @@ def main() -> int:
     found: Counter[str] = Counter()
     with _clone() as clone:
         os.chdir(clone)
+        if not _passes((*_PYTEST, *_at_once(options.workers), "-m", "not slow")):
+            sys.exit("a test fails without a mutant")
         drawn = random.Random(options.seed).sample(_mutants(), options.count)
         for number, (path, mutant) in enumerate(drawn, 1):
             began = time.monotonic()
@@ -100,8 +102,8 @@ def _found_by(path: str, mutant: str, workers: str) -> str:
     from mutmut.mutation.diff_apply import apply_mutant, get_diff_for_mutant
 
     apply_mutant(mutant)
+    at_once = _at_once(workers)
     try:
-        at_once = ("-n", workers, "--dist", "worksteal", "--maxfail=1")
         if not _passes((*_PYTEST, "-n", "0", "-m", "not slow", *NEAREST[path])):
             return QUICK
         if not _passes((*_PYTEST, *at_once, "-m", "not slow")):
@@ -113,6 +115,10 @@ def _found_by(path: str, mutant: str, workers: str) -> str:
         return NOBODY
     finally:
         subprocess.run(["git", "checkout", "--quiet", path], check=True)
+
+
+def _at_once(workers: str) -> tuple[str, ...]:
+    return ("-n", workers, "--dist", "worksteal", "--maxfail=1")
 
 
 def _passes(command: Sequence[str]) -> bool:
