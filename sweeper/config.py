@@ -17,7 +17,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -274,12 +276,34 @@ class RegionsConfig(_Section):
         return self
 
 
-class AcceptedGap(_Section):
+_NAMED_REGION = {
+    "if": {
+        "properties": {"reason": {"const": Reason.ENDPOINT_UNREACHABLE}},
+        "required": ["reason"],
+    },
+    "then": {
+        "properties": {"region": {"pattern": r"^[^*?\[]+$"}},
+        "required": ["region"],
+    },
+}
+
+
+class AcceptedGap(_Section, json_schema_extra=_NAMED_REGION):
     """What may stay unseen without breaking coverage."""
 
     reason: AcceptableReason
     account: AccountGlob = "*"
-    region: RegionGlob = "*"
+    region: Annotated[RegionGlob, Field(validate_default=True)] = "*"
+
+    @field_validator("region")
+    @classmethod
+    def _named(cls, region: str, info: ValidationInfo) -> str:
+        reason = info.data.get("reason")
+        if reason is Reason.ENDPOINT_UNREACHABLE and set("*?[") & set(region):
+            raise ValueError(
+                f"{region!r} is not allowed for {reason}; allowed: the name of a region"
+            )
+        return region
 
 
 class CoverageConfig(_Section):

@@ -128,7 +128,10 @@ class Reason(StrEnum):
 
 # What coverage.accept may name: lasting conditions that a person can know and accept. Passing
 # trouble, and anything that says nothing about the target, is not acceptable in advance.
+# An endpoint that is out of reach is, for a region that is named: a network that leads nowhere
+# there lasts, and whoever names the region knows it.
 ACCEPTABLE_REASONS = (
+    Reason.ENDPOINT_UNREACHABLE,
     Reason.ASSUME_ROLE_DENIED,
     Reason.STS_REGION_DISABLED,
     Reason.REGIONS_UNREADABLE,
@@ -140,6 +143,13 @@ ACCEPTABLE_REASONS = (
     Reason.DENIED_BY_IDENTITY_POLICY,
     Reason.DENIED_BY_RESOURCE_POLICY,
     Reason.DENIED_BY_VPC_ENDPOINT_POLICY,
+)
+
+# What the first calls have, before an endpoint is known to be out of reach.
+UNREACHABLE_REASONS = (
+    Reason.ENDPOINT_UNREACHABLE,
+    Reason.TIMED_OUT,
+    Reason.CONNECTION_FAILED,
 )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sweeper.errors import NothingToSweep
 from sweeper.model import (
+    UNREACHABLE_REASONS,
     Account,
     Change,
     ChangeStatus,
@@ -176,16 +177,22 @@ def accept_known_gaps(
 ) -> R | Failed | Skipped:
     """The outcome, or a skip where `coverage.accept` knows such a failure.
 
-    A rule for particular regions does not accept an account that could not be opened.
+    A rule for particular regions does not accept an account that could not be opened. Where a
+    region's endpoint is known to be out of reach, calls without an answer are accepted too.
     """
     if isinstance(outcome, Failed) and any(
-        rule.reason is outcome.reason
+        outcome.reason in _accepted_reasons(rule)
         and fnmatchcase(account_id, rule.account)
         and (rule.region == "*" if region is None else fnmatchcase(region, rule.region))
         for rule in rules
     ):
         return Skipped(outcome.reason)
     return outcome
+
+
+def _accepted_reasons(rule: AcceptedGap) -> Sequence[Reason]:
+    unreachable = rule.reason is Reason.ENDPOINT_UNREACHABLE
+    return UNREACHABLE_REASONS if unreachable else (rule.reason,)
 
 
 def _selected(account: Account, organization: OrganizationConfig) -> bool:

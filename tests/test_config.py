@@ -104,6 +104,11 @@ REFUSED = (
     ("exemptions: [{repository: a, reason: ' ', expires: never}]", "exemptions[0].reason"),
     ("exemptions: [{repository: '[a]', reason: b, expires: never}]", "exemptions[0].repository"),
     ("coverage: {accept: [{reason: throttled}]}", "coverage.accept[0].reason"),
+    ("coverage: {accept: [{reason: endpoint_unreachable}]}", "coverage.accept[0].region"),
+    (
+        "coverage: {accept: [{reason: endpoint_unreachable, region: 'ap-*'}]}",
+        "coverage.accept[0].region",
+    ),
     ("coverage: {accept: null}", "coverage.accept"),
     ("remediation: {auto_remediate: on}", "remediation.auto_remediate"),
     ("remediation: {min_coverage: 1.1}", "remediation.min_coverage"),
@@ -181,7 +186,7 @@ def test_what_is_not_yaml_is_refused() -> None:
 def test_only_lasting_conditions_can_be_accepted() -> None:
     for reason in list(Reason):
         with case(reason):
-            write(f"coverage: {{accept: [{{reason: {reason}, region: 'ap-*'}}]}}")
+            write(f"coverage: {{accept: [{{reason: {reason}, region: ap-south-1}}]}}")
             if reason in ACCEPTABLE_REASONS:
                 assert load_config().coverage.accept[0].reason is reason
             else:

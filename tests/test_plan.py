@@ -222,6 +222,17 @@ def test_known_gaps() -> None:
             assert accept_known_gaps(DENIED, account_id(1), region, accept) == expected
 
 
+def test_an_endpoint_out_of_reach_is_accepted_where_the_region_is_named() -> None:
+    accept = (AcceptedGap(reason=Reason.ENDPOINT_UNREACHABLE, region="ap-south-1"),)
+    for reason in Reason:
+        with case(reason):
+            outcome = Failed(Stage.EXAMINE, reason, "no answer")
+            silent = reason in {"endpoint_unreachable", "timed_out", "connection_failed"}
+            for region, accepted in (("ap-south-1", silent), ("ap-south-2", False), (None, False)):
+                expected = Skipped(reason) if accepted else outcome
+                assert accept_known_gaps(outcome, account_id(1), region, accept) == expected
+
+
 def test_only_failures_are_accepted() -> None:
     for outcome in [Examined((1, 0, 0)), Skipped(Reason.REGION_EXCLUDED)]:
         with case(outcome):

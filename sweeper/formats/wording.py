@@ -74,7 +74,8 @@ _ADVICE = {
     Reason.CONNECTION_FAILED: "run again; if it stays, look at the proxy, the DNS and the VPC "
     "endpoints here",
     Reason.ENDPOINT_UNREACHABLE: "run again; if it stays, look at the network between here and "
-    "the region, or leave the region out with regions.exclude",
+    "the region, leave the region out with regions.exclude, or accept the reason for it under "
+    "coverage.accept",
     Reason.CREDENTIALS_EXPIRED: "run again with credentials that outlast the sweep",
     Reason.SIGNATURE_REFUSED: "correct the secret key of the caller",
     Reason.CLOCK_SKEW: "correct the clock of this machine: AWS allows five minutes",
