@@ -32,9 +32,9 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _TEXT = rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")'  # with no bracket that is in no string
 _SHALLOW = rb"(?:" + _TEXT + rb"|[\[{]" + _TEXT + rb"*+[\]}])*+"
 # A list or object of three levels at most, as all findings are.
-_WHOLE = re.compile(rb"[\[{](?:" + _TEXT + rb"|[\[{]" + _SHALLOW + rb"[\]}])*+[\]}]", re.DOTALL)
+_WHOLE = rb"[\[{](?:" + _TEXT + rb"|[\[{]" + _SHALLOW + rb"[\]}])*+[\]}]"
 # Of one that is deeper, or longer than what is here, all up to the next bracket that stays open.
-_PART = re.compile(_SHALLOW, re.DOTALL)
+_PART = _SHALLOW
 _SCALAR = re.compile(rb'[^ \t\n\r",:\[\]{}]*+')
 # An escape of both halves of a character; of one, which JSON allows and text does not; any other.
 _ESCAPE = re.compile(
@@ -43,6 +43,12 @@ _ESCAPE = re.compile(
 )
 
 T = TypeVar("T")
+
+
+@cache
+def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+    """Compile one of the large patterns when it is first needed: that takes 20 ms each."""
+    return re.compile(pattern, re.DOTALL)
 
 
 class Source(Protocol):
@@ -366,7 +372,7 @@ class _Scanner:
         if first not in b"[{":
             yield self._token(_SCALAR)
             return
-        if whole := _WHOLE.match(self._buffer, self._at):
+        if whole := _compiled(_WHOLE).match(self._buffer, self._at):
             self._at = whole.end()
             yield self._counted(whole[0])
             return
@@ -374,7 +380,7 @@ class _Scanner:
         yield self._counted(first)
         depth = 1
         while depth:
-            match = _PART.match(self._buffer, self._at)
+            match = _compiled(_PART).match(self._buffer, self._at)
             end = match.end() if match else self._at
             if (bracket := self._buffer[end : end + 1]) and bracket in b"[]{}":
                 end += 1
