@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sweeper.model import (
+from sweeper.domain.model import (
     Account,
     Change,
     ChangeStatus,
@@ -30,7 +30,7 @@ from sweeper.model import (
     Stage,
     Target,
 )
-from sweeper.report import AccountOutcome, TargetOutcome, aggregate
+from sweeper.domain.report import AccountOutcome, TargetOutcome, aggregate
 
 ACCOUNT_ID = "111122223333"
 REGION = "eu-central-1"

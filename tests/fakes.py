@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from sweeper.aws.clients import Session
-from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.accounts import AwsCloud
+from sweeper.aws.client.clients import Session
 from sweeper.checks.tag_immutability import NAME, TagImmutability
-from sweeper.concurrency import Stop
-from sweeper.config import Config
-from sweeper.errors import OperationFailed
-from sweeper.model import (
+from sweeper.config.provenance import provenance_of
+from sweeper.config.schema import Config
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import (
     Account,
     Change,
     ChangeStatus,
@@ -31,9 +31,9 @@ from sweeper.model import (
     Stage,
     Target,
 )
-from sweeper.ports import Cloud, Conduct, Past
-from sweeper.provenance import provenance_of
-from sweeper.sweep import sweep
+from sweeper.engine.pool import Stop
+from sweeper.engine.ports import Cloud, Conduct, Past
+from sweeper.engine.sweep import sweep
 
 _SESSION = Session()
 

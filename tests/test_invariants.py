@@ -10,8 +10,8 @@ import pytest
 from hypothesis import event, given
 
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.errors import OperationFailed
-from sweeper.model import (
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import (
     ChangeStatus,
     Compliance,
     Finding,
@@ -21,8 +21,8 @@ from sweeper.model import (
     Stage,
     Target,
 )
-from sweeper.mutability import evaluate, remedy
-from sweeper.report import ExitStatus, exit_status, remains
+from sweeper.domain.mutability import evaluate, remedy
+from sweeper.domain.report import ExitStatus, exit_status, remains
 from tests.fakes import (
     DENIALS,
     FILTERS,

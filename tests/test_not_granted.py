@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from sweeper.changes import make_changes
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.errors import OperationFailed
-from sweeper.model import Change, ChangeStatus, Examined, Finding, Reason, Repository, Target
-from sweeper.plan import Outcome
-from sweeper.ports import Pool
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Change, ChangeStatus, Examined, Finding, Reason, Repository, Target
+from sweeper.domain.planning import Outcome
+from sweeper.engine.ports import Pool
+from sweeper.engine.remediation import make_changes
 from tests.fakes import (
     TODAY,
     FakeCloud,

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from sweeper import terminal
-from sweeper.formats import formats
-from sweeper.model import ChangeStatus, Compliance, Reason, Report, RepositoryTotals
-from sweeper.report import ExitStatus, exit_status
-from sweeper.sinks.asff import findings as security_hub
-from sweeper.sinks.message import message, subject
+from sweeper.domain.model import ChangeStatus, Compliance, Reason, Report, RepositoryTotals
+from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.entrypoints import terminal
+from sweeper.reporting.formats import formats
+from sweeper.reporting.sinks.asff import findings as security_hub
+from sweeper.reporting.sinks.message import message, subject
 from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,

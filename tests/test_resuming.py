@@ -19,14 +19,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from sweeper import state
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.concurrency import Stop
-from sweeper.errors import ConfigurationError
-from sweeper.journal import lines
-from sweeper.journal.file import JournalFile
-from sweeper.journal.run import RunJournal
-from sweeper.model import (
+from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.model import (
     Account,
     ChangeStatus,
     OpenedAccount,
@@ -35,9 +30,14 @@ from sweeper.model import (
     Repository,
     Target,
 )
-from sweeper.ports import Past
-from sweeper.report import cut_short
-from sweeper.sweep import sweep
+from sweeper.domain.report import cut_short
+from sweeper.engine.pool import Stop
+from sweeper.engine.ports import Past
+from sweeper.engine.sweep import sweep
+from sweeper.storage import run_state as state
+from sweeper.storage.journal import lines
+from sweeper.storage.journal.file import JournalFile
+from sweeper.storage.journal.run import RunJournal
 from tests.fakes import (
     REGIONS,
     TODAY,
@@ -50,7 +50,7 @@ from tests.fakes import (
     make_repository,
     repositories,
 )
-from tests.journal.test_lines import HEADER
+from tests.storage.journal.test_lines import HEADER
 
 ACCOUNTS = tuple(make_account(number) for number in (1, 2, 3))
 PLACES = [(account.id, region) for account in ACCOUNTS for region in REGIONS[:2]]

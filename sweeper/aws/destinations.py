@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.aws.bucket import NOBODYS_ETAG, Bucket
-from sweeper.aws.errors import translated
+from sweeper.aws.client.errors import translated
 from sweeper.aws.probes import nobodys_name
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
-from sweeper.probing import Answer, Asked, Probed, not_known, probed
+from sweeper.aws.s3 import NOBODYS_ETAG, Bucket
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Reason
+from sweeper.engine.probe import Answer, Asked, Probed, not_known, probed
 
 if TYPE_CHECKING:
-    from sweeper.config import Config
+    from sweeper.config.schema import Config
 
 _ARN = re.compile(r"arn:[^:]*:kms:(?P<region>[^:]+):")
 _KEY_USE = "kms:GenerateDataKey"

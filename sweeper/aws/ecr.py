@@ -8,15 +8,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.aws.answers import MAX_OPAQUE, items, moment, optional_text, required, text, texts
-from sweeper.aws.clients import Clients
-from sweeper.aws.credentials import bound_to
-from sweeper.aws.errors import translated
-from sweeper.aws.paging import Tokens
-from sweeper.aws.parsers import NOT_MODELLED
-from sweeper.errors import OperationFailed
-from sweeper.masking import mask_message
-from sweeper.model import Image, Reason, Repository, Target
+from sweeper.aws.client.answers import (
+    MAX_OPAQUE,
+    items,
+    moment,
+    optional_text,
+    required,
+    text,
+    texts,
+)
+from sweeper.aws.client.clients import Clients
+from sweeper.aws.client.credentials import bound_to
+from sweeper.aws.client.errors import translated
+from sweeper.aws.client.paging import Tokens
+from sweeper.aws.client.parsers import NOT_MODELLED
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.masking import mask_message
+from sweeper.domain.model import Image, Reason, Repository, Target
 
 FILTERS = "imageTagMutabilityExclusionFilters"
 PAGE_SIZE = 1000  # ECR: maxResults, 1 to 1000, default 100

@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sweeper.aws.answers import MAX_OPAQUE, account_id, items, optional_text, required, text
-from sweeper.aws.errors import translated
-from sweeper.aws.paging import Tokens
-from sweeper.concurrency import Stop, concurrently
-from sweeper.errors import NothingToSweep, OperationFailed
-from sweeper.log_context import with_place
-from sweeper.model import Account, Failed, Reason, Stage
+from sweeper.aws.client.answers import MAX_OPAQUE, account_id, items, optional_text, required, text
+from sweeper.aws.client.errors import translated
+from sweeper.aws.client.paging import Tokens
+from sweeper.domain.errors import NothingToSweep, OperationFailed
+from sweeper.domain.model import Account, Failed, Reason, Stage
+from sweeper.engine.log_context import with_place
+from sweeper.engine.pool import Stop, concurrently
 
 # What is no longer there, or not yet, while the organization is read.
 _NO_ACCOUNT = "TargetNotFoundException"

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.aws.clients import Clients
-from sweeper.aws.credentials import bound_to
+from sweeper.aws.client.clients import Clients
+from sweeper.aws.client.credentials import bound_to
+from sweeper.aws.client.errors import translated
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.errors import translated
-from sweeper.errors import OperationFailed
-from sweeper.model import Target
-from sweeper.probing import Answer, Probed, probed
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Target
+from sweeper.engine.probe import Answer, Probed, probed
 
 PREFIX = "sweeper-preflight"
 

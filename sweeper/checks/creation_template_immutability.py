@@ -11,8 +11,8 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
-from sweeper.masking import mask
-from sweeper.model import (
+from sweeper.domain.masking import mask
+from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
@@ -24,7 +24,7 @@ from sweeper.model import (
     Resource,
     Target,
 )
-from sweeper.mutability import (
+from sweeper.domain.mutability import (
     Setting,
     Verdict,
     configured_exemption,
@@ -32,10 +32,10 @@ from sweeper.mutability import (
     exclusions_of,
     remedy,
 )
-from sweeper.writing import check_answer, is_made, written
+from sweeper.engine.guarded_write import check_answer, is_made, written
 
 if TYPE_CHECKING:
-    from sweeper.config import Config
+    from sweeper.config.schema import Config
 
 NAME = "ecr-creation-template-immutability"
 READ_ACTIONS = frozenset({"ecr:DescribeRepositoryCreationTemplates"})

@@ -12,9 +12,9 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from sweeper.errors import OperationFailed
-from sweeper.impact import assessed
-from sweeper.model import (
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.impact import assessed
+from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
@@ -28,18 +28,12 @@ from sweeper.model import (
     Resource,
     Target,
 )
-from sweeper.mutability import (
-    Verdict,
-    configured_exemption,
-    evaluate,
-    exclusions_of,
-    remedy,
-)
-from sweeper.plan import in_write_scope
-from sweeper.writing import check_answer, is_made, written
+from sweeper.domain.mutability import Verdict, configured_exemption, evaluate, exclusions_of, remedy
+from sweeper.domain.planning import in_write_scope
+from sweeper.engine.guarded_write import check_answer, is_made, written
 
 if TYPE_CHECKING:
-    from sweeper.config import Config
+    from sweeper.config.schema import Config
 
 NAME = "ecr-tag-immutability"
 # What is asked only where policy.exempt_pull_through_cache is set.

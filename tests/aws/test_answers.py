@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sweeper.aws.answers import account_id, items, optional_text, region, required, text
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
+from sweeper.aws.client.answers import account_id, items, optional_text, region, required, text
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Reason
 from tests.cases import case
 
 

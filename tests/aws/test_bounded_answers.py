@@ -10,13 +10,13 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
-from sweeper.aws import answers
-from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.accounts import AwsCloud
+from sweeper.aws.client import answers
+from sweeper.aws.client.errors import MAX_CODE, MAX_MESSAGE, MAX_TAIL, translated
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.errors import MAX_CODE, MAX_MESSAGE, MAX_TAIL, translated
-from sweeper.config_loading import load_config
-from sweeper.errors import ConfigurationError, OperationFailed
-from sweeper.model import Reason
+from sweeper.config.loader import load_config
+from sweeper.domain.errors import ConfigurationError, OperationFailed
+from sweeper.domain.model import Reason
 from tests.aws.support import REGION, make_cloud, opened, target
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 from botocore import exceptions as sdk
 
-from sweeper.aws import clients
-from sweeper.aws.circuits import PATIENCE, POLL, PROBE_AFTER, SILENT_CALLS, Circuit
+from sweeper.aws.client import clients
+from sweeper.aws.client.circuit_breaker import PATIENCE, POLL, PROBE_AFTER, SILENT_CALLS, Circuit
+from sweeper.aws.client.retries import MAX_ATTEMPTS
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.retries import MAX_ATTEMPTS
-from sweeper.concurrency import Stop
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason, Target
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Reason, Target
+from sweeper.engine.pool import Stop
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, target
 from tests.aws.test_sender import unused_port

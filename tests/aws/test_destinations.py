@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from sweeper.aws.destinations import questions
-from sweeper.model import Reason
-from sweeper.probing import WORKS, Answer, Asked
+from sweeper.domain.model import Reason
+from sweeper.engine.probe import WORKS, Answer, Asked
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws

@@ -9,9 +9,9 @@ from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError, create_parser
 from botocore.session import Session
 
-from sweeper.aws.errors import MAX_MESSAGE, reason_for, refused_keys, translated
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
+from sweeper.aws.client.errors import MAX_MESSAGE, reason_for, refused_keys, translated
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Reason
 from tests.cases import case
 
 USER = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: ecr:X on resource: *"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.changes import make_changes
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.errors import OperationFailed
-from sweeper.model import Change, ChangeStatus, Examined, Finding, Reason
-from sweeper.plan import Outcome
-from sweeper.ports import Pool
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Change, ChangeStatus, Examined, Finding, Reason
+from sweeper.domain.planning import Outcome
+from sweeper.engine.ports import Pool
+from sweeper.engine.remediation import make_changes
 from tests.aws.support import opened, target
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault

@@ -10,11 +10,11 @@ import pytest
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
-from sweeper.aws.errors import translated
-from sweeper.aws.parsers import CheckedParsers
-from sweeper.concurrency import attempt
-from sweeper.errors import OperationFailed
-from sweeper.model import Failed, Reason, Stage
+from sweeper.aws.client.errors import translated
+from sweeper.aws.client.parsers import CheckedParsers
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Failed, Reason, Stage
+from sweeper.engine.pool import attempt
 from tests.aws.support import make_cloud
 from tests.cases import case
 from tests.fake_aws.damage import damaged

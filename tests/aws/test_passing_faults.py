@@ -10,16 +10,16 @@ import pytest
 from boto3 import Session
 from botocore import exceptions as sdk
 
-from sweeper.aws.bucket import Bucket, read_through, whole
-from sweeper.aws.documents import read_document
+from sweeper.aws.client.documents import read_document
+from sweeper.aws.client.errors import translated
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.errors import translated
-from sweeper.aws.objects import Objects
-from sweeper.config import S3Config
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
-from sweeper.reading import Invalid, Source, parse
-from sweeper.sinks.security_hub import SecurityHubSink
+from sweeper.aws.s3 import Bucket, read_through, whole
+from sweeper.aws.s3_objects import Objects
+from sweeper.config.schema import S3Config
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Reason
+from sweeper.reporting.sinks.security_hub import SecurityHubSink
+from sweeper.storage.record_reader import Invalid, Source, parse
 from tests.aws.support import make_cloud, opened, target
 from tests.factories import finding, report
 from tests.fake_aws.process import FakeAws

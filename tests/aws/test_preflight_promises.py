@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sweeper.aws.clients import Session
+from sweeper.aws.client.clients import Session
 from sweeper.aws.destinations import questions
-from sweeper.composition import questions as composed
-from sweeper.model import Reason
-from sweeper.probing import Answer
+from sweeper.domain.model import Reason
+from sweeper.engine.probe import Answer
+from sweeper.entrypoints.bootstrap import questions as composed
 from tests.aws.support import quick_stop
 from tests.fake_aws.process import FakeAws
 from tests.fakes import make_config

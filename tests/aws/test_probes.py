@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 from sweeper.aws.probes import PREFIX, PROBES, MemberProbes
 from sweeper.checks import checks
-from sweeper.model import Reason
-from sweeper.probing import WORKS, Answer
+from sweeper.domain.model import Reason
+from sweeper.engine.probe import WORKS, Answer
 from tests.aws.support import opened, target
 from tests.cases import case
 from tests.fake_aws.process import FakeAws

@@ -8,13 +8,13 @@ from unittest import mock
 
 import pytest
 
-from sweeper.aws.circuits import Circuit
-from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.accounts import AwsCloud
+from sweeper.aws.client.circuit_breaker import Circuit
+from sweeper.aws.client.retries import MAX_ATTEMPTS, MAX_WAIT
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.retries import MAX_ATTEMPTS, MAX_WAIT
-from sweeper.concurrency import WAIT_TICK, Stop
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Reason
+from sweeper.engine.pool import WAIT_TICK, Stop
 from tests.aws.support import make_cloud, opened, quick_stop, target
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault

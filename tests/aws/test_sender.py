@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from urllib3 import Timeout
 
-from sweeper.aws import sender
-from sweeper.aws.credentials import bound_to
-from sweeper.aws.sender import Sender
+from sweeper.aws.client import shared_http as sender
+from sweeper.aws.client.credentials import bound_to
+from sweeper.aws.client.shared_http import Sender
 from tests.aws.conftest import Enter
 from tests.aws.support import REGION, opened
 from tests.fake_aws.world import World

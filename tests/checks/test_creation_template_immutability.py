@@ -14,8 +14,8 @@ from sweeper.checks.creation_template_immutability import (
     CreationTemplateImmutability,
     covers,
 )
-from sweeper.errors import OperationFailed
-from sweeper.model import Change, ChangeStatus, Compliance, Examined, Finding, Reason, Target
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Change, ChangeStatus, Compliance, Examined, Finding, Reason, Target
 from tests.cases import case
 from tests.fakes import TODAY, failure, make_change, make_config, make_target
 

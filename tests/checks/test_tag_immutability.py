@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sweeper.checks.tag_immutability import CHECK, TagImmutability, pull_through_exemption
-from sweeper.config import ExemptionRule
-from sweeper.errors import OperationFailed
-from sweeper.model import (
+from sweeper.config.schema import ExemptionRule
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
-from sweeper.model import (
+from sweeper.domain.model import (
     Account,
     ChangeStatus,
     Compliance,
@@ -21,7 +21,7 @@ from sweeper.model import (
     Target,
     TrendPoint,
 )
-from sweeper.report import aggregate, ended_early
+from sweeper.domain.report import aggregate, ended_early
 from tests.factories import (
     account,
     change,

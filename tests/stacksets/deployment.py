@@ -20,16 +20,15 @@ from moto.iam.models import Role, iam_backends
 from moto.s3.models import s3_backends
 
 import sweeper.checks
-from sweeper import app
-from sweeper.cli import cli
-from sweeper.concurrency import Stop
-from sweeper.config_loading import load_config
-from sweeper.demo import moto_additions
+from sweeper.config.loader import load_config
 from sweeper.discovery import discover
-from sweeper.logs import LogObserver
-from sweeper.model import Report
-from sweeper.undo import app as undo_app
-from sweeper.undo.report import UndoReport
+from sweeper.domain.model import Report
+from sweeper.domain.undo_report import UndoReport
+from sweeper.engine.pool import Stop
+from sweeper.entrypoints import app, undo_app
+from sweeper.entrypoints.cli.main import cli
+from sweeper.entrypoints.demo import moto_additions
+from sweeper.entrypoints.logs import LogObserver
 from tests.stacksets import creation_templates, templates
 from tests.stacksets.authority import Authority, enforced
 from tests.stacksets.creation_templates import TEMPLATES

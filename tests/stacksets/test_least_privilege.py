@@ -12,8 +12,8 @@ from unittest import mock
 import pytest
 from moto.organizations.models import FakeAccount
 
-from sweeper.aws.cloud import CORE_ACTIONS
-from sweeper.model import ChangeStatus, Reason, Report, Stage
+from sweeper.aws.accounts import CORE_ACTIONS
+from sweeper.domain.model import ChangeStatus, Reason, Report, Stage
 from tests.cases import case
 from tests.stacksets import templates
 from tests.stacksets.deployment import (

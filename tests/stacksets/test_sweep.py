@@ -11,9 +11,9 @@ import boto3
 import pytest
 from moto.sts.models import sts_backends
 
-from sweeper.aws.lease import Holder
-from sweeper.model import ChangeStatus, Reason, Report
-from sweeper.report import ExitStatus, exit_status
+from sweeper.domain.model import ChangeStatus, Reason, Report
+from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.storage.lease import Holder
 from tests.stacksets import templates
 from tests.stacksets.deployment import (
     CHECKS,
