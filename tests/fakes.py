@@ -31,8 +31,9 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.resume import Past
 from sweeper.engine.pool import Stop
-from sweeper.engine.ports import Cloud, Conduct, Past
+from sweeper.engine.ports import Cloud, Conduct
 from sweeper.engine.sweep import sweep
 
 _SESSION = Session()

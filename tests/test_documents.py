@@ -10,7 +10,7 @@ import yaml
 
 from sweeper.config.schema import Config
 from sweeper.reporting.formats import formats
-from sweeper.reporting.sinks.structured import attributes
+from sweeper.reporting.notification_json import attributes
 from tests.cases import case
 from tests.factories import report
 

@@ -22,7 +22,7 @@ from sweeper.domain.model import ChangeStatus
 from sweeper.entrypoints.cli.main import cli
 from sweeper.entrypoints.lambda_function import _overrides
 from sweeper.reporting.formats.text import render
-from sweeper.reporting.sinks.structured import attributes
+from sweeper.reporting.notification_json import attributes
 from tests.commands_page import commands
 from tests.factories import change, finding, impact, report
 from tests.uv import ROOT, uv

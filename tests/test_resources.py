@@ -13,9 +13,9 @@ from rich.console import Console
 from sweeper.domain.model import ChangeStatus, Compliance, Reason, Report, RepositoryTotals
 from sweeper.domain.report import ExitStatus, exit_status
 from sweeper.entrypoints import terminal
+from sweeper.reporting.asff import findings as security_hub
 from sweeper.reporting.formats import formats
-from sweeper.reporting.sinks.asff import findings as security_hub
-from sweeper.reporting.sinks.message import message, subject
+from sweeper.reporting.notification import message, subject
 from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,

@@ -31,8 +31,8 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.report import cut_short
+from sweeper.domain.resume import Past
 from sweeper.engine.pool import Stop
-from sweeper.engine.ports import Past
 from sweeper.engine.sweep import sweep
 from sweeper.storage import run_state as state
 from sweeper.storage.journal import lines

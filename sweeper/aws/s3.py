@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweeper.aws.client.answers import moment, required, text
 from sweeper.aws.client.errors import translated
-from sweeper.domain.errors import ConfigurationError, OperationFailed
+from sweeper.domain.errors import ConfigurationError, Invalid, OperationFailed
 from sweeper.domain.masking import mask
 from sweeper.domain.model import Reason
-from sweeper.storage.record_reader import Invalid
 
 if TYPE_CHECKING:
     from sweeper.config.schema import S3Config
-    from sweeper.storage.record_reader import Source
+    from sweeper.engine.ports import Source
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Reason
 
 if TYPE_CHECKING:
-    from sweeper.storage.record_reader import Source
+    from sweeper.engine.ports import Source
 
 T = TypeVar("T")
 

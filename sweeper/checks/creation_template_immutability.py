@@ -291,6 +291,3 @@ def _sentence(template: Template, verdict: Verdict) -> str:
     if verdict.compliance is Compliance.NON_COMPLIANT:
         return f"{about}, makes repositories in which {verdict.reason}"
     return f"{about}: {verdict.reason}"
-
-
-CHECK = CreationTemplateImmutability

@@ -285,6 +285,3 @@ class TagImmutability:
 def _healthy(compliant: int) -> Examined:
     """One value for all targets alike: a healthy target costs a pointer."""
     return Examined((compliant, 0, 0))
-
-
-CHECK = TagImmutability

@@ -1,4 +1,4 @@
-"""The JSON Schema of config.yaml, from its model: `python -m sweeper.config.json_schema`.
+"""The JSON Schema of config.yaml, from its model: `sweeper config schema` prints it.
 
 For editors, and for those who write the file by program. What one key says about another is not in
 it: that is for `sweeper config check`.
@@ -6,15 +6,12 @@ it: that is for `sweeper config check`.
 
 from __future__ import annotations
 
-import json
-import sys
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from sweeper.checks import checks
 from sweeper.config.schema import Config
-from sweeper.reporting.formats import formats
 
 # What each key is for; sections have their model's docstring. Here, where no sweep has to read it.
 DESCRIPTIONS = {
@@ -100,8 +97,14 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
-def schema() -> dict[str, Any]:
-    """The schema of what stands in config.yaml, which need not be complete."""
+def schema(checks: Iterable[str], formats: Iterable[str]) -> dict[str, Any]:
+    """Return the schema of what may be in config.yaml, which need not be complete.
+
+    Args:
+        checks: The names of the checks that there are.
+        formats: The names of the report formats that there are.
+
+    """
     result = Config.model_json_schema(schema_generator=_Untitled)
     definitions = result.pop("$defs")
     for definition in (result, *definitions.values()):
@@ -109,9 +112,10 @@ def schema() -> dict[str, Any]:
         for name, value in definition.get("properties", {}).items():
             limits = _LIST_LIMITS if value.get("type") == "array" else _NUMBER_LIMITS
             definition["properties"][name] = {limits.get(key, key): value[key] for key in value}
-    definitions["ReportConfig"]["properties"]["formats"]["items"] = {"enum": sorted(formats())}
+    definitions["ReportConfig"]["properties"]["formats"]["items"] = {"enum": sorted(formats)}
+    names = sorted(checks)
     for lists in (result["properties"], definitions["RemediationConfig"]["properties"]):
-        lists["checks"]["items"] = {"enum": sorted(checks())}
+        lists["checks"]["items"] = {"enum": names}
     _describe(result, definitions, "")
     sections = result.pop("properties")
     return {
@@ -125,11 +129,6 @@ def schema() -> dict[str, Any]:
         "additionalProperties": False,
         "$defs": definitions,
     }
-
-
-def text() -> str:
-    """The schema as it is published in docs/config.schema.json."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _describe(model: Any, definitions: Any, prefix: str) -> None:
@@ -156,7 +155,3 @@ def _definitions(value: Any) -> list[str]:
 def _or_null(section: dict[str, Any]) -> dict[str, Any]:
     own = {key: value for key, value in section.items() if key not in ("description", "default")}
     return {"description": section["description"], "anyOf": [own, {"type": "null"}]}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(text())

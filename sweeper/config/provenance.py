@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sweeper.config.layers import Key
-from sweeper.domain.model import Configuration, ConfigurationSource
-from sweeper.engine.ports import Provenance
+from sweeper.domain.model import Configuration, ConfigurationSource, Provenance
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config

@@ -30,6 +30,7 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.planning import INACTIVE_STATES, Outcome
 from sweeper.domain.report import ExitStatus, enumeration_status
+from sweeper.domain.resume import Past
 from sweeper.domain.undo_report import (
     UNDO_SCHEMA_VERSION,
     UndoChange,
@@ -38,7 +39,6 @@ from sweeper.domain.undo_report import (
     UndoRun,
     UndoTotals,
 )
-from sweeper.engine.ports import Past
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config

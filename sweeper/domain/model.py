@@ -439,6 +439,20 @@ class Configuration:
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which configuration a run has, and what narrows it.
+
+    `narrowed_by` names the keys, options and event keys that leave accounts or regions out. A run
+    is narrowed `once` where an option or an event did; `regions_from` is what named the regions.
+    """
+
+    configuration: Configuration
+    narrowed_by: tuple[str, ...] = ()
+    once: bool = False
+    regions_from: str = "regions.include"
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """Which sweep this was. Times are UTC, ISO 8601.
 

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar, runtime_checkable
 
 from sweeper.domain.model import (
     Account,
     Change,
-    ChangeStatus,
-    Configuration,
     Examined,
     Failed,
     Finding,
     Impact,
-    Key,
     OpenedAccount,
     Organization,
+    Provenance,
     Resource,
     Stage,
     Target,
 )
+from sweeper.domain.resume import Past
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, attempt, concurrently
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Source(Protocol):
+    """What is read: a file, or an object's body. What it raises is not caught here."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes; none at the end."""
 
 
 class Cloud(Protocol):
@@ -42,48 +47,6 @@ class Cloud(Protocol):
 
     def enter(self, account: Account) -> None:
         """Assume the member role once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What an earlier process of the same run had done, as its journal tells.
-
-    `examined` is by account id and region. `settled` are changes that were made, or found to be
-    superseded; `unsettled` those that were about to be made when the process ended. `leases` are
-    the tokens with which its processes took the lease.
-    """
-
-    opened: Mapping[str, OpenedAccount] = field(default_factory=dict)
-    examined: Mapping[tuple[str, str], Examined] = field(default_factory=dict)
-    settled: Mapping[Key, Change] = field(default_factory=dict)
-    unsettled: AbstractSet[Key] = frozenset()
-    leases: AbstractSet[str] = frozenset()
-
-    def merge(self, other: Past) -> Past:
-        """Return what both records have of one run: what was applied in either was applied."""
-        applied = {
-            key: change
-            for key, change in self.settled.items()
-            if change.status is ChangeStatus.APPLIED
-        }
-        settled = {**self.settled, **other.settled, **applied}
-        return Past(
-            {**other.opened, **self.opened},
-            {**other.examined, **self.examined},
-            settled,
-            (self.unsettled | other.unsettled) - settled.keys(),
-            self.leases,
-        )
-
-    def joined(self, organization: Organization) -> Organization:
-        """The organization, the accounts that were opened as they were then.
-
-        What was seen and done there stays in the report, whatever became of the account. Before
-        anything is written, the accounts are looked at as they are.
-        """
-        now = {account.id: account for account in organization.accounts}
-        then = {opened.account.id: opened.account for opened in self.opened.values()}
-        return replace(organization, accounts=tuple({**now, **then}.values()))
 
 
 class Check(Protocol):
@@ -190,20 +153,6 @@ class Observers:
         """Tell all."""
         for observer in self._observers:
             attempt(stage, lambda observer: observer.done(stage, outcomes), observer)
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Which configuration a run has, and what narrows it.
-
-    `narrowed_by` names the keys, options and event keys that leave accounts or regions out. A run
-    is narrowed `once` where an option or an event did; `regions_from` is what named the regions.
-    """
-
-    configuration: Configuration
-    narrowed_by: tuple[str, ...] = ()
-    once: bool = False
-    regions_from: str = "regions.include"
 
 
 @dataclass(frozen=True, slots=True)

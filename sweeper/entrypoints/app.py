@@ -13,12 +13,12 @@ from sweeper.config.loader import LEGACY_VARIABLES
 from sweeper.config.provenance import dotted, provenance_of
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import Finding, Report, Stage
+from sweeper.domain.model import Finding, Provenance, Report, Stage
 from sweeper.domain.report import cut_short, ended_early, may_have_changed, nothing_listed
 from sweeper.domain.scope import write_filters
 from sweeper.engine.account_tags import with_account_tags
 from sweeper.engine.pool import Stop, attempt
-from sweeper.engine.ports import Observer, Provenance
+from sweeper.engine.ports import Observer
 from sweeper.engine.sweep import describe_run, sweep
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.bootstrap import (

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sweeper.config.schema import Config
-    from sweeper.engine.ports import Provenance
+    from sweeper.domain.model import Provenance
 
 E = TypeVar("E")
 

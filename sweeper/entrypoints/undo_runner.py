@@ -12,9 +12,9 @@ from sweeper.domain.inversion import aggregate, exit_status
 from sweeper.domain.masking import mask
 from sweeper.domain.model import Finding, Stage
 from sweeper.domain.report import ExitStatus
+from sweeper.domain.resume import Past
 from sweeper.domain.undo_report import UndoReport, UndoRun
 from sweeper.engine.pool import or_defect
-from sweeper.engine.ports import Past
 from sweeper.entrypoints import logs
 from sweeper.entrypoints import undo_app as app
 from sweeper.entrypoints.bootstrap import new_header

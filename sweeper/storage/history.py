@@ -27,11 +27,12 @@ from sweeper.domain.comparison import (
     same_organization,
     with_trend,
 )
-from sweeper.domain.errors import OperationFailed
+from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.model import EarlierFinding, Failed, Reason, Report, Run, Stage, TrendPoint
 from sweeper.engine.pool import attempt
+from sweeper.engine.ports import Source
 from sweeper.reporting.formats.json import document
-from sweeper.storage.record_reader import Invalid, OtherVersion, Source, TooLarge, read
+from sweeper.storage.record_reader import OtherVersion, TooLarge, read
 
 HISTORY = "history.json"
 MAX_REPORT = 100_000_000  # bytes: 100,000 findings and as many failures

@@ -18,9 +18,9 @@ from typing import Annotated
 from pydantic import Field
 
 from sweeper.aws.s3 import NOBODYS_ETAG, Bucket, Stored
-from sweeper.domain.errors import OperationFailed
+from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.model import Reason
-from sweeper.storage.record_reader import Invalid, parse
+from sweeper.storage.record_reader import parse
 
 NAME = "lease.json"
 LIFE = 300  # seconds that a lease holds without being renewed

@@ -14,12 +14,14 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from sweeper.domain.errors import Invalid
 from sweeper.domain.escaping import shortened
 from sweeper.domain.model import SCHEMA_VERSION
+from sweeper.engine.ports import Source
 
 _VERSION = "schema_version"  # which every record has
 MAX_ITEM = 262_144  # bytes of one item of a list, or of one value that is no list
@@ -49,26 +51,6 @@ T = TypeVar("T")
 def _compiled(pattern: bytes) -> re.Pattern[bytes]:
     """Compile one of the large patterns when it is first needed: that takes 20 ms each."""
     return re.compile(pattern, re.DOTALL)
-
-
-class Source(Protocol):
-    """What is read: a file, or an object's body. What it raises is not caught here."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes; none at the end."""
-
-
-class Invalid(ValueError):
-    """Content that is not what was asked for; `place` is the path to what is wrong.
-
-    `keys` are those that are known of an object that was read to its end.
-    """
-
-    def __init__(self, problem: str, place: str = "", keys: frozenset[str] | None = None) -> None:
-        super().__init__(f"{place}: {problem}" if place else problem)
-        self.problem = problem
-        self.place = place
-        self.keys = keys
 
 
 class NotAnObject(Invalid):

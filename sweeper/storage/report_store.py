@@ -17,11 +17,12 @@ from sweeper.domain.comparison import (
     compared,
     same_organization,
 )
-from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.errors import ConfigurationError, Invalid
 from sweeper.domain.escaping import plain
 from sweeper.domain.model import Report
+from sweeper.engine.ports import Source
 from sweeper.storage.history import MAX_REPORT, is_time
-from sweeper.storage.record_reader import Invalid, NotAnObject, OtherVersion, Source, TooLarge, read
+from sweeper.storage.record_reader import NotAnObject, OtherVersion, TooLarge, read
 
 S3 = "s3://"
 _TIMES = {"started_at", "finished_at", "last_seen"}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sweeper.aws.s3 import Bucket
 from sweeper.aws.s3_objects import Objects
 from sweeper.domain.errors import ConfigurationError, OperationFailed
-from sweeper.engine.ports import Past
+from sweeper.domain.resume import Past
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile, is_busy
 from sweeper.storage.journal.lines import Header

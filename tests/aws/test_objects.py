@@ -9,7 +9,7 @@ from sweeper.aws.s3_objects import Objects
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Reason
-from sweeper.storage.record_reader import Source
+from sweeper.engine.ports import Source
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws
 

@@ -16,10 +16,11 @@ from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.s3 import Bucket, read_through, whole
 from sweeper.aws.s3_objects import Objects
 from sweeper.config.schema import S3Config
-from sweeper.domain.errors import OperationFailed
+from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.model import Reason
+from sweeper.engine.ports import Source
 from sweeper.reporting.sinks.security_hub import SecurityHubSink
-from sweeper.storage.record_reader import Invalid, Source, parse
+from sweeper.storage.record_reader import parse
 from tests.aws.support import make_cloud, opened, target
 from tests.factories import finding, report
 from tests.fake_aws.process import FakeAws

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from sweeper.checks.creation_template_immutability import (
-    CHECK,
     CreationTemplateImmutability,
     covers,
 )
@@ -77,7 +76,9 @@ class Registry:
 
 
 def examine(*facts: Template | Exception, **sections: Any) -> Examined:
-    return CHECK(Registry(facts), make_config(**sections), TODAY).examine(make_target())
+    return CreationTemplateImmutability(Registry(facts), make_config(**sections), TODAY).examine(
+        make_target()
+    )
 
 
 def judged(template: Template, **sections: Any) -> Finding:
@@ -467,7 +468,9 @@ def test_filters_by_repository_count_where_they_are_for_all_that_it_makes() -> N
     for glob, filters in cases:
         with case(glob, filters):
             remediation = {"exclusions": ["latest"], "exclusions_by_repository": {glob: ["pr-*"]}}
-            check = CHECK(Registry([Template()]), make_config(remediation=remediation), TODAY)
+            check = CreationTemplateImmutability(
+                Registry([Template()]), make_config(remediation=remediation), TODAY
+            )
             (finding,) = check.examine(make_target()).findings
             assert check.remedy(finding).to_exclusion_filters == filters
             closed = Template(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=filters)

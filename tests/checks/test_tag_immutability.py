@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.checks.tag_immutability import CHECK, TagImmutability, pull_through_exemption
+from sweeper.checks.tag_immutability import TagImmutability, pull_through_exemption
 from sweeper.config.schema import ExemptionRule
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import (
@@ -89,7 +89,7 @@ def test_pull_through_cache_rules() -> None:
 
 
 def examine(registry: FakeRegistry, **sections: Any) -> Examined:
-    return CHECK(registry, make_config(**sections), TODAY).examine(make_target())
+    return TagImmutability(registry, make_config(**sections), TODAY).examine(make_target())
 
 
 def registry_of(*facts: Repository | Exception, **rest: Any) -> FakeRegistry:

@@ -36,8 +36,8 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.planning import in_write_scope, no_longer_writable
 from sweeper.domain.report import ExitStatus
+from sweeper.domain.resume import Past
 from sweeper.domain.undo_report import UndoReport, UndoRun
-from sweeper.engine.ports import Past
 from tests.cases import case
 from tests.fakes import account_id, make_account, make_config, make_target
 from tests.undo_support import UNDOES, claim, claimed_run

@@ -22,8 +22,9 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.planning import Outcome
+from sweeper.domain.resume import Past
 from sweeper.engine.pool import NOT_REACHED, Stop
-from sweeper.engine.ports import Check, Past, Pool
+from sweeper.engine.ports import Check, Pool
 from sweeper.engine.remediation import make_changes
 from tests.cases import case
 from tests.fakes import (

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.inversion import turned_around
 from sweeper.domain.model import ChangeStatus, Finding, Reason, Repository, Stage
+from sweeper.domain.resume import Past
 from sweeper.domain.undo_report import UndoReport
-from sweeper.engine.ports import Past
 from tests.cases import case
 from tests.fakes import (
     FakeCloud,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from sweeper.domain.escaping import hidden
 from sweeper.domain.inversion import aggregate, turned_around
 from sweeper.domain.model import Change, ChangeStatus, Delivery, Failed, Finding, Reason, Stage
+from sweeper.domain.resume import Past
 from sweeper.domain.undo_report import Undone, UndoReport, UndoRun
-from sweeper.engine.ports import Past
 from sweeper.reporting.formats.json import document
 from sweeper.reporting.undo_text import MOST_ASKED, question, render
 from tests.cases import case

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.domain.comparison import PreviousChange, PreviousFinding
+from sweeper.domain.errors import Invalid
 from sweeper.domain.model import Change, Finding
 from sweeper.storage import history as records
 from sweeper.storage import record_reader as reading
 from sweeper.storage import report_store as stored
 from sweeper.storage.journal import lines
-from sweeper.storage.record_reader import Budget, Invalid, NotAnObject, OtherVersion, TooLarge, read
+from sweeper.storage.record_reader import Budget, NotAnObject, OtherVersion, TooLarge, read
 from tests import factories
 from tests.cases import case
 

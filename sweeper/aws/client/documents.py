@@ -19,7 +19,7 @@ from sweeper.domain.model import Reason
 from sweeper.engine.pool import Stop
 
 if TYPE_CHECKING:
-    from sweeper.storage.record_reader import Source
+    from sweeper.engine.ports import Source
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ from sweeper.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
-    from sweeper.storage.record_reader import Source
+    from sweeper.engine.ports import Source
 
 T = TypeVar("T")
 

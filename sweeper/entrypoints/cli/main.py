@@ -1,4 +1,4 @@
-"""The command line: its commands are the modules of `sweeper.entrypoints.cli`."""
+"""The command line: its commands are COMMANDS."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import sys
 
 import click
 
-import sweeper.entrypoints.cli
 from sweeper import __version__
-from sweeper.discovery import discover
 from sweeper.entrypoints.cli.common import say
+from sweeper.entrypoints.cli.completion import completion
+from sweeper.entrypoints.cli.config import config
+from sweeper.entrypoints.cli.demo import demo
+from sweeper.entrypoints.cli.preflight import preflight
+from sweeper.entrypoints.cli.report import report
+from sweeper.entrypoints.cli.run import run
+from sweeper.entrypoints.cli.undo import undo
 
+COMMANDS = (completion, config, demo, preflight, report, run, undo)
 INTERRUPTED = 130  # the shell's own for SIGINT, before any sweep has begun
 
 
@@ -28,7 +34,7 @@ def cli() -> None:
     """  # noqa: D301 (click's mark for lines to keep)
 
 
-for _command in discover(sweeper.entrypoints.cli, "COMMAND").values():
+for _command in COMMANDS:
     cli.add_command(_command)
 
 

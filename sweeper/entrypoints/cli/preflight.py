@@ -64,8 +64,8 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
       sweeper preflight --format json | jq .accounts.without_role
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.engine.preflight.problems import judge
+    from sweeper.entrypoints.preflight_text import rendered
     from sweeper.reporting.preflight.document import document
-    from sweeper.reporting.preflight.text import rendered
 
     options = sweep_values(accounts, regions, ous, None)
     if impact:
@@ -111,6 +111,3 @@ def _look(read: Loaded, *, write_probe: bool) -> Facts:
     return supervised(
         config, work, terminal=logs.is_terminal(sys.stderr), ask=None, show=lambda *_: None
     )
-
-
-COMMAND = preflight

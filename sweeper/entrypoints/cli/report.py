@@ -11,7 +11,7 @@ from sweeper.entrypoints.cli.common import print_bytes, say
 
 if TYPE_CHECKING:
     from sweeper.domain.model import Report
-    from sweeper.storage.record_reader import Source
+    from sweeper.engine.ports import Source
 
 FORMATS = ("csv", "html", "json", "junit", "ocsf", "text")  # named, so that --help need not look
 _MOST = 2
@@ -105,6 +105,3 @@ def _write(name: str, content: bytes, status: int) -> int:
         say(plain(f"the report could not be written: {error.message}"))
         return ExitStatus.NOT_DELIVERED
     return status
-
-
-COMMAND = report

@@ -92,6 +92,3 @@ def undo(  # noqa: PLR0917 (click passes them by name)
     if form or (dry_run and not is_terminal(sys.stderr)):
         return print_bytes(render(undone), status)
     return status
-
-
-COMMAND = undo

@@ -12,8 +12,8 @@ from sweeper.aws.client.errors import MAX_CODE, reason_for, shortened_message, t
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import mask
 from sweeper.domain.model import Delivery, Reason, Report
+from sweeper.reporting.asff import findings
 from sweeper.reporting.sinks import SinkContext
-from sweeper.reporting.sinks.asff import findings
 
 ORDER = 3
 MAX_BATCH = 100  # BatchImportFindings: Findings

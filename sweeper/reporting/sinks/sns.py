@@ -8,9 +8,9 @@ from typing import Any, Literal
 from sweeper.aws.client.errors import translated
 from sweeper.domain.masking import mask
 from sweeper.domain.model import Delivery, Report
+from sweeper.reporting.notification import subject
+from sweeper.reporting.notification_json import attributes, structured
 from sweeper.reporting.sinks import SinkContext
-from sweeper.reporting.sinks.message import subject
-from sweeper.reporting.sinks.structured import attributes, structured
 
 ORDER = 9  # last: the message says where the others left the report
 

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt
 
 from sweeper.config.schema import AccountId, RegionName
-from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.errors import ConfigurationError, Invalid
 from sweeper.domain.model import (
     Account,
     Change,
@@ -30,10 +30,11 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.engine.ports import Past
+from sweeper.domain.resume import Past
+from sweeper.engine.ports import Source
 from sweeper.reporting.formats.json import encoded
 from sweeper.storage import record_reader as reading
-from sweeper.storage.record_reader import Budget, Invalid, Source, TooLarge, parse
+from sweeper.storage.record_reader import Budget, TooLarge, parse
 
 RUN_ID = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
 MAX_SIZE = 512_000_000  # bytes

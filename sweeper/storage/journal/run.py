@@ -19,7 +19,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.engine.ports import Past
+from sweeper.domain.resume import Past
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile
 from sweeper.storage.journal.lines import Header

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from itertools import product
 
 from sweeper.domain.model import ChangeStatus, Reason, Report, Stage
+from sweeper.reporting.asff import findings
 from sweeper.reporting.formats import formats
 from sweeper.reporting.formats.html.facts import facts
 from sweeper.reporting.formats.html.tables import tables
-from sweeper.reporting.sinks.asff import findings
-from sweeper.reporting.sinks.message import message, subject
-from sweeper.reporting.sinks.structured import attributes, event
+from sweeper.reporting.notification import message, subject
+from sweeper.reporting.notification_json import attributes, event
 from sweeper.reporting.wording import advice, outcome
 from tests.cases import case
 from tests.factories import change, finding, report, run

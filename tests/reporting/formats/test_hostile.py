@@ -16,10 +16,10 @@ import pytest
 
 from sweeper.domain.escaping import csv_cell, hidden, plain
 from sweeper.domain.model import Report
+from sweeper.reporting.asff import findings
 from sweeper.reporting.formats import formats
-from sweeper.reporting.sinks.asff import findings
-from sweeper.reporting.sinks.message import message, subject
-from sweeper.reporting.sinks.structured import structured
+from sweeper.reporting.notification import message, subject
+from sweeper.reporting.notification_json import structured
 from tests.cases import case
 from tests.factories import HOSTILE, hostile_report
 

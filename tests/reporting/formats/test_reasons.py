@@ -3,7 +3,7 @@ from pathlib import Path
 from sweeper.domain.model import Reason
 from sweeper.reporting.reasons import MEANING, table
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_published_table_is_current() -> None:

@@ -25,7 +25,7 @@ from sweeper.reporting.formats.json import render
 from tests.cases import case
 from tests.factories import earlier, exemption, finding, hostile_report, report, run, since_last
 
-PUBLISHED = Path(__file__).parents[2] / "docs" / "report.schema.json"
+PUBLISHED = Path(__file__).parents[3] / "docs" / "report.schema.json"
 
 REPORTS = {
     "empty": report(),

@@ -7,7 +7,7 @@ import pytest
 from sweeper.domain.model import Reason, Report, Scope, Skipped
 from sweeper.reporting.formats.html.facts import facts
 from sweeper.reporting.formats.text import render
-from sweeper.reporting.sinks.message import message, subject
+from sweeper.reporting.notification import message, subject
 from sweeper.reporting.wording import scope, unseen
 from tests.factories import account, failed, report, target
 

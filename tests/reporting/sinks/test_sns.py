@@ -10,9 +10,9 @@ from moto import mock_aws
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import ChangeStatus, Compliance, Delivery, Reason, Report
-from sweeper.reporting.sinks.message import subject
+from sweeper.reporting.notification import subject
+from sweeper.reporting.notification_json import structured
 from sweeper.reporting.sinks.sns import SnsSink, needed
-from sweeper.reporting.sinks.structured import structured
 from tests.cases import case
 from tests.factories import (
     HOSTILE,

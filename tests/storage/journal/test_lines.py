@@ -28,7 +28,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.engine.ports import Past
+from sweeper.domain.resume import Past
 from sweeper.storage import record_reader as reading
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.lines import Header

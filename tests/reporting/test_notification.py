@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sweeper.domain.escaping import hidden
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Reason, Skipped
-from sweeper.reporting.sinks.message import LIMIT, message, size, subject
+from sweeper.reporting.notification import LIMIT, message, size, subject
 from tests.cases import case
 from tests.factories import (
     account,

@@ -5,8 +5,8 @@ from typing import Any
 from sweeper.domain.escaping import hidden
 from sweeper.domain.model import ChangeStatus, Compliance, Delivery, Reason, Report
 from sweeper.reporting.formats.json import render
-from sweeper.reporting.sinks.message import LIMIT, message, size
-from sweeper.reporting.sinks.structured import PROGRAMS, attributes, event, structured
+from sweeper.reporting.notification import LIMIT, message, size
+from sweeper.reporting.notification_json import PROGRAMS, attributes, event, structured
 from tests.cases import case
 from tests.factories import (
     change,

@@ -13,7 +13,7 @@ from sweeper.domain.model import (
     Stage,
 )
 from sweeper.domain.report import ended_early
-from sweeper.reporting.sinks.asff import findings
+from sweeper.reporting.asff import findings
 from tests.cases import case
 from tests.factories import (
     HOSTILE,

@@ -11,7 +11,7 @@ from typing import Any
 
 from sweeper.domain.model import Delivery, Report
 from sweeper.reporting.formats.json import encoded
-from sweeper.reporting.sinks.message import LIMIT, listed, message, size
+from sweeper.reporting.notification import LIMIT, listed, message, size
 
 # The subscribers that are programs; all others, e-mail among them, get the text.
 PROGRAMS = ("firehose", "https", "lambda", "sqs")
