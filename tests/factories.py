@@ -11,26 +11,22 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
-    EarlierFinding,
     Examined,
     Exemption,
     Failed,
-    FailedItem,
     Finding,
     Impact,
     MovedTag,
     OpenedAccount,
     Organization,
-    Reason,
-    Report,
     Repository,
-    Run,
-    SinceLast,
     Skipped,
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import AccountOutcome, TargetOutcome, aggregate
+from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, Run, SinceLast
 
 ACCOUNT_ID = "111122223333"
 REGION = "eu-central-1"

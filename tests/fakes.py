@@ -25,12 +25,12 @@ from sweeper.domain.model import (
     Image,
     OpenedAccount,
     Organization,
-    Reason,
-    Report,
     Repository,
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
 from sweeper.domain.resume import Past
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Cloud, Conduct

@@ -9,7 +9,7 @@ import pytest
 
 from sweeper.config.loader import load
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import ConfigurationSource
+from sweeper.domain.report_model import ConfigurationSource
 from tests.fakes import account_id
 
 A, B, C = (account_id(number) for number in (1, 2, 3))

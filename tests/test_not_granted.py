@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Change, ChangeStatus, Examined, Finding, Reason, Repository, Target
+from sweeper.domain.model import Change, ChangeStatus, Examined, Finding, Repository, Target
 from sweeper.domain.planning import Outcome
+from sweeper.domain.reasons import Reason
 from sweeper.engine.ports import Pool
 from sweeper.engine.remediation import make_changes
 from tests.fakes import (

@@ -26,11 +26,11 @@ from sweeper.domain.model import (
     ChangeStatus,
     OpenedAccount,
     Organization,
-    Report,
     Repository,
     Target,
 )
 from sweeper.domain.report import cut_short
+from sweeper.domain.report_model import Report
 from sweeper.domain.resume import Past
 from sweeper.engine.pool import Stop
 from sweeper.engine.sweep import sweep

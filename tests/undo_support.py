@@ -8,7 +8,8 @@ from typing import Any
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.inversion import scoped
-from sweeper.domain.model import AccountSummary, ChangeStatus, Finding, Report, Run, Target
+from sweeper.domain.model import ChangeStatus, Finding, Target
+from sweeper.domain.report_model import AccountSummary, Report, Run
 from sweeper.domain.undo_report import Undone, UndoReport
 from sweeper.engine.ports import Conduct
 from sweeper.engine.undo import undo

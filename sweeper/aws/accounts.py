@@ -17,8 +17,9 @@ from sweeper.aws.client.partitions import FALLBACK_REGION, first_region, partiti
 from sweeper.aws.organizations import Organizations
 from sweeper.domain import masking
 from sweeper.domain.errors import NothingToSweep, OperationFailed
-from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Reason, Stage
+from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Stage
 from sweeper.domain.planning import INACTIVE_STATES, in_write_scope, named_regions
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from sweeper.aws.client.errors import translated
 from sweeper.aws.probes import nobodys_name
 from sweeper.aws.s3 import NOBODYS_ETAG, Bucket
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import Answer, Asked, Probed, not_known, probed
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from sweeper.aws.client.paging import Tokens
 from sweeper.aws.client.parsers import NOT_MODELLED
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import mask_message
-from sweeper.domain.model import Image, Reason, Repository, Target
+from sweeper.domain.model import Image, Repository, Target
+from sweeper.domain.reasons import Reason
 
 FILTERS = "imageTagMutabilityExclusionFilters"
 PAGE_SIZE = 1000  # ECR: maxResults, 1 to 1000, default 100

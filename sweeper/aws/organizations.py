@@ -12,7 +12,8 @@ from sweeper.aws.client.answers import MAX_OPAQUE, account_id, items, optional_t
 from sweeper.aws.client.errors import translated
 from sweeper.aws.client.paging import Tokens
 from sweeper.domain.errors import NothingToSweep, OperationFailed
-from sweeper.domain.model import Account, Failed, Reason, Stage
+from sweeper.domain.model import Account, Failed, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, concurrently
 

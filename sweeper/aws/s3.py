@@ -13,7 +13,7 @@ from sweeper.aws.client.answers import moment, required, text
 from sweeper.aws.client.errors import translated
 from sweeper.domain.errors import ConfigurationError, Invalid, OperationFailed
 from sweeper.domain.masking import mask
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 
 if TYPE_CHECKING:
     from sweeper.config.schema import S3Config

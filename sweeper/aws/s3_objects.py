@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sweeper.aws.client.answers import required, text
 from sweeper.aws.s3 import Bucket, read_through
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 
 if TYPE_CHECKING:
     from sweeper.engine.ports import Source

@@ -19,7 +19,6 @@ from sweeper.domain.model import (
     Examined,
     Exemption,
     Finding,
-    Reason,
     Repository,
     Resource,
     Target,
@@ -32,6 +31,7 @@ from sweeper.domain.mutability import (
     exclusions_of,
     remedy,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import check_answer, is_made, written
 
 if TYPE_CHECKING:

@@ -23,13 +23,13 @@ from sweeper.domain.model import (
     Finding,
     Image,
     Impact,
-    Reason,
     Repository,
     Resource,
     Target,
 )
 from sweeper.domain.mutability import Verdict, configured_exemption, evaluate, exclusions_of, remedy
 from sweeper.domain.planning import in_write_scope
+from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import check_answer, is_made, written
 
 if TYPE_CHECKING:

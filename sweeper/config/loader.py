@@ -25,7 +25,7 @@ from sweeper.config.provenance import INCLUDE_REGIONS, dotted, provenance_of
 from sweeper.config.schema import ENVIRONMENT_PREFIX, IN_QUOTES, SECRET_KEYS, Config
 from sweeper.domain import masking
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import ConfigurationSource, Provenance
+from sweeper.domain.report_model import ConfigurationSource, Provenance
 
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 DEPLOYMENT_VARIABLE = ENVIRONMENT_PREFIX + "DEPLOYMENT"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sweeper.config.layers import Key
-from sweeper.domain.model import Configuration, ConfigurationSource, Provenance
+from sweeper.domain.report_model import Configuration, ConfigurationSource, Provenance
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config

@@ -23,7 +23,8 @@ from pydantic import (
     model_validator,
 )
 
-from sweeper.domain.model import ACCEPTABLE_REASONS, MAX_EXCLUSION_FILTERS, Reason
+from sweeper.domain.model import MAX_EXCLUSION_FILTERS
+from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 
 ENVIRONMENT_PREFIX = "SWEEPER_"
 MAX_WILDCARDS = 2  # ECR: in one filter

@@ -12,19 +12,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sweeper.domain.model import (
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Key, Resource, Since
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import (
     SCHEMA_VERSION,
     AccountSummary,
-    ChangeStatus,
-    Compliance,
     EarlierFinding,
-    Finding,
-    Key,
-    Reason,
     Report,
-    Resource,
     Run,
-    Since,
     SinceLast,
     TrendPoint,
 )

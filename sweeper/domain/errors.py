@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sweeper.domain.masking import mask_message
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 
 
 class SweeperError(Exception):

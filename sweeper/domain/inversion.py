@@ -19,17 +19,16 @@ from sweeper.domain.model import (
     Compliance,
     Examined,
     Failed,
-    FailedItem,
     Finding,
     OpenedAccount,
     Organization,
-    Reason,
-    Run,
     Stage,
     Target,
 )
 from sweeper.domain.planning import INACTIVE_STATES, Outcome
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ExitStatus, enumeration_status
+from sweeper.domain.report_model import FailedItem, Run
 from sweeper.domain.resume import Past
 from sweeper.domain.undo_report import (
     UNDO_SCHEMA_VERSION,

@@ -12,14 +12,8 @@ from fnmatch import fnmatchcase
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
-from sweeper.domain.model import (
-    MAX_EXCLUSION_FILTERS,
-    Change,
-    ChangeStatus,
-    Compliance,
-    Exemption,
-    Reason,
-)
+from sweeper.domain.model import MAX_EXCLUSION_FILTERS, Change, ChangeStatus, Compliance, Exemption
+from sweeper.domain.reasons import Reason
 
 if TYPE_CHECKING:
     from sweeper.config.schema import ExemptionRule

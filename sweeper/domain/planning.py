@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sweeper.domain.errors import NothingToSweep
 from sweeper.domain.model import (
-    UNREACHABLE_REASONS,
     Account,
     Change,
     ChangeStatus,
     Compliance,
-    Coverage,
     Examined,
     Failed,
     Finding,
     Key,
     OpenedAccount,
-    Reason,
     Skipped,
     Stage,
     Target,
 )
+from sweeper.domain.reasons import UNREACHABLE_REASONS, Reason
+from sweeper.domain.report_model import Coverage
 
 if TYPE_CHECKING:
     from sweeper.config.schema import AcceptedGap, Config, OrganizationConfig, RemediationConfig

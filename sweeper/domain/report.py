@@ -10,28 +10,30 @@ from functools import lru_cache
 from itertools import groupby
 
 from sweeper.domain.model import (
-    SCHEMA_VERSION,
     Account,
-    AccountSummary,
-    AccountTotals,
     ChangeStatus,
-    ChangeTotals,
     Compliance,
-    Coverage,
     Examined,
     Failed,
-    FailedItem,
     Finding,
     OpenedAccount,
-    Reason,
-    Report,
-    RepositoryTotals,
     Resource,
-    Run,
     Skipped,
-    SkippedItem,
     Stage,
     Target,
+)
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import (
+    SCHEMA_VERSION,
+    AccountSummary,
+    AccountTotals,
+    ChangeTotals,
+    Coverage,
+    FailedItem,
+    Report,
+    RepositoryTotals,
+    Run,
+    SkippedItem,
     TargetTotals,
     Totals,
 )
@@ -53,19 +55,6 @@ class ExitStatus(IntEnum):
     COVERAGE_INCOMPLETE = 4
     NOT_DELIVERED = 5
     LEASE_HELD = 6
-
-
-# Failures of the enumeration that running again does not cure.
-_NOTHING_TO_SWEEP = {
-    Reason.AWS_CONFIGURATION_INVALID,
-    Reason.NO_CREDENTIALS,
-    Reason.NOT_IN_ORGANIZATION,
-    Reason.NOT_ALLOWED_TO_LIST,
-    Reason.NO_ACCOUNT_CHOSEN,
-    Reason.UNKNOWN_ACCOUNT,
-    Reason.UNKNOWN_OU,
-    Reason.OTHER_ORGANIZATION,
-}
 
 
 def remains(finding: Finding) -> bool:
@@ -235,7 +224,7 @@ def exit_status(report: Report) -> ExitStatus:
 def enumeration_status(failures: Sequence[FailedItem]) -> ExitStatus | None:
     """What a failure says that left nothing to look at; None where there is none."""
     reasons = {item.reason for item in failures if item.stage is Stage.ENUMERATE}
-    if reasons & _NOTHING_TO_SWEEP:
+    if any(reason.ends_run for reason in reasons):
         return ExitStatus.UNUSABLE
     if Reason.INTERNAL_ERROR in reasons:
         return ExitStatus.INTERNAL_ERROR
@@ -366,8 +355,3 @@ def without_region(target: Target, outcome: Examined | Failed) -> Examined | Fai
 @lru_cache(maxsize=4096)
 def _shared(failure: Failed) -> Failed:
     return failure
-
-
-def is_final(reason: Reason) -> bool:
-    """Whether an enumeration that failed so leaves nothing to sweep, also when it is run again."""
-    return reason in _NOTHING_TO_SWEEP

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from sweeper.domain.model import Reason, Scope, Skipped, WriteScope
+from sweeper.domain.model import Skipped
 from sweeper.domain.planning import INACTIVE_STATES, in_write_scope
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import AccountOutcome, TargetOutcome
+from sweeper.domain.report_model import Scope, WriteScope
 
 if TYPE_CHECKING:
     from sweeper.config.schema import RemediationConfig

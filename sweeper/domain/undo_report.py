@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sweeper.domain.model import ChangeStatus, Delivery, FailedItem, Reason, Resource
+from sweeper.domain.model import ChangeStatus, Resource
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, FailedItem
 
 UNDO_SCHEMA_VERSION: Literal["1"] = "1"
 

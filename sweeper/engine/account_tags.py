@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from sweeper.domain.model import Compliance, Failed, Report
+from sweeper.domain.model import Compliance, Failed
+from sweeper.domain.report_model import Report
 
 Read = Callable[[Sequence[str]], Mapping[str, Mapping[str, str] | Failed]]
 

@@ -13,11 +13,11 @@ from sweeper.domain.model import (
     Finding,
     Impact,
     Key,
-    Reason,
     Stage,
     Target,
 )
 from sweeper.domain.planning import Outcome
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import attempt
 from sweeper.engine.ports import Assessing, Check, Pool
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Change, ChangeStatus, Finding, Reason
+from sweeper.domain.model import Change, ChangeStatus, Finding
 from sweeper.domain.mutability import Setting, quoted, setting_of, wanted
+from sweeper.domain.reasons import Reason
 
 S = TypeVar("S", bound=Setting)
 

@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import mask_message
-from sweeper.domain.model import Failed, Reason, Stage
+from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
 
 # How often the main thread looks at what the workers finished; seconds.
 TICK = 0.1

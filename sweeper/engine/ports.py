@@ -16,11 +16,11 @@ from sweeper.domain.model import (
     Impact,
     OpenedAccount,
     Organization,
-    Provenance,
     Resource,
     Stage,
     Target,
 )
+from sweeper.domain.report_model import Provenance
 from sweeper.domain.resume import Past
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, attempt, concurrently

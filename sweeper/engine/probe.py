@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sweeper.domain.model import Failed, Reason, Stage
+from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import attempt
 
 

@@ -6,18 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sweeper.domain.model import (
-    Change,
-    ChangeStatus,
-    Examined,
-    Failed,
-    Finding,
-    Key,
-    Reason,
-    Stage,
-    Target,
-)
+from sweeper.domain.model import Change, ChangeStatus, Examined, Failed, Finding, Key, Stage, Target
 from sweeper.domain.planning import Outcome, map_changes, no_longer_writable, planned_findings
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import NOT_REACHED, attempt
 from sweeper.engine.ports import Check, Cloud, Conduct, Pool
 

@@ -9,16 +9,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from sweeper.domain.model import (
-    Examined,
-    Failed,
-    OpenedAccount,
-    Organization,
-    Report,
-    Run,
-    Stage,
-    Target,
-)
+from sweeper.domain.model import Examined, Failed, OpenedAccount, Organization, Stage, Target
 from sweeper.domain.planning import (
     accept_known_gaps,
     account_outcome,
@@ -29,6 +20,7 @@ from sweeper.domain.planning import (
     with_settled,
 )
 from sweeper.domain.report import aggregate, coverage, ended_early, without_region
+from sweeper.domain.report_model import Report, Run
 from sweeper.domain.scope import scope_of, write_scope_of
 from sweeper.engine.assessment import assess_impact
 from sweeper.engine.pool import attempt

@@ -25,11 +25,11 @@ from sweeper.domain.model import (
     Key,
     OpenedAccount,
     Organization,
-    Reason,
-    Run,
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Run
 from sweeper.domain.undo_report import Undone, UndoReport, UndoRun
 from sweeper.engine.pool import attempt
 from sweeper.engine.ports import Check, Cloud, Conduct, Pool

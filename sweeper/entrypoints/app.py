@@ -13,8 +13,9 @@ from sweeper.config.loader import LEGACY_VARIABLES
 from sweeper.config.provenance import dotted, provenance_of
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import Finding, Provenance, Report, Stage
+from sweeper.domain.model import Finding, Stage
 from sweeper.domain.report import cut_short, ended_early, may_have_changed, nothing_listed
+from sweeper.domain.report_model import Provenance, Report
 from sweeper.domain.scope import write_filters
 from sweeper.engine.account_tags import with_account_tags
 from sweeper.engine.pool import Stop, attempt

@@ -19,7 +19,9 @@ from sweeper.aws.s3 import Bucket
 from sweeper.checks import checks
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError, OperationFailed
-from sweeper.domain.model import Failed, Finding, Provenance, Reason, Stage
+from sweeper.domain.model import Failed, Finding, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Provenance
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Check, Conduct, Observer
 from sweeper.storage import run_state as state

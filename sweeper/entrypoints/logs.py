@@ -28,17 +28,9 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter
 
 from sweeper.domain.escaping import plain
 from sweeper.domain.masking import mask, mask_message
-from sweeper.domain.model import (
-    ChangeStatus,
-    Delivery,
-    Examined,
-    Failed,
-    Finding,
-    Reason,
-    Report,
-    Stage,
-    Target,
-)
+from sweeper.domain.model import ChangeStatus, Examined, Failed, Finding, Stage, Target
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
 
 MOST_UNFINISHED = 3  # runs that are told one by one
 MOST_ALIKE = 100  # failures of a stage with the same reason

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 from typing import TextIO
 
-from sweeper.domain.model import ChangeStatus, Reason, Report
+from sweeper.domain.model import ChangeStatus
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import cut_short, nothing_listed
+from sweeper.domain.report_model import Report
 
 NAMESPACE = "Sweeper"
 # Reasons that withhold every change of a plan together. The others withhold single changes, which

@@ -15,8 +15,9 @@ import click
 
 from sweeper.config import loader as config_loading
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import Finding, Report
+from sweeper.domain.model import Finding
 from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.domain.report_model import Report
 from sweeper.engine.pool import DELIVERY_SECONDS, Stop, or_defect
 from sweeper.entrypoints import app, logs, metrics
 from sweeper.entrypoints.logs import is_terminal
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sweeper.config.schema import Config
-    from sweeper.domain.model import Provenance
+    from sweeper.domain.report_model import Provenance
 
 E = TypeVar("E")
 

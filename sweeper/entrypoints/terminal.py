@@ -23,17 +23,10 @@ from rich.text import Text
 
 from sweeper.domain import escaping
 from sweeper.domain.masking import mask
-from sweeper.domain.model import (
-    ChangeStatus,
-    Compliance,
-    FailedItem,
-    Finding,
-    Reason,
-    Report,
-    Since,
-    Stage,
-)
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import may_have_changed, remains
+from sweeper.domain.report_model import FailedItem, Report
 from sweeper.reporting.impact_wording import brief, counted
 from sweeper.reporting.wording import (
     advice,

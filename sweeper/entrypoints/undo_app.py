@@ -13,7 +13,8 @@ from sweeper.config.provenance import provenance_of
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.inversion import cut_short, must_be_kept, scoped, selected
-from sweeper.domain.model import Finding, Report
+from sweeper.domain.model import Finding
+from sweeper.domain.report_model import Report
 from sweeper.domain.undo_report import Undone, UndoReport
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Observer

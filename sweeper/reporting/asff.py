@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sweeper.domain.escaping import shortened
-from sweeper.domain.model import Report
+from sweeper.domain.report_model import Report
 from sweeper.reporting.records import GUIDE, Record, State, records
 
 _TYPE = "Software and Configuration Checks/AWS Security Best Practices"

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from sweeper.domain.escaping import plain, shortened
-from sweeper.domain.model import ChangeStatus, Compliance, Delivery, Finding, Report, Resource
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Resource
 from sweeper.domain.report import closed, judged, remains, still_open
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.wording import (
     account_names,
     account_tags,

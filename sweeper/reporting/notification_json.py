@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sweeper.domain.model import Delivery, Report
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats.json import encoded
 from sweeper.reporting.notification import LIMIT, listed, message, size
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sweeper.domain.escaping import plain
-from sweeper.domain.model import Compliance, EarlierFinding, Finding, Report, Resource, Run, Since
+from sweeper.domain.model import Compliance, Finding, Resource, Since
 from sweeper.domain.report import remains
+from sweeper.domain.report_model import EarlierFinding, Report, Run
 from sweeper.reporting.wording import exemption_text, kind, named, number, outcome, setting
 
 GUIDE = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html"

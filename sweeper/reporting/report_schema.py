@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from sweeper.domain.model import Report
+from sweeper.domain.report_model import Report
 
 
 class _Untitled(GenerateJsonSchema):

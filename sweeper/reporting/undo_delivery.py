@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.aws.s3 import Bucket
-from sweeper.domain.model import Delivery
+from sweeper.domain.report_model import Delivery
 from sweeper.domain.undo_report import UndoReport
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.formats.json import document

@@ -9,9 +9,11 @@ from textwrap import wrap
 
 from sweeper.domain.escaping import plain, shortened
 from sweeper.domain.inversion import cause
-from sweeper.domain.model import ChangeStatus, FailedItem, Finding, Reason, Stage
+from sweeper.domain.model import ChangeStatus, Finding, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import FailedItem
 from sweeper.domain.undo_report import UndoChange, Undone, UndoReport
-from sweeper.reporting.wording import SUPERSEDED, advice, explanation, kind, named, number, setting
+from sweeper.reporting.wording import advice, explanation, kind, named, number, setting
 
 WIDTH = 100
 MOST_ASKED = 25  # changes that are shown before a question
@@ -150,7 +152,7 @@ def _outcome(change: UndoChange) -> str:
             return f"not put back from {of} ({change.reason}{error})"
         case ChangeStatus.SUPERSEDED:  # pragma: no branch (the last of them)
             reason = change.reason
-            return f"left as it is: {SUPERSEDED.get(reason, reason) if reason else 'it changed'}"
+            return f"left as it is: {reason.meaning if reason else 'it changed'}"
 
 
 def _advice(report: UndoReport) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import BinaryIO, TypeVar
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import mask
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 
 _MODE = 0o644
 

@@ -28,7 +28,9 @@ from sweeper.domain.comparison import (
     with_trend,
 )
 from sweeper.domain.errors import Invalid, OperationFailed
-from sweeper.domain.model import EarlierFinding, Failed, Reason, Report, Run, Stage, TrendPoint
+from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import EarlierFinding, Report, Run, TrendPoint
 from sweeper.engine.pool import attempt
 from sweeper.engine.ports import Source
 from sweeper.reporting.formats.json import document

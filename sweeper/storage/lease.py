@@ -19,7 +19,7 @@ from pydantic import Field
 
 from sweeper.aws.s3 import NOBODYS_ETAG, Bucket, Stored
 from sweeper.domain.errors import Invalid, OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.storage.record_reader import parse
 
 NAME = "lease.json"

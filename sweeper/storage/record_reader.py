@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sweeper.domain.errors import Invalid
 from sweeper.domain.escaping import shortened
-from sweeper.domain.model import SCHEMA_VERSION
+from sweeper.domain.report_model import SCHEMA_VERSION
 from sweeper.engine.ports import Source
 
 _VERSION = "schema_version"  # which every record has

@@ -21,7 +21,8 @@ from pydantic.dataclasses import dataclass
 from sweeper.config.schema import AccountId, MutabilityFilters, RegionName, RepositoryGlob
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import shortened
-from sweeper.domain.model import Finding, Report, Resource
+from sweeper.domain.model import Finding, Resource
+from sweeper.domain.report_model import Report
 from sweeper.domain.undo_report import Undone
 from sweeper.storage.history import is_time
 from sweeper.storage.journal.lines import RUN_ID

@@ -19,7 +19,7 @@ from sweeper.domain.comparison import (
 )
 from sweeper.domain.errors import ConfigurationError, Invalid
 from sweeper.domain.escaping import plain
-from sweeper.domain.model import Report
+from sweeper.domain.report_model import Report
 from sweeper.engine.ports import Source
 from sweeper.storage.history import MAX_REPORT, is_time
 from sweeper.storage.record_reader import NotAnObject, OtherVersion, TooLarge, read

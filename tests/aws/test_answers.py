@@ -9,7 +9,7 @@ import pytest
 
 from sweeper.aws.client.answers import account_id, items, optional_text, region, required, text
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from tests.cases import case
 
 

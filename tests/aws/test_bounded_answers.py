@@ -16,7 +16,7 @@ from sweeper.aws.client.errors import MAX_CODE, MAX_MESSAGE, MAX_TAIL, translate
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.config.loader import load_config
 from sweeper.domain.errors import ConfigurationError, OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from tests.aws.support import REGION, make_cloud, opened, target
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault

@@ -11,7 +11,7 @@ from sweeper.aws import s3 as module
 from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from tests.aws.support import make_cloud
 from tests.cases import case
 from tests.fake_aws.process import FakeAws

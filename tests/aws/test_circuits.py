@@ -13,7 +13,8 @@ from sweeper.aws.client.circuit_breaker import PATIENCE, POLL, PROBE_AFTER, SILE
 from sweeper.aws.client.retries import MAX_ATTEMPTS
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason, Target
+from sweeper.domain.model import Target
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, target

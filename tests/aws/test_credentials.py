@@ -22,7 +22,7 @@ from sweeper.aws.client.credentials import (
     bound_to,
 )
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from tests.aws.support import REGION, make_cloud, opened
 from tests.fake_aws.process import FakeAws
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sweeper.aws.destinations import questions
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import WORKS, Answer, Asked
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud

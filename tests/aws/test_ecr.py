@@ -11,7 +11,8 @@ import pytest
 from sweeper.aws.client.clients import ActionRefused
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Image, Reason, Repository
+from sweeper.domain.model import Image, Repository
+from sweeper.domain.reasons import Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import opened, target
 from tests.cases import case

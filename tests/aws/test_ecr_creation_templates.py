@@ -12,7 +12,7 @@ import pytest
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.checks.creation_template_immutability import CreationTemplateImmutability
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import REGION, opened, target
 from tests.cases import case

@@ -11,7 +11,7 @@ from botocore.session import Session
 
 from sweeper.aws.client.errors import MAX_MESSAGE, reason_for, refused_keys, translated
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from tests.cases import case
 
 USER = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: ecr:X on resource: *"

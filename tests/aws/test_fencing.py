@@ -8,8 +8,9 @@ from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Change, ChangeStatus, Examined, Finding, Reason
+from sweeper.domain.model import Change, ChangeStatus, Examined, Finding
 from sweeper.domain.planning import Outcome
+from sweeper.domain.reasons import Reason
 from sweeper.engine.ports import Pool
 from sweeper.engine.remediation import make_changes
 from tests.aws.support import opened, target

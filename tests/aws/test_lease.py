@@ -14,7 +14,7 @@ import pytest
 from sweeper.aws.s3 import Bucket, Stored
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.storage import lease as module
 from sweeper.storage.lease import LIFE, MARGIN, MAX_BYTES, NAME, Lease
 from tests.aws.support import make_cloud

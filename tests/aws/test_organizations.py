@@ -8,7 +8,8 @@ import pytest
 
 from sweeper.aws.organizations import Organizations
 from sweeper.domain.errors import NothingToSweep, OperationFailed
-from sweeper.domain.model import Account, Failed, Reason
+from sweeper.domain.model import Account, Failed
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, quick_stop

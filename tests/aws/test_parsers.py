@@ -13,7 +13,8 @@ from botocore.session import Session
 from sweeper.aws.client.errors import translated
 from sweeper.aws.client.parsers import CheckedParsers
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Failed, Reason, Stage
+from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import attempt
 from tests.aws.support import make_cloud
 from tests.cases import case

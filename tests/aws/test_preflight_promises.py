@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from sweeper.aws.client.clients import Session
 from sweeper.aws.destinations import questions
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import Answer
 from sweeper.entrypoints.bootstrap import questions as composed
 from tests.aws.support import quick_stop

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from sweeper.aws.probes import PREFIX, PROBES, MemberProbes
 from sweeper.checks import checks
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import WORKS, Answer
 from tests.aws.support import opened, target
 from tests.cases import case

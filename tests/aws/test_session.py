@@ -12,7 +12,7 @@ from sweeper.aws.client.partitions import is_region, known_regions
 from sweeper.aws.client.session import callers_session
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.masking import MASK, mask
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 
 ROLE = "arn:aws:iam::111122223333:role/sweeper"
 KEYS = {"Version": 1, "AccessKeyId": "AKIAEXAMPLE000000000", "SecretAccessKey": "s" * 40}

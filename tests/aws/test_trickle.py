@@ -21,7 +21,7 @@ from sweeper.aws.client.total_time import SLOWEST, TOTAL_TIMEOUT, CallTime, Tota
 from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 from tests.aws.support import REGION, make_cloud, opened
 from tests.aws.test_sender import (

@@ -14,7 +14,8 @@ from sweeper.checks.creation_template_immutability import (
     covers,
 )
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Change, ChangeStatus, Compliance, Examined, Finding, Reason, Target
+from sweeper.domain.model import Change, ChangeStatus, Compliance, Examined, Finding, Target
+from sweeper.domain.reasons import Reason
 from tests.cases import case
 from tests.fakes import TODAY, failure, make_change, make_config, make_target
 

@@ -18,10 +18,10 @@ from sweeper.domain.model import (
     Examined,
     Finding,
     Image,
-    Reason,
     Repository,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from tests.cases import case
 from tests.fakes import (
     REGION,

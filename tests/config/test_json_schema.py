@@ -17,7 +17,7 @@ from sweeper.config import json_schema as config_schema
 from sweeper.config.loader import load_config
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import ACCEPTABLE_REASONS
+from sweeper.domain.reasons import ACCEPTABLE_REASONS
 from sweeper.reporting.formats import formats
 from tests.cases import case
 from tests.config.test_loader import REFUSED

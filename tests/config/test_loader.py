@@ -10,7 +10,7 @@ import pytest
 
 from sweeper.config.loader import load, load_config
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import ACCEPTABLE_REASONS, Reason
+from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 from tests.cases import case
 from tests.golden import assert_golden, sections
 

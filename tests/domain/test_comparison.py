@@ -30,19 +30,17 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
-    EarlierFinding,
     Failed,
     Finding,
     Key,
-    Reason,
-    Report,
     Since,
     Skipped,
     Stage,
     Target,
-    TrendPoint,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early, remains
+from sweeper.domain.report_model import EarlierFinding, Report, TrendPoint
 from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,

@@ -21,7 +21,8 @@ from sweeper.domain.impact import (
     assessed,
     suggestion,
 )
-from sweeper.domain.model import ChangeStatus, Finding, Image, Impact, MovedTag, Reason
+from sweeper.domain.model import ChangeStatus, Finding, Image, Impact, MovedTag
+from sweeper.domain.reasons import Reason
 from sweeper.domain.tag_names import kind_of, matches
 from tests.cases import case
 from tests.domain.test_tag_names import DIGEST, tags

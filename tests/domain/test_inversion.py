@@ -24,18 +24,17 @@ from sweeper.domain.inversion import (
 from sweeper.domain.model import (
     Change,
     ChangeStatus,
-    Delivery,
     Examined,
     Failed,
     Finding,
     OpenedAccount,
     Organization,
-    Reason,
-    Run,
     Stage,
 )
 from sweeper.domain.planning import in_write_scope, no_longer_writable
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ExitStatus
+from sweeper.domain.report_model import Delivery, Run
 from sweeper.domain.resume import Past
 from sweeper.domain.undo_report import UndoReport, UndoRun
 from tests.cases import case

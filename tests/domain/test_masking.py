@@ -14,7 +14,7 @@ from sweeper.domain import masking
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.escaping import shortened
 from sweeper.domain.masking import MASK, mask, mask_message, register, register_external_id
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 
 TOKEN = "IQoJb3JpZ2luX2VjEOr//////////wEaCXVzLWVhc3QtMSJHMEUC+EXAMPLE=="
 KEY_ID = "ASIAEXAMPLE123456789"

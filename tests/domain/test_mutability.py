@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 from sweeper.config.schema import ExemptionRule
-from sweeper.domain.model import ChangeStatus, Compliance, Reason
+from sweeper.domain.model import ChangeStatus, Compliance
 from sweeper.domain.mutability import configured_exemption, evaluate, exclusions_of, remedy
+from sweeper.domain.reasons import Reason
 from tests.cases import case
 from tests.fakes import REGION, TODAY, account_id, make_repository
 

@@ -16,12 +16,10 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
-    Coverage,
     Examined,
     Failed,
     Finding,
     OpenedAccount,
-    Reason,
     Skipped,
     Stage,
 )
@@ -36,6 +34,8 @@ from sweeper.domain.planning import (
     unknown_exclusions,
     with_settled,
 )
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Coverage
 from tests.cases import case
 from tests.fakes import (
     account_id,

@@ -5,26 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sweeper.domain.model import (
-    AccountSummary,
-    AccountTotals,
     ChangeStatus,
-    ChangeTotals,
     Compliance,
-    Coverage,
-    Delivery,
     Examined,
     Failed,
-    FailedItem,
     OpenedAccount,
-    Reason,
-    Report,
-    RepositoryTotals,
-    Run,
     Skipped,
-    SkippedItem,
     Stage,
-    TargetTotals,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import (
     AccountOutcome,
     ExitStatus,
@@ -38,6 +27,19 @@ from sweeper.domain.report import (
     nothing_listed,
     remains,
     without_region,
+)
+from sweeper.domain.report_model import (
+    AccountSummary,
+    AccountTotals,
+    ChangeTotals,
+    Coverage,
+    Delivery,
+    FailedItem,
+    Report,
+    RepositoryTotals,
+    Run,
+    SkippedItem,
+    TargetTotals,
 )
 from tests.cases import case
 from tests.fakes import account_id, make_account, make_change, make_finding, make_target

@@ -17,14 +17,14 @@ from sweeper.domain.model import (
     Finding,
     Image,
     Impact,
-    Reason,
-    Report,
     Resource,
     Skipped,
     Stage,
     Target,
 )
 from sweeper.domain.planning import Outcome
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
 from sweeper.engine.assessment import assess_impact
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Assessing, Pool

@@ -15,13 +15,13 @@ from sweeper.domain.model import (
     Failed,
     Finding,
     Organization,
-    Reason,
     Repository,
     Skipped,
     Stage,
     Target,
 )
 from sweeper.domain.planning import Outcome
+from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import Past
 from sweeper.engine.pool import NOT_REACHED, Stop
 from sweeper.engine.ports import Check, Pool

@@ -10,19 +10,21 @@ from sweeper.domain.errors import NothingToSweep
 from sweeper.domain.model import (
     Account,
     ChangeStatus,
-    ChangeTotals,
     Examined,
-    FailedItem,
     OpenedAccount,
-    Reason,
-    Report,
     Repository,
-    RepositoryTotals,
-    SkippedItem,
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.domain.report_model import (
+    ChangeTotals,
+    FailedItem,
+    Report,
+    RepositoryTotals,
+    SkippedItem,
+)
 from sweeper.engine.pool import Stop
 from sweeper.engine.sweep import sweep
 from tests.cases import case

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.inversion import turned_around
-from sweeper.domain.model import ChangeStatus, Finding, Reason, Repository, Stage
+from sweeper.domain.model import ChangeStatus, Finding, Repository, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import Past
 from sweeper.domain.undo_report import UndoReport
 from tests.cases import case

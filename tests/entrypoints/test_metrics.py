@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from sweeper.domain.model import ChangeStatus, Delivery, Failed, Reason, Report, Run, Stage
+from sweeper.domain.model import ChangeStatus, Failed, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Delivery, Report, Run
 from sweeper.entrypoints.metrics import emit
 from tests.factories import change, earlier, failed, finding, report, since_last, target
 

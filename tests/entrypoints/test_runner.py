@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 from sweeper.entrypoints.runner import ONE_SIGNAL, Interrupt, stopped_by_signals
 from tests.fakes import FakeClock

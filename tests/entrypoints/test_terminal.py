@@ -12,16 +12,15 @@ from sweeper.domain.model import (
     Account,
     ChangeStatus,
     Compliance,
-    Coverage,
     Failed,
     Finding,
-    Reason,
-    Report,
     Since,
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Coverage, Report
 from sweeper.entrypoints import terminal
 from sweeper.reporting.wording import advice
 from tests import factories

@@ -20,7 +20,8 @@ from sweeper.aws.ecr import EcrRegistry
 from sweeper.checks.creation_template_immutability import CreationTemplateImmutability
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Account, OpenedAccount, Organization, Reason, Target
+from sweeper.domain.model import Account, OpenedAccount, Organization, Target
+from sweeper.domain.reasons import Reason
 from sweeper.storage.journal import lines
 from tests.aws.support import make_cloud
 from tests.fuzz.support import bounded, misshapen, mutated, run_of

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import ChangeStatus, Compliance, Reason, Report, Stage
+from sweeper.domain.model import ChangeStatus, Compliance, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
 from sweeper.reporting.formats import formats
 from sweeper.reporting.formats.json import render
 from sweeper.storage.report_store import compare, read_report

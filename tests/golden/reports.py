@@ -10,18 +10,16 @@ from sweeper.domain.model import (
     Account,
     ChangeStatus,
     Compliance,
-    Delivery,
     Failed,
     Finding,
-    Reason,
-    Report,
     Since,
     Skipped,
     Stage,
     Target,
-    TrendPoint,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate, ended_early
+from sweeper.domain.report_model import Delivery, Report, TrendPoint
 from tests.factories import (
     account,
     change,

@@ -4,7 +4,8 @@ import re
 from dataclasses import replace
 
 from sweeper.domain.escaping import hidden
-from sweeper.domain.model import ChangeStatus, Compliance, Finding, Reason, Skipped
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Skipped
+from sweeper.domain.reasons import Reason
 from sweeper.reporting.notification import LIMIT, message, size, subject
 from tests.cases import case
 from tests.factories import (

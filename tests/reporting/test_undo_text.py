@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from sweeper.domain.escaping import hidden
 from sweeper.domain.inversion import aggregate, turned_around
-from sweeper.domain.model import Change, ChangeStatus, Delivery, Failed, Finding, Reason, Stage
+from sweeper.domain.model import Change, ChangeStatus, Failed, Finding, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery
 from sweeper.domain.resume import Past
 from sweeper.domain.undo_report import Undone, UndoReport, UndoRun
 from sweeper.reporting.formats.json import document

@@ -21,7 +21,7 @@ from moto.s3.models import s3_backends
 
 from sweeper.checks import checks
 from sweeper.config.loader import load_config
-from sweeper.domain.model import Report
+from sweeper.domain.report_model import Report
 from sweeper.domain.undo_report import UndoReport
 from sweeper.engine.pool import Stop
 from sweeper.entrypoints import app, undo_app

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import pytest
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.storage.files import Directory, write
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from sweeper.checks.tag_immutability import NAME
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import ChangeStatus, Reason, Report, Resource
+from sweeper.domain.model import ChangeStatus, Resource
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
 from sweeper.domain.undo_report import Undone
 from sweeper.entrypoints import undo_app as app
 from sweeper.reporting.formats.json import render

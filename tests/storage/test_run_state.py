@@ -13,7 +13,7 @@ import pytest
 from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import ConfigurationError, OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalBusy, JournalFile, is_busy
 from sweeper.storage.run_state import (

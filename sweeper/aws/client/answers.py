@@ -14,7 +14,7 @@ from typing import Any
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import mask_message
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 
 MAX_TEXT = 2048  # characters of a name or an ARN: IAM's limit of an ARN, the longest that there is
 MAX_OPAQUE = 100_000  # of a token, a key or a policy, which no report shows; ECR's policy: 30,720

@@ -12,7 +12,7 @@ import threading
 from botocore import exceptions as sdk
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 
 SILENT_CALLS = 5  # attempts in a row, over all accounts and threads, without any answer

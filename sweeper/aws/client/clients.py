@@ -23,7 +23,7 @@ from sweeper.aws.client.retries import Retries
 from sweeper.aws.client.shared_http import Sender
 from sweeper.aws.client.total_time import TotalTime
 from sweeper.domain.errors import OperationFailed, SweeperError
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 
 CONNECT_TIMEOUT = 5  # seconds

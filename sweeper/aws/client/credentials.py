@@ -20,7 +20,7 @@ from botocore.credentials import (
 from sweeper.aws.client.errors import translated
 from sweeper.domain import masking
 from sweeper.domain.errors import OperationFailed, SweeperError
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 
 RENEW_BEFORE = timedelta(minutes=5)
 

@@ -15,7 +15,7 @@ from sweeper.aws.client.errors import translated
 from sweeper.aws.client.total_time import TotalTime
 from sweeper.aws.s3 import read_through, whole
 from sweeper.domain.errors import ConfigurationError, OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from botocore.parsers import ResponseParserError
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import mask_message
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 
 UNCERTAIN = "SweeperUncertain"  # in ResponseMetadata: an earlier attempt was left without an answer
 MAX_CODE = 100  # characters of an error code that are kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 
 MAX_PAGES = 10_000  # of one listing: AWS's quotas end a hundred times before
 

@@ -24,7 +24,7 @@ from botocore.retries.standard import (
 from sweeper.aws.client.circuit_breaker import Circuit
 from sweeper.aws.client.errors import UNCERTAIN, WITHOUT_AN_ANSWER, reason_for, refused_keys
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 
 MAX_ATTEMPTS = 5

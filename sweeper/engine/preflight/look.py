@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Reason, Stage, Target
+from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Stage, Target
 from sweeper.domain.planning import (
     in_write_scope,
     named_regions,
@@ -14,6 +14,7 @@ from sweeper.domain.planning import (
     select_accounts,
     unknown_exclusions,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, attempt, concurrently
 from sweeper.engine.ports import Observer, Observers

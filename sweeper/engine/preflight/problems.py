@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sweeper.domain.model import Failed, Reason, Skipped, Stage
+from sweeper.domain.model import Failed, Skipped, Stage
 from sweeper.domain.planning import accept_known_gaps
-from sweeper.domain.report import ExitStatus, is_final
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report import ExitStatus
 from sweeper.engine.preflight.facts import Facts, Region
 from sweeper.engine.probe import Answer, Asked, Probed, failure
 
@@ -68,7 +69,7 @@ class Problem:
             return ExitStatus.CLEAN
         if self.reason is Reason.INTERNAL_ERROR:
             return ExitStatus.INTERNAL_ERROR
-        if self.kind is Kind.ORGANIZATION and self.reason and is_final(self.reason):
+        if self.kind is Kind.ORGANIZATION and self.reason and self.reason.ends_run:
             return ExitStatus.UNUSABLE
         if self.kind is Kind.DESTINATION:
             return ExitStatus.NOT_DELIVERED

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from sweeper.config.loader import Loaded
     from sweeper.config.schema import Config
-    from sweeper.domain.model import Report
+    from sweeper.domain.report_model import Report
 
 config_option = click.option(
     "--config",

@@ -10,7 +10,7 @@ import click
 from sweeper.entrypoints.cli.common import print_bytes, say
 
 if TYPE_CHECKING:
-    from sweeper.domain.model import Report
+    from sweeper.domain.report_model import Report
     from sweeper.engine.ports import Source
 
 FORMATS = ("csv", "html", "json", "junit", "ocsf", "text")  # named, so that --help need not look

@@ -13,8 +13,8 @@ import click
 
 from sweeper.config.loader import LEGACY_VARIABLES
 from sweeper.config.schema import ENVIRONMENT_PREFIX, Config
-from sweeper.domain.model import Report
 from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.domain.report_model import Report
 from sweeper.engine.pool import or_defect
 from sweeper.entrypoints.demo import demo_organization
 from sweeper.entrypoints.runner import conduct

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sweeper.discovery import discover
-from sweeper.domain.model import Report
+from sweeper.domain.report_model import Report
 
 
 @dataclass(frozen=True, slots=True)

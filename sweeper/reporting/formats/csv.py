@@ -10,7 +10,8 @@ import io
 from collections.abc import Iterator, Mapping
 
 from sweeper.domain.escaping import csv_cell
-from sweeper.domain.model import EarlierFinding, FailedItem, Finding, Report, SkippedItem
+from sweeper.domain.model import Finding
+from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
 from sweeper.reporting.formats import Format
 from sweeper.reporting.impact_wording import moved_tags
 from sweeper.reporting.wording import account_names, exemption_text, setting

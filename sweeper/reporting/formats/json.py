@@ -14,7 +14,7 @@ from datetime import date
 from typing import Any
 
 from sweeper.domain.escaping import hidden
-from sweeper.domain.model import Report, SinceLast
+from sweeper.domain.report_model import Report, SinceLast
 from sweeper.reporting.formats import Format
 
 

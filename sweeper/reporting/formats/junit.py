@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 from sweeper.domain.escaping import plain, shortened
-from sweeper.domain.model import AccountSummary, FailedItem, Report, SkippedItem
+from sweeper.domain.report_model import AccountSummary, FailedItem, Report, SkippedItem
 from sweeper.reporting.formats import Format
 from sweeper.reporting.records import Record, State, records
 from sweeper.reporting.wording import account_tags, advice, explanation, number, scope, seen, unseen

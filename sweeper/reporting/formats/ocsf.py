@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from sweeper.domain.escaping import plain, shortened
-from sweeper.domain.model import AccountSummary, Report, Resource, Run, Since
+from sweeper.domain.model import Resource, Since
+from sweeper.domain.report_model import AccountSummary, Report, Run
 from sweeper.reporting.formats import Format
 from sweeper.reporting.records import GUIDE, Record, State, records
 

@@ -9,17 +9,9 @@ from textwrap import wrap
 from typing import TypeVar
 
 from sweeper.domain.escaping import plain, shortened
-from sweeper.domain.model import (
-    ChangeStatus,
-    Compliance,
-    EarlierFinding,
-    FailedItem,
-    Finding,
-    Reason,
-    Report,
-    SkippedItem,
-    Stage,
-)
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
 from sweeper.reporting.formats import Format
 from sweeper.reporting.impact_wording import as_yaml, counted, sentences
 from sweeper.reporting.wording import (

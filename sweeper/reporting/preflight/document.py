@@ -7,7 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from sweeper import __version__
-from sweeper.domain.model import Reason, Skipped
+from sweeper.domain.model import Skipped
+from sweeper.domain.reasons import Reason
 from sweeper.engine.preflight.facts import Facts, Standing
 from sweeper.engine.preflight.problems import Problem, Verdict
 from sweeper.engine.probe import Answer, Asked

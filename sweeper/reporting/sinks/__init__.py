@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from sweeper.discovery import discover
-from sweeper.domain.model import Delivery, Failed, Reason, Report, Stage
+from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.domain.undo_report import UndoReport
 from sweeper.engine.pool import attempt
 from sweeper.reporting.formats import Format

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from sweeper.aws.s3 import Bucket
 from sweeper.aws.s3_objects import Objects, Version
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Delivery, Reason, Report
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import may_have_changed
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import SinkContext, rendered

@@ -11,7 +11,8 @@ from typing import Any
 from sweeper.aws.client.errors import MAX_CODE, reason_for, shortened_message, translated
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import mask
-from sweeper.domain.model import Delivery, Reason, Report
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.asff import findings
 from sweeper.reporting.sinks import SinkContext
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sweeper.aws.client.errors import translated
 from sweeper.domain.masking import mask
-from sweeper.domain.model import Delivery, Report
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.notification import subject
 from sweeper.reporting.notification_json import attributes, structured
 from sweeper.reporting.sinks import SinkContext

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.masking import mask
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 
 _MODE = 0o600  # what is in it is nobody else's business
 

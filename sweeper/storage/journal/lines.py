@@ -26,10 +26,10 @@ from sweeper.domain.model import (
     Finding,
     Key,
     OpenedAccount,
-    Reason,
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import Past
 from sweeper.engine.ports import Source
 from sweeper.reporting.formats.json import encoded

@@ -15,10 +15,10 @@ from sweeper.domain.model import (
     Failed,
     Finding,
     OpenedAccount,
-    Reason,
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import Past
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from sweeper.domain.model import Delivery, Reason, Report, Stage
+from sweeper.domain.model import Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early, exit_status
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.entrypoints.cli.report import FORMATS
 from sweeper.reporting.formats import formats
 from sweeper.reporting.formats.json import document, render

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from sweeper.config.schema import Config
 from sweeper.domain.impact import suggestion
-from sweeper.domain.model import Report
+from sweeper.domain.report_model import Report
 from sweeper.engine.pool import Stop
 from sweeper.entrypoints import app
 from sweeper.entrypoints.demo import demo_organization, organization

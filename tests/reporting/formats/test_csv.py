@@ -10,11 +10,11 @@ from sweeper.domain.model import (
     Failed,
     Finding,
     Impact,
-    Reason,
     Since,
     Skipped,
     Stage,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.reporting.formats.csv import COLUMNS, render
 from tests.cases import case

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from sweeper.domain.escaping import csv_cell, hidden, plain
-from sweeper.domain.model import Report
+from sweeper.domain.report_model import Report
 from sweeper.reporting.asff import findings
 from sweeper.reporting.formats import formats
 from sweeper.reporting.notification import message, subject

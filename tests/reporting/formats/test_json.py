@@ -6,8 +6,10 @@ from types import MappingProxyType
 import pytest
 
 from sweeper.domain.escaping import hidden
-from sweeper.domain.model import Delivery, Failed, Reason, Report, Skipped, Stage
+from sweeper.domain.model import Failed, Skipped, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats.json import render
 from tests.factories import (
     HOSTILE,

@@ -7,19 +7,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from sweeper.domain.model import (
-    Change,
-    ChangeStatus,
-    Compliance,
-    Delivery,
-    Failed,
-    Reason,
-    Report,
-    Since,
-    Stage,
-    TrendPoint,
-)
+from sweeper.domain.model import Change, ChangeStatus, Compliance, Failed, Since, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Delivery, Report, TrendPoint
 from sweeper.reporting import report_schema as schema
 from sweeper.reporting.formats.json import render
 from tests.cases import case

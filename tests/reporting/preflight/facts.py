@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.engine.preflight.facts import Caller, Entered, Facts, Region, Standing
 from sweeper.engine.probe import WORKS, Answer, Probed
 from tests.fakes import account_id, make_account

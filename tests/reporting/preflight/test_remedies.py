@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from sweeper.domain.model import Failed, Reason, Stage
+from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.engine.preflight.facts import Caller, Facts, Standing
 from sweeper.engine.preflight.problems import Kind, Problem
 from sweeper.engine.probe import Answer

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import ChangeStatus, Delivery, Reason, Report
+from sweeper.domain.model import ChangeStatus
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import Format, formats
 from sweeper.reporting.sinks.directory import DirectorySink
 from sweeper.storage.history import read_history, recalled

@@ -11,7 +11,8 @@ from moto import mock_aws
 from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Delivery, Reason, Report
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import Format, formats
 from sweeper.reporting.sinks.s3 import LATEST, S3Sink
 from sweeper.storage.history import ATTEMPTS, read_history, recalled

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Reason
+from sweeper.domain.reasons import Reason
 from sweeper.storage.journal.file import JournalBusy, JournalFile
 
 

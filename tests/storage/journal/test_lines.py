@@ -24,10 +24,10 @@ from sweeper.domain.model import (
     Failed,
     Finding,
     OpenedAccount,
-    Reason,
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import Past
 from sweeper.storage import record_reader as reading
 from sweeper.storage.journal import lines

@@ -7,7 +7,7 @@ each text once; without a script the verdict, the figures and the bars are there
 
 from __future__ import annotations
 
-from sweeper.domain.model import Report
+from sweeper.domain.report_model import Report
 from sweeper.reporting.formats import Format
 
 

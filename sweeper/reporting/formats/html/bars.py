@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sweeper.domain.escaping import shortened
-from sweeper.domain.model import Compliance, Report
+from sweeper.domain.model import Compliance
 from sweeper.domain.report import remains
+from sweeper.domain.report_model import Report
 from sweeper.reporting.wording import number
 
 _UNKNOWN = "not known"

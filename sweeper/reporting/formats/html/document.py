@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sweeper.domain.escaping import shortened
-from sweeper.domain.model import Report
+from sweeper.domain.report_model import Report
 from sweeper.reporting.formats.html import facts, tables
 from sweeper.reporting.wording import number, percent
 

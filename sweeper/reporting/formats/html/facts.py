@@ -9,8 +9,9 @@ from datetime import date
 from itertools import groupby
 from typing import Literal
 
-from sweeper.domain.model import ChangeStatus, ChangeTotals, Finding, Report, SinceLast, Stage
+from sweeper.domain.model import ChangeStatus, Finding, Stage
 from sweeper.domain.report import closed, still_open
+from sweeper.domain.report_model import ChangeTotals, Report, SinceLast
 from sweeper.reporting.formats.html.bars import Bar, by_ou, by_region
 from sweeper.reporting.wording import (
     advice,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from sweeper.domain.model import AccountSummary, Compliance, Report
+from sweeper.domain.model import Compliance
 from sweeper.domain.report import remains
+from sweeper.domain.report_model import AccountSummary, Report
 
 
 class State(IntEnum):

@@ -11,17 +11,9 @@ from datetime import date
 from typing import Any, Literal
 
 from sweeper.domain.escaping import shortened
-from sweeper.domain.model import (
-    ChangeStatus,
-    Compliance,
-    EarlierFinding,
-    FailedItem,
-    Finding,
-    Report,
-    Since,
-    SkippedItem,
-)
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since
 from sweeper.domain.report import remains
+from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
 from sweeper.reporting.formats.html.places import place_map
 from sweeper.reporting.impact_wording import moved_tags
 from sweeper.reporting.wording import (

@@ -11,19 +11,16 @@ from sweeper.domain.model import (
     Account,
     ChangeStatus,
     Compliance,
-    EarlierFinding,
     Examined,
     Finding,
     OpenedAccount,
-    Reason,
-    Report,
     Since,
-    SinceLast,
     Skipped,
     Target,
-    TrendPoint,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import AccountOutcome, TargetOutcome, aggregate
+from sweeper.domain.report_model import EarlierFinding, Report, SinceLast, TrendPoint
 from tests.factories import account, change, exemption, failed, finding, report, run, target
 
 REGIONS = (

@@ -11,8 +11,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from sweeper.domain.escaping import hidden
-from sweeper.domain.model import Failed, Reason, Report, Stage
+from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Report
 from sweeper.reporting.formats.html import render
 from tests import chromium
 from tests.cases import case

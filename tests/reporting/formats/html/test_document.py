@@ -12,7 +12,8 @@ from importlib.resources import files
 import pytest
 
 from sweeper.domain.escaping import hidden
-from sweeper.domain.model import Failed, Reason, Skipped, Stage
+from sweeper.domain.model import Failed, Skipped, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate, ended_early
 from sweeper.reporting.formats.html import render
 from sweeper.reporting.formats.html.document import LICENCES, SCRIPTS, STYLES, embedded
