@@ -31,9 +31,9 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.engine.pool import Stop
-from sweeper.engine.ports import Cloud, Conduct
+from sweeper.engine.ports import Cloud, RunEnvironment
 from sweeper.engine.sweep import sweep
 
 _SESSION = Session()
@@ -235,7 +235,7 @@ class FakeClock:
 class FakeJournal(FakeObserver):
     """Remembers what was recorded; refuses with `refuses` where that is given."""
 
-    past: Past = field(default_factory=Past)
+    past: ResumeState = field(default_factory=ResumeState)
     refuses: OperationFailed | None = None
     records: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -287,8 +287,8 @@ def make_conduct(
     journal: FakeJournal | None = None,
     may_write: Callable[[], None] = lambda: None,
     config: Config | None = None,
-) -> Conduct:
-    return Conduct(
+) -> RunEnvironment:
+    return RunEnvironment(
         run_id="run-1",
         version="1.2.3",
         dry_run=dry_run,
@@ -304,7 +304,7 @@ def make_conduct(
 
 
 def run_sweep(
-    cloud: Cloud, registry: FakeRegistry, config: Config, conduct: Conduct | None = None
+    cloud: Cloud, registry: FakeRegistry, config: Config, conduct: RunEnvironment | None = None
 ) -> Report:
     check = TagImmutability(registry, config, TODAY)
     return sweep(cloud, (check,), config, conduct or make_conduct(config=config))

@@ -14,7 +14,7 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Repository, Stage, Target
 from sweeper.domain.mutability import evaluate, remedy
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import ExitStatus, exit_status, remains
+from sweeper.domain.report import ExitStatus, exit_status, is_remaining
 from sweeper.domain.report_model import Report
 from tests.fakes import (
     DENIALS,
@@ -130,7 +130,7 @@ def test_the_totals_equal_the_lists(world: World) -> None:
     assert counted.planned == still + (
         counted.applied + counted.failed + counted.withheld + counted.superseded
     )
-    assert report.totals.remaining == sum(map(remains, report.findings))
+    assert report.totals.remaining == sum(map(is_remaining, report.findings))
     nothing_seen = not report.totals.targets.examined
     complete = not report.failures and not found.undetermined and not nothing_seen
     assert report.coverage.complete is complete

@@ -11,7 +11,7 @@ from sweeper.domain.model import Change, ChangeStatus, Examined, Finding, Reposi
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
 from sweeper.engine.ports import Pool
-from sweeper.engine.remediation import make_changes
+from sweeper.engine.remediation import apply_changes
 from tests.fakes import (
     TODAY,
     FakeCloud,
@@ -49,7 +49,7 @@ def ended(
     targets = [Target(make_account(1), group[0].region) for group in groups]
     outcomes: list[Outcome] = [Examined((0, len(group), 0), tuple(group)) for group in groups]
     check = TagImmutability(registry, make_config(), TODAY)
-    after = make_changes(
+    after = apply_changes(
         Pool(workers, make_conduct()),
         FakeCloud([make_account(1)]),
         (check,),

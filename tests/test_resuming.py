@@ -31,7 +31,7 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.report import cut_short
 from sweeper.domain.report_model import Report
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.engine.pool import Stop
 from sweeper.engine.sweep import sweep
 from sweeper.storage import run_state as state
@@ -159,7 +159,7 @@ class Mortal(JournalFile):
 def run(
     world: World,
     fate: Fate,
-    past: Past,
+    past: ResumeState,
     file: Mortal | None,
     *,
     workers: int,
@@ -177,7 +177,9 @@ def run(
 
 
 def undisturbed(facts: dict[Key, Repository]) -> Report:
-    return run(World(dict(facts)), Fate(), Past(), None, workers=1, plans=[b"a place for one"])
+    return run(
+        World(dict(facts)), Fate(), ResumeState(), None, workers=1, plans=[b"a place for one"]
+    )
 
 
 class Resuming(RuleBasedStateMachine):
@@ -247,14 +249,14 @@ class Resuming(RuleBasedStateMachine):
         if self.finished:
             self.is_whole(report)
 
-    def found(self) -> tuple[Past, Mortal | None]:
+    def found(self) -> tuple[ResumeState, Mortal | None]:
         """What the processes before have left."""
         if self.moved:
             return lines.read(BytesIO(self.plans[-1]), "plan")[1], None
-        past = Past()
+        past = ResumeState()
         if self.began:
             try:
-                begun = state.resume(str(self.path), None, None)
+                begun = state.reopen_run(str(self.path), None, None)
             except ConfigurationError:  # it died before its first line was there
                 assert not self.world.effects
                 self.path.unlink()

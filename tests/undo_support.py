@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.domain.inversion import scoped
+from sweeper.domain.inversion import undo_config
 from sweeper.domain.model import ChangeStatus, Finding, Target
 from sweeper.domain.report_model import AccountSummary, Report, Run
-from sweeper.domain.undo_report import Undone, UndoReport
-from sweeper.engine.ports import Conduct
+from sweeper.domain.undo_report import OriginalRun, UndoReport
+from sweeper.engine.ports import RunEnvironment
 from sweeper.engine.undo import undo
 from tests import factories
 from tests.fakes import (
@@ -26,7 +26,7 @@ from tests.fakes import (
     make_target,
 )
 
-UNDOES = Undone("20260601T120000Z-0a1b2c", "2026-06-01T12:00:00Z", "report.json")
+UNDOES = OriginalRun("20260601T120000Z-0a1b2c", "2026-06-01T12:00:00Z", "report.json")
 
 
 def claim(
@@ -86,13 +86,13 @@ def undo_here(
     cloud: FakeCloud,
     claims: Sequence[Finding],
     *,
-    conduct: Conduct | None = None,
+    conduct: RunEnvironment | None = None,
     run: Run | None = None,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
     **sections: Any,
 ) -> UndoReport:
     """The undo of these claims, in memory."""
-    config = scoped(make_config(**sections), claims)
+    config = undo_config(make_config(**sections), claims)
     return undo(
         cloud,
         (TagImmutability(registry, config, TODAY),),

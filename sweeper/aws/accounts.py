@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.credentials import ReadOnlyCredentials
 
-from sweeper.aws.client.answers import MAX_OPAQUE, account_id, items, moment, region, required, text
+from sweeper.aws.client.answers import (
+    MAX_OPAQUE,
+    account_id,
+    region,
+    require,
+    require_datetime,
+    require_list,
+    require_str,
+)
 from sweeper.aws.client.clients import Clients, Session
 from sweeper.aws.client.credentials import MemberSession, MemberSessions, bound_to, is_usable
-from sweeper.aws.client.errors import translated
-from sweeper.aws.client.paging import Tokens
+from sweeper.aws.client.errors import translate_errors
+from sweeper.aws.client.paging import PageTokens
 from sweeper.aws.client.partitions import FALLBACK_REGION, first_region, partition_of, sts_region
 from sweeper.aws.organizations import Organizations
 from sweeper.domain import masking
@@ -112,15 +120,15 @@ class AwsCloud:
         # One page holds all regions that there are; the paginator asks on where it does not.
         pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
         found: list[tuple[str, str]] = []
-        tokens = Tokens()
-        with bound_to(account.id), translated():
+        tokens = PageTokens()
+        with bound_to(account.id), translate_errors():
             for page in pages:
                 found += (
-                    (region(item, "RegionName"), text(item, "RegionOptStatus"))
-                    for item in items(page, "Regions")
+                    (region(item, "RegionName"), require_str(item, "RegionOptStatus"))
+                    for item in require_list(page, "Regions")
                 )
                 if page.get("NextToken"):
-                    tokens.follow(text(page, "NextToken"))
+                    tokens.follow(require_str(page, "NextToken"))
         regions = tuple(dict(found).items())  # a page that is read twice counts once
         if all(status == "DISABLED" for _, status in regions):
             raise OperationFailed(
@@ -157,7 +165,7 @@ class AwsCloud:
         """The caller's account and ARN, asked for once, and what follows from them."""
         if self._caller is None:
             caller = self._caller_identity()
-            self._caller = account_id(caller, "Account"), text(caller, "Arn")
+            self._caller = account_id(caller, "Account"), require_str(caller, "Arn")
             self._partition = partition_of(self._caller[1])
             self._global_region = first_region(self._session, self._partition)
             self._sts_region = self._config.organization.sts_region or sts_region(
@@ -167,7 +175,7 @@ class AwsCloud:
 
     def _caller_identity(self) -> Any:
         try:
-            with translated():
+            with translate_errors():
                 region = self._caller_region or FALLBACK_REGION
                 return self.clients.central("sts", region).get_caller_identity()
         except OperationFailed as error:
@@ -228,13 +236,13 @@ class AwsCloud:
         if organization.external_id:
             parameters["ExternalId"] = organization.external_id
         try:
-            with translated():
+            with translate_errors():
                 response = self.clients.central("sts", self._sts_region).assume_role(**parameters)
         except OperationFailed as error:
             raise _of_assume_role(error) from None
-        keys = required(response, "Credentials")
+        keys = require(response, "Credentials")
         for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"):
-            value = text(keys, name, MAX_OPAQUE)
+            value = require_str(keys, name, MAX_OPAQUE)
             masking.register(value, of_run=True)
             if not is_usable(value):
                 raise OperationFailed(
@@ -244,11 +252,11 @@ class AwsCloud:
                 )
         return MemberSession(
             ReadOnlyCredentials(
-                text(keys, "AccessKeyId"),
-                text(keys, "SecretAccessKey"),
-                text(keys, "SessionToken", MAX_OPAQUE),
+                require_str(keys, "AccessKeyId"),
+                require_str(keys, "SecretAccessKey"),
+                require_str(keys, "SessionToken", MAX_OPAQUE),
             ),
-            moment(keys, "Expiration"),
+            require_datetime(keys, "Expiration"),
             allowed,
         )
 

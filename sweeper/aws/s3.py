@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sweeper.aws.client.answers import moment, required, text
-from sweeper.aws.client.errors import translated
+from sweeper.aws.client.answers import require, require_datetime, require_str
+from sweeper.aws.client.errors import translate_errors
 from sweeper.domain.errors import ConfigurationError, Invalid, OperationFailed
 from sweeper.domain.masking import mask
 from sweeper.domain.reasons import Reason
@@ -65,7 +65,7 @@ class Bucket:
                 "ServerSideEncryption": "aws:kms",
                 "SSEKMSKeyId": self.config.kms_key_id,
             }
-        with translated():
+        with translate_errors():
             response = self._central("s3", None).put_object(
                 Bucket=self.config.bucket,
                 Key=self._key(name),
@@ -74,11 +74,11 @@ class Bucket:
                 **encryption,
                 **more,
             )
-        return text(response, "ETag")
+        return require_str(response, "ETag")
 
     def open(self, name: str) -> Any:
         """S3's answer, whose Body must be closed."""
-        with translated():
+        with translate_errors():
             return self._central("s3", None).get_object(
                 Bucket=self.config.bucket, Key=self._key(name)
             )
@@ -90,7 +90,7 @@ class Bucket:
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE, f"{self.at(name)} has more than {most:,} bytes"
             )
-        return Stored(body, text(response, "ETag"), _age(response))
+        return Stored(body, require_str(response, "ETag"), _age(response))
 
     def _key(self, name: str) -> str:
         return f"{self.config.prefix}/{name}" if self.config.prefix else name
@@ -121,7 +121,7 @@ def read_through(get: Callable[[], Any], use: Callable[[Source], T]) -> tuple[An
 
 
 def _used(response: Any, use: Callable[[Source], T]) -> tuple[Any, T]:
-    with translated(), closing(required(response, "Body")) as stream:
+    with translate_errors(), closing(require(response, "Body")) as stream:
         try:
             return response, use(stream)
         except (Invalid, ConfigurationError):
@@ -138,4 +138,4 @@ def _age(response: Any) -> float:
         # The clock that wrote LastModified; the one here may be wrong.
         date = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
         now = date if date.tzinfo else now
-    return (now - moment(response, "LastModified")).total_seconds()
+    return (now - require_datetime(response, "LastModified")).total_seconds()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sweeper.aws.client.answers import required, text
+from sweeper.aws.client.answers import require, require_str
 from sweeper.aws.s3 import Bucket, read_through
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
@@ -50,7 +50,7 @@ class Objects:
     def look(self, name: str) -> Version:
         """What lies there now, without its content."""
         try:
-            required(self._open(name), "Body").close()
+            require(self._open(name), "Body").close()
         except OperationFailed as error:
             if error.error_code != _MISSING:
                 raise
@@ -89,5 +89,5 @@ class Objects:
             if error.error_code == _MISSING:
                 self._seen[name] = Version()
             raise
-        self._seen[name] = Version(text(response, "ETag"), response.get("Metadata", {}))
+        self._seen[name] = Version(require_str(response, "ETag"), response.get("Metadata", {}))
         return response

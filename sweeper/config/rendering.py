@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sweeper.config.layers import Key
 from sweeper.config.loader import Loaded
 from sweeper.config.schema import SECRET_KEYS
-from sweeper.domain.escaping import hidden, plain
+from sweeper.domain.escaping import is_hidden, plain
 from sweeper.domain.masking import MASK
 
 _COLUMN = 46  # where the comments stand
@@ -98,6 +98,6 @@ def _flow(value: Any) -> str:
         default_flow_style=True,
         sort_keys=False,
         width=float("inf"),
-        allow_unicode=not any(map(hidden, everything)),
+        allow_unicode=not any(map(is_hidden, everything)),
     )
     return text.strip()[1:-1]

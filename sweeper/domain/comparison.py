@@ -87,7 +87,7 @@ class Previous:
 
 
 @dataclass(frozen=True, slots=True)
-class Closure:
+class RemediationRecord:
     """A repository that a sweep closed; `reopened` counts how often it was found open after."""
 
     check: str
@@ -106,7 +106,7 @@ class History:
     organization_id: str | None = None
     account_id: str | None = None
     points: tuple[TrendPoint, ...] = ()
-    closures: tuple[Closure, ...] = ()
+    closures: tuple[RemediationRecord, ...] = ()
 
 
 def same_organization(one: Run | PreviousRun | History, other: Run) -> bool:
@@ -121,7 +121,7 @@ def same_organization(one: Run | PreviousRun | History, other: Run) -> bool:
     return True  # one of them ended before it knew
 
 
-def compared(
+def compare_reports(
     report: Report, previous: Previous, history: History, checks: Collection[str]
 ) -> Report:
     """The report with what changed since `previous`; `checks` are the names of those that ran.
@@ -135,7 +135,7 @@ def compared(
     if run_id != report.run.id:
         earlier = _earlier(previous)
     elif since.unavailable or since.run_id is None:
-        return not_compared(report, since.unavailable or "the run did not tell before")
+        return comparison_unavailable(report, since.unavailable or "the run did not tell before")
     else:
         run_id, finished_at = since.run_id, since.finished_at or ""
         # What the run had found before, and does not know now, is not forgotten.
@@ -176,12 +176,12 @@ def compared(
     )
 
 
-def not_compared(report: Report, why: str) -> Report:
+def comparison_unavailable(report: Report, why: str) -> Report:
     """The report that says why it cannot tell what changed."""
     return replace(report, since_last=SinceLast(None, None, why, 0, 0, 0))
 
 
-def with_trend(report: Report, history: History, *, narrowed: bool) -> Report:
+def add_trend(report: Report, history: History, *, narrowed: bool) -> Report:
     """The report with the history's points and its own.
 
     A sweep that was narrowed to some accounts or regions for this one time, or that saw nothing,
@@ -191,7 +191,7 @@ def with_trend(report: Report, history: History, *, narrowed: bool) -> Report:
     return replace(report, trend=_joined(history.points, own))
 
 
-def remembered(history: History, report: Report) -> History:
+def update_history(history: History, report: Report) -> History:
     """The history after the sweep that `report` is about; the same again is no change."""
     run = report.run
     own = [point for point in report.trend if point.run_id == run.id]
@@ -207,7 +207,7 @@ def remembered(history: History, report: Report) -> History:
     )
 
 
-def _remember(finding: Finding, run: Run, closures: dict[Key, Closure]) -> None:
+def _remember(finding: Finding, run: Run, closures: dict[Key, RemediationRecord]) -> None:
     key = _key(finding)
     if finding.compliance is Compliance.EXEMPT:
         closures.pop(key, None)  # it may be open: should it have to be closed again, that is new
@@ -215,7 +215,7 @@ def _remember(finding: Finding, run: Run, closures: dict[Key, Closure]) -> None:
     known = closures.get(key)
     count = max(finding.reopened, known.reopened if known else 0)
     if finding.change and finding.change.status is ChangeStatus.APPLIED:
-        closures[key] = Closure(*key, closed_at=run.finished_at, reopened=count)
+        closures[key] = RemediationRecord(*key, closed_at=run.finished_at, reopened=count)
     elif known:
         closures[key] = replace(known, reopened=count)
 
@@ -255,7 +255,7 @@ def _was_closed(change: PreviousChange | None) -> bool:
     )
 
 
-def _closures(previous: Previous, history: History) -> dict[Key, Closure]:
+def _closures(previous: Previous, history: History) -> dict[Key, RemediationRecord]:
     """What sweeps closed, the previous one included: its history may not have been written."""
     closures = {_key(closure): closure for closure in history.closures}
     for finding in previous.findings:
@@ -263,12 +263,17 @@ def _closures(previous: Previous, history: History) -> dict[Key, Closure]:
             key = _key(finding)
             known = closures.get(key)
             count = max(finding.reopened, known.reopened if known else 0)
-            closures[key] = Closure(*key, closed_at=previous.run.finished_at, reopened=count)
+            closures[key] = RemediationRecord(
+                *key, closed_at=previous.run.finished_at, reopened=count
+            )
     return closures
 
 
 def _judged(
-    finding: Finding, earlier: EarlierFinding | None, closure: Closure | None, previous: Previous
+    finding: Finding,
+    earlier: EarlierFinding | None,
+    closure: RemediationRecord | None,
+    previous: Previous,
 ) -> Finding:
     """The finding with what was known of it."""
     if finding.compliance is Compliance.EXEMPT:
@@ -314,9 +319,9 @@ def _joined(points: Iterable[TrendPoint], own: Iterable[TrendPoint]) -> tuple[Tr
     return tuple(ordered[-MAX_POINTS:])
 
 
-def _key(item: Finding | PreviousFinding | EarlierFinding | Closure) -> Key:
+def _key(item: Finding | PreviousFinding | EarlierFinding | RemediationRecord) -> Key:
     return item.check, item.account_id, item.region, item.repository
 
 
-def _order(item: EarlierFinding | Closure) -> tuple[str, str, str, str]:
+def _order(item: EarlierFinding | RemediationRecord) -> tuple[str, str, str, str]:
     return item.account_id, item.region, item.repository, item.check

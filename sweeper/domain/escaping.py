@@ -27,7 +27,7 @@ _BLANKS = frozenset(
 _FORMULA = re.compile('(?:^|(?<=;))(?=[\\s"]*[=+\\-@\uff1d\uff0b\uff0d\uff20])')
 
 
-def hidden(character: str) -> bool:
+def is_hidden(character: str) -> bool:
     """Whether a reader would not see the character, or see others differently for it."""
     return category(character) in _HIDDEN_CATEGORIES or character in _BLANKS
 
@@ -40,10 +40,10 @@ def plain(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_spelled(character) if hidden(character) else character for character in text)
+    return "".join(_spelled(character) if is_hidden(character) else character for character in text)
 
 
-def shortened(text: str, limit: int) -> str:
+def shorten(text: str, limit: int) -> str:
     """`plain(text)`, cut to `limit` characters; an ellipsis tells that it was."""
     shown = plain(text)
     # What is left of a secret that was cut might not be known any more.

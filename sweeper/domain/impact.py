@@ -29,7 +29,7 @@ _REPOSITORY = re.compile(r"[a-z0-9._/-]+")  # a name that is no glob
 _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
-def assessed(
+def assess(
     images: Iterable[Image], *, mutability: str, filters: Sequence[str], kept: Sequence[str]
 ) -> Impact:
     """What closing a repository with these images may break.
@@ -187,7 +187,7 @@ class Suggestion:
     by_repository: Mapping[str, tuple[str, ...]]
 
 
-def suggestion(findings: Iterable[Finding]) -> Suggestion | None:
+def suggest_exclusions(findings: Iterable[Finding]) -> Suggestion | None:
     """The filters that the findings' impacts suggest, for the organization and by repository.
 
     For the organization is what two repositories at least, and half of those that need a filter,

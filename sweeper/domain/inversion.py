@@ -29,11 +29,11 @@ from sweeper.domain.planning import INACTIVE_STATES, Outcome
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ExitStatus, enumeration_status
 from sweeper.domain.report_model import FailedItem, Run
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.domain.undo_report import (
     UNDO_SCHEMA_VERSION,
+    OriginalRun,
     UndoChange,
-    Undone,
     UndoReport,
     UndoRun,
     UndoTotals,
@@ -42,12 +42,12 @@ from sweeper.domain.undo_report import (
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
-IsMade = Callable[[Finding, Change], bool | None]
+MatchesDesired = Callable[[Finding, Change], bool | None]
 # What a write's own re-read says of what differs: here it differs from what the run wrote.
 _CHANGED = (Reason.CHANGED_SINCE_EXAMINED, Reason.NOW_COMPLIANT)
 
 
-def turned_around(claim: Finding) -> Finding:
+def invert(claim: Finding) -> Finding:
     """The claim as what is to be undone; it must have a change."""
     if claim.change is None:
         raise ValueError(f"{claim.key}: nothing was changed")
@@ -65,7 +65,7 @@ def turned_around(claim: Finding) -> Finding:
     )
 
 
-def selected(
+def select_changes(
     claims: Iterable[Finding], accounts: Collection[str], repositories: Collection[str]
 ) -> tuple[Finding, ...]:
     """The claims of `accounts` that match one of the globs; what is empty narrows nothing."""
@@ -77,7 +77,7 @@ def selected(
     )
 
 
-def scoped(config: Config, claims: Collection[Finding]) -> Config:
+def undo_config(config: Config, claims: Collection[Finding]) -> Config:
     """The configuration of an undo: it may write in the accounts of the claims, and nowhere else.
 
     Whom a sweep looks at, and where it may write, says nothing about an undo: people turn
@@ -113,7 +113,7 @@ def scoped(config: Config, claims: Collection[Finding]) -> Config:
     )
 
 
-def foreign(claimed: Run, organization: Organization) -> Failed | None:
+def organization_mismatch(claimed: Run, organization: Organization) -> Failed | None:
     """Why the report is none of this organization's, if it is another's.
 
     Where Organizations is not called, what is undone belongs to the caller.
@@ -174,7 +174,7 @@ def targets_of(
     }
 
 
-def judged(finding: Finding, is_made: IsMade) -> Finding:
+def check_unchanged(finding: Finding, is_made: MatchesDesired) -> Finding:
     """What is to be undone, its change planned only where all still is as the run left it.
 
     `is_made` reads whether a finding's repository is as a change would make it, and raises
@@ -198,12 +198,12 @@ def judged(finding: Finding, is_made: IsMade) -> Finding:
 
 def aggregate(
     run: UndoRun,
-    undoes: Undone,
+    undoes: OriginalRun,
     turned: Iterable[Finding],
     *,
     accounts: Mapping[str, Failed],
     targets: Sequence[tuple[Target, Outcome]],
-    past: Past,
+    past: ResumeState,
     ended_early: Failed | None = None,
 ) -> UndoReport:
     """The report: each of `turned` exactly once, as it is in the outcome of its account or target.
@@ -225,7 +225,7 @@ def aggregate(
     )
 
     def change_of(finding: Finding) -> Change:
-        known = past.settled.get(finding.key)
+        known = past.completed.get(finding.key)
         if known is None and finding.key in ended:
             known = ended[finding.key].change
         place = finding.account_id, finding.region
@@ -253,10 +253,10 @@ def cause(why: Failed | FailedItem) -> str:
     return f"{why.error_code}: {why.message}" if why.error_code else why.message
 
 
-def _unknown(finding: Finding, why: Failed, past: Past) -> Change:
+def _unknown(finding: Finding, why: Failed, past: ResumeState) -> Change:
     """The change of what could not be looked at."""
     error = cause(why)
-    if finding.key in past.unsettled:
+    if finding.key in past.in_doubt:
         error = f"begun when the undo last ended, it may have taken effect: {error}"
     return Change(
         ChangeStatus.FAILED,

@@ -363,7 +363,7 @@ def _held_back(
     return None
 
 
-def with_settled(outcomes: Iterable[Outcome], settled: Mapping[Key, Change]) -> list[Outcome]:
+def apply_completed(outcomes: Iterable[Outcome], settled: Mapping[Key, Change]) -> list[Outcome]:
     """The outcomes, with what an earlier process of the run had already made of their changes."""
     return [
         replace(

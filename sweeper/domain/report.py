@@ -57,7 +57,7 @@ class ExitStatus(IntEnum):
     LEASE_HELD = 6
 
 
-def remains(finding: Finding) -> bool:
+def is_remaining(finding: Finding) -> bool:
     """Whether the finding is left when the sweep ends."""
     if finding.compliance not in (Compliance.NON_COMPLIANT, Compliance.UNDETERMINED):
         return False
@@ -73,17 +73,17 @@ def remains(finding: Finding) -> bool:
     )
 
 
-def still_open(report: Report, resource: Resource = "repository") -> int:
+def count_non_compliant(report: Report, resource: Resource = "repository") -> int:
     """Repositories whose tags can be overwritten after the sweep; or what makes such ones."""
     return sum(
         finding.compliance is Compliance.NON_COMPLIANT
         and finding.resource == resource
-        and remains(finding)
+        and is_remaining(finding)
         for finding in report.findings
     )
 
 
-def closed(report: Report, resource: Resource = "repository") -> int:
+def count_applied(report: Report, resource: Resource = "repository") -> int:
     """Repositories that this sweep closed; or what makes some."""
     return sum(
         finding.change is not None
@@ -93,7 +93,7 @@ def closed(report: Report, resource: Resource = "repository") -> int:
     )
 
 
-def judged(
+def count_findings(
     report: Report, compliance: Compliance, resource: Resource = "repository_creation_template"
 ) -> int:
     """Findings of that verdict: of what is no repository, no total tells."""
@@ -103,7 +103,9 @@ def judged(
     )
 
 
-def coverage(accounts: Iterable[AccountOutcome], targets: Iterable[TargetOutcome]) -> Coverage:
+def measure_coverage(
+    accounts: Iterable[AccountOutcome], targets: Iterable[TargetOutcome]
+) -> Coverage:
     """How much was seen of what was to be seen; what was skipped was not to be seen."""
     opened = chosen = examined = planned = 0
     complete = True
@@ -166,7 +168,7 @@ def aggregate(
         schema_version=SCHEMA_VERSION,
         run=run,
         totals=_totals(accounts, targets, findings),
-        coverage=coverage(accounts, targets),
+        coverage=measure_coverage(accounts, targets),
         accounts=_summaries(targets),
         findings=findings,
         skipped=_skipped(accounts, targets),
@@ -278,7 +280,7 @@ def _totals(
             withheld=changes[ChangeStatus.WITHHELD],
             superseded=changes[ChangeStatus.SUPERSEDED],
         ),
-        remaining=sum(remains(finding) for finding in findings),
+        remaining=sum(is_remaining(finding) for finding in findings),
     )
 
 

@@ -17,7 +17,7 @@ from sweeper.domain.model import (
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class ResumeState:
     """What an earlier process of the same run had done, as its journal tells.
 
     `examined` is by account id and region. `settled` are changes that were made, or found to be
@@ -27,27 +27,27 @@ class Past:
 
     opened: Mapping[str, OpenedAccount] = field(default_factory=dict)
     examined: Mapping[tuple[str, str], Examined] = field(default_factory=dict)
-    settled: Mapping[Key, Change] = field(default_factory=dict)
-    unsettled: AbstractSet[Key] = frozenset()
+    completed: Mapping[Key, Change] = field(default_factory=dict)
+    in_doubt: AbstractSet[Key] = frozenset()
     leases: AbstractSet[str] = frozenset()
 
-    def merge(self, other: Past) -> Past:
+    def merge(self, other: ResumeState) -> ResumeState:
         """Return what both records have of one run: what was applied in either was applied."""
         applied = {
             key: change
-            for key, change in self.settled.items()
+            for key, change in self.completed.items()
             if change.status is ChangeStatus.APPLIED
         }
-        settled = {**self.settled, **other.settled, **applied}
-        return Past(
+        settled = {**self.completed, **other.completed, **applied}
+        return ResumeState(
             {**other.opened, **self.opened},
             {**other.examined, **self.examined},
             settled,
-            (self.unsettled | other.unsettled) - settled.keys(),
+            (self.in_doubt | other.in_doubt) - settled.keys(),
             self.leases,
         )
 
-    def joined(self, organization: Organization) -> Organization:
+    def merge_accounts(self, organization: Organization) -> Organization:
         """The organization, the accounts that were opened as they were then.
 
         What was seen and done there stays in the report, whatever became of the account. Before

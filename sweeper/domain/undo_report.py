@@ -27,7 +27,7 @@ class UndoRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Undone:
+class OriginalRun:
     """The run whose changes are undone, as its report names it, and where that report lies."""
 
     run_id: str
@@ -80,7 +80,7 @@ class UndoReport:
 
     schema_version: Literal["1"]
     run: UndoRun
-    undoes: Undone
+    undoes: OriginalRun
     totals: UndoTotals
     changes: Sequence[UndoChange]
     failures: Sequence[FailedItem]

@@ -14,7 +14,7 @@ from sweeper.domain.reasons import Reason
 S = TypeVar("S", bound=Setting)
 
 
-def written(
+def apply_if_unchanged(
     finding: Finding,
     change: Change,
     *,
@@ -53,12 +53,12 @@ def written(
     return replace(change, status=ChangeStatus.APPLIED)
 
 
-def is_made(now: Setting | None, change: Change) -> bool | None:
+def matches_desired(now: Setting | None, change: Change) -> bool | None:
     """Whether what was read is as the change would make it; None where nothing is there."""
     return None if now is None else setting_of(now) == wanted(change)
 
 
-def check_answer(answer: Setting, change: Change) -> None:
+def took_effect(answer: Setting, change: Change) -> None:
     """Raise OperationFailed where ECR answers the write with another setting."""
     if setting_of(answer) != wanted(change):
         raise OperationFailed(
@@ -72,7 +72,7 @@ def check_answer(answer: Setting, change: Change) -> None:
 def _seems_made(read: Callable[[], Setting | None], change: Change) -> bool:
     """Whether a write without a good answer took effect, as far as that can be read."""
     try:
-        return bool(is_made(read(), change))
+        return bool(matches_desired(read(), change))
     except OperationFailed:
         return False
 

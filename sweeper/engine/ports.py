@@ -21,7 +21,7 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.report_model import Provenance
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, attempt, concurrently
 
@@ -86,7 +86,7 @@ class Check(Protocol):
         `intend` is called just before the write, and may forbid it by raising OperationFailed.
         """
 
-    def is_made(self, target: Target, finding: Finding, change: Change) -> bool | None:
+    def matches_desired(self, target: Target, finding: Finding, change: Change) -> bool | None:
         """Whether all is as the change would make it; None where the repository is gone.
 
         Raises OperationFailed where it cannot be read.
@@ -119,7 +119,7 @@ class Journal(Observer, Protocol):
     """The run's record, written as it goes, so that a process that ends anyhow loses nothing."""
 
     @property
-    def past(self) -> Past:
+    def past(self) -> ResumeState:
         """What need not be done again."""
 
     def plan(self, targets: Sequence[Target], outcomes: Sequence[object]) -> None:
@@ -156,7 +156,7 @@ class Observers:
 
 
 @dataclass(frozen=True, slots=True)
-class Conduct:
+class RunEnvironment:
     """How this run is done: its identity, whether it may write, who watches, asks and stops it.
 
     `approve` is asked once, with the findings whose change is about to be written. `may_write`
@@ -179,7 +179,7 @@ class Conduct:
 class Pool:
     """The run's pool of threads, and who watches it."""
 
-    def __init__(self, workers: int, conduct: Conduct) -> None:
+    def __init__(self, workers: int, conduct: RunEnvironment) -> None:
         self._workers = workers
         self.conduct = conduct
 

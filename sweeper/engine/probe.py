@@ -11,7 +11,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import attempt
 
 
-class Answer(StrEnum):
+class ProbeStatus(StrEnum):
     """Whether it would work."""
 
     WORKS = "works"
@@ -21,23 +21,23 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
+class ProbeResult:
     """One answer; `reason` is None where it works.
 
     `message` is AWS's own, untrusted; where nothing is known it says why.
     """
 
-    answer: Answer
+    answer: ProbeStatus
     reason: Reason | None = None
     message: str = ""
     error_code: str | None = None
 
 
-WORKS = Probed(Answer.WORKS)
+WORKS = ProbeResult(ProbeStatus.WORKS)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DestinationProbe:
     """What one destination of the report answered; `action` is IAM's, or a word for what it does.
 
     `key` is the configuration's that names the destination.
@@ -46,24 +46,24 @@ class Asked:
     key: str
     location: str
     action: str
-    probed: Probed
+    probed: ProbeResult
 
 
-def probed(work: Callable[[], object]) -> Probed:
+def run_probe(work: Callable[[], object]) -> ProbeResult:
     """What `work` shows: it works unless it raises. Raises nothing."""
     result = attempt(Stage.EXAMINE, lambda _: work(), None)
-    return failure(result) if isinstance(result, Failed) else WORKS
+    return failed_probe(result) if isinstance(result, Failed) else WORKS
 
 
-def failure(failed: Failed) -> Probed:
+def failed_probe(failed: Failed) -> ProbeResult:
     """The failure as an answer."""
     denials = (Reason.ASSUME_ROLE_DENIED, Reason.WRITE_NOT_GRANTED)
     refused = failed.reason.is_denial or failed.reason in denials
-    answer = Answer.DENIED if refused else Answer.FAILED
-    return Probed(answer, failed.reason, failed.message, failed.error_code)
+    answer = ProbeStatus.DENIED if refused else ProbeStatus.FAILED
+    return ProbeResult(answer, failed.reason, failed.message, failed.error_code)
 
 
-def not_known(probed: Probed, why: str) -> Probed:
+def unknown_probe(run_probe: ProbeResult, why: str) -> ProbeResult:
     """The answer, where what was asked says nothing about what was meant."""
-    message = f"{why} ({probed.message})" if probed.message else why
-    return Probed(Answer.NOT_KNOWN, probed.reason, message, probed.error_code)
+    message = f"{why} ({run_probe.message})" if run_probe.message else why
+    return ProbeResult(ProbeStatus.NOT_KNOWN, run_probe.reason, message, run_probe.error_code)

@@ -10,13 +10,13 @@ from sweeper.domain.model import Change, ChangeStatus, Examined, Failed, Finding
 from sweeper.domain.planning import Outcome, map_changes, no_longer_writable, planned_findings
 from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import NOT_REACHED, attempt
-from sweeper.engine.ports import Check, Cloud, Conduct, Pool
+from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
 
-def make_changes(
+def apply_changes(
     pool: Pool,
     cloud: Cloud,
     checks: Sequence[Check],
@@ -49,7 +49,7 @@ def _settled(
 
     That is read whatever may be written now: what took effect is the run's own change.
     """
-    begun = pool.conduct.journal.past.unsettled
+    begun = pool.conduct.journal.past.in_doubt
     due = [
         i
         for i, outcome in enumerate(outcomes)
@@ -125,7 +125,9 @@ def _still_writable(cloud: Cloud, config: Config, outcomes: list[Outcome]) -> li
     return [map_changes(outcome, check) for outcome in outcomes]
 
 
-def _allowed(conduct: Conduct, targets: Sequence[Target], outcomes: list[Outcome]) -> list[Outcome]:
+def _allowed(
+    conduct: RunEnvironment, targets: Sequence[Target], outcomes: list[Outcome]
+) -> list[Outcome]:
     """The outcomes, their changes withheld unless all that a write needs beforehand is there."""
     due = list(planned_findings(outcomes))
     if not due:
@@ -151,7 +153,7 @@ class _Writer:
     the same kind was made in the account, the permission was lost, or is granted in part.
     """
 
-    def __init__(self, checks: Sequence[Check], conduct: Conduct) -> None:
+    def __init__(self, checks: Sequence[Check], conduct: RunEnvironment) -> None:
         self._checks = {check.name: check for check in checks}
         self._conduct = conduct
         # Adding to a set or a dict and looking up in it are atomic.
@@ -197,13 +199,13 @@ class _Writer:
         """The target's outcome with each change that was begun before, as far as it can be told."""
         return _map_begun(
             outcome,
-            self._conduct.journal.past.unsettled,
+            self._conduct.journal.past.in_doubt,
             lambda finding, change: self._settle(target, finding, change),
         )
 
     def _settle(self, target: Target, finding: Finding, change: Change) -> Change:
         check = self._checks[finding.check]
-        made = attempt(Stage.CHANGE, lambda _: check.is_made(target, finding, change), None)
+        made = attempt(Stage.CHANGE, lambda _: check.matches_desired(target, finding, change), None)
         if isinstance(made, Failed):
             return _unknown(change, made)
         if not made:

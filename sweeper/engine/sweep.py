@@ -13,25 +13,25 @@ from sweeper.domain.model import Examined, Failed, OpenedAccount, Organization, 
 from sweeper.domain.planning import (
     accept_known_gaps,
     account_outcome,
+    apply_completed,
     plan_changes,
     plan_targets,
     select_accounts,
     unknown_exclusions,
-    with_settled,
 )
-from sweeper.domain.report import aggregate, coverage, ended_early, without_region
+from sweeper.domain.report import aggregate, ended_early, measure_coverage, without_region
 from sweeper.domain.report_model import Report, Run
 from sweeper.domain.scope import scope_of, write_scope_of
 from sweeper.engine.assessment import assess_impact
 from sweeper.engine.pool import attempt
-from sweeper.engine.ports import Check, Cloud, Conduct, Pool
-from sweeper.engine.remediation import make_changes
+from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
+from sweeper.engine.remediation import apply_changes
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
 
-def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduct) -> Report:
+def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: RunEnvironment) -> Report:
     """Look at every target, change what the plan allows, and report on all of it.
 
     Raises nothing that AWS could cause: whatever ends the sweep early is in the report.
@@ -39,14 +39,16 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
     past = conduct.journal.past
     pool = Pool(config.limits.max_workers, conduct)
 
-    organization = attempt(Stage.ENUMERATE, lambda _: past.joined(cloud.list_accounts()), None)
+    organization = attempt(
+        Stage.ENUMERATE, lambda _: past.merge_accounts(cloud.list_accounts()), None
+    )
     if isinstance(organization, Failed):
-        return ended_early(describe_run(config, conduct, None), organization)
+        return ended_early(build_run(config, conduct, None), organization)
     selected = attempt(
         Stage.ENUMERATE, lambda _: select_accounts(organization.accounts, config), None
     )
     if isinstance(selected, Failed):
-        return ended_early(describe_run(config, conduct, organization), selected)
+        return ended_early(build_run(config, conduct, organization), selected)
     chosen, others = selected
 
     opened = pool.map(
@@ -83,17 +85,17 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: Conduc
         targets,
         examined,
         config=config,
-        coverage=coverage(accounts, chain(zip(targets, examined, strict=True), left_out)),
+        coverage=measure_coverage(accounts, chain(zip(targets, examined, strict=True), left_out)),
         unknown_exclusions=unknown_exclusions(organization.accounts, config),
         remedies={check.name: check.remedy for check in checks},
     )
-    outcomes = with_settled(outcomes, past.settled)
+    outcomes = apply_completed(outcomes, past.completed)
     if config.remediation.assess_impact:
         outcomes = assess_impact(pool, checks, targets, outcomes)
     if not conduct.dry_run:
-        outcomes = make_changes(pool, cloud, checks, config, targets=targets, outcomes=outcomes)
+        outcomes = apply_changes(pool, cloud, checks, config, targets=targets, outcomes=outcomes)
     run = replace(
-        describe_run(config, conduct, organization),
+        build_run(config, conduct, organization),
         scope=scope_of(
             accounts,
             chain(zip(targets, examined, strict=True), left_out),
@@ -121,7 +123,7 @@ def _without_findings(counts: tuple[int, int, int]) -> Examined:
     return Examined(counts)
 
 
-def describe_run(config: Config, conduct: Conduct, organization: Organization | None) -> Run:
+def build_run(config: Config, conduct: RunEnvironment, organization: Organization | None) -> Run:
     """Which sweep this is, as its report says it; it has ended now."""
     return Run(
         id=conduct.run_id,

@@ -10,10 +10,10 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.inversion import (
     accounts_to_open,
     aggregate,
-    foreign,
-    judged,
+    check_unchanged,
+    invert,
+    organization_mismatch,
     targets_of,
-    turned_around,
 )
 from sweeper.domain.model import (
     Account,
@@ -30,11 +30,11 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Run
-from sweeper.domain.undo_report import Undone, UndoReport, UndoRun
+from sweeper.domain.undo_report import OriginalRun, UndoReport, UndoRun
 from sweeper.engine.pool import attempt
-from sweeper.engine.ports import Check, Cloud, Conduct, Pool
-from sweeper.engine.remediation import make_changes
-from sweeper.engine.sweep import describe_run
+from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
+from sweeper.engine.remediation import apply_changes
+from sweeper.engine.sweep import build_run
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -44,11 +44,11 @@ def undo(
     cloud: Cloud,
     checks: Sequence[Check],
     config: Config,
-    conduct: Conduct,
+    conduct: RunEnvironment,
     *,
     claims: Sequence[Finding],
     claimed: Run,
-    undoes: Undone,
+    undoes: OriginalRun,
 ) -> UndoReport:
     """Put back what the `claims` of the run `claimed` replaced, and report on each of them.
 
@@ -57,13 +57,13 @@ def undo(
     """
     past = conduct.journal.past
     pool = Pool(config.limits.max_workers, conduct)
-    turned = [turned_around(claim) for claim in claims]
+    turned = [invert(claim) for claim in claims]
 
     organization = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)
     if isinstance(organization, Failed):
-        return ended_early(describe(config, conduct), conduct, claims, undoes, organization)
-    if other := foreign(claimed, organization):
-        run = describe(config, conduct, organization)
+        return ended_early(build_undo_run(config, conduct), conduct, claims, undoes, organization)
+    if other := organization_mismatch(claimed, organization):
+        run = build_undo_run(config, conduct, organization)
         return ended_early(run, conduct, claims, undoes, other)
     chosen, unopened = accounts_to_open(turned, organization, config)
 
@@ -80,16 +80,16 @@ def undo(
     targets = [target for target, _ in due.values()]
     outcomes: list[Examined | Failed] = pool.map(
         Stage.EXAMINE,
-        lambda target: _examine(checks, target, due[target.place][1], past.settled),
+        lambda target: _examine(checks, target, due[target.place][1], past.completed),
         targets,
     )
     after = (
         outcomes
         if conduct.dry_run
-        else make_changes(pool, cloud, checks, config, targets=targets, outcomes=[*outcomes])
+        else apply_changes(pool, cloud, checks, config, targets=targets, outcomes=[*outcomes])
     )
     return aggregate(
-        describe(config, conduct, organization),
+        build_undo_run(config, conduct, organization),
         undoes,
         turned,
         accounts=unopened,
@@ -105,13 +105,17 @@ def _enter(cloud: Cloud, account: Account) -> OpenedAccount:
 
 
 def ended_early(
-    run: UndoRun, conduct: Conduct, claims: Sequence[Finding], undoes: Undone, failure: Failed
+    run: UndoRun,
+    conduct: RunEnvironment,
+    claims: Sequence[Finding],
+    undoes: OriginalRun,
+    failure: Failed,
 ) -> UndoReport:
     """The report of an undo that `failure` ended before it looked."""
     return aggregate(
         run,
         undoes,
-        [turned_around(claim) for claim in claims],
+        [invert(claim) for claim in claims],
         accounts={},
         targets=(),
         past=conduct.journal.past,
@@ -119,9 +123,11 @@ def ended_early(
     )
 
 
-def describe(config: Config, conduct: Conduct, organization: Organization | None = None) -> UndoRun:
+def build_undo_run(
+    config: Config, conduct: RunEnvironment, organization: Organization | None = None
+) -> UndoRun:
     """Which undo this is, as its report says it; it has ended now."""
-    run = describe_run(config, conduct, organization)
+    run = build_run(config, conduct, organization)
     return UndoRun(
         run.id,
         run.started_at,
@@ -147,7 +153,9 @@ def _examine(
             return replace(finding, change=known)
         check = by_name[finding.check]
         try:
-            return judged(finding, lambda seen, change: check.is_made(target, seen, change))
+            return check_unchanged(
+                finding, lambda seen, change: check.matches_desired(target, seen, change)
+            )
         except OperationFailed as error:
             # Which says nothing about the target's others; whatever else it is would meet them too.
             if error.reason is not Reason.DENIED_BY_RESOURCE_POLICY or finding.change is None:

@@ -20,15 +20,15 @@ from sweeper.domain.scope import write_filters
 from sweeper.engine.account_tags import with_account_tags
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer
-from sweeper.engine.sweep import describe_run, sweep
+from sweeper.engine.sweep import build_run, sweep
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.bootstrap import (
-    Parts,
+    RunContext,
+    acquire_lease,
+    bootstrap_client_factory,
+    build_context,
     chosen_checks,
-    clients_before_a_run,
-    held_by_another,
     new_header,
-    parts,
     put_plan,
     reports_bucket,
 )
@@ -37,12 +37,12 @@ from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import Sink, SinkContext, deliver, is_kept, make_sinks, store
 from sweeper.reporting.sinks.directory import LATEST, DirectorySink
 from sweeper.storage import run_state as state
-from sweeper.storage.history import Keeper, recalled
+from sweeper.storage.history import HistoryStore, attach_comparison
 from sweeper.storage.journal import lines
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RunResult:
     """A run's end: its report with its deliveries, and whether `resume` can go on with it.
 
     `file` is where its report.json lies, as `sweeper report` and `sweeper undo` take it; None where
@@ -54,7 +54,7 @@ class Ended:
     file: str | None = None
 
 
-def run(
+def run_sweep(
     config: Config,
     provenance: Provenance | None = None,
     *,
@@ -64,7 +64,7 @@ def run(
     stop: Stop,
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
-) -> Ended:
+) -> RunResult:
     """Sweep and deliver, or go on with the run that `resume` names.
 
     A dry run is delivered to a directory only, unless `deliver_dry_run`. A sweep that an option or
@@ -80,16 +80,16 @@ def run(
     refuse_unknown_regions(config, session, provenance.regions_from)
     directory = state.state_directory(config)
     if resume:
-        bucket = reports_bucket(config, clients_before_a_run(session, stop))
-        begun = state.resume(resume, directory, bucket)
+        bucket = reports_bucket(config, bootstrap_client_factory(session, stop))
+        begun = state.reopen_run(resume, directory, bucket)
         logs.bind_run(begun.header.run_id)
     else:
-        begun = state.begin(directory, header)
+        begun = state.open_run(directory, header)
         logs.log_unfinished(unfinished(config))
     with ExitStack() as at_the_end:
         at_the_end.callback(begun.close, finished=False)
-        state.check_same(begun.header, config, dry_run=dry_run)
-        made = parts(
+        state.require_same_config(begun.header, config, dry_run=dry_run)
+        made = build_context(
             config,
             begun,
             kinds,
@@ -104,14 +104,14 @@ def run(
         central = made.cloud.clients.central
         sinks = make_sinks(SinkContext(config=config, formats=into, central=central))
         # Of several the last keeps what sweeps are compared with: S3 rather than a directory.
-        keeper = next((sink for sink in reversed(sinks) if isinstance(sink, Keeper)), None)
+        keeper = next((sink for sink in reversed(sinks) if isinstance(sink, HistoryStore)), None)
         if dry_run and not deliver_dry_run:
             sinks = _local(sinks)
-        if made.lease and (held := held_by_another(made.lease, begun if resume else None)):
+        if made.lease and (held := acquire_lease(made.lease, begun if resume else None)):
             begun.close(finished=not resume)
-            report = ended_early(describe_run(config, made.conduct, None), held)
+            report = ended_early(build_run(config, made.conduct, None), held)
             # The place in S3, and who is told, are the other sweep's business.
-            return Ended(deliver(report, _local(sinks)), resumable=False)
+            return RunResult(deliver(report, _local(sinks)), resumable=False)
         if made.lease:
             at_the_end.callback(made.lease.release)
         _log_started(begun, config, provenance)
@@ -123,17 +123,19 @@ def run(
         must_keep = may_have_changed(report)
         if keeper:
             store(report, sinks, fallback if must_keep else None)
-        report = recalled(report, keeper, names, narrowed=provenance.once)
-        report = deliver(report, sinks, patience(config, stop), fallback, must_keep=must_keep)
+        report = attach_comparison(report, keeper, names, narrowed=provenance.once)
+        report = deliver(
+            report, sinks, delivery_backoff(config, stop), fallback, must_keep=must_keep
+        )
         finished = _is_finished(report, [*sinks, fallback], resumed=resume is not None)
         resumable = not finished and (begun.file is not None or made.journal.is_archived)
         if finished:
             close_plan(made, begun, resumed=resume is not None)
         begun.close(finished=finished)
-    return Ended(report, resumable, report_file(report, into))
+    return RunResult(report, resumable, report_file(report, into))
 
 
-def _log_started(begun: state.Begun, config: Config, provenance: Provenance) -> None:
+def _log_started(begun: state.OpenRun, config: Config, provenance: Provenance) -> None:
     """`sweep.started`, and `variable.unprefixed` for each of the parent tool's that has an effect.
 
     Such a variable may have been meant for another program, and decides what is written here.
@@ -167,11 +169,11 @@ def unfinished(config: Config) -> list[tuple[Path, str | None]]:
     """The journals on this machine of runs that ended before they had finished, each with the
     command that goes on with it.
     """
-    journals = state.unfinished(state.state_directory(config))
-    return [(journal, state.unfinished_command(journal)) for journal in journals]
+    journals = state.unfinished_journals(state.state_directory(config))
+    return [(journal, state.unfinished_run_command(journal)) for journal in journals]
 
 
-def close_plan(made: Parts, begun: state.Begun, *, resumed: bool) -> None:
+def close_plan(made: RunContext, begun: state.OpenRun, *, resumed: bool) -> None:
     """The report has all that the plan in S3 had: nobody is to go on from there."""
     if made.bucket and (made.journal.is_archived or resumed):
         end = lines.finished(begun.header)
@@ -179,7 +181,7 @@ def close_plan(made: Parts, begun: state.Begun, *, resumed: bool) -> None:
 
 
 def _fallback(
-    directory: Path | None, begun: state.Begun, formats: Sequence[Format]
+    directory: Path | None, begun: state.OpenRun, formats: Sequence[Format]
 ) -> DirectorySink | None:
     if directory is None:
         return None
@@ -207,7 +209,7 @@ def _local(sinks: Sequence[Sink]) -> list[Sink]:
     return [sink for sink in sinks if sink.name == "directory"]
 
 
-def patience(config: Config, stop: Stop) -> Callable[[float], bool]:
+def delivery_backoff(config: Config, stop: Stop) -> Callable[[float], bool]:
     """Waits before a delivery is tried again, while there is time for that."""
     until = stop.now() + config.limits.delivery_seconds
     return lambda seconds: stop.now() + seconds < until and stop.wait(seconds)

@@ -23,7 +23,7 @@ from sweeper.domain.model import Failed, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Provenance
 from sweeper.engine.pool import Stop, attempt
-from sweeper.engine.ports import Check, Conduct, Observer
+from sweeper.engine.ports import Check, Observer, RunEnvironment
 from sweeper.storage import run_state as state
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.lines import Header
@@ -37,20 +37,20 @@ MAX_AGE = timedelta(hours=24)  # of what a run has seen, for it to be acted on
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class RunContext:
     """What one run is made of. `lease` is None where none is configured, or nothing is written."""
 
     cloud: AwsCloud
     checks: Sequence[Check]
-    conduct: Conduct
+    conduct: RunEnvironment
     journal: RunJournal
     bucket: Bucket | None
     lease: Lease | None
 
 
-def parts(
+def build_context(
     config: Config,
-    begun: state.Begun,
+    begun: state.OpenRun,
     kinds: Sequence[Any],
     *,
     provenance: Provenance,
@@ -60,7 +60,7 @@ def parts(
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool],
     at_the_end: ExitStack,
-) -> Parts:
+) -> RunContext:
     """Make the parts of the run that has begun, with checks of the classes `kinds`; calls nothing.
 
     `may_write` is whether the members' sessions allow writes. What must be closed is left to
@@ -83,7 +83,7 @@ def parts(
     # The plan is put before the first write: no longer than there is time to write.
     archive = _archive(reports_bucket(config, cloud.clients.until_stopped), header)
     journal = RunJournal(header, begun.past, begun.file, archive)
-    conduct = Conduct(
+    conduct = RunEnvironment(
         run_id=header.run_id,
         version=__version__,
         dry_run=header.dry_run,
@@ -99,7 +99,7 @@ def parts(
     cloud.clients.guard = conduct.may_write
     today = header.started_at.date()
     made: list[Check] = [kind(registry, config, today) for kind in kinds]
-    return Parts(cloud, made, conduct, journal, bucket, lease)
+    return RunContext(cloud, made, conduct, journal, bucket, lease)
 
 
 def chosen_checks(config: Config) -> list[Any]:
@@ -194,7 +194,7 @@ def new_header(config: Config, *, dry_run: bool) -> Header:
     """The header of a run that begins now."""
     started = datetime.now(UTC).replace(microsecond=0)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    return Header(run_id, started, __version__, dry_run, state.digests(config))
+    return Header(run_id, started, __version__, dry_run, state.section_digests(config))
 
 
 def reports_bucket(config: Config, central: Callable[[str, str | None], Any]) -> Bucket | None:
@@ -202,7 +202,7 @@ def reports_bucket(config: Config, central: Callable[[str, str | None], Any]) ->
     return Bucket(config.report.s3, central) if config.report.s3 else None
 
 
-def clients_before_a_run(session: Session, stop: Stop) -> Callable[[str, str | None], Any]:
+def bootstrap_client_factory(session: Session, stop: Stop) -> Callable[[str, str | None], Any]:
     """Makes clients for what is read before a run begins."""
     return lambda service, region: make_client(session, service, region, stop)
 
@@ -212,7 +212,7 @@ def put_plan(bucket: Bucket, header: Header, plan: bytes) -> None:
     bucket.put(state.plan_name(header.run_id), plan, "application/jsonl")
 
 
-def held_by_another(lease: Lease, resumed: state.Begun | None) -> Failed | None:
+def acquire_lease(lease: Lease, resumed: state.OpenRun | None) -> Failed | None:
     """Take the lease; the failure that says who has it, where another sweep does.
 
     Where it cannot be told, the sweep goes on and looks; `lease.check` lets it write nothing.

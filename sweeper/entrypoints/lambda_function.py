@@ -19,7 +19,7 @@ from sweeper.domain.report import ExitStatus
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import or_defect
 from sweeper.entrypoints import logs
-from sweeper.entrypoints.runner import conduct
+from sweeper.entrypoints.runner import run_interactive
 
 # What is kept of the function's time, in seconds. The calls in flight when the sweep stops end
 # within one connection and one read time-out, because no call and no retry begins after it. Then
@@ -91,7 +91,7 @@ def _summary(event: object, context: LambdaContext) -> dict[str, Any]:
         option_names={key: f"event: {name}" for name, key in _LISTS.items()},
         read_remote=read_remote,
     )
-    report, status = conduct(
+    report, status = run_interactive(
         loaded.config,
         loaded.provenance,
         dry_run=overrides.get("dry_run", False),

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweeper.domain.escaping import plain, shortened
+from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.masking import mask
 from sweeper.domain.report import ExitStatus
-from sweeper.engine.preflight.facts import Facts, Standing
+from sweeper.engine.preflight.facts import Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem, Verdict
-from sweeper.engine.probe import Answer
+from sweeper.engine.probe import ProbeStatus
 from sweeper.reporting.preflight.remedies import Remedy, meaning, remedy
 from sweeper.reporting.wording import number
 
@@ -28,14 +28,15 @@ FIRST = 4  # ids that are shown of each problem; the JSON has them all
 MAX_MESSAGE = 300  # characters of AWS's own words
 
 _STANDING = {
-    Standing.MANAGEMENT: "the management account of",
-    Standing.DELEGATED: "a delegated administrator of",
-    Standing.ADMITTED: "a delegated administrator, or admitted by the delegation policy, of",
-    Standing.MEMBER: "neither the management account nor, as far as it may ask, a delegated "
-    "administrator of",
-    Standing.NONE: "it belongs to no organization",
-    Standing.NOT_ASKED: "Organizations is not asked",
-    Standing.NOT_KNOWN: "its place in the organization is not known",
+    OrganizationRole.MANAGEMENT: "the management account of",
+    OrganizationRole.DELEGATED: "a delegated administrator of",
+    OrganizationRole.ADMITTED: "a delegated administrator, or admitted by the delegation policy, "
+    "of",
+    OrganizationRole.MEMBER: "neither the management account nor, as far as it may ask, a "
+    "delegated administrator of",
+    OrganizationRole.NONE: "it belongs to no organization",
+    OrganizationRole.NOT_ASKED: "Organizations is not asked",
+    OrganizationRole.NOT_KNOWN: "its place in the organization is not known",
 }
 _VERDICT = {
     ExitStatus.CLEAN: "All that was asked works.",
@@ -67,8 +68,8 @@ def _show(facts: Facts, verdict: Verdict, config: Config, console: Console) -> N
         summary.add_row(name, Text(plain(mask(text))))
     console.print(summary)
     console.print()
-    problems = [each for each in verdict.problems if each.answer is not Answer.NOT_KNOWN]
-    unknown = [each for each in verdict.problems if each.answer is Answer.NOT_KNOWN]
+    problems = [each for each in verdict.problems if each.answer is not ProbeStatus.NOT_KNOWN]
+    unknown = [each for each in verdict.problems if each.answer is ProbeStatus.NOT_KNOWN]
     for title, found in (("What is wrong", problems), ("What is not known", unknown)):
         if found:
             console.print(_table(title, found, facts, config))
@@ -84,19 +85,23 @@ def _summary(facts: Facts, verdict: Verdict, config: Config) -> Iterator[tuple[s
         return
     yield "Caller", caller.arn
     where = _STANDING[caller.standing]
-    if caller.standing not in (Standing.NONE, Standing.NOT_ASKED, Standing.NOT_KNOWN):
+    if caller.standing not in (
+        OrganizationRole.NONE,
+        OrganizationRole.NOT_ASKED,
+        OrganizationRole.NOT_KNOWN,
+    ):
         where += f" {caller.organization_id or 'the organization'}"
     yield "Account", f"{caller.account_id}: {where}"
-    if caller.management_account and caller.standing is not Standing.MANAGEMENT:
+    if caller.management_account and caller.standing is not OrganizationRole.MANAGEMENT:
         yield "Managed by", caller.management_account
     if facts.listed:
         yield "Accounts", f"{facts.active:,} active to sweep, of {facts.listed:,} listed"
     if facts.accounts and (role := config.organization.role_name):
-        have = len(facts.with_role(Answer.WORKS))
+        have = len(facts.with_role(ProbeStatus.WORKS))
         text = f"{role} is in {have:,} of {number(facts.active, 'active account')}"
-        if without := facts.with_role(Answer.DENIED):
+        if without := facts.with_role(ProbeStatus.DENIED):
             text += f"; not {_first(without)}"
-        if unknown := facts.with_role(Answer.FAILED):
+        if unknown := facts.with_role(ProbeStatus.FAILED):
             text += f"; not known of {_first(unknown)}"
         yield "Member role", text
     yield from _actions(facts, config)
@@ -130,10 +135,10 @@ def _actions(facts: Facts, config: Config) -> Iterator[tuple[str, str]]:
             continue
         counts = (
             f"{answers[answer]:,} {_word(answer)}"
-            for answer in (Answer.DENIED, Answer.FAILED, Answer.NOT_KNOWN)
+            for answer in (ProbeStatus.DENIED, ProbeStatus.FAILED, ProbeStatus.NOT_KNOWN)
             if answers[answer]
         )
-        works = f"works in {answers[Answer.WORKS]:,} of {number(total, 'account-region')}"
+        works = f"works in {answers[ProbeStatus.WORKS]:,} of {number(total, 'account-region')}"
         yield action, "; ".join((works, *counts))
     if not facts.accounts:
         return
@@ -164,7 +169,7 @@ def _table(title: str, problems: list[Problem], facts: Facts, config: Config) ->
 
 
 def _what(problem: Problem) -> Text:
-    if problem.answer is Answer.NOT_KNOWN:
+    if problem.answer is ProbeStatus.NOT_KNOWN:
         name = Text("not known", style="yellow")
     else:
         name = Text(str(problem.reason), style="bold red")
@@ -177,9 +182,9 @@ def _details(problem: Problem, mended: Remedy) -> Text:
     if mended.link:
         text.append(f"\n{mended.link}", style=f"not bold dim link {mended.link}")
     if problem.message:
-        said = shortened(mask(problem.message), MAX_MESSAGE)
+        said = shorten(mask(problem.message), MAX_MESSAGE)
         what = "For example" if problem.accounts else "It said"
-        if problem.answer is Answer.NOT_KNOWN:
+        if problem.answer is ProbeStatus.NOT_KNOWN:
             what = "Because"
         text.append(f"\n{what}: {said}", style="not bold dim")
     return text
@@ -204,5 +209,5 @@ def _first(ids: tuple[str, ...]) -> str:
     return ", ".join(ids[:FIRST]) + more
 
 
-def _word(answer: Answer) -> str:
+def _word(answer: ProbeStatus) -> str:
     return str(answer).replace("_", " ")

@@ -34,7 +34,7 @@ E = TypeVar("E")
 DELIVERY_BEFORE_THE_END = 60.0
 
 
-def conduct(
+def run_interactive(
     config: Config,
     provenance: Provenance | None = None,
     *,
@@ -62,8 +62,8 @@ def conduct(
         raise cannot_ask("this run")
     terminal = terminals[1] if terminal is None else terminal
 
-    def sweep(**guards: Any) -> app.Ended:
-        return app.run(
+    def sweep(**guards: Any) -> app.RunResult:
+        return app.run_sweep(
             config,
             provenance,
             dry_run=dry_run,
@@ -72,7 +72,7 @@ def conduct(
             **guards,
         )
 
-    ended = supervised(
+    ended = run_supervised(
         config,
         sweep,
         terminal=terminal,
@@ -101,7 +101,7 @@ def cannot_ask(what: str) -> ConfigurationError:
     )
 
 
-def supervised(
+def run_supervised(
     config: Config,
     work: Callable[..., E],
     *,
@@ -171,7 +171,7 @@ def _question(findings: Sequence[Finding], _: Console) -> str:
     return question(findings)
 
 
-def _show(ended: app.Ended, console: Console) -> None:
+def _show(ended: app.RunResult, console: Console) -> None:
     from sweeper.entrypoints.terminal import show
 
     show(ended.report, console, resumable=ended.resumable, file=ended.file)

@@ -25,7 +25,7 @@ from sweeper.domain import escaping
 from sweeper.domain.masking import mask
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import may_have_changed, remains
+from sweeper.domain.report import is_remaining, may_have_changed
 from sweeper.domain.report_model import FailedItem, Report
 from sweeper.reporting.impact_wording import brief, counted
 from sweeper.reporting.wording import (
@@ -178,7 +178,7 @@ def _show_findings(report: Report, console: Console, *, is_kept: bool) -> None:
 def _urgency(finding: Finding) -> int:
     if finding.compliance is Compliance.EXEMPT:
         return 2
-    return 0 if remains(finding) else 1
+    return 0 if is_remaining(finding) else 1
 
 
 def _outcome(finding: Finding) -> Text:

@@ -12,21 +12,21 @@ from sweeper.checks import checks
 from sweeper.config.provenance import provenance_of
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.inversion import cut_short, must_be_kept, scoped, selected
+from sweeper.domain.inversion import cut_short, must_be_kept, select_changes, undo_config
 from sweeper.domain.model import Finding
 from sweeper.domain.report_model import Report
-from sweeper.domain.undo_report import Undone, UndoReport
+from sweeper.domain.undo_report import OriginalRun, UndoReport
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Observer
-from sweeper.engine.undo import describe, ended_early, undo
+from sweeper.engine.undo import build_undo_run, ended_early, undo
 from sweeper.entrypoints import logs
-from sweeper.entrypoints.app import close_plan, patience, unfinished
+from sweeper.entrypoints.app import close_plan, delivery_backoff, unfinished
 from sweeper.entrypoints.bootstrap import (
+    acquire_lease,
+    bootstrap_client_factory,
+    build_context,
     chosen_checks,
-    clients_before_a_run,
-    held_by_another,
     new_header,
-    parts,
     reports_bucket,
 )
 from sweeper.reporting.sinks import Destination, deliver, is_kept
@@ -34,7 +34,7 @@ from sweeper.reporting.undo_delivery import UndoBucket, UndoDirectory
 from sweeper.reporting.wording import number
 from sweeper.storage import run_state as state
 from sweeper.storage.journal.lines import Header
-from sweeper.storage.recorded_changes import check_options, claims_of, digest, undone
+from sweeper.storage.recorded_changes import check_options, digest, original_run, recorded_changes
 from sweeper.storage.report_store import read_report
 
 _CLAIMS = "claims"  # what the header's digest of them is filed under
@@ -45,12 +45,12 @@ class Source:
     """What is to be undone: a report, where it lies, and those of its changes that are meant."""
 
     run: Report
-    undoes: Undone
+    undoes: OriginalRun
     claims: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RunResult:
     """An undo's end: its report with its deliveries, and whether `resume` can go on with it."""
 
     report: UndoReport
@@ -66,19 +66,19 @@ def read_source(location: str, accounts: Sequence[str], repositories: Sequence[s
     check_options(accounts, repositories)
     report = read_report(location, read_object)
     about = {name: kind.resource for name, kind in checks().items()}
-    claims = claims_of(report, location, about)
+    claims = recorded_changes(report, location, about)
     for value in accounts if claims else ():
-        if not selected(claims, (value,), ()):
+        if not select_changes(claims, (value,), ()):
             raise ConfigurationError(_leaves_nothing("--account", value, claims))
     for value in repositories if claims else ():
-        if not selected(claims, (), (value,)):
+        if not select_changes(claims, (), (value,)):
             raise ConfigurationError(_leaves_nothing("--repository", value, claims))
-    chosen = selected(claims, accounts, repositories)
+    chosen = select_changes(claims, accounts, repositories)
     if claims and not chosen:
         raise ConfigurationError(
             "--account and --repository leave none of the report's applied changes"
         )
-    return Source(report, undone(report, location), chosen)
+    return Source(report, original_run(report, location), chosen)
 
 
 def _leaves_nothing(option: str, value: str, claims: Sequence[Finding]) -> str:
@@ -87,7 +87,7 @@ def _leaves_nothing(option: str, value: str, claims: Sequence[Finding]) -> str:
     return f"{option} {value}: the report has no change there that was applied; {has}"
 
 
-def run(
+def run_undo(
     config: Config,
     source: Source,
     *,
@@ -96,13 +96,13 @@ def run(
     stop: Stop,
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool],
-) -> Ended:
+) -> RunResult:
     """Undo and deliver, or go on with the undo that `resume` names.
 
     A dry run is delivered to a directory only. Raises ConfigurationError before anything is called
     but what is to be resumed.
     """
-    config = scoped(config, source.claims)
+    config = undo_config(config, source.claims)
     header = _header(config, source, dry_run=dry_run)
     logs.bind_run(header.run_id)
     session = callers_session()
@@ -115,16 +115,16 @@ def run(
     refuse_unknown_regions(config.model_copy(update={"regions": others}), session)
     directory = state.state_directory(config)
     if resume:
-        bucket = reports_bucket(config, clients_before_a_run(session, stop))
-        begun = state.resume(resume, directory, bucket)
+        bucket = reports_bucket(config, bootstrap_client_factory(session, stop))
+        begun = state.reopen_run(resume, directory, bucket)
         logs.bind_run(begun.header.run_id)
     else:
-        begun = state.begin(directory, header)
+        begun = state.open_run(directory, header)
         logs.log_unfinished(unfinished(config))
     with ExitStack() as at_the_end:
         at_the_end.callback(begun.close, finished=False)
         _check_same(begun, config, source, dry_run=dry_run)
-        made = parts(
+        made = build_context(
             config,
             begun,
             chosen_checks(config),
@@ -142,11 +142,11 @@ def run(
         local = tuple(sinks)
         if made.bucket and not dry_run:
             sinks.append(UndoBucket(made.bucket))
-        if made.lease and (held := held_by_another(made.lease, begun if resume else None)):
+        if made.lease and (held := acquire_lease(made.lease, begun if resume else None)):
             begun.close(finished=not resume)
-            run = describe(config, made.conduct)
-            report = ended_early(run, made.conduct, source.claims, source.undoes, held)
-            return Ended(deliver(report, local), resumable=False)
+            run_undo = build_undo_run(config, made.conduct)
+            report = ended_early(run_undo, made.conduct, source.claims, source.undoes, held)
+            return RunResult(deliver(report, local), resumable=False)
         if made.lease:
             at_the_end.callback(made.lease.release)
         report = undo(
@@ -163,7 +163,7 @@ def run(
             own = directory / "reports" / begun.header.run_id
             fallback = UndoDirectory(own, "fallback")
         report = deliver(
-            report, sinks, patience(config, stop), fallback, must_keep=must_be_kept(report)
+            report, sinks, delivery_backoff(config, stop), fallback, must_keep=must_be_kept(report)
         )
         nothing_seen = any(failure.account_id is None for failure in report.failures)
         is_whole = not (cut_short(report) or (resume and nothing_seen))
@@ -172,7 +172,7 @@ def run(
         if finished:
             close_plan(made, begun, resumed=resume is not None)
         begun.close(finished=finished)
-    return Ended(report, resumable)
+    return RunResult(report, resumable)
 
 
 def _header(config: Config, source: Source, *, dry_run: bool) -> Header:
@@ -181,7 +181,7 @@ def _header(config: Config, source: Source, *, dry_run: bool) -> Header:
     return replace(header, undoes=source.undoes.run_id, config=config_and_claims)
 
 
-def _check_same(begun: state.Begun, config: Config, source: Source, *, dry_run: bool) -> None:
+def _check_same(begun: state.OpenRun, config: Config, source: Source, *, dry_run: bool) -> None:
     """Raise ConfigurationError where the undo was begun with another report or configuration."""
     header, undoes = begun.header, source.undoes.run_id
     if header.undoes not in (None, undoes):
@@ -193,4 +193,4 @@ def _check_same(begun: state.Begun, config: Config, source: Source, *, dry_run: 
             f"--resume: undo {header.run_id} was begun with another report, or other --account and "
             "--repository: use the same, or begin anew"
         )
-    state.check_same(header, config, dry_run=dry_run, undoes=undoes)
+    state.require_same_config(header, config, dry_run=dry_run, undoes=undoes)

@@ -12,14 +12,14 @@ from sweeper.domain.inversion import aggregate, exit_status
 from sweeper.domain.masking import mask
 from sweeper.domain.model import Finding, Stage
 from sweeper.domain.report import ExitStatus
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.domain.undo_report import UndoReport, UndoRun
 from sweeper.engine.pool import or_defect
 from sweeper.entrypoints import logs
 from sweeper.entrypoints import undo_app as app
 from sweeper.entrypoints.bootstrap import new_header
 from sweeper.entrypoints.logs import is_terminal
-from sweeper.entrypoints.runner import cannot_ask, supervised
+from sweeper.entrypoints.runner import cannot_ask, run_supervised
 from sweeper.reporting import undo_text as text
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ CLOSES_AGAIN = (
 )
 
 
-def conduct(
+def run_interactive_undo(
     config: Config,
     report: str,
     *,
@@ -61,19 +61,19 @@ def conduct(
 
     warn = closes_again(config, source.claims)
 
-    def undo(**guards: Any) -> app.Ended:
+    def undo(**guards: Any) -> app.RunResult:
         if warn:
             logs.log(
                 logging.WARNING, "remediation.enabled", sentence=CLOSES_AGAIN, message=CLOSES_AGAIN
             )
-        return app.run(config, source, dry_run=dry_run, resume=resume, **guards)
+        return app.run_undo(config, source, dry_run=dry_run, resume=resume, **guards)
 
-    def show(ended: app.Ended, console: Console) -> None:
+    def show(ended: app.RunResult, console: Console) -> None:
         _show(ended, console)
         if warn and ended.report.totals.restored:
             console.print(f"\nRemember: {CLOSES_AGAIN}", markup=False, soft_wrap=True)
 
-    ended = supervised(
+    ended = run_supervised(
         config,
         undo,
         terminal=terminals[1],
@@ -97,10 +97,10 @@ def _nothing(config: Config, source: app.Source, *, dry_run: bool) -> UndoReport
     header = new_header(config, dry_run=dry_run)
     now = header.started_at.isoformat().replace("+00:00", "Z")
     run = UndoRun(header.run_id, now, now, header.version, None, None, dry_run)
-    return aggregate(run, source.undoes, (), accounts={}, targets=(), past=Past())
+    return aggregate(run, source.undoes, (), accounts={}, targets=(), past=ResumeState())
 
 
-def _show(ended: app.Ended, console: Console) -> None:
+def _show(ended: app.RunResult, console: Console) -> None:
     shown = text.render(ended.report, text.MOST_SHOWN).decode()
     console.print(mask(shown), markup=False, emoji=False, soft_wrap=True)
     if ended.resumable:
@@ -111,7 +111,7 @@ def _show(ended: app.Ended, console: Console) -> None:
         )
 
 
-def _log_finished(ended: app.Ended, status: ExitStatus) -> None:
+def _log_finished(ended: app.RunResult, status: ExitStatus) -> None:
     """What did not go well, one event each, and `undo.finished` with the totals."""
     report = ended.report
     for failure in report.failures:

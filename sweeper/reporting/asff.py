@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sweeper.domain.escaping import shortened
+from sweeper.domain.escaping import shorten
 from sweeper.domain.report_model import Report
 from sweeper.reporting.records import GUIDE, Record, State, records
 
@@ -53,8 +53,8 @@ def findings(report: Report, region: str) -> Iterator[dict[str, Any]]:
             "CreatedAt": run.started_at,
             "UpdatedAt": run.finished_at,
             "LastObservedAt": run.finished_at,
-            "Title": shortened(record.title, 256),
-            "Description": shortened(record.description, 1024),
+            "Title": shorten(record.title, 256),
+            "Description": shorten(record.description, 1024),
             "Remediation": {"Recommendation": {"Text": record.advice, "Url": GUIDE}},
             "ProductFields": _product_fields(record, run.id),
             "Resources": [_resource(record, run.partition)],
@@ -78,11 +78,11 @@ def _resource(record: Record, partition: str | None) -> dict[str, Any]:
         details = {"Prefix": record.repository, "ImageTagMutability": record.setting}
     resource: dict[str, Any] = {
         "Type": kind,
-        "Id": shortened(record.resource_id, 512),
-        "Region": shortened(record.region, 16),
+        "Id": shorten(record.resource_id, 512),
+        "Region": shorten(record.region, 16),
         "Owner": {"Account": {"Id": record.account_id}},
         "Details": {
-            kind: {key: shortened(text, 512) for key, text in details.items() if text.strip()}
+            kind: {key: shorten(text, 512) for key, text in details.items() if text.strip()}
         },
     }
     if partition in _PARTITIONS:
@@ -101,7 +101,5 @@ def _product_fields(record: Record, run_id: str) -> dict[str, str]:
         **{f"sweeper/AccountTag/{key}": value for key, value in record.tags.items()},
     }
     return {
-        shortened(key, 128): shortened(value, 1024)
-        for key, value in fields.items()
-        if value.strip()
+        shorten(key, 128): shorten(value, 1024) for key, value in fields.items() if value.strip()
     }

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from sweeper.domain.escaping import plain, shortened
-from sweeper.domain.impact import suggestion
+from sweeper.domain.escaping import plain, shorten
+from sweeper.domain.impact import suggest_exclusions
 from sweeper.domain.model import Finding, Impact
 from sweeper.reporting.wording import number
 
@@ -59,7 +59,7 @@ def sentences(finding: Finding) -> Iterator[str]:
     if impact is None:
         return
     if impact.unavailable:
-        error = f" ({shortened(impact.error, 600)})" if impact.error else ""
+        error = f" ({shorten(impact.error, 600)})" if impact.error else ""
         yield f"its tags could not be read: {impact.unavailable}{error}"
         return
     if impact.truncated:
@@ -85,7 +85,7 @@ def sentences(finding: Finding) -> Iterator[str]:
 
 
 def _shown(text: str) -> str:
-    return shortened(text, 300)  # ECR: ImageTag, characters
+    return shorten(text, 300)  # ECR: ImageTag, characters
 
 
 def _told(impact: Impact) -> str:
@@ -117,7 +117,7 @@ def _flow(value: str | Sequence[str]) -> str:
 
 def as_yaml(findings: Sequence[Finding]) -> list[str]:
     """What to add to config.yaml, as its lines, after a line that says so; empty for nothing."""
-    found = suggestion(findings)
+    found = suggest_exclusions(findings)
     if found is None or not (found.exclusions or found.by_repository):
         return []
     lines = ["", "  To keep them so, add this to config.yaml, or to the lists that are there:", ""]

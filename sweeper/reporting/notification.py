@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from sweeper.domain.escaping import plain, shortened
+from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Resource
-from sweeper.domain.report import closed, judged, remains, still_open
+from sweeper.domain.report import count_applied, count_findings, count_non_compliant, is_remaining
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.wording import (
     account_names,
@@ -54,9 +54,9 @@ def subject(report: Report) -> str:
     parts = []
     if failure := ended_early(report):
         parts.append(f"sweep ended early ({failure.reason})")
-    if remaining := still_open(report):
+    if remaining := count_non_compliant(report):
         parts.append(number(remaining, "mutable repository", "mutable repositories"))
-    if templates := still_open(report, _TEMPLATE):
+    if templates := count_non_compliant(report, _TEMPLATE):
         parts.append(number(templates, "mutable creation template"))
     if changes.applied:
         parts.append(f"{changes.applied:,} closed")
@@ -104,19 +104,19 @@ def _opening(report: Report) -> Iterator[str]:
     if repositories.non_compliant:
         found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
         yield (
-            f"Image tags could be overwritten in {found}{of}: {closed(report):,} closed by this "
-            f"sweep, {still_open(report):,} still open."
+            f"Image tags could be overwritten in {found}{of}: {count_applied(report):,} closed by "
+            f"this sweep, {count_non_compliant(report):,} still open."
         )
     elif repositories.examined:
         where_ = " in this scope" if report.skipped else ""
         yield f"No ECR repository{of} was found{where_} whose image tags can be overwritten."
     else:
         yield f"No ECR repository{of} was seen."
-    if count := judged(report, Compliance.NON_COMPLIANT):
+    if count := count_findings(report, Compliance.NON_COMPLIANT):
         yield (
             f"{number(count, 'creation template makes', 'creation templates make')} repositories "
-            f"whose image tags can be overwritten: {closed(report, _TEMPLATE):,} closed by this "
-            f"sweep, {still_open(report, _TEMPLATE):,} still open."
+            f"whose image tags can be overwritten: {count_applied(report, _TEMPLATE):,} closed by "
+            f"this sweep, {count_non_compliant(report, _TEMPLATE):,} still open."
         )
     if report.run.dry_run:
         yield "This was a dry run: nothing was changed."
@@ -140,18 +140,18 @@ def listed(report: Report) -> list[Finding]:
 def _urgency(finding: Finding) -> int:
     if finding.change and finding.change.status is ChangeStatus.FAILED:
         return 0
-    return 1 if remains(finding) else 2
+    return 1 if is_remaining(finding) else 2
 
 
 def _entry(position: int, finding: Finding, report: Report, tags: str | None) -> str:
-    name = shortened(finding.account_name, 60)
+    name = shorten(finding.account_name, 60)
     account = plain(finding.account_id) + (f" ({name})" if name else "")
     current = setting(finding.mutability, finding.exclusion_filters)
     state = ", ".join(filter(None, (current, known_as(finding))))
     exemption = exemption_text(finding.exemption) if finding.exemption else ""
     return (
         f"{position}. {kind(finding).capitalize()}: "
-        f"{shortened(finding.repository, _MESSAGE_LIMIT)}\n"
+        f"{shorten(finding.repository, _MESSAGE_LIMIT)}\n"
         f"   Account: {account}, region: {plain(finding.region)}\n"
         + (f"   Account tags: {tags}\n" if tags else "")
         + f"   {state}: {outcome(finding, report.run)}\n"
@@ -170,7 +170,7 @@ def _closing(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
     yield f"Auto-Remediation: {report.run.auto_remediate}"
     if exempt := report.totals.repositories.exempt:
         yield f"Exempt, and not listed: {number(exempt, 'repository', 'repositories')}"
-    if exempt := judged(report, Compliance.EXEMPT):
+    if exempt := count_findings(report, Compliance.EXEMPT):
         yield f"Exempt, and not listed: {number(exempt, 'creation template')}"
     if sentence := tags_unavailable(report):
         yield sentence
@@ -211,7 +211,7 @@ def _earlier(report: Report) -> Iterator[str]:
             yield ""
             yield f"{title}: {len(items):,}"
         for item in items[:_NAMED_EARLIER]:
-            name = shortened(named(item), _MESSAGE_LIMIT)
+            name = shorten(named(item), _MESSAGE_LIMIT)
             place = f"{plain(item.account_id)} {plain(item.region)}"
             yield f"- {name} in {place}: {as_last_seen(item)}"
         if len(items) > _NAMED_EARLIER:
@@ -220,14 +220,14 @@ def _earlier(report: Report) -> Iterator[str]:
 
 def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
     for delivery in so_far:
-        location = shortened(delivery.location, 1100)
+        location = shorten(delivery.location, 1100)
         what = "The findings" if delivery.sink in _FINDINGS_ALONE else "The full report"
         if delivery.status == "delivered":
             yield f"{what}: {location}"
             if delivery.message:
-                yield f"  {shortened(delivery.message, 600)}"
+                yield f"  {shorten(delivery.message, 600)}"
         elif delivery.status == "failed":
             why = ": ".join(filter(None, (delivery.reason, delivery.error_code, delivery.message)))
-            yield f"{what} could NOT be delivered to {location} ({shortened(why, 600)})"
+            yield f"{what} could NOT be delivered to {location} ({shorten(why, 600)})"
     if all(delivery.sink in _FINDINGS_ALONE for delivery in so_far):
         yield "The full report is kept nowhere else: set report.s3 to keep it."

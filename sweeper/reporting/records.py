@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from sweeper.domain.escaping import plain
 from sweeper.domain.model import Compliance, Finding, Resource, Since
-from sweeper.domain.report import remains
+from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import EarlierFinding, Report, Run
 from sweeper.reporting.wording import exemption_text, kind, named, number, outcome, setting
 
@@ -152,7 +152,7 @@ def _advice(resource: Resource, state: State) -> str:
 def _state(finding: Finding) -> State:
     if finding.compliance is Compliance.EXEMPT:
         return State.EXEMPT
-    if not remains(finding):
+    if not is_remaining(finding):
         return State.CLOSED
     return State.UNDETERMINED if finding.compliance is Compliance.UNDETERMINED else State.OPEN
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from textwrap import wrap
 
-from sweeper.domain.escaping import plain, shortened
+from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.inversion import cause
 from sweeper.domain.model import ChangeStatus, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import FailedItem
-from sweeper.domain.undo_report import UndoChange, Undone, UndoReport
+from sweeper.domain.undo_report import OriginalRun, UndoChange, UndoReport
 from sweeper.reporting.wording import advice, explanation, kind, named, number, setting
 
 WIDTH = 100
@@ -34,7 +34,7 @@ def render(report: UndoReport, most: int | None = None) -> bytes:
     return "\n".join("".join(f"{line}\n" for line in lines) for lines in sections if lines).encode()
 
 
-def question(findings: Sequence[Finding], undoes: Undone) -> tuple[list[str], str]:
+def question(findings: Sequence[Finding], undoes: OriginalRun) -> tuple[list[str], str]:
     """What is about to be put back, as lines to show and as a sentence to ask."""
     lines = [
         plain(f"  {each.account_id} {each.region}  {named(each)}: ")
@@ -126,7 +126,7 @@ def _changes(report: UndoReport, most: int | None) -> list[str]:
     told = _told(report)
     for account_id, group in groupby(told[:most], key=lambda change: change.account_id):
         changes = list(group)
-        lines += ["", f"  {account_id} {shortened(changes[0].account_name, 60)}".rstrip()]
+        lines += ["", f"  {account_id} {shorten(changes[0].account_name, 60)}".rstrip()]
         for change in changes:
             lines.append(plain(f"    {change.region}  {named(change)}"))
             lines += _wrapped(_outcome(change), "      ")
@@ -140,7 +140,7 @@ def _changes(report: UndoReport, most: int | None) -> list[str]:
 def _outcome(change: UndoChange) -> str:
     back = setting(change.to_mutability, change.to_exclusion_filters)
     of = f"{setting(change.from_mutability, change.from_exclusion_filters)} to {back}"
-    error = f": {shortened(change.error, 600)}" if change.error else ""
+    error = f": {shorten(change.error, 600)}" if change.error else ""
     match change.status:
         case ChangeStatus.APPLIED:
             return f"put back from {of}"

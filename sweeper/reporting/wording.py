@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from sweeper.domain.escaping import plain, shortened
+from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import (
     Change,
     ChangeStatus,
@@ -20,7 +20,7 @@ from sweeper.domain.model import (
     Stage,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import judged
+from sweeper.domain.report import count_findings
 from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, Run
 
 # A denial of a write: what is to be allowed is not what was asked for when looking.
@@ -93,7 +93,7 @@ def account_tags(report: Report) -> dict[str, str]:
     """Account id -> its tags in words, "owner: payments, cost: 12", of accounts that have some."""
     return {
         account.id: ", ".join(
-            f"{shortened(key, 128)}: {shortened(value, 256)}" for key, value in account.tags.items()
+            f"{shorten(key, 128)}: {shorten(value, 256)}" for key, value in account.tags.items()
         )
         for account in report.accounts
         if account.tags
@@ -103,7 +103,7 @@ def account_tags(report: Report) -> dict[str, str]:
 def tags_unavailable(report: Report) -> str | None:
     """A sentence that says of which accounts no tags could be read, if there are such."""
     why = report.account_tags_unavailable
-    return f"The account tags could not be read {shortened(why, 600)}." if why else None
+    return f"The account tags could not be read {shorten(why, 600)}." if why else None
 
 
 def exemption_text(exemption: Exemption) -> str:
@@ -136,7 +136,7 @@ def since_last(report: Report) -> str | None:
     if since is None:
         return None
     if since.unavailable:
-        return f"not known: {shortened(since.unavailable, 600)}"
+        return f"not known: {shorten(since.unavailable, 600)}"
     return plain(
         f"{since.new:,} new, {since.still_open:,} still open, {since.reopened:,} reopened, "
         f"{len(since.resolved):,} resolved, {len(since.not_visible):,} not seen this time"
@@ -161,7 +161,7 @@ def as_last_seen(item: EarlierFinding) -> str:
 
 def _change_outcome(change: Change, run: Run) -> str:
     to = setting(change.to_mutability, change.to_exclusion_filters)
-    error = f": {shortened(change.error, 600)}" if change.error else ""
+    error = f": {shorten(change.error, 600)}" if change.error else ""
     match change.status:
         case ChangeStatus.APPLIED:
             return f"set to {to}"
@@ -244,7 +244,7 @@ def _gaps(report: Report) -> Iterator[str]:
         yield f"of {partly:,} of {chosen} only the named regions were examined, others are unknown"
     if count := totals.repositories.undetermined:
         yield f"{number(count, 'repository', 'repositories')} could not be judged"
-    if count := judged(report, Compliance.UNDETERMINED):
+    if count := count_findings(report, Compliance.UNDETERMINED):
         yield f"{number(count, 'creation template')} could not be judged"
 
 
@@ -271,7 +271,7 @@ def where(failure: FailedItem, names: dict[str, str]) -> str:
     if failure.account_id is None:
         return "the whole sweep"
     name = names.get(failure.account_id)
-    account = plain(failure.account_id) + (f" ({shortened(name, 60)})" if name else "")
+    account = plain(failure.account_id) + (f" ({shorten(name, 60)})" if name else "")
     if failure.targets:
         return f"{account}, all {number(failure.targets, 'region')}"
     return f"{account} {plain(failure.region)}" if failure.region else account
@@ -279,5 +279,5 @@ def where(failure: FailedItem, names: dict[str, str]) -> str:
 
 def explanation(failure: FailedItem, limit: int = 600) -> str:
     """The service's code and message."""
-    message = shortened(failure.message, limit)
-    return f"{shortened(failure.error_code, 100)}: {message}" if failure.error_code else message
+    message = shorten(failure.message, limit)
+    return f"{shorten(failure.error_code, 100)}: {message}" if failure.error_code else message

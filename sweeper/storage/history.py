@@ -15,17 +15,17 @@ from typing import Annotated, Protocol, TypeVar, runtime_checkable
 from pydantic import AfterValidator, Field
 
 from sweeper.domain.comparison import (
-    Closure,
     History,
     Previous,
     PreviousFinding,
     PreviousRun,
     PreviousSince,
-    compared,
-    not_compared,
-    remembered,
+    RemediationRecord,
+    add_trend,
+    compare_reports,
+    comparison_unavailable,
     same_organization,
-    with_trend,
+    update_history,
 )
 from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.model import Failed, Stage
@@ -66,7 +66,7 @@ class Records(Protocol):
 
 
 @runtime_checkable
-class Keeper(Protocol):
+class HistoryStore(Protocol):
     """A sink that keeps what the next sweep is compared with."""
 
     @property
@@ -78,7 +78,7 @@ class Keeper(Protocol):
         """The name of the last report among its records."""
 
 
-class Unusable(OperationFailed):
+class InvalidRecord(OperationFailed):
     """A record that cannot be used, in words; one that is `damaged` may be begun anew."""
 
     def __init__(self, message: str, *, damaged: bool) -> None:
@@ -86,12 +86,12 @@ class Unusable(OperationFailed):
         self.damaged = damaged
 
 
-class Unreadable(Unusable):
+class Unreadable(InvalidRecord):
     """A record of which nothing is known."""
 
 
-def recalled(
-    report: Report, keeper: Keeper | None, checks: Collection[str], *, narrowed: bool
+def attach_comparison(
+    report: Report, keeper: HistoryStore | None, checks: Collection[str], *, narrowed: bool
 ) -> Report:
     """The report with what changed since the last one, and with the trend.
 
@@ -101,27 +101,27 @@ def recalled(
     if keeper is None:
         return report
 
-    def recall(kept: Keeper) -> Report:
-        previous: Previous | Unusable
+    def recall(kept: HistoryStore) -> Report:
+        previous: Previous | InvalidRecord
         history = History()
         try:
             previous = read_previous(kept.records, kept.latest, report.run)
-        except Unusable as error:
+        except InvalidRecord as error:
             previous = error
         # Where one could not be read, the report does not wait for the other.
         if not isinstance(previous, Unreadable):
-            with suppress(Unusable):  # which is said where it is written
+            with suppress(InvalidRecord):  # which is said where it is written
                 history = read_history(kept.records, report.run)
-        known = with_trend(report, history, narrowed=narrowed)
-        if isinstance(previous, Unusable):
-            return not_compared(known, previous.message)
-        return compared(known, previous, history, checks)
+        known = add_trend(report, history, narrowed=narrowed)
+        if isinstance(previous, InvalidRecord):
+            return comparison_unavailable(known, previous.message)
+        return compare_reports(known, previous, history, checks)
 
     result = attempt(Stage.DELIVER, recall, keeper)  # a defect here must not cost the report
-    return not_compared(report, result.message) if isinstance(result, Failed) else result
+    return comparison_unavailable(report, result.message) if isinstance(result, Failed) else result
 
 
-def keep_history(records: Records, report: Report) -> str | None:
+def store_history(records: Records, report: Report) -> str | None:
     """Write the history with this sweep; in words what could not be kept, None where all was.
 
     Raises nothing that reading or writing could cause: it is the report that is delivered.
@@ -130,11 +130,11 @@ def keep_history(records: Records, report: Report) -> str | None:
         begun_anew = None
         try:
             before = read_history(records, report.run)
-        except Unusable as error:
+        except InvalidRecord as error:
             if not error.damaged:
                 return f"{HISTORY} was left as it is: {error.message}"
             before, begun_anew = History(), f"{HISTORY} was begun anew: {error.message}"
-        after = remembered(before, report)
+        after = update_history(before, report)
         if after == before:
             return None
         try:
@@ -156,7 +156,7 @@ def started_at(records: Records, name: str) -> str | None:
     """When the sweep of a report started; None where the report is not there or does not say."""
     try:
         kept = _read(records, _Started, name, MAX_REPORT)
-    except Unusable:
+    except InvalidRecord:
         return None
     return kept.run.started_at if kept else None
 
@@ -165,7 +165,7 @@ def read_previous(records: Records, name: str, run: Run) -> Previous:
     """The last report; raises Unusable, also where there is none."""
     kept = _read(records, _Report, name, MAX_REPORT)
     if kept is None:
-        raise Unusable(f"there is no earlier {name} here", damaged=False)
+        raise InvalidRecord(f"there is no earlier {name} here", damaged=False)
     since = kept.since_last
     previous = Previous(
         kept.run,
@@ -179,7 +179,7 @@ def read_previous(records: Records, name: str, run: Run) -> Previous:
     _refuse_another_organization(previous.run, name, run)
     if previous.run.started_at > run.started_at:
         later = f"{name} is of sweep {previous.run.id}, which started later than this one"
-        raise Unusable(later, damaged=False)
+        raise InvalidRecord(later, damaged=False)
     return previous
 
 
@@ -246,7 +246,7 @@ class _History:
     organization_id: str | None
     account_id: str | None
     points: tuple[Annotated[TrendPoint, _Checked], ...]
-    closures: tuple[Annotated[Closure, _Checked], ...]
+    closures: tuple[Annotated[RemediationRecord, _Checked], ...]
 
 
 def _read(records: Records, kind: type[T], name: str, limit: int) -> T | None:
@@ -254,11 +254,11 @@ def _read(records: Records, kind: type[T], name: str, limit: int) -> T | None:
     try:
         return records.read(name, lambda source: read(kind, source, limit=limit, memory=MAX_MEMORY))
     except OtherVersion as error:
-        raise Unusable(f"{name} has {error}", damaged=False) from None
+        raise InvalidRecord(f"{name} has {error}", damaged=False) from None
     except TooLarge as error:
-        raise Unusable(f"{name} is too large: {error}", damaged=True) from None
+        raise InvalidRecord(f"{name} is too large: {error}", damaged=True) from None
     except Invalid as error:
-        raise Unusable(f"{name} is damaged: {error}", damaged=True) from None
+        raise InvalidRecord(f"{name} is damaged: {error}", damaged=True) from None
     except OperationFailed as error:
         needed = _NEEDED if error.reason.is_denial else ""
         why = f"{name} could not be read: {_cause(error)}{needed}"
@@ -268,7 +268,7 @@ def _read(records: Records, kind: type[T], name: str, limit: int) -> T | None:
 def _refuse_another_organization(of: PreviousRun | History, name: str, run: Run) -> None:
     if not same_organization(of, run):
         whose = of.organization_id or of.account_id
-        raise Unusable(f"{name} is of another organization: {whose}", damaged=True)
+        raise InvalidRecord(f"{name} is of another organization: {whose}", damaged=True)
 
 
 def _cause(error: OperationFailed) -> str:

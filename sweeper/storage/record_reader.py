@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_typ
 from pydantic import TypeAdapter, ValidationError
 
 from sweeper.domain.errors import Invalid
-from sweeper.domain.escaping import shortened
+from sweeper.domain.escaping import shorten
 from sweeper.domain.report_model import SCHEMA_VERSION
 from sweeper.engine.ports import Source
 
@@ -61,7 +61,7 @@ class OtherVersion(ValueError):
     """A record of a version of the schema that this one does not know."""
 
     def __init__(self, version: str) -> None:
-        known = f"schema_version {shortened(version, 20)!r}; this version knows {SCHEMA_VERSION!r}"
+        known = f"schema_version {shorten(version, 20)!r}; this version knows {SCHEMA_VERSION!r}"
         super().__init__(known)
 
 

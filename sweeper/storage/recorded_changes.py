@@ -20,10 +20,10 @@ from pydantic.dataclasses import dataclass
 
 from sweeper.config.schema import AccountId, MutabilityFilters, RegionName, RepositoryGlob
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.escaping import shortened
+from sweeper.domain.escaping import shorten
 from sweeper.domain.model import Finding, Resource
 from sweeper.domain.report_model import Report
-from sweeper.domain.undo_report import Undone
+from sweeper.domain.undo_report import OriginalRun
 from sweeper.storage.history import is_time
 from sweeper.storage.journal.lines import RUN_ID
 
@@ -93,7 +93,9 @@ class _Run:
     account_id: AccountId
 
 
-def claims_of(report: Report, location: str, checks: Mapping[str, Resource]) -> tuple[Finding, ...]:
+def recorded_changes(
+    report: Report, location: str, checks: Mapping[str, Resource]
+) -> tuple[Finding, ...]:
     """The findings whose change was applied, or may have been; empty where nothing was.
 
     `checks` are those that there are, with what each is about. Raises ConfigurationError that names
@@ -116,7 +118,7 @@ def claims_of(report: Report, location: str, checks: Mapping[str, Resource]) -> 
         if finding.check not in checks:
             known = ", ".join(sorted(checks))
             raise ConfigurationError(
-                f"{place}.check: {shortened(finding.check, 100)!r} is unknown; allowed: {known}"
+                f"{place}.check: {shorten(finding.check, 100)!r} is unknown; allowed: {known}"
             )
         if finding.resource != checks[finding.check]:
             raise ConfigurationError(
@@ -131,9 +133,9 @@ def claims_of(report: Report, location: str, checks: Mapping[str, Resource]) -> 
     return tuple(claims)
 
 
-def undone(report: Report, location: str) -> Undone:
+def original_run(report: Report, location: str) -> OriginalRun:
     """The run that a report is of, for an undo's own report."""
-    return Undone(report.run.id, report.run.started_at, location)
+    return OriginalRun(report.run.id, report.run.started_at, location)
 
 
 def digest(claims: Sequence[Finding]) -> str:
@@ -175,5 +177,5 @@ def _check(kind: Hashable, place: str, value: object) -> None:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         path = ".".join((place, *map(str, first["loc"])))
-        said = shortened(first["msg"].removeprefix("Value error, "), 300)
+        said = shorten(first["msg"].removeprefix("Value error, "), 300)
         raise ConfigurationError(f"{path}: {said}") from None

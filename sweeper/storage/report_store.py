@@ -14,7 +14,7 @@ from sweeper.domain.comparison import (
     PreviousFinding,
     PreviousRun,
     PreviousSince,
-    compared,
+    compare_reports,
     same_organization,
 )
 from sweeper.domain.errors import ConfigurationError, Invalid
@@ -99,7 +99,7 @@ def compare(earlier: Report, later: Report) -> Report:
     checks = {finding.check for finding in earlier.findings}
     if earlier.since_last:
         checks |= {item.check for item in earlier.since_last.not_visible}
-    result = compared(later, _previous(earlier), History(), checks)
+    result = compare_reports(later, _previous(earlier), History(), checks)
     # How often it was reopened the later sweep knew from its history.
     findings = [
         replace(finding, reopened=max(finding.reopened, known.reopened))

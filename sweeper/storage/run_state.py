@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sweeper.aws.s3 import Bucket
 from sweeper.aws.s3_objects import Objects
 from sweeper.domain.errors import ConfigurationError, OperationFailed
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile, is_busy
 from sweeper.storage.journal.lines import Header
@@ -38,7 +38,7 @@ _SECTIONS = (
 
 
 @dataclass(slots=True)
-class Begun:
+class OpenRun:
     """A run that has begun, now or in an earlier process.
 
     `file` is None where no journal can be kept on this machine, or none of this run lies here. It
@@ -47,7 +47,7 @@ class Begun:
     """
 
     header: Header
-    past: Past
+    past: ResumeState
     file: JournalFile | None
     ours: bool = False
 
@@ -81,7 +81,7 @@ def state_directory(config: Config) -> Path | None:
     raise ConfigurationError(f"state.directory: {directory}: {problem}")
 
 
-def digests(config: Config) -> dict[str, str]:
+def section_digests(config: Config) -> dict[str, str]:
     """Section -> a digest of what it says: the same where a run may be gone on with."""
     values = config.model_dump(mode="json", include=set(_SECTIONS))
     return {
@@ -90,40 +90,40 @@ def digests(config: Config) -> dict[str, str]:
     }
 
 
-def unfinished(directory: Path | None) -> list[Path]:
+def unfinished_journals(directory: Path | None) -> list[Path]:
     """The journals of runs that did not end well, and are not going on either."""
     if directory is None:
         return []
     return [path for path in sorted(directory.glob(f"*{SUFFIX}")) if not is_busy(path)]
 
 
-def unfinished_command(journal: Path) -> str | None:
+def unfinished_run_command(journal: Path) -> str | None:
     """The command that goes on with the run of a journal; None where the journal does not tell."""
     try:
         with journal.open("rb") as stream:
             header, _, _ = lines.read(BytesIO(stream.readline(lines.MAX_HEADER)), str(journal))
     except (OSError, ConfigurationError):
         return None
-    return to_go_on(header)
+    return resume_command(header)
 
 
-def begin(directory: Path | None, header: Header) -> Begun:
+def open_run(directory: Path | None, header: Header) -> OpenRun:
     """A new run, with a journal in `directory` where there is one that can be written."""
     if directory is None:
-        return Begun(header, Past(), None)
+        return OpenRun(header, ResumeState(), None)
     try:
         file = JournalFile(directory / f"{header.run_id}{SUFFIX}", new=True)
     except OSError:
-        return Begun(header, Past(), None)
+        return OpenRun(header, ResumeState(), None)
     try:
         file.append(lines.header(header))
     except OperationFailed:
         file.close(remove=True)
-        return Begun(header, Past(), None)
-    return Begun(header, Past(), file, ours=True)
+        return OpenRun(header, ResumeState(), None)
+    return OpenRun(header, ResumeState(), file, ours=True)
 
 
-def resume(name: str, directory: Path | None, bucket: Bucket | None) -> Begun:
+def reopen_run(name: str, directory: Path | None, bucket: Bucket | None) -> OpenRun:
     """The run `name`: the path of a journal, ``s3://…`` of a plan, or the id of a run.
 
     An id is looked for in `directory`, then beside the reports of `bucket`. What the plan there
@@ -153,13 +153,15 @@ def resume(name: str, directory: Path | None, bucket: Bucket | None) -> Begun:
     return begun
 
 
-def to_go_on(header: Header) -> str:
+def resume_command(header: Header) -> str:
     """The command that goes on with the run."""
     command = "sweeper undo REPORT" if header.undoes else "sweeper run"
     return f"{command} --resume {header.run_id}"
 
 
-def check_same(header: Header, config: Config, *, dry_run: bool, undoes: str | None = None) -> None:
+def require_same_config(
+    header: Header, config: Config, *, dry_run: bool, undoes: str | None = None
+) -> None:
     """Raise ConfigurationError where the run was begun with another configuration.
 
     `undoes` is the run that an undo undoes. An undo does not go on with a sweep, nor a sweep with
@@ -168,9 +170,9 @@ def check_same(header: Header, config: Config, *, dry_run: bool, undoes: str | N
     if header.undoes != undoes:
         what = f"undoes run {header.undoes}" if header.undoes else "is a sweep"
         raise ConfigurationError(
-            f"--resume: run {header.run_id} {what}: go on with it by {to_go_on(header)}"
+            f"--resume: run {header.run_id} {what}: go on with it by {resume_command(header)}"
         )
-    now = digests(config)
+    now = section_digests(config)
     if differing := [name for name in _SECTIONS if header.config.get(name) != now[name]]:
         raise ConfigurationError(
             f"--resume: run {header.run_id} was begun with another configuration of "
@@ -188,7 +190,7 @@ def plan_name(run_id: str) -> str:
     return f"{day}/{run_id}/{PLAN}"
 
 
-def _from_file(path: Path, name: str) -> Begun:
+def _from_file(path: Path, name: str) -> OpenRun:
     try:
         file = JournalFile(path, new=False)
     except OSError as error:
@@ -206,25 +208,25 @@ def _from_file(path: Path, name: str) -> Begun:
     except BaseException:
         file.close(remove=False)
         raise
-    return Begun(header, past, file)
+    return OpenRun(header, past, file)
 
 
-def _from_bucket(bucket: Bucket, name: str) -> Begun:
+def _from_bucket(bucket: Bucket, name: str) -> OpenRun:
     if plan := _read_plan(bucket, name):
         header, past = plan
-        return Begun(header, past, None)
+        return OpenRun(header, past, None)
     raise ConfigurationError(
         f"--resume: {bucket.at(name)}: there is none; it is there once a run has begun to write"
     )
 
 
-def _plan_of(bucket: Bucket, header: Header) -> Past:
+def _plan_of(bucket: Bucket, header: Header) -> ResumeState:
     """What the plan of the run in S3 has; nothing where there is none."""
     plan = _read_plan(bucket, plan_name(header.run_id))
-    return plan[1] if plan else Past()
+    return plan[1] if plan else ResumeState()
 
 
-def _read_plan(bucket: Bucket, name: str) -> tuple[Header, Past] | None:
+def _read_plan(bucket: Bucket, name: str) -> tuple[Header, ResumeState] | None:
     try:
         return _plan(bucket, name)
     except OperationFailed as error:
@@ -233,7 +235,7 @@ def _read_plan(bucket: Bucket, name: str) -> tuple[Header, Past] | None:
         ) from None
 
 
-def _plan(bucket: Bucket, name: str) -> tuple[Header, Past] | None:
+def _plan(bucket: Bucket, name: str) -> tuple[Header, ResumeState] | None:
     """Read the plan `name`, if there is one.
 
     Raises OperationFailed, and ConfigurationError for what is no plan.

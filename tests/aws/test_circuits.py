@@ -9,7 +9,13 @@ import pytest
 from botocore import exceptions as sdk
 
 from sweeper.aws.client import clients
-from sweeper.aws.client.circuit_breaker import PATIENCE, POLL, PROBE_AFTER, SILENT_CALLS, Circuit
+from sweeper.aws.client.circuit_breaker import (
+    PATIENCE,
+    POLL,
+    PROBE_AFTER,
+    SILENT_CALLS,
+    CircuitBreaker,
+)
 from sweeper.aws.client.retries import MAX_ATTEMPTS
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.domain.errors import OperationFailed
@@ -35,7 +41,7 @@ class Line:
         self.clock = FakeClock()
         self.meanwhile: Callable[[], object] = lambda: None
         self.stop = Stop(clock=self.clock, sleep=self._sleep)
-        self.circuit = Circuit(URL, self.stop)
+        self.circuit = CircuitBreaker(URL, self.stop)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.sleep(seconds)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sweeper.aws.client import paging
-from sweeper.aws.client.paging import Tokens
+from sweeper.aws.client.paging import PageTokens
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.checks.creation_template_immutability import CreationTemplateImmutability
 from sweeper.checks.tag_immutability import TagImmutability
@@ -128,7 +128,7 @@ def test_a_circle_of_regions_is_noticed(enter: Enter) -> None:
 
 
 def test_the_limit_holds_where_each_token_is_new() -> None:
-    tokens = Tokens()
+    tokens = PageTokens()
     for number in range(paging.MAX_PAGES - 1):
         tokens.follow(str(number))
     with pytest.raises(OperationFailed, match="another page after 10,000"):

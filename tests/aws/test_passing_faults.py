@@ -11,7 +11,7 @@ from boto3 import Session
 from botocore import exceptions as sdk
 
 from sweeper.aws.client.documents import read_document
-from sweeper.aws.client.errors import translated
+from sweeper.aws.client.errors import translate_errors
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.s3 import Bucket, read_through, whole
 from sweeper.aws.s3_objects import Objects
@@ -40,7 +40,7 @@ def coded(operation: str, code: str, times: int | None) -> Fault:
 
 
 def publish(aws: FakeAws) -> None:
-    with translated():
+    with translate_errors():
         topic = aws.world.topics[0]
         make_cloud().clients.central("sns", topic.split(":")[3]).publish(
             TopicArn=topic, Message="a report"
@@ -162,7 +162,7 @@ def test_what_cannot_be_used_may_not_be_what_was_stored() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_what_broke_off_is_passing_trouble_and_no_word_on_a_write(error: Exception) -> None:
-    with pytest.raises(OperationFailed) as caught, translated():
+    with pytest.raises(OperationFailed) as caught, translate_errors():
         raise error
     assert (caught.value.reason, caught.value.uncertain) == (Reason.CONNECTION_FAILED, True)
 

@@ -449,7 +449,7 @@ def test_whether_it_is_made() -> None:
     for now, made in cases:
         with case(now, made):
             check = CreationTemplateImmutability(Registry([], reread=now), make_config(), TODAY)
-            assert check.is_made(make_target(), judged(Template()), make_change()) is made
+            assert check.matches_desired(make_target(), judged(Template()), make_change()) is made
 
 
 def test_closing_makes_it_compliant() -> None:

@@ -352,7 +352,10 @@ def test_whether_a_change_is_made_is_read() -> None:
     for now, made in cases:
         with case(now, made):
             registry = registry_of(reread={KEY: now})
-            assert check_on(registry).is_made(make_target(), make_finding(), make_change()) is made
+            assert (
+                check_on(registry).matches_desired(make_target(), make_finding(), make_change())
+                is made
+            )
             assert registry.writes == []
 
 

@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 
 from sweeper.domain import comparison as since
 from sweeper.domain.comparison import (
-    Closure,
     History,
     Previous,
     PreviousChange,
     PreviousFinding,
     PreviousRun,
     PreviousSince,
-    compared,
-    not_compared,
-    remembered,
+    RemediationRecord,
+    add_trend,
+    compare_reports,
+    comparison_unavailable,
     same_organization,
-    with_trend,
+    update_history,
 )
 from sweeper.domain.model import (
     Change,
@@ -39,7 +39,7 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import ended_early, remains
+from sweeper.domain.report import ended_early, is_remaining
 from sweeper.domain.report_model import EarlierFinding, Report, TrendPoint
 from tests.cases import case
 from tests.factories import (
@@ -109,9 +109,9 @@ def followed(
     history = history or History()
     done: list[Report] = []
     for item in sweeps:
-        known = with_trend(item, history, narrowed=False)
-        known = compared(known, previous_of(done[-1]), history, CHECKS) if done else known
-        history = remembered(history, known)
+        known = add_trend(item, history, narrowed=False)
+        known = compare_reports(known, previous_of(done[-1]), history, CHECKS) if done else known
+        history = update_history(history, known)
         done.append(known)
     return done, history
 
@@ -286,11 +286,11 @@ def test_what_was_not_seen_and_is_exempt_now_is_neither_resolved_nor_kept() -> N
 
 def test_the_findings_of_a_check_that_did_not_run_are_not_resolved() -> None:
     first = sweep_at(FIRST, [finding(check="scan-on-push"), finding()])
-    result = compared(sweep_at(SECOND), previous_of(first), History(), CHECKS)
+    result = compare_reports(sweep_at(SECOND), previous_of(first), History(), CHECKS)
     assert result.since_last is not None
     assert [item.check for item in result.since_last.resolved] == [CHECK]
     assert [item.check for item in result.since_last.not_visible] == ["scan-on-push"]
-    both = compared(sweep_at(SECOND), previous_of(first), History(), {CHECK, "scan-on-push"})
+    both = compare_reports(sweep_at(SECOND), previous_of(first), History(), {CHECK, "scan-on-push"})
     assert told(both) == (0, 0, 0, 2, 0)
 
 
@@ -314,7 +314,9 @@ def test_what_is_no_repository_stays_none() -> None:
 def test_the_lists_are_in_the_order_of_a_report() -> None:
     places = [(OTHER, "us-east-1", "b"), (OTHER, "eu-west-1", "c"), (OTHER, "eu-west-1", "a")]
     findings = [finding(name, account_id=one, region=region) for one, region, name in places]
-    result = compared(sweep_at(SECOND), previous_of(sweep_at(FIRST, findings)), History(), CHECKS)
+    result = compare_reports(
+        sweep_at(SECOND), previous_of(sweep_at(FIRST, findings)), History(), CHECKS
+    )
     assert result.since_last is not None
     kept = [
         (item.account_id, item.region, item.repository) for item in result.since_last.not_visible
@@ -351,7 +353,7 @@ def test_a_reopening_is_counted_over_sweeps_in_which_it_was_closed() -> None:
         (Since.REOPENED, 3),
     ]
     assert history.closures == (
-        Closure(CHECK, ACCOUNT_ID, REGION, NAME, "2026-11-08T00:00:00Z", 3),
+        RemediationRecord(CHECK, ACCOUNT_ID, REGION, NAME, "2026-11-08T00:00:00Z", 3),
     )
 
 
@@ -371,19 +373,19 @@ def test_a_reopening_that_others_closed_is_counted_too() -> None:
 
 def test_what_the_last_sweep_closed_is_known_without_its_history() -> None:
     first = sweep_at(FIRST, [finding(change=APPLIED, reopened=4)])
-    result = compared(sweep_at(SECOND, [finding()]), previous_of(first), History(), CHECKS)
+    result = compare_reports(sweep_at(SECOND, [finding()]), previous_of(first), History(), CHECKS)
     (found,) = result.findings
     assert (found.since_last, found.reopened) == (Since.REOPENED, 5)
 
 
 def test_a_closure_after_the_last_report_counts_though_its_own_report_is_not_the_last() -> None:
     """The last report could not be written, or is of a sweep that overlapped."""
-    history = History(closures=(Closure(CHECK, ACCOUNT_ID, REGION, NAME, SECOND, 0),))
+    history = History(closures=(RemediationRecord(CHECK, ACCOUNT_ID, REGION, NAME, SECOND, 0),))
     open_at_first = previous_of(sweep_at(FIRST, [finding()]))
-    result = compared(sweep_at(THIRD, [finding()]), open_at_first, history, CHECKS)
+    result = compare_reports(sweep_at(THIRD, [finding()]), open_at_first, history, CHECKS)
     assert result.findings[0].since_last is Since.REOPENED
     open_at_third = previous_of(sweep_at(THIRD, [finding()]))
-    result = compared(sweep_at(FOURTH, [finding()]), open_at_third, history, CHECKS)
+    result = compare_reports(sweep_at(FOURTH, [finding()]), open_at_third, history, CHECKS)
     assert result.findings[0].since_last is Since.STILL_OPEN
 
 
@@ -413,7 +415,7 @@ def test_an_undetermined_setting_does_not_count_as_reopened_and_is_not_forgotten
 
 
 def test_why_there_is_no_comparison() -> None:
-    result = not_compared(report([finding()]), "why")
+    result = comparison_unavailable(report([finding()]), "why")
     assert result.since_last is not None
     assert (result.since_last.unavailable, result.since_last.run_id) == ("why", None)
     assert told(result) == (0, 0, 0, 0, 0)
@@ -430,7 +432,7 @@ def test_a_point_says_what_the_sweep_saw() -> None:
         [(target(region="eu-west-1"), failed())],
         compliant=5,
     )
-    assert with_trend(item, History(), narrowed=False).trend == (
+    assert add_trend(item, History(), narrowed=False).trend == (
         TrendPoint(
             run_id=item.run.id,
             finished_at=FIRST,
@@ -456,20 +458,20 @@ def test_the_trend_is_of_the_last_sweeps_the_oldest_first() -> None:
 
 def test_a_sweep_that_is_remembered_twice_is_one_point() -> None:
     (item,), history = followed([sweep_at(FIRST, [finding(change=APPLIED)])])
-    assert remembered(history, item) == history
+    assert update_history(history, item) == history
 
 
 def test_overlapping_sweeps_are_in_the_order_in_which_they_ended() -> None:
     _, history = followed([sweep_at(SECOND)])
-    late = with_trend(sweep_at(FIRST), History(), narrowed=False)
-    points = remembered(history, late).points
+    late = add_trend(sweep_at(FIRST), History(), narrowed=False)
+    points = update_history(history, late).points
     assert [point.finished_at for point in points] == [FIRST, SECOND]
 
 
 def test_sweeps_of_one_second_are_in_the_order_in_which_they_were_written() -> None:
     sweeps, history = followed([sweep_at(FIRST, id="z"), sweep_at(FIRST, id="a")])
     assert [point.run_id for point in history.points] == ["z", "a"]
-    assert remembered(history, sweeps[0]) == history
+    assert update_history(history, sweeps[0]) == history
 
 
 def test_what_is_not_the_organizations_state_is_no_point() -> None:
@@ -480,9 +482,9 @@ def test_what_is_not_the_organizations_state_is_no_point() -> None:
     for item, narrowed in cases:
         with case(item, narrowed):
             (first,), history = followed([sweep_at(FIRST)])
-            known = with_trend(item, history, narrowed=narrowed)
+            known = add_trend(item, history, narrowed=narrowed)
             assert known.trend == first.trend
-            after = remembered(history, known)
+            after = update_history(history, known)
             assert after.points == history.points
             assert len(after.closures) == (1 if narrowed else 0)  # what it closed is remembered
 
@@ -499,7 +501,7 @@ def test_the_history_knows_whose_it_is_from_the_first_sweep_that_knew() -> None:
     _, history = followed([sweep_at(FIRST)])
     assert (history.organization_id, history.account_id) == ("o-exampleorg", "999988887777")
     early = sweep_at(SECOND, organization_id=None, account_id=None)
-    assert remembered(history, early).organization_id == "o-exampleorg"
+    assert update_history(history, early).organization_id == "o-exampleorg"
 
 
 def test_same_organization() -> None:
@@ -606,7 +608,7 @@ def test_nothing_is_lost_and_nothing_is_told_twice(sweeps: tuple[Report, ...]) -
         assert not of_kind(now, Since.NEW) & then
 
         # What remained open is known as open until its place is seen.
-        still = set(keys([one for one in before.findings if remains(one)]))
+        still = set(keys([one for one in before.findings if is_remaining(one)]))
         dark = {key for key in still if (key[1], key[2]) not in examined}
         assert dark <= set(keys([one for one in changed.not_visible if one.was_open]))
         event(f"reopened: {bool(changed.reopened)}; kept: {bool(lost)}")
@@ -644,18 +646,18 @@ def test_a_run_that_is_gone_on_with_is_compared_as_if_it_had_not_been_stopped() 
             finding("g-gone", region=elsewhere),
         ],
     )
-    history = remembered(History(), before)
+    history = update_history(History(), before)
     here = [finding(name, change=change()) for name in there[:3]]
     rest = [finding(name, region=elsewhere) for name in ("e-new", "f-open")]
-    whole = compared(sweep_at(SECOND, [*here, *rest]), previous_of(before), history, CHECKS)
-    stopped = compared(
+    whole = compare_reports(sweep_at(SECOND, [*here, *rest]), previous_of(before), history, CHECKS)
+    stopped = compare_reports(
         sweep_at(SECOND, here, [(target(region=elsewhere), failed(Reason.INTERRUPTED))]),
         previous_of(before),
         history,
         CHECKS,
     )
-    after = remembered(history, stopped)
-    resumed = compared(sweep_at(SECOND, [*here, *rest]), previous_of(stopped), after, CHECKS)
+    after = update_history(history, stopped)
+    resumed = compare_reports(sweep_at(SECOND, [*here, *rest]), previous_of(stopped), after, CHECKS)
     assert resumed.since_last == whole.since_last
     assert resumed.findings == whole.findings
     assert [found.since_last for found in whole.findings] == [
@@ -672,8 +674,8 @@ def test_what_it_could_not_tell_before_it_cannot_tell_now() -> None:
         with case(why):
             stopped = sweep_at(SECOND, [finding()])
             if why:
-                stopped = not_compared(stopped, why)
-            resumed = compared(
+                stopped = comparison_unavailable(stopped, why)
+            resumed = compare_reports(
                 sweep_at(SECOND, [finding()]), previous_of(stopped), History(), CHECKS
             )
             assert resumed.since_last

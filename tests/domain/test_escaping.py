@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.domain.escaping import csv_cell, hidden, plain, shortened
+from sweeper.domain.escaping import csv_cell, is_hidden, plain, shorten
 from tests.cases import case
 
 
@@ -62,15 +62,15 @@ def test_csv_cell() -> None:
 
 
 def test_shortened_says_that_it_cut() -> None:
-    assert shortened("abcdef", 6) == "abcdef"
-    assert shortened("abcdefg", 6) == "abcde…"
-    assert shortened("\n" * 6, 6) == r"\x0a\…"
+    assert shorten("abcdef", 6) == "abcdef"
+    assert shorten("abcdefg", 6) == "abcde…"
+    assert shorten("\n" * 6, 6) == r"\x0a\…"
 
 
 @given(st.text(st.characters()))
 def test_nothing_hidden_is_left_and_all_of_it_can_be_written(text: str) -> None:
     shown = plain(text)
-    assert not any(map(hidden, shown))
+    assert not any(map(is_hidden, shown))
     assert plain(shown) == shown
     assert len(shown.splitlines()) <= 1
     shown.encode()

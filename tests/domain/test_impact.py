@@ -18,8 +18,8 @@ from sweeper.domain.impact import (
     MAX_MOVED,
     MAX_TAGS,
     MAX_TAGS_READ,
-    assessed,
-    suggestion,
+    assess,
+    suggest_exclusions,
 )
 from sweeper.domain.model import ChangeStatus, Finding, Image, Impact, MovedTag
 from sweeper.domain.reasons import Reason
@@ -39,7 +39,7 @@ def impact_of(
     kept: Sequence[str] = (),
 ) -> Impact:
     images = [Image((tag,), EARLY) for tag in given]
-    return assessed(images, mutability=mutability, filters=filters, kept=kept)
+    return assess(images, mutability=mutability, filters=filters, kept=kept)
 
 
 SIGNATURES = [f"sha256-{DIGEST}.{kind}" for kind in ("sig", "att", "sbom")]
@@ -82,7 +82,7 @@ def test_what_keeps_most_comes_first_then_what_was_pushed_last() -> None:
     names = ("latest", "main", "dev", "prod", "edge", "cache")
     images = [Image((tag,), EARLY) for tag in (*names, "pr-1", "pr-2")]
     images.append(Image(("qa",), LATE))
-    impact = assessed(images, mutability="MUTABLE", filters=(), kept=())
+    impact = assess(images, mutability="MUTABLE", filters=(), kept=())
     assert impact.exclusions[:2] == ("pr-*", "qa")
     assert impact.not_kept == 3
 
@@ -118,14 +118,14 @@ def test_a_tag_that_cannot_be_moved_today_is_no_moved_tag() -> None:
 
 def test_untagged_images_are_counted_with_the_newest() -> None:
     images = [Image((), EARLY), Image((), LATE), Image((), None), Image(("1.0",), LATE)]
-    impact = assessed(images, mutability="MUTABLE", filters=(), kept=())
+    impact = assess(images, mutability="MUTABLE", filters=(), kept=())
     assert (impact.images, impact.untagged, impact.other_tags) == (4, 3, 1)
     assert impact.untagged_pushed_at == "2026-05-10T08:30:00Z"
 
 
 def test_a_tag_that_comes_twice_is_one_with_its_last_push() -> None:
     images = [Image(("latest", "1.1"), LATE), Image(("latest", "1.0"), EARLY)]
-    (moved,) = assessed(images, mutability="MUTABLE", filters=(), kept=()).moved
+    (moved,) = assess(images, mutability="MUTABLE", filters=(), kept=()).moved
     assert moved == MovedTag("latest", "latest", "2026-05-10T08:30:00Z", "latest")
 
 
@@ -138,11 +138,11 @@ def test_images_are_read_to_the_limit() -> None:
             read += 1
             yield Image((f"1.0.{read}",), None)
 
-    impact = assessed(images(), mutability="MUTABLE", filters=(), kept=())
+    impact = assess(images(), mutability="MUTABLE", filters=(), kept=())
     assert (impact.images, impact.truncated, impact.other_tags) == (MAX_IMAGES, True, MAX_IMAGES)
     assert read == MAX_IMAGES + 1
     exactly = [Image((f"1.{number}",), None) for number in range(MAX_IMAGES)]
-    assert not assessed(exactly, mutability="MUTABLE", filters=(), kept=()).truncated
+    assert not assess(exactly, mutability="MUTABLE", filters=(), kept=()).truncated
 
 
 def test_the_report_keeps_few_tags_and_counts_the_rest() -> None:
@@ -196,7 +196,7 @@ def assess_hostile(name: str, filters: Sequence[str] = ()) -> None:
             yield image
 
     mutability = "MUTABLE_WITH_EXCLUSION" if filters else "MUTABLE"
-    impact = assessed(images(), mutability=mutability, filters=filters, kept=())
+    impact = assess(images(), mutability=mutability, filters=filters, kept=())
     assert impact.truncated
     assert impact.images == read <= 1 + MAX_TAGS_READ / 1000
     assert impact.moved_count == MAX_MOVED or impact.other_tags == MAX_TAGS_READ
@@ -234,7 +234,7 @@ def test_tags_are_read_to_the_limit() -> None:
                     Image(tuple(given[place : place + 500]), EARLY)
                     for place in range(0, len(given), 500)
                 ]
-                impact = assessed(images, mutability="MUTABLE", filters=(), kept=())
+                impact = assess(images, mutability="MUTABLE", filters=(), kept=())
                 assert impact.moved_count + impact.other_tags == limit
                 assert impact.truncated is bool(more)
 
@@ -249,7 +249,7 @@ def test_what_conflicts_beyond_the_limit_leaves_no_pattern() -> None:
 
 def test_where_more_conflicts_than_are_told_only_what_it_needs_itself_is_suggested() -> None:
     releases = [f"{_with_letters_of('renovate', number)}-1.2" for number in range(200)]
-    found = suggestion(
+    found = suggest_exclusions(
         [
             finding("a", "latest", "main"),
             finding("b", "latest", "main", *releases),
@@ -299,7 +299,7 @@ def finding(name: str, *given: str, kept: Sequence[str] = (), **values: Any) -> 
 
 
 def test_what_half_of_the_repositories_need_is_for_the_organization() -> None:
-    found = suggestion(
+    found = suggest_exclusions(
         [
             finding("a", "latest", "main", "1.0"),
             finding("b", "latest", "pr-7"),
@@ -314,13 +314,15 @@ def test_what_half_of_the_repositories_need_is_for_the_organization() -> None:
 
 
 def test_one_repository_is_not_many() -> None:
-    found = suggestion([finding("a", "latest")])
+    found = suggest_exclusions([finding("a", "latest")])
     assert found is not None
     assert (found.exclusions, found.by_repository) == ((), {"a": ("latest",)})
 
 
 def test_a_filter_that_matches_a_release_elsewhere_is_for_those_that_need_it() -> None:
-    found = suggestion([finding("a", "pr-1"), finding("b", "pr-2"), finding("c", "pr-1.4.2")])
+    found = suggest_exclusions(
+        [finding("a", "pr-1"), finding("b", "pr-2"), finding("c", "pr-1.4.2")]
+    )
     assert found is not None
     assert found.exclusions == ()
     assert found.by_repository == {"a": ("pr-*",), "b": ("pr-*",)}
@@ -328,7 +330,7 @@ def test_a_filter_that_matches_a_release_elsewhere_is_for_those_that_need_it() -
 
 def test_a_filter_for_which_one_has_no_room_is_for_those_that_need_it() -> None:
     full = finding("c", "1.0", kept=tuple("vwxyz"))
-    found = suggestion([finding("a", "latest"), finding("b", "latest"), full])
+    found = suggest_exclusions([finding("a", "latest"), finding("b", "latest"), full])
     assert found is not None
     assert found.exclusions == ()
     assert found.by_repository == {"a": ("latest",), "b": ("latest",)}
@@ -336,14 +338,14 @@ def test_a_filter_for_which_one_has_no_room_is_for_those_that_need_it() -> None:
 
 def test_a_tag_named_by_itself_is_never_for_the_organization() -> None:
     of_release = ("pr-1", "pr-1.4.2")
-    found = suggestion([finding("a", *of_release), finding("b", *of_release)])
+    found = suggest_exclusions([finding("a", *of_release), finding("b", *of_release)])
     assert found is not None
     assert found.exclusions == ()
     assert found.by_repository == {"a": ("pr-1",), "b": ("pr-1",)}
 
 
 def test_repositories_of_one_name_share_what_fits_all() -> None:
-    found = suggestion(
+    found = suggest_exclusions(
         [
             finding("app", "main", "cache"),
             finding("app", "cache", "dev", "pr-1", region="eu-west-1"),
@@ -358,14 +360,14 @@ def test_repositories_of_one_name_share_what_fits_all() -> None:
 def test_a_name_that_the_configuration_would_read_otherwise_is_left_out() -> None:
     for name in ["*", "team/?", "te am", "a\nb"]:
         with case(name):
-            found = suggestion([finding(name, "main")])
+            found = suggest_exclusions([finding(name, "main")])
             assert found is not None
             assert found.by_repository == {}
 
 
 def test_where_nothing_is_needed_nothing_is_suggested() -> None:
     unknown = make_finding(change=make_change(), impact=Impact(unavailable=Reason.DENIED))
-    assert suggestion([finding("a", "1.0"), unknown, make_finding("b")]) is None
+    assert suggest_exclusions([finding("a", "1.0"), unknown, make_finding("b")]) is None
 
 
 @given(
@@ -377,7 +379,7 @@ def test_where_nothing_is_needed_nothing_is_suggested() -> None:
 )
 def test_what_is_pasted_opens_no_other_tag(given: list[tuple[str, list[str]]]) -> None:
     findings = [finding(name, *names) for name, names in given]
-    found = suggestion(findings)
+    found = suggest_exclusions(findings)
     if found is None:
         return
     for name, names in given:
@@ -401,6 +403,6 @@ def test_a_change_that_is_withheld_counts_like_one_that_is_planned() -> None:
     findings = [
         make_finding(name, change=withheld, impact=impact_of("latest")) for name in ("a", "b")
     ]
-    found = suggestion(findings)
+    found = suggest_exclusions(findings)
     assert found is not None
     assert found.exclusions == ("latest",)

@@ -12,14 +12,14 @@ from sweeper.config.schema import RegionsConfig
 from sweeper.domain.inversion import (
     accounts_to_open,
     aggregate,
+    check_unchanged,
     cut_short,
     exit_status,
-    foreign,
-    judged,
-    scoped,
-    selected,
+    invert,
+    organization_mismatch,
+    select_changes,
     targets_of,
-    turned_around,
+    undo_config,
 )
 from sweeper.domain.model import (
     Change,
@@ -35,7 +35,7 @@ from sweeper.domain.planning import in_write_scope, no_longer_writable
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ExitStatus
 from sweeper.domain.report_model import Delivery, Run
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.domain.undo_report import UndoReport, UndoRun
 from tests.cases import case
 from tests.fakes import account_id, make_account, make_config, make_target
@@ -53,7 +53,7 @@ NARROWED = claim(
 
 
 def test_a_claim_is_turned_around() -> None:
-    turned = turned_around(NARROWED)
+    turned = invert(NARROWED)
     assert (turned.mutability, turned.exclusion_filters) == (
         "IMMUTABLE_WITH_EXCLUSION",
         ("latest",),
@@ -63,7 +63,7 @@ def test_a_claim_is_turned_around() -> None:
     )
     assert turned.key == NARROWED.key
     with pytest.raises(ValueError, match="nothing"):
-        turned_around(replace(NARROWED, change=None))
+        invert(replace(NARROWED, change=None))
 
 
 def is_made(now: tuple[str, tuple[str, ...]] | None, _: Finding, change: Change) -> bool | None:
@@ -84,18 +84,18 @@ def test_only_what_is_as_the_run_left_it_is_planned() -> None:
     ]
     for now, status, reason in cases:
         with case(now, status, reason):
-            change = judged(turned_around(NARROWED), partial(is_made, now)).change
+            change = check_unchanged(invert(NARROWED), partial(is_made, now)).change
             assert change
             assert (change.status, change.reason) == (status, reason)
 
 
 def test_what_is_deleted_between_two_looks_is_deleted() -> None:
     answers = iter((False, None))
-    change = judged(turned_around(NARROWED), lambda *_: next(answers)).change
+    change = check_unchanged(invert(NARROWED), lambda *_: next(answers)).change
     assert change
     assert change.reason is Reason.REPOSITORY_DELETED
     with pytest.raises(ValueError, match="nothing"):
-        judged(replace(NARROWED, change=None), lambda *_: True)
+        check_unchanged(replace(NARROWED, change=None), lambda *_: True)
 
 
 def test_accounts_and_repositories_narrow_each_other() -> None:
@@ -110,7 +110,7 @@ def test_accounts_and_repositories_narrow_each_other() -> None:
     for accounts, globs, names in cases:
         with case(accounts, globs, names):
             claims = (claim("a", ONE), claim("team/a", ONE), claim("team/b", TWO))
-            assert [each.repository for each in selected(claims, accounts, globs)] == names
+            assert [each.repository for each in select_changes(claims, accounts, globs)] == names
 
 
 # --- where it may write ------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def test_it_may_write_in_the_accounts_that_are_undone_and_in_no_other() -> None:
     ]
     for sections in every:
         with case(sections):
-            config = scoped(make_config(**sections), [claim("a", ONE)])
+            config = undo_config(make_config(**sections), [claim("a", ONE)])
             for number in (1, 2, 3):
                 account = make_account(number)
                 assert in_write_scope(account, config.remediation) is (number == 1)
@@ -173,7 +173,7 @@ def test_only_active_accounts_that_are_there_are_opened() -> None:
 def test_the_targets_are_the_claims_own() -> None:
     claims = [claim("a", ONE), claim("b", ONE), claim("c", make_target(1, "us-east-1"))]
     opened = [OpenedAccount(make_account(1, name="new name"), (("eu-west-1", "ENABLED"),))]
-    found = targets_of(map(turned_around, [*claims, claim("d", TWO)]), opened)
+    found = targets_of(map(invert, [*claims, claim("d", TWO)]), opened)
     assert {
         place: [each.repository for each in findings] for place, (_, findings) in found.items()
     } == {ONE.place: ["a", "b"], (account_id(1), "us-east-1"): ["c"]}
@@ -193,7 +193,7 @@ def test_a_report_of_others_is_told() -> None:
     for run, organization_id, own, said in cases:
         with case(run, organization_id, own, said):
             organization = Organization(organization_id, "aws", own, ())
-            failed = foreign(run, organization)
+            failed = organization_mismatch(run, organization)
             assert (failed is None) is (said is None)
             if failed and said:
                 assert failed.reason is Reason.OTHER_ORGANIZATION
@@ -205,13 +205,13 @@ def test_a_report_of_others_is_told() -> None:
 
 def reported(*changes: tuple[ChangeStatus, Reason | None], **values: Any) -> UndoReport:
     """A report on one claim for each of the changes."""
-    turned = [turned_around(claim(f"r{number}")) for number in range(len(changes))]
+    turned = [invert(claim(f"r{number}")) for number in range(len(changes))]
     findings = tuple(
         replace(each, change=Change(status, "MUTABLE", (), reason))
         for each, (status, reason) in zip(turned, changes, strict=True)
     )
     targets = [(ONE, Examined((0, 0, 0), findings))]
-    report = aggregate(RUN, UNDOES, turned, accounts={}, targets=targets, past=Past())
+    report = aggregate(RUN, UNDOES, turned, accounts={}, targets=targets, past=ResumeState())
     return replace(report, **values)
 
 
@@ -244,9 +244,15 @@ def test_an_undo_that_ended_early_has_each_claim_all_the_same() -> None:
     ]
     for failure, status in cases:
         with case(failure, status):
-            turned = [turned_around(claim("a")), turned_around(claim("b", TWO))]
+            turned = [invert(claim("a")), invert(claim("b", TWO))]
             report = aggregate(
-                RUN, UNDOES, turned, accounts={}, targets=(), past=Past(), ended_early=failure
+                RUN,
+                UNDOES,
+                turned,
+                accounts={},
+                targets=(),
+                past=ResumeState(),
+                ended_early=failure,
             )
             assert exit_status(report) is status
             assert [(each.status, each.reason) for each in report.changes] == [
@@ -256,9 +262,9 @@ def test_an_undo_that_ended_early_has_each_claim_all_the_same() -> None:
 
 
 def test_what_could_not_be_looked_at_has_the_reason_of_its_place() -> None:
-    turned = [turned_around(claim("a", ONE)), turned_around(claim("b", TWO))]
+    turned = [invert(claim("a", ONE)), invert(claim("b", TWO))]
     throttled = Failed(Stage.EXAMINE, Reason.THROTTLED, "slow down")
-    past = Past(unsettled={turned[1].key})
+    past = ResumeState(in_doubt={turned[1].key})
     report = aggregate(
         RUN,
         UNDOES,
@@ -284,7 +290,7 @@ def test_what_could_not_be_looked_at_has_the_reason_of_its_place() -> None:
 
 
 def test_what_an_earlier_process_wrote_stands_whatever_became_of_the_account() -> None:
-    turned = [turned_around(claim("a", ONE)), turned_around(claim("b", ONE))]
+    turned = [invert(claim("a", ONE)), invert(claim("b", ONE))]
     done = Change(APPLIED, "MUTABLE", ())
     report = aggregate(
         RUN,
@@ -292,7 +298,7 @@ def test_what_an_earlier_process_wrote_stands_whatever_became_of_the_account() -
         turned,
         accounts={ONE.account.id: DENIED},
         targets=(),
-        past=Past(settled={turned[0].key: done}),
+        past=ResumeState(completed={turned[0].key: done}),
     )
     assert [each.status for each in report.changes] == [APPLIED, ChangeStatus.FAILED]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sweeper.domain import masking
 from sweeper.domain.errors import ConfigurationError, OperationFailed
-from sweeper.domain.escaping import shortened
+from sweeper.domain.escaping import shorten
 from sweeper.domain.masking import MASK, mask, mask_message, register, register_external_id
 from sweeper.domain.reasons import Reason
 
@@ -125,7 +125,7 @@ def test_errors_have_no_secret_in_them() -> None:
 def test_a_secret_is_masked_before_a_text_is_cut() -> None:
     register(TOKEN)
     for limit in range(1, 70):
-        assert TOKEN[:8] not in shortened(f"x {TOKEN} and so on, for a while longer", limit)
+        assert TOKEN[:8] not in shorten(f"x {TOKEN} and so on, for a while longer", limit)
 
 
 @pytest.mark.parametrize("name", masking._VARIABLES)

@@ -26,13 +26,13 @@ from sweeper.domain.model import (
 from sweeper.domain.planning import (
     Outcome,
     accept_known_gaps,
+    apply_completed,
     in_write_scope,
     plan_changes,
     plan_targets,
     planned_findings,
     select_accounts,
     unknown_exclusions,
-    with_settled,
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Coverage
@@ -449,12 +449,12 @@ def test_what_an_earlier_process_made_of_a_change_stands() -> None:
         Failed(Stage.EXAMINE, Reason.THROTTLED, "later"),
         Skipped(Reason.REGION_EXCLUDED),
     ]
-    after = with_settled(before, {one.key: made})
+    after = apply_completed(before, {one.key: made})
     assert after == [
         Examined((0, 2, 1), (replace(one, change=made), other, exempt)),
         *before[1:],
     ]
-    assert with_settled(before, {}) == before
+    assert apply_completed(before, {}) == before
 
 
 def test_an_account_without_a_place_says_why() -> None:

@@ -19,13 +19,13 @@ from sweeper.domain.report import (
     ExitStatus,
     TargetOutcome,
     aggregate,
-    coverage,
     cut_short,
     ended_early,
     exit_status,
+    is_remaining,
     may_have_changed,
+    measure_coverage,
     nothing_listed,
-    remains,
     without_region,
 )
 from sweeper.domain.report_model import (
@@ -175,14 +175,14 @@ def test_coverage() -> None:
     ]
     for accounts, targets, expected in cases:
         with case(accounts, targets, expected):
-            assert coverage(accounts, targets) == expected
+            assert measure_coverage(accounts, targets) == expected
 
 
 def test_what_remains_without_a_change() -> None:
     for compliance in list(Compliance):
         with case(compliance):
             expected = compliance in (Compliance.NON_COMPLIANT, Compliance.UNDETERMINED)
-            assert remains(make_finding(compliance=compliance)) is expected
+            assert is_remaining(make_finding(compliance=compliance)) is expected
 
 
 def test_what_remains_after_a_change() -> None:
@@ -197,7 +197,7 @@ def test_what_remains_after_a_change() -> None:
     ]
     for status, reason, expected in cases:
         with case(status, reason, expected):
-            assert remains(make_finding(change=make_change(status, reason=reason))) is expected
+            assert is_remaining(make_finding(change=make_change(status, reason=reason))) is expected
 
 
 CLEAN = aggregate(RUN, [opened(1)], [examined(1, "a-a-1")])

@@ -191,7 +191,7 @@ def test_a_check_without_the_capability_has_no_impact() -> None:
         def apply(self, *_: object) -> Change:
             raise NotImplementedError
 
-        def is_made(self, target: Target, finding: Finding, change: Change) -> bool:
+        def matches_desired(self, target: Target, finding: Finding, change: Change) -> bool:
             raise NotImplementedError
 
     assert not isinstance(Plain(), Assessing)

@@ -22,10 +22,10 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.engine.pool import NOT_REACHED, Stop
 from sweeper.engine.ports import Check, Pool
-from sweeper.engine.remediation import make_changes
+from sweeper.engine.remediation import apply_changes
 from tests.cases import case
 from tests.fakes import (
     DEV,
@@ -90,7 +90,7 @@ def change(
 ) -> list[Outcome]:
     """As the sweep calls it, in an organization that is as it was."""
     there = FakeCloud(tuple({target.account.id: target.account for target in targets}.values()))
-    return make_changes(
+    return apply_changes(
         pool, cloud or there, checks, make_config(**sections), targets=targets, outcomes=outcomes
     )
 
@@ -420,7 +420,7 @@ def begun_before(
     registry = registry_of(ONE, reread={key(ONE, "a"): now})
     reason = Reason.MAX_CHANGES if status is ChangeStatus.WITHHELD else None
     finding = make_finding("a", ONE, change=make_change(status, reason=reason, error=reason))
-    journal = FakeJournal(past=Past(unsettled={finding.key}))
+    journal = FakeJournal(past=ResumeState(in_doubt={finding.key}))
     check = TagImmutability(registry, make_config(), TODAY)
     pool = Pool(1, make_conduct(journal=journal, may_write=held))
     (changed,) = change(pool, (check,), [ONE], [Examined((0, 1, 0), (finding,))])
@@ -477,7 +477,7 @@ def test_only_what_was_begun_is_the_runs_own() -> None:
     closed = {key(ONE, name): make_repository(name, "IMMUTABLE") for name in ("a", "b")}
     registry = registry_of(ONE, reread=closed)
     findings = tuple(make_finding(name, ONE, change=make_change()) for name in ("a", "b"))
-    journal = FakeJournal(past=Past(unsettled={findings[0].key}))
+    journal = FakeJournal(past=ResumeState(in_doubt={findings[0].key}))
     check = TagImmutability(registry, make_config(), TODAY)
     pool = Pool(1, make_conduct(journal=journal))
     (changed,) = change(pool, (check,), [ONE], [Examined((0, 2, 0), findings)])
@@ -529,7 +529,7 @@ def test_what_was_begun_and_cannot_be_reached_any_more_may_have_taken_effect() -
     stop.request()
     registry = registry_of(ONE)
     findings = tuple(make_finding(name, ONE, change=make_change()) for name in ("a", "b"))
-    journal = FakeJournal(past=Past(unsettled={findings[0].key}))
+    journal = FakeJournal(past=ResumeState(in_doubt={findings[0].key}))
     check = TagImmutability(registry, make_config(), TODAY)
     outcomes: list[Outcome] = [Examined((5, 0, 0)), Examined((0, 2, 0), findings)]
     pool = Pool(1, make_conduct(journal=journal, stop=stop))

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.inversion import turned_around
+from sweeper.domain.inversion import invert
 from sweeper.domain.model import ChangeStatus, Finding, Repository, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.domain.undo_report import UndoReport
 from tests.cases import case
 from tests.fakes import (
@@ -234,7 +234,7 @@ def test_an_undo_that_is_gone_on_with_reads_only_what_is_not_known() -> None:
     facts = {key_of(each): found(each) for each in (done, begun)} | {key_of(due): left(due)}
     registry = registry_of(facts)
     restored = make_change(ChangeStatus.APPLIED, to_mutability="MUTABLE")
-    past = Past(settled={done.key: restored}, unsettled={begun.key})
+    past = ResumeState(completed={done.key: restored}, in_doubt={begun.key})
     journal = FakeJournal(past=past)
     report = undo_here(registry, HERE, [done, begun, due], conduct=make_conduct(journal=journal))
     # What was begun took effect: it is the undo's own, not somebody else's.
@@ -248,7 +248,7 @@ def test_every_write_is_on_record_before_it_is_made() -> None:
     registry = registry_of({key_of(one): left(one)})
     journal = FakeJournal()
     undo_here(registry, HERE, [one], conduct=make_conduct(journal=journal))
-    turned = turned_around(one)
+    turned = invert(one)
     (plan, (intended, finding), (settled, _)) = journal.records
     assert (plan[0], intended, settled) == ("plan", "intend", "settle")
     assert (finding.mutability, finding.change) == (turned.mutability, turned.change)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from sweeper.domain import masking
-from sweeper.domain.escaping import hidden
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Examined, Failed, OpenedAccount, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, FailedItem
@@ -361,7 +361,7 @@ def test_whatever_is_logged_is_escaped_and_masked(
     logs.log(logging.WARNING, "some.event", text=HOSTILE, odd=odd, error=ValueError(TOKEN))
     shown = capsys.readouterr().err
     assert len(shown.splitlines()) == 1
-    assert not any(hidden(character) for character in shown.removesuffix("\n"))
+    assert not any(is_hidden(character) for character in shown.removesuffix("\n"))
     assert TOKEN not in shown
     if not terminal:
         entry = json.loads(shown)

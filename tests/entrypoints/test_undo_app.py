@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.inversion import scoped
+from sweeper.domain.inversion import undo_config
 from sweeper.engine.pool import Stop
 from sweeper.entrypoints import undo_app as app
 from sweeper.entrypoints.bootstrap import new_header
@@ -32,7 +32,7 @@ def gone_on_with(directory: Path, header: lines.Header, source: app.Source = SOU
     journal = directory / f"{header.run_id}{state.SUFFIX}"
     journal.write_bytes(lines.header(header))
     with pytest.raises(ConfigurationError) as caught:
-        app.run(
+        app.run_undo(
             make_config(state={"directory": str(directory)}),
             source,
             dry_run=False,
@@ -46,7 +46,7 @@ def gone_on_with(directory: Path, header: lines.Header, source: app.Source = SOU
 
 
 def header_of(directory: Path, *, dry_run: bool = False, **changes: Any) -> lines.Header:
-    config = scoped(make_config(state={"directory": str(directory)}), CLAIMS)
+    config = undo_config(make_config(state={"directory": str(directory)}), CLAIMS)
     header = new_header(config, dry_run=dry_run)
     config_and_claims = {**header.config, "claims": digest(CLAIMS)}
     return replace(header, undoes=UNDOES.run_id, config=config_and_claims, **changes)

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
-from sweeper.domain.escaping import hidden
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance, Failed, Finding, Since, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
@@ -132,7 +132,7 @@ def test_hostile_text_is_harmless_and_fits() -> None:
     assert len(got) == 2 * len(HOSTILE)
     assert [found for each in got for found in problems(each)] == []
     assert max(len(str(each).encode()) for each in got) < LARGEST_FINDING // 10
-    assert not any(hidden(character) for each in got for character in _texts(each))
+    assert not any(is_hidden(character) for each in got for character in _texts(each))
     assert len({each["Id"] for each in got}) == len(got)
     assert [each["Id"] for each in converted(item)] == [each["Id"] for each in got]
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from sweeper.domain.escaping import hidden
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Skipped
 from sweeper.domain.reasons import Reason
 from sweeper.reporting.notification import LIMIT, message, size, subject
@@ -131,7 +131,7 @@ def test_every_reason_at_its_worst_fits() -> None:
 def test_hostile_text_stays_in_its_place() -> None:
     item = hostile_report()
     text = message(item, ())
-    assert not any(hidden(char) for char in text.replace("\n", ""))
+    assert not any(is_hidden(char) for char in text.replace("\n", ""))
     assert len(entries(text)) == len(item.findings)
     assert subject(item).isascii()
     assert subject(item).isprintable()

@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from sweeper.domain.escaping import hidden
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
@@ -104,7 +104,7 @@ def test_it_fits_with_its_attributes() -> None:
 def test_nothing_hidden_in_either() -> None:
     texts = json.loads(structured(hostile_report(), SO_FAR))
     for text in texts.values():
-        assert not any(hidden(character) for character in text.replace("\n", ""))
+        assert not any(is_hidden(character) for character in text.replace("\n", ""))
 
 
 def test_attributes() -> None:

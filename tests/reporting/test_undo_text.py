@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from sweeper.domain.escaping import hidden
-from sweeper.domain.inversion import aggregate, turned_around
+from sweeper.domain.escaping import is_hidden
+from sweeper.domain.inversion import aggregate, invert
 from sweeper.domain.model import Change, ChangeStatus, Failed, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery
-from sweeper.domain.resume import Past
-from sweeper.domain.undo_report import Undone, UndoReport, UndoRun
+from sweeper.domain.resume import ResumeState
+from sweeper.domain.undo_report import OriginalRun, UndoReport, UndoRun
 from sweeper.reporting.formats.json import document
 from sweeper.reporting.undo_text import MOST_ASKED, question, render
 from tests.cases import case
@@ -43,10 +43,10 @@ NO_CREDENTIALS = Failed(
 )
 
 
-def report_of(*changes: Change, undoes: Undone = UNDOES) -> UndoReport:
-    turned = [turned_around(claim(f"team/r{number}")) for number in range(len(changes))]
+def report_of(*changes: Change, undoes: OriginalRun = UNDOES) -> UndoReport:
+    turned = [invert(claim(f"team/r{number}")) for number in range(len(changes))]
     settled = {each.key: change for each, change in zip(turned, changes, strict=True)}
-    past = Past(settled=settled)
+    past = ResumeState(completed=settled)
     return aggregate(RUN, undoes, turned, accounts={}, targets=(), past=past)
 
 
@@ -57,9 +57,9 @@ def text_of(report: UndoReport) -> str:
 def not_opened() -> UndoReport:
     """Of one change, in an account that could not be opened."""
     failed = Failed(Stage.OPEN_ACCOUNT, Reason.ASSUME_ROLE_DENIED, "no", "AccessDenied")
-    turned = [turned_around(claim())]
+    turned = [invert(claim())]
     accounts = {account_id(1): failed}
-    return aggregate(RUN, UNDOES, turned, accounts=accounts, targets=(), past=Past())
+    return aggregate(RUN, UNDOES, turned, accounts=accounts, targets=(), past=ResumeState())
 
 
 def test_the_texts_whole() -> None:
@@ -74,7 +74,7 @@ def test_the_texts_whole() -> None:
         "dry run": replace(planned, run=replace(RUN, dry_run=True)),
         "not opened, and delivered": replace(not_opened(), deliveries=delivered),
         "ended early": aggregate(
-            RUN, UNDOES, (), accounts={}, targets=(), past=Past(), ended_early=held
+            RUN, UNDOES, (), accounts={}, targets=(), past=ResumeState(), ended_early=held
         ),
         "not confirmed": report_of(RESULTS[3]),
     }
@@ -101,9 +101,9 @@ def test_what_to_do_is_told_where_it_helps_an_undo() -> None:
 
 
 def test_what_ended_an_undo_is_told_once_and_not_for_each_change() -> None:
-    turned = [turned_around(claim(f"team/r{number}")) for number in range(240)]
-    made = Past(settled={turned[7].key: APPLIED})
-    for past, shown in ((Past(), []), (made, ["team/r7"])):
+    turned = [invert(claim(f"team/r{number}")) for number in range(240)]
+    made = ResumeState(completed={turned[7].key: APPLIED})
+    for past, shown in ((ResumeState(), []), (made, ["team/r7"])):
         report = aggregate(
             RUN, UNDOES, turned, accounts={}, targets=(), past=past, ended_early=NO_CREDENTIALS
         )
@@ -115,8 +115,8 @@ def test_what_ended_an_undo_is_told_once_and_not_for_each_change() -> None:
 
 
 def test_what_may_have_taken_effect_is_told_all_the_same() -> None:
-    turned = [turned_around(claim(f"team/r{number}")) for number in range(3)]
-    past = Past(unsettled=frozenset({turned[1].key}))
+    turned = [invert(claim(f"team/r{number}")) for number in range(3)]
+    past = ResumeState(in_doubt=frozenset({turned[1].key}))
     report = aggregate(
         RUN, UNDOES, turned, accounts={}, targets=(), past=past, ended_early=NO_CREDENTIALS
     )
@@ -138,7 +138,7 @@ def test_of_many_changes_a_terminal_shows_some() -> None:
 
 
 def finding(number: int, account: int = 1) -> Finding:
-    return turned_around(claim(f"r{number}", make_target(account)))
+    return invert(claim(f"r{number}", make_target(account)))
 
 
 def test_the_question_says_what_is_done_and_from_which_report() -> None:
@@ -159,9 +159,9 @@ def test_nothing_that_others_chose_moves_a_cursor_or_forges_a_line() -> None:
             change = replace(report.changes[0], account_name=hostile)
             report = replace(report, changes=(change,))
             for content in (render(report), document(report)):
-                assert [char for char in content.decode() if hidden(char) and char != "\n"] == []
+                assert [char for char in content.decode() if is_hidden(char) and char != "\n"] == []
             assert not any(
                 line.startswith("Forged") for line in render(report).decode().splitlines()
             )
             _, asked = question([finding(1)], replace(UNDOES, report=hostile))
-            assert [char for char in asked if hidden(char)] == []
+            assert [char for char in asked if is_hidden(char)] == []

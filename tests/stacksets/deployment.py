@@ -243,7 +243,7 @@ class Deployment:
     ) -> tuple[Report, Authority]:
         """The real sweep, configured by the stack's variables, with IAM enforced."""
         with self._entered(role_arn, service_control_policies) as authority:
-            ended = app.run(
+            ended = app.run_sweep(
                 load_config(options=dict(options or {})),
                 dry_run=dry_run,
                 deliver_dry_run=True,
@@ -255,7 +255,7 @@ class Deployment:
     def undo(self, location: str) -> tuple[UndoReport, Authority]:
         """The real undo of the report at `location`, in the same way."""
         with self._entered() as authority:
-            ended = undo_app.run(
+            ended = undo_app.run_undo(
                 load_config(),
                 undo_app.read_source(location, (), ()),
                 dry_run=False,

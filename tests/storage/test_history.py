@@ -20,11 +20,11 @@ from sweeper.reporting.formats.json import document, render
 from sweeper.storage import history as records
 from sweeper.storage.history import (
     HISTORY,
-    Unusable,
-    keep_history,
+    InvalidRecord,
+    attach_comparison,
     read_history,
     read_previous,
-    recalled,
+    store_history,
 )
 from tests.cases import case
 from tests.factories import HOSTILE, change, exemption, finding, hostile_report, report, run
@@ -41,7 +41,7 @@ LATEST = "latest.json"
 
 def told(keeper: FakeRecords | None, now: Report | None = None, **options: Any) -> Report:
     given_report = now or report([finding()], **NOW)
-    return recalled(given_report, keeper, CHECKS, **({"narrowed": False} | options))
+    return attach_comparison(given_report, keeper, CHECKS, **({"narrowed": False} | options))
 
 
 def unavailable(content: bytes | Exception) -> str:
@@ -239,7 +239,7 @@ def test_an_escape_that_is_none_stays() -> None:
 def test_a_narrowed_sweep_is_compared_and_is_no_point() -> None:
     first = told(FakeRecords())
     keeper = FakeRecords({LATEST: render(report())})
-    keep_history(keeper, first)
+    store_history(keeper, first)
     item = told(keeper, report([finding()], **(NOW | {"id": "narrow"})), narrowed=True)
     assert item.findings[0].since_last is Since.NEW
     assert [point.run_id for point in item.trend] == ["now"]
@@ -251,7 +251,7 @@ def test_a_narrowed_sweep_is_compared_and_is_no_point() -> None:
 def a_history(**changes: Any) -> bytes:
     keeper = FakeRecords()
     item = told(keeper, report([finding(change=change())], **(NOW | {"id": "earlier"})))
-    assert keep_history(keeper, item) is None
+    assert store_history(keeper, item) is None
     data = json.loads(keeper.kept[HISTORY])  # type: ignore[arg-type]
     return json.dumps(data | changes).encode()
 
@@ -260,7 +260,7 @@ def test_the_history_is_written_once_and_read_again() -> None:
     keeper = FakeRecords({HISTORY: a_history()})
     item = told(keeper)
     assert [point.run_id for point in item.trend] == ["earlier", "now"]
-    assert keep_history(keeper, item) is None
+    assert store_history(keeper, item) is None
     kept = read_history(keeper, item.run)
     assert kept.points == tuple(item.trend)
     assert [closure.repository for closure in kept.closures] == [finding().repository]
@@ -270,7 +270,7 @@ def test_the_history_is_written_once_and_read_again() -> None:
         raise AssertionError("nothing changed")
 
     keeper.replace = write_again  # type: ignore[method-assign]
-    assert keep_history(keeper, item) is None
+    assert store_history(keeper, item) is None
 
 
 def test_a_history_that_cannot_be_used() -> None:
@@ -294,7 +294,7 @@ def test_a_history_that_cannot_be_used() -> None:
             assert (
                 item.findings[0].since_last is Since.STILL_OPEN
             )  # the last report is enough for that
-            note = keep_history(keeper, item)
+            note = store_history(keeper, item)
             assert note is not None
             assert said in note
             assert (keeper.kept[HISTORY] != content) is written
@@ -317,7 +317,9 @@ def test_a_point_that_no_sweep_wrote() -> None:
         with case(field, value):
             data = json.loads(a_history())
             data["points"][0][field] = value
-            with pytest.raises(Unusable, match=r"history\.json is damaged: points\.0") as caught:
+            with pytest.raises(
+                InvalidRecord, match=r"history\.json is damaged: points\.0"
+            ) as caught:
                 read_history(FakeRecords({HISTORY: json.dumps(data).encode()}), run())
             assert caught.value.damaged
 
@@ -326,14 +328,14 @@ def test_another_sweep_writes_meanwhile() -> None:
     """Both are in it: what is written is what was read last, with this sweep."""
     item = told(FakeRecords())
     keeper = FakeRecords(meanwhile=[a_history()])
-    assert keep_history(keeper, item) is None
+    assert store_history(keeper, item) is None
     points = read_history(keeper, item.run).points
     assert [point.run_id for point in points] == ["earlier", "now"]
 
 
 def test_others_that_never_stop_writing() -> None:
     keeper = FakeRecords(meanwhile=[a_history()] * 99)
-    assert keep_history(keeper, told(FakeRecords())) == (
+    assert store_history(keeper, told(FakeRecords())) == (
         "history.json was left as it is: other sweeps kept writing it"
     )
     assert len(keeper.meanwhile) == 99 - records.ATTEMPTS
@@ -344,7 +346,7 @@ def test_a_history_that_cannot_be_written() -> None:
         def replace(self, name: str, content: bytes) -> None:
             raise OperationFailed(Reason.WRITE_FAILED, "no space", "ENOSPC")
 
-    assert keep_history(Full(), told(FakeRecords())) == (
+    assert store_history(Full(), told(FakeRecords())) == (
         "history.json could not be written: ENOSPC: no space"
     )
 
@@ -396,7 +398,7 @@ def survives(content: bytes) -> None:
     changed = item.since_last
     assert changed is not None
     assert bool(changed.unavailable) != bool(changed.run_id is not None)
-    keep_history(keeper, item)
+    store_history(keeper, item)
     after = FakeRecords({LATEST: render(item), HISTORY: document(History())})
     assert isinstance(read_previous(after, LATEST, run(**NOW)), Previous)
 

@@ -14,10 +14,10 @@ from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import ChangeStatus, Resource
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-from sweeper.domain.undo_report import Undone
+from sweeper.domain.undo_report import OriginalRun
 from sweeper.entrypoints import undo_app as app
 from sweeper.reporting.formats.json import render
-from sweeper.storage.recorded_changes import check_options, claims_of, digest, undone
+from sweeper.storage.recorded_changes import check_options, digest, original_run, recorded_changes
 from tests import undo_support as support
 from tests.cases import case
 from tests.fakes import make_change, make_target
@@ -34,7 +34,7 @@ def report_of(*findings: Any, **run: Any) -> Report:
 
 def problem(report: Report) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        claims_of(report, "r.json", {NAME: "repository"})
+        recorded_changes(report, "r.json", {NAME: "repository"})
     return str(caught.value)
 
 
@@ -44,8 +44,10 @@ def test_the_changes_that_were_applied_are_taken_as_they_stand() -> None:
     report = report_of(
         claim("app-a", before=WHOLE), planned, withheld, replace(claim("app-d"), change=None)
     )
-    assert claims_of(report, "r.json", {NAME: "repository"}) == (claim("app-a", before=WHOLE),)
-    assert undone(report, "r.json") == Undone(RUN.id, RUN.started_at, "r.json")
+    assert recorded_changes(report, "r.json", {NAME: "repository"}) == (
+        claim("app-a", before=WHOLE),
+    )
+    assert original_run(report, "r.json") == OriginalRun(RUN.id, RUN.started_at, "r.json")
 
 
 def test_a_creation_template_is_taken_without_an_arn() -> None:
@@ -53,19 +55,20 @@ def test_a_creation_template_is_taken_without_an_arn() -> None:
         with case(prefix):
             root = replace(claim(prefix), arn="", resource="repository_creation_template")
             about: dict[str, Resource] = {NAME: "repository_creation_template"}
-            assert claims_of(report_of(root), "r.json", about) == (root,)
+            assert recorded_changes(report_of(root), "r.json", about) == (root,)
 
 
 def test_a_write_that_may_have_taken_effect_is_taken_and_one_that_did_not_is_not() -> None:
     failed = make_change(ChangeStatus.FAILED, reason=Reason.TIMED_OUT)
     maybe = replace(claim("app-a"), change=replace(failed, uncertain=True))
     report = report_of(maybe, replace(claim("app-b"), change=failed))
-    assert claims_of(report, "r.json", {NAME: "repository"}) == (maybe,)
+    assert recorded_changes(report, "r.json", {NAME: "repository"}) == (maybe,)
 
 
 def test_a_report_without_any_has_none_whatever_else_it_says() -> None:
     assert (
-        claims_of(report_of(id="not an id", account_id=None), "r.json", {NAME: "repository"}) == ()
+        recorded_changes(report_of(id="not an id", account_id=None), "r.json", {NAME: "repository"})
+        == ()
     )
 
 

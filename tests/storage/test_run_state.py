@@ -17,14 +17,14 @@ from sweeper.domain.reasons import Reason
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalBusy, JournalFile, is_busy
 from sweeper.storage.run_state import (
-    begin,
-    check_same,
-    digests,
-    resume,
+    open_run,
+    reopen_run,
+    require_same_config,
+    resume_command,
+    section_digests,
     state_directory,
-    to_go_on,
-    unfinished,
-    unfinished_command,
+    unfinished_journals,
+    unfinished_run_command,
 )
 from tests.cases import case
 from tests.fakes import make_config
@@ -91,8 +91,8 @@ def test_without_any_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert state_directory(make_config()) is None
     monkeypatch.setenv("HOME", "/proc/nowhere")
     assert state_directory(make_config()) is None
-    assert unfinished(None) == []
-    begun = begin(None, HEADER)
+    assert unfinished_journals(None) == []
+    begun = open_run(None, HEADER)
     assert begun.file is None
     begun.close(finished=True)
 
@@ -117,30 +117,30 @@ def test_one_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_run_begins_with_its_header_and_leaves_nothing(directory: Path) -> None:
-    begun = begin(directory, HEADER)
+    begun = open_run(directory, HEADER)
     path = directory / f"{RUN_ID}.journal"
     assert path.read_bytes() == lines.header(HEADER)
-    assert unfinished(directory) == []  # it is going on
+    assert unfinished_journals(directory) == []  # it is going on
     begun.close(finished=True)
     begun.close(finished=False)
     assert list(directory.iterdir()) == []
 
 
 def test_one_that_did_not_finish_is_told_of(directory: Path) -> None:
-    begin(directory, HEADER).close(finished=False)
+    open_run(directory, HEADER).close(finished=False)
     (directory / "other.txt").write_text("")
-    assert unfinished(directory) == [directory / f"{RUN_ID}.journal"]
+    assert unfinished_journals(directory) == [directory / f"{RUN_ID}.journal"]
 
 
 def test_a_link_among_them_is_told_of_and_not_followed(directory: Path) -> None:
     (directory / "a.journal").symlink_to(directory / "nowhere")
-    assert unfinished(directory) == [directory / "a.journal"]
+    assert unfinished_journals(directory) == [directory / "a.journal"]
 
 
 def test_where_no_journal_can_be_kept_the_sweep_goes_on(directory: Path) -> None:
     kept(directory)  # by chance, a run of the same name
-    assert begin(directory, HEADER).file is None
-    assert begin(directory / "gone", HEADER).file is None
+    assert open_run(directory, HEADER).file is None
+    assert open_run(directory / "gone", HEADER).file is None
 
 
 # --- going on ----------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_where_no_journal_can_be_kept_the_sweep_goes_on(directory: Path) -> None
 @pytest.mark.parametrize("by", ["id", "path"])
 def test_a_run_is_gone_on_with_by_its_id_or_its_path(directory: Path, by: str) -> None:
     path = kept(directory, WHOLE + b'{"torn')
-    begun = resume(RUN_ID if by == "id" else str(path), directory, Plans())
+    begun = reopen_run(RUN_ID if by == "id" else str(path), directory, Plans())
     assert begun.header == HEADER
     assert begun.past == lines.read(io.BytesIO(WHOLE), "it")[1]
     assert begun.file is not None
@@ -162,7 +162,7 @@ def test_a_run_is_gone_on_with_by_its_id_or_its_path(directory: Path, by: str) -
     "name", [RUN_ID, f"s3://reports/sweeps/{PLACE}"], ids=["by id", "by place"]
 )
 def test_a_plan_beside_the_reports_is_enough(directory: Path, name: str) -> None:
-    begun = resume(name, directory, Plans(WHOLE))
+    begun = reopen_run(name, directory, Plans(WHOLE))
     assert begun.header == HEADER
     assert begun.file is None
     assert list(directory.iterdir()) == []
@@ -171,11 +171,11 @@ def test_a_plan_beside_the_reports_is_enough(directory: Path, name: str) -> None
 def test_a_journal_is_resumed_with_what_the_plan_knows_beyond_it(directory: Path) -> None:
     """Another process may have resumed the run from its plan, and have applied changes."""
     path = kept(directory, b"".join(WHOLE.splitlines(keepends=True)[:1]))
-    begun = resume(RUN_ID, directory, Plans(WHOLE))
+    begun = reopen_run(RUN_ID, directory, Plans(WHOLE))
     assert begun.file is not None
     assert begun.file.path == path
     _, plan, _ = lines.read(io.BytesIO(WHOLE), "plan")
-    assert plan.settled or plan.unsettled
+    assert plan.completed or plan.in_doubt
     assert begun.past == plan
     begun.close(finished=True)
     assert not path.exists()
@@ -183,7 +183,7 @@ def test_a_journal_is_resumed_with_what_the_plan_knows_beyond_it(directory: Path
 
 def test_a_journal_whose_plan_says_that_the_run_finished_is_not_resumed(directory: Path) -> None:
     kept(directory)
-    said = problem(resume, RUN_ID, directory, Plans(lines.finished(HEADER)))
+    said = problem(reopen_run, RUN_ID, directory, Plans(lines.finished(HEADER)))
     assert "the run has finished" in said
     assert not is_busy(directory / f"{RUN_ID}.journal")
 
@@ -194,36 +194,38 @@ def test_a_journal_whose_plan_cannot_be_read_is_not_resumed(directory: Path) -> 
             raise OperationFailed(Reason.DENIED, "not allowed", "AccessDenied")
 
     kept(directory)
-    assert "cannot be read: denied" in problem(resume, RUN_ID, directory, Denied())
+    assert "cannot be read: denied" in problem(reopen_run, RUN_ID, directory, Denied())
 
 
 def test_what_cannot_be_gone_on_with(directory: Path) -> None:
-    said = problem(resume, RUN_ID, directory, None)
+    said = problem(reopen_run, RUN_ID, directory, None)
     assert said.endswith("No such file or directory; it is removed when a run has ended well")
     assert f"s3://reports/sweeps/{PLACE}: there is none; it is there once" in problem(
-        resume, RUN_ID, directory, Plans()
+        reopen_run, RUN_ID, directory, Plans()
     )
     assert "not below report.s3, which is not configured" in problem(
-        resume, "s3://reports/sweeps/x", directory, None
+        reopen_run, "s3://reports/sweeps/x", directory, None
     )
     assert "not below s3://reports/sweeps/" in problem(
-        resume, "s3://other/sweeps/x", directory, Plans(WHOLE)
+        reopen_run, "s3://other/sweeps/x", directory, Plans(WHOLE)
     )
-    assert "line 1: not a line of a journal" in problem(resume, RUN_ID, directory, Plans(b"{}\n"))
-    assert "cannot be read: Is a directory" in problem(resume, str(directory), None, None)
+    assert "line 1: not a line of a journal" in problem(
+        reopen_run, RUN_ID, directory, Plans(b"{}\n")
+    )
+    assert "cannot be read: Is a directory" in problem(reopen_run, str(directory), None, None)
 
 
 def test_damage_is_left_as_it_is(directory: Path) -> None:
     path = kept(directory, WHOLE + b"{}\n{}")
-    assert f"{path}: line 6:" in problem(resume, RUN_ID, directory, None)
+    assert f"{path}: line 6:" in problem(reopen_run, RUN_ID, directory, None)
     assert path.read_bytes() == WHOLE + b"{}\n{}"
     JournalFile(path, new=False).close(remove=False)  # nor is it locked
 
 
 def test_a_run_that_is_going_on_is_not_joined(directory: Path) -> None:
-    begun = begin(directory, HEADER)
+    begun = open_run(directory, HEADER)
     with pytest.raises(JournalBusy):
-        resume(RUN_ID, directory, Plans(WHOLE))
+        reopen_run(RUN_ID, directory, Plans(WHOLE))
     begun.close(finished=True)
 
 
@@ -235,7 +237,7 @@ def test_a_journal_that_cannot_be_read_any_more(
 
     kept(directory)
     monkeypatch.setattr(lines, "read", fail)
-    assert "cannot be read: Input/output error" in problem(resume, RUN_ID, directory, None)
+    assert "cannot be read: Input/output error" in problem(reopen_run, RUN_ID, directory, None)
 
 
 # --- the same configuration --------------------------------------------------------------------
@@ -256,44 +258,48 @@ def test_what_decides_what_is_done_must_be_the_same() -> None:
     ]
     for section, values, same in cases:
         with case(section, values, same):
-            header = lines.Header(RUN_ID, HEADER.started_at, "1", False, digests(make_config()))
-            check_same(header, make_config(), dry_run=False)
+            header = lines.Header(
+                RUN_ID, HEADER.started_at, "1", False, section_digests(make_config())
+            )
+            require_same_config(header, make_config(), dry_run=False)
             config = make_config(**{section: values})
             if same:
-                check_same(header, config, dry_run=False)
+                require_same_config(header, config, dry_run=False)
             else:
                 assert f"another configuration of {section}:" in problem(
-                    check_same, header, config, dry_run=False
+                    require_same_config, header, config, dry_run=False
                 )
 
 
 def test_a_dry_run_stays_one() -> None:
-    header = lines.Header(RUN_ID, HEADER.started_at, "1", False, digests(make_config()))
-    assert "was not a dry run" in problem(check_same, header, make_config(), dry_run=True)
-    dry = lines.Header(RUN_ID, HEADER.started_at, "1", True, digests(make_config()))
-    assert "was a dry run" in problem(check_same, dry, make_config(), dry_run=False)
+    header = lines.Header(RUN_ID, HEADER.started_at, "1", False, section_digests(make_config()))
+    assert "was not a dry run" in problem(require_same_config, header, make_config(), dry_run=True)
+    dry = lines.Header(RUN_ID, HEADER.started_at, "1", True, section_digests(make_config()))
+    assert "was a dry run" in problem(require_same_config, dry, make_config(), dry_run=False)
 
 
 def test_an_undo_and_a_sweep_do_not_go_on_with_each_other() -> None:
-    sweep = replace(HEADER, config=digests(make_config()))
+    sweep = replace(HEADER, config=section_digests(make_config()))
     undo = replace(sweep, undoes="20260601T120000Z-0a1b2c")
-    said = problem(check_same, undo, make_config(), dry_run=False)
-    assert f"undoes run {undo.undoes}: go on with it by {to_go_on(undo)}" in said
-    assert to_go_on(undo) == f"sweeper undo REPORT --resume {RUN_ID}"
-    said = problem(check_same, sweep, make_config(), dry_run=False, undoes=undo.undoes)
+    said = problem(require_same_config, undo, make_config(), dry_run=False)
+    assert f"undoes run {undo.undoes}: go on with it by {resume_command(undo)}" in said
+    assert resume_command(undo) == f"sweeper undo REPORT --resume {RUN_ID}"
+    said = problem(require_same_config, sweep, make_config(), dry_run=False, undoes=undo.undoes)
     assert f"is a sweep: go on with it by sweeper run --resume {RUN_ID}" in said
-    check_same(undo, make_config(), dry_run=False, undoes=undo.undoes)
+    require_same_config(undo, make_config(), dry_run=False, undoes=undo.undoes)
 
 
 def test_a_journal_that_was_left_tells_what_goes_on_with_it(directory: Path) -> None:
-    assert unfinished_command(kept(directory)) == to_go_on(HEADER)
+    assert unfinished_run_command(kept(directory)) == resume_command(HEADER)
     undo = replace(HEADER, undoes="20260601T120000Z-0a1b2c")
-    assert unfinished_command(kept(directory, lines.header(undo) + b"{")) == to_go_on(undo)
-    assert unfinished_command(kept(directory, b"damaged\n")) is None
-    assert unfinished_command(directory / "missing") is None
+    assert unfinished_run_command(kept(directory, lines.header(undo) + b"{")) == resume_command(
+        undo
+    )
+    assert unfinished_run_command(kept(directory, b"damaged\n")) is None
+    assert unfinished_run_command(directory / "missing") is None
 
 
 def test_a_header_without_digests_is_another_configuration() -> None:
     assert "checks, organization, regions, coverage" in problem(
-        check_same, HEADER, make_config(), dry_run=False
+        require_same_config, HEADER, make_config(), dry_run=False
     )

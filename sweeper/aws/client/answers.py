@@ -20,7 +20,7 @@ MAX_TEXT = 2048  # characters of a name or an ARN: IAM's limit of an ARN, the lo
 MAX_OPAQUE = 100_000  # of a token, a key or a policy, which no report shows; ECR's policy: 30,720
 
 
-def required(answer: Any, key: str) -> Any:
+def require(answer: Any, key: str) -> Any:
     """The answer's value under `key`, of whatever type."""
     if not isinstance(answer, Mapping):
         raise _unexpected(f"{type(answer).__name__} where a structure with {key} belongs")
@@ -30,9 +30,9 @@ def required(answer: Any, key: str) -> Any:
         raise _unexpected(f"the response has no {key}") from None
 
 
-def text(answer: Any, key: str, most: int = MAX_TEXT) -> str:
+def require_str(answer: Any, key: str, most: int = MAX_TEXT) -> str:
     """The text under `key`, which is not empty, and has `most` characters at most."""
-    value = required(answer, key)
+    value = require(answer, key)
     if not isinstance(value, str) or not value:
         raise _unexpected(f"{key} is {type(value).__name__}, not text, or empty")
     return _short(value, key, most)
@@ -55,30 +55,30 @@ def region(answer: Any, key: str) -> str:
 
 
 def _matching(answer: Any, key: str, pattern: str) -> str:
-    value = text(answer, key)
+    value = require_str(answer, key)
     if not re.fullmatch(pattern, value):
         raise _unexpected(f"{key} is {mask_message(value)[:40]!r}")
     return value
 
 
-def optional_text(answer: Any, key: str, most: int = MAX_TEXT) -> str:
+def optional_str(answer: Any, key: str, most: int = MAX_TEXT) -> str:
     """The text under `key`, empty where there is none."""
     if isinstance(answer, Mapping) and answer.get(key) in (None, ""):
         return ""
-    return text(answer, key, most)
+    return require_str(answer, key, most)
 
 
-def texts(answer: Any, key: str) -> tuple[str, ...]:
+def require_strs(answer: Any, key: str) -> tuple[str, ...]:
     """The texts of the list under `key`."""
-    value = required(answer, key)
+    value = require(answer, key)
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise _unexpected(f"{key} is no list of texts")
     return tuple(_short(each, key, MAX_TEXT) for each in value)
 
 
-def moment(answer: Any, key: str) -> datetime:
+def require_datetime(answer: Any, key: str) -> datetime:
     """The time under `key`, in UTC: seconds since 1970, as ECR sends it, ISO 8601, or parsed."""
-    value = required(answer, key)
+    value = require(answer, key)
     with suppress(ValueError, OverflowError, OSError):  # of what is no time, or too far away
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC)
@@ -89,9 +89,9 @@ def moment(answer: Any, key: str) -> datetime:
     raise _unexpected(f"{key} is no time, or has no zone")
 
 
-def items(answer: Any, key: str) -> Sequence[Mapping[str, Any]]:
+def require_list(answer: Any, key: str) -> Sequence[Mapping[str, Any]]:
     """The structures of the list under `key`."""
-    value = required(answer, key)
+    value = require(answer, key)
     if not isinstance(value, list):
         raise _unexpected(f"{key} is {type(value).__name__}, not a list")
     for item in value:

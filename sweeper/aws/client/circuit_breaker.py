@@ -24,7 +24,7 @@ POLL = 0.5  # seconds between two looks of a call that waits
 _SILENCE = (sdk.ConnectTimeoutError, sdk.ReadTimeoutError, sdk.EndpointConnectionError)
 
 
-class Circuit:
+class CircuitBreaker:
     """Of one endpoint; shared by all threads. Its time is that of `stop`."""
 
     def __init__(self, endpoint: str, stop: Stop) -> None:

@@ -20,7 +20,7 @@ from sweeper import __version__
 from sweeper.aws.client.credentials import BoundCredentialProvider, MemberSessions
 from sweeper.aws.client.parsers import CheckedParsers
 from sweeper.aws.client.retries import Retries
-from sweeper.aws.client.shared_http import Sender
+from sweeper.aws.client.shared_http import SharedHttpSession
 from sweeper.aws.client.total_time import TotalTime
 from sweeper.domain.errors import OperationFailed, SweeperError
 from sweeper.domain.reasons import Reason
@@ -100,10 +100,10 @@ class Clients:
             retries={"total_max_attempts": 1, "mode": "standard"},
             user_agent=USER_AGENT,
         )
-        self._sender: Sender | None = None
+        self._sender: SharedHttpSession | None = None
         # A profile with proxies_config (its own CA, client certificate) is left to the SDK.
         if own_sender and not central.core.get_config_variable("proxies_config"):
-            self._sender = Sender(
+            self._sender = SharedHttpSession(
                 central.core.get_config_variable("ca_bundle"),
                 connections=max_workers,
                 timeout=Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),

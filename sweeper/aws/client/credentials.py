@@ -17,7 +17,7 @@ from botocore.credentials import (
     ReadOnlyCredentials,
 )
 
-from sweeper.aws.client.errors import translated
+from sweeper.aws.client.errors import translate_errors
 from sweeper.domain import masking
 from sweeper.domain.errors import OperationFailed, SweeperError
 from sweeper.domain.reasons import Reason
@@ -170,7 +170,7 @@ _ADVICE = {
 def _explained(source: str) -> Iterator[None]:
     """Raise OperationFailed (no_credentials) with what to do, whatever a source fails with."""
     try:
-        with translated():
+        with translate_errors():
             yield
     except OperationFailed as error:
         if error.reason in _PASSING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from boto3 import Session
 from botocore.config import Config as ClientConfig
 
-from sweeper.aws.client.answers import MAX_OPAQUE, required, text
+from sweeper.aws.client.answers import MAX_OPAQUE, require, require_str
 from sweeper.aws.client.clients import CONNECT_TIMEOUT, IN_FLIGHT, READ_TIMEOUT, USER_AGENT
-from sweeper.aws.client.errors import translated
+from sweeper.aws.client.errors import translate_errors
 from sweeper.aws.client.total_time import TotalTime
 from sweeper.aws.s3 import read_through, whole
 from sweeper.domain.errors import ConfigurationError, OperationFailed
@@ -60,11 +60,11 @@ def read_object(session: Session, location: str, use: Callable[[Source], T]) -> 
         bucket, _, key = location.removeprefix(S3).partition("/")
         if not bucket or not key:
             raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
-        with translated():
+        with translate_errors():
             client = make_client(session, "s3")
 
         def get() -> Any:
-            with translated():
+            with translate_errors():
                 return client.get_object(Bucket=bucket, Key=key)
 
         return read_through(get, use)[1]
@@ -88,10 +88,10 @@ class _Malformed(ValueError):
 def _parameter(session: Session, name: str) -> bytes:
     if not name:
         raise _Malformed("no parameter is named; allowed: ssm:<name>, such as ssm:/sweeper/config")
-    with translated():
+    with translate_errors():
         client = make_client(session, "ssm")
         response = client.get_parameter(Name=name, WithDecryption=True)
-    return text(required(response, "Parameter"), "Value", MAX_OPAQUE).encode()
+    return require_str(require(response, "Parameter"), "Value", MAX_OPAQUE).encode()
 
 
 def make_client(

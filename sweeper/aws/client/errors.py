@@ -140,7 +140,7 @@ _SKEWED = ("Signature expired", "Signature not yet current")
 
 
 @contextmanager
-def translated(*, write: bool = False) -> Iterator[None]:
+def translate_errors(*, write: bool = False) -> Iterator[None]:
     """Raise OperationFailed in the place of what the SDK raises inside.
 
     A `write` that nobody granted has a reason of its own: it tells what is meant.

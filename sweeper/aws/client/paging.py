@@ -8,7 +8,7 @@ from sweeper.domain.reasons import Reason
 MAX_PAGES = 10_000  # of one listing: AWS's quotas end a hundred times before
 
 
-class Tokens:
+class PageTokens:
     """The tokens of one listing, each of which was followed."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from botocore.retries.standard import (
     StandardRetryConditions,
 )
 
-from sweeper.aws.client.circuit_breaker import Circuit
+from sweeper.aws.client.circuit_breaker import CircuitBreaker
 from sweeper.aws.client.errors import UNCERTAIN, WITHOUT_AN_ANSWER, reason_for, refused_keys
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
@@ -55,12 +55,12 @@ class Retries:
     def register(self, client: BaseClient) -> None:
         """Let `client`, built to try once, retry this way, and leave a silent endpoint alone."""
         service = client.meta.service_model.service_id.hyphenize()
-        circuit = Circuit(client.meta.endpoint_url, self._stop)
+        circuit = CircuitBreaker(client.meta.endpoint_url, self._stop)
         handler: Any = partial(self._needs_retry, circuit)  # the stubs know no answers of handlers
         client.meta.events.register(f"before-call.{service}", lambda **_: circuit.enter())
         client.meta.events.register(f"needs-retry.{service}", handler)
 
-    def _needs_retry(self, circuit: Circuit, **event: Any) -> int | None:
+    def _needs_retry(self, circuit: CircuitBreaker, **event: Any) -> int | None:
         """Wait and answer 0, send again now; or answer None, give up. Raises OperationFailed."""
         if isinstance(event["caught_exception"], OperationFailed):  # of what stops an attempt
             error: OperationFailed = event["caught_exception"]
@@ -79,7 +79,7 @@ class Retries:
             error.uncertain = error.uncertain or call[UNCERTAIN]
             raise
 
-    def _decided(self, circuit: Circuit, context: Any, call: dict[str, Any]) -> int | None:
+    def _decided(self, circuit: CircuitBreaker, context: Any, call: dict[str, Any]) -> int | None:
         if self._renew and not call.get(_RENEWED):
             refused = refused_keys(context.get_error_code())
             if refused:

@@ -74,7 +74,7 @@ def _whole(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
     return body
 
 
-class Sender:
+class SharedHttpSession:
     """Sends for the clients that are registered; shared by all threads.
 
     `ca_bundle` is the session's setting, None where there is none; `timeout` is in seconds.

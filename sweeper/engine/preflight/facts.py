@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sweeper.domain.model import Account, Failed, Skipped
-from sweeper.engine.probe import Answer, Asked, Probed
+from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus
 
 Regions = tuple[tuple[str, str], ...]  # name, RegionOptStatus
 
 
-class Standing(StrEnum):
+class OrganizationRole(StrEnum):
     """What the caller's account is in the organization."""
 
     MANAGEMENT = "management_account"
@@ -30,7 +30,7 @@ class Caller:
 
     account_id: str
     arn: str
-    standing: Standing
+    standing: OrganizationRole
     organization_id: str | None = None
     management_account: str | None = None
 
@@ -41,8 +41,8 @@ class Region:
 
     account: Account
     name: str
-    reads: Mapping[str, Probed]
-    writes: Mapping[str, Probed]
+    reads: Mapping[str, ProbeResult]
+    writes: Mapping[str, ProbeResult]
 
     @property
     def place(self) -> tuple[str, str]:
@@ -51,12 +51,12 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class RoleCheck:
     """An account that was to be entered: `regions` is not known where it was not."""
 
     account: Account
-    role: Probed
-    regions: Regions | Probed
+    role: ProbeResult
+    regions: Regions | ProbeResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,10 @@ class Facts:
 
     caller: Caller | None
     listing: Failed | None
-    accounts: tuple[Entered, ...] = ()
+    accounts: tuple[RoleCheck, ...] = ()
     regions: tuple[Region, ...] = ()
     left_out: tuple[tuple[Account, str | None, Skipped | Failed], ...] = ()
-    destinations: tuple[Asked, ...] = ()
+    destinations: tuple[DestinationProbe, ...] = ()
     unknown_exclusions: str = ""
     listed: int = 0
     reads: tuple[str, ...] = ()
@@ -94,11 +94,11 @@ class Facts:
         """How many accounts were to be entered."""
         return len(self.accounts)
 
-    def answers(self, action: str) -> tuple[Probed, ...]:
+    def answers(self, action: str) -> tuple[ProbeResult, ...]:
         """What the action answered, in each account-region where it was tried."""
         tried = ({**region.reads, **region.writes}.get(action) for region in self.regions)
         return tuple(answer for answer in tried if answer is not None)
 
-    def with_role(self, *answers: Answer) -> tuple[str, ...]:
+    def with_role(self, *answers: ProbeStatus) -> tuple[str, ...]:
         """The accounts whose member role gave one of these answers when it was to be assumed."""
         return tuple(each.account.id for each in self.accounts if each.role.answer in answers)

@@ -18,8 +18,15 @@ from sweeper.domain.reasons import Reason
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, attempt, concurrently
 from sweeper.engine.ports import Observer, Observers
-from sweeper.engine.preflight.facts import Caller, Entered, Facts, Region, Regions, Standing
-from sweeper.engine.probe import Answer, Asked, Probed, failure, probed
+from sweeper.engine.preflight.facts import (
+    Caller,
+    Facts,
+    OrganizationRole,
+    Region,
+    Regions,
+    RoleCheck,
+)
+from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus, failed_probe, run_probe
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -73,13 +80,13 @@ class Questions:
 
     reads: Collection[str]
     writes: Collection[str]
-    ask: Callable[[Target, str], Probed]
-    destinations: Sequence[Callable[[], list[Asked]]]
+    ask: Callable[[Target, str], ProbeResult]
+    destinations: Sequence[Callable[[], list[DestinationProbe]]]
     may_change: bool = True
     keeps_record: bool = True
 
 
-def look(
+def run_preflight(
     cloud: Cloud, questions: Questions, config: Config, *, stop: Stop, observer: Observer
 ) -> Facts:
     """Ask everything that can be asked. Raises nothing that AWS could cause."""
@@ -102,10 +109,10 @@ def look(
         (
             OpenedAccount(
                 each.account,
-                named_regions(config) if isinstance(each.regions, Probed) else each.regions,
+                named_regions(config) if isinstance(each.regions, ProbeResult) else each.regions,
             )
             for each in entered
-            if each.role.answer is Answer.WORKS
+            if each.role.answer is ProbeStatus.WORKS
         ),
         config,
     )
@@ -134,9 +141,9 @@ def _caller(
     """Who it is, as far as that can be learnt: a denial here is no problem by itself."""
     account_id, arn = who
     if directory is None:
-        return Caller(account_id, arn, Standing.NOT_ASKED)
+        return Caller(account_id, arn, OrganizationRole.NOT_ASKED)
     if isinstance(organization, Failed) and organization.reason is Reason.NOT_IN_ORGANIZATION:
-        return Caller(account_id, arn, Standing.NONE)
+        return Caller(account_id, arn, OrganizationRole.NONE)
     listed = isinstance(organization, Organization)
     management = directory.management_account
     if management is None:
@@ -144,15 +151,15 @@ def _caller(
         management = None if isinstance(described, Failed) else described
     organization_id = organization.id if isinstance(organization, Organization) else None
     if management == account_id:
-        standing = Standing.MANAGEMENT
+        standing = OrganizationRole.MANAGEMENT
     else:
         delegated = attempt(Stage.ENUMERATE, lambda _: directory.delegated_administrators(), None)
         if not isinstance(delegated, Failed) and account_id in delegated:
-            standing = Standing.DELEGATED
+            standing = OrganizationRole.DELEGATED
         elif listed:
-            standing = Standing.ADMITTED
+            standing = OrganizationRole.ADMITTED
         else:
-            standing = Standing.NOT_KNOWN if management is None else Standing.MEMBER
+            standing = OrganizationRole.NOT_KNOWN if management is None else OrganizationRole.MEMBER
     return Caller(account_id, arn, standing, organization_id, management)
 
 
@@ -175,17 +182,19 @@ class _Crew:
         )
 
 
-def _entered(crew: _Crew, cloud: Cloud, accounts: Sequence[Account]) -> tuple[Entered, ...]:
-    def enter(account: Account) -> Entered:
-        role = probed(lambda: cloud.enter(account))
-        if role.answer is not Answer.WORKS:
-            return Entered(account, role, Probed(Answer.NOT_KNOWN))
+def _entered(crew: _Crew, cloud: Cloud, accounts: Sequence[Account]) -> tuple[RoleCheck, ...]:
+    def enter(account: Account) -> RoleCheck:
+        role = run_probe(lambda: cloud.enter(account))
+        if role.answer is not ProbeStatus.WORKS:
+            return RoleCheck(account, role, ProbeResult(ProbeStatus.NOT_KNOWN))
         regions = attempt(Stage.OPEN_ACCOUNT, cloud.regions, account)
-        return Entered(account, role, failure(regions) if isinstance(regions, Failed) else regions)
+        return RoleCheck(
+            account, role, failed_probe(regions) if isinstance(regions, Failed) else regions
+        )
 
     outcomes = crew.map(Stage.OPEN_ACCOUNT, enter, accounts)
     return tuple(
-        Entered(account, failure(outcome), Probed(Answer.NOT_KNOWN))
+        RoleCheck(account, failed_probe(outcome), ProbeResult(ProbeStatus.NOT_KNOWN))
         if isinstance(outcome, Failed)
         else outcome
         for account, outcome in zip(accounts, outcomes, strict=True)
@@ -208,7 +217,9 @@ def _regions(
 
     outcomes = crew.map(Stage.EXAMINE, ask, targets)
     return tuple(
-        Region(target.account, target.region, dict.fromkeys(questions.reads, failure(outcome)), {})
+        Region(
+            target.account, target.region, dict.fromkeys(questions.reads, failed_probe(outcome)), {}
+        )
         if isinstance(outcome, Failed)
         else outcome
         for target, outcome in zip(targets, outcomes, strict=True)

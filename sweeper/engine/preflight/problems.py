@@ -14,7 +14,7 @@ from sweeper.domain.planning import accept_known_gaps
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ExitStatus
 from sweeper.engine.preflight.facts import Facts, Region
-from sweeper.engine.probe import Answer, Asked, Probed, failure
+from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus, failed_probe
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -46,7 +46,7 @@ class Problem:
     """
 
     kind: Kind
-    answer: Answer
+    answer: ProbeStatus
     reason: Reason | None
     message: str
     error_code: str | None = None
@@ -65,7 +65,7 @@ class Problem:
     @property
     def status(self) -> ExitStatus:
         """What it makes of the exit status."""
-        if self.answer is Answer.NOT_KNOWN:
+        if self.answer is ProbeStatus.NOT_KNOWN:
             return ExitStatus.CLEAN
         if self.reason is Reason.INTERNAL_ERROR:
             return ExitStatus.INTERNAL_ERROR
@@ -81,7 +81,7 @@ class _Case:
     """A problem at one place."""
 
     kind: Kind
-    probed: Probed
+    probed: ProbeResult
     actions: tuple[str, ...]
     account: str
     region: str | None = None
@@ -112,7 +112,7 @@ def judge(facts: Facts, config: Config) -> Verdict:
     order = list(Kind)
     found.sort(
         key=lambda each: (
-            each.answer is Answer.NOT_KNOWN,
+            each.answer is ProbeStatus.NOT_KNOWN,
             order.index(each.kind),
             -len(each.accounts),
             each.reason or "",
@@ -125,7 +125,7 @@ def judge(facts: Facts, config: Config) -> Verdict:
 
 def _of_the_organization(facts: Facts) -> Iterator[Problem]:
     if facts.listing is not None:
-        failed = failure(facts.listing)
+        failed = failed_probe(facts.listing)
         yield Problem(
             Kind.ORGANIZATION, failed.answer, failed.reason, failed.message, failed.error_code
         )
@@ -135,29 +135,29 @@ def _of_the_organization(facts: Facts) -> Iterator[Problem]:
     if facts.unknown_exclusions:
         yield Problem(
             Kind.WRITE,
-            Answer.FAILED,
+            ProbeStatus.FAILED,
             Reason.UNKNOWN_ACCOUNT,
             f"excluded, but not in the organization: {facts.unknown_exclusions}",
             accounts=tuple(facts.unknown_exclusions.split(", ")),
         )
     if not facts.keeps_record:
         message = "no state.directory that can be written, and no report.s3"
-        yield Problem(Kind.WRITE, Answer.FAILED, Reason.NOT_RECORDED, message)
+        yield Problem(Kind.WRITE, ProbeStatus.FAILED, Reason.NOT_RECORDED, message)
 
 
 def _of_accounts(facts: Facts) -> Iterator[_Case]:
     for entered in facts.accounts:
         account = entered.account.id
-        if entered.role.answer is not Answer.WORKS:
+        if entered.role.answer is not ProbeStatus.WORKS:
             action = _REFUSED_WITH_TAGS.search(entered.role.message)
             actions = (action[0] if action else "sts:AssumeRole",)
             yield _Case(Kind.ACCOUNT, entered.role, actions, account)
-        elif isinstance(entered.regions, Probed):
+        elif isinstance(entered.regions, ProbeResult):
             yield _Case(Kind.REGIONS, entered.regions, ("account:ListRegions",), account)
     for left_out, region, outcome in facts.left_out:
         if isinstance(outcome, Failed):
             kind = Kind.ACCOUNT if region is None else Kind.REGION
-            yield _Case(kind, failure(outcome), (), left_out.id, region)
+            yield _Case(kind, failed_probe(outcome), (), left_out.id, region)
 
 
 def _of_regions(facts: Facts) -> Iterator[_Case]:
@@ -165,7 +165,7 @@ def _of_regions(facts: Facts) -> Iterator[_Case]:
         (region.account.id, action)
         for region in facts.regions
         for action, answer in region.writes.items()
-        if answer.answer is Answer.WORKS
+        if answer.answer is ProbeStatus.WORKS
     }
     for region in facts.regions:
         writes = {
@@ -176,21 +176,21 @@ def _of_regions(facts: Facts) -> Iterator[_Case]:
         # Where nothing at all is granted, that the writes are not is no problem of its own.
         alike = {action: _granted_in_part(answer) for action, answer in tried.items()}
         kinds = {(each.answer, each.reason) for each in alike.values()}
-        if len(tried) > 1 and len(kinds) == 1 and (Answer.WORKS, None) not in kinds:
+        if len(tried) > 1 and len(kinds) == 1 and (ProbeStatus.WORKS, None) not in kinds:
             first = next(iter(alike.values()))
             # Whether writes were tried there, too, makes it no other problem.
             yield _Case(Kind.REGION, first, (), *region.place)
             continue
         for kind, answers in ((Kind.READ, region.reads), (Kind.WRITE, writes)):
-            groups: dict[tuple[Answer, Reason | None], list[str]] = defaultdict(list)
+            groups: dict[tuple[ProbeStatus, Reason | None], list[str]] = defaultdict(list)
             for action, answer in answers.items():
-                if answer.answer is not Answer.WORKS:
+                if answer.answer is not ProbeStatus.WORKS:
                     groups[answer.answer, answer.reason].append(action)
             for actions in groups.values():
                 yield _Case(kind, answers[actions[0]], tuple(actions), *region.place)
 
 
-def _granted_in_part(answer: Probed) -> Probed:
+def _granted_in_part(answer: ProbeResult) -> ProbeResult:
     """A write that is not granted here, though it is elsewhere: a sweep's change fails there."""
     if answer.reason is not Reason.WRITE_NOT_GRANTED:
         return answer
@@ -200,7 +200,7 @@ def _granted_in_part(answer: Probed) -> Probed:
 def _accepted(case: _Case, config: Config) -> bool:
     """Whether `coverage.accept` knows it, by the reason that a sweep would give."""
     reason = case.probed.reason
-    if reason is None or case.probed.answer is Answer.NOT_KNOWN:
+    if reason is None or case.probed.answer is ProbeStatus.NOT_KNOWN:
         return False
     if case.kind is Kind.REGIONS and reason.is_denial:
         reason = Reason.REGIONS_UNREADABLE
@@ -263,11 +263,11 @@ def _problem(cases: Sequence[_Case], *, whole: bool) -> Problem:
     )
 
 
-def _of_destinations(asked: Iterable[Asked]) -> Iterator[Problem]:
+def _of_destinations(asked: Iterable[DestinationProbe]) -> Iterator[Problem]:
     """One problem for each destination and reason."""
-    alike: dict[tuple[object, ...], list[Asked]] = defaultdict(list)
+    alike: dict[tuple[object, ...], list[DestinationProbe]] = defaultdict(list)
     for each in asked:
-        if each.probed.answer is not Answer.WORKS:
+        if each.probed.answer is not ProbeStatus.WORKS:
             alike[each.key, each.location, each.probed.answer, each.probed.reason].append(each)
     for first, *others in alike.values():
         yield Problem(

@@ -83,11 +83,11 @@ def _look(read: Loaded, *, write_probe: bool) -> Facts:
     from contextlib import ExitStack
 
     from sweeper.aws.client.session import callers_session, refuse_unknown_regions
-    from sweeper.engine.preflight.look import look
+    from sweeper.engine.preflight.look import run_preflight
     from sweeper.entrypoints import logs
     from sweeper.entrypoints.app import chosen_formats, unfinished
     from sweeper.entrypoints.bootstrap import questions
-    from sweeper.entrypoints.runner import supervised
+    from sweeper.entrypoints.runner import run_supervised
 
     config, session = read.config, callers_session()
     chosen_formats(config)
@@ -106,8 +106,8 @@ def _look(read: Loaded, *, write_probe: bool) -> Facts:
                 write_probe=write_probe,
                 at_the_end=at_the_end,
             )
-            return look(cloud, asked, config, stop=stop, observer=observer)
+            return run_preflight(cloud, asked, config, stop=stop, observer=observer)
 
-    return supervised(
+    return run_supervised(
         config, work, terminal=logs.is_terminal(sys.stderr), ask=None, show=lambda *_: None
     )

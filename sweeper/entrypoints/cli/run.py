@@ -59,7 +59,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
       sweeper run --account 111122223333 --region eu-central-1
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.entrypoints.logs import is_terminal
-    from sweeper.entrypoints.runner import conduct
+    from sweeper.entrypoints.runner import run_interactive
 
     if deliver and not dry_run:
         raise click.UsageError(
@@ -70,7 +70,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
     if impact:
         options["remediation"] = {"assess_impact": True}
     read = loaded(path, options)
-    report, status = conduct(
+    report, status = run_interactive(
         read.config,
         read.provenance,
         dry_run=dry_run,

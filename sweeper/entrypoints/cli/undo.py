@@ -63,13 +63,13 @@ def undo(  # noqa: PLR0917 (click passes them by name)
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.domain.escaping import plain
     from sweeper.entrypoints.logs import is_terminal
-    from sweeper.entrypoints.undo_runner import conduct
+    from sweeper.entrypoints.undo_runner import run_interactive_undo
     from sweeper.reporting.formats.json import document
     from sweeper.reporting.undo_text import render
 
     options: dict[str, Any] = {"report": {"directory": output}} if output is not None else {}
     config = configuration(path, options)
-    undone, status = conduct(
+    undone, status = run_interactive_undo(
         config,
         report,
         accounts=accounts,

@@ -17,7 +17,7 @@ from sweeper.domain.report import ExitStatus, exit_status
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import or_defect
 from sweeper.entrypoints.demo import demo_organization
-from sweeper.entrypoints.runner import conduct
+from sweeper.entrypoints.runner import run_interactive
 
 _MEANING = {
     ExitStatus.CLEAN: "all examined, nothing remains",
@@ -77,7 +77,7 @@ def _ended_well(report: Report) -> bool:
 def _sweep(title: str, config: Config) -> Report:
     _say(f"\n=== {title}\n")
     started = time.monotonic()
-    report, status = conduct(config, dry_run=False, ask=False, terminal=True)
+    report, status = run_interactive(config, dry_run=False, ask=False, terminal=True)
     seconds = time.monotonic() - started
     meaning = _MEANING.get(ExitStatus(status), "it could not be done")
     _say(f"\nThe sweep took {seconds:.1f} s; `sweeper run` would exit with {status}: {meaning}.")

@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date
 from typing import Any
 
-from sweeper.domain.escaping import hidden
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.report_model import Report, SinceLast
 from sweeper.reporting.formats import Format
 
@@ -59,7 +59,7 @@ def encoded(value: Any) -> str:
     """A report's value as JSON on one line; what a terminal would obey or hide is an escape."""
     text = _ENCODER.encode(value)
     if not (text.isascii() and text.isprintable()):
-        text = "".join(json.dumps(char)[1:-1] if hidden(char) else char for char in text)
+        text = "".join(json.dumps(char)[1:-1] if is_hidden(char) else char for char in text)
     return text
 
 

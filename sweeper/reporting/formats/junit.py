@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
-from sweeper.domain.escaping import plain, shortened
+from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.report_model import AccountSummary, FailedItem, Report, SkippedItem
 from sweeper.reporting.formats import Format
 from sweeper.reporting.records import Record, State, records
@@ -120,22 +120,22 @@ def _place(account_id: str, region: str | None) -> str:
 
 def _suite(name: str, report: Report) -> ET.Element:
     timestamp = report.run.started_at.removesuffix("Z")
-    return ET.Element("testsuite", name=shortened(name, 256), timestamp=plain(timestamp))
+    return ET.Element("testsuite", name=shorten(name, 256), timestamp=plain(timestamp))
 
 
 def _case(suite: ET.Element, class_name: str, name: str) -> ET.Element:
     return ET.SubElement(
-        suite, "testcase", classname=shortened(class_name, 256), name=shortened(name, 512)
+        suite, "testcase", classname=shorten(class_name, 256), name=shorten(name, 512)
     )
 
 
 def _outcome(case: ET.Element, kind: str, type_: str, message: str, *more: str) -> None:
-    element = ET.SubElement(case, kind, type=type_, message=shortened(message, _LONGEST))
-    element.text = "\n".join(shortened(text, _LONGEST) for text in (message, *more) if text)
+    element = ET.SubElement(case, kind, type=type_, message=shorten(message, _LONGEST))
+    element.text = "\n".join(shorten(text, _LONGEST) for text in (message, *more) if text)
 
 
 def _output(case: ET.Element, text: str) -> None:
-    ET.SubElement(case, "system-out").text = shortened(text, _LONGEST)
+    ET.SubElement(case, "system-out").text = shorten(text, _LONGEST)
 
 
 def _write(out: io.BytesIO, suite: ET.Element) -> None:

@@ -11,7 +11,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sweeper.domain.escaping import plain, shortened
+from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import Resource, Since
 from sweeper.domain.report_model import AccountSummary, Report, Run
 from sweeper.reporting.formats import Format
@@ -73,7 +73,7 @@ def _event(record: Record, run: Run, account: AccountSummary | None) -> dict[str
         "severity": severity,
         "status_id": status_id,
         "status": status,
-        "message": shortened(record.title, _LONGEST),
+        "message": shorten(record.title, _LONGEST),
         "metadata": {
             "version": VERSION,
             "profiles": ["cloud"],
@@ -85,8 +85,8 @@ def _event(record: Record, run: Run, account: AccountSummary | None) -> dict[str
         "compliance": {"control": record.check, "status_id": _COMPLIANCE[record.state]},
         "finding_info": {
             "uid": record.id,
-            "title": shortened(record.title, _LONGEST),
-            "desc": shortened(record.description, _LONGEST),
+            "title": shorten(record.title, _LONGEST),
+            "desc": shorten(record.description, _LONGEST),
             **first_seen,
             "last_seen_time": time,
         },
@@ -94,11 +94,11 @@ def _event(record: Record, run: Run, account: AccountSummary | None) -> dict[str
         "resources": [
             {
                 "type": _TYPES[record.resource],
-                "uid": shortened(record.resource_id, _LONGEST),
-                "name": shortened(record.repository, _LONGEST),
+                "uid": shorten(record.resource_id, _LONGEST),
+                "name": shorten(record.repository, _LONGEST),
                 "region": record.region,
                 "cloud_partition": run.partition or "aws",
-                "data": {"image_tag_mutability": shortened(record.setting, _LONGEST)},
+                "data": {"image_tag_mutability": shorten(record.setting, _LONGEST)},
             }
         ],
     }
@@ -114,13 +114,13 @@ def _cloud(record: Record, run: Run, summary: AccountSummary | None) -> dict[str
     """The member's account and region; its tags are the account's labels."""
     account: dict[str, Any] = {
         "uid": record.account_id,
-        "name": shortened(record.account_name, _LONGEST),
+        "name": shorten(record.account_name, _LONGEST),
         "type": "AWS Account",
         "type_id": _AWS_ACCOUNT,
     }
     if record.tags:
         account["labels"] = [
-            shortened(f"{key}:{value}", _LONGEST) for key, value in record.tags.items()
+            shorten(f"{key}:{value}", _LONGEST) for key, value in record.tags.items()
         ]
     cloud: dict[str, Any] = {"provider": "AWS", "region": record.region, "account": account}
     if run.organization_id:

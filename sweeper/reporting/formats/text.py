@@ -8,7 +8,7 @@ from itertools import groupby
 from textwrap import wrap
 from typing import TypeVar
 
-from sweeper.domain.escaping import plain, shortened
+from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
@@ -199,7 +199,7 @@ def _by_account(
 ) -> Iterator[tuple[str, list[_Found]]]:
     for account_id, group in groupby(findings, key=lambda finding: finding.account_id):
         of_account = list(group)
-        name = shortened(of_account[0].account_name, 60)
+        name = shorten(of_account[0].account_name, 60)
         told = f"({tags[account_id]})" if account_id in tags else ""
         yield " ".join(filter(None, (plain(account_id), name, told))), of_account
 

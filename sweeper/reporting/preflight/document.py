@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from sweeper import __version__
 from sweeper.domain.model import Skipped
 from sweeper.domain.reasons import Reason
-from sweeper.engine.preflight.facts import Facts, Standing
+from sweeper.engine.preflight.facts import Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Problem, Verdict
-from sweeper.engine.probe import Answer, Asked
+from sweeper.engine.probe import DestinationProbe, ProbeStatus
 from sweeper.reporting.preflight.remedies import meaning, remedy
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def document(facts: Facts, verdict: Verdict, config: Config) -> bytes:
         "accounts": {
             "listed": facts.listed,
             "active": facts.active,
-            "with_role": len(facts.with_role(Answer.WORKS)),
-            "without_role": facts.with_role(Answer.DENIED),
-            "role_not_known": facts.with_role(Answer.FAILED),
+            "with_role": len(facts.with_role(ProbeStatus.WORKS)),
+            "without_role": facts.with_role(ProbeStatus.DENIED),
+            "role_not_known": facts.with_role(ProbeStatus.FAILED),
         },
         "role_name": config.organization.role_name,
         "auto_remediate": config.remediation.auto_remediate,
@@ -60,9 +60,9 @@ def _caller(facts: Facts) -> dict[str, Any] | None:
     }
 
 
-def _may_list(facts: Facts, standing: Standing) -> bool | None:
+def _may_list(facts: Facts, standing: OrganizationRole) -> bool | None:
     """Whether Organizations lists the accounts to the caller; None where that was not learnt."""
-    if standing is Standing.NOT_ASKED:
+    if standing is OrganizationRole.NOT_ASKED:
         return None
     if facts.listed:
         return True
@@ -72,10 +72,10 @@ def _may_list(facts: Facts, standing: Standing) -> bool | None:
 
 def _counts(facts: Facts, action: str) -> dict[str, int]:
     counts = Counter(answer.answer for answer in facts.answers(action))
-    return {str(answer): counts[answer] for answer in Answer}
+    return {str(answer): counts[answer] for answer in ProbeStatus}
 
 
-def _asked(asked: Asked) -> dict[str, Any]:
+def _asked(asked: DestinationProbe) -> dict[str, Any]:
     return {
         "key": asked.key,
         "location": asked.location,

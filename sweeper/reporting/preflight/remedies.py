@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from sweeper.domain.model import Stage
 from sweeper.domain.reasons import Reason
-from sweeper.engine.preflight.facts import Facts, Standing
+from sweeper.engine.preflight.facts import Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem
-from sweeper.engine.probe import Answer
+from sweeper.engine.probe import ProbeStatus
 from sweeper.reporting.wording import advice, number
 
 if TYPE_CHECKING:
@@ -43,30 +43,30 @@ class Remedy:
 
 def remedy(problem: Problem, facts: Facts, config: Config) -> Remedy:
     """What mends the problem; for what is not known, what would let it be known."""
-    if problem.answer is Answer.NOT_KNOWN:
+    if problem.answer is ProbeStatus.NOT_KNOWN:
         first = "sweep that changes something" if problem.kind is Kind.WRITE else "dry run"
         return Remedy(_TO_KNOW.get(problem.key or "", f"the first {first} tells"))
     found = _of_kind(problem, facts, config)
     if found is None:
         stage = Stage.DELIVER if problem.kind is Kind.DESTINATION else Stage.EXAMINE
         text = (advice(stage, problem.reason) if problem.reason else None) or "see docs/reasons.md"
-        found = Remedy(text, _DENIED if problem.answer is Answer.DENIED else None)
+        found = Remedy(text, _DENIED if problem.answer is ProbeStatus.DENIED else None)
     return found
 
 
 def meaning(problem: Problem) -> str:
     """What the problem is, in a sentence."""
-    if problem.answer is Answer.NOT_KNOWN:
+    if problem.answer is ProbeStatus.NOT_KNOWN:
         return "it cannot be told without doing it"
-    if problem.kind is Kind.DESTINATION and problem.answer is Answer.DENIED:
+    if problem.kind is Kind.DESTINATION and problem.answer is ProbeStatus.DENIED:
         return "the caller is not permitted to use it"
-    if problem.kind is Kind.REGION and problem.answer is Answer.DENIED:
+    if problem.kind is Kind.REGION and problem.answer is ProbeStatus.DENIED:
         return f"nothing can be read there: {(problem.reason or _R.DENIED).meaning}"
     return (problem.reason or _R.INTERNAL_ERROR).meaning
 
 
 def _of_kind(problem: Problem, facts: Facts, config: Config) -> Remedy | None:
-    denied = problem.answer is Answer.DENIED
+    denied = problem.answer is ProbeStatus.DENIED
     match problem.kind:
         case Kind.ORGANIZATION:
             found = _organization(problem, facts)
@@ -101,8 +101,8 @@ def _organization(problem: Problem, facts: Facts) -> Remedy | None:
                 _DOCS + "organizations/latest/userguide/orgs_introduction.html",
             )
         case _R.NOT_ALLOWED_TO_LIST if caller and caller.standing in (
-            Standing.MANAGEMENT,
-            Standing.DELEGATED,
+            OrganizationRole.MANAGEMENT,
+            OrganizationRole.DELEGATED,
         ):
             return Remedy("allow the caller organizations:ListAccounts, in its IAM policy", _DENIED)
         case _R.NOT_ALLOWED_TO_LIST if caller:
@@ -250,7 +250,7 @@ def _destination(problem: Problem) -> Remedy | None:
     key = problem.key or ""
     if problem.reason is _R.DESTINATION_MISSING and key in _MISSING:
         return Remedy(_MISSING[key])
-    if problem.answer is Answer.DENIED and key in _ALLOW:
+    if problem.answer is ProbeStatus.DENIED and key in _ALLOW:
         text, link = _ALLOW[key]
         return Remedy(text.format(actions=", ".join(problem.actions)), link)
     if key == "report.s3.kms_key_id":

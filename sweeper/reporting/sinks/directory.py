@@ -12,7 +12,7 @@ from sweeper.reporting.formats import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import SinkContext, rendered
 from sweeper.storage import files
-from sweeper.storage.history import keep_history
+from sweeper.storage.history import store_history
 
 ORDER = 1
 LATEST = "report.json"
@@ -78,7 +78,7 @@ class DirectorySink:
                 own.rmdir()
         note = None
         if self.keeps_history and not report.run.dry_run:
-            note = keep_history(self.records, report)
+            note = store_history(self.records, report)
         return Delivery(self.name, self.location, "delivered", message=note)
 
 

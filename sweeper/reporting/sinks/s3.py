@@ -13,7 +13,7 @@ from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import SinkContext, rendered
-from sweeper.storage.history import ATTEMPTS, is_time, keep_history, started_at
+from sweeper.storage.history import ATTEMPTS, is_time, started_at, store_history
 
 ORDER = 2
 LATEST = "latest.json"
@@ -52,7 +52,7 @@ class S3Sink:
         names = self._put(report, self._formats_of(report))
         notes = []
         if not report.run.dry_run:
-            notes = [self._move_latest(report), keep_history(self.records, report)]
+            notes = [self._move_latest(report), store_history(self.records, report)]
         name = next((name for name in names if name.endswith("/report.json")), names[0])
         note = "; ".join(filter(None, notes)) or None
         return Delivery(self.name, self.records.bucket.at(name), "delivered", message=note)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sweeper.aws.client.errors import MAX_CODE, reason_for, shortened_message, translated
+from sweeper.aws.client.errors import MAX_CODE, reason_for, shortened_message, translate_errors
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import mask
 from sweeper.domain.reasons import Reason
@@ -59,7 +59,7 @@ class SecurityHubSink:
         text = json.dumps(batch)
         if (masked := mask(text)) != text:
             batch = json.loads(masked)
-        with translated():
+        with translate_errors():
             answer: Mapping[str, Any] = self._central(
                 "securityhub", self._region
             ).batch_import_findings(Findings=batch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from sweeper.aws.client.errors import translated
+from sweeper.aws.client.errors import translate_errors
 from sweeper.domain.masking import mask
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.notification import subject
@@ -41,7 +41,7 @@ class SnsSink:
         once = {}
         if self.location.endswith(".fifo"):
             once = {"MessageGroupId": "sweeper", "MessageDeduplicationId": report.run.id}
-        with translated():
+        with translate_errors():
             self._central("sns", region).publish(
                 TopicArn=self.location,
                 Subject=mask(subject(report)),

@@ -30,7 +30,7 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.engine.ports import Source
 from sweeper.reporting.formats.json import encoded
 from sweeper.storage import record_reader as reading
@@ -221,7 +221,7 @@ def _line(value: object) -> bytes:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def read(source: Source, name: str) -> tuple[Header, Past, int]:
+def read(source: Source, name: str) -> tuple[Header, ResumeState, int]:
     """The run, what it had done, and how many bytes of whole lines there are.
 
     Raises ConfigurationError that gives `name` and the number of the line.
@@ -335,8 +335,8 @@ class _Gathered:
                 self._settled[key] = change
             self._unsettled.discard(key)
 
-    def past(self) -> Past:
-        return Past(
+    def past(self) -> ResumeState:
+        return ResumeState(
             self._opened, self._examined, self._settled, self._unsettled, frozenset(self._leases)
         )
 

@@ -19,7 +19,7 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile
 from sweeper.storage.journal.lines import Header
@@ -37,7 +37,7 @@ class RunJournal:
     def __init__(
         self,
         header: Header,
-        past: Past,
+        past: ResumeState,
         file: JournalFile | None,
         archive: Callable[[bytes], None] | None,
     ) -> None:
@@ -109,7 +109,7 @@ class RunJournal:
     def _line_of(self, finding: Finding, change: Change) -> Iterator[bytes]:
         if change.status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED):
             yield lines.result(finding, change)  # by an earlier process of the run
-        elif change.status is ChangeStatus.PLANNED or finding.key in self.past.unsettled:
+        elif change.status is ChangeStatus.PLANNED or finding.key in self.past.in_doubt:
             yield lines.intent(finding, change)
 
     def intend(self, finding: Finding) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sweeper.config.loader import load
 from sweeper.config.rendering import as_json, as_yaml
 from sweeper.config.schema import Config
-from sweeper.domain.escaping import hidden
+from sweeper.domain.escaping import is_hidden
 from tests.cases import case
 from tests.entrypoints.cli.conftest import Sweeper
 from tests.factories import HOSTILE
@@ -121,7 +121,7 @@ def test_any_text_is_shown_so_that_it_is_read_again(reason: str, key: str, value
     loaded = load()
     text = as_yaml(loaded)
     assert again(text) == loaded.config
-    assert not any(map(hidden, text.replace("\n", "")))
+    assert not any(map(is_hidden, text.replace("\n", "")))
 
 
 def test_a_file_with_a_hostile_name_forges_no_line(sweeper: Sweeper) -> None:

@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sweeper.config.schema import Config
-from sweeper.domain.impact import suggestion
+from sweeper.domain.impact import suggest_exclusions
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import Stop
 from sweeper.entrypoints import app
@@ -62,7 +62,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
 
 def sweep(options: dict[str, Any], *, dry_run: bool, **remediation: Any) -> Report:
     config = Config.model_validate({**options, "remediation": remediation})
-    return app.run(config, dry_run=dry_run, stop=Stop(), observer=FakeObserver()).report
+    return app.run_sweep(config, dry_run=dry_run, stop=Stop(), observer=FakeObserver()).report
 
 
 def test_what_is_suggested_lets_moved_tags_move_and_no_release(options: dict[str, Any]) -> None:
@@ -76,7 +76,7 @@ def test_what_is_suggested_lets_moved_tags_move_and_no_release(options: dict[str
     assert (found[NAMES[0]].untagged, found[NAMES[1]].untagged) == (1, 0)
     push(NAMES[0], "1.4.2", 1)  # as long as it is only a plan, nothing is closed
 
-    suggested = suggestion(dry.findings)
+    suggested = suggest_exclusions(dry.findings)
     assert suggested is not None
     pasted = {
         "exclusions": suggested.exclusions,

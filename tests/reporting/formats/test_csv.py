@@ -3,7 +3,7 @@ import io
 from dataclasses import replace
 from datetime import date
 
-from sweeper.domain.escaping import hidden
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import (
     ChangeStatus,
     Compliance,
@@ -181,7 +181,7 @@ def test_a_sweep_that_ended_early() -> None:
 
 def test_hostile_text_is_no_formula_and_no_second_line() -> None:
     content = render(hostile_report())
-    assert not any(hidden(char) for char in content.decode().replace("\n", ""))
+    assert not any(is_hidden(char) for char in content.decode().replace("\n", ""))
     found = rows(content)
     assert len(found) == content.count(b"\n") - 1
     for delimiter, trims in ((",", False), (",", True), (";", False), (";", True)):

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from sweeper.domain.escaping import csv_cell, hidden, plain
+from sweeper.domain.escaping import csv_cell, is_hidden, plain
 from sweeper.domain.report_model import Report
 from sweeper.reporting.asff import findings
 from sweeper.reporting.formats import formats
@@ -78,7 +78,7 @@ def test_nothing_hidden_is_written_and_no_text_forges_a_line(forms: dict[str, st
     for name, text in forms.items():
         with case(name):
             text.encode()
-            assert not [char for char in set(text.replace("\n", "")) if hidden(char)]
+            assert not [char for char in set(text.replace("\n", "")) if is_hidden(char)]
             assert not [line for line in text.splitlines() if line.lstrip().startswith("Forged")]
             assert "Forged" in text or name == "subject"
 

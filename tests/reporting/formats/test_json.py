@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import pytest
 
-from sweeper.domain.escaping import hidden
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
@@ -92,7 +92,7 @@ def test_nothing_seen() -> None:
 def test_hostile_text_comes_back_as_it_was_and_shows_nothing_hidden() -> None:
     text = render(hostile_report())
     assert text.endswith(b"\n}\n")
-    assert not any(hidden(char) for char in text.decode().replace("\n", ""))
+    assert not any(is_hidden(char) for char in text.decode().replace("\n", ""))
     assert [item["repository"] for item in json.loads(text)["findings"]] == list(HOSTILE)
 
 

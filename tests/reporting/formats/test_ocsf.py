@@ -6,7 +6,7 @@ from py_ocsf_models import OCSF_VERSION
 from py_ocsf_models.events.findings.compliance_finding import ComplianceFinding
 from py_ocsf_models.objects.cloud import Cloud
 
-from sweeper.domain.escaping import hidden
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance, Failed, Finding, Since, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
@@ -129,6 +129,6 @@ def test_hostile_text_stays_in_its_event() -> None:
     found = events(item)
     assert len(found) == 2 * len(HOSTILE)
     text = render(item).decode()
-    assert not any(hidden(character) for character in text.replace("\n", ""))
+    assert not any(is_hidden(character) for character in text.replace("\n", ""))
     assert max(map(len, text.splitlines())) < 20_000
     assert len({each["finding_info"]["uid"] for each in found}) == len(found)

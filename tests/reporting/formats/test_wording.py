@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sweeper.domain.escaping import hidden
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 from sweeper.domain.report import ended_early as ended_early_report
@@ -39,7 +39,7 @@ def test_whatever_is_returned_is_plain() -> None:
             said += as_last_seen(earlier(mutability=text, last_seen=text))
             unknown = factories.since_last(unavailable=text)
             said += since_last(replace(report(), since_last=unknown)) or ""
-            assert not any(map(hidden, said))
+            assert not any(map(is_hidden, said))
 
 
 def test_what_is_too_long_is_cut() -> None:

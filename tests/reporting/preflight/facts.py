@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sweeper.domain.reasons import Reason
-from sweeper.engine.preflight.facts import Caller, Entered, Facts, Region, Standing
-from sweeper.engine.probe import WORKS, Answer, Probed
+from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole, Region, RoleCheck
+from sweeper.engine.probe import WORKS, ProbeResult, ProbeStatus
 from tests.fakes import account_id, make_account
 
 LIST, RULES, CLOSE = (
@@ -15,30 +15,32 @@ LIST, RULES, CLOSE = (
     "ecr:PutImageTagMutability",
 )
 TEMPLATE = "ecr:UpdateRepositoryCreationTemplate"
-NOT_KNOWN = Probed(Answer.NOT_KNOWN, message="it cannot be told")
+NOT_KNOWN = ProbeResult(ProbeStatus.NOT_KNOWN, message="it cannot be told")
 CALLER = Caller(
     account_id(1),
     "arn:aws:iam::000000000001:role/central",
-    Standing.DELEGATED,
+    OrganizationRole.DELEGATED,
     "o-1",
     account_id(2),
 )
 
 
-def denied(reason: Reason = Reason.DENIED_BY_IDENTITY_POLICY, message: str = "no") -> Probed:
-    return Probed(Answer.DENIED, reason, message, "AccessDeniedException")
+def denied(reason: Reason = Reason.DENIED_BY_IDENTITY_POLICY, message: str = "no") -> ProbeResult:
+    return ProbeResult(ProbeStatus.DENIED, reason, message, "AccessDeniedException")
 
 
-def failed(reason: Reason) -> Probed:
-    return Probed(Answer.FAILED, reason, "it failed")
+def failed(reason: Reason) -> ProbeResult:
+    return ProbeResult(ProbeStatus.FAILED, reason, "it failed")
 
 
-def entered(number: int, role: Probed = WORKS, regions: Probed | None = None) -> Entered:
+def entered(
+    number: int, role: ProbeResult = WORKS, regions: ProbeResult | None = None
+) -> RoleCheck:
     known = (("eu-west-1", "ENABLED"), ("us-east-1", "ENABLED"))
-    return Entered(make_account(number), role, known if regions is None else regions)
+    return RoleCheck(make_account(number), role, known if regions is None else regions)
 
 
-def region(number: int, name: str, **answers: Probed) -> Region:
+def region(number: int, name: str, **answers: ProbeResult) -> Region:
     """`list`, `rules` and `close` work, but for what is given."""
     return Region(
         make_account(number),
@@ -48,7 +50,7 @@ def region(number: int, name: str, **answers: Probed) -> Region:
     )
 
 
-def closed(number: int, name: str, answer: Probed) -> Region:
+def closed(number: int, name: str, answer: ProbeResult) -> Region:
     return region(number, name, list=answer, rules=answer, close=answer)
 
 

@@ -9,7 +9,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ExitStatus
 from sweeper.engine.preflight.facts import Facts
 from sweeper.engine.preflight.problems import Kind, Problem, judge
-from sweeper.engine.probe import Answer, Asked, Probed
+from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus
 from tests.cases import case
 from tests.fakes import account_id, make_account, make_config
 from tests.reporting.preflight.facts import (
@@ -54,7 +54,7 @@ def test_one_reason_is_one_problem_however_often() -> None:
     (problem,) = judge(found, make_config()).problems
     assert problem == Problem(
         Kind.READ,
-        Answer.DENIED,
+        ProbeStatus.DENIED,
         Reason.DENIED_BY_IDENTITY_POLICY,
         "no",
         "AccessDeniedException",
@@ -180,8 +180,8 @@ def test_without_a_record_nothing_would_be_changed() -> None:
     assert told(facts(keeps_record=False, may_change=False)) == []
 
 
-def _bucket(action: str, answer: Probed) -> Asked:
-    return Asked("report.s3.bucket", "s3://b/p", action, answer)
+def _bucket(action: str, answer: ProbeResult) -> DestinationProbe:
+    return DestinationProbe("report.s3.bucket", "s3://b/p", action, answer)
 
 
 def test_a_destination_is_one_problem_for_each_reason() -> None:
@@ -190,7 +190,7 @@ def test_a_destination_is_one_problem_for_each_reason() -> None:
             _bucket("s3:ListBucket", denied(Reason.DENIED)),
             _bucket("s3:GetObject", failed(Reason.TIMED_OUT)),
             _bucket("s3:PutObject", denied(Reason.DENIED)),
-            Asked("report.sns_topic_arn", "arn", "exists", NOT_KNOWN),
+            DestinationProbe("report.sns_topic_arn", "arn", "exists", NOT_KNOWN),
         )
     )
     assert [

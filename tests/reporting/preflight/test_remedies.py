@@ -12,9 +12,9 @@ import pytest
 
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.engine.preflight.facts import Caller, Facts, Standing
+from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem
-from sweeper.engine.probe import Answer
+from sweeper.engine.probe import ProbeStatus
 from sweeper.reporting.preflight.remedies import PERMITTED_BY, meaning, remedy
 from sweeper.reporting.wording import advice
 from tests.cases import case
@@ -34,14 +34,14 @@ KEYS = (
 
 
 def problem(kind: Kind, reason: Reason | None, **values: Any) -> Problem:
-    answer = values.pop("answer", Answer.DENIED)
+    answer = values.pop("answer", ProbeStatus.DENIED)
     return Problem(kind, answer, reason, "what AWS said", **values)
 
 
 def test_there_is_something_to_do_about_everything() -> None:
     """Whatever kind and reason there is; a remedy has its golden text once, with the first."""
     texts: dict[str, str] = {}
-    for kind, reason, answer in product(Kind, Reason, (Answer.DENIED, Answer.FAILED)):
+    for kind, reason, answer in product(Kind, Reason, (ProbeStatus.DENIED, ProbeStatus.FAILED)):
         for key in KEYS if kind is Kind.DESTINATION else (None,):
             with case(kind, reason, answer, key):
                 found = problem(
@@ -60,7 +60,7 @@ def test_there_is_something_to_do_about_everything() -> None:
                     texts.setdefault(text, f"{kind}, {reason}, {answer}, {key}")
     for key, kind in product((None, *KEYS), (Kind.READ, Kind.WRITE)):
         with case(kind, key):
-            found = problem(kind, None, answer=Answer.NOT_KNOWN, key=key)
+            found = problem(kind, None, answer=ProbeStatus.NOT_KNOWN, key=key)
             text = remedy(found, facts(), make_config()).text
             assert text.strip()
             assert meaning(found)
@@ -109,11 +109,11 @@ def test_a_role_that_admits_nowhere_is_a_matter_of_trust() -> None:
 
 
 def test_who_may_not_list() -> None:
-    cases: list[tuple[Standing, str]] = [
-        (Standing.MANAGEMENT, "organizations:ListAccounts"),
-        (Standing.DELEGATED, "organizations:ListAccounts"),
-        (Standing.MEMBER, f"--account-id {account_id(1)}"),
-        (Standing.NOT_KNOWN, "aws organizations register-delegated-administrator"),
+    cases: list[tuple[OrganizationRole, str]] = [
+        (OrganizationRole.MANAGEMENT, "organizations:ListAccounts"),
+        (OrganizationRole.DELEGATED, "organizations:ListAccounts"),
+        (OrganizationRole.MEMBER, f"--account-id {account_id(1)}"),
+        (OrganizationRole.NOT_KNOWN, "aws organizations register-delegated-administrator"),
     ]
     for standing, words in cases:
         with case(standing, words):

@@ -11,7 +11,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import Format, formats
 from sweeper.reporting.sinks.directory import DirectorySink
-from sweeper.storage.history import read_history, recalled
+from sweeper.storage.history import attach_comparison, read_history
 from tests.cases import case
 from tests.factories import change, finding, report, run
 
@@ -80,7 +80,7 @@ def deliver(directory: Path, number: int, **changes: Any) -> tuple[Report, Deliv
     when = f"2026-11-24T0{number}:00:00Z"
     item = report([finding()], id=f"run-{number}", started_at=when, finished_at=when, **changes)
     place = DirectorySink(directory, FORMATS, keeps_history=True)
-    item = recalled(item, place, {finding().check}, narrowed=False)
+    item = attach_comparison(item, place, {finding().check}, narrowed=False)
     return item, place.deliver(item, ())
 
 

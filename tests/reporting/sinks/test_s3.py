@@ -15,7 +15,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import Format, formats
 from sweeper.reporting.sinks.s3 import LATEST, S3Sink
-from sweeper.storage.history import ATTEMPTS, read_history, recalled
+from sweeper.storage.history import ATTEMPTS, attach_comparison, read_history
 from tests.factories import change, finding, hostile_report, report, run
 
 BUCKET = "reports-of-the-organization"
@@ -58,7 +58,7 @@ def at(time: str, **changes: Any) -> Report:
 def deliver(client: Any, item: Report) -> Delivery:
     """Compare and deliver, as a run does."""
     place = sink(client)
-    return place.deliver(recalled(item, place, {finding().check}, narrowed=False), ())
+    return place.deliver(attach_comparison(item, place, {finding().check}, narrowed=False), ())
 
 
 def latest(client: Any) -> Any:
@@ -284,7 +284,7 @@ def test_what_others_put_there_says_itself_when_it_started(
 def test_a_latest_that_is_deleted_meanwhile_is_made_anew(client: Any) -> None:
     deliver(client, at("01:00"))
     place = sink(client)
-    item = recalled(at("02:00"), place, (), narrowed=False)
+    item = attach_comparison(at("02:00"), place, (), narrowed=False)
     client.delete_object(Bucket=BUCKET, Key=f"ecr/sweeps/{LATEST}")
     assert place.deliver(item, ()).message is None
     assert latest(client)["run"]["id"] == "run-02:00"

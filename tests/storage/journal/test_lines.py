@@ -28,7 +28,7 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.storage import record_reader as reading
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.lines import Header
@@ -112,11 +112,11 @@ def journal(*after: bytes, first: Header = HEADER) -> bytes:
     return b"".join((lines.header(first), *after))
 
 
-def read(data: bytes) -> tuple[Header, Past, int]:
+def read(data: bytes) -> tuple[Header, ResumeState, int]:
     return lines.read(io.BytesIO(data), "a.journal")
 
 
-def past(*after: bytes) -> Past:
+def past(*after: bytes) -> ResumeState:
     return read(journal(*after))[1]
 
 
@@ -147,7 +147,7 @@ def test_the_header_comes_back(
     header = replace(HEADER, version=version, dry_run=dry_run, config=config)
     header = replace(header, undoes=HEADER.run_id if is_undo else None)
     data = journal(first=header)
-    assert read(data) == (header, Past(unsettled=set()), len(data))
+    assert read(data) == (header, ResumeState(in_doubt=set()), len(data))
 
 
 def test_a_journal_of_before_there_were_undos_is_a_sweeps() -> None:
@@ -170,7 +170,7 @@ def test_what_was_seen_comes_back(
     assert (header, size) == (HEADER, len(data))
     assert found.opened == {each.account.id: each for each in opened}
     assert found.examined == {target.place: value for target, value in examined}
-    assert (found.settled, found.unsettled) == ({}, set())
+    assert (found.completed, found.in_doubt) == ({}, set())
 
 
 @given(examinations(), st.data())
@@ -181,13 +181,13 @@ def test_what_became_of_changes_comes_back(
     finding = data.draw(findings(target))
     change = data.draw(changes(list(ChangeStatus)))
     begun = examined_lines(target, Examined((0, 1, 0), (finding,))) + lines.intent(finding, change)
-    assert past(begun).unsettled == {finding.key}
+    assert past(begun).in_doubt == {finding.key}
     found = past(begun, lines.result(finding, change))
     settled = change.status in ENDED
-    assert found.settled == ({finding.key: change} if settled else {})
-    assert found.unsettled == (set() if settled else {finding.key})
+    assert found.completed == ({finding.key: change} if settled else {})
+    assert found.in_doubt == (set() if settled else {finding.key})
     # A later process of the run may have begun it again, or ended it.
-    assert past(begun, lines.result(finding, change), begun).unsettled == {finding.key}
+    assert past(begun, lines.result(finding, change), begun).in_doubt == {finding.key}
 
 
 def test_what_was_applied_stays_applied_whatever_a_later_process_found() -> None:
@@ -199,7 +199,7 @@ def test_what_was_applied_stays_applied_whatever_a_later_process_found() -> None
     )
     examined = examined_lines(factories.target(), Examined((0, 1, 0), (finding,)))
     for order in ((applied, superseded), (superseded, applied)):
-        (change,) = past(examined, *order).settled.values()
+        (change,) = past(examined, *order).completed.values()
         assert change.status is ChangeStatus.APPLIED
 
 
@@ -242,7 +242,7 @@ def test_half_a_character_keeps_nothing_from_being_read() -> None:
 def test_failures_are_for_people() -> None:
     failure = Failed(Stage.EXAMINE, Reason.DENIED, "not\nallowed", "AccessDenied")
     data = journal(lines.failed("1", "r", failure), lines.failed("1", None, failure))
-    assert read(data)[1:] == (Past(unsettled=set()), len(data))
+    assert read(data)[1:] == (ResumeState(in_doubt=set()), len(data))
 
 
 def test_targets_alike_are_one_value() -> None:

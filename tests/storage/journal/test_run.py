@@ -23,7 +23,7 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import Past
+from sweeper.domain.resume import ResumeState
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile
 from sweeper.storage.journal.run import RunJournal
@@ -62,12 +62,12 @@ def file(tmp_path: Path) -> JournalFile:
 def make(
     file: JournalFile | None,
     archive: Callable[[bytes], None] | None = None,
-    past: Past | None = None,
+    past: ResumeState | None = None,
 ) -> RunJournal:
-    return RunJournal(HEADER, past or Past(), file, archive)
+    return RunJournal(HEADER, past or ResumeState(), file, archive)
 
 
-def read(file: JournalFile) -> Past:
+def read(file: JournalFile) -> ResumeState:
     return lines.read(io.BytesIO(file.path.read_bytes()), "it")[1]
 
 
@@ -105,21 +105,21 @@ def test_what_was_seen_is_on_record_as_soon_as_it_is_known(file: JournalFile) ->
 
 
 def test_what_stands_there_is_not_written_again(file: JournalFile) -> None:
-    past = Past(opened={ACCOUNT.id: OPENED}, examined={TARGET.place: EXAMINED})
+    past = ResumeState(opened={ACCOUNT.id: OPENED}, examined={TARGET.place: EXAMINED})
     after_stages(make(file, past=past))
     assert file.path.read_bytes().count(b'"kind": "failed"') == 2
-    assert read(file) == Past(unsettled=set())
+    assert read(file) == ResumeState(in_doubt=set())
 
 
 def test_a_change_is_recorded_before_and_after(file: JournalFile) -> None:
     journal = make(file)
     journal.done(Stage.EXAMINE, [(TARGET, EXAMINED)])
     journal.intend(PLANNED)
-    assert read(file).unsettled == {PLANNED.key}
+    assert read(file).in_doubt == {PLANNED.key}
     applied = factories.finding(change=factories.change())
     journal.settle(applied)
-    assert read(file).settled == {PLANNED.key: factories.change()}
-    assert read(file).unsettled == set()
+    assert read(file).completed == {PLANNED.key: factories.change()}
+    assert read(file).in_doubt == set()
     # The pool tells of the whole target, whose changes stand there already.
     before = file.path.read_bytes()
     journal.done(Stage.CHANGE, [((TARGET, EXAMINED), EXAMINED)])
@@ -164,7 +164,7 @@ def test_the_plan_outlives_the_file(file: JournalFile, monkeypatch: pytest.Monke
     header, past, _ = lines.read(io.BytesIO(plan), "it")
     assert header == HEADER
     assert past.opened == {ACCOUNT.id: OPENED}
-    assert past.unsettled == {PLANNED.key}
+    assert past.in_doubt == {PLANNED.key}
 
 
 def test_without_a_file_the_plan_is_enough() -> None:
@@ -183,7 +183,7 @@ def test_a_plan_that_is_configured_and_not_possible_is_none(file: JournalFile) -
     assert error.message == ("the plan could not be put beside the report: denied: not allowed")
 
 
-def snapshot(findings: list[Finding], past: Past | None = None) -> Past:
+def snapshot(findings: list[Finding], past: ResumeState | None = None) -> ResumeState:
     archive = Archive()
     journal = make(None, archive, past)
     journal.done(Stage.OPEN_ACCOUNT, [(ACCOUNT, OPENED)])
@@ -205,15 +205,15 @@ def test_the_plan_keeps_what_an_earlier_process_had_made() -> None:
             )
             found = snapshot([finding])
             ended = status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED)
-            assert found.settled == ({finding.key: finding.change} if ended else {})
-            assert found.unsettled == ({finding.key} if status is ChangeStatus.PLANNED else set())
+            assert found.completed == ({finding.key: finding.change} if ended else {})
+            assert found.in_doubt == ({finding.key} if status is ChangeStatus.PLANNED else set())
             assert [each.repository for each in found.examined[TARGET.place].findings] == [
                 finding.repository
             ]
 
 
 def test_the_plan_of_a_run_that_was_gone_on_with_is_whole() -> None:
-    past = Past(opened={ACCOUNT.id: OPENED}, examined={TARGET.place: EXAMINED})
+    past = ResumeState(opened={ACCOUNT.id: OPENED}, examined={TARGET.place: EXAMINED})
     found = snapshot([PLANNED, factories.finding("other")], past)
     assert found.opened == {ACCOUNT.id: OPENED}
     assert len(found.examined[TARGET.place].findings) == 2
@@ -223,11 +223,13 @@ def test_the_accounts_are_as_they_were_then() -> None:
     now = Account(ACCOUNT.id, "renamed", "SUSPENDED")
     other = factories.account("9" * 12)
     organization = factories.organization(now, other)
-    joined = Past(opened={ACCOUNT.id: OPENED}).joined(organization)
+    joined = ResumeState(opened={ACCOUNT.id: OPENED}).merge_accounts(organization)
     assert set(joined.accounts) == {ACCOUNT, other}
-    assert Past().joined(organization) == organization
+    assert ResumeState().merge_accounts(organization) == organization
     # One that left stays in the report.
-    assert Past(opened={ACCOUNT.id: OPENED}).joined(factories.organization(other)).accounts == (
+    assert ResumeState(opened={ACCOUNT.id: OPENED}).merge_accounts(
+        factories.organization(other)
+    ).accounts == (
         other,
         ACCOUNT,
     )
@@ -243,5 +245,5 @@ def test_what_was_assessed_is_no_line_and_the_plan_is_read_without_it(file: Jour
     assert file.path.read_bytes() == before
     journal.plan([TARGET], [assessed])
     past = lines.read(io.BytesIO(archive.plans[0]), "plan")[1]
-    assert past.unsettled == {PLANNED.key}
+    assert past.in_doubt == {PLANNED.key}
     assert past.examined[TARGET.place].findings == (replace(PLANNED, change=None),)

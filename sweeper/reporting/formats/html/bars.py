@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sweeper.domain.escaping import shortened
+from sweeper.domain.escaping import shorten
 from sweeper.domain.model import Compliance
-from sweeper.domain.report import remains
+from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import Report
 from sweeper.reporting.wording import number
 
@@ -54,7 +54,7 @@ def by_ou(report: Report) -> tuple[Bar, ...]:
     paths = {account.id: account.ou_path for account in report.accounts}
     names: dict[str, list[str]] = defaultdict(list)
     for account in report.accounts:
-        names[account.ou_path or _UNKNOWN].append(shortened(account.name, 40))
+        names[account.ou_path or _UNKNOWN].append(shorten(account.name, 40))
     bars = _bars(report, lambda account_id, _: paths[account_id])
     # AWS's paths are of ids, which say little to people; the names of accounts do.
     return tuple(replace(bar, detail=_some(names[bar.place])) for bar in bars)
@@ -82,7 +82,7 @@ def _bars(report: Report, place: Callable[[str, str], str | None]) -> tuple[Bar,
         here = counts[place(finding.account_id, finding.region)]
         if finding.compliance is Compliance.UNDETERMINED:
             here["undetermined"] += 1
-        elif remains(finding):
+        elif is_remaining(finding):
             here["open"] += 1
             here["compliant"] -= 1
     if counts.keys() <= {None}:

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sweeper.domain.escaping import shortened
+from sweeper.domain.escaping import shorten
 from sweeper.domain.report_model import Report
 from sweeper.reporting.formats.html import facts, tables
 from sweeper.reporting.wording import number, percent
@@ -61,7 +61,7 @@ def _environment() -> Environment:
 def _visible(value: Any) -> Any:
     """What is not marked as the package's own."""
     if isinstance(value, str) and not isinstance(value, Markup):
-        return shortened(value, tables.LONGEST)
+        return shorten(value, tables.LONGEST)
     return value
 
 

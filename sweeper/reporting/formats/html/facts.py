@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Literal
 
 from sweeper.domain.model import ChangeStatus, Finding, Stage
-from sweeper.domain.report import closed, still_open
+from sweeper.domain.report import count_applied, count_non_compliant
 from sweeper.domain.report_model import ChangeTotals, Report, SinceLast
 from sweeper.reporting.formats.html.bars import Bar, by_ou, by_region
 from sweeper.reporting.wording import (
@@ -111,13 +111,13 @@ def _verdict(report: Report) -> Banner:
         return Banner("bad", "The sweep ended early", f"{why} What to do: {what}." if what else why)
     examined = report.totals.repositories.examined
     repositories = number(examined, "repository", "repositories")
-    done = closed(report)
+    done = count_applied(report)
     more = f"; {done:,} {'was' if done == 1 else 'were'} closed by this sweep" if done else ""
-    templates = still_open(report, "repository_creation_template")
+    templates = count_non_compliant(report, "repository_creation_template")
     make = number(templates, "creation template makes", "creation templates make")
     if templates:
         more += f"; {make} more of them"
-    if count := still_open(report):
+    if count := count_non_compliant(report):
         have = "repository has" if count == 1 else "repositories have"
         return Banner(
             "bad",
@@ -148,7 +148,7 @@ def _coverage_banner(report: Report) -> Banner:
 
 
 def _repositories(report: Report) -> Card:
-    totals, left = report.totals.repositories, still_open(report)
+    totals, left = report.totals.repositories, count_non_compliant(report)
     none_left: Level = "good" if totals.examined else "plain"
     figures: tuple[Figure, ...] = (
         Figure(f"{totals.examined:,}", "seen"),

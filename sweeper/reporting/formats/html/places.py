@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from sweeper.domain.model import Compliance
-from sweeper.domain.report import remains
+from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import AccountSummary, Report
 
 
@@ -69,7 +69,7 @@ def _urgency(row: AccountRow) -> tuple[int, bool, int, int]:
 def _left(report: Report) -> Counter[tuple[str, str, bool]]:
     """Findings by account, region, and whether they remain; exempt ones are none."""
     return Counter(
-        (finding.account_id, finding.region, remains(finding))
+        (finding.account_id, finding.region, is_remaining(finding))
         for finding in report.findings
         if finding.compliance is not Compliance.EXEMPT
     )

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
-from sweeper.domain.escaping import shortened
+from sweeper.domain.escaping import shorten
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since
-from sweeper.domain.report import remains
+from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
 from sweeper.reporting.formats.html.places import place_map
 from sweeper.reporting.impact_wording import moved_tags
@@ -63,7 +63,7 @@ class Texts:
 
     def __call__(self, text: str) -> int:
         """The text's number; it is kept plain, and not longer than a cell bears."""
-        return self.index.setdefault(shortened(text, LONGEST), len(self.index))
+        return self.index.setdefault(shorten(text, LONGEST), len(self.index))
 
 
 def tables(report: Report) -> tuple[Table, ...]:
@@ -158,13 +158,13 @@ def _places(findings: Sequence[Finding | EarlierFinding]) -> tuple[Column, ...]:
 def _urgency(finding: Finding) -> int:
     if finding.change and finding.change.status is ChangeStatus.FAILED:
         return 0
-    return 1 if remains(finding) else 2
+    return 1 if is_remaining(finding) else 2
 
 
 def _state(finding: Finding) -> str:
     if finding.compliance is Compliance.UNDETERMINED:
         return "undetermined"
-    if remains(finding):
+    if is_remaining(finding):
         return "open"
     applied = finding.change and finding.change.status is ChangeStatus.APPLIED
     return "closed" if applied else "gone"

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from sweeper.domain.escaping import hidden
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
@@ -278,7 +278,7 @@ def test_hostile_text_is_shown_and_does_nothing(open_page: Open, scheme: str) ->
     text = page.locator("body").inner_text()
     assert "<script>alert(1)</script>" in text
     assert r"abc\u202egnp.exe" in text
-    assert not [character for character in text if hidden(character) and character not in "\n\t"]
+    assert not [character for character in text if is_hidden(character) and character not in "\n\t"]
 
 
 def test_a_very_long_name_does_not_widen_the_page(open_page: Open) -> None:

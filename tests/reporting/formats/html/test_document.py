@@ -11,7 +11,7 @@ from importlib.resources import files
 
 import pytest
 
-from sweeper.domain.escaping import hidden
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate, ended_early
@@ -159,7 +159,7 @@ def test_embedded_json_is_inert_and_the_same() -> None:
 
 def test_hostile_text_stays_text() -> None:
     content = render(hostile_report()).decode()
-    assert not [char for char in content if hidden(char) and char != "\n"]
+    assert not [char for char in content if is_hidden(char) and char != "\n"]
     assert len(Page(content.encode()).named("script")) == 1 + len(SCRIPTS)
     assert "<script>alert" not in content
     named = report([finding(account_id="222233334444", account_name="<b>&amp;")])
