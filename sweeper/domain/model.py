@@ -5,8 +5,8 @@ Text that came from AWS (names, messages, tags) is kept as it came; what shows i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
@@ -233,6 +233,10 @@ class Examined:
 
     counts: tuple[int, int, int]
     findings: tuple[Finding, ...] = ()
+
+    def map_findings(self, edit: Callable[[Finding], Finding]) -> Examined:
+        """Return the target with each finding as `edit` returns it."""
+        return replace(self, findings=tuple(map(edit, self.findings))) if self.findings else self
 
 
 @dataclass(frozen=True, slots=True)
