@@ -167,7 +167,7 @@ def failed(reason: Reason = Reason.DENIED_BY_SCP, **changes: Any) -> Failed:
 
 
 def failure(reason: Reason = Reason.DENIED_BY_SCP, **changes: Any) -> FailedItem:
-    """A target that could not be examined, as the report lists it."""
+    """A target that could not be checked, as the report lists it."""
     return replace(
         FailedItem(
             Stage.EXAMINE, ACCOUNT_ID, REGION, reason, "AccessDeniedException", "not authorized"

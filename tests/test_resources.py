@@ -117,7 +117,9 @@ def test_a_template_that_cannot_be_judged_is_a_gap() -> None:
     item = report([template(compliance=Compliance.UNDETERMINED)])
     assert not item.coverage.complete
     assert exit_status(item) is ExitStatus.COVERAGE_INCOMPLETE
-    assert "NOT EVERYTHING WAS SEEN: 1 creation template could not be judged." in message(item, ())
+    assert "COVERAGE IS INCOMPLETE: 1 creation template could not be determined." in message(
+        item, ()
+    )
 
 
 def test_what_is_told_of_repositories_leaves_templates_out() -> None:

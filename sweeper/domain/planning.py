@@ -53,7 +53,7 @@ def select_accounts(
     if missing := _unknown(accounts, wanted, config):
         raise NothingToSweep(
             Reason.UNKNOWN_ACCOUNT,
-            f"included but not among the {len(accounts)} accounts of the organization: {missing}",
+            f"not in this organization ({len(accounts)} accounts): {missing}",
         )
     chosen: list[Account] = []
     left_out: list[tuple[Account, Skipped | Failed]] = []

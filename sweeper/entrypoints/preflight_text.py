@@ -42,7 +42,7 @@ _VERDICT = {
     ExitStatus.CLEAN: "All that was asked works.",
     ExitStatus.INTERNAL_ERROR: "An internal error: report it as a defect of sweeper.",
     ExitStatus.UNUSABLE: "A sweep could not begin.",
-    ExitStatus.COVERAGE_INCOMPLETE: "A sweep would not see, or not change, everything.",
+    ExitStatus.COVERAGE_INCOMPLETE: "A sweep would miss or could not change accounts or regions.",
     ExitStatus.NOT_DELIVERED: "A report would not be delivered.",
 }
 
@@ -113,7 +113,7 @@ def _summary(facts: Facts, verdict: Verdict, config: Config) -> Iterator[tuple[s
 def _kept(facts: Facts, config: Config) -> Iterator[tuple[str, str]]:
     """Where what a run does, and says, would be kept."""
     if facts.may_change and facts.keeps_record:
-        yield "Record of changes", "a run can keep one before it writes"
+        yield "Change journal", "OK"
     if not (config.report.directory or config.report.s3):
         yield (
             "Report",

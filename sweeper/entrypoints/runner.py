@@ -97,7 +97,7 @@ def cannot_ask(what: str) -> ConfigurationError:
     missing = "stdin" if not is_terminal(sys.stdin) else "stderr"
     return ConfigurationError(
         f"{what} may change repositories, and {missing} is not a terminal, so that it cannot "
-        "ask before: pass --yes to change them unasked, or --dry-run"
+        "prompt for confirmation: pass --yes or --dry-run"
     )
 
 

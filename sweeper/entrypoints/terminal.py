@@ -114,7 +114,7 @@ def show(
     if words := scope(report):
         console.print(Text(f"Scope: {words}\n"), soft_wrap=True)
     if _is_declined(report):
-        console.print("Nothing was changed: you did not say yes.\n", style="bold")
+        console.print("Declined; nothing was changed.\n", style="bold")
     _show_findings(report, console, is_kept=file is not None)
     _show_failures(report, console)
     _show_totals(report, console)
@@ -130,7 +130,7 @@ def show(
         console.print(Text(f"To undo it: sweeper undo {shown}"), soft_wrap=True)
     if resumable:
         console.print(
-            "\nThe sweep did not come to its end. To go on with it, add to the same command: "
+            "\nThe sweep was interrupted. To resume it, add to the same command: "
             f"--resume {report.run.id}",
             soft_wrap=True,
         )

@@ -105,7 +105,7 @@ def _show(ended: app.RunResult, console: Console) -> None:
     console.print(mask(shown), markup=False, emoji=False, soft_wrap=True)
     if ended.resumable:
         console.print(
-            "The undo did not come to its end. To go on with it, add to the same command: "
+            "The undo was interrupted. To resume it, add to the same command: "
             f"--resume {ended.report.run.id}",
             soft_wrap=True,
         )

@@ -123,7 +123,7 @@ def _opening(report: Report) -> Iterator[str]:
     if changes.failed:
         yield f"{number(changes.failed, 'change')} FAILED: they come first, each with its cause."
     if changes.withheld:
-        yield f"{number(changes.withheld, 'change')} withheld: each says why."
+        yield f"{number(changes.withheld, 'change')} not made: each has its reason."
     if not report.coverage.complete:
         yield unseen(report)
     if words := since_last(report):

@@ -87,7 +87,7 @@ def _heading(report: UndoReport) -> list[str]:
 def _declined(report: UndoReport) -> list[str]:
     restored = report.totals.restored
     declined = any(change.reason is Reason.NOT_CONFIRMED for change in report.changes)
-    return ["Nothing was changed: you did not say yes."] if declined and not restored else []
+    return ["Declined; nothing was changed."] if declined and not restored else []
 
 
 def _next_step(report: UndoReport) -> list[str]:

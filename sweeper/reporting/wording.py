@@ -213,18 +213,18 @@ def unseen(report: Report) -> str:
     """A sentence that says what was not seen, or that all was that was to be."""
     if report.coverage.complete:
         if not report.skipped:
-            return "All accounts and regions were examined."
+            return "All accounts and regions were checked."
         left_out = skipped_counts(report)
-        return f"All accounts and regions in scope were examined; skipped: {left_out}."
+        return f"All accounts and regions in scope were checked; skipped: {left_out}."
     if failure := ended_early(report):
         if failure.reason is Reason.LEASE_HELD:
-            return "NOTHING WAS SEEN: another sweep is at work on the same place in S3."
-        return "NOTHING WAS SEEN: which accounts to sweep could not be determined."
+            return "NOTHING WAS CHECKED: another sweep uses the same S3 prefix."
+        return "NOTHING WAS CHECKED: which accounts to sweep could not be determined."
     clauses = list(_gaps(report))
     if not report.totals.targets.examined:
         clauses = clauses or ["no account-region was left to examine"]
-        return f"NOTHING WAS SEEN: {'; '.join(clauses)}."
-    return f"NOT EVERYTHING WAS SEEN: {'; '.join(clauses)}."
+        return f"NOTHING WAS CHECKED: {'; '.join(clauses)}."
+    return f"COVERAGE IS INCOMPLETE: {'; '.join(clauses)}."
 
 
 def _gaps(report: Report) -> Iterator[str]:
@@ -239,20 +239,20 @@ def _gaps(report: Report) -> Iterator[str]:
         planned = totals.targets.planned - totals.targets.skipped
         parts.append(f"{totals.targets.failed:,} of {number(planned, 'account-region')}")
     if parts:
-        yield f"{' and '.join(parts)} could not be examined"
+        yield f"{' and '.join(parts)} could not be checked"
     if partly:
         yield f"of {partly:,} of {chosen} only the named regions were examined, others are unknown"
     if count := totals.repositories.undetermined:
-        yield f"{number(count, 'repository', 'repositories')} could not be judged"
+        yield f"{number(count, 'repository', 'repositories')} could not be determined"
     if count := count_findings(report, Compliance.UNDETERMINED):
-        yield f"{number(count, 'creation template')} could not be judged"
+        yield f"{number(count, 'creation template')} could not be determined"
 
 
 def seen(report: Report) -> str:
     """A sentence that says how much was seen."""
     totals = report.totals
     return (
-        f"Seen: {number(totals.repositories.examined, 'repository', 'repositories')} in "
+        f"Checked: {number(totals.repositories.examined, 'repository', 'repositories')} in "
         f"{number(totals.targets.examined, 'account-region')} of "
         f"{number(len(report.accounts), 'account')}."
     )

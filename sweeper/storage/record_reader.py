@@ -167,7 +167,7 @@ class _Reader:
             elif shape is None:
                 self._scanner.skip()
             elif key in values:
-                raise Invalid("the key stands twice", f"{path}{key}")
+                raise Invalid("the key is a duplicate", f"{path}{key}")
             else:
                 values[key] = self._value(shape, f"{path}{key}")
         for name, shape in shapes.items():

@@ -125,9 +125,8 @@ def test_an_included_account_that_is_not_there_ends_the_sweep() -> None:
             with pytest.raises(NothingToSweep) as caught:
                 select_accounts(ACCOUNTS, make_config(**{section: included}))
             assert caught.value.reason is Reason.UNKNOWN_ACCOUNT
-            assert caught.value.message.endswith(
-                f"4 accounts of the organization: {account_id(8)}, {account_id(9)}"
-            )
+            assert "4 accounts" in caught.value.message
+            assert caught.value.message.endswith(f": {account_id(8)}, {account_id(9)}")
 
 
 def test_no_account_chosen() -> None:

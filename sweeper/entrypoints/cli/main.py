@@ -24,7 +24,7 @@ INTERRUPTED = 130  # the shell's own for SIGINT, before any sweep has begun
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
-    """Say which ECR image tags of an AWS organization can be overwritten, and close them.
+    """Find mutable ECR tags across an AWS organization and make them immutable.
 
     \b
     Examples:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from sweeper.engine.preflight.facts import Facts
 
 
-@click.command(short_help="Say what a sweep could not see, change or deliver.")
+@click.command(short_help="Check access and destinations before a sweep.")
 @config_option
 @scope_options
 @click.option("--impact", is_flag=True, help="Ask for what `sweeper run --impact` reads, too.")
 @click.option(
     "--no-write-probe",
     is_flag=True,
-    help="Do not try whether tags could be closed, which CloudTrail shows as failed writes.",
+    help="Do not test write access, which CloudTrail shows as failed writes.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["json", "text"]), default="text", help="Default: text."
@@ -43,7 +43,7 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
     no_write_probe: bool,
     form: str,
 ) -> int:
-    """Say what a sweep could not see, change or deliver, before the first one.
+    """Check access and destinations before a sweep.
 
     Asks as a sweep would, and changes nothing: who runs it and may list the organization, the
     member role in each account, each action in each region, the report's destinations. What does
@@ -51,7 +51,7 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
 
     \b
     Exit status, the highest that applies:
-      0  all that was asked works
+      0  everything that was checked works
       1  internal error
       2  usage, configuration, or nothing to sweep
       4  an account, region or action would not work

@@ -36,8 +36,8 @@ def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bo
     later is shown with what is new, still open, reopened, resolved and not seen since the earlier.
 
     \b
-    Exit status: 0; with --exit-status that of the report's run, but for 5: a report does not know
-    what became of itself. 2 where a report cannot be used, 5 where it could not be written.
+    Exit status: 0; with --exit-status that of the report's run, but for 5: a report
+    cannot record its own delivery. 2 where a report is not valid, 5 where it cannot be written.
 
     \b
     Examples:

@@ -17,10 +17,12 @@ from sweeper.entrypoints.cli.common import (
 
 @click.command()
 @config_option
-@click.option("--dry-run", is_flag=True, help="Look and plan; write nothing.")
-@click.option("--deliver", is_flag=True, help="Deliver a dry run beyond the directory, too.")
-@click.option("--resume", metavar="RUN", help="Go on with a run: its id, or its journal's path.")
-@click.option("--impact", is_flag=True, help="Say which tags look moved by design.")
+@click.option("--dry-run", is_flag=True, help="Check and plan; change nothing.")
+@click.option(
+    "--deliver", is_flag=True, help="Also send a dry-run report to S3, SNS and Security Hub."
+)
+@click.option("--resume", metavar="RUN", help="Resume an interrupted run (ID or journal path).")
+@click.option("--impact", is_flag=True, help="Report tags that appear intentionally mutable.")
 @click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
 @sweep_options
 @click.option(
@@ -43,13 +45,13 @@ def run(  # noqa: PLR0917 (click passes them by name)
 
     \b
     Exit status, the highest of 3 to 5 that applies:
-      0  all was examined, and no finding remains
+      0  all was checked, and no finding remains
       1  internal error
       2  usage, configuration, or nothing to sweep
       3  findings remain
       4  coverage is not complete
       5  a report was not delivered
-      6  another sweep is at work on the same place in S3
+      6  another sweep uses the same S3 prefix
 
     \b
     Examples:

@@ -13,8 +13,8 @@ from sweeper.entrypoints.cli.common import config_option, configuration, print_b
 @click.command()
 @click.argument("report", metavar="REPORT")
 @config_option
-@click.option("--dry-run", is_flag=True, help="Look and plan; write nothing.")
-@click.option("--resume", metavar="RUN", help="Go on with an undo: its id, or its journal's path.")
+@click.option("--dry-run", is_flag=True, help="Check and plan; change nothing.")
+@click.option("--resume", metavar="RUN", help="Resume an interrupted undo (ID or journal path).")
 @click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
 @click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account.")
 @click.option(
@@ -39,7 +39,7 @@ def undo(  # noqa: PLR0917 (click passes them by name)
     output: str | None,
     form: str | None,
 ) -> int:
-    """Put back what a run changed, as its REPORT has it.
+    """Revert the changes recorded in REPORT.
 
     REPORT is that run's report.json, which lies under its run id: a path, or s3://BUCKET/KEY. Each
     repository is read first, and is left alone where it is not as the run left it. remediation, and
@@ -50,10 +50,10 @@ def undo(  # noqa: PLR0917 (click passes them by name)
       0  all is as it was before, or there is nothing to undo
       1  internal error
       2  usage, configuration, or a report that cannot be used
-      3  something was not put back: changed since, failed, withheld
-      4  an account or a region could not be seen
+      3  something was not reverted: changed since, failed, withheld
+      4  an account or a region could not be checked
       5  undo.json was not delivered
-      6  a sweep is at work on the same place in S3
+      6  a sweep uses the same S3 prefix
 
     \b
     Examples:

@@ -47,7 +47,7 @@ def run_demo() -> int:
             second = first.model_copy(update={"report": later})
             two = _sweep("Second sweep: what was closed stays closed", second)
             if not (_ended_well(one) and _ended_well(two)) or two.totals.changes.planned:
-                _say("\nThe demo did not end as it should: please report it as a defect.")
+                _say("\nThe demo failed: please report it as a defect.")
                 return ExitStatus.INTERNAL_ERROR
             _say(
                 "\nThe account that could not be opened has no member role, as it happens in every "

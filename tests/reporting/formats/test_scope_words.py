@@ -62,6 +62,6 @@ def test_an_account_that_was_examined_in_part_is_told_from_one_that_was_not() ->
     unread = failed(Reason.REGIONS_UNREADABLE)
     item = report([], [(account(), unread), (account("777788889999"), unread)])
     assert unseen(item) == (
-        "NOT EVERYTHING WAS SEEN: 1 of 2 accounts could not be examined; of 1 of 2 accounts only "
+        "COVERAGE IS INCOMPLETE: 1 of 2 accounts could not be checked; of 1 of 2 accounts only "
         "the named regions were examined, others are unknown."
     )

@@ -128,7 +128,7 @@ def _verdict(report: Report) -> Banner:
         return Banner(
             "bad",
             f"{make} repositories whose image tags can be overwritten",
-            f"Of {repositories} that were seen, none is left open.",
+            f"Of {repositories} checked, none mutable.",
         )
     level: Level = "good" if report.coverage.complete else "unsure"
     if not examined:
@@ -136,7 +136,7 @@ def _verdict(report: Report) -> Banner:
     return Banner(
         level,
         "No image tag can be overwritten" + ("" if _everything(report) else ", in what was seen"),
-        f"Of {repositories} that were seen, none is left open{more}.",
+        f"Of {repositories} checked, none mutable{more}.",
     )
 
 
