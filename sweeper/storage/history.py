@@ -28,12 +28,12 @@ from sweeper.domain.comparison import (
     update_history,
 )
 from sweeper.domain.errors import Invalid, OperationFailed
+from sweeper.domain.json_encoding import document
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import EarlierFinding, Report, Run, TrendPoint
 from sweeper.engine.pool import attempt
 from sweeper.engine.ports import Source
-from sweeper.reporting.formats.json import document
 from sweeper.storage.record_reader import OtherVersion, TooLarge, read
 
 HISTORY = "history.json"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from sweeper.discovery import discover
+from sweeper.config.discovery import discover
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report

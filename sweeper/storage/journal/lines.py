@@ -17,6 +17,7 @@ from pydantic import Field, NonNegativeInt
 
 from sweeper.config.schema import AccountId, RegionName
 from sweeper.domain.errors import ConfigurationError, Invalid
+from sweeper.domain.json_encoding import encoded
 from sweeper.domain.model import (
     Account,
     Change,
@@ -32,7 +33,6 @@ from sweeper.domain.model import (
 from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import ResumeState
 from sweeper.engine.ports import Source
-from sweeper.reporting.formats.json import encoded
 from sweeper.storage import record_reader as reading
 from sweeper.storage.record_reader import Budget, TooLarge, parse
 
