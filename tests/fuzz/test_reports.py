@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
@@ -111,7 +112,7 @@ def read(fuzzer: str, content: bytes) -> None:
             _compared(item, REPORTS["delivered"])
     if problem:
         assert problem.startswith(FILE)
-        assert problem.isprintable()
+        assert not any(map(is_hidden, problem))
         assert len(problem) < 2000
 
 

@@ -296,7 +296,7 @@ def test_without_scripts_the_verdict_and_the_figures_are_there(
         page = context.new_page()
         page.goto(path.as_uri())
         expect(page.get_by_text("4 repositories have image tags")).to_be_visible()
-        expect(page.get_by_text("Not everything was seen").first).to_be_visible()
+        expect(page.get_by_text("Coverage is incomplete").first).to_be_visible()
         expect(page.get_by_text("What to do:").first).to_be_visible()
         expect(page.get_by_text("The rows need JavaScript").first).to_be_visible()
         expect(page.locator("#findings")).to_be_hidden()
