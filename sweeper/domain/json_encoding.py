@@ -53,6 +53,15 @@ def encoded(value: Any) -> str:
     return text
 
 
+def encode_line(value: object) -> bytes:
+    """Return the value as a line of a file of JSON lines, in valid UTF-8."""
+    line = encoded(value)
+    if "\\ud" in line:  # perhaps half of a character, which is no text to whoever reads this
+        whole = json.dumps(json.loads(line), ensure_ascii=False).encode(errors="replace")
+        line = encoded(json.loads(whole))
+    return line.encode() + b"\n"
+
+
 def _default(value: Any) -> Any:
     if is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in fields(value)}

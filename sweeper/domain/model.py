@@ -86,13 +86,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """An ECR repository's facts; `mutability` is AWS's word, known to this version or not."""
+    """An ECR repository's facts; `mutability` is AWS's word, known to this version or not.
+
+    `filter_types` are the types of the `exclusion_filters`, in the same order.
+    """
 
     name: str
     arn: str
     mutability: str
     exclusion_filters: tuple[str, ...] = ()
-    unknown_filter_types: tuple[str, ...] = ()
+    filter_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def test_a_filter_type_that_is_not_known_is_kept(aws: FakeAws) -> None:
     client.meta.events.register("after-call.ecr.DescribeRepositories", edit)
     for repository in EcrRegistry(cloud.clients).repositories(target(aws)):
         assert repository.exclusion_filters == ("a", "b")
-        assert repository.unknown_filter_types == ("REGEX",)
+        assert repository.filter_types == ("REGEX", "WILDCARD")
 
 
 FAULTS = (

@@ -32,7 +32,7 @@ class Template:
     custom_role_arn: str = ""
     not_modelled: tuple[str, ...] = ()
     rest: str = "all else"
-    unknown_filter_types: tuple[str, ...] = ()
+    filter_types: tuple[str, ...] = ()
 
 
 @dataclass
@@ -126,7 +126,7 @@ def test_verdict() -> None:
             "'SOMEWHAT' is unknown",
         ),
         (Template(mutability=""), Compliance.UNDETERMINED, "is unknown to this version"),
-        (Template(unknown_filter_types=("REGEX",)), Compliance.UNDETERMINED, "'REGEX'"),
+        (Template(filter_types=("REGEX",)), Compliance.UNDETERMINED, "'REGEX'"),
         # The setting is not known, so nothing about it is exempt.
         (
             Template(mutability="SOMEWHAT", applied_for=(CACHE,)),
@@ -321,7 +321,7 @@ def test_what_is_not_as_it_was_judged_is_left_alone() -> None:
             Template(mutability="MUTABLE_WITH_EXCLUSION", exclusion_filters=("v*",)),
             Reason.CHANGED_SINCE_EXAMINED,
         ),
-        (Template(unknown_filter_types=("REGEX",)), Reason.CHANGED_SINCE_EXAMINED),
+        (Template(filter_types=("REGEX",)), Reason.CHANGED_SINCE_EXAMINED),
     ]
     for now, reason in cases:
         with case(now, reason):

@@ -46,7 +46,7 @@ EXEMPT, UNKNOWN = Compliance.EXEMPT, Compliance.UNDETERMINED
 def test_a_repository_whose_filters_became_of_an_unknown_type_is_left_alone() -> None:
     before = make_repository("app", "MUTABLE_WITH_EXCLUSION", ("latest",))
     registry = FakeRegistry(
-        {PLACE: (before,)}, reread={KEY: replace(before, unknown_filter_types=("REGEX",))}
+        {PLACE: (before,)}, reread={KEY: replace(before, filter_types=("REGEX",))}
     )
     check = TagImmutability(registry, make_config(), TODAY)
     (finding,) = check.examine(make_target()).findings

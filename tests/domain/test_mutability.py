@@ -48,7 +48,7 @@ def test_a_filter_of_an_unknown_type_is_not_judged() -> None:
     for mutability in ["IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"]:
         with case(mutability):
             repository = replace(
-                make_repository("app", mutability, ("latest",)), unknown_filter_types=("REGEX",)
+                make_repository("app", mutability, ("latest",)), filter_types=("REGEX",)
             )
             verdict = evaluate(repository, ("latest",))
             assert verdict.compliance is UNKNOWN
