@@ -29,6 +29,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.mutability import WILDCARD
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.domain.resume import ResumeState
@@ -68,7 +69,8 @@ def make_target(number: int = 1, region: str = REGION) -> Target:
 def make_repository(
     name: str = "app", mutability: str = "MUTABLE", filters: Sequence[str] = ()
 ) -> Repository:
-    return Repository(name, f"arn:aws:ecr:::repository/{name}", mutability, tuple(filters))
+    arn, types = f"arn:aws:ecr:::repository/{name}", (WILDCARD,) * len(filters)
+    return Repository(name, arn, mutability, tuple(filters), types)
 
 
 def make_change(status: ChangeStatus = ChangeStatus.PLANNED, **values: Any) -> Change:

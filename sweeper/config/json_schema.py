@@ -76,6 +76,8 @@ DESCRIPTIONS = {
     "report.notify": "when_needed: findings that remain, changes made or failed, or incomplete "
     "coverage. always: after each sweep.",
     "report.account_tags": "The keys of account tags that stand beside the findings.",
+    "report.evidence": "Store every repository that was examined, with its verdict, beside the "
+    "report: evidence.jsonl.gz.",
     "state.directory": "A run's journal, and a report that could not be delivered. null: "
     "$XDG_STATE_HOME/sweeper or ~/.local/state/sweeper, if it can be written.",
     "limits.max_workers": "Threads.",

@@ -10,23 +10,30 @@ from typing import Protocol, TypeVar, runtime_checkable
 from sweeper.domain.model import (
     Account,
     Change,
+    Compliance,
     Examined,
     Failed,
     Finding,
     Impact,
     OpenedAccount,
     Organization,
+    Repository,
     Resource,
     Stage,
     Target,
 )
 from sweeper.domain.report_model import Provenance
 from sweeper.domain.resume import ResumeState
+from sweeper.engine.evidence import Evidence
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, attempt, concurrently
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+# Stores what was read of a repository, and the verdict on its setting, exemptions aside.
+Record = Callable[[Repository, Compliance], None]
 
 
 class Source(Protocol):
@@ -68,8 +75,12 @@ class Check(Protocol):
     def write_actions(self) -> frozenset[str]:
         """The IAM actions that `apply` needs beyond them."""
 
-    def examine(self, target: Target) -> Examined:
-        """The whole target judged, or OperationFailed."""
+    def examine(self, target: Target, record: Record | None = None) -> Examined:
+        """The whole target judged, or OperationFailed.
+
+        `record`, where it is given, is called once for each repository, as soon as it is read. The
+        findings have the order of these calls.
+        """
 
     def remedy(self, finding: Finding) -> Change:
         """Pure: what would close the finding."""
@@ -160,7 +171,8 @@ class RunEnvironment:
     """How this run is done: its identity, whether it may write, who watches, asks and stops it.
 
     `approve` is asked once, with the findings whose change is about to be written. `may_write`
-    raises OperationFailed where another sweep may be at work; any thread calls it.
+    raises OperationFailed where another sweep may be at work; any thread calls it. `evidence` is
+    None where none is to be stored.
     """
 
     run_id: str
@@ -174,6 +186,7 @@ class RunEnvironment:
     journal: Journal
     may_write: Callable[[], None]
     provenance: Provenance
+    evidence: Evidence | None = None
 
 
 class Pool:

@@ -48,7 +48,8 @@ def test_the_facts_are_those_of_ecr(enter: Enter) -> None:
     aws = _entered(enter, Registry(repositories=(given,)))
     (found,) = _registry(aws).repositories(target(aws))
     arn = f"arn:aws:ecr:us-east-1:{aws.world.accounts[0].id}:repository/a/b"
-    assert found == Repository("a/b", arn, "IMMUTABLE_WITH_EXCLUSION", ("latest", "pr-*"))
+    types = ("WILDCARD", "WILDCARD")
+    assert found == Repository("a/b", arn, "IMMUTABLE_WITH_EXCLUSION", ("latest", "pr-*"), types)
 
 
 @pytest.mark.parametrize("count", [0, 2])

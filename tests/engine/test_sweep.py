@@ -26,6 +26,7 @@ from sweeper.domain.report_model import (
     SkippedItem,
 )
 from sweeper.engine.pool import Stop
+from sweeper.engine.ports import Record
 from sweeper.engine.sweep import sweep
 from tests.cases import case
 from tests.fakes import (
@@ -196,8 +197,8 @@ class OtherCheck(TagImmutability):
 
     name = "other"
 
-    def examine(self, target: Target) -> Examined:
-        examined = super().examine(target)
+    def examine(self, target: Target, record: Record | None = None) -> Examined:
+        examined = super().examine(target, record)
         findings = tuple(replace(finding, check="other") for finding in examined.findings)
         return replace(examined, findings=findings)
 

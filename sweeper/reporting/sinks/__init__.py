@@ -18,6 +18,7 @@ from sweeper.domain.report_model import Delivery, Report
 from sweeper.domain.undo_report import UndoReport
 from sweeper.engine.pool import attempt
 from sweeper.reporting.formats import Format
+from sweeper.storage.evidence.file import EvidenceFile
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -86,11 +87,15 @@ def store(report: Report, sinks: Iterable[object], fallback: Storing | None) -> 
 
 @dataclass(frozen=True, slots=True)
 class SinkContext:
-    """What sinks are made of; `central` makes a boto3 client: (service, region or None)."""
+    """What sinks are made of; `central` makes a boto3 client: (service, region or None).
+
+    `evidence` is None where none is stored.
+    """
 
     config: Config
     formats: tuple[Format, ...]
     central: Callable[[str, str | None], Any]
+    evidence: EvidenceFile | None = None
 
 
 def make_sinks(context: SinkContext) -> list[Sink]:

@@ -22,8 +22,8 @@ class DirectorySink:
     """Writes each format to a temporary file beside its place, then moves it there.
 
     Of a run that changed something there is ``<run id>/report.json``, too, which no later run
-    replaces; of any other one only until the files that it replaces have been read. With
-    `keeps_history` history.json too, but in dry runs.
+    replaces; of any other one only until the files that it replaces have been read, unless it is
+    one of `keeps_every`. With `keeps_history` history.json too, but in dry runs.
     """
 
     keeps = True
@@ -36,6 +36,7 @@ class DirectorySink:
         name: str = "directory",
         *,
         keeps_history: bool = False,
+        keeps_every: bool = False,
         under_id: bool = True,
     ) -> None:
         """Calls nothing. Not `under_id`: the directory is one run's own."""
@@ -45,6 +46,7 @@ class DirectorySink:
         self._directory = directory
         self._formats = formats
         self.keeps_history = keeps_history
+        self._keeps_every = keeps_every
         self._under_id = under_id
 
     def _own(self, report: Report) -> Path:
@@ -65,14 +67,15 @@ class DirectorySink:
     ) -> Delivery:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
         own = self._own(report)
-        if self._under_id and may_have_changed(report):
+        keeps_own = self._keeps_every or may_have_changed(report)
+        if self._under_id and keeps_own:
             self.store(report)
         else:
             with files.write_errors(self._directory):
                 self._directory.mkdir(parents=True, exist_ok=True)
         for format_, content in rendered(report, self._formats):
             files.replace(self._directory / f"report.{format_.extension}", content)
-        if self._under_id and not may_have_changed(report):
+        if self._under_id and not keeps_own:
             with suppress(OSError):
                 (own / LATEST).unlink()
                 own.rmdir()
@@ -87,4 +90,9 @@ def make_sink(context: SinkContext) -> DirectorySink | None:
     config = context.config.report
     if config.directory is None:
         return None
-    return DirectorySink(config.directory, context.formats, keeps_history=config.s3 is None)
+    return DirectorySink(
+        config.directory,
+        context.formats,
+        keeps_history=config.s3 is None,
+        keeps_every=config.evidence,  # which is verified against its own report
+    )
