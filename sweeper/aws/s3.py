@@ -66,6 +66,7 @@ class Bucket:
 
     def upload(self, name: str, body: FileIO, media_type: str) -> None:
         """Write a file that holds no secret. S3 refuses what differs from its length or digest."""
+        body.seek(0)
         digest = hashlib.file_digest(body, "sha256").digest()
         size = body.tell()
         body.seek(0)
