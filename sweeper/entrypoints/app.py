@@ -136,9 +136,10 @@ def run_sweep(
         )
         finished = _is_finished(report, [*sinks, fallback], resumed=resume is not None)
         resumable = not finished and (begun.file is not None or made.journal.is_archived)
+        # The journal goes first: beside a plan that has ended, it could not be resumed.
+        begun.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
         if finished:
             close_plan(made, begun, resumed=resume is not None)
-        begun.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
     return RunResult(report, resumable, report_file(report, into))
 
 
