@@ -283,7 +283,7 @@ def plan_changes(
     config: Config,
     coverage: Coverage,
     unknown_exclusions: str,
-    remedies: Mapping[str, Callable[[Finding], Change]],
+    remedies: Mapping[str, Callable[[Finding], Change | None]],
 ) -> list[Outcome]:
     """The outcomes, with each finding's change: what would be written, or why it is withheld.
 
@@ -326,7 +326,7 @@ def _with_changes(
     target: Target,
     outcome: Outcome,
     remediation: RemediationConfig,
-    remedies: Mapping[str, Callable[[Finding], Change]],
+    remedies: Mapping[str, Callable[[Finding], Change | None]],
 ) -> Outcome:
     writable = in_write_scope(target.account, remediation)
 

@@ -87,7 +87,7 @@ class Reason(StrEnum):
     )
     OTHER_ORGANIZATION = _Row(
         "other_organization",
-        "the report to undo is from another organization, or another account",
+        "the report is from another organization, or another account",
         "sign in to the organization that the report is from",
         ends_run=True,
     )
@@ -356,6 +356,17 @@ class Reason(StrEnum):
         "changed_since_applied",
         "somebody changed it after the run that is to be undone",
         "change it by hand if it is to be as it was",
+    )
+    CHANGED_SINCE_REVIEWED = _Row(
+        "changed_since_reviewed",
+        "the repository, or the change that the configuration asks for, differs from the review",
+        "review a new dry run",
+    )
+    NOW_EXEMPT = _Row("now_exempt", "an exemption came after the review")
+    OUTSIDE_WRITE_SCOPE = _Row(
+        "outside_write_scope",
+        "the configuration does not allow the change any more",
+        "include the account and the check under remediation, and review a new dry run",
     )
     # Deliveries
     WRITE_FAILED = _Row(

@@ -78,11 +78,24 @@ class Provenance:
     regions_from: str = "regions.include"
 
 
+RunKind = Literal["sweep", "apply", "undo"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSource:
+    """The report whose changes a run makes or reverts: its run, and where the report lies."""
+
+    run_id: str
+    started_at: str
+    location: str
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Which sweep this was. Times are UTC, ISO 8601.
+    """Which run this was. Times are UTC, ISO 8601.
 
-    `scope` and `write_scope` are None where the sweep ended before it knew its accounts.
+    A sweep has no `source`. `scope` and `write_scope` are None where the run ended before it knew
+    its accounts, and for an undo.
     """
 
     id: str
@@ -97,6 +110,8 @@ class Run:
     scope: Scope | None = None
     write_scope: WriteScope | None = None
     configuration: Configuration | None = None
+    kind: RunKind = "sweep"
+    source: RunSource | None = None
 
 
 @dataclass(frozen=True, slots=True)

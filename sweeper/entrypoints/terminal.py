@@ -25,7 +25,8 @@ from sweeper.domain import escaping
 from sweeper.domain.masking import mask
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import is_remaining, may_have_changed
+from sweeper.domain.recorded_changes import RecordedChanges
+from sweeper.domain.report import is_remaining, is_unrestored, may_have_changed
 from sweeper.domain.report_model import FailedItem, Report
 from sweeper.reporting.impact_wording import brief, counted
 from sweeper.reporting.wording import (
@@ -35,8 +36,12 @@ from sweeper.reporting.wording import (
     named,
     number,
     percent,
+    remaining,
+    run_words,
     scope,
+    setting,
     since_last,
+    source_words,
 )
 
 MAX_ROWS = 25  # of a table; the report has them all
@@ -90,17 +95,29 @@ class ProgressObserver:
             self._progress.advance(self._task, len(outcomes))
 
 
-def question(findings: Sequence[Finding]) -> str:
-    """What is about to be done, in a sentence."""
-    accounts = len({finding.account_id for finding in findings})
+def question(findings: Sequence[Finding], recorded: RecordedChanges | None) -> tuple[str, str]:
+    """Return what is about to be changed, as lines to show and as a sentence to ask."""
+    lines = [
+        plain(f"  {each.account_id} {each.region}  {named(each)}: ")
+        + plain(setting(each.mutability, each.exclusion_filters))
+        + " -> "
+        + plain(setting(each.change.to_mutability, each.change.to_exclusion_filters))
+        for each in findings[:MAX_ROWS]
+        if each.change
+    ]
+    if more := len(findings) - len(lines):
+        lines.append(f"  … and {more:,} more; --dry-run --format text lists all")
+    accounts = number(len({finding.account_id for finding in findings}), "account")
     kinds = Counter((kind(each), each.change.to_mutability) for each in findings if each.change)
     to = " and ".join(
         f"{number(count, what, _PLURALS.get(what))} to {mutability}"
         for (what, mutability), count in sorted(kinds.items(), reverse=True)
     )
     impact = counted(findings)
+    why = plain(f" ({source_words(recorded.kind, recorded.source)})") if recorded else ""
     return (
-        f"About to set {to}, in {_count(accounts, 'account')}. {impact}{' ' * bool(impact)}Go on?"
+        "\n".join(lines),
+        f"About to set {to}, in {accounts}{why}. {impact}{' ' * bool(impact)}Go on?",
     )
 
 
@@ -111,6 +128,8 @@ def show(
 
     `file` is its report.json, where one is kept.
     """
+    if source := plain(run_words(report.run)):
+        console.print(Text(f"{source}\n"), soft_wrap=True)
     if words := scope(report):
         console.print(Text(f"Scope: {words}\n"), soft_wrap=True)
     if _is_declined(report):
@@ -126,11 +145,11 @@ def show(
         detail = f": {plain(delivery.message)}" if delivery.message else ""
         text = f"{delivery.sink}: {delivery.status.replace('_', ' ')} {plain(delivery.location)}"
         console.print(Text(text + detail, style=style), soft_wrap=True)
-    if shown and may_have_changed(report):
+    if shown and may_have_changed(report) and report.run.kind != "undo":
         console.print(Text(f"To undo it: sweeper undo {shown}"), soft_wrap=True)
     if resumable:
         console.print(
-            "\nThe sweep was interrupted. To resume it, add to the same command: "
+            f"\nThe {report.run.kind} was interrupted. To resume it, add to the same command: "
             f"--resume {report.run.id}",
             soft_wrap=True,
         )
@@ -178,7 +197,8 @@ def _show_findings(report: Report, console: Console, *, is_kept: bool) -> None:
 def _urgency(finding: Finding) -> int:
     if finding.compliance is Compliance.EXEMPT:
         return 2
-    return 0 if is_remaining(finding) else 1
+    remains = is_unrestored if finding.compliance is Compliance.COMPLIANT else is_remaining
+    return 0 if remains(finding) else 1
 
 
 def _outcome(finding: Finding) -> Text:
@@ -212,7 +232,7 @@ def _show_failures(report: Report, console: Console) -> None:
         console.print(head.append(_places(items), style="not bold default"), soft_wrap=True)
         example = explanation(items[0], MAX_MESSAGE)
         console.print(Text(f"    {plain(example)}"), soft_wrap=True)
-        if text := advice(Stage.EXAMINE, reason):
+        if text := advice(Stage.EXAMINE, reason, report.run):
             console.print(Text(f"    What to do: {text}."), soft_wrap=True)
     console.print()
 
@@ -266,7 +286,7 @@ def _show_totals(report: Report, console: Console) -> None:
             f"{changes.withheld} withheld, {changes.superseded} superseded"
             + (" (dry run)" if report.run.dry_run else ""),
         ),
-        ("Remaining", _count(totals.remaining, "finding")),
+        ("Remaining", remaining(report)),
         ("Since last", since_last(report) or ""),
     )
     reopened = report.since_last.reopened if report.since_last else 0

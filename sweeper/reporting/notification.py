@@ -27,12 +27,14 @@ from sweeper.reporting.wording import (
     named,
     number,
     outcome,
+    run_words,
     scope,
     seen,
     setting,
     since_last,
     skipped_counts,
     tags_unavailable,
+    undo_words,
     unseen,
     where,
 )
@@ -58,21 +60,26 @@ def subject(report: Report) -> str:
     changes = report.totals.changes
     parts = []
     if failure := ended_early(report):
-        parts.append(f"sweep ended early ({failure.reason})")
+        parts.append(f"{report.run.kind} ended early ({failure.reason})")
     if remaining := count_non_compliant(report):
         parts.append(number(remaining, "mutable repository", "mutable repositories"))
     if templates := count_non_compliant(report, _TEMPLATE):
         parts.append(number(templates, "mutable creation template"))
+    undo = report.run.kind == "undo"
     if changes.applied:
-        parts.append(f"{changes.applied:,} closed")
+        parts.append(f"{changes.applied:,} {'reverted' if undo else 'closed'}")
+    if undo and report.totals.remaining:
+        parts.append(f"{report.totals.remaining:,} not reverted")
     if changes.failed:
         parts.append(f"{number(changes.failed, 'change')} failed")
     if report.since_last and report.since_last.reopened:
         parts.append(f"{report.since_last.reopened:,} reopened")
     if not report.coverage.complete:
         parts.append("coverage incomplete")
-    name = "sweeper (dry run)" if report.run.dry_run else "sweeper"
+    name = "sweeper" if report.run.kind == "sweep" else f"sweeper {report.run.kind}"
+    name += " (dry run)" if report.run.dry_run else ""
     nothing = "no mutable repository" + (" in scope" if report.skipped else "")
+    nothing = "nothing reverted" if undo else nothing
     text = f"{name}: {', '.join(parts) or nothing}"
     return text.encode("ascii", "replace").decode()[:_SUBJECT_LIMIT]
 
@@ -101,11 +108,32 @@ def size(text: str) -> int:
 
 
 def _opening(report: Report) -> Iterator[str]:
-    repositories, changes = report.totals.repositories, report.totals.changes
-    place = report.run.organization_id or report.run.account_id
-    of = f" of {plain(place)}" if place else ""
+    changes = report.totals.changes
+    if source := run_words(report.run):
+        yield f"{source}."
     if words := scope(report):
         yield f"Scope: {words}."
+    if report.run.kind == "undo":
+        yield f"Changes: {undo_words(report)}."
+    else:
+        yield from _found(report)
+    if report.run.dry_run:
+        yield "This was a dry run: nothing was changed."
+    if changes.failed:
+        yield f"{number(changes.failed, 'change')} FAILED: they come first, each with its cause."
+    if changes.withheld:
+        yield f"{number(changes.withheld, 'change')} not made: each has its reason."
+    if not report.coverage.complete:
+        yield unseen(report)
+    if words := since_last(report):
+        yield f"Since the last sweep: {words}."
+    yield ""
+
+
+def _found(report: Report) -> Iterator[str]:
+    repositories = report.totals.repositories
+    place = report.run.organization_id or report.run.account_id
+    of = f" of {plain(place)}" if place else ""
     if repositories.non_compliant:
         found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
         yield (
@@ -123,17 +151,6 @@ def _opening(report: Report) -> Iterator[str]:
             f"whose image tags can be overwritten: {count_applied(report, _TEMPLATE):,} closed by "
             f"this sweep, {count_non_compliant(report, _TEMPLATE):,} still open."
         )
-    if report.run.dry_run:
-        yield "This was a dry run: nothing was changed."
-    if changes.failed:
-        yield f"{number(changes.failed, 'change')} FAILED: they come first, each with its cause."
-    if changes.withheld:
-        yield f"{number(changes.withheld, 'change')} not made: each has its reason."
-    if not report.coverage.complete:
-        yield unseen(report)
-    if words := since_last(report):
-        yield f"Since the last sweep: {words}."
-    yield ""
 
 
 def listed(report: Report) -> list[Finding]:
@@ -185,7 +202,8 @@ def _closing(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
     yield ""
     yield from _whereabouts(so_far)
     run = report.run
-    yield plain(f"Sweep {run.id}, {run.started_at} to {run.finished_at}, sweeper {run.version}")
+    times = f"{run.started_at} to {run.finished_at}"
+    yield plain(f"{run.kind.capitalize()} {run.id}, {times}, sweeper {run.version}")
 
 
 def _coverage(report: Report) -> Iterator[str]:
@@ -199,7 +217,7 @@ def _coverage(report: Report) -> Iterator[str]:
             yield f"    {where(item, names)}: {explanation(item, _MESSAGE_LIMIT)}"
         if len(items) > _NAMED_FAILURES:
             yield f"    … and {len(items) - _NAMED_FAILURES:,} more"
-        if text := advice(items[0].stage, reason):
+        if text := advice(items[0].stage, reason, report.run):
             yield f"    What to do: {text}."
     if report.skipped:
         yield f"Skipped on purpose: {skipped_counts(report)}."

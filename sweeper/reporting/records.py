@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sweeper.domain.escaping import plain
-from sweeper.domain.model import Compliance, Finding, Resource, Since
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Resource, Since
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import EarlierFinding, Report, Run
 from sweeper.reporting.wording import exemption_text, kind, named, number, outcome, setting
@@ -64,7 +65,10 @@ def records(report: Report) -> Iterator[Record]:
     gone = report.since_last.resolved if report.since_last else ()
     now = set()
     for finding in report.findings:
-        record = _of_finding(finding, report.run, tags.get(finding.account_id, {}))
+        state = _state(finding)
+        if state is None:
+            continue
+        record = _of_finding(finding, state, report.run, tags.get(finding.account_id, {}))
         if gone:
             now.add(record.id)
         yield record
@@ -82,8 +86,7 @@ def record_id(check: str, account_id: str, region: str, repository: str) -> str:
     return f"{plain(check)}/{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
 
 
-def _of_finding(finding: Finding, run: Run, tags: Mapping[str, str]) -> Record:
-    state = _state(finding)
+def _of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str]) -> Record:
     where = f"{named(finding)} ({plain(finding.account_id)}, {plain(finding.region)})"
     current = setting(finding.mutability, finding.exclusion_filters)
     done = outcome(finding, run)
@@ -149,14 +152,25 @@ def _advice(resource: Resource, state: State) -> str:
     return _ADVICE[state]
 
 
-def _state(finding: Finding) -> State:
-    if finding.compliance is Compliance.EXEMPT:
-        return State.EXEMPT
+def _state(finding: Finding) -> State | None:
+    """Return how the finding stands; None where it was compliant, and is not known to be now."""
+    change = finding.change
+    match finding.compliance:
+        case Compliance.EXEMPT:
+            return State.EXEMPT
+        case Compliance.COMPLIANT:  # before its change was reverted, or after it was reviewed
+            status = change.status if change else None
+            reason = change.reason if change else None
+            if status is ChangeStatus.APPLIED or reason is Reason.ALREADY_RESTORED:
+                return State.OPEN
+            is_known = status in (ChangeStatus.PLANNED, ChangeStatus.WITHHELD) or reason in _GONE
+            return State.CLOSED if is_known else None
     if not is_remaining(finding):
         return State.CLOSED
     return State.UNDETERMINED if finding.compliance is Compliance.UNDETERMINED else State.OPEN
 
 
+_GONE = (Reason.NOW_COMPLIANT, Reason.REPOSITORY_DELETED)
 _TITLES: dict[Resource, dict[State, str]] = {
     "repository": {
         State.OPEN: "ECR image tags can be overwritten: {where}",

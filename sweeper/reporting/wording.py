@@ -21,7 +21,14 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import count_findings
-from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, Run
+from sweeper.domain.report_model import (
+    EarlierFinding,
+    FailedItem,
+    Report,
+    Run,
+    RunKind,
+    RunSource,
+)
 
 # A denial of a write: what is to be allowed is not what was asked for when looking.
 _ADVICE_ON_DENIAL = {
@@ -33,11 +40,20 @@ _ADVICE_ON_DENIAL = {
 }
 
 
-def advice(stage: Stage, reason: Reason) -> str | None:
-    """What to do about a failure for this reason in this stage, where there is something."""
+def advice(stage: Stage, reason: Reason, run: Run | None = None) -> str | None:
+    """Return what to do about a failure for this reason in this stage, where there is something.
+
+    An undo does not use the keys of a sweep: what names them is no advice there.
+    """
+    text = reason.advice
     if stage in _ADVICE_ON_DENIAL and (reason.is_denial or reason is Reason.WRITE_NOT_PERMITTED):
-        return _ADVICE_ON_DENIAL[stage]
-    return reason.advice
+        text = _ADVICE_ON_DENIAL[stage]
+    if text and run and run.kind == "undo" and any(key in text for key in _KEYS_OF_SWEEPS):
+        return None
+    return text
+
+
+_KEYS_OF_SWEEPS = ("coverage.", "regions.", "remediation")
 
 
 def number(count: int, singular: str, plural: str | None = None) -> str:
@@ -120,6 +136,8 @@ def outcome(finding: Finding, run: Run) -> str:
     """What was done about the finding, or why nothing was."""
     if finding.change is not None:
         return _change_outcome(finding.change, run)
+    if run.kind == "apply" and finding.compliance is Compliance.NON_COMPLIANT:
+        return "left as it is: not among the reviewed changes"
     match finding.compliance:
         case Compliance.EXEMPT:
             return "left as it is: exempt"
@@ -207,6 +225,42 @@ def scope(report: Report) -> str | None:
 
 def _part(count: int, whole: int, what: str) -> str:
     return number(whole, what) if count == whole else f"{count:,} of {number(whole, what)}"
+
+
+def source_words(kind: RunKind, source: RunSource) -> str:
+    """Return whose changes a run makes or reverts: "undo of run … (report …)"."""
+    return plain(f"{kind} of run {source.run_id} of {source.started_at}, report {source.location}")
+
+
+def run_words(run: Run) -> str:
+    """Return what kind of run this is, where it is no sweep."""
+    return source_words(run.kind, run.source).capitalize() if run.source else ""
+
+
+def undo_words(report: Report) -> str:
+    """Return what became of the changes that an undo was about, in figures."""
+    changes = report.totals.changes
+    already = sum(
+        finding.change is not None and finding.change.reason is Reason.ALREADY_RESTORED
+        for finding in report.findings
+    )
+    ended = changes.applied + changes.failed + changes.withheld + changes.superseded
+    to_do = f"{changes.planned - ended:,} would be reverted, " if report.run.dry_run else ""
+    return (
+        f"{to_do}{changes.applied:,} reverted, {already:,} had been reverted already, "
+        f"{changes.superseded - already:,} left as they are, {changes.failed:,} failed, "
+        f"{changes.withheld:,} withheld"
+    )
+
+
+def remaining(report: Report) -> str:
+    """Return how much is left to do."""
+    count = report.totals.remaining
+    return (
+        number(count, "change not reverted", "changes not reverted")
+        if (report.run.kind == "undo")
+        else number(count, "finding")
+    )
 
 
 def unseen(report: Report) -> str:

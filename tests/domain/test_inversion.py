@@ -39,14 +39,14 @@ from sweeper.domain.resume import ResumeState
 from sweeper.domain.undo_report import UndoReport, UndoRun
 from tests.cases import case
 from tests.fakes import account_id, make_account, make_config, make_target
-from tests.undo_support import UNDOES, claim, claimed_run
+from tests.recorded_support import SOURCE, applied_finding, source_run
 
 RUN = UndoRun("20260615T120000Z-0a1b2c", "t", "t", "1", "o-1", account_id(1), dry_run=False)
 ONE, TWO = make_target(1), make_target(2)
 APPLIED, SUPERSEDED = ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED
 DENIED = Failed(Stage.OPEN_ACCOUNT, Reason.ASSUME_ROLE_DENIED, "no", "AccessDenied")
 
-NARROWED = claim(
+NARROWED = applied_finding(
     before=("IMMUTABLE_WITH_EXCLUSION", ("latest", "pr-*")),
     after=("IMMUTABLE_WITH_EXCLUSION", ("latest",)),
 )
@@ -109,7 +109,11 @@ def test_accounts_and_repositories_narrow_each_other() -> None:
     ]
     for accounts, globs, names in cases:
         with case(accounts, globs, names):
-            claims = (claim("a", ONE), claim("team/a", ONE), claim("team/b", TWO))
+            claims = (
+                applied_finding("a", ONE),
+                applied_finding("team/a", ONE),
+                applied_finding("team/b", TWO),
+            )
             assert [each.repository for each in select_changes(claims, accounts, globs)] == names
 
 
@@ -139,7 +143,7 @@ def test_it_may_write_in_the_accounts_that_are_undone_and_in_no_other() -> None:
     ]
     for sections in every:
         with case(sections):
-            config = undo_config(make_config(**sections), [claim("a", ONE)])
+            config = undo_config(make_config(**sections), [applied_finding("a", ONE)])
             for number in (1, 2, 3):
                 account = make_account(number)
                 assert in_write_scope(account, config.remediation) is (number == 1)
@@ -160,7 +164,7 @@ def test_only_active_accounts_that_are_there_are_opened() -> None:
     for state, reason in cases:
         with case(state, reason):
             there = (make_account(1), make_account(2, state=state), make_account(4))
-            claims = [claim("a", make_target(number)) for number in (3, 2, 1)]
+            claims = [applied_finding("a", make_target(number)) for number in (3, 2, 1)]
             organization = Organization("o-1", "aws", account_id(1), there)
             chosen, others = accounts_to_open(claims, organization, make_config())
             assert chosen == (make_account(1),)
@@ -171,9 +175,13 @@ def test_only_active_accounts_that_are_there_are_opened() -> None:
 
 
 def test_the_targets_are_the_claims_own() -> None:
-    claims = [claim("a", ONE), claim("b", ONE), claim("c", make_target(1, "us-east-1"))]
+    claims = [
+        applied_finding("a", ONE),
+        applied_finding("b", ONE),
+        applied_finding("c", make_target(1, "us-east-1")),
+    ]
     opened = [OpenedAccount(make_account(1, name="new name"), (("eu-west-1", "ENABLED"),))]
-    found = targets_of(map(invert, [*claims, claim("d", TWO)]), opened)
+    found = targets_of(map(invert, [*claims, applied_finding("d", TWO)]), opened)
     assert {
         place: [each.repository for each in findings] for place, (_, findings) in found.items()
     } == {ONE.place: ["a", "b"], (account_id(1), "us-east-1"): ["c"]}
@@ -182,13 +190,13 @@ def test_the_targets_are_the_claims_own() -> None:
 
 def test_a_report_of_others_is_told() -> None:
     cases: list[tuple[Run, str | None, str, str | None]] = [
-        (claimed_run(), "o-1", account_id(1), None),
-        (claimed_run(), "o-1", account_id(2), None),  # another administrator of the same
-        (claimed_run(organization_id="o-2"), "o-1", account_id(1), "o-2"),
-        (claimed_run(organization_id=None), "o-1", account_id(1), "organization None"),
-        (claimed_run(organization_id=None), None, account_id(1), None),
-        (claimed_run(), None, account_id(1), None),
-        (claimed_run(), None, account_id(2), account_id(1)),
+        (source_run(), "o-1", account_id(1), None),
+        (source_run(), "o-1", account_id(2), None),  # another administrator of the same
+        (source_run(organization_id="o-2"), "o-1", account_id(1), "o-2"),
+        (source_run(organization_id=None), "o-1", account_id(1), "organization None"),
+        (source_run(organization_id=None), None, account_id(1), None),
+        (source_run(), None, account_id(1), None),
+        (source_run(), None, account_id(2), account_id(1)),
     ]
     for run, organization_id, own, said in cases:
         with case(run, organization_id, own, said):
@@ -205,13 +213,13 @@ def test_a_report_of_others_is_told() -> None:
 
 def reported(*changes: tuple[ChangeStatus, Reason | None], **values: Any) -> UndoReport:
     """A report on one claim for each of the changes."""
-    turned = [invert(claim(f"r{number}")) for number in range(len(changes))]
+    turned = [invert(applied_finding(f"r{number}")) for number in range(len(changes))]
     findings = tuple(
         replace(each, change=Change(status, "MUTABLE", (), reason))
         for each, (status, reason) in zip(turned, changes, strict=True)
     )
     targets = [(ONE, Examined((0, 0, 0), findings))]
-    report = aggregate(RUN, UNDOES, turned, accounts={}, targets=targets, past=ResumeState())
+    report = aggregate(RUN, SOURCE, turned, accounts={}, targets=targets, past=ResumeState())
     return replace(report, **values)
 
 
@@ -244,10 +252,10 @@ def test_an_undo_that_ended_early_has_each_claim_all_the_same() -> None:
     ]
     for failure, status in cases:
         with case(failure, status):
-            turned = [invert(claim("a")), invert(claim("b", TWO))]
+            turned = [invert(applied_finding("a")), invert(applied_finding("b", TWO))]
             report = aggregate(
                 RUN,
-                UNDOES,
+                SOURCE,
                 turned,
                 accounts={},
                 targets=(),
@@ -262,12 +270,12 @@ def test_an_undo_that_ended_early_has_each_claim_all_the_same() -> None:
 
 
 def test_what_could_not_be_looked_at_has_the_reason_of_its_place() -> None:
-    turned = [invert(claim("a", ONE)), invert(claim("b", TWO))]
+    turned = [invert(applied_finding("a", ONE)), invert(applied_finding("b", TWO))]
     throttled = Failed(Stage.EXAMINE, Reason.THROTTLED, "slow down")
     past = ResumeState(in_doubt={turned[1].key})
     report = aggregate(
         RUN,
-        UNDOES,
+        SOURCE,
         turned,
         accounts={ONE.account.id: DENIED},
         targets=[(TWO, throttled)],
@@ -290,11 +298,11 @@ def test_what_could_not_be_looked_at_has_the_reason_of_its_place() -> None:
 
 
 def test_what_an_earlier_process_wrote_stands_whatever_became_of_the_account() -> None:
-    turned = [invert(claim("a", ONE)), invert(claim("b", ONE))]
+    turned = [invert(applied_finding("a", ONE)), invert(applied_finding("b", ONE))]
     done = Change(APPLIED, "MUTABLE", ())
     report = aggregate(
         RUN,
-        UNDOES,
+        SOURCE,
         turned,
         accounts={ONE.account.id: DENIED},
         targets=(),

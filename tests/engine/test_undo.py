@@ -29,7 +29,7 @@ from tests.fakes import (
     make_repository,
     make_target,
 )
-from tests.undo_support import claim, claimed_run, undo_here
+from tests.recorded_support import applied_finding, source_run, undo_here
 
 ONE, TWO = make_target(1), make_target(2)
 HERE = FakeCloud((make_account(1), make_account(2)))
@@ -95,7 +95,7 @@ def claims(draw: st.DrawFn) -> list[Finding]:
         )
         if (before[0], set(before[1])) != (after[0], set(after[1])):
             place = make_target(account, region)
-            made.append(claim(f"r{number}", place, before=before, after=after))
+            made.append(applied_finding(f"r{number}", place, before=before, after=after))
     return made
 
 
@@ -152,7 +152,7 @@ def test_each_change_has_one_outcome_and_only_what_the_run_wrote_is_written(
 
 
 def test_a_dry_run_is_the_plan_and_no_write() -> None:
-    one = claim("a", ONE)
+    one = applied_finding("a", ONE)
     registry = registry_of({key_of(one): left(one)})
     report = undo_here(registry, HERE, [one], conduct=make_conduct(dry_run=True))
     assert outcomes(report) == [(ChangeStatus.PLANNED, None)]
@@ -160,7 +160,7 @@ def test_a_dry_run_is_the_plan_and_no_write() -> None:
 
 
 def test_who_declines_has_nothing_written() -> None:
-    one = claim("a", ONE)
+    one = applied_finding("a", ONE)
     registry = registry_of({key_of(one): left(one)})
     report = undo_here(registry, HERE, [one], approve=lambda _: False)
     assert outcomes(report) == [(ChangeStatus.WITHHELD, Reason.NOT_CONFIRMED)]
@@ -168,7 +168,7 @@ def test_who_declines_has_nothing_written() -> None:
 
 
 def test_who_is_asked_is_asked_for_what_is_due_alone() -> None:
-    one, two = claim("a", ONE), claim("b", ONE)
+    one, two = applied_finding("a", ONE), applied_finding("b", ONE)
     registry = registry_of({key_of(one): left(one), key_of(two): found(two)})
     asked: list[list[str]] = []
 
@@ -181,7 +181,7 @@ def test_who_is_asked_is_asked_for_what_is_due_alone() -> None:
 
 
 def test_a_change_of_others_between_the_look_and_the_write_is_left_alone() -> None:
-    one = claim("a", ONE)
+    one = applied_finding("a", ONE)
 
     class Meanwhile(FakeRegistry):
         def repository(self, target: Any, name: str) -> Repository | None:
@@ -196,15 +196,15 @@ def test_a_change_of_others_between_the_look_and_the_write_is_left_alone() -> No
 
 
 def test_a_report_of_another_organization_is_not_acted_on() -> None:
-    one = claim("a", ONE)
+    one = applied_finding("a", ONE)
     registry = registry_of({key_of(one): left(one)})
-    report = undo_here(registry, HERE, [one], run=claimed_run(organization_id="o-2"))
+    report = undo_here(registry, HERE, [one], run=source_run(organization_id="o-2"))
     assert outcomes(report) == [(ChangeStatus.FAILED, Reason.OTHER_ORGANIZATION)]
     assert registry.calls == []
 
 
 def test_where_the_accounts_cannot_be_listed_nothing_is_looked_at() -> None:
-    one = claim("a", ONE)
+    one = applied_finding("a", ONE)
     registry = registry_of({key_of(one): left(one)})
     report = undo_here(registry, FakeCloud(failure(Reason.THROTTLED)), [one])
     assert outcomes(report) == [(ChangeStatus.FAILED, Reason.THROTTLED)]
@@ -220,7 +220,11 @@ def test_a_repository_that_cannot_be_read() -> None:
     ]
     for reason, expected in cases:
         with case(reason, expected):
-            one, two, other = claim("a", ONE), claim("b", ONE), claim("c", TWO)
+            one, two, other = (
+                applied_finding("a", ONE),
+                applied_finding("b", ONE),
+                applied_finding("c", TWO),
+            )
             facts = {key_of(each): left(each) for each in (one, two, other)}
             registry = registry_of(facts, reread={key_of(one): failure(reason)})
             report = undo_here(registry, HERE, [one, two, other])
@@ -230,7 +234,7 @@ def test_a_repository_that_cannot_be_read() -> None:
 
 
 def test_an_undo_that_is_gone_on_with_reads_only_what_is_not_known() -> None:
-    done, begun, due = (claim(name, ONE) for name in "abc")
+    done, begun, due = (applied_finding(name, ONE) for name in "abc")
     facts = {key_of(each): found(each) for each in (done, begun)} | {key_of(due): left(due)}
     registry = registry_of(facts)
     restored = make_change(ChangeStatus.APPLIED, to_mutability="MUTABLE")
@@ -244,7 +248,7 @@ def test_an_undo_that_is_gone_on_with_reads_only_what_is_not_known() -> None:
 
 
 def test_every_write_is_on_record_before_it_is_made() -> None:
-    one = claim("a", ONE)
+    one = applied_finding("a", ONE)
     registry = registry_of({key_of(one): left(one)})
     journal = FakeJournal()
     undo_here(registry, HERE, [one], conduct=make_conduct(journal=journal))
@@ -260,7 +264,7 @@ def test_every_write_is_on_record_before_it_is_made() -> None:
 
 
 def test_the_name_of_an_account_is_the_organizations() -> None:
-    one = replace(claim("a", ONE), account_name="forged")
+    one = replace(applied_finding("a", ONE), account_name="forged")
     registry = registry_of({key_of(one): left(one)})
     report = undo_here(registry, FakeCloud((make_account(1, name="own"),)), [one])
     assert [each.account_name for each in report.changes] == ["own"]

@@ -21,10 +21,10 @@ from tests import factories
 from tests.cases import case
 from tests.fakes import FakeObserver, account_id, make_config, make_target
 from tests.golden import assert_golden, sections
-from tests.undo_support import UNDOES, claim, claimed_run
+from tests.recorded_support import SOURCE, applied_finding, source_run
 
-CLAIMS = (claim("app-a"), claim("app-b"))
-SOURCE = app.Source(replace(factories.report(), run=claimed_run()), UNDOES, CLAIMS)
+CLAIMS = (applied_finding("app-a"), applied_finding("app-b"))
+SOURCE = app.Source(replace(factories.report(), run=source_run()), SOURCE, CLAIMS)
 
 
 def gone_on_with(directory: Path, header: lines.Header, source: app.Source = SOURCE) -> str:
@@ -49,7 +49,7 @@ def header_of(directory: Path, *, dry_run: bool = False, **changes: Any) -> line
     config = undo_config(make_config(state={"directory": str(directory)}), CLAIMS)
     header = new_header(config, dry_run=dry_run)
     config_and_claims = {**header.config, "claims": digest(CLAIMS)}
-    return replace(header, undoes=UNDOES.run_id, config=config_and_claims, **changes)
+    return replace(header, undoes=SOURCE.run_id, config=config_and_claims, **changes)
 
 
 def test_what_is_done_about_the_next_sweep_ends_the_warning() -> None:
@@ -61,12 +61,12 @@ def test_what_is_done_about_the_next_sweep_ends_the_warning() -> None:
     ]
     for remediation, closes in cases:
         with case(remediation, closes):
-            claims = (claim("a", make_target(1)), claim("a", make_target(2)))
+            claims = (applied_finding("a", make_target(1)), applied_finding("a", make_target(2)))
             assert closes_again(make_config(remediation=remediation), claims) is closes
 
 
 def test_what_is_gone_on_with_is_the_same_undo(tmp_path: Path) -> None:
-    forged = claim("app-b", before=("MUTABLE_WITH_EXCLUSION", ("a",)))
+    forged = applied_finding("app-b", before=("MUTABLE_WITH_EXCLUSION", ("a",)))
     mine = header_of(tmp_path)
     configured = header_of(tmp_path)
     configured.config["organization"] = "another"

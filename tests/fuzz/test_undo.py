@@ -19,14 +19,16 @@ from sweeper.reporting.formats.json import render
 from tests import factories
 from tests.fakes import make_target
 from tests.fuzz.support import bounded, mutated, run_of
-from tests.undo_support import claim, claimed_run, report_of
+from tests.recorded_support import applied_finding, source_run, report_of
 
 FOUND = report_of(
-    claimed_run(organization_id="o-fakeorg0001"),
+    source_run(organization_id="o-fakeorg0001"),
     (
-        claim("app-a"),
-        claim("team/b", make_target(2), before=("MUTABLE_WITH_EXCLUSION", ("v*", "latest"))),
-        claim(
+        applied_finding("app-a"),
+        applied_finding(
+            "team/b", make_target(2), before=("MUTABLE_WITH_EXCLUSION", ("v*", "latest"))
+        ),
+        applied_finding(
             "team/c",
             before=("IMMUTABLE_WITH_EXCLUSION", ("v*", "latest")),
             after=("IMMUTABLE_WITH_EXCLUSION", ("latest",)),

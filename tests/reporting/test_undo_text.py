@@ -18,7 +18,7 @@ from tests.cases import case
 from tests.factories import HOSTILE
 from tests.fakes import account_id, make_target
 from tests.golden import assert_golden, sections
-from tests.undo_support import UNDOES, claim
+from tests.recorded_support import SOURCE, claim
 
 RUN = UndoRun(
     "20260615T120000Z-0a1b2c",
@@ -43,8 +43,8 @@ NO_CREDENTIALS = Failed(
 )
 
 
-def report_of(*changes: Change, undoes: OriginalRun = UNDOES) -> UndoReport:
-    turned = [invert(claim(f"team/r{number}")) for number in range(len(changes))]
+def report_of(*changes: Change, undoes: OriginalRun = SOURCE) -> UndoReport:
+    turned = [invert(applied_finding(f"team/r{number}")) for number in range(len(changes))]
     settled = {each.key: change for each, change in zip(turned, changes, strict=True)}
     past = ResumeState(completed=settled)
     return aggregate(RUN, undoes, turned, accounts={}, targets=(), past=past)
@@ -57,9 +57,9 @@ def text_of(report: UndoReport) -> str:
 def not_opened() -> UndoReport:
     """Of one change, in an account that could not be opened."""
     failed = Failed(Stage.OPEN_ACCOUNT, Reason.ASSUME_ROLE_DENIED, "no", "AccessDenied")
-    turned = [invert(claim())]
+    turned = [invert(applied_finding())]
     accounts = {account_id(1): failed}
-    return aggregate(RUN, UNDOES, turned, accounts=accounts, targets=(), past=ResumeState())
+    return aggregate(RUN, SOURCE, turned, accounts=accounts, targets=(), past=ResumeState())
 
 
 def test_the_texts_whole() -> None:
@@ -74,14 +74,14 @@ def test_the_texts_whole() -> None:
         "dry run": replace(planned, run=replace(RUN, dry_run=True)),
         "not opened, and delivered": replace(not_opened(), deliveries=delivered),
         "ended early": aggregate(
-            RUN, UNDOES, (), accounts={}, targets=(), past=ResumeState(), ended_early=held
+            RUN, SOURCE, (), accounts={}, targets=(), past=ResumeState(), ended_early=held
         ),
         "not confirmed": report_of(RESULTS[3]),
     }
     parts = {name: text_of(item) for name, item in reports.items()}
-    many, asked = question([finding(number) for number in range(MOST_ASKED + 7)], UNDOES)
+    many, asked = question([finding(number) for number in range(MOST_ASKED + 7)], SOURCE)
     parts["the question about many"] = "\n".join([*many, asked])
-    parts["the question about one"] = "\n".join(question([finding(1)], UNDOES)[1:])
+    parts["the question about one"] = "\n".join(question([finding(1)], SOURCE)[1:])
     assert all(len(line) <= 100 for line in "".join(map(text_of, reports.values())).splitlines())
     assert_golden("undo.txt", sections(parts))
     assert_golden("undo.json", document(reports["every outcome"]))
@@ -101,11 +101,11 @@ def test_what_to_do_is_told_where_it_helps_an_undo() -> None:
 
 
 def test_what_ended_an_undo_is_told_once_and_not_for_each_change() -> None:
-    turned = [invert(claim(f"team/r{number}")) for number in range(240)]
+    turned = [invert(applied_finding(f"team/r{number}")) for number in range(240)]
     made = ResumeState(completed={turned[7].key: APPLIED})
     for past, shown in ((ResumeState(), []), (made, ["team/r7"])):
         report = aggregate(
-            RUN, UNDOES, turned, accounts={}, targets=(), past=past, ended_early=NO_CREDENTIALS
+            RUN, SOURCE, turned, accounts={}, targets=(), past=past, ended_early=NO_CREDENTIALS
         )
         text = text_of(report)
         assert text.count("no_credentials") == 1
@@ -115,10 +115,10 @@ def test_what_ended_an_undo_is_told_once_and_not_for_each_change() -> None:
 
 
 def test_what_may_have_taken_effect_is_told_all_the_same() -> None:
-    turned = [invert(claim(f"team/r{number}")) for number in range(3)]
+    turned = [invert(applied_finding(f"team/r{number}")) for number in range(3)]
     past = ResumeState(in_doubt=frozenset({turned[1].key}))
     report = aggregate(
-        RUN, UNDOES, turned, accounts={}, targets=(), past=past, ended_early=NO_CREDENTIALS
+        RUN, SOURCE, turned, accounts={}, targets=(), past=past, ended_early=NO_CREDENTIALS
     )
     assert re.findall(r"team/r\d", text_of(report)) == ["team/r1"]
 
@@ -138,15 +138,15 @@ def test_of_many_changes_a_terminal_shows_some() -> None:
 
 
 def finding(number: int, account: int = 1) -> Finding:
-    return invert(claim(f"r{number}", make_target(account)))
+    return invert(applied_finding(f"r{number}", make_target(account)))
 
 
 def test_the_question_says_what_is_done_and_from_which_report() -> None:
-    lines, asked = question([finding(1), finding(2, 2)], UNDOES)
+    lines, asked = question([finding(1), finding(2, 2)], SOURCE)
     assert all(each in lines[0] for each in (account_id(1), "eu-central-1", "r1", "MUTABLE"))
-    for each in (" 2 repositories ", " 2 accounts ", UNDOES.run_id, UNDOES.started_at):
+    for each in (" 2 repositories ", " 2 accounts ", SOURCE.run_id, SOURCE.started_at):
         assert each in asked
-    many, _ = question([finding(number) for number in range(MOST_ASKED + 7)], UNDOES)
+    many, _ = question([finding(number) for number in range(MOST_ASKED + 7)], SOURCE)
     assert len(many) == MOST_ASKED + 1
     assert " 7 more" in many[-1]
 
@@ -155,7 +155,7 @@ def test_nothing_that_others_chose_moves_a_cursor_or_forges_a_line() -> None:
     for hostile in HOSTILE:
         with case(hostile):
             failed = Change(ChangeStatus.FAILED, "MUTABLE", (), Reason.DENIED, hostile)
-            report = report_of(failed, undoes=replace(UNDOES, report=hostile))
+            report = report_of(failed, undoes=replace(SOURCE, report=hostile))
             change = replace(report.changes[0], account_name=hostile)
             report = replace(report, changes=(change,))
             for content in (render(report), document(report)):
@@ -163,5 +163,5 @@ def test_nothing_that_others_chose_moves_a_cursor_or_forges_a_line() -> None:
             assert not any(
                 line.startswith("Forged") for line in render(report).decode().splitlines()
             )
-            _, asked = question([finding(1)], replace(UNDOES, report=hostile))
+            _, asked = question([finding(1)], replace(SOURCE, report=hostile))
             assert [char for char in asked if is_hidden(char)] == []

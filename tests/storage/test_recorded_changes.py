@@ -18,13 +18,13 @@ from sweeper.domain.undo_report import OriginalRun
 from sweeper.entrypoints import undo_app as app
 from sweeper.reporting.formats.json import render
 from sweeper.storage.recorded_changes import check_options, digest, original_run, recorded_changes
-from tests import undo_support as support
+from tests import recorded_support as support
 from tests.cases import case
 from tests.fakes import make_change, make_target
 from tests.golden import assert_golden
-from tests.undo_support import UNDOES, claim, claimed_run
+from tests.recorded_support import SOURCE, applied_finding, source_run
 
-RUN = claimed_run(account_id="111122223333", organization_id="o-fakeorg0001")
+RUN = source_run(account_id="111122223333", organization_id="o-fakeorg0001")
 WHOLE = ("MUTABLE_WITH_EXCLUSION", ("v*", "*"))
 
 
@@ -39,13 +39,16 @@ def problem(report: Report) -> str:
 
 
 def test_the_changes_that_were_applied_are_taken_as_they_stand() -> None:
-    planned = replace(claim("app-b"), change=make_change())
-    withheld = replace(claim("app-c"), change=make_change(ChangeStatus.WITHHELD))
+    planned = replace(applied_finding("app-b"), change=make_change())
+    withheld = replace(applied_finding("app-c"), change=make_change(ChangeStatus.WITHHELD))
     report = report_of(
-        claim("app-a", before=WHOLE), planned, withheld, replace(claim("app-d"), change=None)
+        applied_finding("app-a", before=WHOLE),
+        planned,
+        withheld,
+        replace(applied_finding("app-d"), change=None),
     )
     assert recorded_changes(report, "r.json", {NAME: "repository"}) == (
-        claim("app-a", before=WHOLE),
+        applied_finding("app-a", before=WHOLE),
     )
     assert original_run(report, "r.json") == OriginalRun(RUN.id, RUN.started_at, "r.json")
 
@@ -53,15 +56,15 @@ def test_the_changes_that_were_applied_are_taken_as_they_stand() -> None:
 def test_a_creation_template_is_taken_without_an_arn() -> None:
     for prefix in ["ROOT", "a", "team/apps"]:
         with case(prefix):
-            root = replace(claim(prefix), arn="", resource="repository_creation_template")
+            root = replace(applied_finding(prefix), arn="", resource="repository_creation_template")
             about: dict[str, Resource] = {NAME: "repository_creation_template"}
             assert recorded_changes(report_of(root), "r.json", about) == (root,)
 
 
 def test_a_write_that_may_have_taken_effect_is_taken_and_one_that_did_not_is_not() -> None:
     failed = make_change(ChangeStatus.FAILED, reason=Reason.TIMED_OUT)
-    maybe = replace(claim("app-a"), change=replace(failed, uncertain=True))
-    report = report_of(maybe, replace(claim("app-b"), change=failed))
+    maybe = replace(applied_finding("app-a"), change=replace(failed, uncertain=True))
+    report = report_of(maybe, replace(applied_finding("app-b"), change=failed))
     assert recorded_changes(report, "r.json", {NAME: "repository"}) == (maybe,)
 
 
@@ -73,18 +76,18 @@ def test_a_report_without_any_has_none_whatever_else_it_says() -> None:
 
 
 def changed(**values: Any) -> Report:
-    return report_of(replace(claim("app-a"), **values))
+    return report_of(replace(applied_finding("app-a"), **values))
 
 
 def written(mutability: str, *filters: str) -> Report:
-    return report_of(claim("app-a", after=(mutability, filters)))
+    return report_of(applied_finding("app-a", after=(mutability, filters)))
 
 
 def was(mutability: str, *filters: str) -> Report:
-    return report_of(claim("app-a", before=(mutability, filters)))
+    return report_of(applied_finding("app-a", before=(mutability, filters)))
 
 
-REORDERED = claim(
+REORDERED = applied_finding(
     "app-a",
     before=("IMMUTABLE_WITH_EXCLUSION", ("a", "b")),
     after=("IMMUTABLE_WITH_EXCLUSION", ("b", "a")),
@@ -104,7 +107,7 @@ def test_what_no_run_would_have_written_is_an_error() -> None:
         (changed(check="other"), "findings.0.check"),
         (changed(arn="arn:aws:ecr:eu-central-1:222222222222:repository/app-a"), "ARN"),
         (changed(arn="arn:aws:s3:::bucket"), "ARN"),
-        (changed(arn=str(claim("app-a").arn).replace("app-a", "app-b")), "ARN"),
+        (changed(arn=str(applied_finding("app-a").arn).replace("app-a", "app-b")), "ARN"),
         (changed(arn="", resource="repository_creation_template"), "findings.0.resource"),
         (changed(account_name="x" * 10_001), "findings.0.account_name"),
         (was("DREAMING"), "findings.0.mutability"),
@@ -116,12 +119,12 @@ def test_what_no_run_would_have_written_is_an_error() -> None:
         (was("MUTABLE_WITH_EXCLUSION", *"abcdef"), "findings.0.exclusion_filters"),
         (was("MUTABLE_WITH_EXCLUSION", "a b"), "findings.0.exclusion_filters.0"),
         (report_of(REORDERED), "findings.0"),
-        (report_of(claim("app-a"), claim("app-a")), "app-a"),
-        (report_of(claim("app-a"), dry_run=True), ""),
-        (report_of(claim("app-a"), id="../x"), "run.id"),
-        (report_of(claim("app-a"), account_id=None), "run.account_id"),
-        (report_of(claim("app-a"), organization_id="o-\x1b[31m"), "run.organization_id"),
-        (report_of(claim("app-a"), started_at="soon"), "run.started_at"),
+        (report_of(applied_finding("app-a"), applied_finding("app-a")), "app-a"),
+        (report_of(applied_finding("app-a"), dry_run=True), ""),
+        (report_of(applied_finding("app-a"), id="../x"), "run.id"),
+        (report_of(applied_finding("app-a"), account_id=None), "run.account_id"),
+        (report_of(applied_finding("app-a"), organization_id="o-\x1b[31m"), "run.organization_id"),
+        (report_of(applied_finding("app-a"), started_at="soon"), "run.started_at"),
     ]
     told = []
     for item, named in cases:
@@ -133,14 +136,14 @@ def test_what_no_run_would_have_written_is_an_error() -> None:
 
 
 def test_the_error_is_short_and_plain() -> None:
-    told = problem(report_of(replace(claim("app-a"), repository="\x1b[31m" * 10_000)))
+    told = problem(report_of(replace(applied_finding("app-a"), repository="\x1b[31m" * 10_000)))
     assert "\x1b" not in told
     assert len(told) < 400
 
 
 def test_a_digest_tells_other_claims() -> None:
-    one, two = claim("app-a"), claim("app-a", before=WHOLE)
-    assert digest([one]) == digest([claim("app-a")])
+    one, two = applied_finding("app-a"), applied_finding("app-a", before=WHOLE)
+    assert digest([one]) == digest([applied_finding("app-a")])
     assert len({digest(each) for each in ([one], [two], [one, two], [])}) == 4
 
 
@@ -164,12 +167,12 @@ def kept(directory: Path, report: Report) -> str:
 
 
 def test_the_source_is_narrowed(tmp_path: Path) -> None:
-    findings = [claim("app-a"), claim("team/b")]
+    findings = [applied_finding("app-a"), applied_finding("team/b")]
     location = kept(tmp_path, report_of(*findings))
     assert app.read_source(location, (), ()).claims == tuple(findings)
     source = app.read_source(location, ("000000000001",), ("team/*",))
     assert source.claims == (findings[1],)
-    assert source.undoes == replace(UNDOES, report=location)
+    assert source.undoes == replace(SOURCE, report=location)
     for accounts, globs, said in (
         (("000000000002",), (), "--account 000000000002: "),
         ((), ("x",), "--repository x: "),
@@ -180,7 +183,9 @@ def test_the_source_is_narrowed(tmp_path: Path) -> None:
 
 
 def test_options_that_leave_nothing_together_are_an_error(tmp_path: Path) -> None:
-    location = kept(tmp_path, report_of(claim("app-a"), claim("app-b", make_target(2))))
+    location = kept(
+        tmp_path, report_of(applied_finding("app-a"), applied_finding("app-b", make_target(2)))
+    )
     with pytest.raises(ConfigurationError):
         app.read_source(location, ("000000000001",), ("app-b",))
 

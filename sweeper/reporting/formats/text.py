@@ -11,7 +11,7 @@ from typing import TypeVar
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
+from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, Run, SkippedItem
 from sweeper.reporting.formats import Format
 from sweeper.reporting.impact_wording import as_yaml, counted, sentences
 from sweeper.reporting.wording import (
@@ -25,11 +25,14 @@ from sweeper.reporting.wording import (
     named,
     number,
     outcome,
+    remaining,
+    run_words,
     scope,
     seen,
     setting,
     since_last,
     tags_unavailable,
+    undo_words,
     unseen,
     where,
 )
@@ -66,7 +69,8 @@ def _heading(report: Report) -> list[str]:
     times = f"{run.started_at} to {run.finished_at}"
     return [
         "ECR image tag mutability" + (f" in {words}" if words else ""),
-        plain(f"Sweep {run.id}{dry_run}"),
+        plain(f"{run.kind.capitalize()} {run.id}{dry_run}"),
+        *_wrapped(run_words(run), ""),
         plain(", ".join(filter(None, (times, organization, caller)))),
         plain(f"Auto-Remediation: {run.auto_remediate}, sweeper {run.version}"),
         "",
@@ -75,7 +79,7 @@ def _heading(report: Report) -> list[str]:
 
 
 def _totals(report: Report) -> list[str]:
-    totals = report.totals
+    totals, undo = report.totals, report.run.kind == "undo"
     accounts, targets, repositories, changes = (
         totals.accounts,
         totals.targets,
@@ -93,7 +97,8 @@ def _totals(report: Report) -> list[str]:
         f"Changes        {changes.planned:,} planned: {changes.applied:,} applied, "
         f"{changes.failed:,} failed, {changes.withheld:,} withheld, "
         f"{changes.superseded:,} superseded",
-        f"Remaining      {number(totals.remaining, 'finding')}",
+        f"Remaining      {remaining(report)}",
+        *(_wrapped(f"Undo           {undo_words(report)}", "", " " * 15) if undo else ()),
         *_since_last(report),
     ]
 
@@ -118,7 +123,7 @@ def _findings(report: Report) -> list[str]:
         lines += ["", f"  {account}"]
         for finding in group:
             lines += _finding(finding, report)
-    return [*lines, *_advice_on_changes(findings)]
+    return [*lines, *_advice_on_changes(findings, report.run)]
 
 
 def _finding(finding: Finding, report: Report) -> Iterator[str]:
@@ -130,7 +135,7 @@ def _finding(finding: Finding, report: Report) -> Iterator[str]:
         yield from _wrapped(f"its exemption {exemption_text(finding.exemption)}", "      ")
 
 
-def _advice_on_changes(findings: Iterable[Finding]) -> Iterator[str]:
+def _advice_on_changes(findings: Iterable[Finding], run: Run) -> Iterator[str]:
     """What to do about the changes that were not made, once for each reason."""
     not_made = Counter(
         finding.change.reason
@@ -138,7 +143,7 @@ def _advice_on_changes(findings: Iterable[Finding]) -> Iterator[str]:
         if finding.change and finding.change.status in _NOT_MADE and finding.change.reason
     )
     for reason, count in sorted(not_made.items()):
-        if text := advice(Stage.CHANGE, reason):
+        if text := advice(Stage.CHANGE, reason, run):
             yield ""
             yield from _wrapped(f"{number(count, 'change')} not made ({reason}): {text}.", "  ")
 
@@ -213,7 +218,7 @@ def _failures(report: Report) -> list[str]:
     for reason, group in groupby(failures, key=lambda failure: failure.reason):
         lines.append("")
         lines += _failures_alike(reason, list(group), names)
-        if text := advice(Stage.EXAMINE, reason):
+        if text := advice(Stage.EXAMINE, reason, report.run):
             lines += _wrapped(f"What to do: {text}.", "    ")
     return lines
 

@@ -23,7 +23,8 @@ class DirectorySink:
 
     Of a run that changed something there is ``<run id>/report.json``, too, which no later run
     replaces; of any other one only until the files that it replaces have been read, unless it is
-    one of `keeps_every`. With `keeps_history` history.json too, but in dry runs.
+    one of `keeps_every`. All files of an undo lie there: the last sweep's stay. With
+    `keeps_history` history.json too, but in dry runs.
     """
 
     keeps = True
@@ -67,20 +68,23 @@ class DirectorySink:
     ) -> Delivery:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
         own = self._own(report)
-        keeps_own = self._keeps_every or may_have_changed(report)
+        is_undo = report.run.kind == "undo"
+        keeps_own = self._keeps_every or may_have_changed(report) or is_undo
         if self._under_id and keeps_own:
             self.store(report)
         else:
             with files.write_errors(self._directory):
                 self._directory.mkdir(parents=True, exist_ok=True)
         for format_, content in rendered(report, self._formats):
-            files.replace(self._directory / f"report.{format_.extension}", content)
+            files.replace(
+                (own if is_undo else self._directory) / f"report.{format_.extension}", content
+            )
         if self._under_id and not keeps_own:
             with suppress(OSError):
                 (own / LATEST).unlink()
                 own.rmdir()
         note = None
-        if self.keeps_history and not report.run.dry_run:
+        if self.keeps_history and not (report.run.dry_run or is_undo):
             note = store_history(self.records, report)
         return Delivery(self.name, self.location, "delivered", message=note)
 

@@ -47,11 +47,11 @@ class S3Sink:
         """Write the objects; raises OperationFailed.
 
         latest.json is moved when all the others are there, then the history is written; neither
-        is by a dry run.
+        is by a dry run or an undo.
         """
         names = self._put(report, self._formats_of(report))
         notes = []
-        if not report.run.dry_run:
+        if not (report.run.dry_run or report.run.kind == "undo"):
             notes = [self._move_latest(report), store_history(self.records, report)]
         name = next((name for name in names if name.endswith("/report.json")), names[0])
         note = "; ".join(filter(None, notes)) or None
