@@ -143,14 +143,14 @@ def test_what_is_told_of_repositories_leaves_templates_out() -> None:
 def test_the_question_says_what_each_is() -> None:
     planned = change(ChangeStatus.PLANNED)
     asked = [finding(change=planned), template(change=planned), template("b", change=planned)]
-    assert terminal.question(asked) == (
+    assert terminal.question(asked, None)[1] == (
         "About to set 1 repository to IMMUTABLE and 2 creation templates to IMMUTABLE, in "
         "1 account. Go on?"
     )
 
 
 def test_what_is_left_to_a_person_says_what_to_do() -> None:
-    reason = Reason.LEFT_TO_A_PERSON
+    reason = Reason.MANUAL_REVIEW_REQUIRED
     withheld = change(ChangeStatus.WITHHELD, reason=reason, error="a role would be passed")
     text = " ".join(rendered("text")(report([template(change=withheld)])).split())
     assert f"not set to IMMUTABLE: {reason.meaning}: a role would be passed" in text

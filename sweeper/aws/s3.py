@@ -60,7 +60,7 @@ class Bucket:
         """Write the object; its ETag. `more` are parameters of PutObject.
 
         Where a condition among them (IfMatch, IfNoneMatch) does not hold, the reason is
-        changed_meanwhile.
+        concurrent_modification.
         """
         return self._put(name, Body=mask(body), ContentType=media_type, **more)
 

@@ -69,7 +69,7 @@ class Objects:
     ) -> None:
         """Write the object where it still is as it was last seen, or else where there is none.
 
-        Where it is not, the reason is `Reason.CHANGED_MEANWHILE`.
+        Where it is not, the reason is `Reason.CONCURRENT_MODIFICATION`.
         """
         version = self._seen.get(name)
         condition = {"IfMatch": version.etag} if version and version.etag else {"IfNoneMatch": "*"}
@@ -77,7 +77,7 @@ class Objects:
             self.bucket.put(name, content, media_type, Metadata=metadata or {}, **condition)
         except OperationFailed as error:
             if error.error_code == _MISSING:  # deleted meanwhile
-                raise OperationFailed(Reason.CHANGED_MEANWHILE, error.message, _MISSING) from None
+                raise OperationFailed(Reason.CONCURRENT_MODIFICATION, error.message, _MISSING) from None
             raise
 
     def _open(self, name: str) -> Any:

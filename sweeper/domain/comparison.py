@@ -102,7 +102,7 @@ class RemediationRecord:
 class History:
     """What is remembered of all sweeps: history.json as it stands. The oldest point comes first."""
 
-    schema_version: Literal["1"] = SCHEMA_VERSION
+    schema_version: Literal["2"] = SCHEMA_VERSION
     organization_id: str | None = None
     account_id: str | None = None
     points: tuple[TrendPoint, ...] = ()

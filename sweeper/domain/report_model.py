@@ -9,7 +9,7 @@ from typing import Literal
 from sweeper.domain.model import Finding, Resource, Stage
 from sweeper.domain.reasons import Reason
 
-SCHEMA_VERSION: Literal["1"] = "1"
+SCHEMA_VERSION: Literal["2"] = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +303,7 @@ class Report:
     the tags could not be read, and why.
     """
 
-    schema_version: Literal["1"]
+    schema_version: Literal["2"]
     run: Run
     totals: Totals
     coverage: Coverage

@@ -252,7 +252,7 @@ def _check_writable(header: Header, lease: Lease | None) -> None:
     """Raise OperationFailed where nothing may be written: another sweep may, or all is long ago."""
     if datetime.now(UTC) - header.started_at > MAX_AGE:
         raise OperationFailed(
-            Reason.FACTS_TOO_OLD,
+            Reason.PLAN_EXPIRED,
             f"the run began {header.started_at:%Y-%m-%d %H:%M} UTC: too long ago to act on what it "
             "saw",
         )

@@ -7,12 +7,18 @@ repositories, and whether Auto-Remediation is on.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Resource
-from sweeper.domain.report import count_applied, count_findings, count_non_compliant, is_remaining
+from sweeper.domain.report import (
+    count_applied,
+    count_findings,
+    count_non_compliant,
+    is_remaining,
+    is_unrestored,
+)
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.wording import (
     account_names,
@@ -156,13 +162,14 @@ def _found(report: Report) -> Iterator[str]:
 def listed(report: Report) -> list[Finding]:
     """Failed changes, then what else remains, then what was dealt with; exempt ones are not."""
     findings = [item for item in report.findings if item.compliance is not Compliance.EXEMPT]
-    return sorted(findings, key=_urgency)
+    is_left = is_unrestored if report.run.kind == "undo" else is_remaining
+    return sorted(findings, key=lambda finding: _urgency(finding, is_left))
 
 
-def _urgency(finding: Finding) -> int:
+def _urgency(finding: Finding, is_left: Callable[[Finding], bool]) -> int:
     if finding.change and finding.change.status is ChangeStatus.FAILED:
         return 0
-    return 1 if is_remaining(finding) else 2
+    return 1 if is_left(finding) else 2
 
 
 def _entry(position: int, finding: Finding, report: Report, tags: str | None) -> str:

@@ -64,9 +64,12 @@ def records(report: Report) -> Iterator[Record]:
     tags = {account.id: account.tags for account in report.accounts if account.tags}
     gone = report.since_last.resolved if report.since_last else ()
     now = set()
+    examined = {account.id: account.regions for account in report.accounts}
     for finding in report.findings:
         state = _state(finding)
-        if state is None:
+        # A change of a report is here, too, whose place was not examined.
+        is_known = finding.region in examined.get(finding.account_id, ()) or _is_applied(finding)
+        if state is None or not is_known:
             continue
         record = _of_finding(finding, state, report.run, tags.get(finding.account_id, {}))
         if gone:
@@ -150,6 +153,10 @@ def _advice(resource: Resource, state: State) -> str:
     if resource == "repository_creation_template" and state is State.OPEN:
         return _CLOSE_TEMPLATE
     return _ADVICE[state]
+
+
+def _is_applied(finding: Finding) -> bool:
+    return finding.change is not None and finding.change.status is ChangeStatus.APPLIED
 
 
 def _state(finding: Finding) -> State | None:

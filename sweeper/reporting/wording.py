@@ -26,7 +26,6 @@ from sweeper.domain.report_model import (
     FailedItem,
     Report,
     Run,
-    RunKind,
     RunSource,
 )
 
@@ -227,14 +226,14 @@ def _part(count: int, whole: int, what: str) -> str:
     return number(whole, what) if count == whole else f"{count:,} of {number(whole, what)}"
 
 
-def source_words(kind: RunKind, source: RunSource) -> str:
+def source_words(kind: str, source: RunSource) -> str:
     """Return whose changes a run makes or reverts: "undo of run … (report …)"."""
     return plain(f"{kind} of run {source.run_id} of {source.started_at}, report {source.location}")
 
 
 def run_words(run: Run) -> str:
     """Return what kind of run this is, where it is no sweep."""
-    return source_words(run.kind, run.source).capitalize() if run.source else ""
+    return source_words(run.kind.capitalize(), run.source) if run.source else ""
 
 
 def undo_words(report: Report) -> str:

@@ -61,7 +61,7 @@ class Records(Protocol):
     def replace(self, name: str, content: bytes) -> None:
         """Write the record where it still is as it was read, or else where there is none.
 
-        Where it is not, the reason is `Reason.CHANGED_MEANWHILE`.
+        Where it is not, the reason is `Reason.CONCURRENT_MODIFICATION`.
         """
 
 
@@ -140,7 +140,7 @@ def store_history(records: Records, report: Report) -> str | None:
         try:
             records.replace(HISTORY, document(after))
         except OperationFailed as error:
-            if error.reason is Reason.CHANGED_MEANWHILE:
+            if error.reason is Reason.CONCURRENT_MODIFICATION:
                 continue
             return f"{HISTORY} could not be written: {_cause(error)}"
         return begun_anew

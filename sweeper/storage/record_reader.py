@@ -24,6 +24,8 @@ from sweeper.domain.report_model import SCHEMA_VERSION
 from sweeper.engine.ports import Source
 
 _VERSION = "schema_version"  # which every record has
+# What version 1 lacks has a default; its codes of reasons are read as those that replaced them.
+_KNOWN_VERSIONS = ("1", SCHEMA_VERSION)
 MAX_ITEM = 262_144  # bytes of one item of a list, or of one value that is no list
 MAX_TOKENS = 5_000_000  # brackets, keys and items: some ten for a finding
 MAX_DEPTH = 100  # of brackets within an item
@@ -108,7 +110,7 @@ def read(kind: type[T], source: Source, *, limit: int, memory: int) -> T:
         raise NotAnObject("Input should be an object")
     values = reader.members(kind, "")
     scanner.end()
-    if reader.version not in (None, SCHEMA_VERSION):
+    if reader.version not in (None, *_KNOWN_VERSIONS):
         raise OtherVersion(str(reader.version))
     if reader.version is None:
         reader.fail(_VERSION, "Field required")
@@ -162,7 +164,7 @@ class _Reader:
             if not path and key == _VERSION:
                 self.version = self._parsed(str, key)
                 if shape:
-                    values[key] = self.version
+                    values[key] = SCHEMA_VERSION
             elif shape is None:
                 self._scanner.skip()
             elif key in values:

@@ -187,7 +187,7 @@ def test_what_is_applied_for_pull_through_caches() -> None:
                 )
             assert (finding.change is not None) is withheld
             if finding.change:
-                assert finding.change.reason is Reason.LEFT_TO_A_PERSON
+                assert finding.change.reason is Reason.MANUAL_REVIEW_REQUIRED
                 assert finding.change.status is ChangeStatus.WITHHELD
                 assert "applied for PULL_THROUGH_CACHE too" in (finding.change.error or "")
 
@@ -208,7 +208,7 @@ def test_a_word_that_is_not_known_is_left_to_a_person() -> None:
                 assert "SOMETHING_NEW, makes repositories in" in finding.reason
                 assert finding.change is not None
                 assert finding.change.status is ChangeStatus.WITHHELD
-                assert finding.change.reason is Reason.LEFT_TO_A_PERSON
+                assert finding.change.reason is Reason.MANUAL_REVIEW_REQUIRED
                 assert "'SOMETHING_NEW', which this version does not know" in (
                     finding.change.error or ""
                 )
@@ -221,7 +221,7 @@ def test_a_role_is_not_passed() -> None:
     )
     assert finding.compliance is BAD
     assert finding.change is not None
-    assert finding.change.reason is Reason.LEFT_TO_A_PERSON
+    assert finding.change.reason is Reason.MANUAL_REVIEW_REQUIRED
     assert "iam:PassRole" in (finding.change.error or "")
     # What would be written by hand.
     assert finding.change.to_mutability == "IMMUTABLE_WITH_EXCLUSION"
@@ -348,7 +348,7 @@ def test_what_must_not_be_written_any_more_is_left_to_a_person() -> None:
             change = apply(registry)
             assert (change.status, change.reason) == (
                 ChangeStatus.WITHHELD,
-                Reason.LEFT_TO_A_PERSON,
+                Reason.MANUAL_REVIEW_REQUIRED,
             )
             assert why in str(change.error)
             assert registry.writes == []

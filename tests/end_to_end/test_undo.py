@@ -544,7 +544,7 @@ def test_without_a_place_for_a_record_nothing_is_written(aws: FakeAws, tmp_path:
     closed = truth(aws)
     command = (*UNDO, "out/report.json", "--yes")
     ended = end(start_command(aws, tmp_path, command, XDG_STATE_HOME="/dev/null"), tmp_path)
-    assert set(outcomes(ended)) == {("withheld", "not_recorded")}
+    assert set(outcomes(ended)) == {("withheld", "journal_unavailable")}
     assert ended.status == 3
     assert truth(aws) == closed
 
@@ -555,7 +555,7 @@ def test_without_a_place_for_a_record_nothing_is_written(aws: FakeAws, tmp_path:
         (None, "missing.json: cannot be read: No such file or directory"),
         ("{", "damaged: "),
         ("{}", "missing.json is not a report.json (no `run`)"),
-        ('{"schema_version": "7"}', "schema_version '7'; this version knows '1'"),
+        ('{"schema_version": "7"}', "schema_version '7'; this version knows '2'"),
     ],
 )
 def test_what_is_no_report_is_refused(

@@ -245,10 +245,10 @@ def test_every_write_is_on_record_before_it_is_made() -> None:
     (plan, (intended, finding), (settled, _)) = journal.records
     assert (plan[0], intended, settled) == ("plan", "intend", "settle")
     assert (finding.mutability, finding.change) == (turned.mutability, turned.change)
-    refusing = FakeJournal(refuses=OperationFailed(Reason.NOT_RECORDED, "no place"))
+    refusing = FakeJournal(refuses=OperationFailed(Reason.JOURNAL_UNAVAILABLE, "no place"))
     untouched = registry_of({key_of(one): left(one)})
     report = undo_here(untouched, HERE, [one], conduct=make_conduct(journal=refusing))
-    assert outcomes(report) == [(ChangeStatus.WITHHELD, Reason.NOT_RECORDED)]
+    assert outcomes(report) == [(ChangeStatus.WITHHELD, Reason.JOURNAL_UNAVAILABLE)]
     assert untouched.writes == []
 
 

@@ -40,7 +40,7 @@ from sweeper.reporting.wording import (
 WIDTH = 100
 _NAMED_SKIPS = 3  # of each reason; the others are counted
 _NAMED_FAILURES = 5  # that say the same but for the account; more are one paragraph
-_NOT_MADE = (ChangeStatus.FAILED, ChangeStatus.WITHHELD)
+_NOT_MADE = (ChangeStatus.FAILED, ChangeStatus.WITHHELD, ChangeStatus.SUPERSEDED)
 _Found = TypeVar("_Found", Finding, EarlierFinding)
 
 

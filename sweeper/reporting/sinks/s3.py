@@ -85,7 +85,7 @@ class S3Sink:
             try:
                 self.records.replace(LATEST, body, JSON.media_type, about)
             except OperationFailed as error:
-                if error.reason is not Reason.CHANGED_MEANWHILE:
+                if error.reason is not Reason.CONCURRENT_MODIFICATION:
                     raise
                 if there is None:
                     return f"{LATEST} was left as it is: what is there could not be read"
