@@ -77,7 +77,9 @@ class Objects:
             self.bucket.put(name, content, media_type, Metadata=metadata or {}, **condition)
         except OperationFailed as error:
             if error.error_code == _MISSING:  # deleted meanwhile
-                raise OperationFailed(Reason.CONCURRENT_MODIFICATION, error.message, _MISSING) from None
+                raise OperationFailed(
+                    Reason.CONCURRENT_MODIFICATION, error.message, _MISSING
+                ) from None
             raise
 
     def _open(self, name: str) -> Any:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
@@ -202,6 +202,10 @@ def revert_if_unchanged(finding: Finding, is_made: MatchesDesired) -> Finding:
             restored = is_made(finding, back)
             reason = Reason.ALREADY_RESTORED if restored else Reason.CHANGED_SINCE_APPLIED
             reason = Reason.REPOSITORY_DELETED if restored is None else reason
+    if reason is Reason.ALREADY_RESTORED:
+        finding = replace(
+            finding, mutability=back.to_mutability, exclusion_filters=back.to_exclusion_filters
+        )
     return replace(finding, change=replace(back, status=ChangeStatus.SUPERSEDED, reason=reason))
 
 
@@ -310,14 +314,3 @@ def _setting(finding: Finding) -> tuple[str, frozenset[str]]:
 
 def _desired(change: Change) -> tuple[str, frozenset[str]]:
     return change.to_mutability, frozenset(change.to_exclusion_filters)
-
-
-def count_read(findings: Sequence[Finding]) -> int:
-    """Return how many repositories among them could be read, and exist."""
-    return sum(
-        finding.resource == "repository"
-        and finding.change is not None
-        and finding.change.status is not ChangeStatus.FAILED
-        and finding.change.reason is not Reason.REPOSITORY_DELETED
-        for finding in findings
-    )

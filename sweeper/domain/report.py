@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import IntEnum
 from functools import lru_cache
@@ -33,6 +33,7 @@ from sweeper.domain.report_model import (
     Report,
     RepositoryTotals,
     Run,
+    RunKind,
     SkippedItem,
     TargetTotals,
     Totals,
@@ -79,6 +80,11 @@ def is_unrestored(finding: Finding) -> bool:
         change.status in (ChangeStatus.APPLIED, ChangeStatus.PLANNED)
         or change.reason in (Reason.ALREADY_RESTORED, Reason.REPOSITORY_DELETED)
     )
+
+
+def remaining_rule(kind: RunKind) -> Callable[[Finding], bool]:
+    """Return what says whether a finding remains at the end of such a run."""
+    return is_unrestored if kind == "undo" else is_remaining
 
 
 def count_non_compliant(report: Report, resource: Resource = "repository") -> int:
@@ -299,7 +305,7 @@ def _totals(
             withheld=changes[ChangeStatus.WITHHELD],
             superseded=changes[ChangeStatus.SUPERSEDED],
         ),
-        remaining=sum(map(is_unrestored if run.kind == "undo" else is_remaining, findings)),
+        remaining=sum(map(remaining_rule(run.kind), findings)),
     )
 
 

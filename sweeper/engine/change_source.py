@@ -23,7 +23,6 @@ from sweeper.domain.planning import Outcome, plan_changes, plan_targets, select_
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import (
     RecordedChanges,
-    count_read,
     end_change,
     recorded_targets,
     refuse_other_organization,
@@ -266,8 +265,8 @@ class RevertedPlan(ReviewedPlan):
                 )
                 return replace(named, change=failed)
 
-        findings = tuple(map(read, self._places[target.place]))
-        return Examined((count_read(findings), 0, 0), findings)
+        # Their verdict is not known: it is the sweep that decides what is compliant.
+        return Examined((0, 0, 0), tuple(map(read, self._places[target.place])))
 
     def plan(
         self,

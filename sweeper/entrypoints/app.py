@@ -12,7 +12,7 @@ from sweeper.aws.client.clients import Session
 from sweeper.aws.client.partitions import is_region
 from sweeper.aws.client.session import callers_session, refuse_unknown_regions
 from sweeper.config.loader import LEGACY_VARIABLES
-from sweeper.config.provenance import dotted, provenance_of
+from sweeper.config.provenance import digest, dotted, provenance_of
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import Finding, Stage
@@ -172,7 +172,8 @@ def _narrow(
             )
     if recorded.kind == "undo":
         config = undo_config(config, recorded.findings)
-        return config, replace(provenance_of(config), once=True)
+        configuration = replace(provenance.configuration, digest=digest(config))
+        return config, Provenance(configuration, once=True)
     for check in sorted({finding.check for finding in recorded.findings} - set(config.checks)):
         raise ConfigurationError(f"{location}: {check} is not among the configured checks")
     if config.remediation.auto_remediate == "DISABLED":
@@ -246,7 +247,7 @@ def report_file(report: Report, formats: Sequence[Format]) -> str | None:
         if delivery.sink == "fallback":
             return str(Path(delivery.location, LATEST))
         if delivery.sink == "directory" and (changed or JSON in formats):
-            own = changed or report.run.kind == "undo"
+            own = changed and report.run.kind == "sweep"
             return str(Path(delivery.location, report.run.id if own else "", LATEST))
         if delivery.sink == "s3" and (changed or JSON in formats):
             return delivery.location
@@ -254,12 +255,9 @@ def report_file(report: Report, formats: Sequence[Format]) -> str | None:
 
 
 def _keeper(kind: RunKind, sinks: Sequence[Sink]) -> HistoryStore | None:
-    """Return what a run is compared with: of several the last, S3 rather than a directory.
-
-    An undo is compared with nothing: it does not find out what is mutable.
-    """
+    """Return what a sweep is compared with: of several the last, S3 rather than a directory."""
     keepers = [sink for sink in sinks if isinstance(sink, HistoryStore)]
-    return keepers[-1] if keepers and kind != "undo" else None
+    return keepers[-1] if keepers and kind == "sweep" else None
 
 
 def _local(sinks: Sequence[Sink]) -> list[Sink]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 from shlex import quote
 from typing import Any
@@ -26,8 +27,8 @@ from sweeper.domain.masking import mask
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
-from sweeper.domain.report import is_remaining, is_unrestored, may_have_changed
-from sweeper.domain.report_model import FailedItem, Report
+from sweeper.domain.report import may_have_changed, remaining_rule
+from sweeper.domain.report_model import FailedItem, Report, RunKind
 from sweeper.reporting.impact_wording import brief, counted
 from sweeper.reporting.wording import (
     advice,
@@ -42,6 +43,7 @@ from sweeper.reporting.wording import (
     setting,
     since_last,
     source_words,
+    told_findings,
 )
 
 MAX_ROWS = 25  # of a table; the report has them all
@@ -173,8 +175,9 @@ def _show_findings(report: Report, console: Console, *, is_kept: bool) -> None:
     table.add_column("Tag mutability", no_wrap=True)
     table.add_column("Outcome", max_width=18)
     shown: Counter[tuple[int, str]] = Counter()
-    for finding in sorted(report.findings, key=_urgency):
-        group = (_urgency(finding), finding.account_id)
+    urgency = partial(_urgency, kind=report.run.kind)
+    for finding in sorted(told_findings(report), key=urgency):
+        group = (urgency(finding), finding.account_id)
         shown[group] += 1
         if shown[group] > MAX_ROWS_OF_ACCOUNT or table.row_count >= MAX_ROWS:
             continue
@@ -194,11 +197,10 @@ def _show_findings(report: Report, console: Console, *, is_kept: bool) -> None:
         console.print(f"… and {_count(left, 'more finding')}, {where}\n")
 
 
-def _urgency(finding: Finding) -> int:
+def _urgency(finding: Finding, kind: RunKind) -> int:
     if finding.compliance is Compliance.EXEMPT:
         return 2
-    remains = is_unrestored if finding.compliance is Compliance.COMPLIANT else is_remaining
-    return 0 if remains(finding) else 1
+    return 0 if remaining_rule(kind)(finding) else 1
 
 
 def _outcome(finding: Finding) -> Text:
@@ -248,16 +250,24 @@ def _places(failures: Sequence[FailedItem]) -> str:
     for account_id, names in list(regions.items())[:MAX_PLACES]:
         more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
         where = f" {plain(names[0])}{more}" if names else ""
-        told.append((plain(account_id) if account_id else "the whole sweep") + where)
+        told.append((plain(account_id) if account_id else "the whole run") + where)
     if left := len(regions) - len(told):
         told.append(f"and {_count(left, 'more account')}")
     return ", ".join(told)
 
 
+def _examined(report: Report) -> str:
+    totals = report.totals.repositories
+    return (
+        f"{totals.examined} examined: {totals.compliant} compliant, "
+        f"{totals.non_compliant} non-compliant, {totals.exempt} exempt, "
+        f"{totals.undetermined} undetermined"
+    )
+
+
 def _show_totals(report: Report, console: Console) -> None:
     totals, coverage = report.totals, report.coverage
     accounts, targets, changes = totals.accounts, totals.targets, totals.changes
-    repositories = totals.repositories
     table = Table(title="Summary", title_justify="left", box=SIMPLE_HEAD, show_header=False)
     complete = "complete" if coverage.complete else "NOT COMPLETE"
     rows = (
@@ -274,12 +284,7 @@ def _show_totals(report: Report, console: Console) -> None:
             "Targets",
             f"{targets.examined} examined, {targets.failed} failed, {targets.skipped} skipped",
         ),
-        (
-            "Repositories",
-            f"{repositories.examined} examined: {repositories.compliant} compliant, "
-            f"{repositories.non_compliant} non-compliant, {repositories.exempt} exempt, "
-            f"{repositories.undetermined} undetermined",
-        ),
+        ("Repositories", "" if report.run.kind == "undo" else _examined(report)),
         (
             "Changes",
             f"{changes.planned} planned: {changes.applied} applied, {changes.failed} failed, "

@@ -16,8 +16,7 @@ from sweeper.domain.report import (
     count_applied,
     count_findings,
     count_non_compliant,
-    is_remaining,
-    is_unrestored,
+    remaining_rule,
 )
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.wording import (
@@ -40,6 +39,7 @@ from sweeper.reporting.wording import (
     since_last,
     skipped_counts,
     tags_unavailable,
+    told_findings,
     undo_words,
     unseen,
     where,
@@ -73,7 +73,7 @@ def subject(report: Report) -> str:
         parts.append(number(templates, "mutable creation template"))
     undo = report.run.kind == "undo"
     if changes.applied:
-        parts.append(f"{changes.applied:,} {'reverted' if undo else 'closed'}")
+        parts.append(f"{changes.applied:,} {'reverted' if undo else 'made immutable'}")
     if undo and report.totals.remaining:
         parts.append(f"{report.totals.remaining:,} not reverted")
     if changes.failed:
@@ -143,8 +143,8 @@ def _found(report: Report) -> Iterator[str]:
     if repositories.non_compliant:
         found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
         yield (
-            f"Image tags could be overwritten in {found}{of}: {count_applied(report):,} closed by "
-            f"this sweep, {count_non_compliant(report):,} still open."
+            f"Image tags could be overwritten in {found}{of}: {count_applied(report):,} made "
+            f"immutable by this run, {count_non_compliant(report):,} still mutable."
         )
     elif repositories.examined:
         where_ = " in this scope" if report.skipped else ""
@@ -154,22 +154,22 @@ def _found(report: Report) -> Iterator[str]:
     if count := count_findings(report, Compliance.NON_COMPLIANT):
         yield (
             f"{number(count, 'creation template makes', 'creation templates make')} repositories "
-            f"whose image tags can be overwritten: {count_applied(report, _TEMPLATE):,} closed by "
-            f"this sweep, {count_non_compliant(report, _TEMPLATE):,} still open."
+            f"whose image tags can be overwritten: {count_applied(report, _TEMPLATE):,} made "
+            f"immutable by this run, {count_non_compliant(report, _TEMPLATE):,} still mutable."
         )
 
 
 def listed(report: Report) -> list[Finding]:
     """Failed changes, then what else remains, then what was dealt with; exempt ones are not."""
-    findings = [item for item in report.findings if item.compliance is not Compliance.EXEMPT]
-    is_left = is_unrestored if report.run.kind == "undo" else is_remaining
-    return sorted(findings, key=lambda finding: _urgency(finding, is_left))
+    findings = [item for item in told_findings(report) if item.compliance is not Compliance.EXEMPT]
+    remains = remaining_rule(report.run.kind)
+    return sorted(findings, key=lambda finding: _urgency(finding, remains))
 
 
-def _urgency(finding: Finding, is_left: Callable[[Finding], bool]) -> int:
+def _urgency(finding: Finding, remains: Callable[[Finding], bool]) -> int:
     if finding.change and finding.change.status is ChangeStatus.FAILED:
         return 0
-    return 1 if is_left(finding) else 2
+    return 1 if remains(finding) else 2
 
 
 def _entry(position: int, finding: Finding, report: Report, tags: str | None) -> str:

@@ -92,6 +92,8 @@ def record_id(check: str, account_id: str, region: str, repository: str) -> str:
 def _of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str]) -> Record:
     where = f"{named(finding)} ({plain(finding.account_id)}, {plain(finding.region)})"
     current = setting(finding.mutability, finding.exclusion_filters)
+    if finding.compliance is Compliance.COMPLIANT and state is State.OPEN and finding.change:
+        current = setting(finding.change.to_mutability, finding.change.to_exclusion_filters)
     done = outcome(finding, run)
     if finding.exemption:
         done += f"; its exemption: {exemption_text(finding.exemption)}"

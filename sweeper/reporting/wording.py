@@ -208,6 +208,19 @@ def ended_early(report: Report) -> FailedItem | None:
     )
 
 
+def told_findings(report: Report) -> Sequence[Finding]:
+    """Return the findings, without those of which only what ended the run early can be said."""
+    failure = ended_early(report)
+    if failure is None:
+        return report.findings
+    return [
+        finding
+        for finding in report.findings
+        if finding.change is None
+        or (finding.change.status, finding.change.reason) != (ChangeStatus.FAILED, failure.reason)
+    ]
+
+
 def scope(report: Report) -> str | None:
     """What was to be examined, and what narrows it: "4 accounts, 1 of 3 regions: regions.include".
 
@@ -232,8 +245,8 @@ def source_words(kind: str, source: RunSource) -> str:
 
 
 def run_words(run: Run) -> str:
-    """Return what kind of run this is, where it is no sweep."""
-    return source_words(run.kind.capitalize(), run.source) if run.source else ""
+    """Return which run this is, and of which report, where it is no sweep."""
+    return source_words(f"{run.kind.capitalize()} {run.id}", run.source) if run.source else ""
 
 
 def undo_words(report: Report) -> str:
@@ -270,9 +283,12 @@ def unseen(report: Report) -> str:
         left_out = skipped_counts(report)
         return f"All accounts and regions in scope were checked; skipped: {left_out}."
     if failure := ended_early(report):
+        why = "which accounts to sweep could not be determined"
         if failure.reason is Reason.LEASE_HELD:
-            return "NOTHING WAS CHECKED: another sweep uses the same S3 prefix."
-        return "NOTHING WAS CHECKED: which accounts to sweep could not be determined."
+            why = "another sweep uses the same S3 prefix"
+        elif failure.reason is Reason.OTHER_ORGANIZATION:
+            why = failure.reason.meaning
+        return f"NOTHING WAS CHECKED: {why}."
     clauses = list(_gaps(report))
     if not report.totals.targets.examined:
         clauses = clauses or ["no account-region was left to examine"]
@@ -304,11 +320,14 @@ def _gaps(report: Report) -> Iterator[str]:
 def seen(report: Report) -> str:
     """A sentence that says how much was seen."""
     totals = report.totals
-    return (
-        f"Checked: {number(totals.repositories.examined, 'repository', 'repositories')} in "
+    where_ = (
         f"{number(totals.targets.examined, 'account-region')} of "
-        f"{number(len(report.accounts), 'account')}."
+        f"{number(len(report.accounts), 'account')}"
     )
+    if report.run.kind == "undo":
+        return f"Checked: {where_}."
+    repositories = number(totals.repositories.examined, "repository", "repositories")
+    return f"Checked: {repositories} in {where_}."
 
 
 def skipped_counts(report: Report) -> str:
@@ -322,7 +341,7 @@ def skipped_counts(report: Report) -> str:
 def where(failure: FailedItem, names: dict[str, str]) -> str:
     """The place of a failure: account, its name where it is known, and region."""
     if failure.account_id is None:
-        return "the whole sweep"
+        return "the whole run"
     name = names.get(failure.account_id)
     account = plain(failure.account_id) + (f" ({shorten(name, 60)})" if name else "")
     if failure.targets:

@@ -148,7 +148,7 @@ def _refuse_empty(
         accounts = len({finding.account_id for finding in findings})
         raise ConfigurationError(
             f"{option} {value}: the report has no such change there; it has "
-            f"{len(findings):,} {_CHANGES[kind]}, in {accounts:,} accounts"
+            f"{len(findings):,} {_CHANGES[kind]}; accounts: {accounts:,}"
         )
 
 

@@ -122,10 +122,14 @@ def attach_comparison(
 
 
 def store_history(records: Records, report: Report) -> str | None:
-    """Write the history with this sweep; in words what could not be kept, None where all was.
+    """Write the history with this run; in words what could not be kept, None where all was.
+
+    An undo is no part of it: a repository that it reverts is still one that a sweep made immutable.
 
     Raises nothing that reading or writing could cause: it is the report that is delivered.
     """
+    if report.run.kind == "undo":
+        return None
     for _ in range(ATTEMPTS):
         begun_anew = None
         try:

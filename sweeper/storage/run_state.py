@@ -180,8 +180,9 @@ def resume_command(header: Header) -> str:
 def require_same_config(header: Header, config: Config, expected: Header) -> None:
     """Raise ConfigurationError where the run was begun otherwise than `expected` has it."""
     if (header.run_kind, header.source) != (expected.run_kind, expected.source):
-        what = f"is a {header.run_kind}"
-        what += f" of the report of run {header.source}" if header.source else ""
+        what = "is a sweep"
+        if header.source:
+            what = f"is an {header.run_kind} of the report of run {header.source}"
         raise ConfigurationError(
             f"--resume: run {header.run_id} {what}: resume it by {resume_command(header)}"
         )

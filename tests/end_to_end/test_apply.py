@@ -16,21 +16,23 @@ from tests.fake_aws.world import Repository, World
 APPLY = (*SWEEPER, "apply", "--output", "out")
 
 
-def reviewed(aws: FakeAws, directory: Path, world: World, **config: Any) -> Path:
-    """Load the world; the report of a dry run over it."""
+def reviewed(aws: FakeAws, directory: Path, world: World, **config: Any) -> Any:
+    """Load the world; the report of a dry run over it, which is out/report.json."""
     aws.load(world)
     ended = run(aws, directory, "--dry-run", config={**ALLOWED, **config})
     aws.reset_statistics()
-    review = directory / "review.json"
-    (directory / "out" / "report.json").rename(review)
-    assert ended.status == 0 or writes(aws) == []
-    return review
+    return ended.report
 
 
 def apply(aws: FakeAws, directory: Path, *options: str, **config: Any) -> Ended:
-    command = (*APPLY, "review.json", "--yes", *options)
+    command = (*APPLY, "out/report.json", "--yes", *options)
     given = {**ALLOWED, **config} if config else None
     return end(start_command(aws, directory, command, given), directory)
+
+
+def report_of(ended: Ended) -> Any:
+    path = ended.directory / "out" / ended.logs[-1]["run_id"] / "report.json"
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def outcomes(ended: Ended) -> dict[Key, tuple[str, str | None]]:
@@ -39,7 +41,7 @@ def outcomes(ended: Ended) -> dict[Key, tuple[str, str | None]]:
             each["change"]["status"],
             each["change"]["reason"],
         )
-        for each in ended.report["findings"]
+        for each in report_of(ended)["findings"]
         if each["change"]
     }
 
@@ -52,7 +54,7 @@ def test_exactly_the_reviewed_changes_that_still_hold_are_made(
     aws: FakeAws, tmp_path: Path
 ) -> None:
     world = world_of()
-    reviewed(aws, tmp_path, world)
+    review = reviewed(aws, tmp_path, world)
     before = truth(aws)
     due = {key for key in before if key[2] in CHANGED}
     first, second, third, *_ = sorted(due)
@@ -73,10 +75,10 @@ def test_exactly_the_reviewed_changes_that_still_hold_are_made(
     }
     assert truth(aws)[third[0], third[1], "new"].mutability == "MUTABLE"
     assert ended.status == 3
-    source = json.loads((tmp_path / "review.json").read_text())["run"]
-    assert ended.report["run"]["kind"] == "apply"
-    assert ended.report["run"]["source"]["run_id"] == source["id"]
-    assert ended.report["run"]["scope"]["narrowed_by"] == [f"apply of run {source['id']}"]
+    run_ = report_of(ended)["run"]
+    assert (run_["kind"], run_["source"]["run_id"]) == ("apply", review["run"]["id"])
+    assert run_["scope"]["narrowed_by"] == [f"apply of run {review['run']['id']}"]
+    assert ended.report == review  # that of the last sweep stays
     assert [each["event"] for each in ended.logs if each["event"].startswith("apply.")] == [
         "apply.started",
         "apply.finished",
@@ -89,7 +91,7 @@ def test_an_apply_can_be_undone(aws: FakeAws, tmp_path: Path) -> None:
     before = truth(aws)
     ended = apply(aws, tmp_path)
     assert truth(aws) != before
-    own = f"out/{ended.report['run']['id']}/report.json"
+    own = f"out/{report_of(ended)['run']['id']}/report.json"
     undone = end(start_command(aws, tmp_path, (*SWEEPER, "undo", own, "--yes")), tmp_path)
     assert undone.status == 0
     assert truth(aws) == before
@@ -110,7 +112,7 @@ def test_a_kill_in_the_middle_is_resumed(aws: FakeAws, tmp_path: Path) -> None:
     reviewed(aws, tmp_path, world_of(accounts=4), limits={"max_workers": 2})
     due = {key for key in truth(aws) if key[2] in CHANGED}
     hold(aws, "PutImageTagMutability", skip=7)
-    process = start_command(aws, tmp_path, (*APPLY, "review.json", "--yes"))
+    process = start_command(aws, tmp_path, (*APPLY, "out/report.json", "--yes"))
     wait_until_held(aws, process)
     process.kill()
     assert end(process, tmp_path).status == -signal.SIGKILL
@@ -135,7 +137,7 @@ def test_what_cannot_be_applied_is_refused_before_anything_is_called(
         "ecr-tag-immutability": apply(aws, tmp_path, checks=["ecr-creation-template-immutability"]),
         "--account 210987654321": apply(aws, tmp_path, "--account", "210987654321", **ALLOWED),
         "stdin is not a terminal": end(
-            start_command(aws, tmp_path, (*APPLY, "review.json"), ALLOWED), tmp_path
+            start_command(aws, tmp_path, (*APPLY, "out/report.json"), ALLOWED), tmp_path
         ),
     }
     for said, ended in refusals.items():
@@ -149,7 +151,6 @@ def test_a_report_without_planned_changes_has_nothing_to_apply(
 ) -> None:
     aws.load(world_of(accounts=1, regions=1))
     run(aws, tmp_path, config=ALLOWED)
-    (tmp_path / "out" / "report.json").rename(tmp_path / "review.json")
     aws.reset_statistics()
     ended = apply(aws, tmp_path)
     assert ended.status == 0

@@ -81,5 +81,6 @@ def test_a_person_is_shown_what_is_opened_and_asked_once(aws: FakeAws, tmp_path:
             assert aws.repositories() == after
             report = last_undo(tmp_path / "out")
             assert report["totals"]["changes"][outcome] == due
+            assert f"out/{report['run']['id']}" in told
             latest = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
             assert latest == swept.report

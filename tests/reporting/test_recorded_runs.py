@@ -20,7 +20,7 @@ from sweeper.domain.model import (
     Stage,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.domain.recorded_changes import count_read, end_change, invert
+from sweeper.domain.recorded_changes import end_change, invert
 from sweeper.domain.report import aggregate, ended_early
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.domain.resume import ResumeState
@@ -75,7 +75,7 @@ def undo(*changes: Change, **run: Any) -> Report:
         replace(invert(applied_finding(f"team/r{number}")), change=change)
         for number, change in enumerate(changes)
     )
-    target = (TARGET, Examined((count_read(findings), 0, 0), findings))
+    target = (TARGET, Examined((0, 0, 0), findings))
     return aggregate(replace(RUN, **run), [OPENED], [target])
 
 
@@ -92,7 +92,7 @@ def not_opened() -> Report:
     other = make_target(2)
     finding = end_change(invert(applied_finding("not-opened", other)), failed, ResumeState())
     reverted = undo(back()).findings
-    examined = [(TARGET, Examined((1, 0, 0), tuple(reverted)))]
+    examined = [(TARGET, Examined((0, 0, 0), tuple(reverted)))]
     return aggregate(RUN, [OPENED, (other.account, failed)], examined, [finding])
 
 
@@ -185,7 +185,7 @@ def test_the_subject_says_what_an_undo_and_an_apply_left() -> None:
             undo(*RESULTS),
             "sweeper undo: 1 reverted, 3 not reverted, 1 change failed",
         ),
-        (every_apply(), "sweeper apply: 3 mutable repositories, 1 closed"),
+        (every_apply(), "sweeper apply: 3 mutable repositories, 1 made immutable"),
     ]
     for item, said in cases:
         with case(said):

@@ -30,7 +30,6 @@ def apply(**options: Any) -> int:
 
     \b
     Examples:
-      sweeper run --dry-run --output ./review
       sweeper apply ./review/report.json --dry-run
       sweeper apply ./review/report.json --account 111122223333
     """  # noqa: D301 (click's mark for lines to keep)

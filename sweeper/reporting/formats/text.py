@@ -11,7 +11,14 @@ from typing import TypeVar
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, Run, SkippedItem
+from sweeper.domain.report_model import (
+    EarlierFinding,
+    FailedItem,
+    Report,
+    RepositoryTotals,
+    Run,
+    SkippedItem,
+)
 from sweeper.reporting.formats import Format
 from sweeper.reporting.impact_wording import as_yaml, counted, sentences
 from sweeper.reporting.wording import (
@@ -32,6 +39,7 @@ from sweeper.reporting.wording import (
     setting,
     since_last,
     tags_unavailable,
+    told_findings,
     undo_words,
     unseen,
     where,
@@ -91,15 +99,21 @@ def _totals(report: Report) -> list[str]:
         f"{accounts.skipped:,} skipped, {accounts.failed:,} failed",
         f"Their regions  {targets.planned:,}: {targets.examined:,} examined, "
         f"{targets.skipped:,} skipped, {targets.failed:,} failed",
-        f"Repositories   {repositories.examined:,}: {repositories.compliant:,} compliant, "
-        f"{repositories.non_compliant:,} non-compliant, {repositories.exempt:,} exempt, "
-        f"{repositories.undetermined:,} undetermined",
+        *([] if undo else _repositories(repositories)),
         f"Changes        {changes.planned:,} planned: {changes.applied:,} applied, "
         f"{changes.failed:,} failed, {changes.withheld:,} withheld, "
         f"{changes.superseded:,} superseded",
         f"Remaining      {remaining(report)}",
         *(_wrapped(f"Undo           {undo_words(report)}", "", " " * 15) if undo else ()),
         *_since_last(report),
+    ]
+
+
+def _repositories(totals: RepositoryTotals) -> list[str]:
+    return [
+        f"Repositories   {totals.examined:,}: {totals.compliant:,} compliant, "
+        f"{totals.non_compliant:,} non-compliant, {totals.exempt:,} exempt, "
+        f"{totals.undetermined:,} undetermined"
     ]
 
 
@@ -113,7 +127,7 @@ def _since_last(report: Report) -> list[str]:
 
 
 def _findings(report: Report) -> list[str]:
-    findings = [item for item in report.findings if item.compliance is not Compliance.EXEMPT]
+    findings = [item for item in told_findings(report) if item.compliance is not Compliance.EXEMPT]
     if not findings:
         return []
     lines = [f"FINDINGS ({len(findings):,}; {report.totals.remaining:,} remain)"]

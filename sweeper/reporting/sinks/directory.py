@@ -23,8 +23,8 @@ class DirectorySink:
 
     Of a run that changed something there is ``<run id>/report.json``, too, which no later run
     replaces; of any other one only until the files that it replaces have been read, unless it is
-    one of `keeps_every`. All files of an undo lie there: the last sweep's stay. With
-    `keeps_history` history.json too, but in dry runs.
+    one of `keeps_every`. All files of an apply or an undo lie there: those of the last sweep stay.
+    With `keeps_history` history.json too, but in dry runs.
     """
 
     keeps = True
@@ -68,25 +68,24 @@ class DirectorySink:
     ) -> Delivery:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
         own = self._own(report)
-        is_undo = report.run.kind == "undo"
-        keeps_own = self._keeps_every or may_have_changed(report) or is_undo
+        # Only a sweep replaces the report of the last sweep.
+        place = self._directory if report.run.kind == "sweep" else own
+        keeps_own = self._keeps_every or may_have_changed(report) or place == own
         if self._under_id and keeps_own:
             self.store(report)
         else:
             with files.write_errors(self._directory):
                 self._directory.mkdir(parents=True, exist_ok=True)
         for format_, content in rendered(report, self._formats):
-            files.replace(
-                (own if is_undo else self._directory) / f"report.{format_.extension}", content
-            )
+            files.replace(place / f"report.{format_.extension}", content)
         if self._under_id and not keeps_own:
             with suppress(OSError):
                 (own / LATEST).unlink()
                 own.rmdir()
         note = None
-        if self.keeps_history and not (report.run.dry_run or is_undo):
+        if self.keeps_history and not report.run.dry_run:
             note = store_history(self.records, report)
-        return Delivery(self.name, self.location, "delivered", message=note)
+        return Delivery(self.name, str(place), "delivered", message=note)
 
 
 def make_sink(context: SinkContext) -> DirectorySink | None:

@@ -46,13 +46,15 @@ class S3Sink:
     ) -> Delivery:
         """Write the objects; raises OperationFailed.
 
-        latest.json is moved when all the others are there, then the history is written; neither
-        is by a dry run or an undo.
+        latest.json is moved when all the others are there, by a sweep only. Then the history is
+        written. A dry run does neither.
         """
         names = self._put(report, self._formats_of(report))
         notes = []
-        if not (report.run.dry_run or report.run.kind == "undo"):
-            notes = [self._move_latest(report), store_history(self.records, report)]
+        if not report.run.dry_run:
+            if report.run.kind == "sweep":
+                notes.append(self._move_latest(report))
+            notes.append(store_history(self.records, report))
         name = next((name for name in names if name.endswith("/report.json")), names[0])
         note = "; ".join(filter(None, notes)) or None
         return Delivery(self.name, self.records.bucket.at(name), "delivered", message=note)

@@ -90,7 +90,8 @@ class RunJournal:
                 ) from None
         elif self._file is None:
             raise OperationFailed(
-                Reason.JOURNAL_UNAVAILABLE, "there is neither a directory for a journal nor report.s3"
+                Reason.JOURNAL_UNAVAILABLE,
+                "there is neither a directory for a journal nor report.s3",
             )
         else:
             self._file.append(b"", durable=True)

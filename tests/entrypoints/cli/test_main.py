@@ -149,9 +149,9 @@ def test_a_reviewed_dry_run_is_applied_after_one_yes(aws: FakeAws, tmp_path: Pat
     count = len(open_repositories(aws))
     assert Terminal(aws, tmp_path, "--dry-run").ended() == 3
     reviewed = tmp_path / "out" / "report.json"
-    run_id = json.loads(reviewed.read_text(encoding="utf-8"))["run"]["id"]
-    reviewed.rename(tmp_path / "review.json")
-    apply = (*COMMAND[:-1], "apply", "--output", "out", "review.json")
+    review = reviewed.read_text(encoding="utf-8")
+    run_id = json.loads(review)["run"]["id"]
+    apply = (*COMMAND[:-1], "apply", "--output", "out", "out/report.json")
     for answer, status, written in (("n", 3, 0), ("y", 0, count)):
         terminal = Terminal(aws, tmp_path, command=apply)
         terminal.asked()
@@ -162,7 +162,10 @@ def test_a_reviewed_dry_run_is_applied_after_one_yes(aws: FakeAws, tmp_path: Pat
         terminal.answer(answer)
         assert terminal.ended() == status
         assert len(writes(aws)) == written
-        assert terminal.report["run"]["kind"] == "apply"
+        (own,) = re.findall(r"delivered (out/\S+)", terminal.shown)
+        made = json.loads((tmp_path / own / "report.json").read_text(encoding="utf-8"))
+        assert made["run"]["kind"] == "apply"
+        assert reviewed.read_text(encoding="utf-8") == review
     assert open_repositories(aws) == {}
 
 

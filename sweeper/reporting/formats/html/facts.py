@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -88,7 +88,7 @@ def facts(report: Report) -> Facts:
     banners = (_verdict(report), _coverage_banner(report))
     return Facts(
         banners=banners,
-        cards=(_repositories(report), _coverage(report), _since(report), _changes(report)),
+        cards=tuple(_cards(report)),
         not_made=tuple(_not_made(report)),
         not_seen=tuple(_not_seen(report)),
         skipped=tuple(_by_reason(Counter(item.reason.value for item in report.skipped))),
@@ -99,6 +99,15 @@ def facts(report: Report) -> Facts:
         scope=scope(report),
         everything=_everything(report),
     )
+
+
+def _cards(report: Report) -> Iterator[Card]:
+    if report.run.kind != "undo":  # it does not decide what is compliant
+        yield _repositories(report)
+    yield _coverage(report)
+    if report.run.kind == "sweep":
+        yield _since(report)
+    yield _changes(report)
 
 
 def _everything(report: Report) -> bool:
@@ -123,7 +132,7 @@ def _verdict(report: Report) -> Banner:
     examined = report.totals.repositories.examined
     repositories = number(examined, "repository", "repositories")
     done = count_applied(report)
-    more = f"; {done:,} {'was' if done == 1 else 'were'} closed by this sweep" if done else ""
+    more = f"; {done:,} {'was' if done == 1 else 'were'} made immutable by this run" if done else ""
     templates = count_non_compliant(report, "repository_creation_template")
     make = number(templates, "creation template makes", "creation templates make")
     if templates:
