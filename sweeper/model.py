@@ -114,6 +114,7 @@ class Reason(StrEnum):
     WRITE_FAILED = "write_failed"
     DESTINATION_MISSING = "destination_missing"
     CHANGED_MEANWHILE = "changed_meanwhile"
+    EARLIER_REPORT_KEPT = "earlier_report_kept"
 
     @property
     def is_denial(self) -> bool:

@@ -17,9 +17,12 @@ from pydantic import AfterValidator, Field
 from sweeper.concurrency import attempt
 from sweeper.errors import OperationFailed
 from sweeper.formats.json import document
+from sweeper.formats.wording import number
 from sweeper.model import (
+    ChangeStatus,
     EarlierFinding,
     Failed,
+    Key,
     Reason,
     Report,
     Run,
@@ -166,6 +169,23 @@ def started_at(records: Records, name: str) -> str | None:
     return kept.run.started_at if kept else None
 
 
+def lost_changes(records: Records, name: str, report: Report) -> str | None:
+    """Return why the report stored as `name` must not be replaced by `report`; None if it may be.
+
+    A change that was applied, or that may have been, must be in the new report, too: an undo reads
+    it from there. A stored report that cannot be read may have such changes.
+    """
+    try:
+        stored = _read(records, _Changed, name, MAX_REPORT)
+    except Unusable as error:
+        return error.message
+    if stored is None:
+        return None
+    known = {item.key for item in report.findings if item.change and item.change.may_be_made}
+    lost = sum(item.is_changed and item.key not in known for item in stored.findings)
+    return f"{name} has {number(lost, 'change')} that this report lacks" if lost else None
+
+
 def read_previous(records: Records, name: str, run: Run) -> Previous:
     """The last report; raises Unusable, also where there is none."""
     kept = _read(records, _Report, name, MAX_REPORT)
@@ -244,6 +264,35 @@ class _Report:
 @dataclass(frozen=True, slots=True)
 class _Started:
     run: Annotated[PreviousRun, _Checked]
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordedChange:
+    status: str
+    uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _ChangedFinding:
+    check: str
+    account_id: str
+    region: str
+    repository: str
+    change: _RecordedChange | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.check, self.account_id, self.region, self.repository
+
+    @property
+    def is_changed(self) -> bool:
+        change = self.change
+        return change is not None and (change.status == ChangeStatus.APPLIED or change.uncertain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    findings: tuple[_ChangedFinding, ...]
 
 
 @dataclass(frozen=True, slots=True)

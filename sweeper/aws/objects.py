@@ -67,18 +67,20 @@ class Objects:
         media_type: str = "application/json",
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """Write the object where it still is as it was last seen, or else where there is none.
+        """Write the object if it is still as it was last seen or written here, or if there is none.
 
         Where it is not, the reason is `Reason.CHANGED_MEANWHILE`.
         """
         version = self._seen.get(name)
         condition = {"IfMatch": version.etag} if version and version.etag else {"IfNoneMatch": "*"}
         try:
-            self.bucket.put(name, content, media_type, Metadata=metadata or {}, **condition)
+            etag = self.bucket.put(name, content, media_type, Metadata=metadata or {}, **condition)
         except OperationFailed as error:
             if error.error_code == _MISSING:  # deleted meanwhile
+                self._seen[name] = Version()
                 raise OperationFailed(Reason.CHANGED_MEANWHILE, error.message, _MISSING) from None
             raise
+        self._seen[name] = Version(etag, metadata or {})
 
     def _open(self, name: str) -> Any:
         """S3's answer, whose Body must be closed; raises OperationFailed where there is none."""

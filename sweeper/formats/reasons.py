@@ -85,6 +85,8 @@ MEANING = {
     _R.CHANGED_SINCE_APPLIED: "somebody changed it after the run that is undone",
     _R.WRITE_FAILED: "the report could not be written to the disk",
     _R.CHANGED_MEANWHILE: "another sweep wrote to the same place in S3 just then",
+    _R.EARLIER_REPORT_KEPT: "an earlier report of the same run has changes that this one lacks, "
+    "or could not be read: it was not replaced, and this one is stored beside it",
     _R.DESTINATION_MISSING: "the bucket or topic is not there, or Security Hub is not enabled",
 }
 

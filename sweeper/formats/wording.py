@@ -105,6 +105,8 @@ _ADVICE = {
     "s3:GetObject, s3:PutObject, and the use of the KMS key",
     Reason.LEASE_LOST: "run again; if it stays, look for a second sweep of the same place",
     Reason.WRITE_FAILED: "look at the path, its permissions and the space left",
+    Reason.EARLIER_REPORT_KEPT: "keep both reports: to revert the run, pass each of them to "
+    "sweeper undo",
     Reason.DESTINATION_MISSING: "create the bucket or topic, enable Security Hub, or correct its "
     "name or region under report",
 }
