@@ -135,7 +135,7 @@ def test_with_put_object_alone(client: Any) -> None:
 
 def test_one_that_others_never_stop_replacing_stays(client: Any) -> None:
     sink(client).deliver(report(), ())
-    others = [report() for _ in range(99)]
+    others = [report(version=str(number)) for number in range(99)]
     overlapped = Meanwhile(client, f"2026-11-24/{RUN_ID}/report.json", others)
     assert "again and again" in kept(sink(overlapped), report([APPLIED])).message
     assert len(others) == 99 - ATTEMPTS
