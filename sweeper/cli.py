@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import click
 
@@ -28,8 +31,33 @@ def cli() -> None:
     """  # noqa: D301 (click's mark for lines to keep)
 
 
+def _guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the callback, with a broken pipe as a defect.
+
+    Click ends without a word if a pipe breaks. That is right for help, which it prints itself.
+    """
+
+    @wraps(callback)
+    def run(*arguments: Any, **options: Any) -> Any:
+        try:
+            return callback(*arguments, **options)
+        except BrokenPipeError as error:
+            raise RuntimeError(f"a command did not handle: {error}") from error
+
+    return run
+
+
+def _add(group: click.Group, command: click.Command) -> None:
+    group.add_command(command)
+    if command.callback:
+        command.callback = _guarded(command.callback)
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _add(command, inner)
+
+
 for _command in discover(sweeper.commands, "COMMAND").values():
-    cli.add_command(_command)
+    _add(cli, _command)
 
 
 def main() -> None:
@@ -83,4 +111,7 @@ def _main() -> int:
         for line in str(error).splitlines():
             say(plain(line))
         return ExitStatus.UNUSABLE
+    except SystemExit:
+        # Click raises it only if a pipe breaks: the reader of help, or of the version, has left.
+        return ExitStatus.CLEAN
     return result if isinstance(result, int) else 0
