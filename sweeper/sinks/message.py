@@ -48,7 +48,7 @@ _FINDINGS_ALONE = ("security_hub",)  # where no coverage, and so no full report,
 
 
 def subject(report: Report) -> str:
-    """The essential on one line."""
+    """The essential on one line, the most important first: clauses that do not fit are left out."""
     changes = report.totals.changes
     parts = []
     if failure := ended_early(report):
@@ -57,18 +57,22 @@ def subject(report: Report) -> str:
         parts.append(number(remaining, "mutable repository", "mutable repositories"))
     if templates := still_open(report, _TEMPLATE):
         parts.append(number(templates, "mutable creation template"))
-    if changes.applied:
-        parts.append(f"{changes.applied:,} closed")
     if changes.failed:
         parts.append(f"{number(changes.failed, 'change')} failed")
-    if report.since_last and report.since_last.reopened:
-        parts.append(f"{report.since_last.reopened:,} reopened")
     if not report.coverage.complete:
         parts.append("coverage incomplete")
+    if changes.applied:
+        parts.append(f"{changes.applied:,} closed")
+    if report.since_last and report.since_last.reopened:
+        parts.append(f"{report.since_last.reopened:,} reopened")
     name = "sweeper (dry run)" if report.run.dry_run else "sweeper"
     nothing = "no mutable repository" + (" in scope" if report.skipped else "")
-    text = f"{name}: {', '.join(parts) or nothing}"
-    return text.encode("ascii", "replace").decode()[:_SUBJECT_LIMIT]
+    text = f"{name}: {parts[0] if parts else nothing}"
+    for part in parts[1:]:
+        if len(text) + len(part) + 2 > _SUBJECT_LIMIT:
+            break
+        text += f", {part}"
+    return text
 
 
 def message(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> str:
