@@ -11,7 +11,13 @@ from botocore.credentials import ReadOnlyCredentials
 from sweeper import masking
 from sweeper.aws.answers import MAX_OPAQUE, account_id, items, moment, region, required, text
 from sweeper.aws.clients import Clients, Session
-from sweeper.aws.credentials import MemberSession, MemberSessions, bound_to, is_usable
+from sweeper.aws.credentials import (
+    CredentialsFailed,
+    MemberSession,
+    MemberSessions,
+    bound_to,
+    is_usable,
+)
 from sweeper.aws.errors import translated
 from sweeper.aws.organizations import Organizations
 from sweeper.aws.paging import Tokens
@@ -171,10 +177,10 @@ class AwsCloud:
                 return self.clients.central("sts", region).get_caller_identity()
         except OperationFailed as error:
             if error.reason in _UNUSABLE_CREDENTIALS or error.reason.is_denial:
+                advice = "" if isinstance(error, CredentialsFailed) else _SIGN_IN
                 raise NothingToSweep(
                     Reason.NO_CREDENTIALS,
-                    f"no usable AWS credentials: {error.message}; sign in, or set AWS_PROFILE or "
-                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_REGION",
+                    f"no usable AWS credentials: {error.message}{advice}",
                     error.error_code,
                 ) from None
             raise
@@ -252,6 +258,9 @@ class AwsCloud:
         )
 
 
+_SIGN_IN = (
+    "; sign in, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_REGION"
+)
 _UNUSABLE_CREDENTIALS = {
     Reason.NO_CREDENTIALS,
     Reason.CREDENTIALS_EXPIRED,
