@@ -157,14 +157,14 @@ destroy: ## delete the central stack; its reports and their key are kept
 	aws cloudformation wait stack-delete-complete --stack-name $(STACK)
 
 schema: install ## write docs/report.schema.json and docs/config.schema.json anew
-	$(BIN)/python -m sweeper.formats.schema > docs/report.schema.json
-	$(BIN)/python -m sweeper.config_schema > docs/config.schema.json
+	$(BIN)/python -m sweeper.reporting.report_schema > docs/report.schema.json
+	$(BIN)/python -m sweeper.config.json_schema > docs/config.schema.json
 
 commands: install ## write docs/commands.md anew
 	$(BIN)/python -m tests.commands_page > docs/commands.md
 
 reasons: install ## write docs/reasons.md anew
-	$(BIN)/python -m sweeper.formats.reasons > docs/reasons.md
+	$(BIN)/python -m sweeper.reporting.reasons > docs/reasons.md
 
 goldens: install ## write the golden texts of the tests anew; look at the difference
 	WRITE_GOLDENS=1 $(BIN)/pytest -n 0 $$(grep -l assert_golden -r tests --include='test_*.py')

@@ -10,9 +10,9 @@ from statistics import median
 from playwright.sync_api import Browser, expect
 
 from benchmarks.tables import Goal, Section
-from sweeper.formats.html import render
+from sweeper.reporting.formats.html import render
 from tests import chromium
-from tests.formats.html.reports import large_report
+from tests.reporting.formats.html.reports import large_report
 
 _ROUNDS = 5
 # From the start of the navigation to when the page is loaded, drawn, and has time for a click.

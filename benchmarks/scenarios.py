@@ -246,7 +246,7 @@ def imports(rounds: int = 8) -> list[Section]:
     commands = {
         "python": [*python, "pass"],
         "import boto3": [*python, "import boto3"],
-        "import sweeper.cli": [*python, "import sweeper.cli"],
+        "import sweeper.entrypoints.cli.main": [*python, "import sweeper.entrypoints.cli.main"],
         "sweeper --help": [str(console_script()), "--help"],
     }
     say("imports")
@@ -267,7 +267,7 @@ def imports(rounds: int = 8) -> list[Section]:
     )
     goals = tuple(
         Goal(f"CPU of `{name}`, times that of `import boto3`", cpu[name] / boto3, 0.5)
-        for name in ("import sweeper.cli", "sweeper --help")
+        for name in ("import sweeper.entrypoints.cli.main", "sweeper --help")
     )
     columns = ("start", "rounds", "CPU s", "x boto3")
     data = {name: [asdict(each) for each in rounds] for name, rounds in used.items()}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from sweeper.cli import cli
+from sweeper.entrypoints.cli.main import cli
 
 WIDTH = 78  # columns, as at a terminal of 80
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import settings
 from structlog.contextvars import clear_contextvars
 
-from sweeper import masking
+from sweeper.domain import masking
 
 # `make test` draws the same few examples each time; `make test-all` draws more (EXAMPLES), other
 # ones at each run unless CI is set. No deadline: an example that takes long is no failure.
@@ -78,7 +78,7 @@ def _own_process() -> Iterator[None]:
     masking._of_run.clear()
     root = logging.getLogger()
     for handler in [*root.handlers]:
-        if type(handler).__module__ == "sweeper.logs":
+        if type(handler).__module__ == "sweeper.entrypoints.logs":
             root.removeHandler(handler)
     logging.captureWarnings(capture=False)
     clear_contextvars()

@@ -6,31 +6,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sweeper.model import (
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, Run, SinceLast
+
+from sweeper.domain.model import (
     Account,
     Change,
     ChangeStatus,
     Compliance,
-    EarlierFinding,
     Examined,
     Exemption,
     Failed,
-    FailedItem,
     Finding,
     Impact,
     MovedTag,
     OpenedAccount,
     Organization,
-    Reason,
-    Report,
     Repository,
-    Run,
-    SinceLast,
     Skipped,
     Stage,
     Target,
 )
-from sweeper.report import AccountOutcome, TargetOutcome, aggregate
+from sweeper.domain.report import AccountOutcome, TargetOutcome, aggregate
 
 ACCOUNT_ID = "111122223333"
 REGION = "eu-central-1"
@@ -171,7 +168,7 @@ def failed(reason: Reason = Reason.DENIED_BY_SCP, **changes: Any) -> Failed:
 
 
 def failure(reason: Reason = Reason.DENIED_BY_SCP, **changes: Any) -> FailedItem:
-    """A target that could not be examined, as the report lists it."""
+    """A target that could not be checked, as the report lists it."""
     return replace(
         FailedItem(
             Stage.EXAMINE, ACCOUNT_ID, REGION, reason, "AccessDeniedException", "not authorized"

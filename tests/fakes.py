@@ -9,14 +9,17 @@ from io import BytesIO
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
+from sweeper.domain.resume import ResumeState
 
-from sweeper.aws.clients import Session
-from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.accounts import AwsCloud
+from sweeper.aws.client.clients import Session
 from sweeper.checks.tag_immutability import NAME, TagImmutability
-from sweeper.concurrency import Stop
-from sweeper.config import Config
-from sweeper.errors import OperationFailed
-from sweeper.model import (
+from sweeper.config.provenance import provenance_of
+from sweeper.config.schema import Config
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import (
     Account,
     Change,
     ChangeStatus,
@@ -25,15 +28,13 @@ from sweeper.model import (
     Image,
     OpenedAccount,
     Organization,
-    Reason,
-    Report,
     Repository,
     Stage,
     Target,
 )
-from sweeper.ports import Cloud, Conduct, Past
-from sweeper.provenance import provenance_of
-from sweeper.sweep import sweep
+from sweeper.engine.pool import Stop
+from sweeper.engine.ports import Cloud, RunEnvironment
+from sweeper.engine.sweep import sweep
 
 _SESSION = Session()
 
@@ -234,7 +235,7 @@ class FakeClock:
 class FakeJournal(FakeObserver):
     """Remembers what was recorded; refuses with `refuses` where that is given."""
 
-    past: Past = field(default_factory=Past)
+    past: ResumeState = field(default_factory=ResumeState)
     refuses: OperationFailed | None = None
     records: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -286,8 +287,8 @@ def make_conduct(
     journal: FakeJournal | None = None,
     may_write: Callable[[], None] = lambda: None,
     config: Config | None = None,
-) -> Conduct:
-    return Conduct(
+) -> RunEnvironment:
+    return RunEnvironment(
         run_id="run-1",
         version="1.2.3",
         dry_run=dry_run,
@@ -303,7 +304,7 @@ def make_conduct(
 
 
 def run_sweep(
-    cloud: Cloud, registry: FakeRegistry, config: Config, conduct: Conduct | None = None
+    cloud: Cloud, registry: FakeRegistry, config: Config, conduct: RunEnvironment | None = None
 ) -> Report:
     check = TagImmutability(registry, config, TODAY)
     return sweep(cloud, (check,), config, conduct or make_conduct(config=config))

@@ -22,14 +22,14 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[1]
 # What is mutated -> the tests that know it best.
 NEAREST = {
-    "sweeper/plan.py": ("tests/test_plan.py", "tests/test_invariants.py"),
-    "sweeper/changes.py": ("tests/test_changes.py", "tests/test_resuming.py"),
-    "sweeper/writing.py": ("tests/test_changes.py", "tests/checks"),
-    "sweeper/mutability.py": ("tests/test_mutability.py", "tests/checks"),
-    "sweeper/report.py": ("tests/test_report.py", "tests/test_invariants.py"),
-    "sweeper/aws/lease.py": ("tests/aws/test_lease.py",),
-    "sweeper/aws/credentials.py": ("tests/aws/test_credentials.py",),
-    "sweeper/checks/tag_immutability.py": ("tests/checks", "tests/test_sweep.py"),
+    "sweeper/domain/planning.py": ("tests/domain/test_planning.py", "tests/test_invariants.py"),
+    "sweeper/engine/remediation.py": ("tests/engine/test_remediation.py", "tests/test_resuming.py"),
+    "sweeper/engine/guarded_write.py": ("tests/engine/test_remediation.py", "tests/checks"),
+    "sweeper/domain/mutability.py": ("tests/domain/test_mutability.py", "tests/checks"),
+    "sweeper/domain/report.py": ("tests/domain/test_report.py", "tests/test_invariants.py"),
+    "sweeper/storage/lease.py": ("tests/aws/test_lease.py",),
+    "sweeper/aws/client/credentials.py": ("tests/aws/test_credentials.py",),
+    "sweeper/checks/tag_immutability.py": ("tests/checks", "tests/engine/test_sweep.py"),
     "sweeper/checks/creation_template_immutability.py": ("tests/checks",),
 }
 _PYTEST = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")

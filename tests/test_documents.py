@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from sweeper.config import Config
-from sweeper.formats import formats
-from sweeper.sinks.structured import attributes
+from sweeper.config.schema import Config
+from sweeper.reporting.formats import formats
+from sweeper.reporting.notification_json import attributes
 from tests.cases import case
 from tests.factories import report
 

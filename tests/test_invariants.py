@@ -8,21 +8,14 @@ from itertools import combinations
 
 import pytest
 from hypothesis import event, given
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
 
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.errors import OperationFailed
-from sweeper.model import (
-    ChangeStatus,
-    Compliance,
-    Finding,
-    Reason,
-    Report,
-    Repository,
-    Stage,
-    Target,
-)
-from sweeper.mutability import evaluate, remedy
-from sweeper.report import ExitStatus, exit_status, remains
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Repository, Stage, Target
+from sweeper.domain.mutability import evaluate, remedy
+from sweeper.domain.report import ExitStatus, exit_status, is_remaining
 from tests.fakes import (
     DENIALS,
     FILTERS,
@@ -137,7 +130,7 @@ def test_the_totals_equal_the_lists(world: World) -> None:
     assert counted.planned == still + (
         counted.applied + counted.failed + counted.withheld + counted.superseded
     )
-    assert report.totals.remaining == sum(map(remains, report.findings))
+    assert report.totals.remaining == sum(map(is_remaining, report.findings))
     nothing_seen = not report.totals.targets.examined
     complete = not report.failures and not found.undetermined and not nothing_seen
     assert report.coverage.complete is complete

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from sweeper.changes import make_changes
+from sweeper.domain.reasons import Reason
+
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.errors import OperationFailed
-from sweeper.model import Change, ChangeStatus, Examined, Finding, Reason, Repository, Target
-from sweeper.plan import Outcome
-from sweeper.ports import Pool
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Change, ChangeStatus, Examined, Finding, Repository, Target
+from sweeper.domain.planning import Outcome
+from sweeper.engine.ports import Pool
+from sweeper.engine.remediation import apply_changes
 from tests.fakes import (
     TODAY,
     FakeCloud,
@@ -48,7 +50,7 @@ def ended(
     targets = [Target(make_account(1), group[0].region) for group in groups]
     outcomes: list[Outcome] = [Examined((0, len(group), 0), tuple(group)) for group in groups]
     check = TagImmutability(registry, make_config(), TODAY)
-    after = make_changes(
+    after = apply_changes(
         Pool(workers, make_conduct()),
         FakeCloud([make_account(1)]),
         (check,),

@@ -17,12 +17,12 @@ import pytest
 from click.testing import CliRunner
 from moto.sns.utils import FilterPolicyMatcher
 
-from sweeper.cli import cli
-from sweeper.config_loading import load_config
-from sweeper.formats.text import render
-from sweeper.lambda_handler import _overrides
-from sweeper.model import ChangeStatus
-from sweeper.sinks.structured import attributes
+from sweeper.config.loader import load_config
+from sweeper.domain.model import ChangeStatus
+from sweeper.entrypoints.cli.main import cli
+from sweeper.entrypoints.lambda_function import _overrides
+from sweeper.reporting.formats.text import render
+from sweeper.reporting.notification_json import attributes
 from tests.commands_page import commands
 from tests.factories import change, finding, impact, report
 from tests.uv import ROOT, uv

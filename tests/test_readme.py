@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sweeper.cli import cli
+from sweeper.entrypoints.cli.main import cli
 from tests.cases import case
 
 ROOT = Path(__file__).parents[1]
@@ -66,8 +66,8 @@ def test_what_is_linked_is_there() -> None:
 
 
 def test_every_key_of_the_configuration_is_in_config_yaml_with_its_default() -> None:
-    from sweeper.config import Config
-    from sweeper.config_loading import load_config
+    from sweeper.config.loader import load_config
+    from sweeper.config.schema import Config
 
     assert load_config(str(ROOT / "config.yaml")).model_dump() == Config().model_dump()
     text = (ROOT / "config.yaml").read_text(encoding="utf-8")
@@ -79,8 +79,8 @@ def test_every_key_of_the_configuration_is_in_config_yaml_with_its_default() -> 
 
 def test_the_member_roles_actions_are_named() -> None:
     import sweeper.checks
-    from sweeper.aws.cloud import CORE_ACTIONS
-    from sweeper.config import CHECKS
+    from sweeper.aws.accounts import CORE_ACTIONS
+    from sweeper.config.schema import CHECKS
     from sweeper.discovery import discover
 
     deploy = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")

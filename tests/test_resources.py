@@ -9,13 +9,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rich.console import Console
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report, RepositoryTotals
 
-from sweeper import terminal
-from sweeper.formats import formats
-from sweeper.model import ChangeStatus, Compliance, Reason, Report, RepositoryTotals
-from sweeper.report import ExitStatus, exit_status
-from sweeper.sinks.asff import findings as security_hub
-from sweeper.sinks.message import message, subject
+from sweeper.domain.model import ChangeStatus, Compliance
+from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.entrypoints import terminal
+from sweeper.reporting.asff import findings as security_hub
+from sweeper.reporting.formats import formats
+from sweeper.reporting.notification import message, subject
 from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,
@@ -115,7 +117,9 @@ def test_a_template_that_cannot_be_judged_is_a_gap() -> None:
     item = report([template(compliance=Compliance.UNDETERMINED)])
     assert not item.coverage.complete
     assert exit_status(item) is ExitStatus.COVERAGE_INCOMPLETE
-    assert "NOT EVERYTHING WAS SEEN: 1 creation template could not be judged." in message(item, ())
+    assert "COVERAGE IS INCOMPLETE: 1 creation template could not be determined." in message(
+        item, ()
+    )
 
 
 def test_what_is_told_of_repositories_leaves_templates_out() -> None:

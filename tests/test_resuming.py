@@ -18,26 +18,26 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from sweeper.domain.report_model import Report
+from sweeper.domain.resume import ResumeState
 
-from sweeper import state
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.concurrency import Stop
-from sweeper.errors import ConfigurationError
-from sweeper.journal import lines
-from sweeper.journal.file import JournalFile
-from sweeper.journal.run import RunJournal
-from sweeper.model import (
+from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.model import (
     Account,
     ChangeStatus,
     OpenedAccount,
     Organization,
-    Report,
     Repository,
     Target,
 )
-from sweeper.ports import Past
-from sweeper.report import cut_short
-from sweeper.sweep import sweep
+from sweeper.domain.report import cut_short
+from sweeper.engine.pool import Stop
+from sweeper.engine.sweep import sweep
+from sweeper.storage import run_state as state
+from sweeper.storage.journal import lines
+from sweeper.storage.journal.file import JournalFile
+from sweeper.storage.journal.run import RunJournal
 from tests.fakes import (
     REGIONS,
     TODAY,
@@ -50,7 +50,7 @@ from tests.fakes import (
     make_repository,
     repositories,
 )
-from tests.journal.test_lines import HEADER
+from tests.storage.journal.test_lines import HEADER
 
 ACCOUNTS = tuple(make_account(number) for number in (1, 2, 3))
 PLACES = [(account.id, region) for account in ACCOUNTS for region in REGIONS[:2]]
@@ -159,7 +159,7 @@ class Mortal(JournalFile):
 def run(
     world: World,
     fate: Fate,
-    past: Past,
+    past: ResumeState,
     file: Mortal | None,
     *,
     workers: int,
@@ -177,7 +177,9 @@ def run(
 
 
 def undisturbed(facts: dict[Key, Repository]) -> Report:
-    return run(World(dict(facts)), Fate(), Past(), None, workers=1, plans=[b"a place for one"])
+    return run(
+        World(dict(facts)), Fate(), ResumeState(), None, workers=1, plans=[b"a place for one"]
+    )
 
 
 class Resuming(RuleBasedStateMachine):
@@ -247,14 +249,14 @@ class Resuming(RuleBasedStateMachine):
         if self.finished:
             self.is_whole(report)
 
-    def found(self) -> tuple[Past, Mortal | None]:
+    def found(self) -> tuple[ResumeState, Mortal | None]:
         """What the processes before have left."""
         if self.moved:
             return lines.read(BytesIO(self.plans[-1]), "plan")[1], None
-        past = Past()
+        past = ResumeState()
         if self.began:
             try:
-                begun = state.resume(str(self.path), None, None)
+                begun = state.reopen_run(str(self.path), None, None)
             except ConfigurationError:  # it died before its first line was there
                 assert not self.world.effects
                 self.path.unlink()

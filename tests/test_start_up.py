@@ -10,7 +10,7 @@ import pytest
 LARGE = ("boto3", "botocore", "jinja2", "pydantic", "rich", "structlog", "urllib3", "yaml")
 PROGRAM = f"""
 import sys
-from sweeper.cli import main
+from sweeper.entrypoints.cli.main import main
 try:
     main()
 finally:

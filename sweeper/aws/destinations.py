@@ -9,25 +9,31 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.aws.bucket import NOBODYS_ETAG, Bucket
-from sweeper.aws.errors import translated
-from sweeper.aws.probes import nobodys_name
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
-from sweeper.probing import Answer, Asked, Probed, not_known, probed
+from sweeper.aws.client.errors import translate_errors
+from sweeper.aws.probes import nonexistent_name
+from sweeper.aws.s3 import NOBODYS_ETAG, Bucket
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
+from sweeper.engine.probe import (
+    DestinationProbe,
+    ProbeResult,
+    ProbeStatus,
+    run_probe,
+    unknown_probe,
+)
 
 if TYPE_CHECKING:
-    from sweeper.config import Config
+    from sweeper.config.schema import Config
 
 _ARN = re.compile(r"arn:[^:]*:kms:(?P<region>[^:]+):")
 _KEY_USE = "kms:GenerateDataKey"
 Central = Callable[[str, str | None], Any]  # makes a client: (service, region or None)
 
 
-def questions(config: Config, central: Central) -> list[Callable[[], list[Asked]]]:
+def questions(config: Config, central: Central) -> list[Callable[[], list[DestinationProbe]]]:
     """What there is to ask, a function for each destination; each raises nothing."""
     report = config.report
-    asked: list[Callable[[], list[Asked]]] = []
+    asked: list[Callable[[], list[DestinationProbe]]] = []
     if (directory := report.directory) is not None:
         asked.append(lambda: [_directory(directory)])
     if report.s3:
@@ -41,9 +47,9 @@ def questions(config: Config, central: Central) -> list[Callable[[], list[Asked]
     return asked
 
 
-def _directory(directory: Path) -> Asked:
-    answer = probed(lambda: _check_directory(directory))
-    return Asked("report.directory", str(directory), "write", answer)
+def _directory(directory: Path) -> DestinationProbe:
+    answer = run_probe(lambda: _check_directory(directory))
+    return DestinationProbe("report.directory", str(directory), "write", answer)
 
 
 def _check_directory(directory: Path) -> None:
@@ -81,33 +87,33 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _bucket(bucket: Bucket, central: Central) -> Iterator[Asked]:
+def _bucket(bucket: Bucket, central: Central) -> Iterator[DestinationProbe]:
     """The bucket, reading and writing below the prefix, and the use of the key."""
     key, location = "report.s3.bucket", bucket.location
     found: dict[str, str] = {}
 
     def look() -> None:
-        with translated():
+        with translate_errors():
             answer = central("s3", None).head_bucket(Bucket=bucket.config.bucket)
         found["region"] = answer.get("BucketRegion", "")
 
-    there = probed(look)
-    yield Asked(key, location, "s3:ListBucket", there)
+    there = run_probe(look)
+    yield DestinationProbe(key, location, "s3:ListBucket", there)
     if there.reason is Reason.DESTINATION_MISSING:
         return
-    yield Asked(key, location, "s3:GetObject", probed(lambda: _read(bucket)))
-    written = probed(lambda: _try_to_put(bucket))
+    yield DestinationProbe(key, location, "s3:GetObject", run_probe(lambda: _read(bucket)))
+    written = run_probe(lambda: _try_to_put(bucket))
     # S3 says so where it is the key that the caller may not use, or that is not there.
     of_the_key = _KEY_USE in written.message or (written.error_code or "").startswith("KMS.")
     if not of_the_key:
-        yield Asked(key, location, "s3:PutObject", written)
+        yield DestinationProbe(key, location, "s3:PutObject", written)
     if (kms_key := bucket.config.kms_key_id) is not None:
         answer = _key(kms_key, found.get("region"), central)
-        if of_the_key and answer.answer is not Answer.FAILED:
+        if of_the_key and answer.answer is not ProbeStatus.FAILED:
             answer = written
-        yield Asked("report.s3.kms_key_id", kms_key, _KEY_USE, answer)
+        yield DestinationProbe("report.s3.kms_key_id", kms_key, _KEY_USE, answer)
     elif of_the_key:
-        yield Asked(key, location, _KEY_USE, written)
+        yield DestinationProbe(key, location, _KEY_USE, written)
 
 
 def _read(bucket: Bucket) -> None:
@@ -115,7 +121,7 @@ def _read(bucket: Bucket) -> None:
 
     To whom s3:ListBucket is denied, S3 does not say that something is not there, but denies it.
     """
-    _absent(lambda: bucket.open(nobodys_name()), "NoSuchKey")
+    _absent(lambda: bucket.open(nonexistent_name()), "NoSuchKey")
 
 
 def _try_to_put(bucket: Bucket) -> None:
@@ -123,7 +129,7 @@ def _try_to_put(bucket: Bucket) -> None:
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
     """
-    name = nobodys_name()
+    name = nonexistent_name()
     try:
         bucket.put(name, b"", "application/json", IfMatch=NOBODYS_ETAG)
     except OperationFailed as error:
@@ -137,44 +143,50 @@ def _try_to_put(bucket: Bucket) -> None:
     )
 
 
-def _key(kms_key: str, region: str | None, central: Central) -> Probed:
+def _key(kms_key: str, region: str | None, central: Central) -> ProbeResult:
     """https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html."""
     if arn := _ARN.match(kms_key):  # else it is a key id, or an alias
         region = arn["region"]
     if not region:  # elsewhere there may be no such key
-        return Probed(Answer.NOT_KNOWN, message="it is not known in which region the bucket is")
+        return ProbeResult(
+            ProbeStatus.NOT_KNOWN, message="it is not known in which region the bucket is"
+        )
 
     def generate() -> None:
-        with translated():
+        with translate_errors():
             central("kms", region).generate_data_key(KeyId=kms_key, KeySpec="AES_256", DryRun=True)
 
-    answer = probed(lambda: _absent(generate, "DryRunOperationException"))
-    if answer.answer is Answer.DENIED:
+    answer = run_probe(lambda: _absent(generate, "DryRunOperationException"))
+    if answer.answer is ProbeStatus.DENIED:
         # kms:ViaService, in the key's policy or the caller's, lets only S3 use it for the caller.
-        return not_known(answer, "the key may be used by way of S3 only, which cannot be tried")
+        return unknown_probe(answer, "the key may be used by way of S3 only, which cannot be tried")
     return answer
 
 
-def _topic(arn: str, central: Central) -> Asked:
+def _topic(arn: str, central: Central) -> DestinationProbe:
     def read() -> None:
-        with translated():
+        with translate_errors():
             central("sns", arn.split(":")[3]).get_topic_attributes(TopicArn=arn)
 
-    answer = probed(read)
-    if answer.answer is Answer.DENIED:
-        answer = not_known(answer, "the topic may not be looked at, which publishing does not need")
-    return Asked("report.sns_topic_arn", arn, "exists", answer)
+    answer = run_probe(read)
+    if answer.answer is ProbeStatus.DENIED:
+        answer = unknown_probe(
+            answer, "the topic may not be looked at, which publishing does not need"
+        )
+    return DestinationProbe("report.sns_topic_arn", arn, "exists", answer)
 
 
-def _security_hub(region: str, central: Central) -> Asked:
+def _security_hub(region: str, central: Central) -> DestinationProbe:
     def describe() -> None:
-        with translated():
+        with translate_errors():
             central("securityhub", region).describe_hub()
 
-    answer = probed(describe)
-    if answer.answer is Answer.DENIED:
-        answer = not_known(answer, "the hub may not be looked at, which importing does not need")
-    return Asked("report.security_hub.region", region, "enabled", answer)
+    answer = run_probe(describe)
+    if answer.answer is ProbeStatus.DENIED:
+        answer = unknown_probe(
+            answer, "the hub may not be looked at, which importing does not need"
+        )
+    return DestinationProbe("report.security_hub.region", region, "enabled", answer)
 
 
 def _absent(call: Callable[[], object], code: str) -> None:

@@ -8,15 +8,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.aws.answers import MAX_OPAQUE, items, moment, optional_text, required, text, texts
-from sweeper.aws.clients import Clients
-from sweeper.aws.credentials import bound_to
-from sweeper.aws.errors import translated
-from sweeper.aws.paging import Tokens
-from sweeper.aws.parsers import NOT_MODELLED
-from sweeper.errors import OperationFailed
-from sweeper.masking import mask_message
-from sweeper.model import Image, Reason, Repository, Target
+from sweeper.aws.client.answers import (
+    MAX_OPAQUE,
+    optional_str,
+    require,
+    require_datetime,
+    require_list,
+    require_str,
+    require_strs,
+)
+from sweeper.aws.client.clients import Clients
+from sweeper.aws.client.credentials import bound_to
+from sweeper.aws.client.errors import translate_errors
+from sweeper.aws.client.paging import PageTokens
+from sweeper.aws.client.parsers import NOT_MODELLED
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.masking import mask_message
+from sweeper.domain.model import Image, Repository, Target
+from sweeper.domain.reasons import Reason
 
 FILTERS = "imageTagMutabilityExclusionFilters"
 PAGE_SIZE = 1000  # ECR: maxResults, 1 to 1000, default 100
@@ -53,7 +62,7 @@ class EcrRegistry:
         """Every repository of the registry, page by page; one that is listed twice counts once."""
         known: set[str] = set()
         for page in self._pages(target, "describe_repositories"):
-            for item in items(page, "repositories"):
+            for item in require_list(page, "repositories"):
                 repository = _repository(target, item)
                 if repository.name not in known:
                     known.add(repository.name)
@@ -63,13 +72,13 @@ class EcrRegistry:
         """The repository as it is now; None when it is gone."""
         client = self._clients.member("ecr", target.region)
         try:
-            with bound_to(target.account.id), translated():
+            with bound_to(target.account.id), translate_errors():
                 response = client.describe_repositories(repositoryNames=[name])
         except OperationFailed as error:
             if error.reason is Reason.REPOSITORY_DELETED:
                 return None
             raise
-        found = [_repository(target, item) for item in items(response, "repositories")]
+        found = [_repository(target, item) for item in require_list(response, "repositories")]
         if [repository.name for repository in found] != [name]:
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE, f"{len(found)} repositories in the answer for one"
@@ -79,24 +88,28 @@ class EcrRegistry:
     def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
         """The repository prefixes of the registry's pull-through cache rules."""
         return tuple(
-            text(rule, "ecrRepositoryPrefix")
+            require_str(rule, "ecrRepositoryPrefix")
             for page in self._pages(target, "describe_pull_through_cache_rules")
-            for rule in items(page, "pullThroughCacheRules")
+            for rule in require_list(page, "pullThroughCacheRules")
         )
 
     def images(self, target: Target, name: str) -> Iterator[Image]:
         """Every image of the repository that is not archived, page by page."""
         for page in self._pages(target, "describe_images", repositoryName=name):
-            for item in items(page, "imageDetails"):
-                if (text(item, "registryId"), text(item, "repositoryName")) != (
+            for item in require_list(page, "imageDetails"):
+                if (require_str(item, "registryId"), require_str(item, "repositoryName")) != (
                     target.account.id,
                     name,
                 ):
                     raise OperationFailed(
                         Reason.UNEXPECTED_RESPONSE, "an image of another repository in the answer"
                     )
-                pushed_at = moment(item, "imagePushedAt") if "imagePushedAt" in item else None
-                yield Image(texts(item, "imageTags") if "imageTags" in item else (), pushed_at)
+                pushed_at = (
+                    require_datetime(item, "imagePushedAt") if "imagePushedAt" in item else None
+                )
+                yield Image(
+                    require_strs(item, "imageTags") if "imageTags" in item else (), pushed_at
+                )
 
     def put_image_tag_mutability(
         self, target: Target, name: str, mutability: str, filters: Sequence[str]
@@ -110,15 +123,15 @@ class EcrRegistry:
         if filters:  # mandatory with …_WITH_EXCLUSION, refused without
             parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
         with _writing():
-            with bound_to(target.account.id), translated(write=True):
+            with bound_to(target.account.id), translate_errors(write=True):
                 response = client.put_image_tag_mutability(**parameters)
-            answered = text(response, "registryId"), text(response, "repositoryName")
+            answered = require_str(response, "registryId"), require_str(response, "repositoryName")
             if answered != (target.account.id, name):
                 raise _unexpected(f"ECR answered for {answered[1]!r} of registry {answered[0]!r}")
             return Repository(
                 name=name,
                 arn="",
-                mutability=text(response, "imageTagMutability"),
+                mutability=require_str(response, "imageTagMutability"),
                 exclusion_filters=_filters(response),
                 unknown_filter_types=_unknown_filter_types(response),
             )
@@ -128,7 +141,7 @@ class EcrRegistry:
         known: set[str] = set()
         for page in self._pages(target, "describe_repository_creation_templates"):
             _refuse_foreign(target, page, "creation templates")
-            for template in map(_template, items(page, "repositoryCreationTemplates")):
+            for template in map(_template, require_list(page, "repositoryCreationTemplates")):
                 if template.prefix not in known:
                     known.add(template.prefix)
                     yield template
@@ -139,14 +152,14 @@ class EcrRegistry:
         """The creation template as it is now; None when it is gone."""
         client = self._clients.member("ecr", target.region)
         try:
-            with bound_to(target.account.id), translated():
+            with bound_to(target.account.id), translate_errors():
                 response = client.describe_repository_creation_templates(prefixes=[prefix])
         except OperationFailed as error:
             if error.reason is Reason.REPOSITORY_DELETED:
                 return None
             raise
         _refuse_foreign(target, response, "creation templates")
-        found = [_template(item) for item in items(response, "repositoryCreationTemplates")]
+        found = [_template(item) for item in require_list(response, "repositoryCreationTemplates")]
         if found and [template.prefix for template in found] != [prefix]:
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE,
@@ -166,9 +179,9 @@ class EcrRegistry:
         if filters:
             parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
         with _writing():
-            with bound_to(target.account.id), translated(write=True):
+            with bound_to(target.account.id), translate_errors(write=True):
                 response = client.update_repository_creation_template(**parameters)
-            written = _template(required(response, "repositoryCreationTemplate"))
+            written = _template(require(response, "repositoryCreationTemplate"))
             if written.prefix != prefix:
                 raise _unexpected(f"ECR answered with the creation template {written.prefix!r}")
             return written
@@ -180,13 +193,13 @@ class EcrRegistry:
         # Not the SDK's paginator, which costs a sixteenth of a call.
         call = getattr(self._clients.member("ecr", target.region), operation)
         token: dict[str, str] = {}
-        tokens = Tokens()
+        tokens = PageTokens()
         while True:
             # Bound for each page and not around the yield, which hands control to the caller.
-            with bound_to(target.account.id), translated():
+            with bound_to(target.account.id), translate_errors():
                 page = call(maxResults=PAGE_SIZE, **parameters, **token)
             yield page
-            following = optional_text(page, "nextToken", MAX_OPAQUE)
+            following = optional_str(page, "nextToken", MAX_OPAQUE)
             if not following:
                 return
             tokens.follow(following)
@@ -211,7 +224,7 @@ def _writing() -> Iterator[None]:
 
 def _refuse_foreign(target: Target, answer: Mapping[str, Any], what: str) -> None:
     """Facts of another account would be judged, and changed, as this one's."""
-    registry = text(answer, "registryId")
+    registry = require_str(answer, "registryId")
     if registry != target.account.id:
         raise OperationFailed(
             Reason.UNEXPECTED_RESPONSE,
@@ -225,28 +238,28 @@ def _unexpected(what: str) -> OperationFailed:
 
 def _template(item: Mapping[str, Any]) -> RepositoryCreationTemplate:
     rest: dict[str, Any] = {
-        key: optional_text(item, key, MAX_OPAQUE)
-        for key in _KEPT_TEXTS
-        if item.get(key) is not None
+        key: optional_str(item, key, MAX_OPAQUE) for key in _KEPT_TEXTS if item.get(key) is not None
     }
     if item.get("encryptionConfiguration") is not None:
         rest["encryptionConfiguration"] = _structure(
             item["encryptionConfiguration"], "encryptionType", "kmsKey"
         )
     # The order of lists means nothing.
-    applied_for = sorted(texts(item, "appliedFor")) if item.get("appliedFor") is not None else []
+    applied_for = (
+        sorted(require_strs(item, "appliedFor")) if item.get("appliedFor") is not None else []
+    )
     if item.get("appliedFor") is not None:
         rest["appliedFor"] = applied_for
     if item.get("resourceTags") is not None:
-        tags = (_structure(tag, "Key", "Value") for tag in items(item, "resourceTags"))
+        tags = (_structure(tag, "Key", "Value") for tag in require_list(item, "resourceTags"))
         rest["resourceTags"] = sorted(tags, key=str)
     return RepositoryCreationTemplate(
-        prefix=text(item, "prefix"),
-        mutability=optional_text(item, "imageTagMutability"),
+        prefix=require_str(item, "prefix"),
+        mutability=optional_str(item, "imageTagMutability"),
         exclusion_filters=_filters(item),
         unknown_filter_types=_unknown_filter_types(item),
         applied_for=tuple(applied_for),
-        custom_role_arn=optional_text(item, "customRoleArn"),
+        custom_role_arn=optional_str(item, "customRoleArn"),
         rest=json.dumps(rest, sort_keys=True),
         not_modelled=tuple(item.get(NOT_MODELLED, ())),
     )
@@ -254,9 +267,9 @@ def _template(item: Mapping[str, Any]) -> RepositoryCreationTemplate:
 
 def _structure(value: Any, first: str, second: str) -> dict[str, str]:
     """A structure of these two texts, of which the second may be empty, or not there."""
-    found = {first: text(value, first)}
+    found = {first: require_str(value, first)}
     if value.get(second) is not None:
-        found[second] = optional_text(value, second)
+        found[second] = optional_str(value, second)
     if strange := value.keys() - {first, second}:
         raise _unexpected(f"{mask_message(min(map(str, strange)))[:40]!r} beside {first}")
     return found
@@ -265,22 +278,22 @@ def _structure(value: Any, first: str, second: str) -> dict[str, str]:
 def _repository(target: Target, item: Mapping[str, Any]) -> Repository:
     _refuse_foreign(target, item, "a repository")
     return Repository(
-        name=text(item, "repositoryName"),
-        arn=text(item, "repositoryArn"),
-        mutability=optional_text(item, "imageTagMutability"),
+        name=require_str(item, "repositoryName"),
+        arn=require_str(item, "repositoryArn"),
+        mutability=optional_str(item, "imageTagMutability"),
         exclusion_filters=_filters(item),
         unknown_filter_types=_unknown_filter_types(item),
     )
 
 
 def _filters(item: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(text(entry, "filter") for entry in _exclusions(item))
+    return tuple(require_str(entry, "filter") for entry in _exclusions(item))
 
 
 def _unknown_filter_types(item: Mapping[str, Any]) -> tuple[str, ...]:
-    types = {text(entry, "filterType") for entry in _exclusions(item)}
+    types = {require_str(entry, "filterType") for entry in _exclusions(item)}
     return tuple(sorted(types - {"WILDCARD"}))
 
 
 def _exclusions(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return items(item, FILTERS) if item.get(FILTERS) else ()
+    return require_list(item, FILTERS) if item.get(FILTERS) else ()

@@ -8,13 +8,21 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sweeper.aws.answers import MAX_OPAQUE, account_id, items, optional_text, required, text
-from sweeper.aws.errors import translated
-from sweeper.aws.paging import Tokens
-from sweeper.concurrency import Stop, concurrently
-from sweeper.errors import NothingToSweep, OperationFailed
-from sweeper.log_context import with_place
-from sweeper.model import Account, Failed, Reason, Stage
+from sweeper.aws.client.answers import (
+    MAX_OPAQUE,
+    account_id,
+    optional_str,
+    require,
+    require_list,
+    require_str,
+)
+from sweeper.aws.client.errors import translate_errors
+from sweeper.aws.client.paging import PageTokens
+from sweeper.domain.errors import NothingToSweep, OperationFailed
+from sweeper.domain.model import Account, Failed, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.engine.log_context import with_place
+from sweeper.engine.pool import Stop, concurrently
 
 # What is no longer there, or not yet, while the organization is read.
 _NO_ACCOUNT = "TargetNotFoundException"
@@ -38,29 +46,31 @@ class Organizations:
         organization_id = None
         accounts: dict[str, Account] = {}  # a page that is read twice counts once
         for item in self._items("list_accounts", "Accounts"):
-            arn = optional_text(item, "Arn")
+            arn = optional_str(item, "Arn")
             organization_id = organization_id or _organization_of(arn)
             self.management_account = self.management_account or _owner_of(arn)
             found = account_id(item, "Id")
             accounts[found] = Account(
                 id=found,
-                name=optional_text(item, "Name"),
+                name=optional_str(item, "Name"),
                 # Status was retired on 2026-09-09, and some answer with nothing else.
-                state=optional_text(item, "State") or optional_text(item, "Status"),
+                state=optional_str(item, "State") or optional_str(item, "Status"),
                 ou_path=_ou_path(item),
             )
         return organization_id, tuple(accounts.values())
 
     def described(self) -> str:
         """The management account's id, which every account of the organization may ask for."""
-        with translated():
+        with translate_errors():
             answer = self._client.describe_organization()
-        return account_id(required(answer, "Organization"), "MasterAccountId")
+        return account_id(require(answer, "Organization"), "MasterAccountId")
 
     def delegated_administrators(self) -> frozenset[str]:
         """The ids of the organization's delegated administrators, of whatever service."""
         found = self._items(
-            "list_delegated_administrators", "DelegatedAdministrators", guard=lambda _: translated()
+            "list_delegated_administrators",
+            "DelegatedAdministrators",
+            guard=lambda _: translate_errors(),
         )
         return frozenset(account_id(item, "Id") for item in found)
 
@@ -98,12 +108,12 @@ class Organizations:
 
     def tags(self, account_ids: Sequence[str]) -> dict[str, dict[str, str] | Failed]:
         """Each account's tags, or why they could not be read; raises nothing."""
-        return self._tags(account_ids, lambda _: translated())
+        return self._tags(account_ids, lambda _: translate_errors())
 
     def _tags(self, account_ids: Sequence[str], guard: Guard) -> dict[str, dict[str, str] | Failed]:
         def read(account_id: str) -> dict[str, str]:
             tags = self._items("list_tags_for_resource", "Tags", guard=guard, ResourceId=account_id)
-            return {text(tag, "Key"): optional_text(tag, "Value") for tag in tags}
+            return {require_str(tag, "Key"): optional_str(tag, "Value") for tag in tags}
 
         results = concurrently(
             Stage.ENUMERATE,
@@ -120,7 +130,7 @@ class Organizations:
         places: dict[str, tuple[str, ...]] = {}
         known: set[str] = set()
         pending: list[tuple[str, ...]] = [
-            (text(root, "Id"),) for root in self._items("list_roots", "Roots")
+            (require_str(root, "Id"),) for root in self._items("list_roots", "Roots")
         ]
         while pending:
             path = pending.pop()
@@ -143,7 +153,9 @@ class Organizations:
         children = self._items(
             "list_children", "Children", ParentId=parent, ChildType="ORGANIZATIONAL_UNIT"
         )
-        return [text(item, "Id") for item in accounts], [text(item, "Id") for item in children]
+        return [require_str(item, "Id") for item in accounts], [
+            require_str(item, "Id") for item in children
+        ]
 
     def _require_ou(self, ou: str) -> None:
         """An OU without accounts is in no account's path, but it may be there."""
@@ -162,7 +174,7 @@ class Organizations:
     ) -> Iterator[Mapping[str, Any]]:
         """Every item of every page, empty pages passed over."""
         pages = iter(self._client.get_paginator(operation).paginate(**parameters))
-        tokens = Tokens()
+        tokens = PageTokens()
         action = "".join(word.capitalize() for word in operation.split("_"))
         while True:
             self._stop.check()
@@ -171,15 +183,15 @@ class Organizations:
             if page is None:
                 return
             # The SDK takes another type for the last page, and a circle of tokens for progress.
-            if token := optional_text(page, "NextToken", MAX_OPAQUE):
+            if token := optional_str(page, "NextToken", MAX_OPAQUE):
                 tokens.follow(token)
-            yield from items(page, key)
+            yield from require_list(page, key)
 
     @contextmanager
     def _explained(self, action: str) -> Iterator[None]:
         """Say who was refused what, and what that one needs."""
         try:
-            with translated():
+            with translate_errors():
                 yield
         except OperationFailed as error:
             if error.reason is Reason.NOT_IN_ORGANIZATION:

@@ -13,18 +13,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.aws.clients import Clients
-from sweeper.aws.credentials import bound_to
+from sweeper.aws.client.clients import Clients
+from sweeper.aws.client.credentials import bound_to
+from sweeper.aws.client.errors import translate_errors
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.errors import translated
-from sweeper.errors import OperationFailed
-from sweeper.model import Target
-from sweeper.probing import Answer, Probed, probed
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Target
+from sweeper.engine.probe import ProbeResult, ProbeStatus, run_probe
 
 PREFIX = "sweeper-preflight"
 
 
-def nobodys_name() -> str:
+def nonexistent_name() -> str:
     """The name of a repository, template or object that nobody has: it has 128 random bits."""
     return f"{PREFIX}/{secrets.token_hex(16)}"
 
@@ -46,19 +46,19 @@ class MemberProbes:
         self._clients = clients
         self._probes = PROBES if probes is None else probes
 
-    def ask(self, target: Target, action: str) -> Probed:
+    def ask(self, target: Target, action: str) -> ProbeResult:
         """Whether the action would work there; not known where nothing here can try it."""
         probe = self._probes.get(action)
         if probe is None:
-            return Probed(Answer.NOT_KNOWN, message="this version cannot try the action")
-        return probed(lambda: self._try(probe, target))
+            return ProbeResult(ProbeStatus.NOT_KNOWN, message="this version cannot try the action")
+        return run_probe(lambda: self._try(probe, target))
 
     def call(
         self, target: Target, operation: str, *, write: bool = False, **parameters: Any
     ) -> Any:
         """ECR's answer to an operation."""
         client = self._clients.member("ecr", target.region)
-        with bound_to(target.account.id), translated(write=write):
+        with bound_to(target.account.id), translate_errors(write=write):
             return getattr(client, operation)(**parameters)
 
     def _try(self, probe: Probe, target: Target) -> None:
@@ -83,13 +83,13 @@ PROBES: Mapping[str, Probe] = {
     ),
     "ecr:DescribeImages": Probe(
         lambda probes, target: probes.call(
-            target, "describe_images", repositoryName=nobodys_name()
+            target, "describe_images", repositoryName=nonexistent_name()
         ),
         absent="RepositoryNotFoundException",
     ),
     "ecr:PutImageTagMutability": Probe(
         lambda probes, target: probes.registry.put_image_tag_mutability(
-            target, nobodys_name(), "IMMUTABLE", ()
+            target, nonexistent_name(), "IMMUTABLE", ()
         ),
         absent="RepositoryNotFoundException",
     ),
@@ -98,7 +98,7 @@ PROBES: Mapping[str, Probe] = {
             target,
             "update_repository_creation_template",
             write=True,
-            prefix=nobodys_name(),
+            prefix=nonexistent_name(),
             imageTagMutability="IMMUTABLE",
         ),
         absent="TemplateNotFoundException",

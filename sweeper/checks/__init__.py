@@ -1,7 +1,7 @@
 """The checks: one file each, with its IAM actions, its facts, its judgement and its remedy.
 
 A module here that has a `CHECK` is a check; nothing else names it. A check is a class with the
-attributes and methods of `sweeper.ports.Check`, made with (registry, config, today).
+attributes and methods of `sweeper.engine.ports.Check`, made with (registry, config, today).
 """
 
 from __future__ import annotations

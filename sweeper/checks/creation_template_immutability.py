@@ -11,20 +11,19 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
-from sweeper.masking import mask
-from sweeper.model import (
+from sweeper.domain.masking import mask
+from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
     Examined,
     Exemption,
     Finding,
-    Reason,
     Repository,
     Resource,
     Target,
 )
-from sweeper.mutability import (
+from sweeper.domain.mutability import (
     Setting,
     Verdict,
     configured_exemption,
@@ -32,10 +31,11 @@ from sweeper.mutability import (
     exclusions_of,
     remedy,
 )
-from sweeper.writing import check_answer, is_made, written
+from sweeper.domain.reasons import Reason
+from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
 
 if TYPE_CHECKING:
-    from sweeper.config import Config
+    from sweeper.config.schema import Config
 
 NAME = "ecr-creation-template-immutability"
 READ_ACTIONS = frozenset({"ecr:DescribeRepositoryCreationTemplates"})
@@ -146,10 +146,10 @@ class CreationTemplateImmutability:
             answer = self._registry.update_repository_creation_template(
                 target, now.prefix, change.to_mutability, change.to_exclusion_filters, now.rest
             )
-            check_answer(answer, change)
+            took_effect(answer, change)
             differs = answer.rest != now.rest
 
-        result = written(
+        result = apply_if_unchanged(
             finding,
             change,
             read=lambda: self._registry.repository_creation_template(target, finding.repository),
@@ -169,13 +169,13 @@ class CreationTemplateImmutability:
             uncertain=True,
         )
 
-    def is_made(self, target: Target, finding: Finding, change: Change) -> bool | None:
+    def matches_desired(self, target: Target, finding: Finding, change: Change) -> bool | None:
         """Whether the template is as the change would make it; None where it is gone.
 
         Raises OperationFailed.
         """
         now = self._registry.repository_creation_template(target, finding.repository)
-        return is_made(now, change)
+        return matches_desired(now, change)
 
     def _judge(self, template: Template) -> Verdict:
         return evaluate(template, self._allowed(template.prefix))

@@ -12,9 +12,9 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from sweeper.errors import OperationFailed
-from sweeper.impact import assessed
-from sweeper.model import (
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.impact import assess
+from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
@@ -23,23 +23,17 @@ from sweeper.model import (
     Finding,
     Image,
     Impact,
-    Reason,
     Repository,
     Resource,
     Target,
 )
-from sweeper.mutability import (
-    Verdict,
-    configured_exemption,
-    evaluate,
-    exclusions_of,
-    remedy,
-)
-from sweeper.plan import in_write_scope
-from sweeper.writing import check_answer, is_made, written
+from sweeper.domain.mutability import Verdict, configured_exemption, evaluate, exclusions_of, remedy
+from sweeper.domain.planning import in_write_scope
+from sweeper.domain.reasons import Reason
+from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
 
 if TYPE_CHECKING:
-    from sweeper.config import Config
+    from sweeper.config.schema import Config
 
 NAME = "ecr-tag-immutability"
 # What is asked only where policy.exempt_pull_through_cache is set.
@@ -145,7 +139,7 @@ class TagImmutability:
 
     def assess(self, target: Target, finding: Finding, change: Change) -> Impact:
         """Which tags the change may keep from being moved. Raises OperationFailed."""
-        return assessed(
+        return assess(
             self._registry.images(target, finding.repository),
             mutability=finding.mutability,
             filters=finding.exclusion_filters,
@@ -168,9 +162,9 @@ class TagImmutability:
             answer = self._registry.put_image_tag_mutability(
                 target, finding.repository, change.to_mutability, change.to_exclusion_filters
             )
-            check_answer(answer, change)
+            took_effect(answer, change)
 
-        return written(
+        return apply_if_unchanged(
             finding,
             change,
             read=lambda: self._registry.repository(target, finding.repository),
@@ -179,12 +173,12 @@ class TagImmutability:
             intend=intend,
         )
 
-    def is_made(self, target: Target, finding: Finding, change: Change) -> bool | None:
+    def matches_desired(self, target: Target, finding: Finding, change: Change) -> bool | None:
         """Whether the repository is as the change would make it; None where it is gone.
 
         Raises OperationFailed.
         """
-        return is_made(self._registry.repository(target, finding.repository), change)
+        return matches_desired(self._registry.repository(target, finding.repository), change)
 
     def _judge(self, repository: Repository) -> Verdict:
         return evaluate(repository, self._allowed(repository.name))

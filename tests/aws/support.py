@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeper.aws.clients import Session
-from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.accounts import AwsCloud
+from sweeper.aws.client.clients import Session
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.concurrency import Stop
-from sweeper.config import Config
-from sweeper.model import Account, Target
+from sweeper.config.schema import Config
+from sweeper.domain.model import Account, Target
+from sweeper.engine.pool import Stop
 from tests.fake_aws.process import FakeAws
 from tests.fakes import FakeClock, make_config
 

@@ -6,40 +6,47 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws.answers import account_id, items, optional_text, region, required, text
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
+from sweeper.aws.client.answers import (
+    account_id,
+    optional_str,
+    region,
+    require,
+    require_list,
+    require_str,
+)
+from sweeper.domain.errors import OperationFailed
 from tests.cases import case
 
 
 def test_what_is_promised_is_there() -> None:
-    assert required({"Accounts": []}, "Accounts") == []
-    assert items({"Accounts": [{}]}, "Accounts") == [{}]
-    assert text({"Name": "x"}, "Name") == "x"
+    assert require({"Accounts": []}, "Accounts") == []
+    assert require_list({"Accounts": [{}]}, "Accounts") == [{}]
+    assert require_str({"Name": "x"}, "Name") == "x"
     assert account_id({"Id": "012345678901"}, "Id") == "012345678901"
     assert region({"Name": "us-iso-west-12"}, "Name") == "us-iso-west-12"
-    assert [optional_text(each, "Name") for each in ({}, {"Name": ""}, {"Name": None})] == [""] * 3
+    assert [optional_str(each, "Name") for each in ({}, {"Name": ""}, {"Name": None})] == [""] * 3
 
 
 def test_what_is_not_is_said() -> None:
     cases: list[tuple[Callable[..., object], Any, str]] = [
-        (required, {}, "the response has no Key"),
-        (required, [], "list where a structure with Key belongs"),
-        (text, {}, "the response has no Key"),
-        (text, None, "NoneType where a structure with Key belongs"),
-        (text, {"Key": ""}, "Key is str, not text, or empty"),
-        (text, {"Key": 7}, "Key is int, not text, or empty"),
-        (optional_text, {"Key": {}}, "Key is dict, not text, or empty"),
-        (optional_text, "x", "str where a structure with Key belongs"),
+        (require, {}, "the response has no Key"),
+        (require, [], "list where a structure with Key belongs"),
+        (require_str, {}, "the response has no Key"),
+        (require_str, None, "NoneType where a structure with Key belongs"),
+        (require_str, {"Key": ""}, "Key is str, not text, or empty"),
+        (require_str, {"Key": 7}, "Key is int, not text, or empty"),
+        (optional_str, {"Key": {}}, "Key is dict, not text, or empty"),
+        (optional_str, "x", "str where a structure with Key belongs"),
         (account_id, {"Key": 12}, "Key is int, not text, or empty"),
         (account_id, {"Key": "1:role/x"}, "Key is '1:role/x'"),
         (account_id, {"Key": "012345678901\n"}, r"Key is '012345678901\\n'"),
         (region, {"Key": "evil.example/#"}, "Key is 'evil.example/#'"),
         (region, {"Key": "x" * 1000}, f"Key is '{'x' * 40}'"),
-        (items, {"Key": {}}, "Key is dict, not a list"),
-        (items, {"Key": None}, "Key is NoneType, not a list"),
-        (items, {"Key": [{}, None]}, "Key hold a NoneType"),
+        (require_list, {"Key": {}}, "Key is dict, not a list"),
+        (require_list, {"Key": None}, "Key is NoneType, not a list"),
+        (require_list, {"Key": [{}, None]}, "Key hold a NoneType"),
     ]
     for read, answer, words in cases:
         with case(read, answer, words):

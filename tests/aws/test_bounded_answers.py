@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws import answers
-from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.accounts import AwsCloud
+from sweeper.aws.client import answers
+from sweeper.aws.client.errors import MAX_CODE, MAX_MESSAGE, MAX_TAIL, translate_errors
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.errors import MAX_CODE, MAX_MESSAGE, MAX_TAIL, translated
-from sweeper.config_loading import load_config
-from sweeper.errors import ConfigurationError, OperationFailed
-from sweeper.model import Reason
+from sweeper.config.loader import load_config
+from sweeper.domain.errors import ConfigurationError, OperationFailed
 from tests.aws.support import REGION, make_cloud, opened, target
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
@@ -43,10 +43,10 @@ def answers_with(client: Any, operation: str, body: str, kind: str) -> None:
     client.meta.events.register_first(f"before-send.{service}.{operation}", answer)
 
 
-@pytest.mark.parametrize("read", [answers.text, answers.optional_text, answers.texts])
+@pytest.mark.parametrize("read", [answers.require_str, answers.optional_str, answers.require_strs])
 def test_a_text_has_a_limit(read: Callable[[Any, str], object]) -> None:
     def value(length: int) -> object:
-        return ["x" * length] if read is answers.texts else "x" * length
+        return ["x" * length] if read is answers.require_strs else "x" * length
 
     read({"Key": value(answers.MAX_TEXT)}, "Key")
     with pytest.raises(OperationFailed, match="Key has 2,049 characters") as caught:
@@ -57,7 +57,7 @@ def test_a_text_has_a_limit(read: Callable[[Any, str], object]) -> None:
 
 def test_what_is_never_shown_may_be_longer() -> None:
     policy = "x" * 30_720  # ECR: lifecyclePolicyText
-    assert answers.text({"Key": policy}, "Key", answers.MAX_OPAQUE) == policy
+    assert answers.require_str({"Key": policy}, "Key", answers.MAX_OPAQUE) == policy
 
 
 def test_a_huge_error_is_cut(aws: FakeAws) -> None:
@@ -77,7 +77,7 @@ def test_of_a_long_denial_the_reason_and_what_stands_at_its_end_are_kept() -> No
         f"{'p' * 1000} {tail}"
     )
     error: Any = {"Error": {"Code": "AccessDeniedException", "Message": message}}
-    with pytest.raises(OperationFailed) as caught, translated():
+    with pytest.raises(OperationFailed) as caught, translate_errors():
         raise ClientError(error, "PutImageTagMutability")
     assert len(tail) < MAX_TAIL
     assert caught.value.message.startswith(message[:100])
@@ -126,7 +126,7 @@ def test_an_expiration_that_is_no_time_is_no_answer(aws: FakeAws, expiration: st
 def test_an_expiration_in_any_zone_is_one(aws: FakeAws) -> None:
     assumed(aws, "2126-12-01T10:00:00+05:00")
     zoned = datetime(2026, 12, 1, 10, tzinfo=UTC)
-    assert answers.moment({"Expiration": zoned}, "Expiration") == zoned
+    assert answers.require_datetime({"Expiration": zoned}, "Expiration") == zoned
 
 
 @pytest.mark.parametrize(

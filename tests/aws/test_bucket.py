@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws import bucket as module
-from sweeper.aws.bucket import Bucket
-from sweeper.config import S3Config
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
+from sweeper.aws import s3 as module
+from sweeper.aws.s3 import Bucket
+from sweeper.config.schema import S3Config
+from sweeper.domain.errors import OperationFailed
 from tests.aws.support import make_cloud
 from tests.cases import case
 from tests.fake_aws.process import FakeAws

@@ -7,14 +7,21 @@ from collections.abc import Callable
 
 import pytest
 from botocore import exceptions as sdk
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws import clients
-from sweeper.aws.circuits import PATIENCE, POLL, PROBE_AFTER, SILENT_CALLS, Circuit
+from sweeper.aws.client import clients
+from sweeper.aws.client.circuit_breaker import (
+    PATIENCE,
+    POLL,
+    PROBE_AFTER,
+    SILENT_CALLS,
+    CircuitBreaker,
+)
+from sweeper.aws.client.retries import MAX_ATTEMPTS
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.retries import MAX_ATTEMPTS
-from sweeper.concurrency import Stop
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason, Target
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Target
+from sweeper.engine.pool import Stop
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, target
 from tests.aws.test_sender import unused_port
@@ -34,7 +41,7 @@ class Line:
         self.clock = FakeClock()
         self.meanwhile: Callable[[], object] = lambda: None
         self.stop = Stop(clock=self.clock, sleep=self._sleep)
-        self.circuit = Circuit(URL, self.stop)
+        self.circuit = CircuitBreaker(URL, self.stop)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.sleep(seconds)

@@ -11,9 +11,10 @@ from typing import TypeVar
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws.clients import ActionRefused
-from sweeper.aws.credentials import (
+from sweeper.aws.client.clients import ActionRefused
+from sweeper.aws.client.credentials import (
     RENEW_BEFORE,
     BoundCredentialProvider,
     MemberSession,
@@ -21,8 +22,7 @@ from sweeper.aws.credentials import (
     UnboundAccount,
     bound_to,
 )
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
+from sweeper.domain.errors import OperationFailed
 from tests.aws.support import REGION, make_cloud, opened
 from tests.fake_aws.process import FakeAws
 

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sweeper.domain.reasons import Reason
 
 from sweeper.aws.destinations import questions
-from sweeper.model import Reason
-from sweeper.probing import WORKS, Answer, Asked
+from sweeper.engine.probe import WORKS, DestinationProbe, ProbeStatus
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws
@@ -23,7 +23,7 @@ BUCKET = "report.s3.bucket"
 KEY = "report.s3.kms_key_id"
 
 
-def ask(**report: Any) -> list[Asked]:
+def ask(**report: Any) -> list[DestinationProbe]:
     config = make_config(report=report)
     cloud = make_cloud(config)
     return [
@@ -33,7 +33,7 @@ def ask(**report: Any) -> list[Asked]:
     ]
 
 
-def told(asked: list[Asked]) -> dict[tuple[str, str], tuple[Answer, Reason | None]]:
+def told(asked: list[DestinationProbe]) -> dict[tuple[str, str], tuple[ProbeStatus, Reason | None]]:
     return {(each.key, each.action): (each.probed.answer, each.probed.reason) for each in asked}
 
 
@@ -44,7 +44,7 @@ def test_where_nothing_is_configured_nothing_is_asked(aws: FakeAws) -> None:
 
 def test_a_directory_that_is_not_there_yet_is_made_by_the_sweep(tmp_path: Path) -> None:
     (answer,) = ask(directory=tmp_path / "new" / "newer")
-    assert answer.probed.answer is Answer.WORKS
+    assert answer.probed.answer is ProbeStatus.WORKS
     assert list(tmp_path.iterdir()) == []
 
 
@@ -52,7 +52,7 @@ def test_a_directory_that_cannot_be_one(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     (answer,) = ask(directory=file / "below")
-    assert (answer.probed.answer, answer.probed.reason) == (Answer.FAILED, Reason.WRITE_FAILED)
+    assert (answer.probed.answer, answer.probed.reason) == (ProbeStatus.FAILED, Reason.WRITE_FAILED)
     assert answer.probed.message == f"{file}: not a directory"
 
 
@@ -68,7 +68,7 @@ def test_a_directory_that_may_not_be_written(
 def test_a_directory_whose_name_cannot_be_one(tmp_path: Path, below: str) -> None:
     directory = tmp_path / below
     (answer,) = ask(directory=directory)
-    assert (answer.probed.answer, answer.probed.reason) == (Answer.FAILED, Reason.WRITE_FAILED)
+    assert (answer.probed.answer, answer.probed.reason) == (ProbeStatus.FAILED, Reason.WRITE_FAILED)
     said = "embedded null byte" if "\0" in below else "File name too long"
     assert answer.probed.message == f"{directory}: {said}"
 
@@ -96,7 +96,7 @@ def test_a_directory_below_one_that_may_not_be_entered(
     monkeypatch.setattr(Path, "lstat", denied)
     monkeypatch.setattr(Path, "stat", denied)
     (answer,) = ask(directory=tmp_path / "below")
-    assert (answer.probed.answer, answer.probed.reason) == (Answer.FAILED, Reason.WRITE_FAILED)
+    assert (answer.probed.answer, answer.probed.reason) == (ProbeStatus.FAILED, Reason.WRITE_FAILED)
     assert answer.probed.message == f"{tmp_path / 'below'}: Permission denied"
 
 
@@ -106,7 +106,7 @@ def test_a_bucket_in_another_region_is_found(enter: Enter) -> None:
     )
     aws = enter(world)
     asked = ask(s3={"bucket": "sweeper-reports", "prefix": "p"})
-    assert {each.probed.answer for each in asked} == {Answer.WORKS}
+    assert {each.probed.answer for each in asked} == {ProbeStatus.WORKS}
     assert {each.location for each in asked} == {"s3://sweeper-reports/p"}
     assert aws.objects() == []
 
@@ -128,14 +128,14 @@ def test_what_the_bucket_denies_is_told_apart(
 ) -> None:
     aws.faults([Fault("access_denied", operation="PutObject", message=message)])
     asked = told(ask(s3={"bucket": aws.world.buckets[0].name}))
-    assert asked[key, action] == (Answer.DENIED, Reason.DENIED)
+    assert asked[key, action] == (ProbeStatus.DENIED, Reason.DENIED)
     assert len(asked) == 3
 
 
 def test_what_passes_is_no_denial(aws: FakeAws) -> None:
     aws.faults([Fault("server_error", operation="PutObject")])
     asked = told(ask(s3={"bucket": aws.world.buckets[0].name}))
-    assert asked[BUCKET, "s3:PutObject"] == (Answer.FAILED, Reason.SERVICE_ERROR)
+    assert asked[BUCKET, "s3:PutObject"] == (ProbeStatus.FAILED, Reason.SERVICE_ERROR)
 
 
 def test_a_key_is_asked_in_its_own_region(enter: Enter) -> None:
@@ -145,21 +145,21 @@ def test_a_key_is_asked_in_its_own_region(enter: Enter) -> None:
     data = {**world.to_json(), "keys": [{"arn": arn}]}
     aws = enter(World.from_json(data))
     asked = told(ask(s3={"bucket": aws.world.buckets[0].name, "kms_key_id": arn}))
-    assert asked[KEY, "kms:GenerateDataKey"] == (Answer.WORKS, None)
+    assert asked[KEY, "kms:GenerateDataKey"] == (ProbeStatus.WORKS, None)
     aws.faults([Fault("error", service="kms", region="us-east-2", code="DisabledException")])
     asked = told(ask(s3={"bucket": aws.world.buckets[0].name, "kms_key_id": arn}))
-    assert asked[KEY, "kms:GenerateDataKey"] == (Answer.FAILED, Reason.REQUEST_REFUSED)
+    assert asked[KEY, "kms:GenerateDataKey"] == (ProbeStatus.FAILED, Reason.REQUEST_REFUSED)
 
 
 @pytest.mark.parametrize(
     ("faults", "answer"),
     [
-        ([], Answer.WORKS),
-        ([Fault("access_denied", operation="HeadBucket")], Answer.NOT_KNOWN),
+        ([], ProbeStatus.WORKS),
+        ([Fault("access_denied", operation="HeadBucket")], ProbeStatus.NOT_KNOWN),
     ],
 )
 def test_a_key_without_a_region_is_in_that_of_the_bucket(
-    enter: Enter, faults: list[Fault], answer: Answer
+    enter: Enter, faults: list[Fault], answer: ProbeStatus
 ) -> None:
     world = World.generate(
         accounts=2,
@@ -172,7 +172,7 @@ def test_a_key_without_a_region_is_in_that_of_the_bucket(
     asked = told(ask(s3={"bucket": "sweeper-reports", "kms_key_id": "alias/reports"}))
     assert asked[KEY, "kms:GenerateDataKey"][0] is answer
     regions = {each["region"] for each in aws.statistics().refused if "kms" in each["operation"]}
-    assert regions == ({"us-east-2"} if answer is Answer.WORKS else set())
+    assert regions == ({"us-east-2"} if answer is ProbeStatus.WORKS else set())
 
 
 @pytest.mark.parametrize("kms_key", ["arn:", "arn:aws", "arn:aws:kms", "arn:aws:kms::1:key/1"])
@@ -183,4 +183,4 @@ def test_even_a_key_that_no_configuration_may_name_is_answered(aws: FakeAws, kms
     config: Any = SimpleNamespace(report=report.model_copy(update={"s3": s3}))
     (ask_bucket,) = questions(config, make_cloud().clients.until_stopped)
     asked = told(ask_bucket())
-    assert asked[KEY, "kms:GenerateDataKey"][0] is Answer.FAILED
+    assert asked[KEY, "kms:GenerateDataKey"][0] is ProbeStatus.FAILED

@@ -14,11 +14,11 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 from moto import mock_aws
 
-from sweeper.aws.clients import Session
-from sweeper.aws.documents import MAX_BYTES, read_document
-from sweeper.aws.session import read_remote
-from sweeper.config_loading import load_config
-from sweeper.errors import ConfigurationError
+from sweeper.aws.client.clients import Session
+from sweeper.aws.client.documents import MAX_BYTES, read_document
+from sweeper.aws.client.session import read_remote
+from sweeper.config.loader import load_config
+from sweeper.domain.errors import ConfigurationError
 from tests.cases import case
 
 REGION = "eu-central-1"

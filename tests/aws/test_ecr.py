@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws.clients import ActionRefused
+from sweeper.aws.client.clients import ActionRefused
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.errors import OperationFailed
-from sweeper.model import Image, Reason, Repository
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Image, Repository
 from tests.aws.conftest import Enter
 from tests.aws.support import opened, target
 from tests.cases import case

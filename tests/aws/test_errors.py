@@ -8,10 +8,10 @@ import pytest
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError, create_parser
 from botocore.session import Session
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws.errors import MAX_MESSAGE, reason_for, refused_keys, translated
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
+from sweeper.aws.client.errors import MAX_MESSAGE, reason_for, refused_keys, translate_errors
+from sweeper.domain.errors import OperationFailed
 from tests.cases import case
 
 USER = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: ecr:X on resource: *"
@@ -28,7 +28,7 @@ def _client_error(code: str, message: str = "", status: int = 400) -> sdk.Client
 
 
 def _failed(error: Exception) -> OperationFailed:
-    with pytest.raises(OperationFailed) as caught, translated():
+    with pytest.raises(OperationFailed) as caught, translate_errors():
         raise error
     return caught.value
 
@@ -194,7 +194,7 @@ def test_messages_are_cut() -> None:
 
 
 def test_a_defect_is_not_taken_for_an_error_of_aws() -> None:
-    with pytest.raises(ZeroDivisionError), translated():
+    with pytest.raises(ZeroDivisionError), translate_errors():
         raise ZeroDivisionError("a defect")
 
 
@@ -215,7 +215,7 @@ def test_a_wrong_clock_is_no_wrong_key() -> None:
 def test_an_answer_that_cannot_be_parsed_is_not_quoted() -> None:
     body = b"<Credentials>\n<SecretAccessKey>THE-SECRET</SecretAccessKey></Broken>"
     response: Any = {"body": body, "headers": {}, "status_code": 200}
-    with pytest.raises(OperationFailed) as caught, translated():
+    with pytest.raises(OperationFailed) as caught, translate_errors():
         create_parser("query").parse(response, _ASSUME_ROLE.output_shape)
     assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
     assert "THE-SECRET" not in f"{caught.value.message} {caught.value!r} {caught.value}"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.changes import make_changes
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.errors import OperationFailed
-from sweeper.model import Change, ChangeStatus, Examined, Finding, Reason
-from sweeper.plan import Outcome
-from sweeper.ports import Pool
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Change, ChangeStatus, Examined, Finding
+from sweeper.domain.planning import Outcome
+from sweeper.engine.ports import Pool
+from sweeper.engine.remediation import apply_changes
 from tests.aws.support import opened, target
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
@@ -119,7 +120,7 @@ def test_a_lease_that_ended_during_the_fsync_stops_the_write() -> None:
         Examined((0, 1, 0), (make_finding("a", place, change=make_change()),))
     ]
     cloud = FakeCloud((place.account,))
-    (after,) = make_changes(
+    (after,) = apply_changes(
         pool, cloud, (check,), make_config(), targets=[place], outcomes=outcomes
     )
     assert isinstance(after, Examined)

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws import lease as module
-from sweeper.aws.bucket import Bucket, Stored
-from sweeper.aws.lease import LIFE, MARGIN, MAX_BYTES, NAME, Lease
-from sweeper.config import S3Config
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
+from sweeper.aws.s3 import Bucket, Stored
+from sweeper.config.schema import S3Config
+from sweeper.domain.errors import OperationFailed
+from sweeper.storage import lease as module
+from sweeper.storage.lease import LIFE, MARGIN, MAX_BYTES, NAME, Lease
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws import paging
+from sweeper.aws.client import paging
+from sweeper.aws.client.paging import PageTokens
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.paging import Tokens
 from sweeper.checks.creation_template_immutability import CreationTemplateImmutability
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
+from sweeper.domain.errors import OperationFailed
 from tests.aws.conftest import Enter
 from tests.aws.support import REGION, make_cloud, opened, target
 from tests.fake_aws import world
@@ -128,7 +128,7 @@ def test_a_circle_of_regions_is_noticed(enter: Enter) -> None:
 
 
 def test_the_limit_holds_where_each_token_is_new() -> None:
-    tokens = Tokens()
+    tokens = PageTokens()
     for number in range(paging.MAX_PAGES - 1):
         tokens.follow(str(number))
     with pytest.raises(OperationFailed, match="another page after 10,000"):

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws.errors import translated
-from sweeper.aws.parsers import CheckedParsers
-from sweeper.concurrency import attempt
-from sweeper.errors import OperationFailed
-from sweeper.model import Failed, Reason, Stage
+from sweeper.aws.client.errors import translate_errors
+from sweeper.aws.client.parsers import CheckedParsers
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Failed, Stage
+from sweeper.engine.pool import attempt
 from tests.aws.support import make_cloud
 from tests.cases import case
 from tests.fake_aws.damage import damaged
@@ -130,6 +131,6 @@ def test_credentials_in_an_answer_that_breaks_off_are_not_quoted(aws: FakeAws) -
 
 def test_what_the_sdk_quotes_on_further_lines_is_left_out() -> None:
     error = ResponseParserError(f"invalid XML received. Further retries may succeed:\n{SECRETS}")
-    with pytest.raises(OperationFailed) as caught, translated():
+    with pytest.raises(OperationFailed) as caught, translate_errors():
         raise error
     assert caught.value.message == "invalid XML received. Further retries may succeed:"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sweeper.aws.clients import Session
-from sweeper.aws.partitions import first_region, known_regions, sts_region
+from sweeper.aws.client.clients import Session
+from sweeper.aws.client.partitions import first_region, known_regions, sts_region
 from tests.cases import case
 
 SESSION = Session()

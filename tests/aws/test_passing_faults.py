@@ -9,17 +9,18 @@ from types import SimpleNamespace
 import pytest
 from boto3 import Session
 from botocore import exceptions as sdk
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws.bucket import Bucket, read_through, whole
-from sweeper.aws.documents import read_document
+from sweeper.aws.client.documents import read_document
+from sweeper.aws.client.errors import translate_errors
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.errors import translated
-from sweeper.aws.objects import Objects
-from sweeper.config import S3Config
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
-from sweeper.reading import Invalid, Source, parse
-from sweeper.sinks.security_hub import SecurityHubSink
+from sweeper.aws.s3 import Bucket, read_through, whole
+from sweeper.aws.s3_objects import Objects
+from sweeper.config.schema import S3Config
+from sweeper.domain.errors import Invalid, OperationFailed
+from sweeper.engine.ports import Source
+from sweeper.reporting.sinks.security_hub import SecurityHubSink
+from sweeper.storage.record_reader import parse
 from tests.aws.support import make_cloud, opened, target
 from tests.factories import finding, report
 from tests.fake_aws.process import FakeAws
@@ -39,7 +40,7 @@ def coded(operation: str, code: str, times: int | None) -> Fault:
 
 
 def publish(aws: FakeAws) -> None:
-    with translated():
+    with translate_errors():
         topic = aws.world.topics[0]
         make_cloud().clients.central("sns", topic.split(":")[3]).publish(
             TopicArn=topic, Message="a report"
@@ -161,7 +162,7 @@ def test_what_cannot_be_used_may_not_be_what_was_stored() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_what_broke_off_is_passing_trouble_and_no_word_on_a_write(error: Exception) -> None:
-    with pytest.raises(OperationFailed) as caught, translated():
+    with pytest.raises(OperationFailed) as caught, translate_errors():
         raise error
     assert (caught.value.reason, caught.value.uncertain) == (Reason.CONNECTION_FAILED, True)
 

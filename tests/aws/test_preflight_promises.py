@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws.clients import Session
+from sweeper.aws.client.clients import Session
 from sweeper.aws.destinations import questions
-from sweeper.composition import questions as composed
-from sweeper.model import Reason
-from sweeper.probing import Answer
+from sweeper.engine.probe import ProbeStatus
+from sweeper.entrypoints.bootstrap import questions as composed
 from tests.aws.support import quick_stop
 from tests.fake_aws.process import FakeAws
 from tests.fakes import make_config
@@ -63,10 +63,10 @@ def test_a_store_that_ignores_conditional_writes_is_found_out(heeds: bool) -> No
     (ask,) = questions(config, lambda *_: store(heeds=heeds))
     (written,) = (each for each in ask() if each.action == "s3:PutObject")
     if heeds:
-        assert written.probed.answer is Answer.WORKS
+        assert written.probed.answer is ProbeStatus.WORKS
     else:
         assert (written.probed.answer, written.probed.reason) == (
-            Answer.FAILED,
+            ProbeStatus.FAILED,
             Reason.UNEXPECTED_RESPONSE,
         )
         assert "s3://reports/sweeps/sweeper-preflight/" in written.probed.message

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
+from sweeper.domain.reasons import Reason
 
 from sweeper.aws.probes import PREFIX, PROBES, MemberProbes
 from sweeper.checks import checks
-from sweeper.model import Reason
-from sweeper.probing import WORKS, Answer
+from sweeper.engine.probe import WORKS, ProbeStatus
 from tests.aws.support import opened, target
 from tests.cases import case
 from tests.fake_aws.process import FakeAws
@@ -33,17 +33,17 @@ def test_every_action_of_every_check_can_be_tried() -> None:
 def test_what_is_answered(aws: FakeAws) -> None:
     probes = MemberProbes(opened(aws, 1, may_write=True).clients)
     before = aws.repositories()
-    cases: list[tuple[Fault | None, Answer, Reason | None]] = [
-        (None, Answer.WORKS, None),
-        (Fault("access_denied"), Answer.DENIED, Reason.DENIED),
+    cases: list[tuple[Fault | None, ProbeStatus, Reason | None]] = [
+        (None, ProbeStatus.WORKS, None),
+        (Fault("access_denied"), ProbeStatus.DENIED, Reason.DENIED),
         (
             Fault("access_denied", message="… in a service control policy"),
-            Answer.DENIED,
+            ProbeStatus.DENIED,
             Reason.DENIED_BY_SCP,
         ),
-        (Fault("throttle"), Answer.FAILED, Reason.THROTTLED),
-        (Fault("reset"), Answer.FAILED, Reason.CONNECTION_FAILED),
-        (Fault("garbage"), Answer.FAILED, Reason.UNEXPECTED_RESPONSE),
+        (Fault("throttle"), ProbeStatus.FAILED, Reason.THROTTLED),
+        (Fault("reset"), ProbeStatus.FAILED, Reason.CONNECTION_FAILED),
+        (Fault("garbage"), ProbeStatus.FAILED, Reason.UNEXPECTED_RESPONSE),
     ]
     for fault, answer, reason in cases:
         aws.faults([replace(fault, service="ecr")] if fault else [])
@@ -60,7 +60,7 @@ def test_what_is_answered(aws: FakeAws) -> None:
 
 def test_an_action_that_nothing_can_try_is_not_known(aws: FakeAws) -> None:
     found = MemberProbes(opened(aws, 1).clients).ask(target(aws, 1), "ecr:StartImageScan")
-    assert found.answer is Answer.NOT_KNOWN
+    assert found.answer is ProbeStatus.NOT_KNOWN
     assert found.message
 
 
@@ -88,9 +88,9 @@ def test_only_its_own_not_found_says_permitted() -> None:
         with case(action):
             absent = PROBES[action].absent
             clients: Any = Recorder("AccessDeniedException")
-            assert MemberProbes(clients).ask(PLACE, action).answer is Answer.DENIED
+            assert MemberProbes(clients).ask(PLACE, action).answer is ProbeStatus.DENIED
             clients = Recorder("SomethingElseNotFoundException")
-            assert MemberProbes(clients).ask(PLACE, action).answer is Answer.FAILED
+            assert MemberProbes(clients).ask(PLACE, action).answer is ProbeStatus.FAILED
             if absent is not None:
                 clients = Recorder(absent)
                 assert MemberProbes(clients).ask(PLACE, action) == WORKS

@@ -7,14 +7,14 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws.circuits import Circuit
-from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.accounts import AwsCloud
+from sweeper.aws.client.circuit_breaker import CircuitBreaker
+from sweeper.aws.client.retries import MAX_ATTEMPTS, MAX_WAIT
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.retries import MAX_ATTEMPTS, MAX_WAIT
-from sweeper.concurrency import WAIT_TICK, Stop
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
+from sweeper.domain.errors import OperationFailed
+from sweeper.engine.pool import WAIT_TICK, Stop
 from tests.aws.support import make_cloud, opened, quick_stop, target
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
@@ -271,12 +271,15 @@ def test_a_write_that_got_no_answer_is_uncertain_whatever_ended_it(aws: FakeAws)
     cloud = opened(aws, may_write=True)
     circuit = iter([None, OperationFailed(Reason.ENDPOINT_UNREACHABLE, "silent")])
 
-    def check(_: Circuit) -> None:
+    def check(_: CircuitBreaker) -> None:
         if error := next(circuit, None):
             raise error
 
     aws.faults([Fault("reset", operation="PutImageTagMutability")])
-    with mock.patch.object(Circuit, "check", check), pytest.raises(OperationFailed) as caught:
+    with (
+        mock.patch.object(CircuitBreaker, "check", check),
+        pytest.raises(OperationFailed) as caught,
+    ):
         EcrRegistry(cloud.clients).put_image_tag_mutability(target(aws), "app", "IMMUTABLE", ())
     assert (caught.value.reason, caught.value.uncertain) == (Reason.ENDPOINT_UNREACHABLE, True)
     assert "may have taken effect" in caught.value.message

@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from urllib3 import Timeout
 
-from sweeper.aws import sender
-from sweeper.aws.credentials import bound_to
-from sweeper.aws.sender import Sender
+from sweeper.aws.client import shared_http as sender
+from sweeper.aws.client.credentials import bound_to
+from sweeper.aws.client.shared_http import SharedHttpSession
 from tests.aws.conftest import Enter
 from tests.aws.support import REGION, opened
 from tests.fake_aws.world import World
@@ -158,7 +158,7 @@ def make_client(
         ),
     )
     if own:
-        Sender(
+        SharedHttpSession(
             ca or session.get_config_variable("ca_bundle"),
             connections=4,
             timeout=Timeout(connect=wait, read=wait),
@@ -244,7 +244,7 @@ def test_of_images_less_is_read_and_it_is_not_asked_again(listen: Listen) -> Non
 def test_closed_it_keeps_no_connection(listen: Listen) -> None:
     server = listen(answer(WHOLE))
     client = make_client(f"http://127.0.0.1:{server.port}", own=False)
-    shared = Sender(None, connections=4, timeout=Timeout(SHORT))
+    shared = SharedHttpSession(None, connections=4, timeout=Timeout(SHORT))
     shared.register(client)
     client.describe_repositories()
     shared.close()
@@ -321,7 +321,7 @@ def test_clients_share_connections_and_one_is_used_again(listen: Listen) -> None
     server = listen(answer(WHOLE))
     url = f"http://127.0.0.1:{server.port}"
     first, second = make_client(url, own=False), make_client(url, own=False)
-    shared = Sender(None, connections=4, timeout=Timeout(SHORT))
+    shared = SharedHttpSession(None, connections=4, timeout=Timeout(SHORT))
     for client in (first, second):
         shared.register(client)
     for client in (first, second, first):
@@ -551,7 +551,7 @@ def test_fips_endpoints_are_reached(listen: Listen, monkeypatch: pytest.MonkeyPa
         aws_secret_access_key="secret",
         config=ClientConfig(retries={"total_max_attempts": 1}),
     )
-    Sender(None, connections=1, timeout=Timeout(SHORT)).register(client)
+    SharedHttpSession(None, connections=1, timeout=Timeout(SHORT)).register(client)
     assert raised(client.describe_repositories) is sdk.ProxyConnectionError
     assert b"ecr-fips.us-east-1." in seen[0].splitlines()[0]
 

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from boto3 import Session
 from botocore import exceptions as sdk
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws.bucket import Bucket
-from sweeper.aws.clients import DELIVERY_AFTER_SIGNAL, IN_FLIGHT
-from sweeper.aws.credentials import bound_to
-from sweeper.aws.documents import make_client as make_early_client
-from sweeper.aws.total_time import SLOWEST, TOTAL_TIMEOUT, CallTime, TotalTime
-from sweeper.concurrency import Stop
-from sweeper.config import S3Config
-from sweeper.errors import OperationFailed
-from sweeper.model import Reason
+from sweeper.aws.client.clients import DELIVERY_AFTER_SIGNAL, IN_FLIGHT
+from sweeper.aws.client.credentials import bound_to
+from sweeper.aws.client.documents import make_client as make_early_client
+from sweeper.aws.client.total_time import SLOWEST, TOTAL_TIMEOUT, CallTime, TotalTime
+from sweeper.aws.s3 import Bucket
+from sweeper.config.schema import S3Config
+from sweeper.domain.errors import OperationFailed
+from sweeper.engine.pool import Stop
 from tests.aws.support import REGION, make_cloud, opened
 from tests.aws.test_sender import (
     ANSWER,

@@ -8,14 +8,15 @@ from datetime import date
 from typing import Any
 
 import pytest
+from sweeper.domain.reasons import Reason
 
 from sweeper.checks.creation_template_immutability import (
     CHECK,
     CreationTemplateImmutability,
     covers,
 )
-from sweeper.errors import OperationFailed
-from sweeper.model import Change, ChangeStatus, Compliance, Examined, Finding, Reason, Target
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Change, ChangeStatus, Compliance, Examined, Finding, Target
 from tests.cases import case
 from tests.fakes import TODAY, failure, make_change, make_config, make_target
 
@@ -447,7 +448,7 @@ def test_whether_it_is_made() -> None:
     for now, made in cases:
         with case(now, made):
             check = CreationTemplateImmutability(Registry([], reread=now), make_config(), TODAY)
-            assert check.is_made(make_target(), judged(Template()), make_change()) is made
+            assert check.matches_desired(make_target(), judged(Template()), make_change()) is made
 
 
 def test_closing_makes_it_compliant() -> None:

@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sweeper.domain.reasons import Reason
 
 from sweeper.checks.tag_immutability import CHECK, TagImmutability, pull_through_exemption
-from sweeper.config import ExemptionRule
-from sweeper.errors import OperationFailed
-from sweeper.model import (
+from sweeper.config.schema import ExemptionRule
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
     Examined,
     Finding,
     Image,
-    Reason,
     Repository,
     Target,
 )
@@ -352,7 +352,10 @@ def test_whether_a_change_is_made_is_read() -> None:
     for now, made in cases:
         with case(now, made):
             registry = registry_of(reread={KEY: now})
-            assert check_on(registry).is_made(make_target(), make_finding(), make_change()) is made
+            assert (
+                check_on(registry).matches_desired(make_target(), make_finding(), make_change())
+                is made
+            )
             assert registry.writes == []
 
 

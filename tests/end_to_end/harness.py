@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from sweeper import cli
+from sweeper.entrypoints.cli import main as cli
 from tests.end_to_end.processes import Process
 from tests.fake_aws.process import FakeAws, RepositoryState
 from tests.fake_aws.world import World

@@ -142,6 +142,6 @@ def _run(
     os.chdir(directory)
     sys.argv = ["sweeper", *arguments]
 
-    from sweeper.cli import main
+    from sweeper.entrypoints.cli.main import main
 
     main()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.impact import MAX_IMAGES
+from sweeper.domain.impact import MAX_IMAGES
 from tests.end_to_end.barriers import hold, wait_until_held
 from tests.end_to_end.harness import (
     Ended,

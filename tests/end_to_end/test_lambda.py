@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from sweeper import runner
-from sweeper.concurrency import Stop
-from sweeper.errors import ConfigurationError
-from sweeper.lambda_handler import RESERVE, SweepFailed, handler
+from sweeper.domain.errors import ConfigurationError
+from sweeper.engine.pool import Stop
+from sweeper.entrypoints import runner
+from sweeper.entrypoints.lambda_function import RESERVE, SweepFailed, handler
 from tests.cases import case
 from tests.end_to_end.harness import (
     calls,
@@ -159,7 +159,7 @@ def test_a_defect_is_an_error_of_the_function(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a\ndefect")
 
-    monkeypatch.setattr("sweeper.aws.cloud.AwsCloud.list_accounts", broken)
+    monkeypatch.setattr("sweeper.aws.accounts.AwsCloud.list_accounts", broken)
     with pytest.raises(SweepFailed, match=r"internal_error: ZeroDivisionError: a\\x0adefect"):
         handler({}, Context())
     assert delivered(aws)["failures"][0]["reason"] == "internal_error"

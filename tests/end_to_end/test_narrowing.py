@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sweeper.errors import ConfigurationError
-from sweeper.lambda_handler import SweepFailed, handler
+from sweeper.domain.errors import ConfigurationError
+from sweeper.entrypoints.lambda_function import SweepFailed, handler
 from tests.end_to_end.harness import (
     Here,
     calls,

@@ -390,7 +390,7 @@ BROKEN = {
 
 @pytest.fixture(autouse=True)
 def _retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeper.aws.retries.random.uniform", lambda *_: 0.0)
+    monkeypatch.setattr("sweeper.aws.client.retries.random.uniform", lambda *_: 0.0)
 
 
 def preflight(

@@ -265,7 +265,7 @@ def test_a_defect_is_told_without_a_trace(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("boom\x1b[2J")
 
-    monkeypatch.setattr("sweeper.config_loading.load", broken)
+    monkeypatch.setattr("sweeper.config.loader.load", broken)
     ended = here.run(aws)
     assert ended.status == 1
     assert ended.stderr.startswith("sweeper: internal error, please report it: RuntimeError: boom")
@@ -282,7 +282,7 @@ def test_a_pipe_that_breaks_within_a_command_is_a_defect(
     def broken(*_: object, **__: object) -> None:
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr("sweeper.config_loading.load", broken)
+    monkeypatch.setattr("sweeper.config.loader.load", broken)
     ended = here.run(aws)
     assert ended.status == 1
     assert "internal error" in ended.stderr
@@ -294,7 +294,7 @@ def test_an_interrupt_before_the_sweep(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sweeper.config_loading.load", interrupted)
+    monkeypatch.setattr("sweeper.config.loader.load", interrupted)
     ended = here.run(aws)
     assert ended.status == 130
     assert "sweeper: interrupted" in ended.stderr

@@ -12,19 +12,20 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from hypothesis import given
 from hypothesis import strategies as st
+from sweeper.domain.reasons import Reason
 
-from sweeper.aws.clients import Session
-from sweeper.aws.cloud import AwsCloud
+from sweeper.aws.accounts import AwsCloud
+from sweeper.aws.client.clients import Session
+from sweeper.aws.client.shared_http import _Read
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.sender import _Read
 from sweeper.checks.creation_template_immutability import CreationTemplateImmutability
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.errors import OperationFailed
-from sweeper.journal import lines
-from sweeper.model import Account, OpenedAccount, Organization, Reason, Target
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Account, OpenedAccount, Organization, Target
+from sweeper.storage.journal import lines
 from tests.aws.support import make_cloud
 from tests.fuzz.support import bounded, misshapen, mutated, run_of
-from tests.journal.test_lines import HEADER
+from tests.storage.journal.test_lines import HEADER
 
 ID = "111122223333"
 ACCOUNT = Account(ID, "product-a", "ACTIVE")

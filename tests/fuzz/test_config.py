@@ -12,11 +12,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper import config_loading
-from sweeper.config import Config
-from sweeper.config_loading import load_config
-from sweeper.config_text import as_json, as_yaml
-from sweeper.errors import ConfigurationError
+from sweeper.config import loader as config_loading
+from sweeper.config.loader import load_config
+from sweeper.config.rendering import as_json, as_yaml
+from sweeper.config.schema import Config
+from sweeper.domain.errors import ConfigurationError
 from tests.cases import case
 from tests.fuzz.support import bounded, misshapen, mutated, run_of, values
 

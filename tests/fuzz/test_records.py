@@ -8,13 +8,13 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.aws import lease
-from sweeper.aws.bucket import Stored
-from sweeper.errors import ConfigurationError
-from sweeper.journal import lines
-from sweeper.model import ChangeStatus
+from sweeper.aws.s3 import Stored
+from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.model import ChangeStatus
+from sweeper.storage import lease
+from sweeper.storage.journal import lines
 from tests.fuzz.support import bounded, misshapen, mutated, run_of
-from tests.journal.test_lines import WHOLE
+from tests.storage.journal.test_lines import WHOLE
 
 LINES = [json.loads(line) for line in WHOLE.splitlines()]
 HOLDER = {"run_id": "r", "host": "h", "since": "s", "token": "t", "seconds": 300, "released": False}

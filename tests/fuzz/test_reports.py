@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
 
-from sweeper.errors import ConfigurationError
-from sweeper.formats import formats
-from sweeper.formats.json import render
-from sweeper.model import ChangeStatus, Compliance, Reason, Report, Stage
-from sweeper.stored import compare, read_report
+from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.model import ChangeStatus, Compliance, Stage
+from sweeper.reporting.formats import formats
+from sweeper.reporting.formats.json import render
+from sweeper.storage.report_store import compare, read_report
 from tests import factories
-from tests.formats.test_schema import REPORTS
 from tests.fuzz.support import bounded, misshapen, mutated, run_of
+from tests.reporting.formats.test_schema import REPORTS
 
 texts = st.text(st.characters(), max_size=30) | st.sampled_from(factories.HOSTILE)
 FORMATS = formats()

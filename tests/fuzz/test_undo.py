@@ -11,15 +11,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.errors import ConfigurationError
-from sweeper.escaping import plain
-from sweeper.formats.json import render
-from sweeper.model import Finding
-from sweeper.undo import app
+from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.escaping import plain
+from sweeper.domain.model import Finding
+from sweeper.entrypoints import undo_app as app
+from sweeper.reporting.formats.json import render
 from tests import factories
 from tests.fakes import make_target
 from tests.fuzz.support import bounded, mutated, run_of
-from tests.undo.support import claim, claimed_run, report_of
+from tests.undo_support import claim, claimed_run, report_of
 
 FOUND = report_of(
     claimed_run(organization_id="o-fakeorg0001"),

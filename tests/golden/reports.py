@@ -6,22 +6,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
-from sweeper.model import (
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report, TrendPoint
+
+from sweeper.domain.model import (
     Account,
     ChangeStatus,
     Compliance,
-    Delivery,
     Failed,
     Finding,
-    Reason,
-    Report,
     Since,
     Skipped,
     Stage,
     Target,
-    TrendPoint,
 )
-from sweeper.report import aggregate, ended_early
+from sweeper.domain.report import aggregate, ended_early
 from tests.factories import (
     account,
     change,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.session import Session
 
-from sweeper.aws.lease import Holder
+from sweeper.storage.lease import Holder
 from tests.end_to_end.harness import (
     calls,
     environment,

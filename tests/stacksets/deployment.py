@@ -18,18 +18,17 @@ from moto import mock_aws
 from moto.ecr.models import ecr_backends
 from moto.iam.models import Role, iam_backends
 from moto.s3.models import s3_backends
+from sweeper.domain.report_model import Report
 
 import sweeper.checks
-from sweeper import app
-from sweeper.cli import cli
-from sweeper.concurrency import Stop
-from sweeper.config_loading import load_config
-from sweeper.demo import moto_additions
+from sweeper.config.loader import load_config
 from sweeper.discovery import discover
-from sweeper.logs import LogObserver
-from sweeper.model import Report
-from sweeper.undo import app as undo_app
-from sweeper.undo.report import UndoReport
+from sweeper.domain.undo_report import UndoReport
+from sweeper.engine.pool import Stop
+from sweeper.entrypoints import app, undo_app
+from sweeper.entrypoints.cli.main import cli
+from sweeper.entrypoints.demo import moto_additions
+from sweeper.entrypoints.logs import LogObserver
 from tests.stacksets import creation_templates, templates
 from tests.stacksets.authority import Authority, enforced
 from tests.stacksets.creation_templates import TEMPLATES
@@ -245,7 +244,7 @@ class Deployment:
     ) -> tuple[Report, Authority]:
         """The real sweep, configured by the stack's variables, with IAM enforced."""
         with self._entered(role_arn, service_control_policies) as authority:
-            ended = app.run(
+            ended = app.run_sweep(
                 load_config(options=dict(options or {})),
                 dry_run=dry_run,
                 deliver_dry_run=True,
@@ -257,7 +256,7 @@ class Deployment:
     def undo(self, location: str) -> tuple[UndoReport, Authority]:
         """The real undo of the report at `location`, in the same way."""
         with self._entered() as authority:
-            ended = undo_app.run(
+            ended = undo_app.run_undo(
                 load_config(),
                 undo_app.read_source(location, (), ()),
                 dry_run=False,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.metrics import emit
+from sweeper.entrypoints.metrics import emit
 from tests.cases import case
 from tests.factories import report
 from tests.stacksets import templates

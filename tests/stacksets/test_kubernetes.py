@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.cli import cli
-from sweeper.config_loading import DEPLOYMENT_VARIABLE, _variables, load_config
+from sweeper.config.loader import DEPLOYMENT_VARIABLE, _variables, load_config
+from sweeper.entrypoints.cli.main import cli
 from tests.stacksets import templates
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.report import ExitStatus
+from sweeper.domain.report import ExitStatus
 from tests.stacksets import templates
 
 RULE = templates.resource("central-fargate", "TaskFailedRule")

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from sweeper.aws import lease
-from sweeper.config import Config
-from sweeper.config_loading import CONFIG_VARIABLE, DEPLOYMENT_VARIABLE, _variables
+from sweeper.config.loader import CONFIG_VARIABLE, DEPLOYMENT_VARIABLE, _variables
+from sweeper.config.schema import Config
+from sweeper.storage import lease
 from tests.cases import case
 from tests.stacksets import templates
 

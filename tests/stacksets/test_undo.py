@@ -5,8 +5,8 @@ from __future__ import annotations
 import boto3
 import pytest
 
-from sweeper.report import ExitStatus
-from sweeper.undo.plan import exit_status
+from sweeper.domain.inversion import exit_status
+from sweeper.domain.report import ExitStatus
 from tests.stacksets.deployment import MANAGEMENT, MEMBER_ROLE, Deployment
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,303 @@
+"""The organization and its accounts, as `sweeper.engine.ports.Cloud` asks for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.credentials import ReadOnlyCredentials
+
+from sweeper.aws.client.answers import (
+    MAX_OPAQUE,
+    account_id,
+    region,
+    require,
+    require_datetime,
+    require_list,
+    require_str,
+)
+from sweeper.aws.client.clients import Clients, Session
+from sweeper.aws.client.credentials import (
+    CredentialsFailed,
+    MemberSession,
+    MemberSessions,
+    bound_to,
+    is_usable,
+)
+from sweeper.aws.client.errors import translate_errors
+from sweeper.aws.client.paging import PageTokens
+from sweeper.aws.client.partitions import FALLBACK_REGION, first_region, partition_of, sts_region
+from sweeper.aws.organizations import Organizations
+from sweeper.domain import masking
+from sweeper.domain.errors import NothingToSweep, OperationFailed
+from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Stage
+from sweeper.domain.planning import INACTIVE_STATES, in_write_scope, named_regions
+from sweeper.domain.reasons import Reason
+from sweeper.engine.pool import Stop
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import Config
+
+CORE_ACTIONS = frozenset({"account:ListRegions"})
+MAX_SESSION_POLICY = 2048  # STS: AssumeRole, Policy, characters
+
+
+class AwsCloud:
+    """AWS with the caller's credentials and the member role; every method raises OperationFailed.
+
+    `read_actions` and `write_actions` are the checks' own; writes are allowed only where this
+    run may write.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        session: Session,
+        stop: Stop,
+        run_id: str,
+        read_actions: Iterable[str],
+        write_actions: Iterable[str],
+        may_write: bool,
+    ) -> None:
+        self._config = config
+        self._session = session
+        self._stop = stop
+        self._run_id = run_id
+        self._read_actions = CORE_ACTIONS.union(read_actions)
+        self._write_actions = frozenset(write_actions) if may_write else frozenset()
+        self._sessions = MemberSessions(self._assume)
+        self.clients = Clients(
+            session,
+            self._sessions,
+            max_workers=config.limits.max_workers,
+            stop=stop,
+            own_sender=config.limits.http_sender == "own",
+        )
+        self._caller_region: str | None = session.region_name
+        self._partition = ""
+        self._sts_region = ""
+        self._global_region = ""  # where the partition serves its global services from
+        self._caller: tuple[str, str] | None = None  # account id, ARN
+        self._known: frozenset[str] = frozenset()  # ids of the accounts that were listed
+        self._writable: frozenset[str] = frozenset()
+        self._organizations: Organizations | None = None
+        self._tags: dict[str, Mapping[str, str]] = {}  # of the accounts whose tags were read
+        self._known_regions: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
+
+    def list_accounts(self) -> Organization:
+        """Who the caller is, and the accounts to choose from, as they are now."""
+        own_id, arn = self._identity()
+        organization_id, accounts = self._accounts(own_id, arn)
+        self._known = frozenset(account.id for account in accounts)
+        self._writable = frozenset(
+            account.id for account in accounts if in_write_scope(account, self._config.remediation)
+        )
+        return Organization(organization_id, self._partition, own_id, accounts)
+
+    def open_account(self, account: Account) -> OpenedAccount:
+        """Assume the member role once, and read the account's regions.
+
+        Where they cannot be read, those that the configuration names can be examined all the same.
+        """
+        self.enter(account)
+        try:
+            return OpenedAccount(account, self.regions(account))
+        except OperationFailed as error:
+            reason = error.reason
+            named = named_regions(self._config)
+            if reason.is_denial:
+                reason = Reason.REGIONS_UNREADABLE
+            elif reason is Reason.REGION_NOT_ENABLED:
+                reason = Reason.REQUEST_REFUSED  # it was not a region of the account that was asked
+            if reason.is_stop or not named:
+                raise OperationFailed(reason, error.message, error.error_code) from None
+            unread = Failed(Stage.OPEN_ACCOUNT, reason, error.message, error.error_code)
+            return OpenedAccount(account, named, unread)
+
+    def enter(self, account: Account) -> None:
+        """Assume the member role in the account."""
+        self._sessions.open(account.id)
+
+    def regions(self, account: Account) -> tuple[tuple[str, str], ...]:
+        """The regions of an account that was entered, as (name, RegionOptStatus)."""
+        client = self.clients.member("account", self._global_region)
+        # One page holds all regions that there are; the paginator asks on where it does not.
+        pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
+        found: list[tuple[str, str]] = []
+        tokens = PageTokens()
+        with bound_to(account.id), translate_errors():
+            for page in pages:
+                found += (
+                    (region(item, "RegionName"), require_str(item, "RegionOptStatus"))
+                    for item in require_list(page, "Regions")
+                )
+                if page.get("NextToken"):
+                    tokens.follow(require_str(page, "NextToken"))
+        regions = tuple(dict(found).items())  # a page that is read twice counts once
+        if all(status == "DISABLED" for _, status in regions):
+            raise OperationFailed(
+                Reason.UNEXPECTED_RESPONSE,
+                f"none of the {len(regions)} regions in the answer is enabled: no account is so",
+            )
+        # Most accounts have the same regions: kept once, not once for each account.
+        return self._known_regions.setdefault(regions, regions)
+
+    def caller(self) -> tuple[str, str]:
+        """The caller's account id and ARN; NothingToSweep without usable credentials."""
+        return self._identity()
+
+    @property
+    def organizations(self) -> Organizations | None:
+        """Organizations as the caller sees it; None where `list_accounts` did not ask it."""
+        return self._organizations
+
+    def forget_members(self) -> None:
+        """Drop the member accounts' credentials, of which nothing is left to be used."""
+        self._sessions.forget()
+
+    def account_tags(self, account_ids: Sequence[str]) -> Mapping[str, Mapping[str, str] | Failed]:
+        """The tags of accounts that `list_accounts` gave, or why they could not be read.
+
+        Raises nothing. What was read for the filters by tag is not read again; without
+        Organizations there are none.
+        """
+        unread = [account_id for account_id in account_ids if account_id not in self._tags]
+        found = self._organizations.tags(unread) if self._organizations else {}
+        return {**self._tags, **found}
+
+    def _identity(self) -> tuple[str, str]:
+        """The caller's account and ARN, asked for once, and what follows from them."""
+        if self._caller is None:
+            caller = self._caller_identity()
+            self._caller = account_id(caller, "Account"), require_str(caller, "Arn")
+            self._partition = partition_of(self._caller[1])
+            self._global_region = first_region(self._session, self._partition)
+            self._sts_region = self._config.organization.sts_region or sts_region(
+                self._session, self._partition, self._caller_region
+            )
+        return self._caller
+
+    def _caller_identity(self) -> Any:
+        try:
+            with translate_errors():
+                region = self._caller_region or FALLBACK_REGION
+                return self.clients.central("sts", region).get_caller_identity()
+        except OperationFailed as error:
+            if error.reason in _UNUSABLE_CREDENTIALS or error.reason.is_denial:
+                advice = "" if isinstance(error, CredentialsFailed) else _SIGN_IN
+                raise NothingToSweep(
+                    Reason.NO_CREDENTIALS,
+                    f"no usable AWS credentials: {error.message}{advice}",
+                    error.error_code,
+                ) from None
+            raise
+
+    def _accounts(self, own_id: str, caller_arn: str) -> tuple[str | None, tuple[Account, ...]]:
+        organization = self._config.organization
+        if organization.role_name is None:
+            return None, (Account(own_id, "", "ACTIVE"),)
+        if not organization.enumerate:
+            ids = dict.fromkeys(organization.include_accounts)
+            return None, tuple(Account(account_id, "", "ACTIVE") for account_id in ids)
+        client = self.clients.central("organizations", self._global_region)
+        organizations = self._organizations = Organizations(client, caller_arn, self._stop)
+        organization_id, accounts = organizations.accounts()
+        if named_ous := (*organization.named_ous, *self._config.remediation.include_ous):
+            accounts = organizations.with_ou_paths(accounts, named_ous)
+        if organization.include_tags or organization.exclude_tags:
+            wanted = {
+                account.id
+                for account in accounts
+                if account.state not in INACTIVE_STATES
+                and account.id not in organization.exclude_accounts
+            }
+            if organization.include_accounts:
+                wanted.intersection_update(organization.include_accounts)
+            accounts = organizations.with_tags(accounts, wanted)
+            self._tags = {item.id: item.tags for item in accounts if item.tags is not None}
+        return organization_id, accounts
+
+    def _assume(self, account_id: str) -> MemberSession:
+        organization = self._config.organization
+        if account_id not in self._known:
+            # Not even the name of our role is told to whoever is not in the organization.
+            raise OperationFailed(
+                Reason.ACCOUNT_LEFT, "the account is no longer among those of the organization"
+            )
+        allowed = self._read_actions
+        if account_id in self._writable:
+            allowed = allowed | self._write_actions
+        if organization.role_name is None:
+            credentials = self._session.get_credentials()
+            if credentials is None:
+                raise OperationFailed(Reason.NO_CREDENTIALS, "the caller's credentials are gone")
+            return MemberSession(credentials, None, allowed)
+        parameters: dict[str, Any] = {
+            "RoleArn": f"arn:{self._partition}:iam::{account_id}:role/{organization.role_name}",
+            "RoleSessionName": f"sweeper-{self._run_id}",
+            "Policy": session_policy(allowed),
+        }
+        if organization.external_id:
+            parameters["ExternalId"] = organization.external_id
+        try:
+            with translate_errors():
+                response = self.clients.central("sts", self._sts_region).assume_role(**parameters)
+        except OperationFailed as error:
+            raise _of_assume_role(error) from None
+        keys = require(response, "Credentials")
+        for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"):
+            value = require_str(keys, name, MAX_OPAQUE)
+            masking.register(value, of_run=True)
+            if not is_usable(value):
+                raise OperationFailed(
+                    Reason.UNEXPECTED_RESPONSE,
+                    f"the {name} has a space, a control character or a character beyond ASCII: it "
+                    "is not what AWS sends",
+                )
+        return MemberSession(
+            ReadOnlyCredentials(
+                require_str(keys, "AccessKeyId"),
+                require_str(keys, "SecretAccessKey"),
+                require_str(keys, "SessionToken", MAX_OPAQUE),
+            ),
+            require_datetime(keys, "Expiration"),
+            allowed,
+        )
+
+
+_SIGN_IN = (
+    "; sign in, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_REGION"
+)
+_UNUSABLE_CREDENTIALS = {
+    Reason.NO_CREDENTIALS,
+    Reason.CREDENTIALS_EXPIRED,
+    Reason.REGION_NOT_ENABLED,  # what STS answers to a key that it does not know
+    Reason.SIGNATURE_REFUSED,
+}
+
+
+def _of_assume_role(error: OperationFailed) -> OperationFailed:
+    """The failure of AssumeRole, in words of what it is about."""
+    reason = error.reason
+    if reason in (
+        Reason.DENIED,
+        Reason.DENIED_BY_IDENTITY_POLICY,
+        Reason.DENIED_BY_RESOURCE_POLICY,
+    ):
+        # STS does not say whether the role, its trust or the ExternalId is wrong.
+        reason = Reason.ASSUME_ROLE_DENIED
+    elif reason is Reason.REGION_NOT_ENABLED:
+        # The keys that are not known here are the caller's: it says nothing about the account.
+        reason = Reason.NO_CREDENTIALS
+    return OperationFailed(reason, error.message, error.error_code)
+
+
+def session_policy(actions: Iterable[str]) -> str:
+    """The policy that narrows a member session to `actions`, whatever the role may do."""
+    statement = {"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
+    if len(policy) > MAX_SESSION_POLICY:
+        raise ValueError(f"the session policy has {len(policy)} of {MAX_SESSION_POLICY} characters")
+    return policy

@@ -1,0 +1,1 @@
+"""The SDK as the adapters use it: clients, credentials, retries, time-outs and errors."""

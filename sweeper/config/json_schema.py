@@ -1,0 +1,174 @@
+"""The JSON Schema of config.yaml, from its model: `python -m sweeper.config.json_schema`.
+
+For editors, and for those who write the file by program. What one key says about another is not in
+it: that is for `sweeper config check`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from sweeper.checks import checks
+from sweeper.config.schema import Config
+from sweeper.reporting.formats import formats
+
+# What each key is for; sections have their model's docstring. Here, where no sweep has to read it.
+DESCRIPTIONS = {
+    "checks": "Which checks run, by the name in their findings.",
+    "organization.role_name": "The role that is assumed in every account, the caller's own "
+    "included. null: only the caller's own account, with its own credentials.",
+    "organization.enumerate": "false: exactly include_accounts; Organizations is not called.",
+    "organization.external_id": "The external id that the role's trust policy asks for.",
+    "organization.sts_region": "Where the role is assumed. null: the caller's region where every "
+    "account has it, else the partition's first.",
+    "organization.include_ous": "OUs or roots, with everything below. Empty: the whole "
+    "organization.",
+    "organization.within_ous": "OUs or roots; an account must be below one of them, too. --ou and "
+    "an event's ous narrow it.",
+    "organization.exclude_ous": "OUs whose accounts, with everything below, are left out.",
+    "organization.include_accounts": "Account ids, in quotes. Empty: all.",
+    "organization.exclude_accounts": "Account ids, in quotes, that are left out.",
+    "organization.include_tags": "Account tags, key: [values]; an account must have one of the "
+    "values of each key.",
+    "organization.exclude_tags": "Account tags, key: [values]; an account that has one of them is "
+    "left out.",
+    "regions.include": "Of the regions that are enabled in the account, only these; the others are "
+    "skipped. Empty: all.",
+    "regions.exclude": "Regions that are left out.",
+    "coverage.accept.reason": "The reason that the report gave for it.",
+    "coverage.accept.account": "In which accounts, with * and ? as wildcards.",
+    "coverage.accept.region": "In which regions, with * and ? as wildcards.",
+    "policy.allowed_exclusions": "Exclusion filters that are fine, as exact text.",
+    "policy.exempt_pull_through_cache": "Whether repositories that a pull-through cache rule fills "
+    "are exempt.",
+    "exemptions.account": "In which accounts, with * and ? as wildcards.",
+    "exemptions.region": "In which regions, with * and ? as wildcards.",
+    "exemptions.repository": "The repositories' name, with * and ? as wildcards.",
+    "exemptions.reason": "Why, for those who read the report.",
+    "exemptions.expires": "The last day on which it holds (UTC), or never.",
+    "remediation.auto_remediate": "ENABLED: what can be overwritten is closed. DISABLED: it is "
+    "reported.",
+    "remediation.checks": "The checks whose findings are closed. Without it: "
+    "ecr-tag-immutability, as far as it runs.",
+    "remediation.include_ous": "OUs or roots below which may be written. Empty: wherever the sweep "
+    "looks.",
+    "remediation.include_accounts": "Account ids, in quotes, in which may be written. Empty: all.",
+    "remediation.exclude_accounts": "Account ids, in quotes, in which nothing is written.",
+    "remediation.exclusions": "Exclusion filters of the repositories that are closed.",
+    "remediation.exclusions_by_repository": "More exclusion filters for the repositories whose "
+    "name a glob matches; of all globs that match.",
+    "remediation.ignore_root_cache_rule": "Whether repositories are closed too in a registry whose "
+    "pull-through cache rule for ROOT may fill any of them. false: that is left to a person.",
+    "remediation.assess_impact": "Read the tags of what is about to be closed, and say which look "
+    "moved by design.",
+    "remediation.max_changes": "A plan with more changes changes nothing, and says so.",
+    "remediation.min_coverage": "Below this share of accounts or of targets seen nothing is "
+    "changed. 0: off.",
+    "report.directory": "The reports are written here.",
+    "report.s3.bucket": "The bucket's name.",
+    "report.s3.prefix": "What the names of the objects begin with.",
+    "report.s3.kms_key_id": "The KMS key that encrypts them; null: the bucket's default.",
+    "report.s3.lease": "One sweep at a time for the prefix.",
+    "report.sns_topic_arn": "The topic that people are told by.",
+    "report.security_hub.region": "In which region.",
+    "report.formats": "What the report is written as.",
+    "report.notify": "when_needed: findings that remain, changes made or failed, or incomplete "
+    "coverage. always: after each sweep.",
+    "report.account_tags": "The keys of account tags that stand beside the findings.",
+    "state.directory": "A run's journal, and a report that could not be delivered. null: "
+    "$XDG_STATE_HOME/sweeper or ~/.local/state/sweeper, if it can be written.",
+    "limits.max_workers": "Threads.",
+    "limits.deadline_seconds": "No new work starts after it. null: no deadline.",
+    "limits.delivery_seconds": "Within which, and the deadline, a delivery that failed is tried "
+    "again.",
+    "limits.http_sender": "own: one light HTTP session for all clients. botocore: the SDK's, one "
+    "for each.",
+}
+# What pydantic writes of a limit that stands behind a validator of our own, by the type.
+_LIMITS = {
+    "array": {"minLength": "minItems", "maxLength": "maxItems"},
+    "number": {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum"},
+}
+_LIMITS["integer"] = _LIMITS["number"]
+
+
+class _Untitled(GenerateJsonSchema):
+    """Without a title for each property that only repeats its name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (pydantic names it)
+        return False
+
+
+def schema() -> dict[str, Any]:
+    """The schema of what stands in config.yaml, which need not be complete."""
+    result = Config.model_json_schema(schema_generator=_Untitled)
+    definitions = result.pop("$defs")
+    for definition in (result, *definitions.values()):
+        definition.pop("title", None)
+        for name, value in definition.get("properties", {}).items():
+            definition["properties"][name] = _corrected(value)
+    definitions["ReportConfig"]["properties"]["formats"]["items"] = {"enum": sorted(formats())}
+    for lists in (result["properties"], definitions["RemediationConfig"]["properties"]):
+        lists["checks"]["items"] = {"enum": sorted(checks())}
+    _describe(result, definitions, "")
+    sections = result.pop("properties")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "sweeper config.yaml",
+        "description": "All keys are optional. What one key says about another is checked by "
+        "`sweeper config check`.",
+        "type": "object",
+        # A section that is there but empty means its defaults.
+        "properties": {name: _or_null(section) for name, section in sections.items()},
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
+def _corrected(value: dict[str, Any]) -> dict[str, Any]:
+    """What a key may be, with the limits as JSON Schema names them, those of a mapping too."""
+    names = _LIMITS.get(value.get("type", ""), {})
+    corrected = {names.get(key, key): value[key] for key in value}
+    if patterns := value.get("patternProperties"):
+        inner = {pattern: _corrected(each) for pattern, each in patterns.items()}
+        corrected |= {"patternProperties": inner, "additionalProperties": False}
+    return corrected
+
+
+def text() -> str:
+    """The schema as it is published in docs/config.schema.json."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _describe(model: Any, definitions: Any, prefix: str) -> None:
+    """Give each key of the model, and of those that it holds, its description."""
+    for name, value in model["properties"].items():
+        key = f"{prefix}{name}"
+        for inner in _definitions(value):
+            _describe(definitions[inner], definitions, f"{key}.")
+            value["description"] = definitions[inner]["description"]
+        if "description" not in value:
+            value["description"] = DESCRIPTIONS[key]
+
+
+def _definitions(value: Any) -> list[str]:
+    """The names of the definitions that a property refers to."""
+    if isinstance(value, list):
+        return [name for item in value for name in _definitions(item)]
+    if not isinstance(value, dict):
+        return []
+    here = [value["$ref"].rpartition("/")[2]] if "$ref" in value else []
+    return here + [name for item in value.values() for name in _definitions(item)]
+
+
+def _or_null(section: dict[str, Any]) -> dict[str, Any]:
+    own = {key: value for key, value in section.items() if key not in ("description", "default")}
+    return {"description": section["description"], "anyOf": [own, {"type": "null"}]}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())

@@ -1,0 +1,437 @@
+"""config.yaml, the environment and the command line's options -> Config.
+
+The only reader of the file and of the environment. Options override the environment, which
+overrides the file; but options that choose accounts or regions only narrow what those two say.
+Nothing has been swept when an error is raised here, and every error names where the value came
+from, its key and what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sweeper.config.layers import Key, Layers, Origin, Values
+from sweeper.config.provenance import INCLUDE_REGIONS, dotted, provenance_of
+from sweeper.config.schema import ENVIRONMENT_PREFIX, IN_QUOTES, SECRET_KEYS, Config
+from sweeper.domain import masking
+from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.report_model import ConfigurationSource, Provenance
+
+CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+DEPLOYMENT_VARIABLE = ENVIRONMENT_PREFIX + "DEPLOYMENT"
+_NOT_KEYS = (CONFIG_VARIABLE, DEPLOYMENT_VARIABLE)  # variables that stand for no key
+DEFAULT_FILE = "config.yaml"
+_DEPLOYMENT = re.compile(r"[A-Za-z0-9._-]{1,128}")  # a stack's name is one
+REMOTE = ("ssm:", "s3://")  # how a location begins that is not a file
+# The parent tool's variables, still honoured.
+LEGACY_VARIABLES = {
+    "SNS_TOPIC_ARN": ("report", "sns_topic_arn"),
+    "AUTO_REMEDIATE": ("remediation", "auto_remediate"),
+}
+
+# What the options on the command line are called that stand for a key.
+OPTION_NAMES: Mapping[Key, str] = {
+    ("organization", "include_accounts"): "--account",
+    ("organization", "within_ous"): "--ou",
+    INCLUDE_REGIONS: "--region",
+    ("remediation", "assess_impact"): "--impact",
+    ("report", "directory"): "--output",
+}
+# The options that only narrow: what is left is what both they and the configuration name.
+NARROWING: tuple[tuple[str, str], ...] = (
+    ("organization", "include_accounts"),
+    ("organization", "within_ous"),
+    INCLUDE_REGIONS,
+)
+
+_MOST_NAMED = 5  # of the values that an error allows
+
+Setting = tuple[str, Key, object]  # a variable, the key that it is for, and its value
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration, the file that was read, and where every value came from."""
+
+    config: Config
+    file: str | None
+    layers: Layers
+    provenance: Provenance
+
+
+def load_config(
+    path: str | None = None,
+    options: Values | None = None,
+    *,
+    options_from: str = "command line",
+    option_names: Mapping[Key, str] = OPTION_NAMES,
+    read_remote: Callable[[str], str] | None = None,
+) -> Config:
+    """The configuration from `path`, the environment and `options` (nested like the file).
+
+    Without `path`: the file that SWEEPER_CONFIG names, else ./config.yaml where it exists, else
+    the defaults. A path that begins as in REMOTE is read with `read_remote`, where it is given.
+    `options_from` is what errors call the options, `option_names` what those are called that stand
+    for a key. Raises ConfigurationError.
+    """
+    return load(
+        path,
+        options,
+        options_from=options_from,
+        option_names=option_names,
+        read_remote=read_remote,
+    ).config
+
+
+def load(
+    path: str | None = None,
+    options: Values | None = None,
+    *,
+    options_from: str = "command line",
+    option_names: Mapping[Key, str] = OPTION_NAMES,
+    read_remote: Callable[[str], str] | None = None,
+) -> Loaded:
+    """As `load_config`, with where it came from."""
+    for source, name in (
+        ("command line: --config", path),
+        (f"environment: {CONFIG_VARIABLE}", os.environ.get(CONFIG_VARIABLE)),
+    ):
+        if name == "":
+            raise ConfigurationError(f"{source} is empty; name a file, or leave it out")
+    chosen = path or os.environ.get(CONFIG_VARIABLE)
+    if not chosen and os.path.lexists(DEFAULT_FILE):  # a link that leads nowhere is an error
+        chosen = DEFAULT_FILE
+    layers = Layers()
+    sources: list[ConfigurationSource] = []
+    if chosen:
+        remote = read_remote if chosen.startswith(REMOTE) else None
+        content = (remote or _read_file)(chosen)
+        layers.lay(_parse(chosen, content), Origin("file", chosen))
+        sha256 = hashlib.sha256(content.encode()).hexdigest()
+        sources.append(ConfigurationSource("file", chosen, sha256))
+    for variable, key, value in (*_legacy(os.environ), *_from_environment(os.environ)):
+        nested: Any = value
+        for part in reversed(key):
+            nested = {part: nested}
+        layers.lay(nested, Origin("environment", variable))
+        sources.append(ConfigurationSource("environment", variable))
+    options = options or {}
+    given = {key: option_names.get(key, dotted(key)) for key in _keys(options)}
+    kind: Literal["event", "option"] = "event" if options_from == "event" else "option"
+    sources += (ConfigurationSource(kind, name) for name in given.values())
+    once: dict[Key, str] = {key: name for key, name in given.items() if key in NARROWING}
+    for key in SECRET_KEYS:
+        _register(layers.values, key[-1])
+    try:
+        # What options narrow must be good by itself, and is no more to be seen below them.
+        before = Config.model_validate(_only(layers.values, once))
+        layers.lay(options, Origin("option", options_from))
+        config = Config.model_validate(layers.values)
+    except ValidationError as error:
+        problems = [
+            _told_of_option(problem, layers, option_names)
+            or f"{_source(problem['loc'], layers, chosen)}: {_problem(problem)}"
+            for problem in error.errors(include_url=False)
+        ]
+        raise ConfigurationError("\n".join(problems)) from None
+    narrowed = [key for key in once if getattr(getattr(before, key[0]), key[1])]
+    for key in narrowed:
+        config = _narrowed(config, before, key, once[key])
+    return Loaded(config, chosen, layers, provenance_of(config, sources, once, narrowed))
+
+
+def _keys(options: Values) -> Iterator[Key]:
+    """The keys that options set: they are in sections, as in the file."""
+    for section, values in options.items():
+        if isinstance(values, dict):
+            yield from ((section, name) for name in values)
+
+
+def _only(values: Values, keys: Iterable[Key]) -> Values:
+    """Of nested values those at the keys, as far as they are there."""
+    found: Values = {}
+    for section, name in keys:
+        within = values.get(section)
+        if isinstance(within, dict) and name in within:
+            found.setdefault(section, {})[name] = within[name]
+    return found
+
+
+def _narrowed(config: Config, before: Config, key: Key, name: str) -> Config:
+    """The configuration with what both an option and the configuration `before` it name.
+
+    Raises ConfigurationError where that is nothing: an empty list would be everything.
+    """
+    section, field = key
+    chosen = getattr(getattr(config, section), field)
+    allowed = getattr(getattr(before, section), field)
+    left = tuple(value for value in chosen if value in allowed)
+    if not left:
+        some = ", ".join(allowed[:_MOST_NAMED])
+        more = f" and {len(allowed) - _MOST_NAMED:,} more" if len(allowed) > _MOST_NAMED else ""
+        raise ConfigurationError(
+            f"{name}: {', '.join(chosen)} is not in {dotted(key)}, which it can only narrow; "
+            f"allowed: {some}{more}"
+        )
+    inner = getattr(config, section).model_copy(update={field: left})
+    return config.model_copy(update={section: inner})
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+MAX_BYTES = 1_000_000
+LARGEST = 2**63  # of a number: Python itself prints none of more than 4,300 digits
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without its worst surprises: the second of two equal keys does not win silently, and no
+    alias makes a gigabyte of a few lines.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()  # type: ignore[no-untyped-call]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"alias *{event.anchor}: write out what it stands for", event.start_mark
+            )
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is not text", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"duplicate key {key!r}", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep=deep)
+        except ValueError as error:  # a date such as 2027-02-30
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value[:40]}: {error}", node.start_mark
+            ) from None
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value[:40]}: the number is too large", node.start_mark
+            )
+        return value
+
+
+def _read_file(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigurationError(f"{path}: too large; allowed: {MAX_BYTES:,} bytes")
+        return content.decode("utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: not UTF-8 text: byte {error.start}") from None
+
+
+def _parse(path: str, text: str) -> Values:
+    try:
+        values = yaml.load(text, _StrictLoader)  # noqa: S506 (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
+        raise ConfigurationError(f"{path}:{where} not valid YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}: not valid YAML: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: nested too deeply") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{path}: a mapping of keys is expected, such as 'report:'")
+    # A section that is there but empty ("report:" alone) means its defaults.
+    return {
+        key: value
+        for key, value in values.items()
+        if value is not None or key not in Config.model_fields
+    }
+
+
+# --- the environment -----------------------------------------------------------------------------
+
+
+def _variables(
+    model: type[BaseModel] = Config, path: tuple[str, ...] = ()
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every variable that the configuration knows, and its key: those that hold a value."""
+    for name, field in model.model_fields.items():
+        key = (*path, name)
+        inner = [] if get_origin(field.annotation) is tuple else _models(field.annotation)
+        if not inner:
+            yield ENVIRONMENT_PREFIX + "__".join(key).upper(), key
+        for section in inner:
+            yield from _variables(section, key)
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
+    """The values of the variables that are known; text, but for null."""
+    known = dict(_variables())
+    for variable in sorted(environment):
+        # In capitals only: of two spellings of one variable, one would win silently.
+        if not variable.upper().startswith(ENVIRONMENT_PREFIX) or variable in _NOT_KEYS:
+            continue
+        if variable not in known:
+            raise ConfigurationError(
+                f"environment: {variable} is not a variable of sweeper; {_hint(variable, known)}"
+            )
+        text = environment[variable]
+        yield variable, known[variable], None if text == "null" else text
+
+
+def deployment() -> str | None:
+    """Return the name of this deployment, the dimension of its metrics; None where it has none.
+
+    Raises ConfigurationError where CloudWatch would not take the name.
+    """
+    name = os.environ.get(DEPLOYMENT_VARIABLE)
+    if name is not None and not _DEPLOYMENT.fullmatch(name):
+        raise ConfigurationError(
+            f"environment: {DEPLOYMENT_VARIABLE}: {name!r} is not allowed; allowed: 1 to 128 "
+            "letters, digits, '.', '_' and '-', or leave it out"
+        )
+    return name
+
+
+def _hint(variable: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(variable.upper(), [*known, *_NOT_KEYS], n=3)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return "names are like SWEEPER_REPORT__NOTIFY"
+
+
+def _legacy(environment: Mapping[str, str]) -> Iterator[Setting]:
+    for variable, key in LEGACY_VARIABLES.items():
+        value = environment.get(variable)
+        if value is None:
+            continue
+        if not value:  # a template's empty parameter must not turn remediation on
+            raise ConfigurationError(
+                f"environment: {variable} is empty; give it a value, or leave it out"
+            )
+        prefixed = ENVIRONMENT_PREFIX + "__".join(key).upper()
+        if environment.get(prefixed, value) != value:
+            raise ConfigurationError(
+                f"environment: {variable} and {prefixed} contradict each other; set one of them"
+            )
+        yield variable, key, value
+
+
+# --- what to tell a person -----------------------------------------------------------------------
+
+
+def _source(location: tuple[int | str, ...], layers: Layers, path: str | None) -> str:
+    """Where the value at `location` came from, and its key as it is written there."""
+    if location[-1:] == (_OF_KEY,):
+        location = location[:-1]
+    origin = layers.origin_of_error(tuple(part for part in location if isinstance(part, str)))
+    return (origin or Origin("file", path or "configuration")).of(_dotted(location))
+
+
+def _told_of_option(problem: Any, layers: Layers, names: Mapping[Key, str]) -> str | None:
+    """The problem of an option's value, in the option's words: who wrote it wrote no YAML."""
+    key = tuple(part for part in problem["loc"] if isinstance(part, str))
+    origin = layers.origin_of_error(key)
+    if key not in names or origin is None or origin.kind != "option":
+        return None
+    return f"{names[key]}: {_problem(problem).replace(IN_QUOTES, '')}"
+
+
+_OF_KEY = "[key]"  # the end of the location of a mapping's key, in the words of pydantic
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+# pydantic's types of error that speak of Python rather than of YAML.
+_EXPECTED = {
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys",
+    "model_type": "a mapping of keys",
+}
+
+
+def _register(values: object, name: str) -> None:
+    """Mask what stands under the key `name`, also where it does not belong."""
+    match values:
+        case dict():
+            for key, value in values.items():
+                if key == name and isinstance(value, str | int):
+                    masking.register_external_id(str(value))
+                else:
+                    _register(value, name)
+        case list() | tuple():
+            for value in values:
+                _register(value, name)
+
+
+def _problem(problem: Any) -> str:
+    kind, context = problem["type"], problem.get("ctx", {})
+    if problem["loc"] in SECRET_KEYS:
+        return f"the value, which is secret, is not allowed: {problem['msg']}"
+    if kind == "extra_forbidden":
+        return _unknown_key(problem["loc"])
+    if kind == "missing":
+        fields = _section(problem["loc"]).model_fields
+        required = [name for name, field in fields.items() if field.is_required()]
+        return f"missing; required here: {', '.join(required)}"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind in _EXPECTED:
+        return f"{problem['input']!r} is not allowed; allowed: {_EXPECTED[kind]}"
+    text = str(problem["msg"])
+    text = text[0].lower() + text[1:]
+    return f"{problem['input']!r} is not allowed: {text}"
+
+
+def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model that the last key of `location` belongs to."""
+    model: type[BaseModel] = Config
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        inner = _models(field.annotation) if field else []
+        model = inner[0] if inner else model
+    return model
+
+
+def _unknown_key(location: tuple[int | str, ...]) -> str:
+    allowed = list(_section(location).model_fields)
+    near = difflib.get_close_matches(str(location[-1]), allowed, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown key; {hint}allowed here: {', '.join(allowed)}"
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    """The models that a field's annotation is made of: itself, or in a union or tuple."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]

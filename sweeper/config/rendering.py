@@ -1,0 +1,103 @@
+"""A configuration as it is in effect, and where each value came from: to read, or to paste."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from sweeper.config.layers import Key
+from sweeper.config.loader import Loaded
+from sweeper.config.schema import SECRET_KEYS
+from sweeper.domain.escaping import is_hidden, plain
+from sweeper.domain.masking import MASK
+
+_COLUMN = 46  # where the comments stand
+_DEFAULT = "default"
+
+
+def as_yaml(loaded: Loaded) -> str:
+    """A config.yaml that gives the same, but for secrets; comments say where it came from."""
+    return "".join(_section(loaded, loaded.config, ()))
+
+
+def as_json(loaded: Loaded) -> str:
+    """Each key, dotted, with its value and its source."""
+    values = loaded.config.model_dump(mode="json")
+    content = {
+        ".".join(key): {"value": _shown(key, _at(values, key)), "source": _source(loaded, key)}
+        for key in _keys(loaded.config, ())
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _keys(model: BaseModel, prefix: Key) -> Iterator[Key]:
+    """Every key that holds a value, not a section."""
+    for name in type(model).model_fields:
+        value, key = getattr(model, name), (*prefix, name)
+        if isinstance(value, BaseModel):
+            yield from _keys(value, key)
+        else:
+            yield key
+
+
+def _at(values: Any, key: Key) -> Any:
+    for name in key:
+        values = values[name]
+    return values
+
+
+def _shown(key: Key, value: Any) -> Any:
+    """Return the value; of a secret only that it is set, which no configuration takes for one."""
+    return MASK if key in SECRET_KEYS and value is not None else value
+
+
+def _source(loaded: Loaded, key: Key) -> str:
+    origin = loaded.layers.origin(key)
+    return str(origin) if origin else _DEFAULT
+
+
+def _section(loaded: Loaded, model: BaseModel, prefix: Key) -> Iterator[str]:
+    indent = "  " * len(prefix)
+    values = model.model_dump(mode="json")
+    for name in type(model).model_fields:
+        inner, key = getattr(model, name), (*prefix, name)
+        if isinstance(inner, BaseModel):
+            yield f"{indent}{name}:\n"
+            yield from _section(loaded, inner, key)
+            continue
+        value, comment = _shown(key, values[name]), f"# {plain(_source(loaded, key))}\n"
+        if value and isinstance(value, list) and isinstance(value[0], dict):
+            yield f"{f'{indent}{name}:':<{_COLUMN}} {comment}"
+            yield from (f"{indent}  - {_flow(item)}\n" for item in value)
+        else:
+            yield f"{f'{indent}{name}: {_flow(value)}':<{_COLUMN}} {comment}"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Text in quotes but for words: to some readers 012345678901 is a number."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if text[:1].isalpha() and text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _flow(value: Any) -> str:
+    """The value on one line; what a terminal would obey or hide is an escape."""
+    everything = json.dumps(value, ensure_ascii=False)
+    text: str = yaml.dump(
+        [value],
+        Dumper=_Dumper,
+        default_flow_style=True,
+        sort_keys=False,
+        width=float("inf"),
+        allow_unicode=not any(map(is_hidden, everything)),
+    )
+    return text.strip()[1:-1]

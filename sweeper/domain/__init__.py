@@ -1,0 +1,1 @@
+"""The values and rules of a sweep: pure, without I/O."""

@@ -1,0 +1,327 @@
+"""What changed since the previous sweep, and the trend over the last ones: pure functions.
+
+Two things are remembered between sweeps. The previous report says what was found, and keeps what
+was open where nobody could look since. The history has a point for each sweep, and which
+repositories were closed by which sweep: one that stays closed is in no report, and is reopened
+when it is found open years later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Key, Resource, Since
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import (
+    SCHEMA_VERSION,
+    AccountSummary,
+    EarlierFinding,
+    Report,
+    Run,
+    SinceLast,
+    TrendPoint,
+)
+
+MAX_POINTS = 60  # of the trend: two months of daily sweeps
+MAX_CLOSURES = 50_000  # the latest; 10 MB
+
+_SINCE = frozenset(Since)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousRun:
+    """Of `model.Run`, what a comparison needs."""
+
+    id: str
+    started_at: str
+    finished_at: str
+    organization_id: str | None
+    account_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousChange:
+    """Of `model.Change`; words that this version does not know are no error."""
+
+    status: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousFinding:
+    """Of `model.Finding`, what a comparison needs."""
+
+    check: str
+    account_id: str
+    account_name: str
+    region: str
+    repository: str
+    mutability: str
+    compliance: str
+    change: PreviousChange | None = None
+    reopened: int = 0
+    since_last: str | None = None
+    resource: Resource = "repository"
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousSince:
+    """Of `model.SinceLast`, what a comparison needs."""
+
+    run_id: str | None = None
+    finished_at: str | None = None
+    unavailable: str | None = None
+    resolved: tuple[EarlierFinding, ...] = ()
+    not_visible: tuple[EarlierFinding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """Of `model.Report`, what a comparison needs."""
+
+    run: PreviousRun
+    findings: tuple[PreviousFinding, ...]
+    since_last: PreviousSince = PreviousSince()
+
+
+@dataclass(frozen=True, slots=True)
+class RemediationRecord:
+    """A repository that a sweep closed; `reopened` counts how often it was found open after."""
+
+    check: str
+    account_id: str
+    region: str
+    repository: str
+    closed_at: str
+    reopened: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is remembered of all sweeps: history.json as it stands. The oldest point comes first."""
+
+    schema_version: Literal["1"] = SCHEMA_VERSION
+    organization_id: str | None = None
+    account_id: str | None = None
+    points: tuple[TrendPoint, ...] = ()
+    closures: tuple[RemediationRecord, ...] = ()
+
+
+def same_organization(one: Run | PreviousRun | History, other: Run) -> bool:
+    """Whether both are about one organization, as far as they know theirs.
+
+    Where Organizations was not called, what was swept belongs to the caller.
+    """
+    if one.organization_id and other.organization_id:
+        return one.organization_id == other.organization_id
+    if one.account_id and other.account_id:
+        return one.account_id == other.account_id
+    return True  # one of them ended before it knew
+
+
+def compare_reports(
+    report: Report, previous: Previous, history: History, checks: Collection[str]
+) -> Report:
+    """The report with what changed since `previous`; `checks` are the names of those that ran.
+
+    Where `previous` is of this very run, stopped and gone on with, it tells what the run was
+    compared with then.
+    """
+    since = previous.since_last
+    run_id, finished_at = previous.run.id, previous.run.finished_at
+    judged: dict[Key, PreviousFinding] = {}
+    if run_id != report.run.id:
+        earlier = _earlier(previous)
+    elif since.unavailable or since.run_id is None:
+        return comparison_unavailable(report, since.unavailable or "the run did not tell before")
+    else:
+        run_id, finished_at = since.run_id, since.finished_at or ""
+        # What the run had found before, and does not know now, is not forgotten.
+        told = {_key(item): item for item in (*since.resolved, *since.not_visible)}
+        earlier = {**_earlier(previous), **told}
+        judged = {
+            _key(finding): finding for finding in previous.findings if finding.since_last in _SINCE
+        }
+    closures = _closures(previous, history)
+    findings = [
+        replace(finding, since_last=Since(str(before.since_last)), reopened=before.reopened)
+        if (before := judged.get(_key(finding)))
+        else _judged(finding, earlier.get(_key(finding)), closures.get(_key(finding)), previous)
+        for finding in report.findings
+    ]
+    found = {_key(finding) for finding in findings}
+    accounts = {account.id: account for account in report.accounts}
+    resolved: list[EarlierFinding] = []
+    not_visible: list[EarlierFinding] = []
+    for item in sorted(earlier.values(), key=_order):
+        if _key(item) not in found:
+            gone = item.check in checks and _examined(item, accounts)
+            (resolved if gone else not_visible).append(item)
+    kinds = [finding.since_last for finding in findings]
+    return replace(
+        report,
+        findings=findings,
+        since_last=SinceLast(
+            run_id=run_id,
+            finished_at=finished_at,
+            unavailable=None,
+            new=kinds.count(Since.NEW),
+            still_open=kinds.count(Since.STILL_OPEN),
+            reopened=kinds.count(Since.REOPENED),
+            resolved=tuple(resolved),
+            not_visible=tuple(not_visible),
+        ),
+    )
+
+
+def comparison_unavailable(report: Report, why: str) -> Report:
+    """The report that says why it cannot tell what changed."""
+    return replace(report, since_last=SinceLast(None, None, why, 0, 0, 0))
+
+
+def add_trend(report: Report, history: History, *, narrowed: bool) -> Report:
+    """The report with the history's points and its own.
+
+    A sweep that was narrowed to some accounts or regions for this one time, or that saw nothing,
+    is no point: its figures would be read as those of the organization.
+    """
+    own = () if narrowed or not report.totals.targets.examined else (_point(report),)
+    return replace(report, trend=_joined(history.points, own))
+
+
+def update_history(history: History, report: Report) -> History:
+    """The history after the sweep that `report` is about; the same again is no change."""
+    run = report.run
+    own = [point for point in report.trend if point.run_id == run.id]
+    closures = {_key(closure): closure for closure in history.closures}
+    for finding in report.findings:
+        _remember(finding, run, closures)
+    latest = sorted(closures.values(), key=lambda closure: closure.closed_at)[-MAX_CLOSURES:]
+    return History(
+        organization_id=run.organization_id or history.organization_id,
+        account_id=run.account_id or history.account_id,
+        points=_joined(history.points, own),
+        closures=tuple(sorted(latest, key=_order)),
+    )
+
+
+def _remember(finding: Finding, run: Run, closures: dict[Key, RemediationRecord]) -> None:
+    key = _key(finding)
+    if finding.compliance is Compliance.EXEMPT:
+        closures.pop(key, None)  # it may be open: should it have to be closed again, that is new
+        return
+    known = closures.get(key)
+    count = max(finding.reopened, known.reopened if known else 0)
+    if finding.change and finding.change.status is ChangeStatus.APPLIED:
+        closures[key] = RemediationRecord(*key, closed_at=run.finished_at, reopened=count)
+    elif known:
+        closures[key] = replace(known, reopened=count)
+
+
+def _earlier(previous: Previous) -> dict[Key, EarlierFinding]:
+    """What the previous sweep found, and what was open where it could not look.
+
+    What was closed and then not seen is told once; should it be open, its closure is remembered.
+    """
+    earlier = {_key(item): item for item in previous.since_last.not_visible if item.was_open}
+    for finding in previous.findings:
+        if finding.compliance == Compliance.EXEMPT:
+            continue
+        earlier[_key(finding)] = EarlierFinding(
+            check=finding.check,
+            account_id=finding.account_id,
+            account_name=finding.account_name,
+            region=finding.region,
+            repository=finding.repository,
+            mutability=finding.mutability,
+            was_open=not _was_closed(finding.change),
+            reopened=finding.reopened,
+            last_seen=previous.run.finished_at,
+            resource=finding.resource,
+        )
+    return earlier
+
+
+def _was_closed(change: PreviousChange | None) -> bool:
+    """As `report.remains` has it."""
+    return change is not None and (
+        change.status == ChangeStatus.APPLIED
+        or (
+            change.status == ChangeStatus.SUPERSEDED
+            and change.reason in (Reason.NOW_COMPLIANT, Reason.REPOSITORY_DELETED)
+        )
+    )
+
+
+def _closures(previous: Previous, history: History) -> dict[Key, RemediationRecord]:
+    """What sweeps closed, the previous one included: its history may not have been written."""
+    closures = {_key(closure): closure for closure in history.closures}
+    for finding in previous.findings:
+        if finding.change and finding.change.status == ChangeStatus.APPLIED:
+            key = _key(finding)
+            known = closures.get(key)
+            count = max(finding.reopened, known.reopened if known else 0)
+            closures[key] = RemediationRecord(
+                *key, closed_at=previous.run.finished_at, reopened=count
+            )
+    return closures
+
+
+def _judged(
+    finding: Finding,
+    earlier: EarlierFinding | None,
+    closure: RemediationRecord | None,
+    previous: Previous,
+) -> Finding:
+    """The finding with what was known of it."""
+    if finding.compliance is Compliance.EXEMPT:
+        return finding
+    count = max(earlier.reopened if earlier else 0, closure.reopened if closure else 0)
+    # Later than the previous report: closed by a sweep whose report did not become the latest.
+    if (
+        closure
+        and finding.compliance is Compliance.NON_COMPLIANT  # which undetermined may not be
+        and (
+            earlier is None or not earlier.was_open or closure.closed_at > previous.run.finished_at
+        )
+    ):
+        return replace(finding, since_last=Since.REOPENED, reopened=count + 1)
+    return replace(finding, since_last=Since.STILL_OPEN if earlier else Since.NEW, reopened=count)
+
+
+def _examined(item: EarlierFinding, accounts: Mapping[str, AccountSummary]) -> bool:
+    account = accounts.get(item.account_id)
+    return account is not None and item.region in account.regions
+
+
+def _point(report: Report) -> TrendPoint:
+    totals, coverage = report.totals, report.coverage
+    return TrendPoint(
+        run_id=report.run.id,
+        finished_at=report.run.finished_at,
+        repositories=totals.repositories.examined,
+        non_compliant=totals.repositories.non_compliant,
+        exempt=totals.repositories.exempt,
+        remaining=totals.remaining,
+        changes_applied=totals.changes.applied,
+        accounts=coverage.accounts,
+        targets=coverage.targets,
+        complete=coverage.complete,
+    )
+
+
+def _joined(points: Iterable[TrendPoint], own: Iterable[TrendPoint]) -> tuple[TrendPoint, ...]:
+    by_run = {point.run_id: point for point in (*points, *own)}
+    # Those that ended in the same second stay in the order in which they were written.
+    ordered = sorted(by_run.values(), key=lambda point: point.finished_at)
+    return tuple(ordered[-MAX_POINTS:])
+
+
+def _key(item: Finding | PreviousFinding | EarlierFinding | RemediationRecord) -> Key:
+    return item.check, item.account_id, item.region, item.repository
+
+
+def _order(item: EarlierFinding | RemediationRecord) -> tuple[str, str, str, str]:
+    return item.account_id, item.region, item.repository, item.check

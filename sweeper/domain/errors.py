@@ -1,0 +1,47 @@
+"""One tree of errors: whatever this package raises on purpose is a SweeperError."""
+
+from __future__ import annotations
+
+from sweeper.domain.masking import mask_message
+from sweeper.domain.reasons import Reason
+
+
+class SweeperError(Exception):
+    """Base of every error that this package raises on purpose. Its message has no secret in it."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(mask_message(message))
+
+
+class ConfigurationError(SweeperError):
+    """The configuration cannot be used: names file or variable, key, and what is allowed.
+
+    Raised before anything is called; exit status 2.
+    """
+
+
+class OperationFailed(SweeperError):
+    """An operation outside this process failed; `reason` is from the closed list.
+
+    `error_code` is the service's own code (``AccessDeniedException``) or the name of the
+    SDK's exception; `message` is the service's text, untrusted, without credentials; `uncertain`
+    that what was asked may have been done all the same, by an attempt without an answer.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        error_code: str | None = None,
+        *,
+        uncertain: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = str(self)
+        self.error_code = error_code and mask_message(error_code)
+        self.uncertain = uncertain
+
+
+class NothingToSweep(OperationFailed):
+    """There is no account to look at, and running again will not change that; exit status 2."""

@@ -1,0 +1,62 @@
+"""Text that others chose, made harmless for where it is shown.
+
+Repository names, account names and service messages are written by whoever owns an account:
+they must not move a cursor, forge a line, hide or reorder what is beside them, or be computed
+by a spreadsheet.
+"""
+
+from __future__ import annotations
+
+import re
+from unicodedata import category
+
+from sweeper.domain.masking import mask
+
+# Control and format characters (bidi overrides and zero-width ones are among them), lone
+# surrogates, line and paragraph separators.
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Letters and marks that show nothing: combining grapheme joiner, Hangul and Braille blanks,
+# Khmer and Mongolian invisible signs; and the two code points that are no characters and that XML,
+# SNS and SQS refuse.
+_BLANKS = frozenset(
+    "\ufffe\uffff\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+)
+# https://owasp.org/www-community/attacks/CSV_Injection: what begins a formula, the full-width forms
+# included, where a cell begins: also behind what a spreadsheet may trim or take for a quote, and
+# behind a semicolon, which separates the cells of a CSV file in half of Europe.
+_FORMULA = re.compile('(?:^|(?<=;))(?=[\\s"]*[=+\\-@\uff1d\uff0b\uff0d\uff20])')
+
+
+def is_hidden(character: str) -> bool:
+    """Whether a reader would not see the character, or see others differently for it."""
+    return category(character) in _HIDDEN_CATEGORIES or character in _BLANKS
+
+
+def plain(text: str) -> str:
+    r"""The text on one line, each hidden character as a visible ``\xXX`` or ``\uXXXX``.
+
+    For terminals, logs, messages, text files and, with its markup escaped, XML. Not reversible: a
+    backslash stays one.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_spelled(character) if is_hidden(character) else character for character in text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """`plain(text)`, cut to `limit` characters; an ellipsis tells that it was."""
+    shown = plain(text)
+    # What is left of a secret that was cut might not be known any more.
+    return shown if len(shown) <= limit else mask(shown)[: limit - 1] + "…"
+
+
+def csv_cell(text: str) -> str:
+    """The text for a cell that a spreadsheet shows and does not compute."""
+    return plain(_FORMULA.sub("'", text))
+
+
+def _spelled(character: str) -> str:
+    code = ord(character)
+    if character <= "\xff":
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if character <= "\uffff" else f"\\U{code:08x}"

@@ -1,0 +1,253 @@
+"""Which tags look moved by design, and the exclusion filters that keep those, and no others, so.
+
+All of it is judged by names, and a name proves nothing: see docs/impact.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from heapq import nlargest
+from itertools import chain
+
+from sweeper.domain.model import MAX_EXCLUSION_FILTERS, Change, Finding, Image, Impact, MovedTag
+from sweeper.domain.tag_names import kind_of, matches, patterns
+
+MAX_IMAGES = 10_000  # of a repository that are read: ten pages
+MAX_TAGS_READ = 25_000  # of a repository; ECR allows 1,000 an image
+MAX_MOVED = 10_000  # tags of a repository that look moved, and are held until all is read
+MAX_CANDIDATES = 1_000  # patterns that are weighed: the table gives far fewer, but for odd cases
+MAX_CONFLICTS = 100
+EVERY = "*"  # in the place of more conflicts than these: it matches other tags, as all else may
+MAX_TAGS = 20  # of a repository that are told
+MAX_FILTER = 128  # ECR: ImageTagMutabilityExclusionFilterValue, characters; a tag may have 300
+
+_REPOSITORY = re.compile(r"[a-z0-9._/-]+")  # a name that is no glob
+_OLDEST = datetime.min.replace(tzinfo=UTC)
+
+
+def assess(
+    images: Iterable[Image], *, mutability: str, filters: Sequence[str], kept: Sequence[str]
+) -> Impact:
+    """What closing a repository with these images may break.
+
+    `mutability` and `filters` are its setting today; `kept` are the filters of the change. No more
+    is read, and held, than the limits above, however many tags there are: the rest is `truncated`.
+    """
+    seen = _Seen(mutability, filters)
+    for image in images:
+        if not seen.add(image):
+            break
+    due = [tag for tag in seen.moved if not _keeper(tag, kept)]
+    suggested = _suggested(due, seen.moved, seen.conflicts, MAX_EXCLUSION_FILTERS - len(kept))
+    texts = (*kept, *suggested)
+    moved = sorted(seen.moved)
+    moved.sort(key=lambda tag: _told(seen.moved[tag]) or "", reverse=True)
+    moved.sort(key=lambda tag: _keeper(tag, texts) is not None)
+    return Impact(
+        images=seen.images,
+        truncated=seen.truncated,
+        moved=tuple(
+            MovedTag(tag, kind, _told(seen.moved[tag]), _keeper(tag, texts))
+            for tag in moved[:MAX_TAGS]
+            if (kind := kind_of(tag))
+        ),
+        moved_count=len(moved),
+        not_kept=sum(_keeper(tag, texts) is None for tag in moved),
+        other_tags=seen.others,
+        untagged=seen.untagged,
+        untagged_pushed_at=_told(seen.untagged_pushed_at),
+        exclusions=suggested,
+        conflicts=tuple(sorted(seen.conflicts)),
+    )
+
+
+class _Seen:
+    """What a repository holds, as it is read: tags that look moved and can be, and the others.
+
+    Of the others there is no more than their number, and the filters that would match them.
+    """
+
+    def __init__(self, mutability: str, filters: Sequence[str]) -> None:
+        self._mutability = mutability
+        self._filters = filters
+        self._tags = 0
+        self.images = 0
+        self.truncated = False
+        self.moved: dict[str, datetime | None] = {}
+        self.others = 0
+        self.conflicts: set[str] = set()
+        self.untagged = 0
+        self.untagged_pushed_at: datetime | None = None
+
+    def add(self, image: Image) -> bool:
+        """Take an image in; False where a limit is met, and this or a part of it was not read."""
+        if self.images == MAX_IMAGES:
+            self.truncated = True
+            return False
+        self.images += 1
+        if not image.tags:
+            self.untagged += 1
+            self.untagged_pushed_at = _later(self.untagged_pushed_at, image.pushed_at)
+        for tag in image.tags:
+            if self._tags == MAX_TAGS_READ or len(self.moved) == MAX_MOVED:
+                self.truncated = True
+                return False
+            self._tags += 1
+            self._add_tag(tag, image.pushed_at)
+        return True
+
+    def _add_tag(self, tag: str, pushed_at: datetime | None) -> None:
+        kind = kind_of(tag)
+        if kind and self._is_mutable(tag):
+            # One that was moved while the pages were read comes twice.
+            self.moved[tag] = _later(self.moved.get(tag), pushed_at)
+            return
+        self.others += 1
+        if EVERY in self.conflicts:
+            return
+        # The filters that are ever suggested elsewhere and would match it. One that looks moved,
+        # and cannot be, is not for us to open.
+        self.conflicts.update(patterns(tag) or ((tag,) if kind else ()))
+        if len(self.conflicts) > MAX_CONFLICTS:
+            self.conflicts = {EVERY}
+
+    def _is_mutable(self, tag: str) -> bool:
+        """Whether the tag can be overwritten as the repository is set today."""
+        excluded = _keeper(tag, self._filters) is not None
+        return excluded == (self._mutability == "IMMUTABLE_WITH_EXCLUSION")
+
+
+def _keeper(tag: str, filters: Sequence[str]) -> str | None:
+    """The first of the filters that matches the tag."""
+    return next((text for text in filters if matches(text, tag)), None)
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((each for each in (one, other) if each), default=None)
+
+
+def _told(moment: datetime | None) -> str | None:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else None
+
+
+def _suggested(
+    due: Sequence[str],
+    pushed: Mapping[str, datetime | None],
+    conflicts: Collection[str],
+    room: int,
+) -> tuple[str, ...]:
+    """At most `room` filters that keep the tags that are `due` mutable, or as many as they can.
+
+    The narrowest for each where they fit; else what keeps most tags comes first, and of those that
+    keep as many, what was pushed last. A tag that no pattern may stand for is named itself.
+    """
+    if room <= 0:
+        return ()
+
+    def safe(tag: str) -> list[str]:
+        if EVERY in conflicts:
+            return []
+        return [text for text in patterns(tag) if text not in conflicts]
+
+    def worth(tags: Collection[str], text: str) -> tuple[int, datetime, int, str]:
+        return len(tags), max(pushed[tag] or _OLDEST for tag in tags), len(text), text
+
+    alone = [tag for tag in due if len(tag) <= MAX_FILTER and not safe(tag)]
+    # Each keeps one tag, so of those that are not among the best none is ever chosen.
+    named = nlargest(room + 1, alone, key=lambda tag: worth((tag,), tag))
+    candidates = {*named, *(texts[0] for tag in due if (texts := safe(tag)))}
+    if len(candidates) > room:
+        counts = Counter(chain.from_iterable(map(safe, due)))
+        candidates = {*named, *(text for text, _ in counts.most_common(MAX_CANDIDATES))}
+    covered: dict[str, set[str]] = {text: {text} for text in named}
+    for tag in due:
+        for text in candidates.intersection(safe(tag)):
+            covered.setdefault(text, set()).add(tag)
+    chosen: list[str] = []
+    while covered and len(chosen) < room:
+        best = max(covered, key=lambda text: worth(covered[text], text))
+        chosen.append(best)
+        kept = covered.pop(best)
+        covered = {text: left for text, tags in covered.items() if (left := tags - kept)}
+    return tuple(chosen)
+
+
+# --- for the whole organization -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What to add to `remediation.exclusions` and to `remediation.exclusions_by_repository`."""
+
+    exclusions: tuple[str, ...]
+    by_repository: Mapping[str, tuple[str, ...]]
+
+
+def suggest_exclusions(findings: Iterable[Finding]) -> Suggestion | None:
+    """The filters that the findings' impacts suggest, for the organization and by repository.
+
+    For the organization is what two repositories at least, and half of those that need a filter,
+    need; if it matches no tag in any repository that should not be matched, and each of them has
+    room for it. None where nothing is suggested.
+    """
+    known = [
+        _Known.of(finding.repository, finding.impact, finding.change)
+        for finding in findings
+        if finding.impact and finding.change
+    ]
+    needing = [each for each in known if each.needs]
+    if not needing:
+        return None
+    counts = Counter(text for each in needing for text in each.needs)
+    common: list[str] = []
+    for text, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        if (
+            count >= max(2, len(needing) / 2)
+            and ("*" in text or not patterns(text))  # `pr-12` itself says nothing elsewhere
+            and all(each.has_room_for((*common, text)) for each in known)
+        ):
+            common.append(text)
+    by_name: dict[str, list[_Known]] = {}
+    for each in known:
+        by_name.setdefault(each.repository, []).append(each)
+    by_repository: dict[str, tuple[str, ...]] = {}
+    for name, group in sorted(by_name.items()):
+        own: list[str] = []
+        for text in dict.fromkeys(chain.from_iterable(each.needs for each in group)):
+            fits = all(each.has_room_for((*common, *own, text)) for each in group)
+            if text not in common and fits:
+                own.append(text)
+        if own and _REPOSITORY.fullmatch(name):  # a glob would be about others, too
+            by_repository[name] = tuple(own)
+    return Suggestion(tuple(common), by_repository)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A repository, as far as filters for several are concerned."""
+
+    repository: str
+    needs: tuple[str, ...]
+    kept: tuple[str, ...]
+    conflicts: frozenset[str]
+
+    @staticmethod
+    def of(repository: str, impact: Impact, change: Change) -> _Known:
+        return _Known(
+            repository,
+            impact.exclusions,
+            change.to_exclusion_filters,
+            frozenset(impact.conflicts),
+        )
+
+    def has_room_for(self, texts: Sequence[str]) -> bool:
+        """Whether these may be added, and what this repository needs still fits."""
+        own = {*self.kept, *self.needs}
+        room = max(MAX_EXCLUSION_FILTERS, len(own))  # where it is short already, add nothing
+        if EVERY in self.conflicts:
+            return own.issuperset(texts)
+        return len(own.union(texts)) <= room and self.conflicts.isdisjoint(texts)

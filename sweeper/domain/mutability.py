@@ -1,0 +1,149 @@
+"""Image tag mutability, as ECR has it in more than one place: verdict, remedy, exemption. Pure.
+
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+from itertools import chain
+from typing import TYPE_CHECKING, Protocol
+
+from sweeper.domain.model import MAX_EXCLUSION_FILTERS, Change, ChangeStatus, Compliance, Exemption
+from sweeper.domain.reasons import Reason
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import ExemptionRule
+
+
+class Setting(Protocol):
+    """What has the setting; `mutability` is AWS's word, known to this version or not."""
+
+    @property
+    def mutability(self) -> str:
+        """ECR's imageTagMutability."""
+
+    @property
+    def exclusion_filters(self) -> tuple[str, ...]:
+        """The filters, in AWS's order."""
+
+    @property
+    def unknown_filter_types(self) -> tuple[str, ...]:
+        """The types of filters that are no wildcards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the setting alone says; `reason` is a sentence."""
+
+    compliance: Compliance
+    reason: str = ""
+
+
+def evaluate(setting: Setting, allowed_filters: Collection[str]) -> Verdict:
+    """Whether tags can be overwritten under the setting, exemptions aside."""
+    filters = setting.exclusion_filters
+    match setting.mutability:
+        case _ if setting.unknown_filter_types:
+            types = quoted(setting.unknown_filter_types)
+            unknown = f"exclusion filters of type {types} are unknown to this version"
+        case "IMMUTABLE":
+            return Verdict(Compliance.COMPLIANT)
+        case "IMMUTABLE_WITH_EXCLUSION" if filters:
+            refused = [text for text in filters if text not in allowed_filters]
+            if not refused:
+                return Verdict(Compliance.COMPLIANT)
+            return Verdict(
+                Compliance.NON_COMPLIANT,
+                f"image tags that match {quoted(refused)} can be overwritten",
+            )
+        case "IMMUTABLE_WITH_EXCLUSION":
+            unknown = "IMMUTABLE_WITH_EXCLUSION without its exclusion filters"
+        case "MUTABLE":
+            return Verdict(Compliance.NON_COMPLIANT, "image tags can be overwritten")
+        case "MUTABLE_WITH_EXCLUSION":
+            return Verdict(
+                Compliance.NON_COMPLIANT,
+                f"image tags can be overwritten, but for those that match {quoted(filters)}",
+            )
+        case word:
+            unknown = f"imageTagMutability {word!r} is unknown to this version"
+    return Verdict(Compliance.UNDETERMINED, unknown)
+
+
+def remedy(
+    mutability: str,
+    filters: Sequence[str],
+    *,
+    exclusions: Sequence[str],
+    allowed_filters: Collection[str],
+) -> Change:
+    """The change that makes a non-compliant setting compliant.
+
+    Filters that stay: `exclusions`, then the allowed ones that it already had as exceptions from
+    immutability. Those of MUTABLE_WITH_EXCLUSION mean the opposite: dropped.
+    """
+    kept = [text for text in filters if text in allowed_filters]
+    if mutability != "IMMUTABLE_WITH_EXCLUSION":
+        kept = []
+    remaining = tuple(dict.fromkeys((*exclusions, *kept)))
+    to_mutability = "IMMUTABLE_WITH_EXCLUSION" if remaining else "IMMUTABLE"
+    if len(remaining) > MAX_EXCLUSION_FILTERS:
+        return Change(
+            ChangeStatus.WITHHELD, to_mutability, remaining, reason=Reason.TOO_MANY_FILTERS
+        )
+    return Change(ChangeStatus.PLANNED, to_mutability, remaining)
+
+
+def exclusions_of(
+    exclusions: Sequence[str],
+    by_repository: Mapping[str, Sequence[str]],
+    concerns: Callable[[str], bool],
+) -> tuple[str, ...]:
+    """The filters for a repository: `exclusions`, then those of every glob that concerns it."""
+    own = (filters for glob, filters in by_repository.items() if concerns(glob))
+    return tuple(dict.fromkeys((*exclusions, *chain.from_iterable(own))))
+
+
+def configured_exemption(
+    account_id: str, region: str, name: str, rules: Iterable[ExemptionRule], today: date
+) -> Exemption | None:
+    """The first rule in force for the repository, else the first that expired, else None."""
+    expired = None
+    for rule in rules:
+        if (
+            fnmatchcase(account_id, rule.account)
+            and fnmatchcase(region, rule.region)
+            and fnmatchcase(name, rule.repository)
+        ):
+            expires = rule.expires if isinstance(rule.expires, date) else None
+            pattern = f"{rule.account} {rule.region} {rule.repository}"
+            exemption = Exemption(
+                source="config",
+                rule=pattern,
+                reason=rule.reason,
+                expires=expires,
+                expired=expires is not None and expires < today,
+            )
+            if not exemption.expired:
+                return exemption
+            expired = expired or exemption
+    return expired
+
+
+def setting_of(found: Setting) -> tuple[str, frozenset[str]]:
+    """What two settings that are the same have in common."""
+    return found.mutability, frozenset(found.exclusion_filters)
+
+
+def wanted(change: Change) -> tuple[str, frozenset[str]]:
+    """The setting that the change is to make, as `setting_of` has it."""
+    return change.to_mutability, frozenset(change.to_exclusion_filters)
+
+
+def quoted(filters: Iterable[str]) -> str:
+    """The filters in a sentence."""
+    return ", ".join(f"'{text}'" for text in filters)

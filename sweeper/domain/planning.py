@@ -1,0 +1,390 @@
+"""What to look at and what to change: pure functions of what was seen and the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, TypeVar
+
+from sweeper.domain.errors import NothingToSweep
+from sweeper.domain.model import (
+    Account,
+    Change,
+    ChangeStatus,
+    Compliance,
+    Examined,
+    Failed,
+    Finding,
+    Key,
+    OpenedAccount,
+    Skipped,
+    Stage,
+    Target,
+)
+from sweeper.domain.reasons import UNREACHABLE_REASONS, Reason
+from sweeper.domain.report_model import Coverage
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import AcceptedGap, Config, OrganizationConfig, RemediationConfig
+
+R = TypeVar("R")
+Outcome = Examined | Skipped | Failed
+
+# AWS Organizations, Account.State; the older Status has a subset of the words.
+INACTIVE_STATES = {
+    "PENDING_ACTIVATION": Reason.ACCOUNT_PENDING_ACTIVATION,
+    "SUSPENDED": Reason.ACCOUNT_SUSPENDED,
+    "PENDING_CLOSURE": Reason.ACCOUNT_PENDING_CLOSURE,
+    "CLOSED": Reason.ACCOUNT_CLOSED,
+}
+
+
+def select_accounts(
+    accounts: Sequence[Account], config: Config
+) -> tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]:
+    """The accounts to open, and each of the others with why not; both sorted by id.
+
+    Filters of different kinds narrow each other: an account is chosen when it passes all that
+    are given. Raises NothingToSweep when an included account is not there, or none is chosen.
+    """
+    organization, remediation = config.organization, config.remediation
+    wanted = (*organization.include_accounts, *remediation.include_accounts)
+    if missing := _unknown(accounts, wanted, config):
+        raise NothingToSweep(
+            Reason.UNKNOWN_ACCOUNT,
+            f"not in this organization ({len(accounts)} accounts): {missing}",
+        )
+    chosen: list[Account] = []
+    left_out: list[tuple[Account, Skipped | Failed]] = []
+    for account in sorted(accounts, key=lambda account: account.id):
+        if _has_no_place(account, *organization.named_ous):
+            message = "the account is in no OU of the tree as it was read: it moved, or just came"
+            failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_OU_UNKNOWN, message)
+            left_out.append((account, failed))
+        elif _has_no_tags(account, organization):
+            message = (
+                "the account was listed, and unknown when Organizations was asked for its tags"
+            )
+            failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_LEFT, message)
+            left_out.append((account, failed))
+        elif not _selected(account, organization):
+            left_out.append((account, Skipped(Reason.ACCOUNT_EXCLUDED)))
+        elif account.state == "ACTIVE":
+            chosen.append(account)
+        elif account.state in INACTIVE_STATES:
+            left_out.append((account, Skipped(INACTIVE_STATES[account.state])))
+        else:
+            message = f"the account's state {account.state!r} is unknown to this version"
+            failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_STATE_UNKNOWN, message)
+            left_out.append((account, failed))
+    if not chosen:
+        excluded = sum(outcome.reason is Reason.ACCOUNT_EXCLUDED for _, outcome in left_out)
+        raise NothingToSweep(
+            Reason.NO_ACCOUNT_CHOSEN,
+            f"no account is left to sweep: of {len(accounts)}, {excluded} are excluded by the "
+            f"filters under organization and {len(accounts) - excluded} are not active",
+        )
+    return tuple(chosen), tuple(left_out)
+
+
+def unknown_exclusions(accounts: Sequence[Account], config: Config) -> str:
+    """Accounts that are excluded but not there, in text: a slip would let another be written."""
+    excluded = (*config.organization.exclude_accounts, *config.remediation.exclude_accounts)
+    return _unknown(accounts, excluded, config)
+
+
+def _unknown(accounts: Sequence[Account], named: Iterable[str], config: Config) -> str:
+    """The named ids that are no account's; where Organizations is not asked, none is known."""
+    if config.organization.role_name is None or not config.organization.enumerate:
+        return ""
+    return ", ".join(sorted(set(named) - {account.id for account in accounts}))
+
+
+def plan_targets(
+    opened: Iterable[OpenedAccount], config: Config
+) -> tuple[tuple[Target, ...], tuple[tuple[Target, Skipped | Failed], ...]]:
+    """The targets to examine, in working order, and each of the others with why not.
+
+    Every region that an account has enabled is a target; the filters of the configuration leave
+    some out. The order is account by account, each account beginning at another region: so that the
+    calls under way at one moment spread over regions, and few connections serve each.
+    """
+    targets: list[Target] = []
+    left_out: list[tuple[Target, Skipped | Failed]] = []
+    for position, account in enumerate(opened):
+        enabled: list[str] = []
+        for region, status in sorted(account.regions):
+            outcome = _region_outcome(region, status, config)
+            if outcome is None:
+                enabled.append(region)
+            elif outcome != _DISABLED:
+                left_out.append((Target(account.account, region), outcome))
+        start = position % len(enabled) if enabled else 0
+        targets += [
+            Target(account.account, region) for region in (*enabled[start:], *enabled[:start])
+        ]
+    return tuple(targets), tuple(left_out)
+
+
+# A region that the account did not enable holds nothing: it is no target.
+_DISABLED = Skipped(Reason.REGION_NOT_ENABLED)
+_EXCLUDED = Skipped(Reason.REGION_EXCLUDED)  # one value for all of them
+
+
+def named_regions(config: Config) -> tuple[tuple[str, str], ...]:
+    """The regions that `regions.include` names, for an account whose own could not be read."""
+    return tuple((region, "ENABLED") for region in config.regions.include)
+
+
+def account_outcome(
+    opened: OpenedAccount | Failed, account: Account, rules: Sequence[AcceptedGap]
+) -> OpenedAccount | Skipped | Failed:
+    """The one outcome of an account that was to be opened.
+
+    Where its regions could not be read it is not opened, though those that are named are examined:
+    nobody knows what else it has.
+    """
+    unread = opened.unread if isinstance(opened, OpenedAccount) else opened
+    return accept_known_gaps(unread or opened, account.id, None, rules)
+
+
+def _region_outcome(region: str, status: str, config: Config) -> Skipped | Failed | None:
+    match status:  # AWS Account Management, RegionOptStatus
+        case "DISABLED":
+            return _DISABLED
+        case _ if not _is_region_selected(region, config):
+            return _EXCLUDED
+        case "ENABLED" | "ENABLED_BY_DEFAULT":
+            return None
+        case "ENABLING":
+            return Skipped(Reason.REGION_ENABLING)
+        case "DISABLING":
+            return Skipped(Reason.REGION_DISABLING)
+        case _:
+            message = f"the region's status {status!r} is unknown to this version"
+            return Failed(Stage.OPEN_ACCOUNT, Reason.REGION_STATUS_UNKNOWN, message)
+
+
+def _is_region_selected(region: str, config: Config) -> bool:
+    regions = config.regions
+    return region not in regions.exclude and (not regions.include or region in regions.include)
+
+
+def accept_known_gaps(
+    outcome: R | Failed, account_id: str, region: str | None, rules: Sequence[AcceptedGap]
+) -> R | Failed | Skipped:
+    """The outcome, or a skip where `coverage.accept` knows such a failure.
+
+    A rule for particular regions does not accept an account that could not be opened. Where a
+    region's endpoint is known to be out of reach, calls without an answer are accepted too.
+    """
+    if isinstance(outcome, Failed) and any(
+        outcome.reason in _accepted_reasons(rule)
+        and fnmatchcase(account_id, rule.account)
+        and (rule.region == "*" if region is None else fnmatchcase(region, rule.region))
+        for rule in rules
+    ):
+        return Skipped(outcome.reason)
+    return outcome
+
+
+def _accepted_reasons(rule: AcceptedGap) -> Sequence[Reason]:
+    unreachable = rule.reason is Reason.ENDPOINT_UNREACHABLE
+    return UNREACHABLE_REASONS if unreachable else (rule.reason,)
+
+
+def _selected(account: Account, organization: OrganizationConfig) -> bool:
+    tags = account.tags or {}
+    return (
+        _selected_but_for_tags(account, organization)
+        and all(tags.get(key) in values for key, values in organization.include_tags.items())
+        and not any(tags.get(key) in values for key, values in organization.exclude_tags.items())
+    )
+
+
+def _selected_but_for_tags(account: Account, organization: OrganizationConfig) -> bool:
+    return (
+        _in_scope(
+            account,
+            organization.include_ous,
+            organization.include_accounts,
+            organization.exclude_accounts,
+        )
+        and (not organization.within_ous or _below(account, organization.within_ous))
+        and not _below(account, organization.exclude_ous)
+    )
+
+
+def _has_no_tags(account: Account, organization: OrganizationConfig) -> bool:
+    """Whether it matters which tags an active account has, and nobody knows."""
+    return (
+        bool(organization.include_tags or organization.exclude_tags)
+        and account.tags is None
+        and account.state not in INACTIVE_STATES
+        and _selected_but_for_tags(account, organization)
+    )
+
+
+def in_write_scope(account: Account, remediation: RemediationConfig) -> bool:
+    """Whether `remediation` lets anything be written in the account."""
+    return remediation.auto_remediate == "ENABLED" and _in_scope(
+        account,
+        remediation.include_ous,
+        remediation.include_accounts,
+        remediation.exclude_accounts,
+    )
+
+
+def no_longer_writable(account: Account | None, config: Config) -> Reason | None:
+    """Why nothing may be written in an account any more that was planned to be; `account` is as it
+    is now, None where it is not there.
+    """
+    if account is None:
+        return Reason.ACCOUNT_LEFT
+    if account.state != "ACTIVE":
+        return INACTIVE_STATES.get(account.state, Reason.ACCOUNT_STATE_UNKNOWN)
+    organization = config.organization
+    if _has_no_place(account, *organization.named_ous, *config.remediation.include_ous):
+        return Reason.ACCOUNT_OU_UNKNOWN
+    if _has_no_tags(account, organization):
+        return Reason.ACCOUNT_LEFT
+    if not (_selected(account, organization) and in_write_scope(account, config.remediation)):
+        return Reason.ACCOUNT_MOVED
+    return None
+
+
+def _has_no_place(account: Account, *named_ous: str) -> bool:
+    """Whether it matters which OU an active account is in, and nobody knows."""
+    return bool(named_ous) and account.ou_path is None and account.state not in INACTIVE_STATES
+
+
+def _in_scope(
+    account: Account,
+    include_ous: Collection[str],
+    include_accounts: Collection[str],
+    exclude_accounts: Collection[str],
+) -> bool:
+    return (
+        (not include_ous or _below(account, include_ous))
+        and (not include_accounts or account.id in include_accounts)
+        and account.id not in exclude_accounts
+    )
+
+
+def _below(account: Account, ous: Collection[str]) -> bool:
+    return any(ou in ous for ou in account.ou_path or ())
+
+
+def plan_changes(
+    targets: Sequence[Target],
+    outcomes: Sequence[Outcome],
+    *,
+    config: Config,
+    coverage: Coverage,
+    unknown_exclusions: str,
+    remedies: Mapping[str, Callable[[Finding], Change]],
+) -> list[Outcome]:
+    """The outcomes, with each finding's change: what would be written, or why it is withheld.
+
+    `remedies` maps a check's name to its remedy. Above `max_changes`, below `min_coverage`, or
+    where an excluded account is not known, all changes are withheld together: half a plan is
+    nobody's plan.
+    """
+    planned = [
+        _with_changes(target, outcome, config.remediation, remedies)
+        for target, outcome in zip(targets, outcomes, strict=True)
+    ]
+    hold = _held_back(planned, config.remediation, coverage, unknown_exclusions)
+    if hold is None:
+        return planned
+    error = unknown_exclusions if hold is Reason.UNKNOWN_ACCOUNT else None
+    return [
+        map_changes(
+            outcome,
+            lambda _, change: replace(
+                change, status=ChangeStatus.WITHHELD, reason=hold, error=error
+            ),
+        )
+        for outcome in planned
+    ]
+
+
+def map_changes(outcome: Outcome, edit: Callable[[Finding, Change], Change]) -> Outcome:
+    """The outcome with every change that is still planned replaced by `edit` of it."""
+    if not isinstance(outcome, Examined) or not outcome.findings:
+        return outcome
+    return replace(
+        outcome,
+        findings=tuple(
+            replace(finding, change=edit(finding, finding.change))
+            if finding.change and finding.change.status is ChangeStatus.PLANNED
+            else finding
+            for finding in outcome.findings
+        ),
+    )
+
+
+def _with_changes(
+    target: Target,
+    outcome: Outcome,
+    remediation: RemediationConfig,
+    remedies: Mapping[str, Callable[[Finding], Change]],
+) -> Outcome:
+    if not isinstance(outcome, Examined) or not outcome.findings:
+        return outcome
+    writable = in_write_scope(target.account, remediation)
+    return replace(
+        outcome,
+        findings=tuple(
+            # A check may have withheld the change itself: it could not tell whether it is due.
+            replace(finding, change=finding.change or remedies[finding.check](finding))
+            if writable
+            and finding.check in remediation.checks
+            and finding.compliance is Compliance.NON_COMPLIANT
+            else replace(finding, change=None)
+            for finding in outcome.findings
+        ),
+    )
+
+
+def _held_back(
+    outcomes: Sequence[Outcome],
+    remediation: RemediationConfig,
+    coverage: Coverage,
+    unknown_exclusions: str,
+) -> Reason | None:
+    if unknown_exclusions:
+        return Reason.UNKNOWN_ACCOUNT
+    if sum(1 for _ in planned_findings(outcomes)) > remediation.max_changes:
+        return Reason.MAX_CHANGES
+    if min(coverage.accounts, coverage.targets) < remediation.min_coverage:
+        return Reason.MIN_COVERAGE
+    return None
+
+
+def apply_completed(outcomes: Iterable[Outcome], settled: Mapping[Key, Change]) -> list[Outcome]:
+    """The outcomes, with what an earlier process of the run had already made of their changes."""
+    return [
+        replace(
+            outcome,
+            findings=tuple(
+                replace(finding, change=settled.get(finding.key, finding.change))
+                for finding in outcome.findings
+            ),
+        )
+        if isinstance(outcome, Examined) and outcome.findings and settled
+        else outcome
+        for outcome in outcomes
+    ]
+
+
+def planned_findings(
+    outcomes: Iterable[Outcome],
+) -> Iterable[Finding]:
+    """The findings whose change is still planned."""
+    for outcome in outcomes:
+        if isinstance(outcome, Examined):
+            for finding in outcome.findings:
+                if finding.change and finding.change.status is ChangeStatus.PLANNED:
+                    yield finding

@@ -1,0 +1,377 @@
+"""Outcomes -> one Report, its coverage and the exit status: pure functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from enum import IntEnum
+from functools import lru_cache
+from itertools import groupby
+
+from sweeper.domain.model import (
+    Account,
+    ChangeStatus,
+    Compliance,
+    Examined,
+    Failed,
+    Finding,
+    OpenedAccount,
+    Resource,
+    Skipped,
+    Stage,
+    Target,
+)
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import (
+    SCHEMA_VERSION,
+    AccountSummary,
+    AccountTotals,
+    ChangeTotals,
+    Coverage,
+    FailedItem,
+    Report,
+    RepositoryTotals,
+    Run,
+    SkippedItem,
+    TargetTotals,
+    Totals,
+)
+
+AccountOutcome = tuple[Account, OpenedAccount | Skipped | Failed]
+TargetOutcome = tuple[Target, Examined | Skipped | Failed]
+
+# Stands in a failure's message for its target's region: no service says it.
+_REGION = "\ue000"
+
+
+class ExitStatus(IntEnum):
+    """What the process says when it ends."""
+
+    CLEAN = 0
+    INTERNAL_ERROR = 1
+    UNUSABLE = 2
+    FINDINGS_REMAIN = 3
+    COVERAGE_INCOMPLETE = 4
+    NOT_DELIVERED = 5
+    LEASE_HELD = 6
+
+
+# Failures of the enumeration that running again does not cure.
+_NOTHING_TO_SWEEP = {
+    Reason.AWS_CONFIGURATION_INVALID,
+    Reason.NO_CREDENTIALS,
+    Reason.NOT_IN_ORGANIZATION,
+    Reason.NOT_ALLOWED_TO_LIST,
+    Reason.NO_ACCOUNT_CHOSEN,
+    Reason.UNKNOWN_ACCOUNT,
+    Reason.UNKNOWN_OU,
+    Reason.OTHER_ORGANIZATION,
+}
+
+
+def is_remaining(finding: Finding) -> bool:
+    """Whether the finding is left when the sweep ends."""
+    if finding.compliance not in (Compliance.NON_COMPLIANT, Compliance.UNDETERMINED):
+        return False
+    change = finding.change
+    if change is None:
+        return True
+    return not (
+        change.status is ChangeStatus.APPLIED
+        or (
+            change.status is ChangeStatus.SUPERSEDED
+            and change.reason in (Reason.NOW_COMPLIANT, Reason.REPOSITORY_DELETED)
+        )
+    )
+
+
+def count_non_compliant(report: Report, resource: Resource = "repository") -> int:
+    """Repositories whose tags can be overwritten after the sweep; or what makes such ones."""
+    return sum(
+        finding.compliance is Compliance.NON_COMPLIANT
+        and finding.resource == resource
+        and is_remaining(finding)
+        for finding in report.findings
+    )
+
+
+def count_applied(report: Report, resource: Resource = "repository") -> int:
+    """Repositories that this sweep closed; or what makes some."""
+    return sum(
+        finding.change is not None
+        and finding.change.status is ChangeStatus.APPLIED
+        and finding.resource == resource
+        for finding in report.findings
+    )
+
+
+def count_findings(
+    report: Report, compliance: Compliance, resource: Resource = "repository_creation_template"
+) -> int:
+    """Findings of that verdict: of what is no repository, no total tells."""
+    return sum(
+        finding.compliance is compliance and finding.resource == resource
+        for finding in report.findings
+    )
+
+
+def measure_coverage(
+    accounts: Iterable[AccountOutcome], targets: Iterable[TargetOutcome]
+) -> Coverage:
+    """How much was seen of what was to be seen; what was skipped was not to be seen."""
+    opened = chosen = examined = planned = 0
+    complete = True
+    seen: set[str] = set()
+    for target, outcome in targets:
+        match outcome:
+            case Examined(findings=findings):
+                seen.add(target.account.id)
+                examined += 1
+                planned += 1
+                complete = complete and not any(
+                    finding.compliance is Compliance.UNDETERMINED for finding in findings
+                )
+            case Failed():
+                planned += 1
+                complete = False
+            case _:  # Skipped
+                continue
+    for account, account_outcome in accounts:
+        # Examined where its regions were named; those that could not be read are accepted.
+        partly = isinstance(account_outcome, Skipped) and account.id in seen
+        chosen += partly or not isinstance(account_outcome, Skipped)
+        opened += partly or isinstance(account_outcome, OpenedAccount)
+        complete = complete and not isinstance(account_outcome, Failed)
+    return Coverage(
+        accounts=_share(opened, chosen),
+        targets=_share(examined, planned),
+        # Where all is an accepted gap or left out, nothing was seen: that is not complete.
+        complete=complete and examined > 0,
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    """None of nothing is nothing seen, not all of it."""
+    return part / whole if whole else 0.0
+
+
+def aggregate(
+    run: Run, accounts: Sequence[AccountOutcome], targets: Iterable[TargetOutcome]
+) -> Report:
+    """The report on these outcomes, each account and each target exactly once among them."""
+    targets = sorted(targets, key=lambda pair: pair[0].region)
+    targets.sort(key=lambda pair: pair[0].account.id)  # stable, and without a key for each
+    accounts = sorted(accounts, key=lambda pair: pair[0].id)
+    findings = sorted(
+        (
+            finding
+            for _, outcome in targets
+            if isinstance(outcome, Examined)
+            for finding in outcome.findings
+        ),
+        key=lambda finding: (
+            finding.account_id,
+            finding.region,
+            finding.repository,
+            finding.check,
+        ),
+    )
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        run=run,
+        totals=_totals(accounts, targets, findings),
+        coverage=measure_coverage(accounts, targets),
+        accounts=_summaries(targets),
+        findings=findings,
+        skipped=_skipped(accounts, targets),
+        failures=_failures(accounts, targets),
+    )
+
+
+def ended_early(run: Run, failure: Failed) -> Report:
+    """The report of a sweep that could not tell which accounts there are."""
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        run=run,
+        totals=_totals((), (), ()),
+        coverage=Coverage(accounts=0.0, targets=0.0, complete=False),
+        accounts=(),
+        findings=(),
+        skipped=(),
+        failures=(
+            FailedItem(
+                Stage.ENUMERATE, None, None, failure.reason, failure.error_code, failure.message
+            ),
+        ),
+    )
+
+
+def cut_short(report: Report) -> bool:
+    """Whether the sweep was stopped before its end, so that there is something to go on with."""
+    changes = (finding.change for finding in report.findings if finding.change)
+    return any(failure.reason.is_stop for failure in report.failures) or any(
+        change.reason is not None and change.reason.is_stop for change in changes
+    )
+
+
+def nothing_listed(report: Report) -> bool:
+    """Whether the sweep ended before it knew which accounts there are."""
+    return any(failure.account_id is None for failure in report.failures)
+
+
+def may_have_changed(report: Report) -> bool:
+    """Whether the sweep changed anything, or may have: its report is what an undo needs."""
+    return any(finding.change and finding.change.may_be_made for finding in report.findings)
+
+
+def exit_status(report: Report) -> ExitStatus:
+    """What the report, deliveries included, says to whoever started the sweep."""
+    if (status := enumeration_status(report.failures)) is not None:
+        return status
+    if any(delivery.status == "failed" for delivery in report.deliveries):
+        return ExitStatus.NOT_DELIVERED
+    if not report.coverage.complete:
+        return ExitStatus.COVERAGE_INCOMPLETE
+    return ExitStatus.FINDINGS_REMAIN if report.totals.remaining else ExitStatus.CLEAN
+
+
+def enumeration_status(failures: Sequence[FailedItem]) -> ExitStatus | None:
+    """What a failure says that left nothing to look at; None where there is none."""
+    reasons = {item.reason for item in failures if item.stage is Stage.ENUMERATE}
+    if reasons & _NOTHING_TO_SWEEP:
+        return ExitStatus.UNUSABLE
+    if Reason.INTERNAL_ERROR in reasons:
+        return ExitStatus.INTERNAL_ERROR
+    if any(failure.reason is Reason.LEASE_HELD for failure in failures):
+        return ExitStatus.LEASE_HELD
+    return None
+
+
+def _totals(
+    accounts: Sequence[AccountOutcome],
+    targets: Sequence[TargetOutcome],
+    findings: Sequence[Finding],
+) -> Totals:
+    by_account = Counter(type(outcome) for _, outcome in accounts)
+    by_target = Counter(type(outcome) for _, outcome in targets)
+    compliant = non_compliant = exempt = 0
+    for _, outcome in targets:
+        if isinstance(outcome, Examined):
+            compliant += outcome.counts[0]
+            non_compliant += outcome.counts[1]
+            exempt += outcome.counts[2]
+    undetermined = sum(
+        finding.compliance is Compliance.UNDETERMINED and finding.resource == "repository"
+        for finding in findings
+    )
+    changes = Counter(finding.change.status for finding in findings if finding.change)
+    return Totals(
+        accounts=AccountTotals(
+            planned=len(accounts),
+            opened=by_account[OpenedAccount],
+            skipped=by_account[Skipped],
+            failed=by_account[Failed],
+        ),
+        targets=TargetTotals(
+            planned=len(targets),
+            examined=by_target[Examined],
+            skipped=by_target[Skipped],
+            failed=by_target[Failed],
+        ),
+        repositories=RepositoryTotals(
+            examined=compliant + non_compliant + exempt + undetermined,
+            compliant=compliant,
+            non_compliant=non_compliant,
+            exempt=exempt,
+            undetermined=undetermined,
+        ),
+        changes=ChangeTotals(
+            planned=changes.total(),
+            applied=changes[ChangeStatus.APPLIED],
+            failed=changes[ChangeStatus.FAILED],
+            withheld=changes[ChangeStatus.WITHHELD],
+            superseded=changes[ChangeStatus.SUPERSEDED],
+        ),
+        remaining=sum(is_remaining(finding) for finding in findings),
+    )
+
+
+def _summaries(targets: Sequence[TargetOutcome]) -> tuple[AccountSummary, ...]:
+    summaries: list[AccountSummary] = []
+    regions: dict[str, tuple[int, int, int]] = {}
+    for target, outcome in targets:
+        if not isinstance(outcome, Examined):
+            continue
+        account = target.account
+        if not summaries or summaries[-1].id != account.id:
+            regions = {}
+            ou_path = None if account.ou_path is None else "/".join(account.ou_path)
+            summaries.append(
+                AccountSummary(account.id, account.name, ou_path, account.state, regions)
+            )
+        regions[target.region] = outcome.counts
+    return tuple(summaries)
+
+
+def _skipped(
+    accounts: Sequence[AccountOutcome], targets: Sequence[TargetOutcome]
+) -> tuple[SkippedItem, ...]:
+    items = [
+        SkippedItem(account.id, None, outcome.reason)
+        for account, outcome in accounts
+        if isinstance(outcome, Skipped)
+    ]
+    items += [
+        SkippedItem(target.account.id, target.region, skipped.reason)
+        for target, skipped in targets
+        if isinstance(skipped, Skipped)
+    ]
+    return tuple(sorted(items, key=lambda item: (item.account_id, item.region or "")))
+
+
+def _failures(
+    accounts: Sequence[AccountOutcome], targets: Sequence[TargetOutcome]
+) -> tuple[FailedItem, ...]:
+    items = [
+        FailedItem(f.stage, account.id, None, f.reason, f.error_code, f.message)
+        for account, f in accounts
+        if isinstance(f, Failed)
+    ]
+    for account_id, of_account in groupby(targets, key=lambda pair: pair[0].account.id):
+        planned = [(target, f) for target, f in of_account if not isinstance(f, Skipped)]
+        failed = [(target.region, f) for target, f in planned if isinstance(f, Failed)]
+        if len(failed) > 1 and len(failed) == len(planned) and len({f for _, f in failed}) == 1:
+            items.append(_failed_item(account_id, None, failed[0][1], len(failed)))
+        else:
+            items += [_failed_item(account_id, region, f) for region, f in failed]
+    return tuple(sorted(items, key=lambda item: (item.account_id or "", item.region or "")))
+
+
+def _failed_item(
+    account_id: str, region: str | None, f: Failed, targets: int | None = None
+) -> FailedItem:
+    message = f.message.replace(_REGION, region or "*")
+    return FailedItem(f.stage, account_id, region, f.reason, f.error_code, message, targets)
+
+
+def without_region(target: Target, outcome: Examined | Failed) -> Examined | Failed:
+    """The outcome of a target, of a failure without the region's name in its message.
+
+    So those of an account are alike where the regions are all that differs, and are one value in
+    memory: an organization that is denied has hundred thousands. `aggregate` puts the name back.
+    """
+    if not isinstance(outcome, Failed):
+        return outcome
+    return _shared(replace(outcome, message=outcome.message.replace(target.region, _REGION)))
+
+
+# Targets come account by account, so those that are alike are near each other.
+@lru_cache(maxsize=4096)
+def _shared(failure: Failed) -> Failed:
+    return failure
+
+
+def is_final(reason: Reason) -> bool:
+    """Whether an enumeration that failed so leaves nothing to sweep, also when it is run again."""
+    return reason in _NOTHING_TO_SWEEP

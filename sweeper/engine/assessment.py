@@ -1,0 +1,97 @@
+"""Reading what the changes of a plan may break, before the first of them is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from sweeper.domain.model import (
+    Change,
+    ChangeStatus,
+    Examined,
+    Failed,
+    Finding,
+    Impact,
+    Key,
+    Stage,
+    Target,
+)
+from sweeper.domain.planning import Outcome
+from sweeper.domain.reasons import Reason
+from sweeper.engine.pool import attempt
+from sweeper.engine.ports import Assessing, Check, Pool
+
+_Checks = Mapping[str, Assessing]
+
+
+def assess_impact(
+    pool: Pool, checks: Sequence[Check], targets: Sequence[Target], outcomes: list[Outcome]
+) -> list[Outcome]:
+    """The outcomes, with what each change that is planned, or withheld, may break.
+
+    Targets in parallel, where the check of a change can tell. What could not be read is said in the
+    finding, and keeps nothing else from being done.
+    """
+    able = {check.name: check for check in checks if isinstance(check, Assessing)}
+    due = [i for i, outcome in enumerate(outcomes) if any(_due(outcome, able))]
+    if not due:
+        return outcomes
+    items = [(targets[i], outcomes[i]) for i in due]
+    results = pool.map(Stage.ASSESS, lambda item: _assessed(able, *item), items)
+    after = list(outcomes)
+    for i, result in zip(due, results, strict=True):
+        after[i] = _all_unavailable(outcomes[i], able, result)
+    return after
+
+
+def _due(outcome: Outcome, able: _Checks) -> Iterator[tuple[Finding, Change]]:
+    if isinstance(outcome, Examined):
+        for finding in outcome.findings:
+            change = finding.change
+            if (
+                change
+                and change.status in (ChangeStatus.PLANNED, ChangeStatus.WITHHELD)
+                and finding.check in able
+            ):
+                yield finding, change
+
+
+def _assessed(able: _Checks, target: Target, outcome: Outcome) -> Outcome:
+    """The outcome of one target; after a denial it is not asked for the next repository."""
+    impacts: dict[Key, Impact] = {}
+    denied: Failed | None = None
+    for finding, change in _due(outcome, able):
+        result = denied or _attempt(able[finding.check], target, finding, change)
+        if isinstance(result, Failed):
+            # A repository's own policy says nothing about the others.
+            if result.reason.is_denial and result.reason is not Reason.DENIED_BY_RESOURCE_POLICY:
+                denied = result
+            result = _unavailable(result)
+        impacts[finding.key] = result
+    return _with(outcome, impacts)
+
+
+def _attempt(check: Assessing, target: Target, finding: Finding, change: Change) -> Impact | Failed:
+    return attempt(Stage.ASSESS, lambda _: check.assess(target, finding, change), None)
+
+
+def _all_unavailable(outcome: Outcome, able: _Checks, result: Outcome) -> Outcome:
+    """What the pool gave for the outcome: itself with its impacts, or why there are none."""
+    if not isinstance(result, Failed):
+        return result
+    why = _unavailable(result)
+    return _with(outcome, {finding.key: why for finding, _ in _due(outcome, able)})
+
+
+def _unavailable(failure: Failed) -> Impact:
+    error = f"{failure.error_code}: {failure.message}" if failure.error_code else failure.message
+    return Impact(unavailable=failure.reason, error=error or None)
+
+
+def _with(outcome: Outcome, impacts: Mapping[Key, Impact]) -> Outcome:
+    if not isinstance(outcome, Examined):
+        return outcome
+    findings = tuple(
+        replace(finding, impact=impacts.get(finding.key)) for finding in outcome.findings
+    )
+    return replace(outcome, findings=findings)

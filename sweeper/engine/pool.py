@@ -1,0 +1,283 @@
+"""The thread pool, the one way to stop it, and the only place that catches Exception."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext
+from contextvars import copy_context
+from typing import TypeVar
+
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.masking import mask_message
+from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
+
+# How often the main thread looks at what the workers finished; seconds.
+TICK = 0.1
+# How many threads of a pool may wait between two attempts of a call, beside those at work: a
+# function of AWS Lambda has 1,024 threads at most.
+MAX_WAITING = 700
+# How often a waiting thread looks whether it should stop; seconds.
+WAIT_TICK = 0.5
+# How long a report may be delivered after the deadline, where nothing ends the process; seconds.
+DELIVERY_SECONDS = 600.0
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Stop:
+    """Whether no new work may start, and why: a deadline, or a request (a signal).
+
+    `delivery_seconds` after the deadline, deliveries must have ended, too.
+
+    Shared by all threads. `request` only assigns, so that a signal handler may call it at any
+    moment: a lock could be held by the very thread that the signal interrupts.
+    """
+
+    def __init__(
+        self,
+        deadline_seconds: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        delivery_seconds: float = DELIVERY_SECONDS,
+    ) -> None:
+        self.delivery_seconds = delivery_seconds
+        self._clock = clock
+        self._sleep = sleep
+        self._deadline = None if deadline_seconds is None else clock() + deadline_seconds
+        self._requested: Reason | None = None
+        self._since: dict[Reason, float] = {}
+
+    def request(self, reason: Reason = Reason.INTERRUPTED) -> None:
+        """Let no new work start from now on."""
+        self._since.setdefault(reason, self._clock())
+        self._requested = self._requested or reason
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why no new work may start, None while it may."""
+        if self._deadline is not None and self._clock() >= self._deadline:
+            self._since.setdefault(Reason.DEADLINE, self._deadline)
+            self._requested = self._requested or Reason.DEADLINE
+        return self._requested
+
+    def followed_by(self, seconds: Mapping[Reason, float]) -> Grace:
+        """Return the stop that comes `seconds` after this one, by its reason."""
+
+        def left() -> float:
+            if self.reason is None:
+                return math.inf
+            since = tuple(self._since.items())  # a signal may add a reason meanwhile
+            return min(at + seconds[reason] for reason, at in since) - self._clock()
+
+        return Grace(self, left, clock=self._clock, sleep=self._sleep)
+
+    def now(self) -> float:
+        """The time by which deadline and waits are measured; seconds, from any beginning."""
+        return self._clock()
+
+    def check(self) -> None:
+        """Raise OperationFailed when no new work may start."""
+        if reason := self.reason:
+            raise OperationFailed(reason, NOT_REACHED)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, while another thread of the pool works in this one's place.
+
+        False as soon as the sweep is told to stop, True when the time has passed before.
+        """
+        crew: _Crew | None = getattr(_worker, "crew", None)
+        until = self._clock() + seconds
+        with crew.replaced() if crew else nullcontext():
+            while self.reason is None and (left := until - self._clock()) > 0:
+                self._sleep(min(left, WAIT_TICK))
+        return self.reason is None
+
+
+class Grace(Stop):
+    """A stop that follows another one, for work that must still be done then.
+
+    `left` says the seconds until it comes; infinite before the first one.
+    """
+
+    def __init__(
+        self,
+        first: Stop,
+        left: Callable[[], float],
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        super().__init__(clock=clock, sleep=sleep)
+        self._first = first
+        self.left = left
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why no new work may start, None while it may."""
+        return self._first.reason if self.left() <= 0 else None
+
+
+# A thread of a pool finds its crew here.
+_worker = threading.local()
+
+NOT_REACHED = "not reached before the sweep was stopped"
+# What an item has until its outcome is known; none is left when the pool has ended.
+_UNKNOWN = Failed(Stage.EXAMINE, Reason.INTERNAL_ERROR, "no outcome was recorded")
+
+
+def attempt(stage: Stage, work: Callable[[T], R], item: T) -> R | Failed:
+    """The result of `work(item)`, or what went wrong; raises nothing."""
+    try:
+        return work(item)
+    except OperationFailed as error:
+        return Failed(stage, error.reason, error.message, error.error_code, error.uncertain)
+    except Exception as error:  # noqa: BLE001 (one defect must not lose every other outcome)
+        name = type(error).__name__  # nobody knows how far it came
+        return Failed(stage, Reason.INTERNAL_ERROR, _described(error), name, uncertain=True)
+
+
+def _attempt_unless(stop: Stop, stage: Stage, work: Callable[[T], R], item: T) -> R | Failed:
+    if reason := stop.reason:
+        return Failed(stage, reason, NOT_REACHED)
+    return attempt(stage, work, item)
+
+
+def or_defect(work: Callable[[], R]) -> R | str:
+    """The result of `work()`, or the defect that ended it, in one line without a stack trace."""
+    failure = attempt(Stage.ENUMERATE, lambda _: work(), None)
+    return failure.message if isinstance(failure, Failed) else failure
+
+
+def concurrently(
+    stage: Stage,
+    work: Callable[[T], R],
+    items: Sequence[T],
+    *,
+    workers: int,
+    stop: Stop,
+    observe: Callable[[Sequence[tuple[T, R | Failed]]], None],
+    keep: Callable[[T, R | Failed], R | Failed] = lambda _, outcome: outcome,
+) -> list[R | Failed]:
+    """`work` on each item in a pool of `workers` threads: one outcome each, in the items' order.
+
+    Items are started in order. What had not started when `stop` said so is Failed with its
+    reason. `observe` gets what was finished, in batches, in the calling thread;
+    then `keep` says what is kept of each.
+    """
+    results: list[R | Failed] = [_UNKNOWN] * len(items)
+    # Log lines of the threads have what is bound here, and each item what is bound for it alone.
+    context = copy_context()
+    pending = deque(range(len(items)))  # popleft and append of a deque are thread-safe
+    finished: deque[int] = deque()
+
+    def drain() -> None:
+        _worker.crew = crew
+        while crew.goes_on():
+            try:
+                index = pending.popleft()
+            except IndexError:
+                crew.ends()
+                return
+            results[index] = context.copy().run(_attempt_unless, stop, stage, work, items[index])
+            finished.append(index)
+
+    def report_finished() -> None:
+        batch = [finished.popleft() for _ in range(len(finished))]
+        if batch:
+            observe([(items[index], results[index]) for index in batch])
+            for index in batch:
+                results[index] = keep(items[index], results[index])
+
+    workers = max(1, min(workers, len(items)))
+    with ThreadPoolExecutor(workers + MAX_WAITING, "sweep") as pool:
+        crew = _Crew(workers, lambda: pool.submit(drain) if pending else None)
+        try:
+            crew.starts()
+            if not (running := crew.started()):
+                drain()  # no thread is to be had: this one does the work
+            while running:
+                ended, running = wait(running, timeout=TICK)
+                running |= crew.started()
+                report_finished()
+                for worker in ended:
+                    worker.result()
+            report_finished()
+        finally:
+            pending.clear()  # an exception in this thread must not wait for all the work
+            _worker.crew = None
+    return results
+
+
+class _Crew:
+    """The threads at work: as many as wanted, and one more for each that waits.
+
+    So a target that is throttled keeps no other from being examined. A thread that comes back
+    goes on at once; the first to end its item when there are too many leaves.
+    """
+
+    def __init__(self, wanted: int, start: Callable[[], Future[None] | None]) -> None:
+        self._wanted = wanted
+        self._start = start
+        self._lock = threading.Lock()
+        self._at_work = self._waiting = 0
+        self._started: deque[Future[None]] = deque()
+
+    def starts(self) -> None:
+        """Start the threads that are missing."""
+        with self._lock:
+            most = self._wanted + MAX_WAITING
+            while self._at_work < self._wanted and self._at_work + self._waiting < most:
+                try:
+                    thread = self._start()
+                except RuntimeError:  # the system has no more: those that run do all the work
+                    return
+                if thread is None:
+                    return
+                self._at_work += 1
+                self._started.append(thread)
+
+    def started(self) -> set[Future[None]]:
+        """The threads that were started since this was last asked."""
+        return {self._started.popleft() for _ in range(len(self._started))}
+
+    def goes_on(self) -> bool:
+        """Whether the calling thread, between two items, is still wanted."""
+        with self._lock:
+            surplus = self._at_work > self._wanted
+            self._at_work -= surplus
+            return not surplus
+
+    def ends(self) -> None:
+        """The calling thread ends."""
+        with self._lock:
+            self._at_work -= 1
+
+    @contextmanager
+    def replaced(self) -> Iterator[None]:
+        """The calling thread waits inside."""
+        with self._lock:
+            self._at_work -= 1
+            self._waiting += 1
+        self.starts()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work += 1
+                self._waiting -= 1
+
+
+def _described(error: Exception) -> str:
+    """The error and the place it came from, in one line."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else ""
+    return mask_message(f"{type(error).__name__}: {error}{place}")

@@ -1,0 +1,1 @@
+"""Check what a sweep could not do, before the sweep."""

@@ -1,0 +1,286 @@
+"""Writing a plan: only what still is as it was judged, and every change recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sweeper.domain.model import Change, ChangeStatus, Examined, Failed, Finding, Key, Stage, Target
+from sweeper.domain.planning import Outcome, map_changes, no_longer_writable, planned_findings
+from sweeper.domain.reasons import Reason
+from sweeper.engine.pool import NOT_REACHED, attempt
+from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import Config
+
+
+def apply_changes(
+    pool: Pool,
+    cloud: Cloud,
+    checks: Sequence[Check],
+    config: Config,
+    *,
+    targets: Sequence[Target],
+    outcomes: list[Outcome],
+) -> list[Outcome]:
+    """Write the plan: targets in parallel, the changes of one target one after another.
+
+    ECR's rates are for each account and region, and a write that is refused in an account need
+    not be refused there again and again. The outcomes come back with what became of each change.
+    """
+    conduct = pool.conduct
+    writer = _Writer(checks, conduct)
+    outcomes = _settled(pool, writer, targets, outcomes)
+    if any(planned_findings(outcomes)) and not conduct.stop.reason:
+        outcomes = _still_writable(cloud, config, outcomes)
+        outcomes = _allowed(conduct, targets, outcomes)
+    writer.note_applied(outcomes)
+    due = [i for i, outcome in enumerate(outcomes) if any(planned_findings((outcome,)))]
+    outcomes = _mapped(pool, writer.change, due, targets, outcomes)
+    return [writer.lost(outcome) for outcome in outcomes]
+
+
+def _settled(
+    pool: Pool, writer: _Writer, targets: Sequence[Target], outcomes: list[Outcome]
+) -> list[Outcome]:
+    """The outcomes, with the end of each change that was begun when the run last ended.
+
+    That is read whatever may be written now: what took effect is the run's own change.
+    """
+    begun = pool.conduct.journal.past.in_doubt
+    due = [
+        i
+        for i, outcome in enumerate(outcomes)
+        if begun
+        and isinstance(outcome, Examined)
+        and any(finding.key in begun for finding in outcome.findings)
+    ]
+    items = [(targets[i], outcomes[i]) for i in due]
+    results = pool.map(Stage.CHANGE, lambda item: writer.settle(*item), items) if due else []
+    changed = list(outcomes)
+    for i, after in zip(due, results, strict=True):
+        changed[i] = _all_unknown(outcomes[i], begun, after) if isinstance(after, Failed) else after
+    return changed
+
+
+def _all_unknown(outcome: Outcome, begun: Collection[Key], why: Failed) -> Outcome:
+    return _map_begun(outcome, begun, lambda _, change: _unknown(change, why))
+
+
+def _map_begun(
+    outcome: Outcome, begun: Collection[Key], edit: Callable[[Finding, Change], Change]
+) -> Outcome:
+    """The outcome with each change that was begun before replaced by `edit` of it."""
+    if not isinstance(outcome, Examined):
+        return outcome
+    findings = tuple(
+        replace(finding, change=edit(finding, finding.change))
+        if finding.change and finding.key in begun
+        else finding
+        for finding in outcome.findings
+    )
+    return replace(outcome, findings=findings)
+
+
+def _unknown(change: Change, why: Failed) -> Change:
+    """A change that was begun, and of which nobody could read what became of it."""
+    message = f"begun when the run last ended, it may have taken effect: {why.message}"
+    return _failing(replace(why, message=message, uncertain=True))(change)
+
+
+def _mapped(
+    pool: Pool,
+    work: Callable[[Target, Outcome], Outcome],
+    due: Sequence[int],
+    targets: Sequence[Target],
+    outcomes: list[Outcome],
+) -> list[Outcome]:
+    """The outcomes, those that are `due` as `work` leaves them."""
+    if not due:
+        return outcomes
+    items = [(targets[i], outcomes[i]) for i in due]
+    results = pool.map(Stage.CHANGE, lambda item: work(*item), items)
+    changed = list(outcomes)
+    for i, after in zip(due, results, strict=True):
+        changed[i] = _all(outcomes[i], _failing(after)) if isinstance(after, Failed) else after
+    return changed
+
+
+def _still_writable(cloud: Cloud, config: Config, outcomes: list[Outcome]) -> list[Outcome]:
+    """Look at the organization again: an account may have left it, or its OU, since it was listed.
+
+    What is no longer in the scope of remediation is left alone.
+    """
+    now = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)
+    if isinstance(now, Failed):
+        return [_all(outcome, _withholding(now)) for outcome in outcomes]
+    accounts = {account.id: account for account in now.accounts}
+
+    def check(finding: Finding, change: Change) -> Change:
+        reason = no_longer_writable(accounts.get(finding.account_id), config)
+        return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason) if reason else change
+
+    return [map_changes(outcome, check) for outcome in outcomes]
+
+
+def _allowed(
+    conduct: RunEnvironment, targets: Sequence[Target], outcomes: list[Outcome]
+) -> list[Outcome]:
+    """The outcomes, their changes withheld unless all that a write needs beforehand is there."""
+    due = list(planned_findings(outcomes))
+    if not due:
+        return outcomes
+    held: Failed | None = attempt(Stage.CHANGE, lambda _: conduct.may_write(), None)
+    if held is None and not conduct.approve(due):
+        held = Failed(Stage.CHANGE, Reason.NOT_CONFIRMED, "")
+    if held is None:
+        held = attempt(Stage.CHANGE, lambda _: conduct.journal.plan(targets, outcomes), None)
+    if held is None:
+        return outcomes
+    return [_all(outcome, _withholding(held)) for outcome in outcomes]
+
+
+_Permission = tuple[str, str]  # account id and check: what one IAM policy grants, or does not
+_NOT_TRIED = "another change in this account was denied before"
+
+
+class _Writer:
+    """Writes the changes of one target at a time; used by all threads.
+
+    A permission that nobody granted is no failure: the changes are withheld. Where another write of
+    the same kind was made in the account, the permission was lost, or is granted in part.
+    """
+
+    def __init__(self, checks: Sequence[Check], conduct: RunEnvironment) -> None:
+        self._checks = {check.name: check for check in checks}
+        self._conduct = conduct
+        # Adding to a set or a dict and looking up in it are atomic.
+        self._denied: dict[_Permission, Reason] = {}
+        self._applied: set[_Permission] = set()
+
+    def note_applied(self, outcomes: Sequence[Outcome]) -> None:
+        """Take in what was applied before, by an earlier process of the run."""
+        for outcome in outcomes:
+            if isinstance(outcome, Examined):
+                self._applied.update(
+                    _permission(finding)
+                    for finding in outcome.findings
+                    if finding.change and finding.change.status is ChangeStatus.APPLIED
+                )
+
+    def lost(self, outcome: Outcome) -> Outcome:
+        """The outcome; what was withheld for a permission that was there after all has failed.
+
+        Whether it was is known when all writes have ended: those of an account run side by side.
+        """
+        if not isinstance(outcome, Examined) or not self._denied.keys() & self._applied:
+            return outcome
+        return replace(outcome, findings=tuple(map(self._lost, outcome.findings)))
+
+    def _lost(self, finding: Finding) -> Finding:
+        change = finding.change
+        if (
+            change is None
+            or change.reason is not Reason.WRITE_NOT_GRANTED
+            or _permission(finding) not in self._applied
+        ):
+            return finding
+        tried = change.error != _NOT_TRIED
+        reason = Reason.DENIED_BY_IDENTITY_POLICY if tried else Reason.WRITE_NOT_PERMITTED
+        return replace(finding, change=replace(change, status=ChangeStatus.FAILED, reason=reason))
+
+    def change(self, target: Target, outcome: Outcome) -> Outcome:
+        """The target's outcome with each planned change ended."""
+        return map_changes(outcome, lambda finding, change: self._apply(target, finding, change))
+
+    def settle(self, target: Target, outcome: Outcome) -> Outcome:
+        """The target's outcome with each change that was begun before, as far as it can be told."""
+        return _map_begun(
+            outcome,
+            self._conduct.journal.past.in_doubt,
+            lambda finding, change: self._settle(target, finding, change),
+        )
+
+    def _settle(self, target: Target, finding: Finding, change: Change) -> Change:
+        check = self._checks[finding.check]
+        made = attempt(Stage.CHANGE, lambda _: check.matches_desired(target, finding, change), None)
+        if isinstance(made, Failed):
+            return _unknown(change, made)
+        if not made:
+            return change
+        applied = replace(change, status=ChangeStatus.APPLIED, reason=None, error=None)
+        self._conduct.journal.settle(replace(finding, change=applied))
+        return applied
+
+    def _apply(self, target: Target, finding: Finding, change: Change) -> Change:
+        if reason := self._conduct.stop.reason:
+            return _failing(Failed(Stage.CHANGE, reason, NOT_REACHED))(change)
+        permission = _permission(finding)
+        if denied := self._denied.get(permission):
+            end = _withholding if denied is Reason.WRITE_NOT_GRANTED else _failing
+            return end(Failed(Stage.CHANGE, denied, _NOT_TRIED))(change)
+        journal = self._conduct.journal
+        check = self._checks[finding.check]
+
+        def intend() -> None:
+            self._conduct.may_write()
+            journal.intend(finding)
+            # A disk may be slow, or the process stopped meanwhile.
+            self._conduct.may_write()
+
+        result = attempt(
+            Stage.CHANGE,
+            lambda _: check.apply(target, finding, change, intend),
+            None,
+        )
+        if isinstance(result, Failed):
+            result = self._end(permission, result)(change)
+        elif result.status is ChangeStatus.APPLIED:
+            self._applied.add(permission)
+        journal.settle(replace(finding, change=result))
+        return result
+
+    def _end(self, permission: _Permission, failed: Failed) -> Edit:
+        """The edit that ends a change whose write failed; the first denial ends the next ones, too.
+
+        A repository's own policy says nothing about the account's others, nor a denial of one
+        check's action about another's.
+        """
+        if failed.reason is Reason.WRITE_NOT_GRANTED:
+            if permission not in self._applied:
+                self._denied.setdefault(permission, Reason.WRITE_NOT_GRANTED)
+                return _withholding(failed)
+            failed = replace(failed, reason=Reason.DENIED_BY_IDENTITY_POLICY)
+        if failed.reason.is_denial and failed.reason is not Reason.DENIED_BY_RESOURCE_POLICY:
+            self._denied.setdefault(permission, Reason.WRITE_NOT_PERMITTED)
+        return _failing(failed)
+
+
+def _permission(finding: Finding) -> _Permission:
+    return finding.account_id, finding.check
+
+
+Edit = Callable[[Change], Change]
+
+
+def _all(outcome: Outcome, edit: Edit) -> Outcome:
+    return map_changes(outcome, lambda _, change: edit(change))
+
+
+def _failing(failure: Failed) -> Edit:
+    return _ending(ChangeStatus.FAILED, failure)
+
+
+def _withholding(failure: Failed) -> Edit:
+    return _ending(ChangeStatus.WITHHELD, failure)
+
+
+def _ending(status: ChangeStatus, failure: Failed) -> Edit:
+    """The edit that ends a change as the failure says."""
+    error = f"{failure.error_code}: {failure.message}" if failure.error_code else failure.message
+    uncertain = failure.uncertain and status is ChangeStatus.FAILED
+    return lambda change: replace(
+        change, status=status, reason=failure.reason, error=error or None, uncertain=uncertain
+    )

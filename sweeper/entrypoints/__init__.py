@@ -1,0 +1,1 @@
+"""The ways to start a run, and what wires its parts together."""

@@ -1,0 +1,231 @@
+"""One sweep, from its configuration to its report, delivered."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sweeper.aws.client.session import callers_session, refuse_unknown_regions
+from sweeper.config.loader import LEGACY_VARIABLES
+from sweeper.config.provenance import dotted, provenance_of
+from sweeper.config.schema import Config
+from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.model import Finding, Stage
+from sweeper.domain.report import cut_short, ended_early, may_have_changed, nothing_listed
+from sweeper.domain.report_model import Provenance, Report
+from sweeper.domain.scope import write_filters
+from sweeper.engine.account_tags import with_account_tags
+from sweeper.engine.pool import Stop, attempt
+from sweeper.engine.ports import Observer
+from sweeper.engine.sweep import build_run, sweep
+from sweeper.entrypoints import logs
+from sweeper.entrypoints.bootstrap import (
+    RunContext,
+    acquire_lease,
+    bootstrap_client_factory,
+    build_context,
+    chosen_checks,
+    new_header,
+    put_plan,
+    reports_bucket,
+)
+from sweeper.reporting.formats import Format, formats
+from sweeper.reporting.formats.json import FORMAT as JSON
+from sweeper.reporting.sinks import Sink, SinkContext, deliver, is_kept, make_sinks, store
+from sweeper.reporting.sinks.directory import LATEST, DirectorySink
+from sweeper.storage import run_state as state
+from sweeper.storage.history import HistoryStore, attach_comparison
+from sweeper.storage.journal import lines
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A run's end: its report with its deliveries, and whether `resume` can go on with it.
+
+    `file` is where its report.json lies, as `sweeper report` and `sweeper undo` take it; None where
+    nothing keeps one.
+    """
+
+    report: Report
+    resumable: bool
+    file: str | None = None
+
+
+def run_sweep(
+    config: Config,
+    provenance: Provenance | None = None,
+    *,
+    dry_run: bool,
+    deliver_dry_run: bool = False,
+    resume: str | None = None,
+    stop: Stop,
+    observer: Observer,
+    approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
+) -> RunResult:
+    """Sweep and deliver, or go on with the run that `resume` names.
+
+    A dry run is delivered to a directory only, unless `deliver_dry_run`. A sweep that an option or
+    an event narrows is no point of the trend. Raises ConfigurationError before anything is called
+    but what is to be resumed.
+    """
+    provenance = provenance or provenance_of(config)
+    header = new_header(config, dry_run=dry_run)
+    logs.bind_run(header.run_id)  # that of a run that is resumed is not known before it was read
+    session = callers_session()
+    into = chosen_formats(config)
+    kinds = chosen_checks(config)
+    refuse_unknown_regions(config, session, provenance.regions_from)
+    directory = state.state_directory(config)
+    if resume:
+        bucket = reports_bucket(config, bootstrap_client_factory(session, stop))
+        begun = state.reopen_run(resume, directory, bucket)
+        logs.bind_run(begun.header.run_id)
+    else:
+        begun = state.open_run(directory, header)
+        logs.log_unfinished(unfinished(config))
+    with ExitStack() as at_the_end:
+        at_the_end.callback(begun.close, finished=False)
+        state.require_same_config(begun.header, config, dry_run=dry_run)
+        made = build_context(
+            config,
+            begun,
+            kinds,
+            provenance=provenance,
+            session=session,
+            may_write=not dry_run and config.remediation.auto_remediate == "ENABLED",
+            stop=stop,
+            observer=observer,
+            approve=approve,
+            at_the_end=at_the_end,
+        )
+        central = made.cloud.clients.central
+        sinks = make_sinks(SinkContext(config=config, formats=into, central=central))
+        # Of several the last keeps what sweeps are compared with: S3 rather than a directory.
+        keeper = next((sink for sink in reversed(sinks) if isinstance(sink, HistoryStore)), None)
+        if dry_run and not deliver_dry_run:
+            sinks = _local(sinks)
+        if made.lease and (held := acquire_lease(made.lease, begun if resume else None)):
+            begun.close(finished=not resume)
+            report = ended_early(build_run(config, made.conduct, None), held)
+            # The place in S3, and who is told, are the other sweep's business.
+            return RunResult(deliver(report, _local(sinks)), resumable=False)
+        if made.lease:
+            at_the_end.callback(made.lease.release)
+        _log_started(begun, config, provenance)
+        report = sweep(made.cloud, made.checks, config, made.conduct)
+        made.cloud.forget_members()
+        report = with_account_tags(report, config.report.account_tags, made.cloud.account_tags)
+        names = {check.name for check in made.checks}
+        fallback = _fallback(directory, begun, into)
+        must_keep = may_have_changed(report)
+        if keeper:
+            store(report, sinks, fallback if must_keep else None)
+        report = attach_comparison(report, keeper, names, narrowed=provenance.once)
+        report = deliver(
+            report, sinks, delivery_backoff(config, stop), fallback, must_keep=must_keep
+        )
+        finished = _is_finished(report, [*sinks, fallback], resumed=resume is not None)
+        resumable = not finished and (begun.file is not None or made.journal.is_archived)
+        if finished:
+            close_plan(made, begun, resumed=resume is not None)
+        begun.close(finished=finished)
+    return RunResult(report, resumable, report_file(report, into))
+
+
+def _log_started(begun: state.OpenRun, config: Config, provenance: Provenance) -> None:
+    """`sweep.started`, and `variable.unprefixed` for each of the parent tool's that has an effect.
+
+    Such a variable may have been meant for another program, and decides what is written here.
+    """
+    for source in provenance.configuration.sources:
+        if source.kind == "environment" and (key := LEGACY_VARIABLES.get(source.name)):
+            name = dotted(key)
+            logs.log(
+                logging.WARNING,
+                "variable.unprefixed",
+                sentence=f"the variable {source.name}, without a prefix, sets {name}",
+                variable=source.name,
+                key=name,
+            )
+    logs.log(
+        logging.INFO,
+        "sweep.started",
+        run_id=begun.header.run_id,
+        version=begun.header.version,
+        dry_run=begun.header.dry_run,
+        auto_remediate=config.remediation.auto_remediate,
+        scope=list(provenance.narrowed_by),
+        write_scope=list(write_filters(config.remediation)),
+        checks=list(config.checks),
+        write_checks=list(config.remediation.checks),
+        configuration=asdict(provenance.configuration),
+    )
+
+
+def unfinished(config: Config) -> list[tuple[Path, str | None]]:
+    """The journals on this machine of runs that ended before they had finished, each with the
+    command that goes on with it.
+    """
+    journals = state.unfinished_journals(state.state_directory(config))
+    return [(journal, state.unfinished_run_command(journal)) for journal in journals]
+
+
+def close_plan(made: RunContext, begun: state.OpenRun, *, resumed: bool) -> None:
+    """The report has all that the plan in S3 had: nobody is to go on from there."""
+    if made.bucket and (made.journal.is_archived or resumed):
+        end = lines.finished(begun.header)
+        attempt(Stage.DELIVER, lambda place: put_plan(place, begun.header, end), made.bucket)
+
+
+def _fallback(
+    directory: Path | None, begun: state.OpenRun, formats: Sequence[Format]
+) -> DirectorySink | None:
+    if directory is None:
+        return None
+    own = directory / "reports" / begun.header.run_id
+    into = [format_ for format_ in formats if format_ is not JSON]
+    return DirectorySink(own, [JSON, *into], "fallback", under_id=False)
+
+
+def report_file(report: Report, formats: Sequence[Format]) -> str | None:
+    """Where the delivered report.json lies: of a run that changed something, for good."""
+    changed = may_have_changed(report)
+    for delivery in report.deliveries:
+        if delivery.status != "delivered":
+            continue
+        if delivery.sink == "fallback":
+            return str(Path(delivery.location, LATEST))
+        if delivery.sink == "directory" and (changed or JSON in formats):
+            return str(Path(delivery.location, report.run.id if changed else "", LATEST))
+        if delivery.sink == "s3" and (changed or JSON in formats):
+            return delivery.location
+    return None
+
+
+def _local(sinks: Sequence[Sink]) -> list[Sink]:
+    return [sink for sink in sinks if sink.name == "directory"]
+
+
+def delivery_backoff(config: Config, stop: Stop) -> Callable[[float], bool]:
+    """Waits before a delivery is tried again, while there is time for that."""
+    until = stop.now() + config.limits.delivery_seconds
+    return lambda seconds: stop.now() + seconds < until and stop.wait(seconds)
+
+
+def _is_finished(report: Report, sinks: Sequence[Sink | None], *, resumed: bool) -> bool:
+    """Whether the run has come to its end, and its whole report lies somewhere that keeps it."""
+    is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
+    return is_whole and is_kept(report.deliveries, sinks)
+
+
+def chosen_formats(config: Config) -> tuple[Format, ...]:
+    """The formats of `report.formats`; raises ConfigurationError where there is no such."""
+    known = formats()
+    for name in config.report.formats:
+        if name not in known:
+            allowed = ", ".join(sorted(known))
+            raise ConfigurationError(f"report.formats: {name!r} is unknown; allowed: {allowed}")
+    return tuple(known[name] for name in config.report.formats)

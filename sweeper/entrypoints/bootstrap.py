@@ -1,0 +1,241 @@
+"""The parts of one run, put together: what it sees with, writes with, and is recorded by."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sweeper import __version__
+from sweeper.aws.accounts import AwsCloud
+from sweeper.aws.client.clients import Session
+from sweeper.aws.client.documents import make_client
+from sweeper.aws.ecr import EcrRegistry
+from sweeper.aws.s3 import Bucket
+from sweeper.checks import checks
+from sweeper.config.schema import Config
+from sweeper.domain.errors import ConfigurationError, OperationFailed
+from sweeper.domain.model import Failed, Finding, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Provenance
+from sweeper.engine.pool import Stop, attempt
+from sweeper.engine.ports import Check, Observer, RunEnvironment
+from sweeper.storage import run_state as state
+from sweeper.storage.journal import lines
+from sweeper.storage.journal.lines import Header
+from sweeper.storage.journal.run import RunJournal
+from sweeper.storage.lease import Lease
+
+if TYPE_CHECKING:
+    from sweeper.engine.preflight.run_preflight import Questions
+
+MAX_AGE = timedelta(hours=24)  # of what a run has seen, for it to be acted on
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What one run is made of. `lease` is None where none is configured, or nothing is written."""
+
+    cloud: AwsCloud
+    checks: Sequence[Check]
+    conduct: RunEnvironment
+    journal: RunJournal
+    bucket: Bucket | None
+    lease: Lease | None
+
+
+def build_context(
+    config: Config,
+    begun: state.OpenRun,
+    kinds: Sequence[Any],
+    *,
+    provenance: Provenance,
+    session: Session,
+    may_write: bool,
+    stop: Stop,
+    observer: Observer,
+    approve: Callable[[Sequence[Finding]], bool],
+    at_the_end: ExitStack,
+) -> RunContext:
+    """Make the parts of the run that has begun, with checks of the classes `kinds`; calls nothing.
+
+    `may_write` is whether the members' sessions allow writes. What must be closed is left to
+    `at_the_end`.
+    """
+    header = begun.header
+    cloud = make_cloud(
+        config, kinds, session=session, stop=stop, run_id=header.run_id, may_write=may_write
+    )
+    at_the_end.callback(cloud.clients.close)
+    registry = EcrRegistry(cloud.clients)
+    bucket = reports_bucket(config, cloud.clients.central)
+    lease = None
+    if bucket and bucket.config.lease and not header.dry_run:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        lease = Lease(bucket, run_id=header.run_id, host=socket.gethostname(), since=since)
+        if begun.file:  # before it is taken: else nobody could say that its holder has ended
+            with suppress(OperationFailed):
+                begun.file.append(lines.lease(lease.token), durable=True)
+    # The plan is put before the first write: no longer than there is time to write.
+    archive = _archive(reports_bucket(config, cloud.clients.until_stopped), header)
+    journal = RunJournal(header, begun.past, begun.file, archive)
+    conduct = RunEnvironment(
+        run_id=header.run_id,
+        version=__version__,
+        dry_run=header.dry_run,
+        started=header.started_at,
+        now=lambda: datetime.now(UTC),
+        stop=stop,
+        observer=observer,
+        approve=approve,
+        journal=journal,
+        may_write=lambda: _check_writable(header, lease),
+        provenance=provenance,
+    )
+    cloud.clients.guard = conduct.may_write
+    today = header.started_at.date()
+    made: list[Check] = [kind(registry, config, today) for kind in kinds]
+    return RunContext(cloud, made, conduct, journal, bucket, lease)
+
+
+def chosen_checks(config: Config) -> list[Any]:
+    """The classes of the checks that run; raises ConfigurationError."""
+    known = checks()
+    for name in config.checks:
+        if name not in known:
+            allowed = ", ".join(sorted(known))
+            raise ConfigurationError(f"checks: {name!r} is unknown; allowed: {allowed}")
+    return [known[name] for name in config.checks]
+
+
+def _read_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
+    """What the checks read with; what a switch of the configuration turns off is left out."""
+    kinds = tuple(kinds)
+    actions = _actions(kind.read_actions for kind in kinds)
+    if not config.policy.exempt_pull_through_cache:
+        actions -= _actions(getattr(kind, "exemption_actions", frozenset()) for kind in kinds)
+    if not config.remediation.assess_impact:
+        return actions
+    return actions | _actions(getattr(kind, "assess_actions", frozenset()) for kind in kinds)
+
+
+def make_cloud(
+    config: Config,
+    kinds: Sequence[Any],
+    *,
+    session: Session,
+    stop: Stop,
+    run_id: str,
+    may_write: bool,
+) -> AwsCloud:
+    """AWS with the actions that the checks declare; its clients are to be closed."""
+    return AwsCloud(
+        config,
+        session=session,
+        stop=stop,
+        run_id=run_id,
+        read_actions=_read_actions(kinds, config),
+        write_actions=_write_actions(kinds, config),
+        may_write=may_write,
+    )
+
+
+def questions(
+    config: Config,
+    *,
+    session: Session,
+    stop: Stop,
+    run_id: str,
+    write_probe: bool,
+    at_the_end: ExitStack,
+) -> tuple[AwsCloud, Questions]:
+    """What is asked before a sweep, and of whom; see `sweeper.preflight`. Calls nothing.
+
+    Raises ConfigurationError where the state's directory that is named cannot be written.
+
+    The members' sessions allow what a sweep's would, and writes only where they are tried.
+    """
+    # A sweep has no use for them: what it does not import costs it neither time nor memory.
+    from sweeper.aws.destinations import questions as destination_questions
+    from sweeper.aws.probes import MemberProbes
+    from sweeper.engine.preflight.run_preflight import Questions
+
+    kinds = chosen_checks(config)
+    is_on = config.remediation.auto_remediate == "ENABLED"
+    writes = _write_actions(kinds, config) if is_on else frozenset()
+    may_write = write_probe and bool(writes)
+    cloud = make_cloud(
+        config, kinds, session=session, stop=stop, run_id=run_id, may_write=may_write
+    )
+    at_the_end.callback(cloud.clients.close)
+    return cloud, Questions(
+        reads=_read_actions(kinds, config),
+        writes=writes if may_write else frozenset(),
+        ask=MemberProbes(cloud.clients).ask,
+        destinations=destination_questions(config, cloud.clients.until_stopped),
+        may_change=bool(writes),
+        keeps_record=bool(config.report.s3 or state.state_directory(config)),
+    )
+
+
+def _write_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
+    return _actions(kind.write_actions for kind in kinds if kind.name in config.remediation.checks)
+
+
+def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*actions)
+
+
+def new_header(config: Config, *, dry_run: bool) -> Header:
+    """The header of a run that begins now."""
+    started = datetime.now(UTC).replace(microsecond=0)
+    run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return Header(run_id, started, __version__, dry_run, state.section_digests(config))
+
+
+def reports_bucket(config: Config, central: Callable[[str, str | None], Any]) -> Bucket | None:
+    """The reports' place in S3, where one is configured; `central` makes its client."""
+    return Bucket(config.report.s3, central) if config.report.s3 else None
+
+
+def bootstrap_client_factory(session: Session, stop: Stop) -> Callable[[str, str | None], Any]:
+    """Makes clients for what is read before a run begins."""
+    return lambda service, region: make_client(session, service, region, stop)
+
+
+def put_plan(bucket: Bucket, header: Header, plan: bytes) -> None:
+    """Write the run's plan beside its report; raises OperationFailed."""
+    bucket.put(state.plan_name(header.run_id), plan, "application/jsonl")
+
+
+def acquire_lease(lease: Lease, resumed: state.OpenRun | None) -> Failed | None:
+    """Take the lease; the failure that says who has it, where another sweep does.
+
+    Where it cannot be told, the sweep goes on and looks; `lease.check` lets it write nothing.
+    """
+    # The lock on its journal proves that the processes that wrote their tokens there have ended.
+    ended = resumed.past.leases if resumed and resumed.ours else frozenset()
+    failure = attempt(Stage.ENUMERATE, lambda _: lease.acquire(ended=ended), None)
+    if isinstance(failure, Failed) and failure.reason is Reason.LEASE_HELD:
+        return failure
+    return None
+
+
+def _archive(bucket: Bucket | None, header: Header) -> Callable[[bytes], None] | None:
+    return (lambda plan: put_plan(bucket, header, plan)) if bucket else None
+
+
+def _check_writable(header: Header, lease: Lease | None) -> None:
+    """Raise OperationFailed where nothing may be written: another sweep may, or all is long ago."""
+    if datetime.now(UTC) - header.started_at > MAX_AGE:
+        raise OperationFailed(
+            Reason.FACTS_TOO_OLD,
+            f"the run began {header.started_at:%Y-%m-%d %H:%M} UTC: too long ago to act on what it "
+            "saw",
+        )
+    if lease:
+        lease.check()

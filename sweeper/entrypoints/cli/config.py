@@ -1,0 +1,108 @@
+"""`sweeper config`: its commands look at the configuration, and sweep nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweeper.entrypoints.cli.common import (
+    config_option,
+    loaded,
+    print_bytes,
+    sweep_options,
+    sweep_values,
+)
+
+if TYPE_CHECKING:
+    from sweeper.config.loader import Loaded
+
+
+@click.group()
+def config() -> None:
+    """Check the configuration, show it, or print its schema.
+
+    \b
+    Examples:
+      sweeper config check
+      sweeper config show --format json
+    """  # noqa: D301 (click's mark for lines to keep)
+
+
+@config.command()
+@click.argument("path", required=False, metavar="[FILE]", type=click.Path())
+def check(path: str | None) -> int:
+    """Check FILE and the environment, as a sweep would read them.
+
+    FILE is a config.yaml: a path, ssm:NAME or s3://BUCKET/KEY; without it, that of a sweep.
+    Exit status: 0, or 2 and what is wrong.
+
+    \b
+    Examples:
+      sweeper config check
+      sweeper config check deployed.yaml
+      sweeper config check ssm:/sweeper/config
+    """  # noqa: D301 (click's mark for lines to keep)
+    from sweeper.aws.client.session import callers_session, refuse_unknown_regions
+    from sweeper.entrypoints.app import chosen_formats
+    from sweeper.entrypoints.bootstrap import chosen_checks
+
+    read = loaded(path, {})
+    chosen_formats(read.config)
+    chosen_checks(read.config)
+    refuse_unknown_regions(read.config, callers_session())
+    return _print(f"read: {_what_was_read(read)}\nThe configuration can be used.\n")
+
+
+@config.command()
+@config_option
+@sweep_options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="How to show it.",
+)
+def show(path: str | None, form: str, **options: Any) -> int:
+    """Show every key, its value, and where that came from.
+
+    The YAML is a config.yaml that says the same. The options are those of a sweep.
+
+    \b
+    Examples:
+      sweeper config show
+      sweeper config show --config deployed.yaml --region eu-central-1 --format json
+    """  # noqa: D301 (click's mark for lines to keep)
+    from sweeper.config.rendering import as_json, as_yaml
+
+    read = loaded(path, sweep_values(**options))
+    return _print(as_json(read) if form == "json" else as_yaml(read))
+
+
+@config.command()
+def schema() -> int:
+    """Print the JSON Schema of config.yaml.
+
+    \b
+    Examples:
+      sweeper config schema > config.schema.json
+    """  # noqa: D301 (click's mark for lines to keep)
+    from sweeper.config.json_schema import text
+
+    return _print(text())
+
+
+def _what_was_read(read: Loaded) -> str:
+    from sweeper.domain.escaping import plain
+
+    names = {str(each) for each in read.layers.origins.values() if each.kind == "environment"}
+    return ", ".join([plain(read.file) if read.file else "no file", *sorted(names)])
+
+
+def _print(text: str) -> int:
+    return print_bytes(text.encode(), 0)
+
+
+COMMAND = config

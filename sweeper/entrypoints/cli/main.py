@@ -1,0 +1,117 @@
+"""The command line: its commands are the modules of `sweeper.entrypoints.cli`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+import sweeper.entrypoints.cli
+from sweeper import __version__
+from sweeper.discovery import discover
+from sweeper.entrypoints.cli.common import say
+
+INTERRUPTED = 130  # the shell's own for SIGINT, before any sweep has begun
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Find mutable ECR tags across an AWS organization and make them immutable.
+
+    \b
+    Examples:
+      sweeper demo
+      sweeper run --dry-run --output ./report
+      sweeper report ./report/report.json --format html --output report.html
+    """  # noqa: D301 (click's mark for lines to keep)
+
+
+def _guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the callback, with a broken pipe as a defect.
+
+    Click ends without a word if a pipe breaks. That is right for help, which it prints itself.
+    """
+
+    @wraps(callback)
+    def run(*arguments: Any, **options: Any) -> Any:
+        try:
+            return callback(*arguments, **options)
+        except BrokenPipeError as error:
+            raise RuntimeError(f"a command did not handle: {error}") from error
+
+    return run
+
+
+def _add(group: click.Group, command: click.Command) -> None:
+    group.add_command(command)
+    if command.callback:
+        command.callback = _guarded(command.callback)
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _add(command, inner)
+
+
+for _command in discover(sweeper.entrypoints.cli, "COMMAND").values():
+    _add(cli, _command)
+
+
+def main() -> None:
+    """The console script: every end of a run has its exit status and no stack trace."""
+    from sweeper.domain import masking
+    from sweeper.domain.escaping import plain
+    from sweeper.domain.report import ExitStatus
+    from sweeper.engine.pool import or_defect
+
+    _replace_closed_streams()
+    masking.register_environment()
+    result = or_defect(_main)
+    if isinstance(result, str):
+        say(f"internal error, please report it: {plain(result)}")
+        result = ExitStatus.INTERNAL_ERROR
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # it is broken: the interpreter would fail on it again, with its own status
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(result)
+
+
+def _replace_closed_streams() -> None:
+    """Write nowhere what is meant for a closed stream; else another file would get its number."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+
+
+def _main() -> int:
+    from sweeper.domain.errors import ConfigurationError
+    from sweeper.domain.escaping import plain
+    from sweeper.domain.masking import mask_message
+    from sweeper.domain.report import ExitStatus
+    from sweeper.engine.pool import or_defect
+
+    try:
+        result = cli.main(prog_name="sweeper", standalone_mode=False)
+    except click.ClickException as error:
+        error.message = mask_message(error.message)  # type: ignore[misc]  # final for subclasses
+        or_defect(error.show)
+        return error.exit_code
+    except click.Abort:
+        say("interrupted")
+        return INTERRUPTED
+    except ConfigurationError as error:
+        for line in str(error).splitlines():
+            say(plain(line))
+        return ExitStatus.UNUSABLE
+    except SystemExit:
+        # Click raises it only if a pipe breaks: the reader of help, or of the version, has left.
+        return ExitStatus.CLEAN
+    return result if isinstance(result, int) else 0

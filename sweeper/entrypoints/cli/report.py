@@ -1,0 +1,110 @@
+"""`sweeper report`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from sweeper.entrypoints.cli.common import print_bytes, say
+
+if TYPE_CHECKING:
+    from sweeper.domain.report_model import Report
+    from sweeper.engine.ports import Source
+
+FORMATS = ("csv", "html", "json", "junit", "ocsf", "text")  # named, so that --help need not look
+_MOST = 2
+
+
+@click.command()
+@click.argument("locations", nargs=-1, required=True, metavar="REPORT...", type=click.Path())
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="How to show it.",
+)
+@click.option("--output", type=click.Path(), metavar="FILE", help="Write it there, not to stdout.")
+@click.option("--exit-status", "as_run", is_flag=True, help="Exit as the report's run did.")
+def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bool) -> int:
+    """Show a report again, or what changed between two.
+
+    REPORT is a report.json: a path, or s3://BUCKET/KEY. Of two, the earlier comes first, and the
+    later is shown with what is new, still open, reopened, resolved and not seen since the earlier.
+
+    \b
+    Exit status: 0; with --exit-status that of the report's run, but for 5: a report
+    cannot record its own delivery. 2 where a report cannot be used, 5 where it could not be written.
+
+    \b
+    Examples:
+      sweeper report ./report/report.json
+      sweeper report s3://my-reports/ecr/latest.json --format html --output report.html
+      sweeper report monday.json friday.json
+      sweeper report report.json --format junit --output report.xml --exit-status
+    """  # noqa: D301 (click's mark for lines to keep)
+    from sweeper.domain.errors import ConfigurationError
+    from sweeper.domain.report import exit_status
+    from sweeper.reporting.formats import formats
+    from sweeper.storage.report_store import compare
+
+    if len(locations) > _MOST:
+        raise ConfigurationError(
+            f"{len(locations)} reports are named; allowed: one, to show it, or two, to compare them"
+        )
+    if output is not None and output.rstrip("/") in ("", ".", ".."):
+        raise ConfigurationError(f"--output: {output!r} is no file; needed: a file's path")
+    reports = [_read(location) for location in locations]
+    shown = compare(*reports) if len(reports) == _MOST else reports[0]
+    content = formats()[form].render(shown)
+    if form == "text" and len(reports) == _MOST:
+        content = _head(locations, reports) + content
+    status = int(exit_status(shown)) if as_run else 0
+    return _write(output, content, status) if output else print_bytes(content, status)
+
+
+def _read(location: str) -> Report:
+    from sweeper.storage.report_store import read_report
+
+    return read_report(location, _read_object)
+
+
+def _read_object(location: str, use: Callable[[Source], Report]) -> Report:
+    from sweeper.aws.client.session import read_object
+    from sweeper.entrypoints import logs
+
+    logs.configure()
+    return read_object(location, use)
+
+
+def _head(locations: tuple[str, ...], reports: list[Report]) -> bytes:
+    from sweeper.domain.escaping import plain
+
+    lines = ["Two sweeps compared: what changed from the earlier to the later"]
+    for name, location, each in zip(("earlier", "later"), locations, reports, strict=True):
+        run = each.run
+        dry_run = " (dry run)" if run.dry_run else ""
+        lines.append(f"{name:<8} {run.finished_at}  sweep {run.id}{dry_run}, {location}")
+    return "".join(f"{plain(line)}\n" for line in (*lines, "")).encode()
+
+
+def _write(name: str, content: bytes, status: int) -> int:
+    from pathlib import Path
+
+    from sweeper.domain.errors import OperationFailed
+    from sweeper.domain.escaping import plain
+    from sweeper.domain.report import ExitStatus
+    from sweeper.storage.files import write
+
+    try:
+        write(Path(name), content)
+    except OperationFailed as error:
+        say(plain(f"the report could not be written: {error.message}"))
+        return ExitStatus.NOT_DELIVERED
+    return status
+
+
+COMMAND = report

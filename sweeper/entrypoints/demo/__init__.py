@@ -1,0 +1,30 @@
+"""The embedded organization that `sweeper demo` sweeps: moto's, in memory, nothing outside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sweeper.domain.errors import ConfigurationError
+
+
+@contextmanager
+def demo_organization() -> Iterator[dict[str, Any]]:
+    """The organization, for as long as the context lasts; yields options for `Config(**options)`.
+
+    Sessions and clients made inside, and only those, talk to it. Credentials in the environment
+    are invented ones meanwhile. Raises ConfigurationError where moto is not installed.
+    """
+    try:
+        from moto import mock_aws
+
+        from sweeper.entrypoints.demo import moto_additions, organization
+    except ImportError as error:
+        raise ConfigurationError(
+            f"the demo needs moto ({error}): pip install 'sweeper[demo]', "
+            "or in a clone: uv run sweeper demo"
+        ) from None
+    with organization.credentials(), mock_aws(), moto_additions.installed() as additions:
+        organization.build(additions)
+        yield organization.options()

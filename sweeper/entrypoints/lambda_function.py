@@ -1,0 +1,156 @@
+"""The Lambda: one event, one sweep, within the time that the function has.
+
+The configuration is read anew for each event, so that a change of it needs no new deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from sweeper.aws.client.clients import CONNECT_TIMEOUT, READ_TIMEOUT
+from sweeper.aws.client.session import read_remote
+from sweeper.config.loader import load
+from sweeper.domain.errors import ConfigurationError, SweeperError
+from sweeper.domain.escaping import plain
+from sweeper.domain.model import Stage
+from sweeper.domain.report import ExitStatus
+from sweeper.domain.report_model import Report
+from sweeper.engine.pool import or_defect
+from sweeper.entrypoints import logs
+from sweeper.entrypoints.runner import run_interactive
+
+# What is kept of the function's time, in seconds. The calls in flight when the sweep stops end
+# within one connection and one read time-out, because no call and no retry begins after it. Then
+# the last report is read, and this one is made and delivered, which takes a few seconds: enough is
+# left for one of either's calls to time out and be made again.
+IN_FLIGHT = CONNECT_TIMEOUT + READ_TIMEOUT
+DELIVERY = 60
+RESERVE = IN_FLIGHT + DELIVERY
+
+SCHEDULERS = {"aws.events", "aws.scheduler"}
+# What EventBridge puts into the event of a schedule: it says nothing about the sweep.
+_ENVELOPE = ("version", "id", "detail-type", "source", "account", "time", "region", "resources")
+_NO_DETAIL: tuple[object, ...] = ({}, "{}")  # a rule's, and EventBridge Scheduler's
+_SWITCHES = ("dry_run", "deliver")
+_LISTS = {
+    "accounts": ("organization", "include_accounts"),
+    "regions": ("regions", "include"),
+    "ous": ("organization", "within_ous"),
+}
+
+
+class SweepFailed(SweeperError):
+    """The sweep could not be done, or has a defect: an error of the function, which alarms see."""
+
+
+class LambdaContext(Protocol):
+    """What Lambda gives besides the event, as far as it is used."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """How long the function may still run."""
+
+
+def handler(event: object, context: LambdaContext) -> dict[str, Any]:
+    """Sweep as the event says; a summary of the report.
+
+    An event of a schedule, or an empty one, is the run that the configuration describes. It may
+    have what the command line has as options: dry_run and deliver (true or false), accounts,
+    regions and ous (lists), which only narrow what the configuration says. Raises
+    ConfigurationError, and SweepFailed where the exit status would be 1, 2 or 6; findings, gaps and
+    failed deliveries are in the summary.
+    """
+    logs.configure(terminal=False)
+    result = or_defect(lambda: _swept(event, context))
+    if isinstance(result, SweeperError):
+        raise result
+    if isinstance(result, str):  # the text of another exception could hold a secret
+        raise SweepFailed(f"internal error, please report it: {result}")
+    return result
+
+
+def _swept(event: object, context: LambdaContext) -> dict[str, Any] | SweeperError:
+    """Return the summary, or the error that says why there is none."""
+    try:
+        return _summary(event, context)
+    except SweeperError as error:
+        return error
+
+
+def _summary(event: object, context: LambdaContext) -> dict[str, Any]:
+    overrides = _overrides(event)
+    options: dict[str, dict[str, Any]] = {}
+    for key, (section, field) in _LISTS.items():
+        if key in overrides:
+            options.setdefault(section, {})[field] = overrides[key]
+    loaded = load(
+        None,
+        options,
+        options_from="event",
+        option_names={key: f"event: {name}" for name, key in _LISTS.items()},
+        read_remote=read_remote,
+    )
+    report, status = run_interactive(
+        loaded.config,
+        loaded.provenance,
+        dry_run=overrides.get("dry_run", False),
+        deliver_dry_run=overrides.get("deliver", False),
+        ask=False,
+        terminal=False,
+        at_most_seconds=max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE),
+    )
+    if status in (ExitStatus.INTERNAL_ERROR, ExitStatus.UNUSABLE, ExitStatus.LEASE_HELD):
+        raise SweepFailed(_cause(report))
+    return {
+        "run_id": report.run.id,
+        "dry_run": report.run.dry_run,
+        "exit_status": status,
+        "totals": asdict(report.totals),
+        "coverage": asdict(report.coverage),
+        "deliveries": [asdict(delivery) for delivery in report.deliveries],
+    }
+
+
+def _overrides(event: object) -> Mapping[str, Any]:
+    """What the event says differently from the configuration; raises ConfigurationError."""
+    if not isinstance(event, dict):
+        raise ConfigurationError(
+            f"event: {type(event).__name__} is not allowed; allowed: a mapping"
+        )
+    said = _without_envelope(event)
+    for key, value in said.items():
+        if key in _SWITCHES:
+            _require(isinstance(value, bool), key, value, "true or false")
+        elif key in _LISTS:
+            # An empty list must not widen what the configuration narrows.
+            good = isinstance(value, list) and value and all(isinstance(v, str) for v in value)
+            _require(bool(good), key, value, "a list of texts that is not empty, or leave it out")
+        else:
+            allowed = ", ".join((*_SWITCHES, *_LISTS))
+            raise ConfigurationError(f"event: {key!r} is unknown; allowed: {allowed}")
+    return said
+
+
+def _without_envelope(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a schedule's event says beyond what every such event has; other events as they are."""
+    if event.get("source") not in SCHEDULERS or event.get("detail-type") != "Scheduled Event":
+        return event
+    return {
+        key: value
+        for key, value in event.items()
+        if key not in _ENVELOPE and not (key == "detail" and value in _NO_DETAIL)
+    }
+
+
+def _require(good: bool, key: str, value: object, allowed: str) -> None:
+    if not good:
+        raise ConfigurationError(f"event: {key}: {value!r} is not allowed; allowed: {allowed}")
+
+
+def _cause(report: Report) -> str:
+    return "; ".join(
+        plain(f"{failure.reason}: {failure.message}")
+        for failure in report.failures
+        if failure.stage is Stage.ENUMERATE
+    )

@@ -1,0 +1,234 @@
+"""One run for whoever started it: progress and a question, or logs; and how it is stopped."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from sweeper.config import loader as config_loading
+from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.model import Finding
+from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.domain.report_model import Report
+from sweeper.engine.pool import DELIVERY_SECONDS, Stop, or_defect
+from sweeper.entrypoints import app, logs, metrics
+from sweeper.entrypoints.logs import is_terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sweeper.config.schema import Config
+    from sweeper.domain.report_model import Provenance
+
+E = TypeVar("E")
+
+# How long a report may be delivered where the process is ended soon after `at_most_seconds`.
+DELIVERY_BEFORE_THE_END = 60.0
+
+
+def run_interactive(
+    config: Config,
+    provenance: Provenance | None = None,
+    *,
+    dry_run: bool,
+    deliver_dry_run: bool = False,
+    resume: str | None = None,
+    ask: bool = True,
+    terminal: bool | None = None,
+    at_most_seconds: float | None = None,
+) -> tuple[Report, int]:
+    """One sweep, for a person (`terminal`; None: where stderr is one) or for a machine.
+
+    `provenance` says where the configuration came from; None: from nowhere else. `resume` names a
+    run that ended before it had finished, and that is gone on with.
+    A person gets progress, one question before anything is written and a summary; a machine
+    gets logs and, of a run that is neither dry nor narrowed, a line of metrics for CloudWatch.
+    No new work starts after `at_most_seconds` or limits.deadline_seconds, the smaller of both. The
+    report, and the exit status.
+    """
+    began = time.monotonic()
+    deployment = config_loading.deployment()
+    unattended = dry_run or not ask or config.remediation.auto_remediate == "DISABLED"
+    terminals = is_terminal(sys.stdin), is_terminal(sys.stderr)
+    if not unattended and any(terminals) and not all(terminals):
+        raise cannot_ask("this run")
+    terminal = terminals[1] if terminal is None else terminal
+
+    def sweep(**guards: Any) -> app.RunResult:
+        return app.run_sweep(
+            config,
+            provenance,
+            dry_run=dry_run,
+            deliver_dry_run=deliver_dry_run,
+            resume=resume,
+            **guards,
+        )
+
+    ended = run_supervised(
+        config,
+        sweep,
+        terminal=terminal,
+        ask=_question if ask and all(terminals) else None,
+        show=_show,
+        at_most_seconds=at_most_seconds,
+    )
+    report = ended.report
+    status = exit_status(report)
+    if not terminal:
+        # Alarms wait for whole sweeps; one that met another's lease was no sweep.
+        narrowed = provenance is not None and provenance.once
+        if not (dry_run or narrowed or status is ExitStatus.LEASE_HELD):
+            seconds = time.monotonic() - began
+            or_defect(lambda: metrics.emit(report, seconds, sys.stderr, deployment=deployment))
+        or_defect(lambda: logs.log_finished(report, status, resumable=ended.resumable))
+    return report, int(status)
+
+
+def cannot_ask(what: str) -> ConfigurationError:
+    """What is said where a person would have to be asked, and there is only half a terminal."""
+    missing = "stdin" if not is_terminal(sys.stdin) else "stderr"
+    return ConfigurationError(
+        f"{what} may change repositories, and {missing} is not a terminal, so that it cannot "
+        "prompt for confirmation: pass --yes or --dry-run"
+    )
+
+
+def run_supervised(
+    config: Config,
+    work: Callable[..., E],
+    *,
+    terminal: bool,
+    ask: Callable[[Sequence[Finding], Console], str] | None,
+    show: Callable[[E, Console], None],
+    at_most_seconds: float | None = None,
+) -> E:
+    """What `work(stop=…, observer=…, approve=…)` gives, until a deadline or a signal stops it.
+
+    Who sits at a `terminal` sees progress, answers the question that `ask` makes of the changes
+    that are due, None to ask nothing, and is shown the end; else there are logs.
+    """
+    logs.configure(terminal=terminal)
+    gc.set_threshold(10_000, 10, 10)  # a call leaves hundreds of objects and no cycles: -5 % CPU
+    deadlines = (config.limits.deadline_seconds, at_most_seconds)
+    stop = Stop(
+        min((each for each in deadlines if each is not None), default=None),
+        delivery_seconds=DELIVERY_SECONDS if at_most_seconds is None else DELIVERY_BEFORE_THE_END,
+    )
+    with stopped_by_signals(stop) as interrupt:
+        if terminal:
+            return _for_a_person(work, stop, interrupt, ask=ask, show=show)
+        return work(stop=stop, observer=logs.LogObserver(), approve=lambda _: True)
+
+
+def _for_a_person(
+    work: Callable[..., E],
+    stop: Stop,
+    interrupt: Interrupt,
+    *,
+    ask: Callable[[Sequence[Finding], Console], str] | None,
+    show: Callable[[E, Console], None],
+) -> E:
+    from rich.console import Console
+
+    from sweeper.entrypoints.terminal import ProgressObserver
+
+    width = None if is_terminal(sys.stderr) else 120
+    console = Console(stderr=True, highlight=False, width=width)
+    progress = ProgressObserver(console)
+
+    def approve(findings: Sequence[Finding]) -> bool:
+        if ask is None:
+            return True
+        progress.stop()
+        with interrupt.raising():
+            try:
+                return click.confirm(ask(findings, console), default=False, err=True)
+            except (click.Abort, KeyboardInterrupt):
+                console.print()
+                return False
+
+    # What a person sees may break, with the terminal; the sweep and its status do not.
+    or_defect(progress.start)
+    try:
+        ended = work(stop=stop, observer=progress, approve=approve)
+    finally:
+        or_defect(progress.stop)
+    or_defect(lambda: show(ended, console))
+    return ended
+
+
+def _question(findings: Sequence[Finding], _: Console) -> str:
+    from sweeper.entrypoints.terminal import question
+
+    return question(findings)
+
+
+def _show(ended: app.RunResult, console: Console) -> None:
+    from sweeper.entrypoints.terminal import show
+
+    show(ended.report, console, resumable=ended.resumable, file=ended.file)
+
+
+# Seconds from the first signal in which another is taken for the same: of a terminal's process
+# group, each wrapper that passes it on sends it once more.
+ONE_SIGNAL = 1.0
+
+
+class Interrupt:
+    """What SIGINT, SIGTERM and SIGHUP do: ask the sweep to end; a second one ends the process.
+
+    Nothing is lost then: a change is in the journal before it is written.
+    """
+
+    def __init__(self, stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stop = stop
+        self._clock = clock
+        self._first: float | None = None
+        self._raising = False
+
+    def __call__(self, signum: int, _frame: object) -> None:
+        """Handle the signal; see the class."""
+        if self._first is None:
+            self._first = self._clock()
+        elif self._clock() - self._first >= ONE_SIGNAL:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+            os._exit(
+                128 + signum
+            )  # a container's first process outlives a signal that is not handled
+        self._stop.request()
+        if self._raising:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """A question waits for an answer inside: a signal is one."""
+        self._raising = True
+        try:
+            yield
+        finally:
+            self._raising = False
+
+
+@contextmanager
+def stopped_by_signals(stop: Stop) -> Iterator[Interrupt]:
+    """SIGINT, SIGTERM and SIGHUP inside are an Interrupt of `stop`."""
+    interrupt = Interrupt(stop)
+    previous = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN  # as nohup has it
+    }
+    try:
+        yield interrupt
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""A report in words, in files, and at its destinations."""

@@ -1,0 +1,31 @@
+"""The formats: one file each, Report -> bytes.
+
+A module here that has a `FORMAT` is a format; nothing else names it. Rendering is pure, and the
+same report gives the same bytes. Text in a report came from AWS as it was: each format escapes
+it for where it is shown.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sweeper.discovery import discover
+from sweeper.domain.report_model import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A way to write a report: ``report.<extension>``."""
+
+    name: str
+    extension: str
+    media_type: str
+    render: Callable[[Report], bytes]
+
+
+def formats() -> dict[str, Format]:
+    """Every format there is, by its name."""
+    found = discover(sys.modules[__name__], "FORMAT").values()
+    return {format_.name: format_ for format_ in found}

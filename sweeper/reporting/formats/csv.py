@@ -1,0 +1,156 @@
+"""report.csv: findings, failures and what was skipped in one flat table, safe in a spreadsheet.
+
+Each account tag that the report has is a column, ``tag:owner``, after the others.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+
+from sweeper.domain.escaping import csv_cell
+from sweeper.domain.model import Finding
+from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
+from sweeper.reporting.formats import Format
+from sweeper.reporting.impact_wording import moved_tags
+from sweeper.reporting.wording import account_names, exemption_text, setting
+
+COLUMNS = (
+    "record",
+    "account_id",
+    "account_name",
+    "region",
+    "repository",
+    "arn",
+    "mutability",
+    "exclusion_filters",
+    "compliance",
+    "reason",
+    "exemption",
+    "change_status",
+    "change_reason",
+    "change_to",
+    "error_code",
+    "message",
+    "stage",
+    "since_last",
+    "reopened",
+    "last_seen",
+    "check",
+    "resource",
+    "moved_tags",
+    "suggested_exclusions",
+)
+
+
+def render(report: Report) -> bytes:
+    """A header, always, then one row for each finding, failure and skipped item.
+
+    Findings of the last report that are none now follow, as `resolved` or `not_visible`.
+    """
+    out = io.BytesIO()
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
+    tags = _tags(report)
+    columns = (*COLUMNS, *sorted({column for cells in tags.values() for column in cells}))
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writerow({column: csv_cell(column) for column in columns})
+    for row in _rows(report, tags):
+        writer.writerow({column: csv_cell(value) for column, value in row.items() if value})
+    return out.getvalue()
+
+
+def _tags(report: Report) -> dict[str, dict[str, str]]:
+    """Account id -> its cells in the tags' columns."""
+    return {
+        account.id: {f"tag:{key}": value for key, value in account.tags.items()}
+        for account in report.accounts
+        if account.tags
+    }
+
+
+def _rows(report: Report, tags: Mapping[str, Mapping[str, str]]) -> Iterator[dict[str, str | None]]:
+    names = account_names(report)
+    for finding in report.findings:
+        yield {**_finding(finding), **tags.get(finding.account_id, {})}
+    for failure in report.failures:
+        yield _failure(failure, names.get(failure.account_id or ""))
+    for skipped in report.skipped:
+        yield _skipped(skipped, names.get(skipped.account_id))
+    if since := report.since_last:
+        for item in since.resolved:
+            yield _earlier("resolved", item)
+        for item in since.not_visible:
+            yield _earlier("not_visible", item)
+
+
+def _finding(finding: Finding) -> dict[str, str | None]:
+    row: dict[str, str | None] = {
+        "record": "finding",
+        "account_id": finding.account_id,
+        "account_name": finding.account_name,
+        "region": finding.region,
+        "repository": finding.repository,
+        "arn": finding.arn,
+        "mutability": finding.mutability,
+        "exclusion_filters": " ".join(finding.exclusion_filters),
+        "compliance": finding.compliance,
+        "reason": finding.reason,
+        "since_last": finding.since_last,
+        "reopened": str(finding.reopened or ""),
+        "check": finding.check,
+        "resource": finding.resource,
+    }
+    if finding.exemption:
+        row["exemption"] = exemption_text(finding.exemption)
+    if change := finding.change:
+        row["change_status"] = change.status
+        row["change_reason"] = change.reason
+        row["change_to"] = setting(change.to_mutability, change.to_exclusion_filters)
+        row["message"] = change.error
+    if impact := finding.impact:
+        row["moved_tags"] = moved_tags(impact)
+        row["suggested_exclusions"] = " ".join(impact.exclusions)
+    return row
+
+
+def _failure(failure: FailedItem, account_name: str | None) -> dict[str, str | None]:
+    return {
+        "record": "failure",
+        "account_id": failure.account_id,
+        "account_name": account_name,
+        "region": failure.region,
+        "reason": failure.reason,
+        "error_code": failure.error_code,
+        "message": failure.message,
+        "stage": failure.stage,
+    }
+
+
+def _skipped(skipped: SkippedItem, account_name: str | None) -> dict[str, str | None]:
+    return {
+        "record": "skipped",
+        "account_id": skipped.account_id,
+        "account_name": account_name,
+        "region": skipped.region,
+        "reason": skipped.reason,
+    }
+
+
+def _earlier(record: str, item: EarlierFinding) -> dict[str, str | None]:
+    return {
+        "record": record,
+        "account_id": item.account_id,
+        "account_name": item.account_name,
+        "region": item.region,
+        "repository": item.repository,
+        "mutability": item.mutability,
+        "reason": "open when last seen" if item.was_open else "closed by then",
+        "reopened": str(item.reopened or ""),
+        "last_seen": item.last_seen,
+        "check": item.check,
+        "resource": item.resource,
+    }
+
+
+FORMAT = Format("csv", "csv", "text/csv; charset=utf-8", render)

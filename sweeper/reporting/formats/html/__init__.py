@@ -1,0 +1,21 @@
+"""report.html: the whole report as one page that requests nothing.
+
+`facts` says what is read first, `tables` what the page's script shows as tables and map, `page/`
+is how it looks, `vendor/` the libraries that it shows it with. The data lies in the page as JSON,
+each text once; without a script the verdict, the figures and the bars are there all the same.
+"""
+
+from __future__ import annotations
+
+from sweeper.domain.report_model import Report
+from sweeper.reporting.formats import Format
+
+
+def render(report: Report) -> bytes:
+    """The report as an HTML page, UTF-8, with a Content-Security-Policy that admits itself only."""
+    from sweeper.reporting.formats.html.document import document
+
+    return document(report)
+
+
+FORMAT = Format("html", "html", "text/html; charset=utf-8", render)

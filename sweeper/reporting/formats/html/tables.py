@@ -1,0 +1,282 @@
+"""The tables and the map as data: columns of numbers, which mean texts that are kept once.
+
+So 50,000 findings are a few megabytes, and the page's script knows columns, not findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+from sweeper.domain.escaping import shorten
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since
+from sweeper.domain.report import is_remaining
+from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
+from sweeper.reporting.formats.html.places import place_map
+from sweeper.reporting.impact_wording import moved_tags
+from sweeper.reporting.wording import (
+    account_names,
+    exemption_text,
+    explanation,
+    named,
+    outcome,
+    setting,
+)
+
+LONGEST = 700  # characters of one text; what is longer is in report.json
+
+# text: an index into the texts. mark: the same, a word that page.js colours. account: the same,
+# "id name". days, number: itself. state: the map's code, see places.
+Kind = Literal["text", "mark", "account", "state", "number", "days"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's title, how it is shown, its values, and whether one may choose among them."""
+
+    title: str
+    kind: Kind
+    values: Sequence[str | int | None]
+    choose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the page, by the id of the element that it fills."""
+
+    id: str
+    columns: tuple[Column, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return len(self.columns[0].values)
+
+
+@dataclass(slots=True)
+class Texts:
+    """Every text once, in the order of its first use."""
+
+    index: dict[str, int] = field(default_factory=dict)
+
+    def __call__(self, text: str) -> int:
+        """The text's number; it is kept plain, and not longer than a cell bears."""
+        return self.index.setdefault(shorten(text, LONGEST), len(self.index))
+
+
+def tables(report: Report) -> tuple[Table, ...]:
+    """The page's tables; those without rows too."""
+    names = account_names(report)
+    return (
+        place_table(report, names),
+        _findings(report),
+        _earlier(report),
+        _not_seen(report.failures, names),
+        _exemptions(report),
+        _skipped(report.skipped, names),
+    )
+
+
+def payload(report: Report, shown: Iterable[Table]) -> dict[str, Any]:
+    """What the page's script reads: texts, tables, trend."""
+    texts = Texts()
+    encoded = [
+        {
+            "id": table.id,
+            "columns": [
+                {
+                    "title": texts(column.title),
+                    "kind": column.kind,
+                    "choose": column.choose,
+                    "values": [
+                        texts(value) if isinstance(value, str) else value for value in column.values
+                    ],
+                }
+                for column in table.columns
+            ],
+        }
+        for table in shown
+        if table.rows
+    ]
+    trend = [
+        [point.finished_at, point.non_compliant, point.remaining, point.complete]
+        for point in report.trend
+    ]
+    return {"texts": list(texts.index), "tables": encoded, "trend": trend}
+
+
+def place_table(report: Report, names: dict[str, str]) -> Table:
+    """The map: a row for each account, the worst first, a column for each region."""
+    regions, rows = place_map(report)
+    return Table(
+        "map",
+        (
+            Column("Account", "account", [_account(row.account_id, names) for row in rows]),
+            Column("State", "mark", [row.worst for row in rows], choose=True),
+            Column("Open", "number", [row.open for row in rows]),
+            *(
+                Column(region, "state", [row.states[position] for row in rows])
+                for position, region in enumerate(regions)
+            ),
+        ),
+    )
+
+
+def _findings(report: Report) -> Table:
+    findings = sorted(
+        (item for item in report.findings if item.compliance is not Compliance.EXEMPT),
+        key=_urgency,
+    )
+    columns = [
+        Column("State", "mark", [_state(item) for item in findings], choose=True),
+        *_places(findings),
+        Column("Setting", "text", list(map(_setting, findings)), choose=True),
+        Column("What was done", "text", [_done(item, report) for item in findings]),
+    ]
+    if any(item.impact for item in findings):
+        columns.append(Column("Tags that look moved", "text", list(map(_moved, findings))))
+    if any(item.since_last for item in findings):
+        columns.insert(1, Column("Since last", "mark", list(map(_since, findings)), choose=True))
+    tags = {account.id: _tags(account.tags) for account in report.accounts if account.tags}
+    if tags:
+        owners = [tags.get(item.account_id, "") for item in findings]
+        after_account = 1 + next(i for i, column in enumerate(columns) if column.kind == "account")
+        columns.insert(after_account, Column("Account tags", "text", owners, choose=True))
+    return Table("findings", tuple(columns))
+
+
+def _places(findings: Sequence[Finding | EarlierFinding]) -> tuple[Column, ...]:
+    return (
+        Column("Account", "account", [f"{f.account_id} {f.account_name}" for f in findings]),
+        Column("Region", "text", [item.region for item in findings], choose=True),
+        Column("Repository", "text", list(map(named, findings))),
+    )
+
+
+def _urgency(finding: Finding) -> int:
+    if finding.change and finding.change.status is ChangeStatus.FAILED:
+        return 0
+    return 1 if is_remaining(finding) else 2
+
+
+def _state(finding: Finding) -> str:
+    if finding.compliance is Compliance.UNDETERMINED:
+        return "undetermined"
+    if is_remaining(finding):
+        return "open"
+    applied = finding.change and finding.change.status is ChangeStatus.APPLIED
+    return "closed" if applied else "gone"
+
+
+def _since(finding: Finding) -> str:
+    if finding.since_last is None:
+        return ""
+    said = finding.since_last.value.replace("_", " ")
+    if finding.since_last is Since.REOPENED:
+        return f"{said} ({finding.reopened}x)" if finding.reopened > 1 else said
+    return f"{said} (reopened {finding.reopened}x)" if finding.reopened else said
+
+
+def _setting(finding: Finding) -> str:
+    return setting(finding.mutability, finding.exclusion_filters)
+
+
+def _done(finding: Finding, report: Report) -> str:
+    done = outcome(finding, report.run)
+    if finding.exemption:
+        return f"{done}; its exemption {exemption_text(finding.exemption)}"
+    return done
+
+
+def _moved(finding: Finding) -> str:
+    impact = finding.impact
+    if impact is None:
+        return ""
+    filters = f"; suggested: {', '.join(impact.exclusions)}" if impact.exclusions else ""
+    return moved_tags(impact) + filters
+
+
+def _tags(tags: Any) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in sorted(tags.items()))
+
+
+def _earlier(report: Report) -> Table:
+    since = report.since_last
+    resolved, not_visible = (since.resolved, since.not_visible) if since else ((), ())
+    earlier = [*not_visible, *resolved]
+    what = ["no longer visible"] * len(not_visible) + ["resolved"] * len(resolved)
+    return Table(
+        "earlier",
+        (
+            Column("What became of it", "mark", what, choose=True),
+            *_places(earlier),
+            Column("Setting then", "text", [item.mutability for item in earlier]),
+        ),
+    )
+
+
+def _not_seen(failures: Sequence[FailedItem], names: dict[str, str]) -> Table:
+    failures = sorted(failures, key=lambda failure: failure.reason)
+    return Table(
+        "not-seen",
+        (
+            Column("Reason", "text", [item.reason for item in failures], choose=True),
+            Column("Account", "account", [_account(item.account_id, names) for item in failures]),
+            Column("Region", "text", [item.region or "all" for item in failures], choose=True),
+            Column("Message", "text", [explanation(item) for item in failures]),
+        ),
+    )
+
+
+def _exemptions(report: Report) -> Table:
+    today = date.fromisoformat(report.run.finished_at[:10])
+    rows = [
+        (item, item.exemption, _days_left(item, today))
+        for item in report.findings
+        if item.exemption or item.compliance is Compliance.EXEMPT
+    ]
+    never = date.max.toordinal()
+    rows.sort(key=lambda row: never if row[2] is None else row[2])
+    return Table(
+        "exemptions",
+        (
+            Column("Time left", "days", [days for _, _, days in rows]),
+            Column(
+                "Expires",
+                "text",
+                [str(e.expires) if e and e.expires else "never" for _, e, _ in rows],
+                choose=True,
+            ),
+            *_places([item for item, _, _ in rows]),
+            Column("Setting", "text", [_setting(item) for item, _, _ in rows]),
+            Column("Why", "text", [e.reason if e else "" for _, e, _ in rows]),
+            Column("Rule", "text", [e.rule if e else "" for _, e, _ in rows], choose=True),
+        ),
+    )
+
+
+def _days_left(finding: Finding, today: date) -> int | None:
+    """0 on the last day; negative when it is over; None where it does not end."""
+    exemption = finding.exemption
+    if exemption is None or exemption.expires is None:
+        return None
+    return (exemption.expires - today).days
+
+
+def _skipped(skipped: Sequence[SkippedItem], names: dict[str, str]) -> Table:
+    return Table(
+        "skipped",
+        (
+            Column("Reason", "text", [item.reason for item in skipped], choose=True),
+            Column("Account", "account", [_account(item.account_id, names) for item in skipped]),
+            Column("Region", "text", [item.region or "all" for item in skipped], choose=True),
+        ),
+    )
+
+
+def _account(account_id: str | None, names: dict[str, str]) -> str:
+    if account_id is None:
+        return "the whole sweep"
+    return f"{account_id} {names.get(account_id, '')}".rstrip()

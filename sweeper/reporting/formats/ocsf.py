@@ -1,0 +1,137 @@
+"""report.ocsf.jsonl: the findings as OCSF compliance findings, one event a line.
+
+https://schema.ocsf.io/1.5.0/classes/compliance_finding, with the cloud profile. What the tests
+validate these with, py-ocsf-models, is no dependency of the program: see docs/decisions.md.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import datetime
+from typing import Any
+
+from sweeper.domain.escaping import plain, shorten
+from sweeper.domain.model import Resource, Since
+from sweeper.domain.report_model import AccountSummary, Report, Run
+from sweeper.reporting.formats import Format
+from sweeper.reporting.records import GUIDE, Record, State, records
+
+VERSION = "1.5.0"
+_CLASS = (2003, "Compliance Finding")
+_ACTIVITIES = {1: "Create", 2: "Update", 3: "Close"}
+_AWS_ACCOUNT = 10  # account.type_id
+_LONGEST = 1024  # characters; OCSF sets no limit, those who keep it do
+_TYPES: dict[Resource, str] = {  # CloudFormation's
+    "repository": "AWS::ECR::Repository",
+    "repository_creation_template": "AWS::ECR::RepositoryCreationTemplate",
+}
+# compliance.status_id: 1 Pass, 2 Warning (no result, for want of information), 3 Fail.
+_COMPLIANCE = {State.OPEN: 3, State.UNDETERMINED: 2, State.EXEMPT: 3, State.CLOSED: 1}
+_STATUS = {
+    State.OPEN: (1, "New"),
+    State.UNDETERMINED: (1, "New"),
+    State.EXEMPT: (3, "Suppressed"),
+    State.CLOSED: (4, "Resolved"),
+}
+_SEVERITY = {
+    State.OPEN: (3, "Medium"),
+    State.UNDETERMINED: (3, "Medium"),
+    State.EXEMPT: (1, "Informational"),
+    State.CLOSED: (1, "Informational"),
+}
+
+
+def render(report: Report) -> bytes:
+    """One line for each finding, and for each that is gone since the last sweep."""
+    accounts = {account.id: account for account in report.accounts}
+    out = io.BytesIO()
+    for record in records(report):
+        event = _event(record, report.run, accounts.get(record.account_id))
+        out.write(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+    return out.getvalue()
+
+
+def _event(record: Record, run: Run, account: AccountSummary | None) -> dict[str, Any]:
+    activity = _activity(record)
+    class_uid, class_name = _CLASS
+    status_id, status = _STATUS[record.state]
+    severity_id, severity = _SEVERITY[record.state]
+    time = _milliseconds(run.finished_at)
+    first_seen = {"first_seen_time": time} if record.since is Since.NEW else {}
+    return {
+        "activity_id": activity,
+        "activity_name": _ACTIVITIES[activity],
+        "category_uid": 2,
+        "category_name": "Findings",
+        "class_uid": class_uid,
+        "class_name": class_name,
+        "type_uid": class_uid * 100 + activity,
+        "type_name": f"{class_name}: {_ACTIVITIES[activity]}",
+        "time": time,
+        "severity_id": severity_id,
+        "severity": severity,
+        "status_id": status_id,
+        "status": status,
+        "message": shorten(record.title, _LONGEST),
+        "metadata": {
+            "version": VERSION,
+            "profiles": ["cloud"],
+            "product": {"name": "sweeper", "vendor_name": "sweeper", "version": run.version},
+            "event_code": record.check,
+            "correlation_uid": run.id,
+        },
+        "cloud": _cloud(record, run, account),
+        "compliance": {"control": record.check, "status_id": _COMPLIANCE[record.state]},
+        "finding_info": {
+            "uid": record.id,
+            "title": shorten(record.title, _LONGEST),
+            "desc": shorten(record.description, _LONGEST),
+            **first_seen,
+            "last_seen_time": time,
+        },
+        "remediation": {"desc": record.advice, "references": [GUIDE]},
+        "resources": [
+            {
+                "type": _TYPES[record.resource],
+                "uid": shorten(record.resource_id, _LONGEST),
+                "name": shorten(record.repository, _LONGEST),
+                "region": record.region,
+                "cloud_partition": run.partition or "aws",
+                "data": {"image_tag_mutability": shorten(record.setting, _LONGEST)},
+            }
+        ],
+    }
+
+
+def _activity(record: Record) -> int:
+    if record.state is State.CLOSED:
+        return 3
+    return 2 if record.since in (Since.STILL_OPEN, Since.REOPENED) else 1
+
+
+def _cloud(record: Record, run: Run, summary: AccountSummary | None) -> dict[str, Any]:
+    """The member's account and region; its tags are the account's labels."""
+    account: dict[str, Any] = {
+        "uid": record.account_id,
+        "name": shorten(record.account_name, _LONGEST),
+        "type": "AWS Account",
+        "type_id": _AWS_ACCOUNT,
+    }
+    if record.tags:
+        account["labels"] = [
+            shorten(f"{key}:{value}", _LONGEST) for key, value in record.tags.items()
+        ]
+    cloud: dict[str, Any] = {"provider": "AWS", "region": record.region, "account": account}
+    if run.organization_id:
+        cloud["org"] = {"uid": run.organization_id}
+        if summary and summary.ou_path:
+            cloud["org"]["ou_uid"] = plain(summary.ou_path.rpartition("/")[2])
+    return cloud
+
+
+def _milliseconds(moment: str) -> int:
+    return int(datetime.fromisoformat(moment).timestamp() * 1000)
+
+
+FORMAT = Format("ocsf", "ocsf.jsonl", "application/x-ndjson", render)

@@ -1,0 +1,282 @@
+"""report.txt: the whole report for a person, plain text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from textwrap import wrap
+from typing import TypeVar
+
+from sweeper.domain.escaping import plain, shorten
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
+from sweeper.reporting.formats import Format
+from sweeper.reporting.impact_wording import as_yaml, counted, sentences
+from sweeper.reporting.wording import (
+    account_names,
+    account_tags,
+    advice,
+    as_last_seen,
+    exemption_text,
+    explanation,
+    known_as,
+    named,
+    number,
+    outcome,
+    scope,
+    seen,
+    setting,
+    since_last,
+    tags_unavailable,
+    unseen,
+    where,
+)
+
+WIDTH = 100
+_NAMED_SKIPS = 3  # of each reason; the others are counted
+_NAMED_FAILURES = 5  # that say the same but for the account; more are one paragraph
+_NOT_MADE = (ChangeStatus.FAILED, ChangeStatus.WITHHELD)
+_Found = TypeVar("_Found", Finding, EarlierFinding)
+
+
+def render(report: Report) -> bytes:
+    """The report as UTF-8 text; sections without content are left out."""
+    sections = (
+        _heading(report),
+        _totals(report),
+        _findings(report),
+        _impact(report),
+        _exempt(report),
+        *_earlier(report),
+        _failures(report),
+        _skipped(report),
+        _deliveries(report),
+    )
+    return "\n".join("".join(f"{line}\n" for line in lines) for lines in sections if lines).encode()
+
+
+def _heading(report: Report) -> list[str]:
+    run = report.run
+    dry_run = " (dry run)" if run.dry_run else ""
+    organization = f"organization {run.organization_id}" if run.organization_id else ""
+    caller = f"from account {run.account_id}" if run.account_id else ""
+    words = scope(report)
+    times = f"{run.started_at} to {run.finished_at}"
+    return [
+        "ECR image tag mutability" + (f" in {words}" if words else ""),
+        plain(f"Sweep {run.id}{dry_run}"),
+        plain(", ".join(filter(None, (times, organization, caller)))),
+        plain(f"Auto-Remediation: {run.auto_remediate}, sweeper {run.version}"),
+        "",
+        *_wrapped(f"{unseen(report)} {seen(report)}", ""),
+    ]
+
+
+def _totals(report: Report) -> list[str]:
+    totals = report.totals
+    accounts, targets, repositories, changes = (
+        totals.accounts,
+        totals.targets,
+        totals.repositories,
+        totals.changes,
+    )
+    return [
+        f"Accounts       {accounts.planned:,}: {accounts.opened:,} opened, "
+        f"{accounts.skipped:,} skipped, {accounts.failed:,} failed",
+        f"Their regions  {targets.planned:,}: {targets.examined:,} examined, "
+        f"{targets.skipped:,} skipped, {targets.failed:,} failed",
+        f"Repositories   {repositories.examined:,}: {repositories.compliant:,} compliant, "
+        f"{repositories.non_compliant:,} non-compliant, {repositories.exempt:,} exempt, "
+        f"{repositories.undetermined:,} undetermined",
+        f"Changes        {changes.planned:,} planned: {changes.applied:,} applied, "
+        f"{changes.failed:,} failed, {changes.withheld:,} withheld, "
+        f"{changes.superseded:,} superseded",
+        f"Remaining      {number(totals.remaining, 'finding')}",
+        *_since_last(report),
+    ]
+
+
+def _since_last(report: Report) -> list[str]:
+    since, words = report.since_last, since_last(report)
+    if since is None or words is None:
+        return []
+    if since.run_id:
+        words += f"; compared with sweep {plain(since.run_id)}"
+    return _wrapped(f"Since last     {words}", "", " " * 15)
+
+
+def _findings(report: Report) -> list[str]:
+    findings = [item for item in report.findings if item.compliance is not Compliance.EXEMPT]
+    if not findings:
+        return []
+    lines = [f"FINDINGS ({len(findings):,}; {report.totals.remaining:,} remain)"]
+    if sentence := tags_unavailable(report):
+        lines += ["", *_wrapped(sentence, "  ")]
+    for account, group in _by_account(findings, account_tags(report)):
+        lines += ["", f"  {account}"]
+        for finding in group:
+            lines += _finding(finding, report)
+    return [*lines, *_advice_on_changes(findings)]
+
+
+def _finding(finding: Finding, report: Report) -> Iterator[str]:
+    yield f"    {plain(finding.region)}  {named(finding)}"
+    current = setting(finding.mutability, finding.exclusion_filters)
+    state = ", ".join(filter(None, (current, finding.compliance, known_as(finding))))
+    yield from _wrapped(f"{state}: {outcome(finding, report.run)}", "      ")
+    if finding.exemption:
+        yield from _wrapped(f"its exemption {exemption_text(finding.exemption)}", "      ")
+
+
+def _advice_on_changes(findings: Iterable[Finding]) -> Iterator[str]:
+    """What to do about the changes that were not made, once for each reason."""
+    not_made = Counter(
+        finding.change.reason
+        for finding in findings
+        if finding.change and finding.change.status in _NOT_MADE and finding.change.reason
+    )
+    for reason, count in sorted(not_made.items()):
+        if text := advice(Stage.CHANGE, reason):
+            yield ""
+            yield from _wrapped(f"{number(count, 'change')} not made ({reason}): {text}.", "  ")
+
+
+def _impact(report: Report) -> list[str]:
+    """What the tags of the repositories that are closed look like, and what would keep them."""
+    findings = [item for item in report.findings if item.impact]
+    if not findings:
+        return []
+    lines = [f"WHAT CLOSING MAY BREAK ({number(len(findings), 'repository', 'repositories')})", ""]
+    lines += _wrapped(f"{counted(findings)} A name is no proof: see docs/impact.md.", "  ")
+    for account, group in _by_account(findings, {}):
+        lines += ["", f"  {account}"]
+        for finding in group:
+            lines.append(f"    {plain(finding.region)}  {plain(finding.repository)}")
+            for sentence in sentences(finding):
+                lines += _wrapped(sentence, "      ")
+    denied = {item.impact.unavailable for item in findings if item.impact} - {None}
+    for reason in sorted(reason for reason in denied if reason):
+        if text := advice(Stage.ASSESS, reason):
+            lines += ["", *_wrapped(f"What to do about {reason}: {text}.", "  ")]
+    return [*lines, *as_yaml(findings)]
+
+
+def _exempt(report: Report) -> list[str]:
+    findings = [item for item in report.findings if item.compliance is Compliance.EXEMPT]
+    if not findings:
+        return []
+    lines = [f"EXEMPT ({len(findings):,})"]
+    for account, group in _by_account(findings, {}):
+        lines += ["", f"  {account}"]
+        for finding in group:
+            current = setting(finding.mutability, finding.exclusion_filters)
+            lines.append(f"    {plain(finding.region)}  {named(finding)}  {current}")
+            if finding.exemption:
+                lines += _wrapped(exemption_text(finding.exemption), "      ")
+    return lines
+
+
+def _earlier(report: Report) -> Iterator[list[str]]:
+    """The sections on what the last report had and this one has not."""
+    since = report.since_last
+    for title, items in (
+        ("RESOLVED SINCE THE LAST SWEEP", since.resolved if since else ()),
+        ("NOT SEEN THIS TIME", since.not_visible if since else ()),
+    ):
+        lines = [f"{title} ({len(items):,})"] if items else []
+        for account, group in _by_account(items, {}):
+            lines += ["", f"  {account}"]
+            lines += (
+                f"    {plain(item.region)}  {named(item)}  {as_last_seen(item)}" for item in group
+            )
+        yield lines
+
+
+def _by_account(
+    findings: Iterable[_Found], tags: Mapping[str, str]
+) -> Iterator[tuple[str, list[_Found]]]:
+    for account_id, group in groupby(findings, key=lambda finding: finding.account_id):
+        of_account = list(group)
+        name = shorten(of_account[0].account_name, 60)
+        told = f"({tags[account_id]})" if account_id in tags else ""
+        yield " ".join(filter(None, (plain(account_id), name, told))), of_account
+
+
+def _failures(report: Report) -> list[str]:
+    if not report.failures:
+        return []
+    names = account_names(report)
+    lines = [f"COULD NOT BE SEEN ({len(report.failures):,})"]
+    failures = sorted(report.failures, key=lambda failure: failure.reason)
+    for reason, group in groupby(failures, key=lambda failure: failure.reason):
+        lines.append("")
+        lines += _failures_alike(reason, list(group), names)
+        if text := advice(Stage.EXAMINE, reason):
+            lines += _wrapped(f"What to do: {text}.", "    ")
+    return lines
+
+
+def _failures_alike(
+    reason: Reason, failures: Sequence[FailedItem], names: dict[str, str]
+) -> Iterator[str]:
+    """A line for each failure, and one for all that say the same but for the account."""
+    alike: dict[str, list[FailedItem]] = {}
+    for item in failures:
+        said = explanation(item)
+        alike.setdefault(said.replace(item.account_id or said, "*"), []).append(item)
+    for said, items in alike.items():
+        if len(items) <= _NAMED_FAILURES:
+            yield from (f"  {where(item, names)}: {reason}, {explanation(item)}" for item in items)
+        else:
+            yield f"  {len(items):,} times {reason}, {said}:"
+            yield from _wrapped(", ".join(where(item, names) for item in items), "    ")
+
+
+def _skipped(report: Report) -> list[str]:
+    if not report.skipped:
+        return []
+    lines = [f"SKIPPED ON PURPOSE ({len(report.skipped):,})", ""]
+    skipped = sorted(report.skipped, key=lambda item: item.reason)
+    for reason, group in groupby(skipped, key=lambda item: item.reason):
+        items = list(group)
+        named = ", ".join(map(_place, items[:_NAMED_SKIPS]))
+        more = ", …" if len(items) > _NAMED_SKIPS else ""
+        lines.append(f"  {reason}: {len(items):,} ({named}{more})")
+    return lines
+
+
+def _place(item: SkippedItem) -> str:
+    return plain(f"{item.account_id} {item.region}" if item.region else item.account_id)
+
+
+def _deliveries(report: Report) -> list[str]:
+    if not report.deliveries:
+        return []
+    lines = ["DELIVERIES", ""]
+    for item in report.deliveries:
+        detail = "" if item.status == "delivered" else f": {item.status.replace('_', ' ')}"
+        if item.status == "failed":
+            explained = ", ".join(filter(None, (item.reason, item.error_code, item.message)))
+            detail = f": FAILED ({plain(explained)})"
+        elif item.message:
+            detail += f" ({plain(item.message)})"
+        lines.append(f"  {item.sink}: {plain(item.location)}{detail}")
+        if item.reason and (text := advice(Stage.DELIVER, item.reason)):
+            lines += _wrapped(f"What to do: {text}.", "    ")
+    return lines
+
+
+def _wrapped(text: str, indent: str, hanging: str | None = None) -> list[str]:
+    return wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent if hanging is None else hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+FORMAT = Format("text", "txt", "text/plain; charset=utf-8", render)

@@ -1,0 +1,237 @@
+"""The message to people: its subject and its text, pure.
+
+The shape is that of the single-account tool before this one: a sentence, a numbered list of
+repositories, and whether Auto-Remediation is on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from sweeper.domain.escaping import plain, shorten
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Resource
+from sweeper.domain.report import count_applied, count_findings, count_non_compliant, is_remaining
+from sweeper.domain.report_model import Delivery, Report
+from sweeper.reporting.wording import (
+    account_names,
+    account_tags,
+    advice,
+    as_last_seen,
+    ended_early,
+    exemption_text,
+    explanation,
+    kind,
+    known_as,
+    named,
+    number,
+    outcome,
+    scope,
+    seen,
+    setting,
+    since_last,
+    skipped_counts,
+    tags_unavailable,
+    unseen,
+    where,
+)
+
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: 256 KiB for all of it; what is
+# left is for the envelope that a subscriber gets. The subject: under 100 ASCII characters.
+LIMIT = 250_000
+_SUBJECT_LIMIT = 99
+_NAMED_FAILURES = 3  # of each reason; the others are counted
+_NAMED_EARLIER = 10  # resolved, and not seen; the others are counted
+_MESSAGE_LIMIT = 160  # characters of a service's message
+_TEMPLATE: Resource = "repository_creation_template"
+_FINDINGS_ALONE = ("security_hub",)  # where no coverage, and so no full report, can be read
+
+
+def subject(report: Report) -> str:
+    """The essential on one line, the most important first: clauses that do not fit are left out."""
+    changes = report.totals.changes
+    parts = []
+    if failure := ended_early(report):
+        parts.append(f"sweep ended early ({failure.reason})")
+    if remaining := count_non_compliant(report):
+        parts.append(number(remaining, "mutable repository", "mutable repositories"))
+    if templates := count_non_compliant(report, _TEMPLATE):
+        parts.append(number(templates, "mutable creation template"))
+    if changes.failed:
+        parts.append(f"{number(changes.failed, 'change')} failed")
+    if not report.coverage.complete:
+        parts.append("coverage incomplete")
+    if changes.applied:
+        parts.append(f"{changes.applied:,} closed")
+    if report.since_last and report.since_last.reopened:
+        parts.append(f"{report.since_last.reopened:,} reopened")
+    name = "sweeper (dry run)" if report.run.dry_run else "sweeper"
+    nothing = "no mutable repository" + (" in scope" if report.skipped else "")
+    text = f"{name}: {parts[0] if parts else nothing}"
+    for part in parts[1:]:
+        if len(text) + len(part) + 2 > _SUBJECT_LIMIT:
+            break
+        text += f", {part}"
+    return text
+
+
+def message(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> str:
+    """The text, at most `limit` by `size`; it says how many findings it leaves out."""
+    head = "\n".join(_opening(report)) + "\n"
+    tail = "\n" + "\n".join(_closing(report, so_far)) + "\n"
+    findings = listed(report)
+    left = limit - size(head) - size(tail) - size(_left_out(len(findings)))
+    tags = account_tags(report)
+    entries: list[str] = []
+    for position, finding in enumerate(findings, 1):
+        entry = _entry(position, finding, report, tags.get(finding.account_id))
+        left -= size(entry)
+        if left < 0:
+            break
+        entries.append(entry)
+    more = _left_out(len(findings) - len(entries)) if len(entries) < len(findings) else ""
+    return head + "".join(entries) + more + tail
+
+
+def size(text: str) -> int:
+    """The bytes that the text takes in a JSON string in UTF-8."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
+
+
+def _opening(report: Report) -> Iterator[str]:
+    repositories, changes = report.totals.repositories, report.totals.changes
+    place = report.run.organization_id or report.run.account_id
+    of = f" of {plain(place)}" if place else ""
+    if words := scope(report):
+        yield f"Scope: {words}."
+    if repositories.non_compliant:
+        found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
+        yield (
+            f"Image tags could be overwritten in {found}{of}: {count_applied(report):,} closed by this "
+            f"sweep, {count_non_compliant(report):,} still open."
+        )
+    elif repositories.examined:
+        where_ = " in this scope" if report.skipped else ""
+        yield f"No ECR repository{of} was found{where_} whose image tags can be overwritten."
+    else:
+        yield f"No ECR repository{of} was seen."
+    if count := count_findings(report, Compliance.NON_COMPLIANT):
+        yield (
+            f"{number(count, 'creation template makes', 'creation templates make')} repositories "
+            f"whose image tags can be overwritten: {count_applied(report, _TEMPLATE):,} closed by this "
+            f"sweep, {count_non_compliant(report, _TEMPLATE):,} still open."
+        )
+    if report.run.dry_run:
+        yield "This was a dry run: nothing was changed."
+    if changes.failed:
+        yield f"{number(changes.failed, 'change')} FAILED: they come first, each with its cause."
+    if changes.withheld:
+        yield f"{number(changes.withheld, 'change')} not made: each has its reason."
+    if not report.coverage.complete:
+        yield unseen(report)
+    if words := since_last(report):
+        yield f"Since the last sweep: {words}."
+    yield ""
+
+
+def listed(report: Report) -> list[Finding]:
+    """Failed changes, then what else remains, then what was dealt with; exempt ones are not."""
+    findings = [item for item in report.findings if item.compliance is not Compliance.EXEMPT]
+    return sorted(findings, key=_urgency)
+
+
+def _urgency(finding: Finding) -> int:
+    if finding.change and finding.change.status is ChangeStatus.FAILED:
+        return 0
+    return 1 if is_remaining(finding) else 2
+
+
+def _entry(position: int, finding: Finding, report: Report, tags: str | None) -> str:
+    name = shorten(finding.account_name, 60)
+    account = plain(finding.account_id) + (f" ({name})" if name else "")
+    current = setting(finding.mutability, finding.exclusion_filters)
+    state = ", ".join(filter(None, (current, known_as(finding))))
+    exemption = exemption_text(finding.exemption) if finding.exemption else ""
+    return (
+        f"{position}. {kind(finding).capitalize()}: "
+        f"{shorten(finding.repository, _MESSAGE_LIMIT)}\n"
+        f"   Account: {account}, region: {plain(finding.region)}\n"
+        + (f"   Account tags: {tags}\n" if tags else "")
+        + f"   {state}: {outcome(finding, report.run)}\n"
+        + (f"   Its exemption {exemption}\n" if exemption else "")
+    )
+
+
+def _left_out(count: int) -> str:
+    return (
+        f"… and {number(count, 'more finding')} for which this message has no room: see the full "
+        "report.\n"
+    )
+
+
+def _closing(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
+    yield f"Auto-Remediation: {report.run.auto_remediate}"
+    if exempt := report.totals.repositories.exempt:
+        yield f"Exempt, and not listed: {number(exempt, 'repository', 'repositories')}"
+    if exempt := count_findings(report, Compliance.EXEMPT):
+        yield f"Exempt, and not listed: {number(exempt, 'creation template')}"
+    if sentence := tags_unavailable(report):
+        yield sentence
+    yield ""
+    yield from _coverage(report)
+    yield from _earlier(report)
+    yield ""
+    yield from _whereabouts(so_far)
+    run = report.run
+    yield plain(f"Sweep {run.id}, {run.started_at} to {run.finished_at}, sweeper {run.version}")
+
+
+def _coverage(report: Report) -> Iterator[str]:
+    yield f"Coverage: {'complete' if report.coverage.complete else 'INCOMPLETE'}. {seen(report)}"
+    names = account_names(report)
+    failures = sorted(report.failures, key=lambda failure: failure.reason)
+    for reason, group in groupby(failures, key=lambda failure: failure.reason):
+        items = list(group)
+        yield f"- {reason}: {len(items):,}"
+        for item in items[:_NAMED_FAILURES]:
+            yield f"    {where(item, names)}: {explanation(item, _MESSAGE_LIMIT)}"
+        if len(items) > _NAMED_FAILURES:
+            yield f"    … and {len(items) - _NAMED_FAILURES:,} more"
+        if text := advice(items[0].stage, reason):
+            yield f"    What to do: {text}."
+    if report.skipped:
+        yield f"Skipped on purpose: {skipped_counts(report)}."
+
+
+def _earlier(report: Report) -> Iterator[str]:
+    """What the last report had and this one has not: some of each, and how many there are."""
+    since = report.since_last
+    for title, items in (
+        ("Resolved since the last sweep", since.resolved if since else ()),
+        ("Not seen this time, and not resolved", since.not_visible if since else ()),
+    ):
+        if items:
+            yield ""
+            yield f"{title}: {len(items):,}"
+        for item in items[:_NAMED_EARLIER]:
+            name = shorten(named(item), _MESSAGE_LIMIT)
+            place = f"{plain(item.account_id)} {plain(item.region)}"
+            yield f"- {name} in {place}: {as_last_seen(item)}"
+        if len(items) > _NAMED_EARLIER:
+            yield f"  … and {len(items) - _NAMED_EARLIER:,} more"
+
+
+def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
+    for delivery in so_far:
+        location = shorten(delivery.location, 1100)
+        what = "The findings" if delivery.sink in _FINDINGS_ALONE else "The full report"
+        if delivery.status == "delivered":
+            yield f"{what}: {location}"
+            if delivery.message:
+                yield f"  {shorten(delivery.message, 600)}"
+        elif delivery.status == "failed":
+            why = ": ".join(filter(None, (delivery.reason, delivery.error_code, delivery.message)))
+            yield f"{what} could NOT be delivered to {location} ({shorten(why, 600)})"
+    if all(delivery.sink in _FINDINGS_ALONE for delivery in so_far):
+        yield "The full report is kept nowhere else: set report.s3 to keep it."

@@ -1,0 +1,1 @@
+"""The preflight's answers, for people and programs."""

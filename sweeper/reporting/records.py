@@ -1,0 +1,189 @@
+"""A report's findings as systems keep them that follow a finding from sweep to sweep: pure.
+
+What Security Hub, OCSF and others are told about a finding is decided here, once. Text is plain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sweeper.domain.escaping import plain
+from sweeper.domain.model import Compliance, Finding, Resource, Since
+from sweeper.domain.report import is_remaining
+from sweeper.domain.report_model import EarlierFinding, Report, Run
+from sweeper.reporting.wording import exemption_text, kind, named, number, outcome, setting
+
+GUIDE = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html"
+_LONGEST_ID = 512  # ASFF: Id
+
+
+class State(StrEnum):
+    """How a finding stands when the sweep ends."""
+
+    OPEN = "open"
+    UNDETERMINED = "undetermined"
+    EXEMPT = "exempt"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One finding, or one that is gone; `id` stays the same from sweep to sweep.
+
+    `resource_id` is the ARN where there is one; `named` says what is no repository. `setting` is
+    the mutability with its filters; `tags` are those of the account.
+    """
+
+    id: str
+    check: str
+    state: State
+    since: Since | None
+    account_id: str
+    account_name: str
+    region: str
+    resource: Resource
+    resource_id: str
+    repository: str
+    named: str
+    setting: str
+    title: str
+    description: str
+    advice: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def records(report: Report) -> Iterator[Record]:
+    """Every finding, then those of the previous sweep that are gone.
+
+    What is not visible this time is left out: nothing is known of it.
+    """
+    tags = {account.id: account.tags for account in report.accounts if account.tags}
+    gone = report.since_last.resolved if report.since_last else ()
+    now = set()
+    for finding in report.findings:
+        record = _of_finding(finding, report.run, tags.get(finding.account_id, {}))
+        if gone:
+            now.add(record.id)
+        yield record
+    for earlier in gone:
+        record = _of_earlier(earlier, report.run)
+        if record.id not in now:
+            yield record
+
+
+def record_id(check: str, account_id: str, region: str, repository: str) -> str:
+    """What a finding is known by; a name that ECR would not give is in it as a digest."""
+    text = f"{check}/{account_id}/{region}/{repository}"
+    if len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
+        return text
+    return f"{plain(check)}/{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def _of_finding(finding: Finding, run: Run, tags: Mapping[str, str]) -> Record:
+    state = _state(finding)
+    where = f"{named(finding)} ({plain(finding.account_id)}, {plain(finding.region)})"
+    current = setting(finding.mutability, finding.exclusion_filters)
+    done = outcome(finding, run)
+    if finding.exemption:
+        done += f"; its exemption: {exemption_text(finding.exemption)}"
+    if finding.reopened:
+        done += f"; open again after a sweep had closed it: {number(finding.reopened, 'time')}"
+    return Record(
+        id=record_id(finding.check, finding.account_id, finding.region, finding.repository),
+        check=plain(finding.check),
+        state=state,
+        since=finding.since_last,
+        account_id=plain(finding.account_id),
+        account_name=plain(finding.account_name),
+        region=plain(finding.region),
+        resource=finding.resource,
+        resource_id=plain(finding.arn) or _resource_id(finding),
+        repository=plain(finding.repository),
+        named=named(finding),
+        setting=current,
+        title=_TITLES[finding.resource][state].format(where=where),
+        description=f"{plain(finding.reason)}. {current}: {done}",
+        advice=_advice(finding.resource, state),
+        tags={plain(key): plain(value) for key, value in tags.items()},
+    )
+
+
+def _of_earlier(earlier: EarlierFinding, run: Run) -> Record:
+    account, region = plain(earlier.account_id), plain(earlier.region)
+    repository = plain(earlier.repository)
+    arn = f"arn:{run.partition or 'aws'}:ecr:{region}:{account}:repository/{repository}"
+    return Record(
+        id=record_id(earlier.check, earlier.account_id, earlier.region, earlier.repository),
+        check=plain(earlier.check),
+        state=State.CLOSED,
+        since=None,
+        account_id=account,
+        account_name=plain(earlier.account_name),
+        region=region,
+        resource=earlier.resource,
+        resource_id=arn if earlier.resource == "repository" else _resource_id(earlier),
+        repository=repository,
+        named=named(earlier),
+        setting=plain(earlier.mutability),
+        title=_TITLES[earlier.resource][State.CLOSED].format(
+            where=f"{named(earlier)} ({account}, {region})"
+        ),
+        description=f"The finding of the sweep before is gone: the {kind(earlier)} was closed by "
+        f"others, or deleted. It was {plain(earlier.mutability)}",
+        advice=_ADVICE[State.CLOSED],
+    )
+
+
+def _resource_id(item: Finding | EarlierFinding) -> str:
+    """What names a resource that has no ARN, in no way that could be taken for one."""
+    place = f"{plain(item.account_id)}/{plain(item.region)}/{plain(item.repository)}"
+    return f"{item.resource.replace('_', '-')}/{place}"
+
+
+def _advice(resource: Resource, state: State) -> str:
+    if resource == "repository_creation_template" and state is State.OPEN:
+        return _CLOSE_TEMPLATE
+    return _ADVICE[state]
+
+
+def _state(finding: Finding) -> State:
+    if finding.compliance is Compliance.EXEMPT:
+        return State.EXEMPT
+    if not is_remaining(finding):
+        return State.CLOSED
+    return State.UNDETERMINED if finding.compliance is Compliance.UNDETERMINED else State.OPEN
+
+
+_TITLES: dict[Resource, dict[State, str]] = {
+    "repository": {
+        State.OPEN: "ECR image tags can be overwritten: {where}",
+        State.UNDETERMINED: "Whether ECR image tags can be overwritten is not known: {where}",
+        State.EXEMPT: "ECR image tags can be overwritten, which is exempt: {where}",
+        State.CLOSED: "ECR image tags can no longer be overwritten: {where}",
+    },
+    "repository_creation_template": {
+        State.OPEN: "ECR makes repositories whose image tags can be overwritten: {where}",
+        State.UNDETERMINED: "Whether ECR makes repositories whose image tags can be overwritten is "
+        "not known: {where}",
+        State.EXEMPT: "ECR makes repositories whose image tags can be overwritten, which is "
+        "exempt: {where}",
+        State.CLOSED: "ECR no longer makes repositories whose image tags can be overwritten: "
+        "{where}",
+    },
+}
+_CLOSE_TEMPLATE = (
+    "Set the creation template's image tag mutability to IMMUTABLE, exclude tags that must move by "
+    "an exclusion filter that is allowed, or exempt all repositories below its prefix with a "
+    "reason and an expiry."
+)
+_ADVICE = {
+    State.OPEN: "Set the repository's image tag mutability to IMMUTABLE, exclude tags that must "
+    "move by an exclusion filter that is allowed, or exempt the repository with a reason and an "
+    "expiry.",
+    State.UNDETERMINED: "Update sweeper: AWS has a setting that this version does not know.",
+    State.EXEMPT: "Nothing, until the exemption ends.",
+    State.CLOSED: "Nothing.",
+}

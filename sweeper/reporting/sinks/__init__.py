@@ -1,0 +1,177 @@
+"""The sinks: one destination a file.
+
+A module here that has a `make_sink` is a sink; nothing else names it. Its `ORDER` says when it
+is its turn: messages to people come last, so that they can say where the whole report lies.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from sweeper.discovery import discover
+from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
+from sweeper.domain.undo_report import UndoReport
+from sweeper.engine.pool import attempt
+from sweeper.reporting.formats import Format
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import Config
+
+
+# How long to wait before a delivery is tried again, on top of the retries of each of its calls.
+FIRST_WAIT = 5.0  # seconds
+LONGEST_WAIT = 30.0  # seconds
+_PASSING = (
+    Reason.THROTTLED,
+    Reason.TIMED_OUT,
+    Reason.CONNECTION_FAILED,
+    Reason.ENDPOINT_UNREACHABLE,
+    Reason.SERVICE_ERROR,
+)
+
+
+D = TypeVar("D", Report, UndoReport)
+D_contra = TypeVar("D_contra", Report, UndoReport, contravariant=True)
+
+
+class Destination(Protocol[D_contra]):
+    """A destination of a sweep's report, or of an undo's."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in `deliveries`."""
+
+    @property
+    def location(self) -> str:
+        """Where the report would go, for messages."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the whole report lies there afterwards."""
+
+    def deliver(self, report: D_contra, so_far: Sequence[Delivery]) -> Delivery:
+        """Deliver, knowing what became of the sinks before; raises OperationFailed."""
+
+
+Sink: TypeAlias = Destination[Report]
+
+
+@runtime_checkable
+class Storing(Protocol):
+    """A sink that can store the report before it is whole."""
+
+    def store(self, report: Report) -> None:
+        """Put the report where it stays should the process end; raises OperationFailed."""
+
+
+def store(report: Report, sinks: Iterable[object], fallback: Storing | None) -> None:
+    """Store the report in every sink that can, or else in `fallback`. Raises nothing.
+
+    What earlier sweeps left is read after that: reading it must never cost the report. What cannot
+    be stored is told by its delivery.
+    """
+    done = [
+        attempt(Stage.DELIVER, lambda sink: sink.store(report), sink)
+        for sink in sinks
+        if isinstance(sink, Storing)
+    ]
+    if fallback and all(isinstance(each, Failed) for each in done):
+        attempt(Stage.DELIVER, lambda sink: sink.store(report), fallback)
+
+
+@dataclass(frozen=True, slots=True)
+class SinkContext:
+    """What sinks are made of; `central` makes a boto3 client: (service, region or None)."""
+
+    config: Config
+    formats: tuple[Format, ...]
+    central: Callable[[str, str | None], Any]
+
+
+def make_sinks(context: SinkContext) -> list[Sink]:
+    """The sinks that the configuration names, in the order of their turn. Calls nothing."""
+    package = sys.modules[__name__]
+    order = discover(package, "ORDER")
+    makers = discover(package, "make_sink")
+    sinks = (makers[module](context) for module in sorted(makers, key=lambda name: order[name]))
+    return [sink for sink in sinks if sink is not None]
+
+
+def deliver(
+    report: D,
+    sinks: Iterable[Destination[D]],
+    wait: Callable[[float], bool] = lambda _: False,
+    fallback: Destination[D] | None = None,
+    *,
+    must_keep: bool = False,
+) -> D:
+    """The report with what became of it at each sink, in their order. Raises nothing.
+
+    No sink depends on another: where one fails, the next still gets the report. What may pass is
+    tried again as long as `wait` waits so many seconds, and answers True. Where no sink keeps the
+    report, though one should have or it is one of `must_keep`, it goes to `fallback`, before the
+    messages that say where it is.
+    """
+    report = without_deliveries(report)
+    done: list[Delivery] = []
+    kept = False
+
+    def keep() -> None:
+        nonlocal fallback
+        failed = any(item.status == "failed" for item in done)
+        if fallback and not kept and (must_keep or failed):
+            done.append(_delivered(report, fallback, tuple(done), wait))
+            fallback = None
+
+    for sink in sinks:
+        if not sink.keeps:
+            keep()
+        done.append(_delivered(report, sink, tuple(done), wait))
+        kept = kept or (sink.keeps and done[-1].status == "delivered")
+    keep()
+    return replace(report, deliveries=tuple(done))
+
+
+def _delivered(
+    report: D, sink: Destination[D], so_far: tuple[Delivery, ...], wait: Callable[[float], bool]
+) -> Delivery:
+    seconds = FIRST_WAIT
+    while True:
+        result = attempt(Stage.DELIVER, lambda _: sink.deliver(report, so_far), None)
+        if not isinstance(result, Failed):
+            return result
+        if result.reason not in _PASSING or not wait(seconds):
+            return Delivery(
+                sink.name,
+                sink.location,
+                "failed",
+                result.reason,
+                result.error_code,
+                result.message,
+            )
+        seconds = min(2 * seconds, LONGEST_WAIT)
+
+
+def is_kept(deliveries: Sequence[Delivery], sinks: Iterable[Destination[Any] | None]) -> bool:
+    """Whether the whole report lies somewhere that keeps it, wherever it could not be delivered."""
+    keepers = {sink.name for sink in sinks if sink and sink.keeps}
+    delivered = {each.sink for each in deliveries if each.status == "delivered"}
+    failed = any(each.status == "failed" for each in deliveries)
+    return not failed or not keepers.isdisjoint(delivered)
+
+
+def rendered(report: Report, formats: Iterable[Format]) -> Iterator[tuple[Format, bytes]]:
+    """The report in each format, one at a time, as it is delivered."""
+    report = without_deliveries(report)
+    for format_ in formats:
+        yield format_, format_.render(report)
+
+
+def without_deliveries(report: D) -> D:
+    """The report as it is delivered: a copy cannot tell what became of itself."""
+    return replace(report, deliveries=()) if report.deliveries else report

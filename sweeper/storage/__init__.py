@@ -1,0 +1,1 @@
+"""What outlives a process: journals, the lease, earlier reports and histories."""

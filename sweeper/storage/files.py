@@ -1,0 +1,92 @@
+"""Files in a directory that is given: read to a limit, replaced whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.masking import mask
+from sweeper.domain.reasons import Reason
+
+_MODE = 0o644
+
+T = TypeVar("T")
+
+
+class Directory:
+    """What earlier sweeps left in a directory; see `sweeper.storage.history.Records`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self, name: str, use: Callable[[BinaryIO], T]) -> T | None:
+        """What `use` makes of the file; None where there is none."""
+        path = self._path / name
+        try:
+            with open(path, "rb", opener=_without_waiting) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise OperationFailed(Reason.REQUEST_REFUSED, f"{path}: not a regular file")
+                return use(file)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _failed(Reason.REQUEST_REFUSED, path, error) from error
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Write the file whole; nobody else writes into the directory."""
+        replace(self._path / name, content)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Readers see the old file or the new one, never a part of it; raises OperationFailed."""
+    with write_errors(path):
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        # Mode under the umask; exclusively, so that nothing that lies there is followed.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(mask(content))
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write where a person says: a file is replaced whole, a device or a pipe is written to.
+
+    Raises OperationFailed.
+    """
+    target = Path(os.path.realpath(path))  # a link stays one
+    with write_errors(path):
+        if target.exists() and not target.is_file():  # /dev/null, /dev/stdout, <(…)
+            with target.open("wb") as stream:
+                stream.write(mask(content))
+            return
+    replace(target, content)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe that nobody writes to would be waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Raise OperationFailed in the place of what the system raises inside."""
+    try:
+        yield
+    except OSError as error:
+        raise _failed(Reason.WRITE_FAILED, path, error) from error
+
+
+def _failed(reason: Reason, path: Path, error: OSError) -> OperationFailed:
+    code = errno.errorcode.get(error.errno or 0, type(error).__name__)
+    return OperationFailed(reason, f"{path}: {error.strerror or error}", code)

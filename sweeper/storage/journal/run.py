@@ -1,0 +1,139 @@
+"""What a sweep writes its journal to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from io import BytesIO
+from typing import Any
+
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import (
+    Change,
+    ChangeStatus,
+    Examined,
+    Failed,
+    Finding,
+    OpenedAccount,
+    Stage,
+    Target,
+)
+from sweeper.domain.reasons import Reason
+from sweeper.domain.resume import ResumeState
+from sweeper.storage.journal import lines
+from sweeper.storage.journal.file import JournalFile
+from sweeper.storage.journal.lines import Header
+
+_PIECE = 1_000_000  # bytes
+
+
+class RunJournal:
+    """A `sweeper.engine.ports.Journal`, and the Observer that fills it.
+
+    `file` is None where no local file can be kept. `archive` puts the plan where it outlives this
+    machine, None where there is no such place; it raises OperationFailed.
+    """
+
+    def __init__(
+        self,
+        header: Header,
+        past: ResumeState,
+        file: JournalFile | None,
+        archive: Callable[[bytes], None] | None,
+    ) -> None:
+        """Writes nothing."""
+        self.past = past
+        self._header = header
+        self._file = file
+        self._archive = archive
+        self._opened: list[OpenedAccount] = []
+        self.is_archived = False  # whether the plan lies there
+
+    def begin(self, stage: Stage, total: int) -> None:
+        """Nothing to record."""
+
+    def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:
+        """Record what was opened, examined or failed, unless it stands there already."""
+        if stage is Stage.OPEN_ACCOUNT:
+            self._opened += [each for _, each in outcomes if isinstance(each, OpenedAccount)]
+        if self._file and stage in (Stage.OPEN_ACCOUNT, Stage.EXAMINE):
+            # Where it cannot be written nothing else is lost; `intend` will say so.
+            with suppress(OperationFailed):
+                for written in _joined(self._lines(outcomes)):
+                    self._file.append(written)
+
+    def _lines(self, outcomes: Sequence[tuple[Any, Any]]) -> Iterator[bytes]:
+        for item, outcome in outcomes:
+            match outcome:
+                case OpenedAccount() if item.id not in self.past.opened:
+                    yield lines.opened(outcome)
+                case Examined() if item.place not in self.past.examined:
+                    yield from lines.examined(item, outcome)
+                case Failed() if isinstance(item, Target):
+                    yield lines.failed(*item.place, outcome)
+                case Failed():
+                    yield lines.failed(item.id, None, outcome)
+
+    def plan(self, targets: Sequence[Target], outcomes: Sequence[Any]) -> None:
+        """Put the whole plan on record; raises OperationFailed where there is no place for it."""
+        if self._archive:
+            try:
+                plan = BytesIO()  # once in memory, not a list of lines and their sum
+                plan.writelines(self._snapshot(targets, outcomes))
+                self._archive(plan.getvalue())
+                self.is_archived = True
+            except OperationFailed as error:
+                raise OperationFailed(
+                    Reason.NOT_RECORDED,
+                    f"the plan could not be put beside the report: {error.reason}: {error.message}",
+                    error.error_code,
+                ) from None
+        elif self._file is None:
+            raise OperationFailed(
+                Reason.NOT_RECORDED, "there is neither a directory for a journal nor report.s3"
+            )
+        else:
+            self._file.append(b"", durable=True)
+
+    def _snapshot(self, targets: Sequence[Target], outcomes: Sequence[Any]) -> Iterator[bytes]:
+        """The journal as it would stand if every planned change had just been begun."""
+        yield lines.header(self._header)
+        yield from map(lines.opened, self._opened)
+        for target, outcome in zip(targets, outcomes, strict=True):
+            if isinstance(outcome, Examined):
+                yield from lines.examined(target, outcome)
+                for finding in outcome.findings:
+                    if finding.change:
+                        yield from self._line_of(finding, finding.change)
+
+    def _line_of(self, finding: Finding, change: Change) -> Iterator[bytes]:
+        if change.status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED):
+            yield lines.result(finding, change)  # by an earlier process of the run
+        elif change.status is ChangeStatus.PLANNED or finding.key in self.past.in_doubt:
+            yield lines.intent(finding, change)
+
+    def intend(self, finding: Finding) -> None:
+        """Record the change before its write; raises OperationFailed.
+
+        Also where the plan in S3 has it: whoever goes on from this file would know nothing of it.
+        """
+        if self._file and finding.change:
+            self._file.append(lines.intent(finding, finding.change), durable=True)
+
+    def settle(self, finding: Finding) -> None:
+        """Record what became of the change."""
+        if self._file and finding.change:
+            with suppress(OperationFailed):
+                self._file.append(lines.result(finding, finding.change))
+
+
+def _joined(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines in pieces of some size: one write for many, and not all of them in memory."""
+    piece = bytearray()
+    for part in parts:
+        piece += part
+        if len(piece) >= _PIECE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)

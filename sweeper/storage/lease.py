@@ -1,0 +1,281 @@
+"""One sweep at a time for a report's place: a lease in S3, by conditional writes.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html. Whether a lease has
+expired is reckoned by the clock of S3 alone: from when the object was last written. A sweep that
+was killed renews no more, and its lease ends by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from sweeper.aws.s3 import NOBODYS_ETAG, Bucket, Stored
+from sweeper.domain.errors import Invalid, OperationFailed
+from sweeper.domain.reasons import Reason
+from sweeper.storage.record_reader import parse
+
+NAME = "lease.json"
+LIFE = 300  # seconds that a lease holds without being renewed
+RENEW_EVERY = 60.0  # seconds
+# Seconds before the end in which nothing is begun any more: a write may wait for a silent
+# endpoint, and be sent five times.
+MARGIN = 150.0
+JOIN = 5.0  # seconds for a renewal that is under way when the sweep ends
+MAX_BYTES = 10_000
+
+_Text = Annotated[str, Field(max_length=200)]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What the object says; `token` is new for each process, `renewal` for each time it is written:
+    equal objects would have equal ETags, and a condition on one could not tell them apart.
+    """
+
+    run_id: _Text
+    host: _Text
+    since: _Text
+    token: _Text
+    seconds: Annotated[int, Field(ge=1, le=3600)] = LIFE
+    released: bool = False
+    renewal: Annotated[int, Field(ge=0)] = 0
+
+
+def _clock() -> float:
+    """Seconds, those in which the machine was suspended included, where the system tells."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+_UNREADABLE = Holder("unknown", "unknown", "unknown", "")
+
+
+class Lease:
+    """A lease on the prefix of `bucket`.
+
+    `clock` is of this process, and monotonic. `wall` is the time of day, which also runs while a
+    virtual machine is paused.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        *,
+        run_id: str,
+        host: str,
+        since: str,
+        clock: Callable[[], float] = _clock,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Calls nothing."""
+        self._bucket = bucket
+        self._me = Holder(run_id, host[:200], since, secrets.token_hex(8))
+        self._clocks = (clock, wall)
+        self._etag = ""
+        self._renewal = 0
+        self._until = (0.0, 0.0)  # by each clock
+        self._over = threading.Event()
+        self._renewer: threading.Thread | None = None
+        self._problem: OperationFailed | None = None
+
+    @property
+    def token(self) -> str:
+        """What names this process as the holder."""
+        return self._me.token
+
+    def acquire(self, *, ended: Collection[str] = ()) -> None:
+        """Take the lease, and renew it until it is released.
+
+        A lease with one of the tokens `ended`, whose processes are known to have ended, is taken
+        over at once.
+        Raises OperationFailed: lease_held, which says by whom, or lease_unavailable.
+        """
+        try:
+            self._take(ended)
+            self._require_conditions()
+        except OperationFailed as error:
+            if error.reason is Reason.LEASE_HELD:
+                raise
+            self._problem = OperationFailed(
+                Reason.LEASE_UNAVAILABLE,
+                f"{self._bucket.at(NAME)}: {error.reason}: {error.message}",
+                error.error_code,
+            )
+            if self._etag:
+                self._give_back()
+            raise self._problem from None
+        self._renewer = threading.Thread(target=self._renew_until_over, name="lease", daemon=True)
+        self._renewer.start()
+
+    def check(self) -> None:
+        """Raise OperationFailed unless the lease is held, and will be for a while."""
+        if self._problem:
+            raise self._problem
+        if any(
+            clock() >= until - MARGIN
+            for clock, until in zip(self._clocks, self._until, strict=True)
+        ):
+            raise OperationFailed(
+                Reason.LEASE_LOST, f"{self._bucket.at(NAME)} could not be renewed in time"
+            )
+
+    def release(self) -> None:
+        """Let the next sweep have it; raises nothing: it would end by itself."""
+        self._over.set()
+        if self._renewer is None:
+            return
+        self._renewer.join(JOIN)
+        if self._problem is None:
+            try:
+                self._write({"IfMatch": self._etag}, released=True)
+            except OperationFailed:
+                return
+
+    def renew(self) -> None:
+        """Hold it for another LIFE. What goes wrong is kept for `check`."""
+        try:
+            self._write({"IfMatch": self._etag})
+        except OperationFailed as error:
+            if error.reason in (Reason.CHANGED_MEANWHILE, Reason.DESTINATION_MISSING):
+                self._adopt_or_lose()
+            # Else it is tried again, and `check` knows until when it holds.
+
+    def _take(self, ended: Collection[str]) -> None:
+        if (stored := self._created()) is None:
+            return
+        holder = _holder(stored)
+        if holder.token == self._me.token:  # the first write took effect, and its answer was lost
+            self._holds(stored.etag, self._now(), stored.age)
+            return
+        if not (holder.released or holder.token in ended or stored.age >= holder.seconds):
+            raise self._held(holder, stored)
+        try:
+            self._write({"IfMatch": stored.etag})
+        except OperationFailed as error:
+            if error.reason is not Reason.CHANGED_MEANWHILE:
+                raise
+            stored = self._bucket.get(NAME, MAX_BYTES)
+            holder = _holder(stored)
+            if holder.token != self._me.token:
+                raise self._held(holder, stored) from None
+            self._holds(stored.etag, self._now(), stored.age)
+
+    def _created(self, *, again: bool = True) -> Stored | None:
+        """Write the object where there is none; return the one that is there.
+
+        S3 also refuses while another write is under way, which may come to nothing: then it is
+        tried once more.
+        """
+        try:
+            self._write({"IfNoneMatch": "*"})
+        except OperationFailed as error:
+            if error.reason is not Reason.CHANGED_MEANWHILE:
+                raise
+        else:
+            return None
+        try:
+            return self._bucket.get(NAME, MAX_BYTES)
+        except OperationFailed as missing:
+            if not again or missing.reason is not Reason.DESTINATION_MISSING:
+                raise
+        return self._created(again=False)
+
+    def _require_conditions(self) -> None:
+        """Raise OperationFailed where the store ignores a condition: each sweep would hold it.
+
+        Some know If-None-Match only, and then two sweeps take over the same lease that has ended.
+        """
+        for name, value in (("If-None-Match", "*"), ("If-Match", NOBODYS_ETAG)):
+            condition = {name.replace("-", ""): value}
+            try:
+                self._bucket.put(NAME, self._body(), "application/json", **condition)
+            except OperationFailed as error:
+                if error.reason is not Reason.CHANGED_MEANWHILE:
+                    raise
+            else:
+                raise OperationFailed(
+                    Reason.UNEXPECTED_RESPONSE,
+                    f"the store replaced an object in spite of {name}: it ignores conditional "
+                    "writes",
+                )
+
+    def _give_back(self) -> None:
+        """Release what was written before the lease could not be had after all.
+
+        Only if the object still has this process's token. What fails is left to time.
+        """
+        with suppress(OperationFailed):
+            stored = self._bucket.get(NAME, MAX_BYTES)
+            if _holder(stored).token == self._me.token:
+                self._write({"IfMatch": stored.etag}, released=True)
+
+    def _now(self) -> tuple[float, float]:
+        clock, wall = self._clocks
+        return clock(), wall()
+
+    def _write(self, condition: dict[str, str], *, released: bool = False) -> None:
+        begun = self._now()
+        self._renewal += 1
+        body = self._body(released=released)
+        self._holds(self._bucket.put(NAME, body, "application/json", **condition), begun)
+
+    def _body(self, *, released: bool = False) -> bytes:
+        value = asdict(self._me) | {"released": released, "renewal": self._renewal}
+        return json.dumps(value).encode()
+
+    def _holds(self, etag: str, begun: tuple[float, float], age: float = 0.0) -> None:
+        clock, wall = begun
+        life = LIFE - max(0.0, age)
+        self._etag, self._until = etag, (clock + life, wall + life)
+
+    def _adopt_or_lose(self) -> None:
+        """A renewal met another object: our own, whose answer was lost, or another sweep's."""
+        try:
+            stored = self._bucket.get(NAME, MAX_BYTES)
+        except OperationFailed as error:
+            if error.reason is Reason.DESTINATION_MISSING:
+                self._problem = OperationFailed(
+                    Reason.LEASE_LOST, f"{self._bucket.at(NAME)} was deleted"
+                )
+            return
+        holder = _holder(stored)
+        if holder.token == self._me.token:
+            self._holds(stored.etag, self._now(), stored.age)
+            return
+        self._problem = OperationFailed(
+            Reason.LEASE_LOST,
+            f"{self._bucket.at(NAME)} is held by {_described(holder)} now",
+        )
+
+    def _renew_until_over(self) -> None:
+        while not self._over.wait(RENEW_EVERY) and self._problem is None:
+            self.renew()
+
+    def _held(self, holder: Holder, stored: Stored) -> OperationFailed:
+        left = holder.seconds - stored.age
+        return OperationFailed(
+            Reason.LEASE_HELD,
+            f"another sweep holds {self._bucket.at(NAME)}: {_described(holder)}; "
+            f"it ends in {left:.0f} s unless it is renewed",
+        )
+
+
+def _described(holder: Holder) -> str:
+    return f"run {holder.run_id} on {holder.host}, since {holder.since}"
+
+
+def _holder(stored: Stored) -> Holder:
+    """What the object says; one that cannot be read holds as long as any other."""
+    try:
+        holder: Holder = parse(Holder, stored.body)
+    except Invalid:
+        return _UNREADABLE
+    return holder

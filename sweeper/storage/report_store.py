@@ -1,0 +1,193 @@
+"""A report.json that a person names, read back: a file, or an object in S3; and two compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from sweeper.domain.comparison import (
+    History,
+    Previous,
+    PreviousChange,
+    PreviousFinding,
+    PreviousRun,
+    PreviousSince,
+    compare_reports,
+    same_organization,
+)
+from sweeper.domain.errors import ConfigurationError, Invalid
+from sweeper.domain.escaping import plain
+from sweeper.domain.report_model import Report
+from sweeper.engine.ports import Source
+from sweeper.storage.history import MAX_REPORT, is_time
+from sweeper.storage.record_reader import NotAnObject, OtherVersion, TooLarge, read
+
+S3 = "s3://"
+_TIMES = {"started_at", "finished_at", "last_seen"}
+_MAX_COUNT = 10**9
+MAX_MEMORY = 400_000_000  # bytes, of a report: 100,000 findings take half of it
+
+# Gives what the function makes of the object at ``s3://<bucket>/<key>``; see `aws.session`.
+ObjectReader = Callable[[str, Callable[[Source], Report]], Report]
+
+
+def read_report(location: str, read_object: ObjectReader) -> Report:
+    """The report at a path or ``s3://<bucket>/<key>``, which every format can show.
+
+    Raises ConfigurationError that names the location and what is wrong with it.
+    """
+
+    def use(source: Source) -> Report:
+        report = read(Report, source, limit=MAX_REPORT, memory=MAX_MEMORY, also=_OTHERS)
+        _refuse_implausible("", report)
+        _refuse_findings_elsewhere(report)
+        return report
+
+    try:
+        if location.startswith(S3):
+            return read_object(location, use)
+        return _read_file(Path(location), use)
+    except TooLarge as error:
+        raise ConfigurationError(plain(f"{location}: too large: {error}")) from None
+    except OtherVersion as error:
+        problem = f"has {error}; needed: a report.json"
+    except Invalid as error:
+        problem = _something_else(error) or f"is damaged: {error}; needed: a report.json"
+    except _Implausible as error:
+        problem = f"is damaged: {error}; needed: a report.json"
+    raise ConfigurationError(plain(f"{location} {problem}"))
+
+
+_OTHERS = ("undoes",)  # a key of an undo's report
+
+
+def _something_else(error: Invalid) -> str:
+    """What else than a report it is, if it is JSON and none."""
+    if isinstance(error, NotAnObject):
+        return "is not a report.json"
+    if error.keys is None:
+        return ""
+    if "undoes" in error.keys:
+        return (
+            "is the report of an undo, which cannot be undone or shown; name the run's report.json"
+        )
+    missing = next((key for key in ("run", "schema_version") if key not in error.keys), None)
+    return f"is not a report.json (no `{missing}`)" if missing else ""
+
+
+def compare(earlier: Report, later: Report) -> Report:
+    """The later report with what changed since the earlier one.
+
+    The earlier one alone is what it is compared with: not the history, nor sweeps between the two.
+    Raises ConfigurationError where they cannot be compared.
+    """
+    one, other = (plain(f"sweep {report.run.id}") for report in (earlier, later))
+    if earlier.run.id == later.run.id:
+        raise ConfigurationError(f"both reports are of {one}; needed: those of two sweeps")
+    if not same_organization(earlier.run, later.run):
+        ids = (report.run.organization_id or report.run.account_id for report in (earlier, later))
+        whose = plain(" and ".join(map(str, ids)))
+        raise ConfigurationError(f"the reports are of different organizations: {whose}")
+    if earlier.run.started_at > later.run.started_at:
+        raise ConfigurationError(
+            f"{one}, which is named first, started later than {other}; needed: the earlier report "
+            "first"
+        )
+    # A report does not say which checks ran: those that found anything before.
+    checks = {finding.check for finding in earlier.findings}
+    if earlier.since_last:
+        checks |= {item.check for item in earlier.since_last.not_visible}
+    result = compare_reports(later, _previous(earlier), History(), checks)
+    # How often it was reopened the later sweep knew from its history.
+    findings = [
+        replace(finding, reopened=max(finding.reopened, known.reopened))
+        for finding, known in zip(result.findings, later.findings, strict=True)
+    ]
+    return replace(result, findings=findings)
+
+
+def _previous(report: Report) -> Previous:
+    run, since = report.run, report.since_last
+    return Previous(
+        PreviousRun(run.id, run.started_at, run.finished_at, run.organization_id, run.account_id),
+        tuple(
+            PreviousFinding(
+                check=finding.check,
+                account_id=finding.account_id,
+                account_name=finding.account_name,
+                region=finding.region,
+                repository=finding.repository,
+                mutability=finding.mutability,
+                compliance=finding.compliance,
+                change=PreviousChange(finding.change.status, finding.change.reason)
+                if finding.change
+                else None,
+                reopened=finding.reopened,
+                since_last=finding.since_last,
+                resource=finding.resource,
+            )
+            for finding in report.findings
+        ),
+        PreviousSince(not_visible=tuple(since.not_visible)) if since else PreviousSince(),
+    )
+
+
+def _read_file(path: Path, use: Callable[[Source], Report]) -> Report:
+    try:
+        file = path.open("rb")
+    except (OSError, ValueError) as error:  # of a path with a NUL
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(plain(f"{path}: cannot be read: {why}")) from None
+    with file:
+        try:
+            return use(file)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise ConfigurationError(plain(f"{path}: cannot be read: {why}")) from None
+
+
+class _Implausible(ValueError):
+    """What no sweep wrote; says what."""
+
+
+def _refuse_implausible(name: str, value: object) -> None:
+    """Raise _Implausible for a count, a share or a time that is none; `name` is the key."""
+    if is_dataclass(value):
+        for field in fields(value):
+            _refuse_implausible(field.name, getattr(value, field.name))
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            _refuse_implausible(name, item)
+    elif kind := _not_a(name, value):
+        raise _Implausible(f"{name} is no {kind}")
+
+
+def _refuse_findings_elsewhere(report: Report) -> None:
+    """Raise _Implausible for a finding where, as the report has it, nobody looked."""
+    examined = {account.id: account.regions for account in report.accounts}
+    for finding in report.findings:
+        if finding.region not in examined.get(finding.account_id, ()):
+            place = f"{finding.account_id} {finding.region}"
+            raise _Implausible(f"a finding in {place}, which is not among the accounts")
+
+
+def _not_a(name: str, value: object) -> str | None:
+    match value:
+        case str():
+            return "time" if name in _TIMES and not _is_moment(value) else None
+        case float():
+            return None if 0 <= value <= 1 else "share"  # NaN is not, either
+        case int():
+            return None if 0 <= value <= _MAX_COUNT else "count"
+        case _:
+            return None
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return is_time(text)

@@ -1,0 +1,251 @@
+"""What a run keeps on this machine: its journal, and where it is looked for to go on from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweeper.aws.s3 import Bucket
+from sweeper.aws.s3_objects import Objects
+from sweeper.domain.errors import ConfigurationError, OperationFailed
+from sweeper.domain.resume import ResumeState
+from sweeper.storage.journal import lines
+from sweeper.storage.journal.file import JournalFile, is_busy
+from sweeper.storage.journal.lines import Header
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import Config
+
+SUFFIX = ".journal"
+PLAN = "plan.jsonl"
+
+# The sections that decide what a run sees and does. It may be resumed with others of the rest.
+_SECTIONS = (
+    "checks",
+    "organization",
+    "regions",
+    "coverage",
+    "policy",
+    "exemptions",
+    "remediation",
+)
+
+
+@dataclass(slots=True)
+class OpenRun:
+    """A run that has begun, now or in an earlier process.
+
+    `file` is None where no journal can be kept on this machine, or none of this run lies here. It
+    is `ours` where it lies in this machine's state directory under its run's id: the lock on it
+    proves that no other process is at this run; the lock on a copy proves nothing.
+    """
+
+    header: Header
+    past: ResumeState
+    file: JournalFile | None
+    ours: bool = False
+
+    def close(self, *, finished: bool) -> None:
+        """Close the journal; that of a run that has finished is removed."""
+        if self.file:
+            self.file.close(remove=finished)
+            self.file = None
+
+
+def state_directory(config: Config) -> Path | None:
+    """The directory, made where it is missing; None where none is configured and none can be had.
+
+    Raises ConfigurationError where the one that is configured cannot be written.
+    """
+    configured = config.state.directory
+    if configured is None and not (os.environ.get("XDG_STATE_HOME") or os.environ.get("HOME")):
+        return None
+    home = os.environ.get("XDG_STATE_HOME") or Path(os.environ.get("HOME", ""), ".local/state")
+    directory = configured or Path(home, "sweeper")
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        problem = error.strerror or str(error)
+    else:
+        if os.access(directory, os.W_OK | os.X_OK):
+            return directory
+        problem = "not writable"
+    if configured is None:
+        return None
+    raise ConfigurationError(f"state.directory: {directory}: {problem}")
+
+
+def section_digests(config: Config) -> dict[str, str]:
+    """Section -> a digest of what it says: the same where a run may be gone on with."""
+    values = config.model_dump(mode="json", include=set(_SECTIONS))
+    return {
+        section: hashlib.sha256(json.dumps(values[section], sort_keys=True).encode()).hexdigest()
+        for section in _SECTIONS
+    }
+
+
+def unfinished_journals(directory: Path | None) -> list[Path]:
+    """The journals of runs that did not end well, and are not going on either."""
+    if directory is None:
+        return []
+    return [path for path in sorted(directory.glob(f"*{SUFFIX}")) if not is_busy(path)]
+
+
+def unfinished_run_command(journal: Path) -> str | None:
+    """The command that goes on with the run of a journal; None where the journal does not tell."""
+    try:
+        with journal.open("rb") as stream:
+            header, _, _ = lines.read(BytesIO(stream.readline(lines.MAX_HEADER)), str(journal))
+    except (OSError, ConfigurationError):
+        return None
+    return resume_command(header)
+
+
+def open_run(directory: Path | None, header: Header) -> OpenRun:
+    """A new run, with a journal in `directory` where there is one that can be written."""
+    if directory is None:
+        return OpenRun(header, ResumeState(), None)
+    try:
+        file = JournalFile(directory / f"{header.run_id}{SUFFIX}", new=True)
+    except OSError:
+        return OpenRun(header, ResumeState(), None)
+    try:
+        file.append(lines.header(header))
+    except OperationFailed:
+        file.close(remove=True)
+        return OpenRun(header, ResumeState(), None)
+    return OpenRun(header, ResumeState(), file, ours=True)
+
+
+def reopen_run(name: str, directory: Path | None, bucket: Bucket | None) -> OpenRun:
+    """The run `name`: the path of a journal, ``s3://…`` of a plan, or the id of a run.
+
+    An id is looked for in `directory`, then beside the reports of `bucket`. What the plan there
+    has beyond a journal is taken in, too: another process may have resumed the run from it. Raises
+    ConfigurationError that names what is wrong, JournalBusy where the run is still going on.
+    """
+    path = Path(name)
+    if re.fullmatch(lines.RUN_ID, name):
+        path = (directory or Path()) / f"{name}{SUFFIX}"
+        if bucket and not path.exists():
+            return _from_bucket(bucket, plan_name(name))
+    elif name.startswith("s3://"):
+        below = bucket.at("") if bucket else ""
+        if bucket is None or not name.startswith(below):
+            place = below or "report.s3, which is not configured"
+            raise ConfigurationError(f"--resume {name}: not below {place}")
+        return _from_bucket(bucket, name.removeprefix(below))
+    begun = _from_file(path, name)
+    here = directory / f"{begun.header.run_id}{SUFFIX}" if directory else None
+    begun.ours = here is not None and path.absolute() == here.absolute()
+    if bucket:
+        try:
+            begun.past = begun.past.merge(_plan_of(bucket, begun.header))
+        except BaseException:
+            begun.close(finished=False)
+            raise
+    return begun
+
+
+def resume_command(header: Header) -> str:
+    """The command that goes on with the run."""
+    command = "sweeper undo REPORT" if header.undoes else "sweeper run"
+    return f"{command} --resume {header.run_id}"
+
+
+def require_same_config(
+    header: Header, config: Config, *, dry_run: bool, undoes: str | None = None
+) -> None:
+    """Raise ConfigurationError where the run was begun with another configuration.
+
+    `undoes` is the run that an undo undoes. An undo does not go on with a sweep, nor a sweep with
+    an undo.
+    """
+    if header.undoes != undoes:
+        what = f"undoes run {header.undoes}" if header.undoes else "is a sweep"
+        raise ConfigurationError(
+            f"--resume: run {header.run_id} {what}: go on with it by {resume_command(header)}"
+        )
+    now = section_digests(config)
+    if differing := [name for name in _SECTIONS if header.config.get(name) != now[name]]:
+        raise ConfigurationError(
+            f"--resume: run {header.run_id} was begun with another configuration of "
+            f"{', '.join(differing)}: use the same file, variables and options, or begin anew"
+        )
+    if header.dry_run is not dry_run:
+        raise ConfigurationError(
+            f"--resume: run {header.run_id} was {'' if header.dry_run else 'not '}a dry run"
+        )
+
+
+def plan_name(run_id: str) -> str:
+    """Where the plan of a run lies below the report's place, in the folder of its report."""
+    day = f"{run_id[:4]}-{run_id[4:6]}-{run_id[6:8]}"
+    return f"{day}/{run_id}/{PLAN}"
+
+
+def _from_file(path: Path, name: str) -> OpenRun:
+    try:
+        file = JournalFile(path, new=False)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--resume {name}: {path}: cannot be read: {error.strerror}; it is removed when a run "
+            "has ended well"
+        ) from None
+    try:
+        with file.reader() as stream:
+            header, past, size = lines.read(stream, str(path))
+        file.truncate(size)
+    except OSError as error:
+        file.close(remove=False)
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    except BaseException:
+        file.close(remove=False)
+        raise
+    return OpenRun(header, past, file)
+
+
+def _from_bucket(bucket: Bucket, name: str) -> OpenRun:
+    if plan := _read_plan(bucket, name):
+        header, past = plan
+        return OpenRun(header, past, None)
+    raise ConfigurationError(
+        f"--resume: {bucket.at(name)}: there is none; it is there once a run has begun to write"
+    )
+
+
+def _plan_of(bucket: Bucket, header: Header) -> ResumeState:
+    """What the plan of the run in S3 has; nothing where there is none."""
+    plan = _read_plan(bucket, plan_name(header.run_id))
+    return plan[1] if plan else ResumeState()
+
+
+def _read_plan(bucket: Bucket, name: str) -> tuple[Header, ResumeState] | None:
+    try:
+        return _plan(bucket, name)
+    except OperationFailed as error:
+        raise ConfigurationError(
+            f"--resume: {bucket.at(name)}: cannot be read: {error.reason}: {error.message}"
+        ) from None
+
+
+def _plan(bucket: Bucket, name: str) -> tuple[Header, ResumeState] | None:
+    """Read the plan `name`, if there is one.
+
+    Raises OperationFailed, and ConfigurationError for what is no plan.
+    """
+    plan = Objects(bucket).read(name, lambda source: lines.read(source, bucket.at(name)))
+    if plan is None:
+        return None
+    header, past, _ = plan
+    if name != plan_name(header.run_id):
+        raise ConfigurationError(
+            f"--resume: {bucket.at(name)}: it is the plan of run {header.run_id}"
+        )
+    return header, past

@@ -1,0 +1,137 @@
+"""Texts without the secrets that the process knows, and with everything else as it was."""
+
+from __future__ import annotations
+
+import html
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sweeper.domain.reasons import Reason
+
+from sweeper.domain import masking
+from sweeper.domain.errors import ConfigurationError, OperationFailed
+from sweeper.domain.escaping import shorten
+from sweeper.domain.masking import MASK, mask, mask_message, register, register_external_id
+
+TOKEN = "IQoJb3JpZ2luX2VjEOr//////////wEaCXVzLWVhc3QtMSJHMEUC+EXAMPLE=="
+KEY_ID = "ASIAEXAMPLE123456789"
+visible = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1)
+tokens = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=16, max_size=60)
+
+
+def forget() -> None:
+    masking._secrets = masking._Secrets()
+
+
+@given(secrets=st.lists(tokens, min_size=1, max_size=5), around=st.lists(st.text(), min_size=6))
+def test_no_secret_is_left_in_a_text_nor_in_a_document(
+    secrets: list[str], around: list[str]
+) -> None:
+    forget()
+    for secret in secrets:
+        register(secret)
+    text = around[0] + "".join(
+        secret + rest for secret, rest in zip(secrets, around[1:], strict=False)
+    )
+    document = text.encode("utf-8", "surrogatepass")
+    for secret in secrets:
+        assert secret not in mask(text)
+        assert secret.encode() not in mask(document)
+        assert secret.encode() not in mask(document * 2000 + b"x" * 20_000)
+
+
+@given(text=st.text())
+def test_what_has_no_secret_is_as_it_was(text: str) -> None:
+    forget()
+    register(TOKEN)
+    register_external_id("payments-2b1c9f0e-77aa-4f7d")
+    assert mask(text) == text
+    assert mask(text.encode("utf-8", "surrogatepass")) == text.encode("utf-8", "surrogatepass")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [str, lambda text: quote(text, safe=""), json.dumps, html.escape, lambda text: text[:30]],
+)
+def test_a_secret_is_known_in_other_spellings_and_cut_short(spelling: object) -> None:
+    assert callable(spelling)
+    for secret in (TOKEN, 'quo"te<and>&back\\slash-0123456789'):
+        register(secret)
+        for text in (f"before {spelling(secret)} after", f"a={spelling(secret)}&b=c"):
+            assert secret[:16] not in mask(text)
+            assert mask(text.encode()) == mask(text).encode()
+            assert mask(text)[:2] == text[:2]
+
+
+def test_many_secrets_are_found_as_few_are() -> None:
+    known = [f"{number:05}-secret-of-an-account-{number * 7919:09}" for number in range(2000)]
+    for secret in known:
+        register(secret)
+    document = ("filler " * 5000 + " ".join(known)).encode()
+    assert mask(document).count(MASK.encode()) == len(known)
+    assert b"secret-of-an-account" not in mask(document)
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\x07", "\r\nx: "])
+def test_the_parts_of_a_broken_secret_are_masked(line_break: str) -> None:
+    register(f"{TOKEN}{line_break}{KEY_ID}")
+    shown = mask(repr(f"{TOKEN}{line_break}{KEY_ID}".encode()))
+    assert TOKEN not in shown
+    assert KEY_ID not in shown
+
+
+@pytest.mark.parametrize("value", ["payments", "ecr-immutability-sweeper", "012345678901", "1e3x"])
+def test_an_external_id_that_a_name_could_be_is_masked_in_messages_only(value: str) -> None:
+    register_external_id(value)
+    assert mask(f'{{"repository": "{value}/api"}}') == f'{{"repository": "{value}/api"}}'
+    assert mask_message(f"not with {value}: {value}!") == f"not with {MASK}: {MASK}!"
+    assert mask_message(f"un{value}ed {value}s") == f"un{value}ed {value}s"
+
+
+def test_an_external_id_that_no_name_is_is_masked_everywhere() -> None:
+    register_external_id("2b1c9f0e-77aa-4f7d-9d4e")
+    assert mask(b'"x-2b1c9f0e-77aa-4f7d-9d4e-y"') == b'"x-***-y"'
+
+
+def test_short_credentials_are_masked_in_messages_only() -> None:
+    register("test")
+    register("a")
+    assert mask("test") == "test"
+    assert mask_message("a test of latest") == f"a {MASK} of latest"
+
+
+def test_the_sessions_of_a_run_are_forgotten_when_the_next_begins() -> None:
+    register(TOKEN, of_run=True)
+    register(KEY_ID, of_run=True)
+    register(KEY_ID)
+    masking.forget_run()
+    assert mask(f"{TOKEN} {KEY_ID}") == f"{TOKEN} {MASK}"
+
+
+def test_errors_have_no_secret_in_them() -> None:
+    register(TOKEN)
+    failed = OperationFailed(Reason.REQUEST_REFUSED, f"no {TOKEN}", f"Bad{TOKEN}")
+    assert (failed.message, failed.error_code, str(failed)) == (
+        f"no {MASK}",
+        f"Bad{MASK}",
+        f"no {MASK}",
+    )
+    assert str(ConfigurationError(f"a: {TOKEN}")) == f"a: {MASK}"
+
+
+def test_a_secret_is_masked_before_a_text_is_cut() -> None:
+    register(TOKEN)
+    for limit in range(1, 70):
+        assert TOKEN[:8] not in shorten(f"x {TOKEN} and so on, for a while longer", limit)
+
+
+@pytest.mark.parametrize("name", masking._VARIABLES)
+def test_credentials_in_the_environment_are_known(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, f" {TOKEN}\n")
+    masking.register_environment()
+    assert mask(TOKEN) == MASK

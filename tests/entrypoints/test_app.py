@@ -1,0 +1,39 @@
+"""Where a run's report.json lies, for who wants to see it again, or to undo the run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sweeper.domain.report_model import Delivery, Report
+
+from sweeper.entrypoints.app import report_file
+from sweeper.reporting.formats import Format, formats
+from tests.cases import case
+from tests.factories import change, finding, report
+
+LOOKED = report([finding()], id="r")
+CHANGED = report([finding(change=change())], id="r")
+JSON, CSV = formats()["json"], formats()["csv"]
+DIRECTORY = Delivery("directory", "out", "delivered")
+S3 = Delivery("s3", "s3://b/p/2026-11-24/r/report.json", "delivered")
+FALLBACK = Delivery("fallback", "/state/reports/r", "delivered")
+FAILED = Delivery("directory", "out", "failed")
+SNS = Delivery("sns", "arn:topic", "delivered")
+
+
+def test_where_the_report_lies() -> None:
+    cases: list[tuple[Report, Format, tuple[Delivery, ...], str | None]] = [
+        (LOOKED, JSON, (DIRECTORY, S3), "out/report.json"),
+        (CHANGED, JSON, (DIRECTORY, S3), "out/r/report.json"),
+        (CHANGED, CSV, (DIRECTORY,), "out/r/report.json"),
+        (LOOKED, CSV, (DIRECTORY,), None),
+        (CHANGED, JSON, (S3, SNS), S3.location),
+        (LOOKED, CSV, (replace(S3, location="s3://b/p/2026-11-24/r/report.csv"),), None),
+        (CHANGED, JSON, (FAILED, FALLBACK, SNS), "/state/reports/r/report.json"),
+        (CHANGED, CSV, (FALLBACK,), "/state/reports/r/report.json"),
+        (CHANGED, JSON, (FAILED, SNS), None),
+        (LOOKED, JSON, (), None),
+    ]
+    for item, chosen, deliveries, file in cases:
+        with case(item, chosen, deliveries, file):
+            assert report_file(replace(item, deliveries=deliveries), (chosen,)) == file

@@ -1,0 +1,193 @@
+"""What a person at a terminal is shown."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+
+from rich.console import Console
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Coverage, Report
+
+from sweeper.domain.model import (
+    Account,
+    ChangeStatus,
+    Compliance,
+    Failed,
+    Finding,
+    Since,
+    Stage,
+    Target,
+)
+from sweeper.domain.report import ended_early
+from sweeper.entrypoints import terminal
+from sweeper.reporting.wording import advice
+from tests import factories
+from tests.cases import case
+from tests.golden import assert_golden, sections
+from tests.golden.reports import every
+
+
+def _console() -> tuple[Console, io.StringIO]:
+    out = io.StringIO()
+    return Console(file=out, width=160, highlight=False, force_terminal=False), out
+
+
+def _shown(report: Report, file: str | None = None) -> str:
+    console, out = _console()
+    terminal.show(report, console, file=file)
+    return out.getvalue()
+
+
+def _row(shown: str, text: str) -> str:
+    return next(line for line in shown.splitlines() if text in line)
+
+
+def test_the_views_whole() -> None:
+    parts = {name: _shown(item) for name, item in every().items()}
+    parts["kept in a file"] = _shown(every()["planned"], "my report/report.json")
+    changed = factories.report([factories.finding(change=factories.change())])
+    parts["changed, and kept"] = _shown(changed, "out/report.json")
+    console, out = _console()
+    terminal.show(factories.report(), console, resumable=True)
+    parts["stopped"] = out.getvalue()
+    findings = every()["everything"].findings
+    parts["question"] = terminal.question([each for each in findings if each.change])
+    parts["question of a plan"] = terminal.question(every()["planned"].findings)
+    assert_golden("terminal.txt", sections(parts))
+
+
+def test_a_finding_says_what_became_of_it() -> None:
+    throttled = factories.change(ChangeStatus.FAILED, reason=Reason.THROTTLED)
+    rule = factories.exemption(source="pull_through_cache")
+    expired = factories.exemption(expired=True)
+    cases: list[tuple[Finding, str]] = [
+        (factories.finding("app"), "non-compliant"),
+        (factories.finding("app", change=factories.change()), "applied"),
+        (factories.finding("app", change=throttled), "failed (throttled)"),
+        (factories.finding("app", compliance=Compliance.EXEMPT, exemption=rule), "exempt (pull"),
+        (factories.finding("app", exemption=expired), "non-compliant"),
+        (factories.finding("app", compliance=Compliance.UNDETERMINED), "undetermined"),
+        (factories.finding("app", since_last=Since.REOPENED), "reopened"),
+    ]
+    for finding, outcome in cases:
+        with case(finding, outcome):
+            row = _row(_shown(factories.report([finding])), " app ")
+            for each in (finding.account_id, finding.region, finding.mutability, outcome):
+                assert each in row
+
+
+def test_what_remains_comes_first() -> None:
+    findings = [
+        factories.finding("a-exempt", compliance=Compliance.EXEMPT),
+        factories.finding("b-closed", change=factories.change()),
+        factories.finding("c-open"),
+    ]
+    shown = _shown(factories.report(findings))
+    assert shown.index("c-open") < shown.index("b-closed") < shown.index("a-exempt")
+
+
+def test_long_tables_are_cut_and_say_so() -> None:
+    findings = [
+        factories.finding(f"app-{number}", account_id=f"{number // 5:012d}")
+        for number in range(5 * terminal.MAX_ROWS)
+    ]
+    shown = _shown(factories.report(findings))
+    rows = sum("eu-central-1" in line for line in shown.splitlines())
+    assert rows == terminal.MAX_ROWS
+    assert f" {len(findings) - rows} more findings, --output " in shown
+    assert "--output" not in _shown(factories.report(findings), "out/report.json")
+
+
+def test_failures_are_shown_once_for_each_reason_with_what_to_do() -> None:
+    denied = factories.failed(message="User is not authorized " + "very " * 100)
+    failures: list[tuple[Account | Target, Failed]] = [
+        *((factories.target(region=f"eu-west-{number}"), denied) for number in range(1, 4)),
+        *(
+            (factories.account(f"{number:012d}"), factories.failed(Reason.ASSUME_ROLE_DENIED))
+            for number in range(5)
+        ),
+    ]
+    shown = _shown(factories.report(failures=failures))
+    assert re.search(r"assume_role_denied \(5\): (0{11}\d, ){3}\w+ 2 ", shown)
+    assert re.search(rf"denied_by_scp \(3\): {factories.ACCOUNT_ID} eu-west-1 \w+ 2 ", shown)
+    assert max(map(len, shown.splitlines())) < 400
+    for reason in (Reason.ASSUME_ROLE_DENIED, Reason.DENIED_BY_SCP):
+        assert shown.count(advice(Stage.EXAMINE, reason) or "none") == 1
+    ended = ended_early(
+        factories.run(), factories.failed(Reason.NO_CREDENTIALS, stage=Stage.ENUMERATE)
+    )
+    assert (advice(Stage.EXAMINE, Reason.NO_CREDENTIALS) or "none") in _shown(ended)
+
+
+def test_impact_is_told_with_the_command_that_lists_it() -> None:
+    planned = every()["planned"]
+    assert "`sweeper report 'my report/report.json'`" in _shown(planned, "my report/report.json")
+    assert "`--format text`" in _shown(planned)
+
+
+def test_what_was_changed_says_how_it_is_undone() -> None:
+    report = factories.report([factories.finding(change=factories.change())])
+    undo = "sweeper undo out/r/report.json\n"
+    assert undo in _shown(report, "out/r/report.json")
+    assert "sweeper undo" not in _shown(report)
+    assert undo not in _shown(factories.report(), "out/r/report.json")
+
+
+def test_a_no_is_told_first_where_nothing_was_changed() -> None:
+    change = factories.change(ChangeStatus.WITHHELD, reason=Reason.NOT_CONFIRMED)
+    declined = factories.finding(change=change)
+    made = factories.finding("made", change=factories.change())
+    for findings, is_told in (([declined], True), ([declined, made], False), ([made], False)):
+        with case(findings):
+            first = _shown(factories.report(findings)).splitlines()[0].rstrip()
+            assert (first != "Findings") is is_told
+
+
+def test_a_share_is_never_rounded_up_to_all() -> None:
+    for share, text in ((0.0, " 0 %"), (0.5, " 50 %"), (0.99999, " 99.9 %"), (1.0, " 100 %")):
+        with case(share):
+            report = replace(factories.report(), coverage=Coverage(share, 0.7, complete=False))
+            assert text in _row(_shown(report), "Coverage")
+
+
+def test_the_question_counts_what_would_be_done() -> None:
+    first = factories.finding(change=factories.change())
+    to = factories.change(to_mutability="IMMUTABLE_WITH_EXCLUSION")
+    other = factories.finding(account_id="222222222222", change=to)
+    assert re.findall(r"\d+", terminal.question([first])) == ["1", "1"]
+    assert re.findall(r"\d+ [a-z]+", terminal.question([first, first, other])) == [
+        *("1 repository", "2 repositories", "2 accounts")
+    ]
+
+
+def test_progress_goes_on_after_a_question() -> None:
+    console, out = _console()
+    progress = terminal.ProgressObserver(console)
+    progress.start()
+    progress.done(Stage.EXAMINE, [])
+    progress.begin(Stage.EXAMINE, 2)
+    progress.done(Stage.EXAMINE, [(1, 1), (2, 2)])
+    progress.stop()
+    progress.begin(Stage.ASSESS, 1)
+    progress.begin(Stage.CHANGE, 3)
+    progress.done(Stage.CHANGE, [(1, 1)])
+    progress.stop()
+    shown = out.getvalue()
+    assert {"2/2", "0/1", "1/3"} <= set(re.findall(r"\d/\d", shown))
+
+
+def test_hostile_text_is_shown_as_text() -> None:
+    shown = _shown(factories.hostile_report())
+    for character in ("\x1b", "\u202e", "\u200b", "\u2028", "\ud800", "\x7f", "\x9b", "\t", "\r"):
+        assert character not in shown
+    assert "[red]markup[/red]" in shown
+
+
+def test_a_sweep_that_can_be_gone_on_with_says_how() -> None:
+    report = factories.report()
+    assert "--resume" not in _shown(report)
+    console, out = _console()
+    terminal.show(report, console, resumable=True)
+    assert out.getvalue().rstrip().endswith(f"--resume {report.run.id}")

@@ -1,0 +1,123 @@
+"""What is written, whole: one golden text for each format and message, of the same reports."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from itertools import product
+
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
+
+from sweeper.domain.model import ChangeStatus, Stage
+from sweeper.reporting.asff import findings
+from sweeper.reporting.formats import formats
+from sweeper.reporting.formats.html.facts import facts
+from sweeper.reporting.formats.html.tables import tables
+from sweeper.reporting.notification import message, subject
+from sweeper.reporting.notification_json import attributes, event
+from sweeper.reporting.wording import advice, outcome
+from tests.cases import case
+from tests.factories import change, finding, report, run
+from tests.golden import assert_golden, sections
+from tests.golden.reports import DELIVERIES, every, planned, whole
+
+
+def of_every(text: Callable[[Report], str]) -> str:
+    return sections({name: text(item) for name, item in every().items()})
+
+
+def test_json() -> None:
+    assert_golden("report.json", formats()["json"].render(every()["everything"]))
+
+
+def test_csv() -> None:
+    rows = [formats()["csv"].render(item).decode() for item in (whole(), planned())]
+    assert_golden("report.csv", "\n".join(rows))
+
+
+def test_ocsf() -> None:
+    assert_golden("report.ocsf.jsonl", formats()["ocsf"].render(whole()))
+
+
+def test_junit() -> None:
+    assert_golden("report.junit.xml", formats()["junit"].render(whole()))
+
+
+def test_text() -> None:
+    assert_golden("report.txt", of_every(lambda item: formats()["text"].render(item).decode()))
+
+
+def test_html() -> None:
+    names = (
+        *("everything", "planned", "templates", "clean", "no repository", "ended early"),
+        "nothing examined",
+    )
+    assert_golden("report.html.txt", sections({name: html(every()[name]) for name in names}))
+
+
+def html(item: Report) -> str:
+    """What is read on the page: its texts, how its figures are judged, and its tables' rows."""
+    page = formats()["html"].render(item).decode()
+    page = re.sub(r"<(style|script|details)\b.*?</\1>", "", page, flags=re.DOTALL)
+    lines = [
+        text for text in (" ".join(each.split()) for each in re.split("<[^>]*>", page)) if text
+    ]
+    shown = facts(item)
+    lines += [f"-- {each.level}: {each.title}" for each in shown.banners]
+    for card in shown.cards:
+        lines += [f"-- {card.title}: {each.label}: {each.level}" for each in card.figures]
+    for table in tables(item):
+        lines.append(f"-- {table.id}: {[column.title for column in table.columns]}")
+        rows = zip(*(column.values for column in table.columns), strict=True)
+        lines += [json.dumps(row, ensure_ascii=False) for row in rows]
+    return "\n".join(lines)
+
+
+def test_message() -> None:
+    assert_golden(
+        "message.txt",
+        of_every(lambda item: f"Subject: {subject(item)}\n\n{message(item, item.deliveries)}"),
+    )
+
+
+def test_structured() -> None:
+    item = whole()
+    told = json.loads(event(item, DELIVERIES, 10**6))
+    assert_golden("message.jsonl", lines_of([attributes(item), *told.pop("findings"), told]))
+
+
+def test_asff() -> None:
+    assert_golden("findings.asff.jsonl", lines_of([*findings(whole(), "eu-west-1")]))
+
+
+def lines_of(values: Sequence[object]) -> str:
+    return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in values)
+
+
+def test_words_of_every_reason() -> None:
+    """What became of a change, and what to do about it: each text once, with its first reason."""
+    texts: dict[str, str] = {}
+    for status in ChangeStatus:
+        for reason in (None, *Reason):
+            with case(status, reason):
+                said = outcome(finding(change=change(status, reason=reason)), run())
+                if status is not ChangeStatus.SUPERSEDED:
+                    assert "IMMUTABLE" in said
+                texts.setdefault(said.replace(str(reason), "…"), f"{status}, {reason}")
+    for stage, reason in product(Stage, Reason):
+        said = advice(stage, reason) or ""
+        if said != advice(Stage.EXAMINE, reason):  # which is in docs/reasons.md
+            texts.setdefault(said, f"{stage}, {reason}")
+    assert_golden("reasons.txt", "".join(f"{of}: {text}\n" for text, of in texts.items()))
+
+
+def test_the_same_facts_give_the_same_bytes() -> None:
+    items = [finding(name) for name in ("c", "a", "b")]
+    one, other = report(items), report(items[::-1])
+    for name, each in formats().items():
+        with case(name):
+            assert each.render(one) == each.render(other)
+            assert each.render(one) == each.render(one)
+    assert message(one, ()) == message(other, ())

@@ -1,0 +1,209 @@
+"""What mends what: the command or the key, with what is known filled in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sweeper.domain.reasons import Reason
+
+from sweeper.domain.model import Failed, Stage
+from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole
+from sweeper.engine.preflight.problems import Kind, Problem
+from sweeper.engine.probe import ProbeStatus
+from sweeper.reporting.preflight.remedies import PERMITTED_BY, meaning, remedy
+from sweeper.reporting.wording import advice
+from tests.cases import case
+from tests.fakes import account_id, make_config
+from tests.golden import assert_golden
+from tests.reporting.preflight.facts import CALLER, CLOSE, RULES, TEMPLATE, facts
+from tests.stacksets import templates
+
+R = Reason
+KEYS = (
+    "report.directory",
+    "report.s3.bucket",
+    "report.s3.kms_key_id",
+    "report.sns_topic_arn",
+    "report.security_hub.region",
+)
+
+
+def problem(kind: Kind, reason: Reason | None, **values: Any) -> Problem:
+    answer = values.pop("answer", ProbeStatus.DENIED)
+    return Problem(kind, answer, reason, "what AWS said", **values)
+
+
+def test_there_is_something_to_do_about_everything() -> None:
+    """Whatever kind and reason there is; a remedy has its golden text once, with the first."""
+    texts: dict[str, str] = {}
+    for kind, reason, answer in product(Kind, Reason, (ProbeStatus.DENIED, ProbeStatus.FAILED)):
+        for key in KEYS if kind is Kind.DESTINATION else (None,):
+            with case(kind, reason, answer, key):
+                found = problem(
+                    kind,
+                    reason,
+                    answer=answer,
+                    key=key,
+                    actions=("ecr:Some",),
+                    accounts=(account_id(1),),
+                    places=((account_id(1), "eu-west-1"),),
+                )
+                text = remedy(found, facts(), make_config()).text
+                assert text.strip()
+                assert meaning(found)
+                if text != advice(Stage.EXAMINE, reason):  # which is in docs/reasons.md
+                    texts.setdefault(text, f"{kind}, {reason}, {answer}, {key}")
+    for key, kind in product((None, *KEYS), (Kind.READ, Kind.WRITE)):
+        with case(kind, key):
+            found = problem(kind, None, answer=ProbeStatus.NOT_KNOWN, key=key)
+            text = remedy(found, facts(), make_config()).text
+            assert text.strip()
+            assert meaning(found)
+            texts.setdefault(text, f"{kind}, {key}, not known")
+    assert_golden("remedies.txt", "".join(f"{of}: {text}\n" for text, of in texts.items()))
+
+
+def test_a_role_that_is_missing_somewhere_is_deployed() -> None:
+    found = problem(Kind.ACCOUNT, R.ASSUME_ROLE_DENIED, accounts=(account_id(3),))
+    text = remedy(found, facts(), make_config()).text
+    assert "make stackset-status" in text
+    assert 'make stackset-deploy OUS="…"' in text
+    assert "stacksets/member-role.yaml" not in text  # which is for the management account
+
+
+@pytest.mark.parametrize("action", ["sts:TagSession", "sts:SetSourceIdentity"])
+def test_a_session_with_tags_is_let_in_by_its_parameter(action: str) -> None:
+    """Also where no account admits the caller, which has other remedies."""
+    every = tuple(account_id(number) for number in range(1, 4))
+    for accounts in (every[:1], every):
+        found = problem(Kind.ACCOUNT, R.ASSUME_ROLE_DENIED, accounts=accounts, actions=(action,))
+        text = remedy(found, facts(), make_config()).text
+        assert 'PARAMETERS="AllowSessionTags=true"' in text
+        assert f"must allow {action}" in text
+        assert "disableSessionTags" in text
+    assert "AllowSessionTags" in templates.load("member-role")["Parameters"]
+
+
+def test_stacksets_skip_the_management_account() -> None:
+    found = problem(Kind.ACCOUNT, R.ASSUME_ROLE_DENIED, accounts=(account_id(2),))
+    assert "stacksets/member-role.yaml" in remedy(found, facts(), make_config()).text
+
+
+def test_a_role_that_admits_nowhere_is_a_matter_of_trust() -> None:
+    everywhere = tuple(account_id(number) for number in (1, 2, 3))
+    found = problem(Kind.ACCOUNT, R.ASSUME_ROLE_DENIED, accounts=everywhere)
+    texts = {
+        remedy(found, facts(), make_config(organization={"external_id": external_id})).text
+        for external_id in (None, "a-secret")
+    }
+    assert len(texts) == 2
+    for text in texts:
+        assert "CentralRoleArn" in text
+        assert "organization.external_id" in text
+        assert "a-secret" not in text
+
+
+def test_who_may_not_list() -> None:
+    cases: list[tuple[OrganizationRole, str]] = [
+        (OrganizationRole.MANAGEMENT, "organizations:ListAccounts"),
+        (OrganizationRole.DELEGATED, "organizations:ListAccounts"),
+        (OrganizationRole.MEMBER, f"--account-id {account_id(1)}"),
+        (OrganizationRole.NOT_KNOWN, "aws organizations register-delegated-administrator"),
+    ]
+    for standing, words in cases:
+        with case(standing, words):
+            caller: Caller = replace(CALLER, standing=standing)
+            found = Facts(caller, Failed(Stage.ENUMERATE, R.NOT_ALLOWED_TO_LIST, "no"))
+            said = remedy(problem(Kind.ORGANIZATION, R.NOT_ALLOWED_TO_LIST), found, make_config())
+            assert words in said.text
+
+
+PLACES = tuple((account_id(1), f"eu-west-{number}") for number in range(1, 8))
+
+
+def test_what_is_typed_has_what_is_known_in_it() -> None:
+    cases: list[tuple[Problem, str]] = [
+        (
+            problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES[:2], whole_accounts=False),
+            "regions.exclude: [eu-west-1, eu-west-2]",
+        ),
+        (
+            problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES, whole_accounts=False),
+            "[eu-west-1, eu-west-2, eu-west-3, eu-west-4, eu-west-5, and 2 more]",
+        ),
+        (
+            problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES, accounts=(account_id(1),)),
+            'organization.exclude_accounts: ["000000000001"]',
+        ),
+        (
+            problem(Kind.READ, R.DENIED_BY_IDENTITY_POLICY, actions=(RULES,)),
+            RULES,
+        ),
+        (problem(Kind.READ, R.DENIED_BY_PERMISSIONS_BOUNDARY, actions=(RULES,)), RULES),
+        (
+            problem(Kind.WRITE, R.DENIED_BY_SCP, actions=(CLOSE,)),
+            "stacksets/deny-tag-mutability-changes.json",
+        ),
+        (problem(Kind.REGIONS, R.DENIED_BY_SCP), "account:ListRegions"),
+        (problem(Kind.REGIONS, R.DENIED), "account:ListRegions"),
+        (
+            problem(
+                Kind.DESTINATION,
+                R.DENIED,
+                key="report.s3.bucket",
+                actions=("s3:GetObject", "s3:PutObject"),
+            ),
+            "s3:GetObject, s3:PutObject",
+        ),
+    ]
+    for found, words in cases:
+        with case(found, words):
+            assert words in remedy(found, facts(), make_config()).text
+
+
+def test_a_write_is_permitted_by_its_own_parameter() -> None:
+    cases: list[tuple[tuple[str, ...], str]] = [
+        ((CLOSE,), "AllowRemediation=true"),
+        ((TEMPLATE,), "AllowTemplateRemediation=true"),
+        ((CLOSE, TEMPLATE), "AllowRemediation=true AllowTemplateRemediation=true"),
+    ]
+    for reason in [R.DENIED_BY_IDENTITY_POLICY, R.DENIED]:
+        for denied, parameters in cases:
+            with case(reason, denied, parameters):
+                found = problem(Kind.WRITE, reason, actions=denied)
+                text = remedy(found, facts(writes=(CLOSE, TEMPLATE)), make_config()).text
+                assert f'PARAMETERS="{parameters}"' in text
+                assert all(action in text for action in denied)
+
+
+def test_our_own_policy_is_named_where_it_may_be_the_one() -> None:
+    policy = "stacksets/deny-tag-mutability-changes.json"
+    for actions, is_named in (((CLOSE, TEMPLATE), True), ((TEMPLATE,), False)):
+        found = problem(Kind.WRITE, R.DENIED_BY_SCP, actions=actions)
+        text = remedy(found, facts(), make_config()).text
+        assert all(action in text for action in actions)
+        assert (policy in text) is is_named
+    denied = json.loads((templates.FOLDER / Path(policy).name).read_text(encoding="utf-8"))
+    assert denied["Statement"][0]["Action"] == CLOSE
+
+
+def test_each_parameter_permits_what_it_is_named_for() -> None:
+    template = templates.load("member-role")
+    (policy,) = template["Resources"]["MemberRole"]["Properties"]["Policies"]
+    guarded = [
+        statement["Fn::If"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "Fn::If" in statement
+    ]
+    parameter_of = {
+        action: template["Conditions"][condition]["Fn::Equals"][0]["Ref"]
+        for condition, statement, _ in guarded
+        for action in [statement["Action"]]
+        if isinstance(action, str)
+    }
+    assert parameter_of == PERMITTED_BY

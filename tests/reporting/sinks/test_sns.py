@@ -1,0 +1,150 @@
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import count
+from typing import Any, Literal
+
+import boto3
+import pytest
+from moto import mock_aws
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
+
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import ChangeStatus, Compliance
+from sweeper.reporting.notification import subject
+from sweeper.reporting.notification_json import structured
+from sweeper.reporting.sinks.sns import SnsSink, needed
+from tests.cases import case
+from tests.factories import (
+    HOSTILE,
+    change,
+    exemption,
+    failed,
+    finding,
+    hostile_report,
+    report,
+    target,
+)
+
+REGION = "eu-west-1"  # not the caller's own
+SO_FAR = (Delivery("s3", "s3://b/report.json", "delivered"),)
+
+
+def test_needed() -> None:
+    cases: list[tuple[Report, bool]] = [
+        (report(), False),
+        (report([finding(compliance=Compliance.EXEMPT, exemption=exemption())]), False),
+        (
+            report([finding(change=change(ChangeStatus.SUPERSEDED, reason=Reason.NOW_COMPLIANT))]),
+            False,
+        ),
+        (report([finding()]), True),
+        (report([finding(change=change())]), True),
+        (report([finding(change=change(ChangeStatus.FAILED, reason=Reason.DENIED))]), True),
+        (report([], [(target(region="us-east-1"), failed())]), True),
+    ]
+    for item, expected in cases:
+        with case(item, expected):
+            assert needed(item, "when_needed") is expected
+            assert needed(item, "always") is True
+
+
+Received = Callable[[], list[dict[str, Any]]]
+NUMBERS = count()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _aws() -> Iterator[None]:
+    with mock_aws():
+        yield
+
+
+@cache
+def client_of(service: Literal["sns", "sqs"]) -> Any:
+    return boto3.Session("testing", "testing", region_name=REGION).client(service)
+
+
+def topic(suffix: str = "") -> tuple[str, Received]:
+    """A new topic's ARN, and what its subscriber received."""
+    sns, sqs = client_of("sns"), client_of("sqs")
+    name = f"{next(NUMBERS)}{suffix}"
+    fifo = {"FifoTopic": "true"} if suffix else {}
+    arn = sns.create_topic(Name=f"reports-{name}", Attributes=fifo)["TopicArn"]
+    fifo = {"FifoQueue": "true"} if suffix else {}
+    url = sqs.create_queue(QueueName=f"inbox-{name}", Attributes=fifo)["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue["Attributes"]["QueueArn"])
+
+    def received() -> list[dict[str, Any]]:
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(item["Body"]) for item in found]
+
+    return arn, received
+
+
+def sink(arn: str, notify: Literal["when_needed", "always"] = "when_needed") -> SnsSink:
+    def central(service: str, region: str | None) -> Any:
+        assert (service, region) == ("sns", REGION)
+        return client_of("sns")
+
+    return SnsSink(arn, notify, central)
+
+
+@pytest.mark.parametrize("suffix", ["", ".fifo"])
+def test_one_message_as_it_was_made(suffix: str) -> None:
+    arn, received = topic(suffix)
+    item = hostile_report()
+    assert sink(arn).deliver(item, SO_FAR) == Delivery("sns", arn, "delivered")
+    [got] = received()
+    assert got["Subject"] == subject(item)
+    assert got["Message"] == json.loads(structured(item, SO_FAR))["sqs"]
+    assert json.loads(got["Message"])["deliveries"][0]["location"] == "s3://b/report.json"
+    assert got["MessageAttributes"] == {
+        "non_compliant": {"Type": "Number", "Value": str(len(HOSTILE))},
+        "coverage_incomplete": {"Type": "String", "Value": "true"},
+        "run_id": {"Type": "String", "Value": item.run.id},
+    }
+
+
+def test_five_thousand_findings_are_accepted() -> None:
+    arn, received = topic()
+    item = report([finding(f"team-{index:05}/service") for index in range(5000)])
+    sink(arn).deliver(item, ())
+    [got] = received()
+    assert got["Subject"] == subject(item)
+    told = json.loads(got["Message"])
+    assert len(told["findings"]) + told["findings_left_out"] == 5000
+    assert len(told["findings"]) > 10
+
+
+def test_a_subscription_can_ask_for_what_it_wants_to_hear() -> None:
+    arn, received = topic()
+    sns = client_of("sns")
+    [subscription] = sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
+    policy = {"non_compliant": [{"numeric": [">", 1]}], "coverage_incomplete": ["false"]}
+    sns.set_subscription_attributes(
+        SubscriptionArn=subscription["SubscriptionArn"],
+        AttributeName="FilterPolicy",
+        AttributeValue=json.dumps(policy),
+    )
+    gap = [(target(region="us-east-1"), failed())]
+    sink(arn).deliver(report([finding("a")]), ())
+    sink(arn).deliver(report([finding("a"), finding("b")], gap), ())
+    assert received() == []
+    sink(arn).deliver(report([finding("a"), finding("b")]), ())
+    assert len(received()) == 1
+
+
+def test_nothing_is_sent_when_nothing_is_to_be_told() -> None:
+    arn, received = topic()
+    assert sink(arn).deliver(report(), ()) == Delivery("sns", arn, "not_needed")
+    assert received() == []
+    assert sink(arn, "always").deliver(report(), ()).status == "delivered"
+    assert len(received()) == 1
+
+
+def test_a_topic_that_is_not_there() -> None:
+    with pytest.raises(OperationFailed) as caught:
+        sink(f"arn:aws:sns:{REGION}:123456789012:gone").deliver(report([finding()]), ())
+    assert caught.value.reason is Reason.DESTINATION_MISSING

@@ -1,1 +1,0 @@
-"""Undoing what a run changed."""
