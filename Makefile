@@ -158,7 +158,7 @@ destroy: ## delete the central stack; its reports and their key are kept
 
 schema: install ## write docs/report.schema.json and docs/config.schema.json anew
 	$(BIN)/python -m sweeper.reporting.report_schema > docs/report.schema.json
-	$(BIN)/python -m sweeper.config.json_schema > docs/config.schema.json
+	$(BIN)/sweeper config schema > docs/config.schema.json
 
 commands: install ## write docs/commands.md anew
 	$(BIN)/python -m tests.commands_page > docs/commands.md

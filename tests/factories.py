@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, Run, SinceLast
-
 from sweeper.domain.model import (
     Account,
     Change,
@@ -27,7 +24,9 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import AccountOutcome, TargetOutcome, aggregate
+from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, Run, SinceLast
 
 ACCOUNT_ID = "111122223333"
 REGION = "eu-central-1"

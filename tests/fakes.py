@@ -9,9 +9,6 @@ from io import BytesIO
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
-from sweeper.domain.resume import ResumeState
 
 from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Session
@@ -32,6 +29,10 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.mutability import WILDCARD
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
+from sweeper.domain.resume import ResumeState
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Cloud, RunEnvironment
 from sweeper.engine.sweep import sweep
@@ -68,7 +69,8 @@ def make_target(number: int = 1, region: str = REGION) -> Target:
 def make_repository(
     name: str = "app", mutability: str = "MUTABLE", filters: Sequence[str] = ()
 ) -> Repository:
-    return Repository(name, f"arn:aws:ecr:::repository/{name}", mutability, tuple(filters))
+    arn, types = f"arn:aws:ecr:::repository/{name}", (WILDCARD,) * len(filters)
+    return Repository(name, arn, mutability, tuple(filters), types)
 
 
 def make_change(status: ChangeStatus = ChangeStatus.PLANNED, **values: Any) -> Change:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeper.domain.report_model import ConfigurationSource
 
 from sweeper.config.loader import load
 from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.report_model import ConfigurationSource
 from tests.fakes import account_id
 
 A, B, C = (account_id(number) for number in (1, 2, 3))

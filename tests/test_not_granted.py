@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from sweeper.domain.reasons import Reason
-
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Change, ChangeStatus, Examined, Finding, Repository, Target
 from sweeper.domain.planning import Outcome
+from sweeper.domain.reasons import Reason
 from sweeper.engine.ports import Pool
 from sweeper.engine.remediation import apply_changes
 from tests.fakes import (

@@ -78,14 +78,13 @@ def test_every_key_of_the_configuration_is_in_config_yaml_with_its_default() -> 
 
 
 def test_the_member_roles_actions_are_named() -> None:
-    import sweeper.checks
     from sweeper.aws.accounts import CORE_ACTIONS
+    from sweeper.checks import checks
     from sweeper.config.schema import CHECKS
-    from sweeper.discovery import discover
 
     deploy = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
     for action in CORE_ACTIONS:
         assert f"`{action}`" in README
-    for check in discover(sweeper.checks, "CHECK").values():
+    for check in checks().values():
         for action in check.read_actions | check.write_actions:
             assert f"`{action}`" in (README if check.name in CHECKS else deploy), check.name

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rich.console import Console
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report, RepositoryTotals
 
 from sweeper.domain.model import ChangeStatus, Compliance
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.domain.report_model import Report, RepositoryTotals
 from sweeper.entrypoints import terminal
 from sweeper.reporting.asff import findings as security_hub
 from sweeper.reporting.formats import formats
@@ -150,9 +150,8 @@ def test_the_question_says_what_each_is() -> None:
 
 
 def test_what_is_left_to_a_person_says_what_to_do() -> None:
-    withheld = change(
-        ChangeStatus.WITHHELD, reason=Reason.LEFT_TO_A_PERSON, error="a role would be passed"
-    )
+    reason = Reason.LEFT_TO_A_PERSON
+    withheld = change(ChangeStatus.WITHHELD, reason=reason, error="a role would be passed")
     text = " ".join(rendered("text")(report([template(change=withheld)])).split())
-    assert "not set to IMMUTABLE: it is left to a person: a role would be passed" in text
-    assert "1 change not made (left_to_a_person): close it by hand" in text
+    assert f"not set to IMMUTABLE: {reason.meaning}: a role would be passed" in text
+    assert f"1 change not made ({reason}): {reason.advice}" in text

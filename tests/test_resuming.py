@@ -18,8 +18,6 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from sweeper.domain.report_model import Report
-from sweeper.domain.resume import ResumeState
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import ConfigurationError
@@ -32,6 +30,8 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.report import cut_short
+from sweeper.domain.report_model import Report
+from sweeper.domain.resume import ResumeState
 from sweeper.engine.pool import Stop
 from sweeper.engine.sweep import sweep
 from sweeper.storage import run_state as state

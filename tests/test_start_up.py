@@ -42,3 +42,7 @@ def test_a_help_imports_none_of_them(arguments: tuple[str, ...]) -> None:
 
 def test_they_are_found_where_they_are_imported() -> None:
     assert {"boto3", "pydantic", "structlog"} <= set(imported("config", "show"))
+
+
+def test_logs_do_not_import_rich() -> None:
+    assert "rich" not in imported("config", "show")

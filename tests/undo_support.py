@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sweeper.domain.report_model import AccountSummary, Report, Run
-
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.inversion import undo_config
 from sweeper.domain.model import ChangeStatus, Finding, Target
+from sweeper.domain.report_model import AccountSummary, Report, Run
 from sweeper.domain.undo_report import OriginalRun, UndoReport
 from sweeper.engine.ports import RunEnvironment
 from sweeper.engine.undo import undo

@@ -45,7 +45,7 @@ class RepositoryCreationTemplate:
     prefix: str
     mutability: str
     exclusion_filters: tuple[str, ...]
-    unknown_filter_types: tuple[str, ...]
+    filter_types: tuple[str, ...]
     applied_for: tuple[str, ...]
     custom_role_arn: str
     rest: str
@@ -133,7 +133,7 @@ class EcrRegistry:
                 arn="",
                 mutability=require_str(response, "imageTagMutability"),
                 exclusion_filters=_filters(response),
-                unknown_filter_types=_unknown_filter_types(response),
+                filter_types=_filter_types(response),
             )
 
     def repository_creation_templates(self, target: Target) -> Iterator[RepositoryCreationTemplate]:
@@ -257,7 +257,7 @@ def _template(item: Mapping[str, Any]) -> RepositoryCreationTemplate:
         prefix=require_str(item, "prefix"),
         mutability=optional_str(item, "imageTagMutability"),
         exclusion_filters=_filters(item),
-        unknown_filter_types=_unknown_filter_types(item),
+        filter_types=_filter_types(item),
         applied_for=tuple(applied_for),
         custom_role_arn=optional_str(item, "customRoleArn"),
         rest=json.dumps(rest, sort_keys=True),
@@ -282,7 +282,7 @@ def _repository(target: Target, item: Mapping[str, Any]) -> Repository:
         arn=require_str(item, "repositoryArn"),
         mutability=optional_str(item, "imageTagMutability"),
         exclusion_filters=_filters(item),
-        unknown_filter_types=_unknown_filter_types(item),
+        filter_types=_filter_types(item),
     )
 
 
@@ -290,9 +290,8 @@ def _filters(item: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(require_str(entry, "filter") for entry in _exclusions(item))
 
 
-def _unknown_filter_types(item: Mapping[str, Any]) -> tuple[str, ...]:
-    types = {require_str(entry, "filterType") for entry in _exclusions(item)}
-    return tuple(sorted(types - {"WILDCARD"}))
+def _filter_types(item: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(require_str(entry, "filterType") for entry in _exclusions(item))
 
 
 def _exclusions(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from io import FileIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweeper.aws.client.answers import require, require_datetime, require_str
@@ -59,20 +62,29 @@ class Bucket:
         Where a condition among them (IfMatch, IfNoneMatch) does not hold, the reason is
         changed_meanwhile.
         """
-        encryption = {}
+        return self._put(name, Body=mask(body), ContentType=media_type, **more)
+
+    def upload(self, name: str, body: FileIO, media_type: str) -> None:
+        """Write a file that holds no secret. S3 refuses what differs from its length or digest."""
+        body.seek(0)
+        digest = hashlib.file_digest(body, "sha256").digest()
+        size = body.tell()
+        body.seek(0)
+        self._put(
+            name,
+            Body=body,
+            ContentLength=size,
+            ChecksumSHA256=base64.b64encode(digest).decode(),
+            ContentType=media_type,
+        )
+
+    def _put(self, name: str, **parameters: Any) -> str:
         if self.config.kms_key_id:
-            encryption = {
-                "ServerSideEncryption": "aws:kms",
-                "SSEKMSKeyId": self.config.kms_key_id,
-            }
+            parameters["ServerSideEncryption"] = "aws:kms"
+            parameters["SSEKMSKeyId"] = self.config.kms_key_id
         with translate_errors():
             response = self._central("s3", None).put_object(
-                Bucket=self.config.bucket,
-                Key=self._key(name),
-                Body=mask(body),
-                ContentType=media_type,
-                **encryption,
-                **more,
+                Bucket=self.config.bucket, Key=self._key(name), **parameters
             )
         return require_str(response, "ETag")
 

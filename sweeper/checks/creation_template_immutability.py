@@ -33,6 +33,7 @@ from sweeper.domain.mutability import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
+from sweeper.engine.ports import Record
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -110,11 +111,13 @@ class CreationTemplateImmutability:
         self._exemptions = config.exemptions
         self._today = today
 
-    def examine(self, target: Target) -> Examined:
+    def examine(self, target: Target, record: Record | None = None) -> Examined:
         """Every template of the target judged. Raises OperationFailed: never a part of them."""
         findings: list[Finding] = []
         for template in self._registry.repository_creation_templates(target):
             verdict = self._judge(template)
+            if record:
+                record(_as_repository(template), verdict.compliance)
             if verdict.compliance is not Compliance.COMPLIANT:
                 findings.append(self._finding(target, template, verdict))
         return Examined((0, 0, 0), tuple(findings)) if findings else _NO_FINDING
@@ -272,6 +275,17 @@ class CreationTemplateImmutability:
         return None
 
 
+def _as_repository(template: Template) -> Repository:
+    """Return the template's facts under its prefix; it has no ARN."""
+    return Repository(
+        template.prefix,
+        "",
+        template.mutability,
+        template.exclusion_filters,
+        template.filter_types,
+    )
+
+
 def covers(pattern: str, prefix: str) -> bool:
     """Whether a glob for repositories matches every name that a template makes."""
     if prefix == ROOT_PREFIX:
@@ -291,6 +305,3 @@ def _sentence(template: Template, verdict: Verdict) -> str:
     if verdict.compliance is Compliance.NON_COMPLIANT:
         return f"{about}, makes repositories in which {verdict.reason}"
     return f"{about}: {verdict.reason}"
-
-
-CHECK = CreationTemplateImmutability

@@ -31,6 +31,7 @@ from sweeper.domain.mutability import Verdict, configured_exemption, evaluate, e
 from sweeper.domain.planning import in_write_scope
 from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
+from sweeper.engine.ports import Record
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -110,12 +111,14 @@ class TagImmutability:
         self._exemptions = config.exemptions
         self._today = today
 
-    def examine(self, target: Target) -> Examined:
+    def examine(self, target: Target, record: Record | None = None) -> Examined:
         """Every repository of the target judged. Raises OperationFailed: never a part of them."""
         compliant = 0
         findings: list[Finding] = []
         for repository in self._registry.repositories(target):
             verdict = self._judge(repository)
+            if record:
+                record(repository, verdict.compliance)
             if verdict.compliance is Compliance.COMPLIANT:
                 compliant += 1
             else:
@@ -285,6 +288,3 @@ class TagImmutability:
 def _healthy(compliant: int) -> Examined:
     """One value for all targets alike: a healthy target costs a pointer."""
     return Examined((compliant, 0, 0))
-
-
-CHECK = TagImmutability

@@ -1,4 +1,4 @@
-"""The JSON Schema of config.yaml, from its model: `python -m sweeper.config.json_schema`.
+"""The JSON Schema of config.yaml, from its model: `sweeper config schema` prints it.
 
 For editors, and for those who write the file by program. What one key says about another is not in
 it: that is for `sweeper config check`.
@@ -6,15 +6,12 @@ it: that is for `sweeper config check`.
 
 from __future__ import annotations
 
-import json
-import sys
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from sweeper.checks import checks
 from sweeper.config.schema import Config
-from sweeper.reporting.formats import formats
 
 # What each key is for; sections have their model's docstring. Here, where no sweep has to read it.
 DESCRIPTIONS = {
@@ -79,6 +76,8 @@ DESCRIPTIONS = {
     "report.notify": "when_needed: findings that remain, changes made or failed, or incomplete "
     "coverage. always: after each sweep.",
     "report.account_tags": "The keys of account tags that stand beside the findings.",
+    "report.evidence": "Store every repository that was examined, with its verdict, beside the "
+    "report: evidence.jsonl.gz.",
     "state.directory": "A run's journal, and a report that could not be delivered. null: "
     "$XDG_STATE_HOME/sweeper or ~/.local/state/sweeper, if it can be written.",
     "limits.max_workers": "Threads.",
@@ -91,9 +90,9 @@ DESCRIPTIONS = {
 # What pydantic writes of a limit that stands behind a validator of our own, by the type.
 _LIMITS = {
     "array": {"minLength": "minItems", "maxLength": "maxItems"},
-    "number": {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum"},
+    "integer": (_OF_NUMBER := {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum"}),
+    "number": _OF_NUMBER,
 }
-_LIMITS["integer"] = _LIMITS["number"]
 
 
 class _Untitled(GenerateJsonSchema):
@@ -103,17 +102,24 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
-def schema() -> dict[str, Any]:
-    """The schema of what stands in config.yaml, which need not be complete."""
+def schema(checks: Iterable[str], formats: Iterable[str]) -> dict[str, Any]:
+    """Return the schema of what may be in config.yaml, which need not be complete.
+
+    Args:
+        checks: The names of the checks that there are.
+        formats: The names of the report formats that there are.
+
+    """
     result = Config.model_json_schema(schema_generator=_Untitled)
     definitions = result.pop("$defs")
     for definition in (result, *definitions.values()):
         definition.pop("title", None)
         for name, value in definition.get("properties", {}).items():
             definition["properties"][name] = _corrected(value)
-    definitions["ReportConfig"]["properties"]["formats"]["items"] = {"enum": sorted(formats())}
+    definitions["ReportConfig"]["properties"]["formats"]["items"] = {"enum": sorted(formats)}
+    names = sorted(checks)
     for lists in (result["properties"], definitions["RemediationConfig"]["properties"]):
-        lists["checks"]["items"] = {"enum": sorted(checks())}
+        lists["checks"]["items"] = {"enum": names}
     _describe(result, definitions, "")
     sections = result.pop("properties")
     return {
@@ -130,18 +136,13 @@ def schema() -> dict[str, Any]:
 
 
 def _corrected(value: dict[str, Any]) -> dict[str, Any]:
-    """What a key may be, with the limits as JSON Schema names them, those of a mapping too."""
+    """Return the schema of a value with the limits as JSON Schema names them; a mapping's, too."""
     names = _LIMITS.get(value.get("type", ""), {})
     corrected = {names.get(key, key): value[key] for key in value}
     if patterns := value.get("patternProperties"):
         inner = {pattern: _corrected(each) for pattern, each in patterns.items()}
         corrected |= {"patternProperties": inner, "additionalProperties": False}
     return corrected
-
-
-def text() -> str:
-    """The schema as it is published in docs/config.schema.json."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _describe(model: Any, definitions: Any, prefix: str) -> None:
@@ -168,7 +169,3 @@ def _definitions(value: Any) -> list[str]:
 def _or_null(section: dict[str, Any]) -> dict[str, Any]:
     own = {key: value for key, value in section.items() if key not in ("description", "default")}
     return {"description": section["description"], "anyOf": [own, {"type": "null"}]}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(text())

@@ -347,7 +347,7 @@ def _legacy(environment: Mapping[str, str]) -> Iterator[Setting]:
 
 def _source(location: tuple[int | str, ...], layers: Layers, path: str | None) -> str:
     """Where the value at `location` came from, and its key as it is written there."""
-    if location[-1:] == (_OF_KEY,):
+    if location[-1:] == ("[key]",):  # pydantic's mark for the key of a mapping
         location = location[:-1]
     origin = layers.origin_of_error(tuple(part for part in location if isinstance(part, str)))
     return (origin or Origin("file", path or "configuration")).of(_dotted(location))
@@ -360,9 +360,6 @@ def _told_of_option(problem: Any, layers: Layers, names: Mapping[Key, str]) -> s
     if key not in names or origin is None or origin.kind != "option":
         return None
     return f"{names[key]}: {_problem(problem).replace(IN_QUOTES, '')}"
-
-
-_OF_KEY = "[key]"  # the end of the location of a mapping's key, in the words of pydantic
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

@@ -371,6 +371,13 @@ class ReportConfig(_Section):
     formats: Annotated[FormatNames, Field(min_length=1)] = ("json", "csv")
     notify: Literal["when_needed", "always"] = "when_needed"
     account_tags: Annotated[TagKeys, Field(max_length=MAX_ACCOUNT_TAGS)] = ()
+    evidence: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.evidence and not (self.directory or self.s3):
+            raise ValueError("evidence: true needs report.directory or report.s3")
+        return self
 
 
 class StateConfig(_Section):

@@ -45,3 +45,16 @@ class OperationFailed(SweeperError):
 
 class NothingToSweep(OperationFailed):
     """There is no account to look at, and running again will not change that; exit status 2."""
+
+
+class Invalid(ValueError):
+    """Content that is not what was asked for; `place` is the path to what is wrong.
+
+    `keys` are those that are known of an object that was read to its end.
+    """
+
+    def __init__(self, problem: str, place: str = "", keys: frozenset[str] | None = None) -> None:
+        super().__init__(f"{place}: {problem}" if place else problem)
+        self.problem = problem
+        self.place = place
+        self.keys = keys

@@ -18,6 +18,8 @@ from sweeper.domain.reasons import Reason
 if TYPE_CHECKING:
     from sweeper.config.schema import ExemptionRule
 
+WILDCARD = "WILDCARD"  # ECR: ImageTagMutabilityExclusionFilterType
+
 
 class Setting(Protocol):
     """What has the setting; `mutability` is AWS's word, known to this version or not."""
@@ -31,8 +33,8 @@ class Setting(Protocol):
         """The filters, in AWS's order."""
 
     @property
-    def unknown_filter_types(self) -> tuple[str, ...]:
-        """The types of filters that are no wildcards."""
+    def filter_types(self) -> tuple[str, ...]:
+        """The type of each filter, AWS's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,8 @@ def evaluate(setting: Setting, allowed_filters: Collection[str]) -> Verdict:
     """Whether tags can be overwritten under the setting, exemptions aside."""
     filters = setting.exclusion_filters
     match setting.mutability:
-        case _ if setting.unknown_filter_types:
-            types = quoted(setting.unknown_filter_types)
-            unknown = f"exclusion filters of type {types} are unknown to this version"
+        case _ if types := unknown_filter_types(setting):
+            unknown = f"exclusion filters of type {quoted(types)} are unknown to this version"
         case "IMMUTABLE":
             return Verdict(Compliance.COMPLIANT)
         case "IMMUTABLE_WITH_EXCLUSION" if filters:
@@ -132,6 +133,11 @@ def configured_exemption(
                 return exemption
             expired = expired or exemption
     return expired
+
+
+def unknown_filter_types(setting: Setting) -> tuple[str, ...]:
+    """Return the types among the setting's filters that this version does not know."""
+    return tuple(sorted(set(setting.filter_types) - {WILDCARD})) if setting.filter_types else ()
 
 
 def setting_of(found: Setting) -> tuple[str, frozenset[str]]:

@@ -311,18 +311,15 @@ def plan_changes(
 
 
 def map_changes(outcome: Outcome, edit: Callable[[Finding, Change], Change]) -> Outcome:
-    """The outcome with every change that is still planned replaced by `edit` of it."""
-    if not isinstance(outcome, Examined) or not outcome.findings:
-        return outcome
-    return replace(
-        outcome,
-        findings=tuple(
-            replace(finding, change=edit(finding, finding.change))
-            if finding.change and finding.change.status is ChangeStatus.PLANNED
-            else finding
-            for finding in outcome.findings
-        ),
-    )
+    """Return the outcome with each planned change replaced by `edit` of it."""
+
+    def edited(finding: Finding) -> Finding:
+        change = finding.change
+        if change is None or change.status is not ChangeStatus.PLANNED:
+            return finding
+        return replace(finding, change=edit(finding, change))
+
+    return outcome.map_findings(edited) if isinstance(outcome, Examined) else outcome
 
 
 def _with_changes(
@@ -331,21 +328,19 @@ def _with_changes(
     remediation: RemediationConfig,
     remedies: Mapping[str, Callable[[Finding], Change]],
 ) -> Outcome:
-    if not isinstance(outcome, Examined) or not outcome.findings:
-        return outcome
     writable = in_write_scope(target.account, remediation)
-    return replace(
-        outcome,
-        findings=tuple(
-            # A check may have withheld the change itself: it could not tell whether it is due.
-            replace(finding, change=finding.change or remedies[finding.check](finding))
-            if writable
+
+    def planned(finding: Finding) -> Finding:
+        due = (
+            writable
             and finding.check in remediation.checks
             and finding.compliance is Compliance.NON_COMPLIANT
-            else replace(finding, change=None)
-            for finding in outcome.findings
-        ),
-    )
+        )
+        # A check may have withheld the change itself: it could not tell whether it is due.
+        change = (finding.change or remedies[finding.check](finding)) if due else None
+        return replace(finding, change=change)
+
+    return outcome.map_findings(planned) if isinstance(outcome, Examined) else outcome
 
 
 def _held_back(
@@ -363,18 +358,14 @@ def _held_back(
     return None
 
 
-def apply_completed(outcomes: Iterable[Outcome], settled: Mapping[Key, Change]) -> list[Outcome]:
-    """The outcomes, with what an earlier process of the run had already made of their changes."""
+def apply_completed(outcomes: Iterable[Outcome], completed: Mapping[Key, Change]) -> list[Outcome]:
+    """Return the outcomes with the changes that an earlier process of the run had completed."""
+
+    def edit(finding: Finding) -> Finding:
+        return replace(finding, change=completed.get(finding.key, finding.change))
+
     return [
-        replace(
-            outcome,
-            findings=tuple(
-                replace(finding, change=settled.get(finding.key, finding.change))
-                for finding in outcome.findings
-            ),
-        )
-        if isinstance(outcome, Examined) and outcome.findings and settled
-        else outcome
+        outcome.map_findings(edit) if completed and isinstance(outcome, Examined) else outcome
         for outcome in outcomes
     ]
 

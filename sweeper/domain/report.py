@@ -57,19 +57,6 @@ class ExitStatus(IntEnum):
     LEASE_HELD = 6
 
 
-# Failures of the enumeration that running again does not cure.
-_NOTHING_TO_SWEEP = {
-    Reason.AWS_CONFIGURATION_INVALID,
-    Reason.NO_CREDENTIALS,
-    Reason.NOT_IN_ORGANIZATION,
-    Reason.NOT_ALLOWED_TO_LIST,
-    Reason.NO_ACCOUNT_CHOSEN,
-    Reason.UNKNOWN_ACCOUNT,
-    Reason.UNKNOWN_OU,
-    Reason.OTHER_ORGANIZATION,
-}
-
-
 def is_remaining(finding: Finding) -> bool:
     """Whether the finding is left when the sweep ends."""
     if finding.compliance not in (Compliance.NON_COMPLIANT, Compliance.UNDETERMINED):
@@ -239,7 +226,7 @@ def exit_status(report: Report) -> ExitStatus:
 def enumeration_status(failures: Sequence[FailedItem]) -> ExitStatus | None:
     """What a failure says that left nothing to look at; None where there is none."""
     reasons = {item.reason for item in failures if item.stage is Stage.ENUMERATE}
-    if reasons & _NOTHING_TO_SWEEP:
+    if any(reason.ends_run for reason in reasons):
         return ExitStatus.UNUSABLE
     if Reason.INTERNAL_ERROR in reasons:
         return ExitStatus.INTERNAL_ERROR
@@ -370,8 +357,3 @@ def without_region(target: Target, outcome: Examined | Failed) -> Examined | Fai
 @lru_cache(maxsize=4096)
 def _shared(failure: Failed) -> Failed:
     return failure
-
-
-def is_final(reason: Reason) -> bool:
-    """Whether an enumeration that failed so leaves nothing to sweep, also when it is run again."""
-    return reason in _NOTHING_TO_SWEEP

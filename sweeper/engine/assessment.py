@@ -91,7 +91,4 @@ def _unavailable(failure: Failed) -> Impact:
 def _with(outcome: Outcome, impacts: Mapping[Key, Impact]) -> Outcome:
     if not isinstance(outcome, Examined):
         return outcome
-    findings = tuple(
-        replace(finding, impact=impacts.get(finding.key)) for finding in outcome.findings
-    )
-    return replace(outcome, findings=findings)
+    return outcome.map_findings(lambda finding: replace(finding, impact=impacts.get(finding.key)))

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Change, ChangeStatus, Finding
-from sweeper.domain.mutability import Setting, quoted, setting_of, wanted
+from sweeper.domain.mutability import Setting, quoted, setting_of, unknown_filter_types, wanted
 from sweeper.domain.reasons import Reason
 
 S = TypeVar("S", bound=Setting)
@@ -33,7 +33,7 @@ def apply_if_unchanged(
     if now is None:
         return _superseded(change, Reason.REPOSITORY_DELETED)
     judged = finding.mutability, frozenset(finding.exclusion_filters)
-    if now.unknown_filter_types or setting_of(now) != judged:
+    if unknown_filter_types(now) or setting_of(now) != judged:
         compliant = is_compliant(now)
         return _superseded(
             change, Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED

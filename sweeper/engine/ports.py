@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar, runtime_checkable
 
 from sweeper.domain.model import (
     Account,
     Change,
-    ChangeStatus,
+    Compliance,
     Examined,
     Failed,
     Finding,
     Impact,
-    Key,
     OpenedAccount,
     Organization,
+    Repository,
     Resource,
     Stage,
     Target,
 )
-from sweeper.domain.report_model import Configuration
+from sweeper.domain.report_model import Provenance
+from sweeper.domain.resume import ResumeState
+from sweeper.engine.evidence import Evidence
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, attempt, concurrently
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+# Stores what was read of a repository, and the verdict on its setting, exemptions aside.
+Record = Callable[[Repository, Compliance], None]
+
+
+class Source(Protocol):
+    """What is read: a file, or an object's body. What it raises is not caught here."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes; none at the end."""
 
 
 class Cloud(Protocol):
@@ -42,48 +54,6 @@ class Cloud(Protocol):
 
     def enter(self, account: Account) -> None:
         """Assume the member role once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What an earlier process of the same run had done, as its journal tells.
-
-    `examined` is by account id and region. `settled` are changes that were made, or found to be
-    superseded; `unsettled` those that were about to be made when the process ended. `leases` are
-    the tokens with which its processes took the lease.
-    """
-
-    opened: Mapping[str, OpenedAccount] = field(default_factory=dict)
-    examined: Mapping[tuple[str, str], Examined] = field(default_factory=dict)
-    completed: Mapping[Key, Change] = field(default_factory=dict)
-    in_doubt: AbstractSet[Key] = frozenset()
-    leases: AbstractSet[str] = frozenset()
-
-    def merge(self, other: Past) -> Past:
-        """Return what both records have of one run: what was applied in either was applied."""
-        applied = {
-            key: change
-            for key, change in self.completed.items()
-            if change.status is ChangeStatus.APPLIED
-        }
-        settled = {**self.completed, **other.completed, **applied}
-        return Past(
-            {**other.opened, **self.opened},
-            {**other.examined, **self.examined},
-            settled,
-            (self.in_doubt | other.in_doubt) - settled.keys(),
-            self.leases,
-        )
-
-    def merge_accounts(self, organization: Organization) -> Organization:
-        """The organization, the accounts that were opened as they were then.
-
-        What was seen and done there stays in the report, whatever became of the account. Before
-        anything is written, the accounts are looked at as they are.
-        """
-        now = {account.id: account for account in organization.accounts}
-        then = {opened.account.id: opened.account for opened in self.opened.values()}
-        return replace(organization, accounts=tuple({**now, **then}.values()))
 
 
 class Check(Protocol):
@@ -105,8 +75,12 @@ class Check(Protocol):
     def write_actions(self) -> frozenset[str]:
         """The IAM actions that `apply` needs beyond them."""
 
-    def examine(self, target: Target) -> Examined:
-        """The whole target judged, or OperationFailed."""
+    def examine(self, target: Target, record: Record | None = None) -> Examined:
+        """The whole target judged, or OperationFailed.
+
+        `record`, where it is given, is called once for each repository, as soon as it is read. The
+        findings have the order of these calls.
+        """
 
     def remedy(self, finding: Finding) -> Change:
         """Pure: what would close the finding."""
@@ -156,7 +130,7 @@ class Journal(Observer, Protocol):
     """The run's record, written as it goes, so that a process that ends anyhow loses nothing."""
 
     @property
-    def past(self) -> Past:
+    def past(self) -> ResumeState:
         """What need not be done again."""
 
     def plan(self, targets: Sequence[Target], outcomes: Sequence[object]) -> None:
@@ -193,25 +167,12 @@ class Observers:
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
-    """Which configuration a run has, and what narrows it.
-
-    `narrowed_by` names the keys, options and event keys that leave accounts or regions out. A run
-    is narrowed `once` where an option or an event did; `regions_from` is what named the regions.
-    """
-
-    configuration: Configuration
-    narrowed_by: tuple[str, ...] = ()
-    once: bool = False
-    regions_from: str = "regions.include"
-
-
-@dataclass(frozen=True, slots=True)
 class RunEnvironment:
     """How this run is done: its identity, whether it may write, who watches, asks and stops it.
 
     `approve` is asked once, with the findings whose change is about to be written. `may_write`
-    raises OperationFailed where another sweep may be at work; any thread calls it.
+    raises OperationFailed where another sweep may be at work; any thread calls it. `evidence` is
+    None where none is to be stored.
     """
 
     run_id: str
@@ -225,6 +186,7 @@ class RunEnvironment:
     journal: Journal
     may_write: Callable[[], None]
     provenance: Provenance
+    evidence: Evidence | None = None
 
 
 class Pool:

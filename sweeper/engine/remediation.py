@@ -73,15 +73,13 @@ def _map_begun(
     outcome: Outcome, begun: Collection[Key], edit: Callable[[Finding, Change], Change]
 ) -> Outcome:
     """The outcome with each change that was begun before replaced by `edit` of it."""
-    if not isinstance(outcome, Examined):
-        return outcome
-    findings = tuple(
-        replace(finding, change=edit(finding, finding.change))
-        if finding.change and finding.key in begun
-        else finding
-        for finding in outcome.findings
-    )
-    return replace(outcome, findings=findings)
+
+    def edited(finding: Finding) -> Finding:
+        if finding.change is None or finding.key not in begun:
+            return finding
+        return replace(finding, change=edit(finding, finding.change))
+
+    return outcome.map_findings(edited) if isinstance(outcome, Examined) else outcome
 
 
 def _unknown(change: Change, why: Failed) -> Change:
@@ -177,7 +175,7 @@ class _Writer:
         """
         if not isinstance(outcome, Examined) or not self._denied.keys() & self._applied:
             return outcome
-        return replace(outcome, findings=tuple(map(self._lost, outcome.findings)))
+        return outcome.map_findings(self._lost)
 
     def _lost(self, finding: Finding) -> Finding:
         change = finding.change

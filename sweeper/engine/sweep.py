@@ -23,6 +23,7 @@ from sweeper.domain.report import aggregate, ended_early, measure_coverage, with
 from sweeper.domain.report_model import Report, Run
 from sweeper.domain.scope import scope_of, write_scope_of
 from sweeper.engine.assessment import assess_impact
+from sweeper.engine.evidence import Evidence, examine_with_evidence
 from sweeper.engine.pool import attempt
 from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
 from sweeper.engine.remediation import apply_changes
@@ -66,7 +67,7 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: RunEnv
             targets,
             pool.map(
                 Stage.EXAMINE,
-                lambda target: _examine(checks, target),
+                lambda target: _examine(checks, conduct.evidence, target),
                 targets,
                 known=lambda target: past.examined.get(target.place),
                 keep=without_region,
@@ -81,6 +82,8 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: RunEnv
         ),
         *others,
     ]
+    if conduct.evidence:
+        conduct.evidence.conclude(accounts, chain(zip(targets, examined, strict=True), left_out))
     outcomes = plan_changes(
         targets,
         examined,
@@ -106,9 +109,12 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: RunEnv
     return aggregate(run, accounts, chain(zip(targets, outcomes, strict=True), left_out))
 
 
-def _examine(checks: Sequence[Check], target: Target) -> Examined:
+def _examine(checks: Sequence[Check], evidence: Evidence | None, target: Target) -> Examined:
     """All checks on one target; a repository counts once for each that judges repositories."""
-    results = [check.examine(target) for check in checks]
+    if evidence:
+        results = examine_with_evidence(checks, target, evidence.begin(target))
+    else:
+        results = [check.examine(target) for check in checks]
     compliant, non_compliant, exempt = (
         sum(result.counts[kind] for result in results) for kind in range(3)
     )

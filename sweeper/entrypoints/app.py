@@ -37,6 +37,7 @@ from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import Sink, SinkContext, deliver, is_kept, make_sinks, store
 from sweeper.reporting.sinks.directory import LATEST, DirectorySink
 from sweeper.storage import run_state as state
+from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.history import HistoryStore, attach_comparison
 from sweeper.storage.journal import lines
 
@@ -102,7 +103,10 @@ def run_sweep(
             at_the_end=at_the_end,
         )
         central = made.cloud.clients.central
-        sinks = make_sinks(SinkContext(config=config, formats=into, central=central))
+        evidence = begun.evidence
+        sinks = make_sinks(
+            SinkContext(config, into, central, evidence=evidence.file if evidence else None)
+        )
         # Of several the last keeps what sweeps are compared with: S3 rather than a directory.
         keeper = next((sink for sink in reversed(sinks) if isinstance(sink, HistoryStore)), None)
         if dry_run and not deliver_dry_run:
@@ -111,11 +115,14 @@ def run_sweep(
             begun.close(finished=not resume)
             report = ended_early(build_run(config, made.conduct, None), held)
             # The place in S3, and who is told, are the other sweep's business.
-            return RunResult(deliver(report, _local(sinks)), resumable=False)
+            local = [sink for sink in _local(sinks) if sink.keeps]
+            return RunResult(deliver(report, local), resumable=False)
         if made.lease:
             at_the_end.callback(made.lease.release)
         _log_started(begun, config, provenance)
         report = sweep(made.cloud, made.checks, config, made.conduct)
+        if evidence:
+            evidence.finish()
         made.cloud.forget_members()
         report = with_account_tags(report, config.report.account_tags, made.cloud.account_tags)
         names = {check.name for check in made.checks}
@@ -129,9 +136,10 @@ def run_sweep(
         )
         finished = _is_finished(report, [*sinks, fallback], resumed=resume is not None)
         resumable = not finished and (begun.file is not None or made.journal.is_archived)
+        # The journal goes first: beside a plan that has ended, it could not be resumed.
+        begun.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
         if finished:
             close_plan(made, begun, resumed=resume is not None)
-        begun.close(finished=finished)
     return RunResult(report, resumable, report_file(report, into))
 
 
@@ -206,7 +214,16 @@ def report_file(report: Report, formats: Sequence[Format]) -> str | None:
 
 
 def _local(sinks: Sequence[Sink]) -> list[Sink]:
-    return [sink for sink in sinks if sink.name == "directory"]
+    return [sink for sink in sinks if sink.name in ("directory", "directory_evidence")]
+
+
+def _has_undelivered_evidence(report: Report, evidence: EvidenceLog | None) -> bool:
+    """Whether the evidence is whole, and could not be delivered where it should be."""
+    failed = any(
+        delivery.status == "failed" and delivery.sink in ("directory_evidence", "s3_evidence")
+        for delivery in report.deliveries
+    )
+    return evidence is not None and evidence.file.is_whole and failed
 
 
 def delivery_backoff(config: Config, stop: Stop) -> Callable[[float], bool]:

@@ -25,13 +25,14 @@ from sweeper.domain.report_model import Provenance
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Check, Observer, RunEnvironment
 from sweeper.storage import run_state as state
+from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.lines import Header
 from sweeper.storage.journal.run import RunJournal
 from sweeper.storage.lease import Lease
 
 if TYPE_CHECKING:
-    from sweeper.engine.preflight.run_preflight import Questions
+    from sweeper.engine.preflight.look import Questions
 
 MAX_AGE = timedelta(hours=24)  # of what a run has seen, for it to be acted on
 
@@ -95,6 +96,7 @@ def build_context(
         journal=journal,
         may_write=lambda: _check_writable(header, lease),
         provenance=provenance,
+        evidence=_begin_evidence(config, begun, kinds, provenance),
     )
     cloud.clients.guard = conduct.may_write
     today = header.started_at.date()
@@ -162,7 +164,7 @@ def questions(
     # A sweep has no use for them: what it does not import costs it neither time nor memory.
     from sweeper.aws.destinations import questions as destination_questions
     from sweeper.aws.probes import MemberProbes
-    from sweeper.engine.preflight.run_preflight import Questions
+    from sweeper.engine.preflight.look import Questions
 
     kinds = chosen_checks(config)
     is_on = config.remediation.auto_remediate == "ENABLED"
@@ -223,6 +225,17 @@ def acquire_lease(lease: Lease, resumed: state.OpenRun | None) -> Failed | None:
     if isinstance(failure, Failed) and failure.reason is Reason.LEASE_HELD:
         return failure
     return None
+
+
+def _begin_evidence(
+    config: Config, begun: state.OpenRun, kinds: Sequence[Any], provenance: Provenance
+) -> EvidenceLog | None:
+    """Begin the evidence where it is stored; an undo examines nothing but what it reverts."""
+    if not config.report.evidence or begun.header.undoes:
+        return None
+    names = [kind.name for kind in kinds]
+    digest = provenance.configuration.digest
+    return state.open_evidence(begun, names, digest, lambda: datetime.now(UTC))
 
 
 def _archive(bucket: Bucket | None, header: Header) -> Callable[[bytes], None] | None:

@@ -30,9 +30,10 @@ MAX_MESSAGE = 300  # characters of AWS's own words
 _STANDING = {
     OrganizationRole.MANAGEMENT: "the management account of",
     OrganizationRole.DELEGATED: "a delegated administrator of",
-    OrganizationRole.ADMITTED: "a delegated administrator, or admitted by the delegation policy, of",
-    OrganizationRole.MEMBER: "neither the management account nor, as far as it may ask, a delegated "
-    "administrator of",
+    OrganizationRole.ADMITTED: "a delegated administrator, or admitted by the delegation policy, "
+    "of",
+    OrganizationRole.MEMBER: "neither the management account nor, as far as it may ask, a "
+    "delegated administrator of",
     OrganizationRole.NONE: "it belongs to no organization",
     OrganizationRole.NOT_ASKED: "Organizations is not asked",
     OrganizationRole.NOT_KNOWN: "its place in the organization is not known",
@@ -41,7 +42,7 @@ _VERDICT = {
     ExitStatus.CLEAN: "All that was asked works.",
     ExitStatus.INTERNAL_ERROR: "An internal error: report it as a defect of sweeper.",
     ExitStatus.UNUSABLE: "A sweep could not begin.",
-    ExitStatus.COVERAGE_INCOMPLETE: "A sweep would miss some accounts or regions, or could not change them.",
+    ExitStatus.COVERAGE_INCOMPLETE: "A sweep would miss or could not change accounts or regions.",
     ExitStatus.NOT_DELIVERED: "A report would not be delivered.",
 }
 

@@ -169,9 +169,9 @@ def run_undo(
         is_whole = not (cut_short(report) or (resume and nothing_seen))
         finished = is_whole and is_kept(report.deliveries, [*sinks, fallback])
         resumable = not finished and (begun.file is not None or made.journal.is_archived)
+        begun.close(finished=finished)
         if finished:
             close_plan(made, begun, resumed=resume is not None)
-        begun.close(finished=finished)
     return RunResult(report, resumable)
 
 

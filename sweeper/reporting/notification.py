@@ -45,11 +45,16 @@ _NAMED_FAILURES = 3  # of each reason; the others are counted
 _NAMED_EARLIER = 10  # resolved, and not seen; the others are counted
 _MESSAGE_LIMIT = 160  # characters of a service's message
 _TEMPLATE: Resource = "repository_creation_template"
-_FINDINGS_ALONE = ("security_hub",)  # where no coverage, and so no full report, can be read
+# What has no coverage, and so is no full report.
+_PARTS = {
+    "security_hub": "The findings",
+    "directory_evidence": "The evidence",
+    "s3_evidence": "The evidence",
+}
 
 
 def subject(report: Report) -> str:
-    """The essential on one line, the most important first: clauses that do not fit are left out."""
+    """Return the result on one line, the most important clause first; the last ones may not fit."""
     changes = report.totals.changes
     parts = []
     if failure := ended_early(report):
@@ -108,8 +113,8 @@ def _opening(report: Report) -> Iterator[str]:
     if repositories.non_compliant:
         found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
         yield (
-            f"Image tags could be overwritten in {found}{of}: {count_applied(report):,} closed by this "
-            f"sweep, {count_non_compliant(report):,} still open."
+            f"Image tags could be overwritten in {found}{of}: {count_applied(report):,} closed by "
+            f"this sweep, {count_non_compliant(report):,} still open."
         )
     elif repositories.examined:
         where_ = " in this scope" if report.skipped else ""
@@ -119,8 +124,8 @@ def _opening(report: Report) -> Iterator[str]:
     if count := count_findings(report, Compliance.NON_COMPLIANT):
         yield (
             f"{number(count, 'creation template makes', 'creation templates make')} repositories "
-            f"whose image tags can be overwritten: {count_applied(report, _TEMPLATE):,} closed by this "
-            f"sweep, {count_non_compliant(report, _TEMPLATE):,} still open."
+            f"whose image tags can be overwritten: {count_applied(report, _TEMPLATE):,} closed by "
+            f"this sweep, {count_non_compliant(report, _TEMPLATE):,} still open."
         )
     if report.run.dry_run:
         yield "This was a dry run: nothing was changed."
@@ -225,7 +230,7 @@ def _earlier(report: Report) -> Iterator[str]:
 def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
     for delivery in so_far:
         location = shorten(delivery.location, 1100)
-        what = "The findings" if delivery.sink in _FINDINGS_ALONE else "The full report"
+        what = _PARTS.get(delivery.sink, "The full report")
         if delivery.status == "delivered":
             yield f"{what}: {location}"
             if delivery.message:
@@ -233,5 +238,5 @@ def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
         elif delivery.status == "failed":
             why = ": ".join(filter(None, (delivery.reason, delivery.error_code, delivery.message)))
             yield f"{what} could NOT be delivered to {location} ({shorten(why, 600)})"
-    if all(delivery.sink in _FINDINGS_ALONE for delivery in so_far):
+    if all(delivery.sink in _PARTS for delivery in so_far):
         yield "The full report is kept nowhere else: set report.s3 to keep it."

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sweeper.domain.json_encoding import encoded
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.formats.json import encoded
 from sweeper.reporting.notification import LIMIT, listed, message, size
 
 # The subscribers that are programs; all others, e-mail among them, get the text.

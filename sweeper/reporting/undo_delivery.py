@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.aws.s3 import Bucket
+from sweeper.domain.json_encoding import document
 from sweeper.domain.report_model import Delivery
 from sweeper.domain.undo_report import UndoReport
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.formats.json import document
 from sweeper.storage import files
 
 NAME = "undo.json"

@@ -13,7 +13,7 @@ from sweeper.domain.model import ChangeStatus, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import FailedItem
 from sweeper.domain.undo_report import OriginalRun, UndoChange, UndoReport
-from sweeper.reporting.wording import SUPERSEDED, advice, explanation, kind, named, number, setting
+from sweeper.reporting.wording import advice, explanation, kind, named, number, setting
 
 WIDTH = 100
 MOST_ASKED = 25  # changes that are shown before a question
@@ -152,7 +152,7 @@ def _outcome(change: UndoChange) -> str:
             return f"not put back from {of} ({change.reason}{error})"
         case ChangeStatus.SUPERSEDED:  # pragma: no branch (the last of them)
             reason = change.reason
-            return f"left as it is: {SUPERSEDED.get(reason, reason) if reason else 'it changed'}"
+            return f"left as it is: {reason.meaning if reason else 'it changed'}"
 
 
 def _advice(report: UndoReport) -> Iterator[str]:

@@ -23,90 +23,6 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report import count_findings
 from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, Run
 
-# What to do about a failure; a reason that says it itself has no line here.
-_ADVICE = {
-    Reason.NO_CREDENTIALS: "give this process AWS credentials: a task role, a profile, or SSO",
-    Reason.NOT_IN_ORGANIZATION: "run in the management account or a delegated administrator of "
-    "an organization, or set organization.enumerate: false",
-    Reason.NOT_ALLOWED_TO_LIST: "run in the management account or a delegated administrator, "
-    "with organizations:ListAccounts",
-    Reason.AWS_CONFIGURATION_INVALID: "correct the AWS settings of this process: profile, region, "
-    "endpoint URLs",
-    Reason.UNKNOWN_ACCOUNT: "correct the account ids: --account, or those under organization "
-    "and remediation",
-    Reason.UNKNOWN_OU: "correct the OU ids under organization and remediation",
-    Reason.ACCOUNT_STATE_UNKNOWN: "update sweeper: AWS has a state that this version does not know",
-    Reason.ACCOUNT_OU_UNKNOWN: "run again",
-    Reason.ASSUME_ROLE_DENIED: "the member role is missing there, or its trust policy or "
-    "ExternalId does not admit this caller: deploy the StackSet to the account; where the message "
-    "names sts:TagSession or sts:SetSourceIdentity, with AllowSessionTags=true",
-    Reason.PACKED_POLICY_TOO_LARGE: "pass on fewer or shorter session tags: for EKS Pod Identity, "
-    "set disableSessionTags on the association (docs/kubernetes.md)",
-    Reason.ACCESS_LOST: "look whether the member role was deleted or changed while the sweep was "
-    "running, or the account closed",
-    Reason.ACCOUNT_LEFT: "nothing, if it is meant: the account left the organization",
-    Reason.ACCOUNT_MOVED: "nothing, if it is meant: the account is outside the scope of "
-    "remediation now",
-    Reason.STS_REGION_DISABLED: "set organization.sts_region to a region that the account has "
-    "enabled",
-    Reason.REGIONS_UNREADABLE: "except account:ListRegions from the region-deny SCP; until then "
-    "the regions that regions.include names are examined, and coverage.accept can accept that "
-    "nobody knows the others",
-    Reason.REGION_STATUS_UNKNOWN: "update sweeper: AWS has a region status that this version "
-    "does not know",
-    Reason.REGION_NOT_ENABLED: "run again, if the account disabled it just now; accept the reason "
-    "under coverage.accept where the account's regions cannot be read and it has not this one",
-    Reason.DENIED: "let the member role read ECR there, or accept the reason under coverage.accept",
-    Reason.DENIED_BY_SCP: "except the member role from the SCP, leave the region out with "
-    "regions.exclude, or accept the reason under coverage.accept",
-    Reason.DENIED_BY_RCP: "except the member role from the resource control policy",
-    Reason.DENIED_BY_PERMISSIONS_BOUNDARY: "let the member role's permissions boundary allow "
-    "what its policy allows",
-    Reason.DENIED_BY_SESSION_POLICY: "the session policy is sweeper's own: report this as a defect",
-    Reason.DENIED_BY_IDENTITY_POLICY: "update the member role's policy: deploy the StackSet again",
-    Reason.DENIED_BY_RESOURCE_POLICY: "let the resource's own policy admit the member role",
-    Reason.DENIED_BY_VPC_ENDPOINT_POLICY: "let the VPC endpoint's policy admit the member role",
-    Reason.THROTTLED: "run again, at another time or with a lower limits.max_workers",
-    Reason.TIMED_OUT: "run again; if it stays, look at the network between here and the region",
-    Reason.CONNECTION_FAILED: "run again; if it stays, look at the proxy, the DNS and the VPC "
-    "endpoints here",
-    Reason.ENDPOINT_UNREACHABLE: "run again; if it stays, look at the network between here and "
-    "the region, leave the region out with regions.exclude, or accept the reason for it under "
-    "coverage.accept",
-    Reason.CREDENTIALS_EXPIRED: "run again with credentials that outlast the sweep",
-    Reason.SIGNATURE_REFUSED: "correct the secret key of the caller",
-    Reason.CLOCK_SKEW: "correct the clock of this machine: AWS allows five minutes",
-    Reason.SERVICE_ERROR: "run again; the AWS Health Dashboard tells of a known disturbance",
-    Reason.UNEXPECTED_RESPONSE: "something between here and AWS may change the answers: look at "
-    "the proxy and the endpoint URLs",
-    Reason.INTERNAL_ERROR: "report this as a defect of sweeper, with its message",
-    Reason.DEADLINE: "raise limits.deadline_seconds, or sweep fewer accounts at a time; --resume "
-    "goes on with the run",
-    Reason.INTERRUPTED: "run again, or go on with the run: the same command with --resume",
-    Reason.MAX_CHANGES: "raise remediation.max_changes if so many changes are meant",
-    Reason.MIN_COVERAGE: "cure the failures, or lower remediation.min_coverage",
-    Reason.TOO_MANY_FILTERS: "name fewer remediation.exclusions or policy.allowed_exclusions",
-    Reason.LEFT_TO_A_PERSON: "close it by hand once what its error says is settled, or exempt it",
-    Reason.PULL_THROUGH_RULES_UNREADABLE: "let the member role call "
-    "ecr:DescribePullThroughCacheRules",
-    Reason.WRITE_NOT_GRANTED: "let the member role write there (Allow… among its stack's "
-    "parameters), or leave the account out with remediation.exclude_accounts",
-    Reason.NOT_RECORDED: "let state.directory be written, or set report.s3: nothing is changed "
-    "without a record of what it was",
-    Reason.FACTS_TOO_OLD: "begin a new sweep",
-    Reason.OTHER_ORGANIZATION: "sign in to the organization that the report is of",
-    Reason.CHANGED_SINCE_APPLIED: "set it by hand if it is to be as it was",
-    Reason.LEASE_HELD: "wait until that sweep has ended; the lease of one that was killed ends by "
-    "itself",
-    Reason.LEASE_UNAVAILABLE: "let the caller read and write lease.json below report.s3: "
-    "s3:GetObject, s3:PutObject, and the use of the KMS key",
-    Reason.LEASE_LOST: "run again; if it stays, look for a second sweep of the same place",
-    Reason.WRITE_FAILED: "look at the path, its permissions and the space left",
-    Reason.EARLIER_REPORT_KEPT: "keep both reports: to revert the run, pass each of them to "
-    "sweeper undo",
-    Reason.DESTINATION_MISSING: "create the bucket or topic, enable Security Hub, or correct its "
-    "name or region under report",
-}
 # A denial of a write: what is to be allowed is not what was asked for when looking.
 _ADVICE_ON_DENIAL = {
     Stage.ASSESS: "let the member role call ecr:DescribeImages there",
@@ -116,35 +32,12 @@ _ADVICE_ON_DENIAL = {
     "securityhub:BatchImportFindings, and the use of the KMS key",
 }
 
-_WITHHELD = {
-    Reason.UNKNOWN_ACCOUNT: "an account that is excluded is not in the organization",
-    Reason.MAX_CHANGES: "the plan has more changes than remediation.max_changes",
-    Reason.MIN_COVERAGE: "less was seen than remediation.min_coverage asks for",
-    Reason.TOO_MANY_FILTERS: "more exclusion filters would remain than ECR allows",
-    Reason.LEFT_TO_A_PERSON: "it is left to a person",
-    Reason.PULL_THROUGH_RULES_UNREADABLE: "the pull-through cache rules could not be read",
-    Reason.NOT_CONFIRMED: "not confirmed",
-    Reason.WRITE_NOT_GRANTED: "the member role is not granted such changes in this account",
-    Reason.NOT_RECORDED: "it could not be put on record before",
-    Reason.FACTS_TOO_OLD: "the run began too long ago to act on what it saw",
-    Reason.LEASE_UNAVAILABLE: "it could not be made sure that no other sweep is at work",
-}
-SUPERSEDED = {
-    Reason.NOW_COMPLIANT: "it was closed by others meanwhile",
-    Reason.REPOSITORY_DELETED: "it was deleted meanwhile",
-    Reason.ALREADY_RESTORED: "it is as it was before the run",
-    Reason.CHANGED_SINCE_APPLIED: "its setting was changed by others after the run",
-    Reason.CHANGED_SINCE_EXAMINED: "its setting was changed by others meanwhile",
-    Reason.ACCOUNT_LEFT: "its account left the organization meanwhile",
-    Reason.ACCOUNT_MOVED: "its account left the scope of remediation meanwhile",
-}
-
 
 def advice(stage: Stage, reason: Reason) -> str | None:
     """What to do about a failure for this reason in this stage, where there is something."""
     if stage in _ADVICE_ON_DENIAL and (reason.is_denial or reason is Reason.WRITE_NOT_PERMITTED):
         return _ADVICE_ON_DENIAL[stage]
-    return _ADVICE.get(reason)
+    return reason.advice
 
 
 def number(count: int, singular: str, plural: str | None = None) -> str:
@@ -277,13 +170,13 @@ def _change_outcome(change: Change, run: Run) -> str:
         case ChangeStatus.FAILED:
             return f"could NOT be set to {to} ({change.reason}{error})"
         case ChangeStatus.WITHHELD:
-            return f"not set to {to}: {_words(_WITHHELD, change.reason)}{error}"
+            return f"not set to {to}: {_meaning(change.reason)}{error}"
         case ChangeStatus.SUPERSEDED:  # pragma: no branch (the last of them)
-            return f"left as it is: {_words(SUPERSEDED, change.reason)}"
+            return f"left as it is: {_meaning(change.reason)}"
 
 
-def _words(table: dict[Reason, str], reason: Reason | None) -> str:
-    return table.get(reason, str(reason)) if reason else "for a reason that was not recorded"
+def _meaning(reason: Reason | None) -> str:
+    return reason.meaning if reason else "for a reason that was not recorded"
 
 
 def ended_early(report: Report) -> FailedItem | None:

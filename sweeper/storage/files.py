@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,13 +47,22 @@ class Directory:
 
 def replace(path: Path, content: bytes) -> None:
     """Readers see the old file or the new one, never a part of it; raises OperationFailed."""
+    _replace(path, lambda file: file.write(mask(content)))
+
+
+def copy(source: BinaryIO, path: Path) -> None:
+    """Replace the file with what `source` has, which holds no secret. Raises OperationFailed."""
+    _replace(path, lambda file: shutil.copyfileobj(source, file))
+
+
+def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     with write_errors(path):
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         # Mode under the umask; exclusively, so that nothing that lies there is followed.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(mask(content))
+                write(file)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)

@@ -24,17 +24,17 @@ from sweeper.domain.comparison import (
     add_trend,
     compare_reports,
     comparison_unavailable,
+    count_lost_changes,
     same_organization,
     update_history,
 )
 from sweeper.domain.errors import Invalid, OperationFailed
-from sweeper.domain.model import ChangeStatus, Failed, Key, Stage
+from sweeper.domain.json_encoding import document
+from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import EarlierFinding, Report, Run, TrendPoint
 from sweeper.engine.pool import attempt
 from sweeper.engine.ports import Source
-from sweeper.reporting.formats.json import document
-from sweeper.reporting.wording import number
 from sweeper.storage.record_reader import OtherVersion, TooLarge, read
 
 HISTORY = "history.json"
@@ -169,14 +169,13 @@ def lost_changes(records: Records, name: str, report: Report) -> str | None:
     it from there. A stored report that cannot be read may have such changes.
     """
     try:
-        stored = _read(records, _Changed, name, MAX_REPORT)
+        stored = _read(records, _Report, name, MAX_REPORT)
     except InvalidRecord as error:
         return error.message
     if stored is None:
         return None
-    known = {item.key for item in report.findings if item.change and item.change.may_be_made}
-    lost = sum(item.is_changed and item.key not in known for item in stored.findings)
-    return f"{name} has {number(lost, 'change')} that this report lacks" if lost else None
+    lost = count_lost_changes(stored.findings, report)
+    return f"{name} has changes that this report lacks: {lost:,}" if lost else None
 
 
 def read_previous(records: Records, name: str, run: Run) -> Previous:
@@ -257,35 +256,6 @@ class _Report:
 @dataclass(frozen=True, slots=True)
 class _Started:
     run: Annotated[PreviousRun, _Checked]
-
-
-@dataclass(frozen=True, slots=True)
-class _RecordedChange:
-    status: str
-    uncertain: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _ChangedFinding:
-    check: str
-    account_id: str
-    region: str
-    repository: str
-    change: _RecordedChange | None = None
-
-    @property
-    def key(self) -> Key:
-        return self.check, self.account_id, self.region, self.repository
-
-    @property
-    def is_changed(self) -> bool:
-        change = self.change
-        return change is not None and (change.status == ChangeStatus.APPLIED or change.uncertain)
-
-
-@dataclass(frozen=True, slots=True)
-class _Changed:
-    findings: tuple[_ChangedFinding, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,14 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from sweeper.domain.errors import Invalid
 from sweeper.domain.escaping import shorten
 from sweeper.domain.report_model import SCHEMA_VERSION
+from sweeper.engine.ports import Source
 
 _VERSION = "schema_version"  # which every record has
 MAX_ITEM = 262_144  # bytes of one item of a list, or of one value that is no list
@@ -32,9 +34,9 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _TEXT = rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")'  # with no bracket that is in no string
 _SHALLOW = rb"(?:" + _TEXT + rb"|[\[{]" + _TEXT + rb"*+[\]}])*+"
 # A list or object of three levels at most, as all findings are.
-_WHOLE = re.compile(rb"[\[{](?:" + _TEXT + rb"|[\[{]" + _SHALLOW + rb"[\]}])*+[\]}]", re.DOTALL)
+_WHOLE = rb"[\[{](?:" + _TEXT + rb"|[\[{]" + _SHALLOW + rb"[\]}])*+[\]}]"
 # Of one that is deeper, or longer than what is here, all up to the next bracket that stays open.
-_PART = re.compile(_SHALLOW, re.DOTALL)
+_PART = _SHALLOW
 _SCALAR = re.compile(rb'[^ \t\n\r",:\[\]{}]*+')
 # An escape of both halves of a character; of one, which JSON allows and text does not; any other.
 _ESCAPE = re.compile(
@@ -45,24 +47,10 @@ _ESCAPE = re.compile(
 T = TypeVar("T")
 
 
-class Source(Protocol):
-    """What is read: a file, or an object's body. What it raises is not caught here."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes; none at the end."""
-
-
-class Invalid(ValueError):
-    """Content that is not what was asked for; `place` is the path to what is wrong.
-
-    `keys` are those that are known of an object that was read to its end.
-    """
-
-    def __init__(self, problem: str, place: str = "", keys: frozenset[str] | None = None) -> None:
-        super().__init__(f"{place}: {problem}" if place else problem)
-        self.problem = problem
-        self.place = place
-        self.keys = keys
+@cache
+def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+    """Compile one of the large patterns when it is first needed: that takes 20 ms each."""
+    return re.compile(pattern, re.DOTALL)
 
 
 class NotAnObject(Invalid):
@@ -366,7 +354,7 @@ class _Scanner:
         if first not in b"[{":
             yield self._token(_SCALAR)
             return
-        if whole := _WHOLE.match(self._buffer, self._at):
+        if whole := _compiled(_WHOLE).match(self._buffer, self._at):
             self._at = whole.end()
             yield self._counted(whole[0])
             return
@@ -374,7 +362,7 @@ class _Scanner:
         yield self._counted(first)
         depth = 1
         while depth:
-            match = _PART.match(self._buffer, self._at)
+            match = _compiled(_PART).match(self._buffer, self._at)
             end = match.end() if match else self._at
             if (bracket := self._buffer[end : end + 1]) and bracket in b"[]{}":
                 end += 1

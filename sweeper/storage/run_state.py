@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,9 @@ from sweeper.aws.s3 import Bucket
 from sweeper.aws.s3_objects import Objects
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.resume import ResumeState
+from sweeper.storage.evidence.file import NAME as EVIDENCE
+from sweeper.storage.evidence.file import EvidenceFile, evidence_path, remove_evidence
+from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile, is_busy
 from sweeper.storage.journal.lines import Header
@@ -43,17 +48,27 @@ class OpenRun:
 
     `file` is None where no journal can be kept on this machine, or none of this run lies here. It
     is `ours` where it lies in this machine's state directory under its run's id: the lock on it
-    proves that no other process is at this run; the lock on a copy proves nothing.
+    proves that no other process is at this run; the lock on a copy proves nothing. `evidence` is
+    None where none is stored.
     """
 
     header: Header
     past: ResumeState
     file: JournalFile | None
     ours: bool = False
+    evidence: EvidenceLog | None = None
 
-    def close(self, *, finished: bool) -> None:
-        """Close the journal; that of a run that has finished is removed."""
+    def close(self, *, finished: bool, keep_evidence: bool = False) -> None:
+        """Close the journal and the evidence; those of a run that has finished are removed.
+
+        The evidence is not where `keep_evidence` says so.
+        """
+        if self.evidence:
+            self.evidence.file.close()
+            self.evidence = None
         if self.file:
+            if finished and not keep_evidence:
+                remove_evidence(self.file.path)
             self.file.close(remove=finished)
             self.file = None
 
@@ -186,8 +201,29 @@ def require_same_config(
 
 def plan_name(run_id: str) -> str:
     """Where the plan of a run lies below the report's place, in the folder of its report."""
-    day = f"{run_id[:4]}-{run_id[4:6]}-{run_id[6:8]}"
-    return f"{day}/{run_id}/{PLAN}"
+    return f"{_folder(run_id)}/{PLAN}"
+
+
+def evidence_name(run_id: str) -> str:
+    """Return where the evidence of a run lies below the report's place, beside its report."""
+    return f"{_folder(run_id)}/{EVIDENCE}"
+
+
+def open_evidence(
+    run: OpenRun, checks: Sequence[str], configuration: str, now: Callable[[], datetime]
+) -> EvidenceLog:
+    """Begin the run's evidence, beside its journal or in a temporary file. Raises nothing.
+
+    `configuration` is the digest of the configuration in effect.
+    """
+    file = EvidenceFile(evidence_path(run.file.path) if run.file else None)
+    run.evidence = EvidenceLog(file, checks, run.past, now)
+    run.evidence.begin_file(run.header, configuration)
+    return run.evidence
+
+
+def _folder(run_id: str) -> str:
+    return f"{run_id[:4]}-{run_id[4:6]}-{run_id[6:8]}/{run_id}"
 
 
 def _from_file(path: Path, name: str) -> OpenRun:

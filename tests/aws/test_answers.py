@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.client.answers import (
     account_id,
@@ -17,6 +16,7 @@ from sweeper.aws.client.answers import (
     require_str,
 )
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from tests.cases import case
 
 

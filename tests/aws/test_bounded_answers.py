@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client import answers
@@ -17,6 +16,7 @@ from sweeper.aws.client.errors import MAX_CODE, MAX_MESSAGE, MAX_TAIL, translate
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.config.loader import load_config
 from sweeper.domain.errors import ConfigurationError, OperationFailed
+from sweeper.domain.reasons import Reason
 from tests.aws.support import REGION, make_cloud, opened, target
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault

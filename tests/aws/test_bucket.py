@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import FileIO
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws import s3 as module
 from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from tests.aws.support import make_cloud
 from tests.cases import case
 from tests.fake_aws.process import FakeAws
@@ -111,3 +116,29 @@ def test_a_time_that_is_none() -> None:
             assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
             with pytest.raises(OperationFailed, match="no LastModified"):
                 module._age({})
+
+
+@pytest.fixture
+def large_file(tmp_path: Path) -> Iterator[FileIO]:
+    with FileIO(tmp_path / "large", "w+") as file:
+        file.write(bytes(range(256)) * 4096)
+        yield file
+
+
+def test_a_file_is_uploaded_with_its_length_and_digest(aws: FakeAws, large_file: FileIO) -> None:
+    make_bucket(aws, kms_key_id="alias/reports").upload(NAME, large_file, "application/gzip")
+    (stored,) = aws.objects()
+    large_file.seek(0)
+    content = large_file.read()
+    assert stored.body == content
+    digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    assert stored.headers["x-amz-checksum-sha256"] == digest
+    assert stored.headers["content-type"] == "application/gzip"
+    assert stored.headers["x-amz-server-side-encryption"] == "aws:kms"
+
+
+def test_an_upload_that_is_tried_again_begins_anew(aws: FakeAws, large_file: FileIO) -> None:
+    aws.faults([Fault("throttle", operation="PutObject", times=1)])
+    make_bucket(aws).upload(NAME, large_file, "application/gzip")
+    (stored,) = aws.objects()
+    assert len(stored.body) == 256 * 4096

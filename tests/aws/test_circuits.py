@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import pytest
 from botocore import exceptions as sdk
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.client import clients
 from sweeper.aws.client.circuit_breaker import (
@@ -21,6 +20,7 @@ from sweeper.aws.client.retries import MAX_ATTEMPTS
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Target
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, target

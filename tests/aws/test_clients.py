@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper import __version__
 from sweeper.aws.client.clients import CONNECT_TIMEOUT, READ_TIMEOUT, ActionRefused
 from sweeper.aws.client.credentials import bound_to
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import REGION, make_cloud, opened, quick_stop
 from tests.fake_aws.process import FakeAws

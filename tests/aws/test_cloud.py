@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
-from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 
 from sweeper.aws.accounts import CORE_ACTIONS, MAX_SESSION_POLICY, session_policy
 from sweeper.aws.client.clients import Session
 from sweeper.checks.tag_immutability import READ_ACTIONS, WRITE_ACTIONS
 from sweeper.domain.errors import NothingToSweep, OperationFailed
 from sweeper.domain.model import Account, Stage
+from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, opened
 from tests.fake_aws.process import FakeAws

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.client.clients import ActionRefused
 from sweeper.aws.client.credentials import (
@@ -23,6 +22,7 @@ from sweeper.aws.client.credentials import (
     bound_to,
 )
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from tests.aws.support import REGION, make_cloud, opened
 from tests.fake_aws.process import FakeAws
 

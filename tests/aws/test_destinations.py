@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.destinations import questions
+from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import WORKS, DestinationProbe, ProbeStatus
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.client.clients import ActionRefused
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Image, Repository
+from sweeper.domain.reasons import Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import opened, target
 from tests.cases import case
@@ -48,7 +48,8 @@ def test_the_facts_are_those_of_ecr(enter: Enter) -> None:
     aws = _entered(enter, Registry(repositories=(given,)))
     (found,) = _registry(aws).repositories(target(aws))
     arn = f"arn:aws:ecr:us-east-1:{aws.world.accounts[0].id}:repository/a/b"
-    assert found == Repository("a/b", arn, "IMMUTABLE_WITH_EXCLUSION", ("latest", "pr-*"))
+    types = ("WILDCARD", "WILDCARD")
+    assert found == Repository("a/b", arn, "IMMUTABLE_WITH_EXCLUSION", ("latest", "pr-*"), types)
 
 
 @pytest.mark.parametrize("count", [0, 2])
@@ -80,7 +81,7 @@ def test_a_filter_type_that_is_not_known_is_kept(aws: FakeAws) -> None:
     client.meta.events.register("after-call.ecr.DescribeRepositories", edit)
     for repository in EcrRegistry(cloud.clients).repositories(target(aws)):
         assert repository.exclusion_filters == ("a", "b")
-        assert repository.unknown_filter_types == ("REGEX",)
+        assert repository.filter_types == ("REGEX", "WILDCARD")
 
 
 FAULTS = (

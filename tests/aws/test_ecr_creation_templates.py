@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.checks.creation_template_immutability import CreationTemplateImmutability
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import REGION, opened, target
 from tests.cases import case

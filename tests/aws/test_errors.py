@@ -8,10 +8,10 @@ import pytest
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError, create_parser
 from botocore.session import Session
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.client.errors import MAX_MESSAGE, reason_for, refused_keys, translate_errors
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from tests.cases import case
 
 USER = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: ecr:X on resource: *"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.ecr import EcrRegistry
@@ -11,6 +10,7 @@ from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Change, ChangeStatus, Examined, Finding
 from sweeper.domain.planning import Outcome
+from sweeper.domain.reasons import Reason
 from sweeper.engine.ports import Pool
 from sweeper.engine.remediation import apply_changes
 from tests.aws.support import opened, target

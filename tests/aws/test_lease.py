@@ -10,11 +10,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.s3 import Bucket, Stored
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from sweeper.storage import lease as module
 from sweeper.storage.lease import LIFE, MARGIN, MAX_BYTES, NAME, Lease
 from tests.aws.support import make_cloud

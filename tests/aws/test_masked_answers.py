@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import MASK
+from sweeper.domain.reasons import Reason
 from tests.fuzz.test_answers import ACCOUNT, GOOD, TARGET, Wire
 
 TOKEN = "IQoJb3JpZ2luX2VjEXAMPLE0123456789tokenOfTheMember"

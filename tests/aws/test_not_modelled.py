@@ -7,11 +7,11 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.checks.creation_template_immutability import CreationTemplateImmutability
 from sweeper.domain.model import ChangeStatus
+from sweeper.domain.reasons import Reason
 from tests.aws.support import REGION, opened, target
 from tests.aws.test_bounded_answers import answers_with
 from tests.fake_aws.process import FakeAws

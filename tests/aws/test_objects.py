@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.s3 import Bucket
 from sweeper.aws.s3_objects import Objects
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from sweeper.engine.ports import Source
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.organizations import _ou_path
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Account, Failed, Skipped
 from sweeper.domain.planning import no_longer_writable, select_accounts
+from sweeper.domain.reasons import Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws

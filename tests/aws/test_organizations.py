@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.organizations import Organizations
 from sweeper.domain.errors import NothingToSweep, OperationFailed
 from sweeper.domain.model import Account, Failed
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, quick_stop

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.client import paging
 from sweeper.aws.client.paging import PageTokens
@@ -14,6 +13,7 @@ from sweeper.aws.ecr import EcrRegistry
 from sweeper.checks.creation_template_immutability import CreationTemplateImmutability
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import REGION, make_cloud, opened, target
 from tests.fake_aws import world

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.client.errors import translate_errors
 from sweeper.aws.client.parsers import CheckedParsers
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import attempt
 from tests.aws.support import make_cloud
 from tests.cases import case

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 from boto3 import Session
 from botocore import exceptions as sdk
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.client.documents import read_document
 from sweeper.aws.client.errors import translate_errors
@@ -18,6 +17,7 @@ from sweeper.aws.s3 import Bucket, read_through, whole
 from sweeper.aws.s3_objects import Objects
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import Invalid, OperationFailed
+from sweeper.domain.reasons import Reason
 from sweeper.engine.ports import Source
 from sweeper.reporting.sinks.security_hub import SecurityHubSink
 from sweeper.storage.record_reader import parse

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.client.clients import Session
 from sweeper.aws.destinations import questions
+from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import ProbeStatus
 from sweeper.entrypoints.bootstrap import questions as composed
 from tests.aws.support import quick_stop

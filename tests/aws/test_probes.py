@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.probes import PREFIX, PROBES, MemberProbes
 from sweeper.checks import checks
+from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import WORKS, ProbeStatus
 from tests.aws.support import opened, target
 from tests.cases import case

@@ -7,13 +7,13 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.circuit_breaker import CircuitBreaker
 from sweeper.aws.client.retries import MAX_ATTEMPTS, MAX_WAIT
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import WAIT_TICK, Stop
 from tests.aws.support import make_cloud, opened, quick_stop, target
 from tests.fake_aws.process import FakeAws

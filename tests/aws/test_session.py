@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.client.clients import Session
 from sweeper.aws.client.partitions import is_region, known_regions
 from sweeper.aws.client.session import callers_session
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.masking import MASK, mask
+from sweeper.domain.reasons import Reason
 
 ROLE = "arn:aws:iam::111122223333:role/sweeper"
 KEYS = {"Version": 1, "AccessKeyId": "AKIAEXAMPLE000000000", "SecretAccessKey": "s" * 40}

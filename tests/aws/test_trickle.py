@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from boto3 import Session
 from botocore import exceptions as sdk
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.client.clients import DELIVERY_AFTER_SIGNAL, IN_FLIGHT
 from sweeper.aws.client.credentials import bound_to
@@ -22,6 +21,7 @@ from sweeper.aws.client.total_time import SLOWEST, TOTAL_TIMEOUT, CallTime, Tota
 from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 from tests.aws.support import REGION, make_cloud, opened
 from tests.aws.test_sender import (

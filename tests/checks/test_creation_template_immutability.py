@@ -8,15 +8,14 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.checks.creation_template_immutability import (
-    CHECK,
     CreationTemplateImmutability,
     covers,
 )
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Change, ChangeStatus, Compliance, Examined, Finding, Target
+from sweeper.domain.reasons import Reason
 from tests.cases import case
 from tests.fakes import TODAY, failure, make_change, make_config, make_target
 
@@ -33,7 +32,7 @@ class Template:
     custom_role_arn: str = ""
     not_modelled: tuple[str, ...] = ()
     rest: str = "all else"
-    unknown_filter_types: tuple[str, ...] = ()
+    filter_types: tuple[str, ...] = ()
 
 
 @dataclass
@@ -78,7 +77,9 @@ class Registry:
 
 
 def examine(*facts: Template | Exception, **sections: Any) -> Examined:
-    return CHECK(Registry(facts), make_config(**sections), TODAY).examine(make_target())
+    return CreationTemplateImmutability(Registry(facts), make_config(**sections), TODAY).examine(
+        make_target()
+    )
 
 
 def judged(template: Template, **sections: Any) -> Finding:
@@ -125,7 +126,7 @@ def test_verdict() -> None:
             "'SOMEWHAT' is unknown",
         ),
         (Template(mutability=""), Compliance.UNDETERMINED, "is unknown to this version"),
-        (Template(unknown_filter_types=("REGEX",)), Compliance.UNDETERMINED, "'REGEX'"),
+        (Template(filter_types=("REGEX",)), Compliance.UNDETERMINED, "'REGEX'"),
         # The setting is not known, so nothing about it is exempt.
         (
             Template(mutability="SOMEWHAT", applied_for=(CACHE,)),
@@ -320,7 +321,7 @@ def test_what_is_not_as_it_was_judged_is_left_alone() -> None:
             Template(mutability="MUTABLE_WITH_EXCLUSION", exclusion_filters=("v*",)),
             Reason.CHANGED_SINCE_EXAMINED,
         ),
-        (Template(unknown_filter_types=("REGEX",)), Reason.CHANGED_SINCE_EXAMINED),
+        (Template(filter_types=("REGEX",)), Reason.CHANGED_SINCE_EXAMINED),
     ]
     for now, reason in cases:
         with case(now, reason):
@@ -468,7 +469,9 @@ def test_filters_by_repository_count_where_they_are_for_all_that_it_makes() -> N
     for glob, filters in cases:
         with case(glob, filters):
             remediation = {"exclusions": ["latest"], "exclusions_by_repository": {glob: ["pr-*"]}}
-            check = CHECK(Registry([Template()]), make_config(remediation=remediation), TODAY)
+            check = CreationTemplateImmutability(
+                Registry([Template()]), make_config(remediation=remediation), TODAY
+            )
             (finding,) = check.examine(make_target()).findings
             assert check.remedy(finding).to_exclusion_filters == filters
             closed = Template(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=filters)

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
-from sweeper.checks.tag_immutability import CHECK, TagImmutability, pull_through_exemption
+from sweeper.checks.tag_immutability import TagImmutability, pull_through_exemption
 from sweeper.config.schema import ExemptionRule
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import (
@@ -22,6 +21,7 @@ from sweeper.domain.model import (
     Repository,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from tests.cases import case
 from tests.fakes import (
     REGION,
@@ -46,7 +46,7 @@ EXEMPT, UNKNOWN = Compliance.EXEMPT, Compliance.UNDETERMINED
 def test_a_repository_whose_filters_became_of_an_unknown_type_is_left_alone() -> None:
     before = make_repository("app", "MUTABLE_WITH_EXCLUSION", ("latest",))
     registry = FakeRegistry(
-        {PLACE: (before,)}, reread={KEY: replace(before, unknown_filter_types=("REGEX",))}
+        {PLACE: (before,)}, reread={KEY: replace(before, filter_types=("REGEX",))}
     )
     check = TagImmutability(registry, make_config(), TODAY)
     (finding,) = check.examine(make_target()).findings
@@ -89,7 +89,7 @@ def test_pull_through_cache_rules() -> None:
 
 
 def examine(registry: FakeRegistry, **sections: Any) -> Examined:
-    return CHECK(registry, make_config(**sections), TODAY).examine(make_target())
+    return TagImmutability(registry, make_config(**sections), TODAY).examine(make_target())
 
 
 def registry_of(*facts: Repository | Exception, **rest: Any) -> FakeRegistry:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 
 from sweeper.config.loader import load, load_config
 from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 from tests.cases import case
 from tests.golden import assert_golden, sections
 

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import EarlierFinding, Report, TrendPoint
 
 from sweeper.domain import comparison as since
 from sweeper.domain.comparison import (
@@ -40,7 +38,9 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early, is_remaining
+from sweeper.domain.report_model import EarlierFinding, Report, TrendPoint
 from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sweeper.domain.reasons import Reason
 
 from sweeper.domain.impact import (
     EVERY,
@@ -23,6 +22,7 @@ from sweeper.domain.impact import (
     suggest_exclusions,
 )
 from sweeper.domain.model import ChangeStatus, Finding, Image, Impact, MovedTag
+from sweeper.domain.reasons import Reason
 from sweeper.domain.tag_names import kind_of, matches
 from tests.cases import case
 from tests.domain.test_tag_names import DIGEST, tags

@@ -7,9 +7,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Run
-from sweeper.domain.resume import ResumeState
 
 from sweeper.config.schema import RegionsConfig
 from sweeper.domain.inversion import (
@@ -35,7 +32,10 @@ from sweeper.domain.model import (
     Stage,
 )
 from sweeper.domain.planning import in_write_scope, no_longer_writable
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ExitStatus
+from sweeper.domain.report_model import Delivery, Run
+from sweeper.domain.resume import ResumeState
 from sweeper.domain.undo_report import UndoReport, UndoRun
 from tests.cases import case
 from tests.fakes import account_id, make_account, make_config, make_target

@@ -9,12 +9,12 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sweeper.domain.reasons import Reason
 
 from sweeper.domain import masking
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.escaping import shorten
 from sweeper.domain.masking import MASK, mask, mask_message, register, register_external_id
+from sweeper.domain.reasons import Reason
 
 TOKEN = "IQoJb3JpZ2luX2VjEOr//////////wEaCXVzLWVhc3QtMSJHMEUC+EXAMPLE=="
 KEY_ID = "ASIAEXAMPLE123456789"

@@ -9,11 +9,10 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-from sweeper.domain.reasons import Reason
-
 from sweeper.config.schema import ExemptionRule
 from sweeper.domain.model import ChangeStatus, Compliance
 from sweeper.domain.mutability import configured_exemption, evaluate, exclusions_of, remedy
+from sweeper.domain.reasons import Reason
 from tests.cases import case
 from tests.fakes import REGION, TODAY, account_id, make_repository
 
@@ -49,7 +48,7 @@ def test_a_filter_of_an_unknown_type_is_not_judged() -> None:
     for mutability in ["IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"]:
         with case(mutability):
             repository = replace(
-                make_repository("app", mutability, ("latest",)), unknown_filter_types=("REGEX",)
+                make_repository("app", mutability, ("latest",)), filter_types=("REGEX",)
             )
             verdict = evaluate(repository, ("latest",))
             assert verdict.compliance is UNKNOWN

@@ -8,8 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Coverage
 
 from sweeper.config.schema import AcceptedGap
 from sweeper.domain.errors import NothingToSweep
@@ -36,6 +34,8 @@ from sweeper.domain.planning import (
     select_accounts,
     unknown_exclusions,
 )
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Coverage
 from tests.cases import case
 from tests.fakes import (
     account_id,
@@ -125,9 +125,8 @@ def test_an_included_account_that_is_not_there_ends_the_sweep() -> None:
             with pytest.raises(NothingToSweep) as caught:
                 select_accounts(ACCOUNTS, make_config(**{section: included}))
             assert caught.value.reason is Reason.UNKNOWN_ACCOUNT
-            assert caught.value.message.endswith(
-                f"4 accounts of the organization: {account_id(8)}, {account_id(9)}"
-            )
+            assert "4 accounts" in caught.value.message
+            assert caught.value.message.endswith(f": {account_id(8)}, {account_id(9)}")
 
 
 def test_no_account_chosen() -> None:

@@ -4,21 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import (
-    AccountSummary,
-    AccountTotals,
-    ChangeTotals,
-    Coverage,
-    Delivery,
-    FailedItem,
-    Report,
-    RepositoryTotals,
-    Run,
-    SkippedItem,
-    TargetTotals,
-)
-
 from sweeper.domain.model import (
     ChangeStatus,
     Compliance,
@@ -28,6 +13,7 @@ from sweeper.domain.model import (
     Skipped,
     Stage,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import (
     AccountOutcome,
     ExitStatus,
@@ -41,6 +27,19 @@ from sweeper.domain.report import (
     measure_coverage,
     nothing_listed,
     without_region,
+)
+from sweeper.domain.report_model import (
+    AccountSummary,
+    AccountTotals,
+    ChangeTotals,
+    Coverage,
+    Delivery,
+    FailedItem,
+    Report,
+    RepositoryTotals,
+    Run,
+    SkippedItem,
+    TargetTotals,
 )
 from tests.cases import case
 from tests.fakes import account_id, make_account, make_change, make_finding, make_target

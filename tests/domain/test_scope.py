@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Scope, WriteScope
-
 from sweeper.domain.model import Examined, Failed, OpenedAccount, Skipped, Stage, Target
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import AccountOutcome, TargetOutcome
+from sweeper.domain.report_model import Scope, WriteScope
 from sweeper.domain.scope import scope_of, write_scope_of
 from tests.fakes import account_id, make_account, make_config
 

@@ -190,7 +190,7 @@ def test_no_pattern_matches_a_tag_that_does_not_have_it(one: str, other: str) ->
 
 
 def test_the_documented_table_is_the_programs() -> None:
-    page = Path(__file__).parents[1].joinpath("docs", "impact.md").read_text(encoding="utf-8")
+    page = Path(__file__).parents[2].joinpath("docs", "impact.md").read_text(encoding="utf-8")
     tables = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
     documented = set(re.findall(r"`([^`]+)`", tables))
     named = {word for group in WORDS.values() for word in group} | QUALIFIERS

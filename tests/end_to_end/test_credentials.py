@@ -239,25 +239,33 @@ def test_without_a_terminal_no_mfa_code_is_read(aws: FakeAws, tmp_path: Path) ->
     os.close(write)
 
 
-def test_at_a_terminal_an_mfa_code_is_asked_for(aws: FakeAws, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("redirection", "is_asked"),
+    [
+        ("", True),
+        pytest.param("< /dev/null", False, marks=pytest.mark.slow),
+        pytest.param("2> errors", False, marks=pytest.mark.slow),
+    ],
+)
+def test_at_a_terminal_an_mfa_code_is_asked_for(
+    aws: FakeAws, tmp_path: Path, redirection: str, *, is_asked: bool
+) -> None:
     """Not if stdin or stderr is redirected: then nobody sees the prompt, or can answer it."""
-    for redirection, asked in [("", True), ("< /dev/null", False), ("2> errors", False)]:
-        with case(redirection):
-            aws.load(WORLD)
-            command = shlex.join((*COMMAND, "--dry-run", "--output", "out"))
-            child = pexpect.spawn(
-                "/bin/sh",
-                ["-c", f"exec {command} {redirection}"],
-                cwd=str(tmp_path),
-                env=environment(aws, TERM="xterm", **without_keys(tmp_path, "mfa")),
-                encoding="utf-8",
-                timeout=TIMEOUT_SECONDS,
-            )
-            met = child.expect([r"Enter MFA code for \S+: ", pexpect.EOF])
-            assert (met == 0) is asked
-            if asked:
-                child.sendeof()
-                child.expect(pexpect.EOF)
-            child.close()
-            assert child.exitstatus == 2
-            assert calls(aws) == {}
+    aws.load(WORLD)
+    command = shlex.join((*COMMAND, "--dry-run", "--output", "out"))
+    child = pexpect.spawn(
+        "/bin/sh",
+        ["-c", f"exec {command} {redirection}"],
+        cwd=str(tmp_path),
+        env=environment(aws, TERM="xterm", **without_keys(tmp_path, "mfa")),
+        encoding="utf-8",
+        timeout=TIMEOUT_SECONDS,
+    )
+    met = child.expect([r"Enter MFA code for \S+: ", pexpect.EOF])
+    assert (met == 0) is is_asked
+    if is_asked:
+        child.sendeof()
+        child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 2
+    assert calls(aws) == {}

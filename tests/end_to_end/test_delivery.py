@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sweeper.domain.reasons import Reason
 from tests.end_to_end.harness import (
     COMMAND,
     Ended,
@@ -140,7 +141,7 @@ def test_the_message_names_what_remains_and_what_failed(aws: FakeAws, here: Here
     for finding in ended.report["findings"]:
         assert finding["repository"] in message["message"]
         assert finding["account_id"] in message["message"]
-    assert "the member role is not granted such changes" in message["message"]
+    assert Reason.WRITE_NOT_GRANTED.meaning in message["message"]
     assert ended.status == 3
 
 

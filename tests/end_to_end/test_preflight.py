@@ -328,7 +328,7 @@ BROKEN = {
     "a directory with a name that no file may have": Broken(
         "write_failed",
         5,
-        "look at the path",
+        "check the path",
         "destination",
         config={"report": {"directory": "x" * 256}},
         actions=("write",),
@@ -370,7 +370,7 @@ BROKEN = {
     "a machine that can keep no record": Broken(
         "not_recorded",
         4,
-        "let state.directory be written, or set report.s3",
+        "make state.directory writable, or set report.s3",
         "write",
         config={"report": {"s3": None}},
         variables={"XDG_STATE_HOME": "/dev/null"},

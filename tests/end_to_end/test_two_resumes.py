@@ -10,8 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
+from sweeper.entrypoints import app
 from tests.end_to_end.barriers import hold, wait_until_held
-from tests.end_to_end.harness import Ended, end, open_repositories, run, small_world, start
+from tests.end_to_end.harness import Ended, Here, end, open_repositories, run, small_world, start
 from tests.end_to_end.test_resuming import run_id
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import World
@@ -133,6 +134,34 @@ def test_a_run_that_finished_elsewhere_is_not_resumed_from_its_journal(
     assert third.status == 2
     assert "the run has finished" in third.stderr
     assert applied(report_in_s3(aws, run_id)) == before
+
+
+@pytest.mark.parametrize("point", ["before the journal is removed", "before the plan has ended"])
+def test_a_run_that_was_killed_in_its_last_steps_is_resumed(
+    aws: FakeAws, here: Here, monkeypatch: pytest.MonkeyPatch, world: World, point: str
+) -> None:
+    before = set(open_repositories(aws))
+
+    class Killed(SystemExit):
+        """What no handler of the program takes for an error of its own."""
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed(137)
+
+    with monkeypatch.context() as patch:
+        if point == "before the journal is removed":
+            patch.setattr(Path, "unlink", kill)
+        else:
+            patch.setattr(app, "close_plan", kill)
+        first = here.run(aws, config=config(world))
+    assert first.status == 137
+    (report,) = [each for each in aws.objects() if each.key.endswith("/report.json")]
+    run_id = report.key.split("/")[-2]
+
+    resumed = here.run(aws, "--resume", run_id, config=config(world))
+    assert resumed.status == 0, resumed.stderr
+    assert applied(report_in_s3(aws, run_id)) == before
+    assert list((resumed.directory / "state" / "sweeper").iterdir()) == []
 
 
 def test_a_report_never_replaces_one_of_its_run_with_more_changes(

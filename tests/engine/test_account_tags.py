@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sweeper.domain.model import Compliance, Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-
-from sweeper.domain.model import Compliance, Failed, Stage
 from sweeper.engine.account_tags import with_account_tags
 from tests.cases import case
 from tests.factories import exemption, finding, report

@@ -7,8 +7,6 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.model import (
@@ -25,9 +23,11 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.planning import Outcome
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
 from sweeper.engine.assessment import assess_impact
 from sweeper.engine.pool import Stop
-from sweeper.engine.ports import Assessing, Pool
+from sweeper.engine.ports import Assessing, Pool, Record
 from tests.cases import case
 from tests.fakes import (
     DENIALS,
@@ -182,7 +182,7 @@ def test_a_check_without_the_capability_has_no_impact() -> None:
         resource: Resource = "repository"
         read_actions = write_actions = frozenset[str]()
 
-        def examine(self, target: Target) -> Examined:
+        def examine(self, target: Target, record: Record | None = None) -> Examined:
             raise NotImplementedError
 
         def remedy(self, finding: Finding) -> Change:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.domain.errors import NothingToSweep, OperationFailed
 from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import (
     MAX_WAITING,
     NOT_REACHED,

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState
-
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import (
@@ -24,6 +21,8 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.planning import Outcome
+from sweeper.domain.reasons import Reason
+from sweeper.domain.resume import ResumeState
 from sweeper.engine.pool import NOT_REACHED, Stop
 from sweeper.engine.ports import Check, Pool
 from sweeper.engine.remediation import apply_changes

@@ -5,15 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import (
-    ChangeTotals,
-    FailedItem,
-    Report,
-    RepositoryTotals,
-    SkippedItem,
-)
-
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import NothingToSweep
 from sweeper.domain.model import (
@@ -25,8 +16,17 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.domain.report_model import (
+    ChangeTotals,
+    FailedItem,
+    Report,
+    RepositoryTotals,
+    SkippedItem,
+)
 from sweeper.engine.pool import Stop
+from sweeper.engine.ports import Record
 from sweeper.engine.sweep import sweep
 from tests.cases import case
 from tests.fakes import (
@@ -197,8 +197,8 @@ class OtherCheck(TagImmutability):
 
     name = "other"
 
-    def examine(self, target: Target) -> Examined:
-        examined = super().examine(target)
+    def examine(self, target: Target, record: Record | None = None) -> Examined:
+        examined = super().examine(target, record)
         findings = tuple(replace(finding, check="other") for finding in examined.findings)
         return replace(examined, findings=findings)
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.inversion import invert
 from sweeper.domain.model import ChangeStatus, Finding, Repository, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.resume import ResumeState
 from sweeper.domain.undo_report import UndoReport
 from tests.cases import case
 from tests.fakes import (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sweeper.domain.report_model import Delivery, Report
-
 from sweeper.entrypoints.app import report_file
 from sweeper.reporting.formats import Format, formats
 from tests.cases import case

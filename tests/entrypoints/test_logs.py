@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, FailedItem
 
 from sweeper.domain import masking
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Examined, Failed, OpenedAccount, Skipped, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, FailedItem
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, concurrently
 from sweeper.entrypoints import logs

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Report, Run
 
 from sweeper.domain.model import ChangeStatus, Failed, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Delivery, Report, Run
 from sweeper.entrypoints.metrics import emit
 from tests.factories import change, earlier, failed, finding, report, since_last, target
 

@@ -7,8 +7,8 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from sweeper.domain.reasons import Reason
 
+from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 from sweeper.entrypoints.runner import ONE_SIGNAL, Interrupt, stopped_by_signals
 from tests.fakes import FakeClock

@@ -7,8 +7,6 @@ import re
 from dataclasses import replace
 
 from rich.console import Console
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Coverage, Report
 
 from sweeper.domain.model import (
     Account,
@@ -20,7 +18,9 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Coverage, Report
 from sweeper.entrypoints import terminal
 from sweeper.reporting.wording import advice
 from tests import factories

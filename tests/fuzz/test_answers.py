@@ -12,7 +12,6 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from hypothesis import given
 from hypothesis import strategies as st
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Session
@@ -22,6 +21,7 @@ from sweeper.checks.creation_template_immutability import CreationTemplateImmuta
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Account, OpenedAccount, Organization, Target
+from sweeper.domain.reasons import Reason
 from sweeper.storage.journal import lines
 from tests.aws.support import make_cloud
 from tests.fuzz.support import bounded, misshapen, mutated, run_of

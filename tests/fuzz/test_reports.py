@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
 
 from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
 from sweeper.reporting.formats import formats
 from sweeper.reporting.formats.json import render
 from sweeper.storage.report_store import compare, read_report
@@ -111,7 +112,7 @@ def read(fuzzer: str, content: bytes) -> None:
             _compared(item, REPORTS["delivered"])
     if problem:
         assert problem.startswith(FILE)
-        assert problem.isprintable()
+        assert not any(map(is_hidden, problem))
         assert len(problem) < 2000
 
 

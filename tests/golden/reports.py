@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Report, TrendPoint
-
 from sweeper.domain.model import (
     Account,
     ChangeStatus,
@@ -20,7 +17,9 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate, ended_early
+from sweeper.domain.report_model import Delivery, Report, TrendPoint
 from tests.factories import (
     account,
     change,

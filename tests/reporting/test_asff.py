@@ -1,12 +1,11 @@
 from dataclasses import replace
 from typing import Any
 
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
-
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance, Failed, Finding, Since, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Report
 from sweeper.reporting.asff import findings
 from tests.cases import case
 from tests.factories import (

@@ -3,10 +3,9 @@
 import re
 from dataclasses import replace
 
-from sweeper.domain.reasons import Reason
-
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Skipped
+from sweeper.domain.reasons import Reason
 from sweeper.reporting.notification import LIMIT, message, size, subject
 from tests.cases import case
 from tests.factories import (

@@ -2,11 +2,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Report
-
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats.json import render
 from sweeper.reporting.notification import LIMIT, message, size
 from sweeper.reporting.notification_json import PROGRAMS, attributes, event, structured

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from sweeper.domain.escaping import is_hidden
+from sweeper.domain.inversion import aggregate, invert
+from sweeper.domain.json_encoding import document
+from sweeper.domain.model import Change, ChangeStatus, Failed, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery
 from sweeper.domain.resume import ResumeState
-
-from sweeper.domain.escaping import is_hidden
-from sweeper.domain.inversion import aggregate, invert
-from sweeper.domain.model import Change, ChangeStatus, Failed, Finding, Stage
 from sweeper.domain.undo_report import OriginalRun, UndoReport, UndoRun
-from sweeper.reporting.formats.json import document
 from sweeper.reporting.undo_text import MOST_ASKED, question, render
 from tests.cases import case
 from tests.factories import HOSTILE

@@ -18,11 +18,10 @@ from moto import mock_aws
 from moto.ecr.models import ecr_backends
 from moto.iam.models import Role, iam_backends
 from moto.s3.models import s3_backends
-from sweeper.domain.report_model import Report
 
-import sweeper.checks
+from sweeper.checks import checks
 from sweeper.config.loader import load_config
-from sweeper.discovery import discover
+from sweeper.domain.report_model import Report
 from sweeper.domain.undo_report import UndoReport
 from sweeper.engine.pool import Stop
 from sweeper.entrypoints import app, undo_app
@@ -40,7 +39,7 @@ HUB = "eu-west-1"  # where Security Hub is: not the stack's own region
 MANAGEMENT = "123456789012"  # moto's own
 EXTERNAL_ID = "an-external-id"
 MEMBER_ROLE = "ecr-immutability-sweeper"
-CHECKS = {check.name: check for check in discover(sweeper.checks, "CHECK").values()}
+CHECKS = checks()
 EVERY_CHECK: dict[str, Any] = {
     "checks": list(CHECKS),
     "remediation": {"checks": list(CHECKS)},

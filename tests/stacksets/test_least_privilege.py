@@ -11,11 +11,11 @@ from unittest import mock
 
 import pytest
 from moto.organizations.models import FakeAccount
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
 
 from sweeper.aws.accounts import CORE_ACTIONS
 from sweeper.domain.model import ChangeStatus, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
 from tests.cases import case
 from tests.stacksets import templates
 from tests.stacksets.deployment import (

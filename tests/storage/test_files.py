@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from sweeper.storage.files import Directory, write
 
 

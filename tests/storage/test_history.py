@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
 
 from sweeper.domain.comparison import History, Previous
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.json_encoding import document
 from sweeper.domain.model import ChangeStatus, Compliance, Since
-from sweeper.reporting.formats.json import document, render
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
+from sweeper.reporting.formats.json import render
 from sweeper.storage import history as records
 from sweeper.storage.history import (
     HISTORY,

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
 
 from sweeper.checks.tag_immutability import NAME
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import ChangeStatus, Resource
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
 from sweeper.domain.undo_report import OriginalRun
 from sweeper.entrypoints import undo_app as app
 from sweeper.reporting.formats.json import render

@@ -14,13 +14,13 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import AccountSummary, Report
 
 from sweeper.aws.client.session import callers_session, read_object
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import plain
 from sweeper.domain.model import ChangeStatus, Compliance, Exemption, Since
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import AccountSummary, Report
 from sweeper.reporting.formats.json import render
 from sweeper.storage import report_store as stored
 from sweeper.storage.report_store import compare, read_report

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import ConfigurationError, OperationFailed
+from sweeper.domain.reasons import Reason
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalBusy, JournalFile, is_busy
 from sweeper.storage.run_state import (

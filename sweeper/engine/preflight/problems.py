@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sweeper.domain.model import Failed, Skipped, Stage
 from sweeper.domain.planning import accept_known_gaps
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import ExitStatus, is_final
+from sweeper.domain.report import ExitStatus
 from sweeper.engine.preflight.facts import Facts, Region
 from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus, failed_probe
 
@@ -69,7 +69,7 @@ class Problem:
             return ExitStatus.CLEAN
         if self.reason is Reason.INTERNAL_ERROR:
             return ExitStatus.INTERNAL_ERROR
-        if self.kind is Kind.ORGANIZATION and self.reason and is_final(self.reason):
+        if self.kind is Kind.ORGANIZATION and self.reason and self.reason.ends_run:
             return ExitStatus.UNUSABLE
         if self.kind is Kind.DESTINATION:
             return ExitStatus.NOT_DELIVERED

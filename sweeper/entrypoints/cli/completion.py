@@ -30,6 +30,3 @@ def completion(context: click.Context, shell: str) -> int:
     assert kind is not None  # noqa: S101 (click has one for each of the choices)
     script = kind(root.command, {}, "sweeper", "_SWEEPER_COMPLETE").source()
     return print_bytes(f"{script}\n".encode(), 0)
-
-
-COMMAND = completion

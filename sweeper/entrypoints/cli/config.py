@@ -89,9 +89,14 @@ def schema() -> int:
     Examples:
       sweeper config schema > config.schema.json
     """  # noqa: D301 (click's mark for lines to keep)
-    from sweeper.config.json_schema import text
+    import json
 
-    return _print(text())
+    from sweeper.checks import checks
+    from sweeper.config import json_schema
+    from sweeper.reporting.formats import formats
+
+    content = json_schema.schema(checks(), formats())
+    return _print(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _what_was_read(read: Loaded) -> str:
@@ -103,6 +108,3 @@ def _what_was_read(read: Loaded) -> str:
 
 def _print(text: str) -> int:
     return print_bytes(text.encode(), 0)
-
-
-COMMAND = config

@@ -16,6 +16,3 @@ def demo() -> int:
     from sweeper.entrypoints.demo.command import run_demo
 
     return run_demo()
-
-
-COMMAND = demo

@@ -1,4 +1,4 @@
-"""The command line: its commands are the modules of `sweeper.entrypoints.cli`."""
+"""The command line: its commands are COMMANDS."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from typing import Any
 
 import click
 
-import sweeper.entrypoints.cli
 from sweeper import __version__
-from sweeper.discovery import discover
 from sweeper.entrypoints.cli.common import say
+from sweeper.entrypoints.cli.completion import completion
+from sweeper.entrypoints.cli.config import config
+from sweeper.entrypoints.cli.demo import demo
+from sweeper.entrypoints.cli.preflight import preflight
+from sweeper.entrypoints.cli.report import report
+from sweeper.entrypoints.cli.run import run
+from sweeper.entrypoints.cli.undo import undo
 
+COMMANDS = (completion, config, demo, preflight, report, run, undo)
 INTERRUPTED = 130  # the shell's own for SIGINT, before any sweep has begun
 
 
@@ -34,7 +40,7 @@ def cli() -> None:
 def _guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Return the callback, with a broken pipe as a defect.
 
-    Click ends without a word if a pipe breaks. That is right for help, which it prints itself.
+    Click exits silently if a pipe breaks. That is right only for the help, which it prints itself.
     """
 
     @wraps(callback)
@@ -56,7 +62,7 @@ def _add(group: click.Group, command: click.Command) -> None:
             _add(command, inner)
 
 
-for _command in discover(sweeper.entrypoints.cli, "COMMAND").values():
+for _command in COMMANDS:
     _add(cli, _command)
 
 
@@ -98,6 +104,7 @@ def _main() -> int:
     from sweeper.domain.report import ExitStatus
     from sweeper.engine.pool import or_defect
 
+    stdout = sys.stdout
     try:
         result = cli.main(prog_name="sweeper", standalone_mode=False)
     except click.ClickException as error:
@@ -112,6 +119,7 @@ def _main() -> int:
             say(plain(line))
         return ExitStatus.UNUSABLE
     except SystemExit:
-        # Click raises it only if a pipe breaks: the reader of help, or of the version, has left.
-        return ExitStatus.CLEAN
+        if sys.stdout is stdout:
+            raise
+        return ExitStatus.CLEAN  # Click replaced the broken stdout: the reader of its help has left
     return result if isinstance(result, int) else 0

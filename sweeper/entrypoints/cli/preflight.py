@@ -83,7 +83,7 @@ def _look(read: Loaded, *, write_probe: bool) -> Facts:
     from contextlib import ExitStack
 
     from sweeper.aws.client.session import callers_session, refuse_unknown_regions
-    from sweeper.engine.preflight.run_preflight import run_preflight
+    from sweeper.engine.preflight.look import run_preflight
     from sweeper.entrypoints import logs
     from sweeper.entrypoints.app import chosen_formats, unfinished
     from sweeper.entrypoints.bootstrap import questions
@@ -111,6 +111,3 @@ def _look(read: Loaded, *, write_probe: bool) -> Facts:
     return run_supervised(
         config, work, terminal=logs.is_terminal(sys.stderr), ask=None, show=lambda *_: None
     )
-
-
-COMMAND = preflight

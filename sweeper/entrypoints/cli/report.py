@@ -37,7 +37,7 @@ def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bo
 
     \b
     Exit status: 0; with --exit-status that of the report's run, but for 5: a report
-    cannot record its own delivery. 2 where a report cannot be used, 5 where it could not be written.
+    cannot record its own delivery. 2 where a report is not valid, 5 where it cannot be written.
 
     \b
     Examples:
@@ -105,6 +105,3 @@ def _write(name: str, content: bytes, status: int) -> int:
         say(plain(f"the report could not be written: {error.message}"))
         return ExitStatus.NOT_DELIVERED
     return status
-
-
-COMMAND = report

@@ -83,6 +83,3 @@ def run(  # noqa: PLR0917 (click passes them by name)
     if form or (dry_run and not is_terminal(sys.stderr)):
         status = print_report(report, form or "text", status)
     return status
-
-
-COMMAND = run

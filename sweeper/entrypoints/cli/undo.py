@@ -62,9 +62,9 @@ def undo(  # noqa: PLR0917 (click passes them by name)
       sweeper undo s3://BUCKET/PREFIX/DAY/RUN/report.json --repository "payments/*"
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.domain.escaping import plain
+    from sweeper.domain.json_encoding import document
     from sweeper.entrypoints.logs import is_terminal
     from sweeper.entrypoints.undo_runner import run_interactive_undo
-    from sweeper.reporting.formats.json import document
     from sweeper.reporting.undo_text import render
 
     options: dict[str, Any] = {"report": {"directory": output}} if output is not None else {}
@@ -92,6 +92,3 @@ def undo(  # noqa: PLR0917 (click passes them by name)
     if form or (dry_run and not is_terminal(sys.stderr)):
         return print_bytes(render(undone), status)
     return status
-
-
-COMMAND = undo

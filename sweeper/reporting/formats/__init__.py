@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sweeper.discovery import discover
+from sweeper.config.discovery import discover
 from sweeper.domain.report_model import Report
 
 

@@ -10,7 +10,6 @@ from sweeper.domain.reasons import Reason
 from sweeper.engine.preflight.facts import Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem
 from sweeper.engine.probe import ProbeStatus
-from sweeper.reporting.reasons import MEANING
 from sweeper.reporting.wording import advice, number
 
 if TYPE_CHECKING:
@@ -62,8 +61,8 @@ def meaning(problem: Problem) -> str:
     if problem.kind is Kind.DESTINATION and problem.answer is ProbeStatus.DENIED:
         return "the caller is not permitted to use it"
     if problem.kind is Kind.REGION and problem.answer is ProbeStatus.DENIED:
-        return f"nothing can be read there: {MEANING[problem.reason or _R.DENIED]}"
-    return MEANING[problem.reason or _R.INTERNAL_ERROR]
+        return f"nothing can be read there: {(problem.reason or _R.DENIED).meaning}"
+    return (problem.reason or _R.INTERNAL_ERROR).meaning
 
 
 def _of_kind(problem: Problem, facts: Facts, config: Config) -> Remedy | None:

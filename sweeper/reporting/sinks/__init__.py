@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from sweeper.discovery import discover
+from sweeper.config.discovery import discover
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.domain.undo_report import UndoReport
 from sweeper.engine.pool import attempt
 from sweeper.reporting.formats import Format
+from sweeper.storage.evidence.file import EvidenceFile
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -86,11 +87,15 @@ def store(report: Report, sinks: Iterable[object], fallback: Storing | None) -> 
 
 @dataclass(frozen=True, slots=True)
 class SinkContext:
-    """What sinks are made of; `central` makes a boto3 client: (service, region or None)."""
+    """What sinks are made of; `central` makes a boto3 client: (service, region or None).
+
+    `evidence` is None where none is stored.
+    """
 
     config: Config
     formats: tuple[Format, ...]
     central: Callable[[str, str | None], Any]
+    evidence: EvidenceFile | None = None
 
 
 def make_sinks(context: SinkContext) -> list[Sink]:

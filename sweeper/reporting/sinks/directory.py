@@ -24,8 +24,8 @@ class DirectorySink:
 
     Of a run that changed something there is ``<run id>/report.json``, too, which no later run
     replaces, and no process of the same run that lacks some of its changes; of any other one only
-    until the files that it replaces have been read. With `keeps_history` history.json too, but in
-    dry runs.
+    until the files that it replaces have been read, unless it is one of `keeps_every`. With
+    `keeps_history` history.json too, but in dry runs.
     """
 
     keeps = True
@@ -38,6 +38,7 @@ class DirectorySink:
         name: str = "directory",
         *,
         keeps_history: bool = False,
+        keeps_every: bool = False,
         under_id: bool = True,
     ) -> None:
         """Calls nothing. Not `under_id`: the directory is one run's own."""
@@ -47,6 +48,7 @@ class DirectorySink:
         self._directory = directory
         self._formats = formats
         self.keeps_history = keeps_history
+        self._keeps_every = keeps_every
         self._under_id = under_id
         self._reports = RunReports(self._replace)
         self._written: set[str] = set()
@@ -62,8 +64,8 @@ class DirectorySink:
         so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
     ) -> Delivery:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
-        changed = may_have_changed(report)
-        if self._under_id and changed:
+        keeps_own = self._keeps_every or may_have_changed(report)
+        if self._under_id and keeps_own:
             self.store(report)
         _make(self._directory)
         stem = "report"
@@ -75,7 +77,7 @@ class DirectorySink:
                 stem = self._put(report, content)
             else:
                 files.replace(self._directory / f"{stem}.{format_.extension}", content)
-        if self._under_id and not changed:
+        if self._under_id and not keeps_own:
             self._remove(report)
         note = None
         if self.keeps_history and not report.run.dry_run:
@@ -120,4 +122,9 @@ def make_sink(context: SinkContext) -> DirectorySink | None:
     config = context.config.report
     if config.directory is None:
         return None
-    return DirectorySink(config.directory, context.formats, keeps_history=config.s3 is None)
+    return DirectorySink(
+        config.directory,
+        context.formats,
+        keeps_history=config.s3 is None,
+        keeps_every=config.evidence,  # which is verified against its own report
+    )

@@ -7,7 +7,6 @@ process ended: it is passed over.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +16,7 @@ from pydantic import Field, NonNegativeInt
 
 from sweeper.config.schema import AccountId, RegionName
 from sweeper.domain.errors import ConfigurationError, Invalid
+from sweeper.domain.json_encoding import encode_line
 from sweeper.domain.model import (
     Account,
     Change,
@@ -32,7 +32,6 @@ from sweeper.domain.model import (
 from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import ResumeState
 from sweeper.engine.ports import Source
-from sweeper.reporting.formats.json import encoded
 from sweeper.storage import record_reader as reading
 from sweeper.storage.record_reader import Budget, TooLarge, parse
 
@@ -151,24 +150,24 @@ _AnyLine = Annotated[_Line, Field(discriminator="kind")]
 
 def header(value: Header) -> bytes:
     """The first line."""
-    return _line(value)
+    return encode_line(value)
 
 
 def lease(token: str) -> bytes:
     """The lease is about to be taken with this token."""
-    return _line(_Lease(token))
+    return encode_line(_Lease(token))
 
 
 def opened(value: OpenedAccount) -> bytes:
     """An account was opened."""
-    return _line(_Opened(value.account, value.regions, value.unread))
+    return encode_line(_Opened(value.account, value.regions, value.unread))
 
 
 def examined(target: Target, value: Examined) -> Iterator[bytes]:
     """A target was examined: a line for each finding, and its own."""
     for finding in value.findings:
         change = finding.change if _is_seen(finding) else None
-        yield _line(_Found(replace(finding, change=change, impact=None)))
+        yield encode_line(_Found(replace(finding, change=change, impact=None)))
     # Of these there may be hundred thousands; neither id nor region needs escaping.
     place = f'"account_id": "{target.account.id}", "region": "{target.region}"'
     counts = f'"counts": {list(value.counts)}, "findings": {len(value.findings)}'
@@ -177,14 +176,14 @@ def examined(target: Target, value: Examined) -> Iterator[bytes]:
 
 def failed(account_id: str, region: str | None, value: Failed) -> bytes:
     """An account or a target failed."""
-    return _line(
+    return encode_line(
         _Failed(account_id, region, value.stage, value.reason, value.error_code, value.message)
     )
 
 
 def intent(finding: Finding, change: Change) -> bytes:
     """The change is about to be written."""
-    return _line(
+    return encode_line(
         _Intent(
             *finding.key,
             from_mutability=finding.mutability,
@@ -197,25 +196,17 @@ def intent(finding: Finding, change: Change) -> bytes:
 
 def result(finding: Finding, change: Change) -> bytes:
     """The change ended."""
-    return _line(_Result(*finding.key, change))
+    return encode_line(_Result(*finding.key, change))
 
 
 def finished(value: Header) -> bytes:
     """A journal of a run that has finished: there is nothing to go on with."""
-    return _line(value) + _line(_Finished())
+    return encode_line(value) + encode_line(_Finished())
 
 
 def _is_seen(finding: Finding) -> bool:
     """Whether the finding is as its check left it, which may have withheld the change."""
     return finding.change is None or finding.change.status is ChangeStatus.WITHHELD
-
-
-def _line(value: object) -> bytes:
-    line = encoded(value)
-    if "\\ud" in line:  # perhaps half of a character, which is no text to whoever reads this
-        whole = json.dumps(json.loads(line), ensure_ascii=False).encode(errors="replace")
-        line = encoded(json.loads(whole))
-    return line.encode() + b"\n"
 
 
 # --- reading -------------------------------------------------------------------------------------

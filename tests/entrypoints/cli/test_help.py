@@ -17,7 +17,7 @@ from tests.cases import case
 from tests.commands_page import commands, page
 from tests.entrypoints.cli.conftest import Sweeper
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HELP = {name: context.get_help() for name, context in commands()}
 EXAMPLE = re.compile(r"^ {4}(sweeper [^|>]*?)\s*(?:[|>].*)?$", re.MULTILINE)
 

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Report
 
+from sweeper.domain.json_encoding import document
 from sweeper.domain.model import Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early, exit_status
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.entrypoints.cli.report import FORMATS
 from sweeper.reporting.formats import formats
-from sweeper.reporting.formats.json import document, render
+from sweeper.reporting.formats.json import render
 from tests.cases import case
 from tests.entrypoints.cli.conftest import Sweeper
 from tests.factories import change, failed, finding, report, run, target

@@ -15,10 +15,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from sweeper.domain.report_model import Report
 
 from sweeper.config.schema import Config
 from sweeper.domain.impact import suggest_exclusions
+from sweeper.domain.report_model import Report
 from sweeper.engine.pool import Stop
 from sweeper.entrypoints import app
 from sweeper.entrypoints.demo import demo_organization, organization

@@ -3,8 +3,6 @@ import io
 from dataclasses import replace
 from datetime import date
 
-from sweeper.domain.reasons import Reason
-
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import (
     ChangeStatus,
@@ -16,6 +14,7 @@ from sweeper.domain.model import (
     Skipped,
     Stage,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.reporting.formats.csv import COLUMNS, render
 from tests.cases import case

@@ -7,10 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import product
 
+from sweeper.domain.model import ChangeStatus, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-
-from sweeper.domain.model import ChangeStatus, Stage
 from sweeper.reporting.asff import findings
 from sweeper.reporting.formats import formats
 from sweeper.reporting.formats.html.facts import facts

@@ -13,9 +13,9 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from sweeper.domain.report_model import Report
 
 from sweeper.domain.escaping import csv_cell, is_hidden, plain
+from sweeper.domain.report_model import Report
 from sweeper.reporting.asff import findings
 from sweeper.reporting.formats import formats
 from sweeper.reporting.notification import message, subject

@@ -4,12 +4,12 @@ from datetime import date
 from types import MappingProxyType
 
 import pytest
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Report
 
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import Failed, Skipped, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats.json import render
 from tests.factories import (
     HOSTILE,

@@ -1,10 +1,9 @@
 from pathlib import Path
 
 from sweeper.domain.reasons import Reason
+from sweeper.reporting.reasons import table
 
-from sweeper.reporting.reasons import MEANING, table
-
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_published_table_is_current() -> None:
@@ -13,4 +12,4 @@ def test_the_published_table_is_current() -> None:
 
 
 def test_each_reason_has_its_meaning() -> None:
-    assert [reason for reason in Reason if not MEANING.get(reason)] == []
+    assert [reason for reason in Reason if not reason.meaning] == []

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Report, TrendPoint
 
 from sweeper.domain.model import Change, ChangeStatus, Compliance, Failed, Since, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Delivery, Report, TrendPoint
 from sweeper.reporting import report_schema as schema
 from sweeper.reporting.formats.json import render
 from tests.cases import case
 from tests.factories import earlier, exemption, finding, hostile_report, report, run, since_last
 
-PUBLISHED = Path(__file__).parents[2] / "docs" / "report.schema.json"
+PUBLISHED = Path(__file__).parents[3] / "docs" / "report.schema.json"
 
 REPORTS = {
     "empty": report(),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report, Scope
 
 from sweeper.domain.model import Skipped
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report, Scope
 from sweeper.reporting.formats.html.facts import facts
 from sweeper.reporting.formats.text import render
 from sweeper.reporting.notification import message, subject

@@ -2,10 +2,9 @@
 
 import re
 
+from sweeper.domain.model import ChangeStatus, Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-
-from sweeper.domain.model import ChangeStatus, Failed, Skipped, Stage
 from sweeper.reporting.formats import formats
 from sweeper.reporting.formats.text import WIDTH, render
 from sweeper.reporting.wording import advice

@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
-
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 from sweeper.domain.report import ended_early as ended_early_report
 from sweeper.reporting.wording import (
     advice,

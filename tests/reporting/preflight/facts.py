@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sweeper.domain.reasons import Reason
-
 from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole, Region, RoleCheck
 from sweeper.engine.probe import WORKS, ProbeResult, ProbeStatus
 from tests.fakes import account_id, make_account

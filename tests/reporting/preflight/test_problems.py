@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeper.domain.reasons import Reason
-
 from sweeper.domain.model import Failed, Skipped, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ExitStatus
 from sweeper.engine.preflight.facts import Facts
 from sweeper.engine.preflight.problems import Kind, Problem, judge

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem
 from sweeper.engine.probe import ProbeStatus

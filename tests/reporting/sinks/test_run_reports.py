@@ -4,11 +4,11 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import ChangeStatus
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Report
 from sweeper.reporting.sinks.s3 import S3Sink
 from sweeper.storage.history import ATTEMPTS
 from tests.cases import case
@@ -69,7 +69,7 @@ def test_a_report_that_lacks_changes_of_the_one_that_is_there_lies_beside_it(cli
                 for format_ in FORMATS:
                     there = (body(client, f"{stem}.{format_.extension}") for stem in STEMS)
                     assert tuple(there) == (format_.render(earlier), format_.render(later))
-                assert "has 1 change that this report lacks" in message
+                assert "has changes that this report lacks: 1." in message
                 assert f"2026-11-24/{RUN_ID}/report-2.json" in message
 
 

@@ -4,12 +4,12 @@ from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Report
 
 from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import Format, formats
 from sweeper.reporting.sinks.s3 import LATEST, S3Sink
 from sweeper.storage.history import ATTEMPTS, attach_comparison, read_history

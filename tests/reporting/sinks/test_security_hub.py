@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Report
 
 from sweeper.aws.client.clients import Clients, Session
 from sweeper.aws.client.credentials import MemberSessions
 from sweeper.config.schema import Config, ReportConfig, SecurityHubConfig
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.sinks import SinkContext
 from sweeper.reporting.sinks.security_hub import SecurityHubSink, make_sink
 from tests.aws.support import quick_stop

@@ -3,11 +3,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Report
-
 from sweeper.config.schema import Config, ReportConfig, S3Config
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import formats
 from sweeper.reporting.sinks import SinkContext, deliver, make_sinks, rendered
 from sweeper.reporting.sinks.directory import DirectorySink

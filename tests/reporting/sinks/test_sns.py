@@ -7,11 +7,11 @@ from typing import Any, Literal
 import boto3
 import pytest
 from moto import mock_aws
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Report
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import ChangeStatus, Compliance
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.notification import subject
 from sweeper.reporting.notification_json import structured
 from sweeper.reporting.sinks.sns import SnsSink, needed

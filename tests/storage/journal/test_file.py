@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from sweeper.storage.journal.file import JournalBusy, JournalFile
 
 

@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState
 
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import (
@@ -29,6 +27,8 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
+from sweeper.domain.resume import ResumeState
 from sweeper.storage import record_reader as reading
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.lines import Header

@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import (
@@ -24,6 +22,8 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.reasons import Reason
+from sweeper.domain.resume import ResumeState
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile
 from sweeper.storage.journal.run import RunJournal

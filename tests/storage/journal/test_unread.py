@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from io import BytesIO
 
-from sweeper.domain.reasons import Reason
-
 from sweeper.domain.model import Failed, OpenedAccount, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.storage.journal import lines
 from tests import factories
 

@@ -7,9 +7,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 from itertools import cycle, islice
 
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import EarlierFinding, Report, SinceLast, TrendPoint
-
 from sweeper.domain.model import (
     Account,
     ChangeStatus,
@@ -21,7 +18,9 @@ from sweeper.domain.model import (
     Skipped,
     Target,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import AccountOutcome, TargetOutcome, aggregate
+from sweeper.domain.report_model import EarlierFinding, Report, SinceLast, TrendPoint
 from tests.factories import account, change, exemption, failed, finding, report, run, target
 
 REGIONS = (

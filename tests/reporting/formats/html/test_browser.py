@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
 
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import Failed, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Report
 from sweeper.reporting.formats.html import render
 from tests import chromium
 from tests.cases import case
@@ -296,7 +296,7 @@ def test_without_scripts_the_verdict_and_the_figures_are_there(
         page = context.new_page()
         page.goto(path.as_uri())
         expect(page.get_by_text("4 repositories have image tags")).to_be_visible()
-        expect(page.get_by_text("Not everything was seen").first).to_be_visible()
+        expect(page.get_by_text("Coverage is incomplete").first).to_be_visible()
         expect(page.get_by_text("What to do:").first).to_be_visible()
         expect(page.get_by_text("The rows need JavaScript").first).to_be_visible()
         expect(page.locator("#findings")).to_be_hidden()

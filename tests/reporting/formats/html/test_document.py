@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
-from sweeper.domain.reasons import Reason
 
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import Failed, Skipped, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate, ended_early
 from sweeper.reporting.formats.html import render
 from sweeper.reporting.formats.html.document import LICENCES, SCRIPTS, STYLES, embedded

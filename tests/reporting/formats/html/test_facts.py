@@ -4,11 +4,10 @@ import re
 from dataclasses import replace
 from datetime import date
 
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
-
 from sweeper.domain.model import ChangeStatus, Compliance, Skipped, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate
+from sweeper.domain.report_model import Report
 from sweeper.reporting.formats.html.facts import Level, facts
 from sweeper.reporting.wording import advice
 from tests.cases import case

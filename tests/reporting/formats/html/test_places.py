@@ -1,6 +1,5 @@
-from sweeper.domain.reasons import Reason
-
 from sweeper.domain.model import Compliance, Failed, Skipped, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate, ended_early
 from sweeper.reporting.formats.html.places import AccountRow, State, place_map
 from tests.factories import (

@@ -3,11 +3,10 @@ from datetime import date
 from itertools import product
 from typing import Any
 
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
-
 from sweeper.domain.model import ChangeStatus, Compliance, Failed, Finding, Since, Skipped, Stage
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Report
 from sweeper.reporting.formats.html.tables import Column, Table, Texts, payload, tables
 from sweeper.reporting.wording import outcome
 from tests.cases import case

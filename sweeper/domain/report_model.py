@@ -1,0 +1,302 @@
+"""The report: these values, as they are, become report.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sweeper.domain.model import Finding, Resource, Stage
+from sweeper.domain.reasons import Reason
+
+SCHEMA_VERSION: Literal["1"] = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the sweep was to examine.
+
+    `accounts` were chosen of `accounts_listed`, those that can be swept: inactive ones are not
+    counted. `regions` were chosen of `regions_enabled`, each region that one of those accounts is
+    known to have. `narrowed_by` names the keys, options and event keys that leave something out.
+    """
+
+    accounts: int
+    accounts_listed: int
+    regions: tuple[str, ...]
+    regions_enabled: int
+    narrowed_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteScope:
+    """Where the sweep may change something: in so many of its accounts, for findings of `checks`.
+
+    There are none where `auto_remediate` is DISABLED. A dry run has the scope of a run.
+    `narrowed_by` names the keys that leave accounts out.
+    """
+
+    accounts: int
+    checks: tuple[str, ...]
+    narrowed_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationSource:
+    """Where some of the configuration came from: a file's location, a variable's name, an option.
+
+    `sha256` is that of a file's content.
+    """
+
+    kind: Literal["file", "environment", "option", "event"]
+    name: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Which configuration was in effect; equal digests mean equal values of every key.
+
+    `digest` is the SHA-256 of all keys and values, the external id left out.
+    """
+
+    digest: str
+    sources: tuple[ConfigurationSource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which configuration a run has, and what narrows it.
+
+    `narrowed_by` names the keys, options and event keys that leave accounts or regions out. A run
+    is narrowed `once` where an option or an event did; `regions_from` is what named the regions.
+    """
+
+    configuration: Configuration
+    narrowed_by: tuple[str, ...] = ()
+    once: bool = False
+    regions_from: str = "regions.include"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Which sweep this was. Times are UTC, ISO 8601.
+
+    `scope` and `write_scope` are None where the sweep ended before it knew its accounts.
+    """
+
+    id: str
+    started_at: str
+    finished_at: str
+    version: str
+    partition: str | None
+    organization_id: str | None
+    account_id: str | None
+    auto_remediate: Literal["ENABLED", "DISABLED"]
+    dry_run: bool
+    scope: Scope | None = None
+    write_scope: WriteScope | None = None
+    configuration: Configuration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTotals:
+    """planned = opened + skipped + failed.
+
+    An account whose regions could not be read is not opened, even where those that the
+    configuration names were examined.
+    """
+
+    planned: int
+    opened: int
+    skipped: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTotals:
+    """planned = examined + skipped + failed."""
+
+    planned: int
+    examined: int
+    skipped: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryTotals:
+    """examined = compliant + non_compliant + exempt + undetermined, as they were found."""
+
+    examined: int
+    compliant: int
+    non_compliant: int
+    exempt: int
+    undetermined: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTotals:
+    """`planned` counts every change; the others part it, but for what a dry run leaves planned."""
+
+    planned: int
+    applied: int
+    failed: int
+    withheld: int
+    superseded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """`remaining`: findings, undetermined ones included, that are left when the sweep ends."""
+
+    accounts: AccountTotals
+    targets: TargetTotals
+    repositories: RepositoryTotals
+    changes: ChangeTotals
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Shares from 0 to 1: accounts opened of those chosen, targets examined of those planned
+    and not skipped; `complete` when nothing failed and nothing is undetermined. Regions that could
+    not be read, which `coverage.accept` accepts, do not lower the share of accounts.
+    """
+
+    accounts: float
+    targets: float
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSummary:
+    """What was examined in an account: region -> (compliant, non-compliant, exempt).
+
+    `tags` are those that `report.account_tags` names, of accounts with findings that are not
+    exempt.
+    """
+
+    id: str
+    name: str
+    ou_path: str | None
+    state: str
+    regions: Mapping[str, tuple[int, int, int]]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedItem:
+    """An account (`region` None) or a target that was left out on purpose."""
+
+    account_id: str
+    region: str | None
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class FailedItem:
+    """The enumeration (no account), an account (no region) or a target that could not be seen.
+
+    An account whose regions all failed alike, but for those that were skipped, is one item without
+    a region: `targets` says how many they are, and each stands as ``*`` in the message.
+    """
+
+    stage: Stage
+    account_id: str | None
+    region: str | None
+    reason: Reason
+    error_code: str | None
+    message: str
+    targets: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of the report at one sink; `location` is where it lies when it was delivered.
+
+    The `message` of one that was delivered says what could not be kept for the next sweep.
+    """
+
+    sink: str
+    location: str
+    status: Literal["delivered", "not_needed", "failed"]
+    reason: Reason | None = None
+    error_code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierFinding:
+    """A finding of an earlier report that is none now, as it was when it was last seen.
+
+    `was_open` is false where the sweep that saw it closed it, or found it closed by others;
+    `last_seen` is when that sweep ended.
+    """
+
+    check: str
+    account_id: str
+    account_name: str
+    region: str
+    repository: str
+    mutability: str
+    was_open: bool = True
+    reopened: int = 0
+    last_seen: str | None = None
+    resource: Resource = "repository"
+
+
+@dataclass(frozen=True, slots=True)
+class SinceLast:
+    """What changed since the previous sweep; `unavailable` says why that cannot be told.
+
+    `new`, `still_open` and `reopened` part the findings that are not exempt, as they were found.
+    `resolved` are gone; `not_visible` are those whose place was not examined this time, which is
+    never resolved: what was open is kept here from report to report until its place is seen.
+    """
+
+    run_id: str | None
+    finished_at: str | None
+    unavailable: str | None
+    new: int
+    still_open: int
+    reopened: int
+    resolved: Sequence[EarlierFinding] = ()
+    not_visible: Sequence[EarlierFinding] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """One earlier sweep, or this one, in a few figures; the oldest comes first."""
+
+    run_id: str
+    finished_at: str
+    repositories: int
+    non_compliant: int
+    exempt: int
+    remaining: int
+    changes_applied: int
+    accounts: float
+    targets: float
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One sweep, whole. Sequences are sorted by account, region, repository.
+
+    `account_tags_unavailable` says, where `report.account_tags` asks for them, of how many accounts
+    the tags could not be read, and why.
+    """
+
+    schema_version: Literal["1"]
+    run: Run
+    totals: Totals
+    coverage: Coverage
+    accounts: Sequence[AccountSummary]
+    findings: Sequence[Finding]
+    skipped: Sequence[SkippedItem]
+    failures: Sequence[FailedItem]
+    deliveries: Sequence[Delivery] = ()
+    since_last: SinceLast | None = None
+    trend: Sequence[TrendPoint] = ()
+    account_tags_unavailable: str | None = None

@@ -1,0 +1,58 @@
+"""What an earlier process of a run had done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+
+from sweeper.domain.model import (
+    Change,
+    ChangeStatus,
+    Examined,
+    Key,
+    OpenedAccount,
+    Organization,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeState:
+    """What an earlier process of the same run had done, as its journal tells.
+
+    `examined` is by account id and region. `settled` are changes that were made, or found to be
+    superseded; `unsettled` those that were about to be made when the process ended. `leases` are
+    the tokens with which its processes took the lease.
+    """
+
+    opened: Mapping[str, OpenedAccount] = field(default_factory=dict)
+    examined: Mapping[tuple[str, str], Examined] = field(default_factory=dict)
+    completed: Mapping[Key, Change] = field(default_factory=dict)
+    in_doubt: AbstractSet[Key] = frozenset()
+    leases: AbstractSet[str] = frozenset()
+
+    def merge(self, other: ResumeState) -> ResumeState:
+        """Return what both records have of one run: what was applied in either was applied."""
+        applied = {
+            key: change
+            for key, change in self.completed.items()
+            if change.status is ChangeStatus.APPLIED
+        }
+        settled = {**self.completed, **other.completed, **applied}
+        return ResumeState(
+            {**other.opened, **self.opened},
+            {**other.examined, **self.examined},
+            settled,
+            (self.in_doubt | other.in_doubt) - settled.keys(),
+            self.leases,
+        )
+
+    def merge_accounts(self, organization: Organization) -> Organization:
+        """The organization, the accounts that were opened as they were then.
+
+        What was seen and done there stays in the report, whatever became of the account. Before
+        anything is written, the accounts are looked at as they are.
+        """
+        now = {account.id: account for account in organization.accounts}
+        then = {opened.account.id: opened.account for opened in self.opened.values()}
+        return replace(organization, accounts=tuple({**now, **then}.values()))

@@ -1,0 +1,47 @@
+"""The evidence as a file in the directory of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweeper.domain.report_model import Delivery, Report
+from sweeper.reporting.sinks import SinkContext
+from sweeper.storage import files
+from sweeper.storage.evidence.file import NAME, EvidenceFile
+
+ORDER = 4
+
+
+class EvidenceDirectorySink:
+    """Copies the evidence to ``<run id>/evidence.jsonl.gz``."""
+
+    name = "directory_evidence"
+    keeps = False
+
+    def __init__(self, directory: Path, evidence: EvidenceFile) -> None:
+        """Calls nothing."""
+        self.location = str(directory)
+        self._directory = directory
+        self._evidence = evidence
+
+    def deliver(
+        self,
+        report: Report,
+        so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
+    ) -> Delivery:
+        """Copy the file; raises OperationFailed."""
+        path = self._directory / report.run.id / NAME
+        with self._evidence.delivery() as content:
+            with files.write_errors(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            files.copy(content, path)
+        return Delivery(self.name, str(path), "delivered")
+
+
+def make_sink(context: SinkContext) -> EvidenceDirectorySink | None:
+    """The sink, where evidence is stored and report.directory is set."""
+    directory = context.config.report.directory
+    if context.evidence is None or directory is None:
+        return None
+    return EvidenceDirectorySink(directory, context.evidence)
