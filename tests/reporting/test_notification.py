@@ -85,7 +85,8 @@ def test_a_subject_that_would_be_too_long_ends_with_a_whole_clause() -> None:
     few, most = 9, 10**9
     for open_, failed_, complete, closed_, reopened, ending in [
         (few, few, False, few, few, "9 reopened"),
-        (few, few, False, 10**5, few, "9 reopened"),
+        (few, few, False, 10, 10**5, "100,000 reopened"),  # 99 characters, and one more:
+        (few, few, False, 100, 10**5, "100 closed"),
         (few, 10**5, False, 10**5, few, "100,000 closed"),
         (few, most, False, most, few, "coverage incomplete"),
         (few, most, True, most, 10**7, "1,000,000,000 closed"),
