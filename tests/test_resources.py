@@ -149,7 +149,7 @@ def test_the_question_says_what_each_is() -> None:
     )
 
 
-def test_what_is_left_to_a_person_says_what_to_do() -> None:
+def test_what_is_manual_review_required_says_what_to_do() -> None:
     reason = Reason.MANUAL_REVIEW_REQUIRED
     withheld = change(ChangeStatus.WITHHELD, reason=reason, error="a role would be passed")
     text = " ".join(rendered("text")(report([template(change=withheld)])).split())

@@ -18,7 +18,13 @@ from sweeper.aws.client.answers import (
     require_str,
 )
 from sweeper.aws.client.clients import Clients, Session
-from sweeper.aws.client.credentials import MemberSession, MemberSessions, bound_to, is_usable
+from sweeper.aws.client.credentials import (
+    CredentialsFailed,
+    MemberSession,
+    MemberSessions,
+    bound_to,
+    is_usable,
+)
 from sweeper.aws.client.errors import translate_errors
 from sweeper.aws.client.paging import PageTokens
 from sweeper.aws.client.partitions import FALLBACK_REGION, first_region, partition_of, sts_region
@@ -180,10 +186,10 @@ class AwsCloud:
                 return self.clients.central("sts", region).get_caller_identity()
         except OperationFailed as error:
             if error.reason in _UNUSABLE_CREDENTIALS or error.reason.is_denial:
+                advice = "" if isinstance(error, CredentialsFailed) else _SIGN_IN
                 raise NothingToSweep(
                     Reason.NO_CREDENTIALS,
-                    f"no usable AWS credentials: {error.message}; sign in, or set AWS_PROFILE or "
-                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_REGION",
+                    f"no usable AWS credentials: {error.message}{advice}",
                     error.error_code,
                 ) from None
             raise
@@ -261,6 +267,9 @@ class AwsCloud:
         )
 
 
+_SIGN_IN = (
+    "; sign in, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_REGION"
+)
 _UNUSABLE_CREDENTIALS = {
     Reason.NO_CREDENTIALS,
     Reason.CREDENTIALS_EXPIRED,

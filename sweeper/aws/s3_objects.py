@@ -67,20 +67,21 @@ class Objects:
         media_type: str = "application/json",
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """Write the object where it still is as it was last seen, or else where there is none.
+        """Write the object if it is still as it was last seen or written here, or if there is none.
 
         Where it is not, the reason is `Reason.CONCURRENT_MODIFICATION`.
         """
         version = self._seen.get(name)
         condition = {"IfMatch": version.etag} if version and version.etag else {"IfNoneMatch": "*"}
         try:
-            self.bucket.put(name, content, media_type, Metadata=metadata or {}, **condition)
+            etag = self.bucket.put(name, content, media_type, Metadata=metadata or {}, **condition)
         except OperationFailed as error:
             if error.error_code == _MISSING:  # deleted meanwhile
-                raise OperationFailed(
-                    Reason.CONCURRENT_MODIFICATION, error.message, _MISSING
-                ) from None
+                self._seen[name] = Version()
+                reason = Reason.CONCURRENT_MODIFICATION
+                raise OperationFailed(reason, error.message, _MISSING) from None
             raise
+        self._seen[name] = Version(etag, metadata or {})
 
     def _open(self, name: str) -> Any:
         """S3's answer, whose Body must be closed; raises OperationFailed where there is none."""

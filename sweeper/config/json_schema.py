@@ -87,9 +87,12 @@ DESCRIPTIONS = {
     "limits.http_sender": "own: one light HTTP session for all clients. botocore: the SDK's, one "
     "for each.",
 }
-# What pydantic writes of a limit that stands behind a validator of our own.
-_NUMBER_LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum"}
-_LIST_LIMITS = {"minLength": "minItems", "maxLength": "maxItems"}
+# What pydantic writes of a limit that stands behind a validator of our own, by the type.
+_LIMITS = {
+    "array": {"minLength": "minItems", "maxLength": "maxItems"},
+    "integer": (_OF_NUMBER := {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum"}),
+    "number": _OF_NUMBER,
+}
 
 
 class _Untitled(GenerateJsonSchema):
@@ -112,8 +115,7 @@ def schema(checks: Iterable[str], formats: Iterable[str]) -> dict[str, Any]:
     for definition in (result, *definitions.values()):
         definition.pop("title", None)
         for name, value in definition.get("properties", {}).items():
-            limits = _LIST_LIMITS if value.get("type") == "array" else _NUMBER_LIMITS
-            definition["properties"][name] = {limits.get(key, key): value[key] for key in value}
+            definition["properties"][name] = _corrected(value)
     definitions["ReportConfig"]["properties"]["formats"]["items"] = {"enum": sorted(formats)}
     names = sorted(checks)
     for lists in (result["properties"], definitions["RemediationConfig"]["properties"]):
@@ -131,6 +133,16 @@ def schema(checks: Iterable[str], formats: Iterable[str]) -> dict[str, Any]:
         "additionalProperties": False,
         "$defs": definitions,
     }
+
+
+def _corrected(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a value with the limits as JSON Schema names them; a mapping's, too."""
+    names = _LIMITS.get(value.get("type", ""), {})
+    corrected = {names.get(key, key): value[key] for key in value}
+    if patterns := value.get("patternProperties"):
+        inner = {pattern: _corrected(each) for pattern, each in patterns.items()}
+        corrected |= {"patternProperties": inner, "additionalProperties": False}
+    return corrected
 
 
 def _describe(model: Any, definitions: Any, prefix: str) -> None:

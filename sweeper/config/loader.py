@@ -347,6 +347,8 @@ def _legacy(environment: Mapping[str, str]) -> Iterator[Setting]:
 
 def _source(location: tuple[int | str, ...], layers: Layers, path: str | None) -> str:
     """Where the value at `location` came from, and its key as it is written there."""
+    if location[-1:] == ("[key]",):  # pydantic's mark for the key of a mapping
+        location = location[:-1]
     origin = layers.origin_of_error(tuple(part for part in location if isinstance(part, str)))
     return (origin or Origin("file", path or "configuration")).of(_dotted(location))
 

@@ -47,6 +47,7 @@ class PreviousChange:
 
     status: str
     reason: str | None = None
+    uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +247,17 @@ def _earlier(previous: Previous) -> dict[Key, EarlierFinding]:
             resource=finding.resource,
         )
     return earlier
+
+
+def count_lost_changes(before: Iterable[PreviousFinding], report: Report) -> int:
+    """Count the changes that were applied before, or may have been, and that the report lacks."""
+    known = {item.key for item in report.findings if item.change and item.change.may_be_made}
+    return sum(
+        (item.change.status == ChangeStatus.APPLIED or item.change.uncertain)
+        and _key(item) not in known
+        for item in before
+        if item.change
+    )
 
 
 def _was_closed(change: PreviousChange | None) -> bool:

@@ -383,6 +383,12 @@ class Reason(StrEnum):
     CONCURRENT_MODIFICATION = _Row(
         "concurrent_modification", "another sweep wrote to the same S3 prefix at the same time"
     )
+    EARLIER_REPORT_KEPT = _Row(
+        "earlier_report_kept",
+        "an earlier report of the same run has changes that this report lacks, or could not be "
+        "read: it was not replaced, and this report is stored beside it",
+        "keep both reports; to revert the run, pass each of them to sweeper undo",
+    )
 
     @classmethod
     def _missing_(cls, value: object) -> Reason | None:

@@ -62,32 +62,38 @@ _PARTS = {
 
 
 def subject(report: Report) -> str:
-    """The essential on one line."""
-    changes = report.totals.changes
-    parts = []
-    if failure := ended_early(report):
-        parts.append(f"{report.run.kind} ended early ({failure.reason})")
-    if remaining := count_non_compliant(report):
-        parts.append(number(remaining, "mutable repository", "mutable repositories"))
-    if templates := count_non_compliant(report, _TEMPLATE):
-        parts.append(number(templates, "mutable creation template"))
-    undo = report.run.kind == "undo"
-    if changes.applied:
-        parts.append(f"{changes.applied:,} {'reverted' if undo else 'made immutable'}")
-    if undo and report.totals.remaining:
-        parts.append(f"{report.totals.remaining:,} not reverted")
-    if changes.failed:
-        parts.append(f"{number(changes.failed, 'change')} failed")
-    if report.since_last and report.since_last.reopened:
-        parts.append(f"{report.since_last.reopened:,} reopened")
-    if not report.coverage.complete:
-        parts.append("coverage incomplete")
+    """Return the result on one line, the most important clause first; the last ones may not fit."""
     name = "sweeper" if report.run.kind == "sweep" else f"sweeper {report.run.kind}"
     name += " (dry run)" if report.run.dry_run else ""
+    first, *others = _clauses(report)
+    text = f"{name}: {first}"
+    for clause in others:
+        if len(text) + len(clause) + 2 > _SUBJECT_LIMIT:
+            break
+        text += f", {clause}"
+    return text
+
+
+def _clauses(report: Report) -> list[str]:
+    """Return what the subject says, the most important first; there is at least one."""
+    changes, since, undo = report.totals.changes, report.since_last, report.run.kind == "undo"
+    failure = ended_early(report)
+    mutable = count_non_compliant(report)
+    templates = count_non_compliant(report, _TEMPLATE)
+    left = report.totals.remaining if undo else 0
+    clauses = (
+        (failure, f"{report.run.kind} ended early ({failure.reason if failure else ''})"),
+        (mutable, number(mutable, "mutable repository", "mutable repositories")),
+        (templates, number(templates, "mutable creation template")),
+        (left, f"{left:,} not reverted"),
+        (changes.failed, f"{number(changes.failed, 'change')} failed"),
+        (not report.coverage.complete, "coverage incomplete"),
+        (changes.applied, f"{changes.applied:,} {'reverted' if undo else 'made immutable'}"),
+        (since and since.reopened, f"{since.reopened if since else 0:,} reopened"),
+    )
     nothing = "no mutable repository" + (" in scope" if report.skipped else "")
-    nothing = "nothing reverted" if undo else nothing
-    text = f"{name}: {', '.join(parts) or nothing}"
-    return text.encode("ascii", "replace").decode()[:_SUBJECT_LIMIT]
+    said = [text for applies, text in clauses if applies]
+    return said or ["nothing reverted" if undo else nothing]
 
 
 def message(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> str:

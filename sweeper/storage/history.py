@@ -24,6 +24,7 @@ from sweeper.domain.comparison import (
     add_trend,
     compare_reports,
     comparison_unavailable,
+    count_lost_changes,
     same_organization,
     update_history,
 )
@@ -163,6 +164,22 @@ def started_at(records: Records, name: str) -> str | None:
     except InvalidRecord:
         return None
     return kept.run.started_at if kept else None
+
+
+def lost_changes(records: Records, name: str, report: Report) -> str | None:
+    """Return why the report stored as `name` must not be replaced by `report`; None if it may be.
+
+    A change that was applied, or that may have been, must be in the new report, too: an undo reads
+    it from there. A stored report that cannot be read may have such changes.
+    """
+    try:
+        stored = _read(records, _Report, name, MAX_REPORT)
+    except InvalidRecord as error:
+        return error.message
+    if stored is None:
+        return None
+    lost = count_lost_changes(stored.findings, report)
+    return f"{name} has changes that this report lacks: {lost:,}" if lost else None
 
 
 def read_previous(records: Records, name: str, run: Run) -> Previous:

@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -108,6 +109,8 @@ class Lease:
                 f"{self._bucket.at(NAME)}: {error.reason}: {error.message}",
                 error.error_code,
             )
+            if self._etag:
+                self._give_back()
             raise self._problem from None
         self._renewer = threading.Thread(target=self._renew_until_over, name="lease", daemon=True)
         self._renewer.start()
@@ -203,6 +206,16 @@ class Lease:
                     f"the store replaced an object in spite of {name}: it ignores conditional "
                     "writes",
                 )
+
+    def _give_back(self) -> None:
+        """Release what was written before the lease could not be had after all.
+
+        Only if the object still has this process's token. What fails is left to time.
+        """
+        with suppress(OperationFailed):
+            stored = self._bucket.get(NAME, MAX_BYTES)
+            if _holder(stored).token == self._me.token:
+                self._write({"IfMatch": stored.etag}, released=True)
 
     def _now(self) -> tuple[float, float]:
         clock, wall = self._clocks

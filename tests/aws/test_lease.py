@@ -51,6 +51,18 @@ class Place(Bucket):
         return replace(stored, age=self.later)
 
 
+class Ignorant(Place):
+    """A bucket of a store that ignores these conditions."""
+
+    def __init__(self, aws: FakeAws, ignored: tuple[str, ...]) -> None:
+        super().__init__(aws)
+        self._ignored = ignored
+
+    def put(self, name: str, body: bytes, media_type: str, **more: Any) -> str:
+        kept = {name: value for name, value in more.items() if name not in self._ignored}
+        return super().put(name, body, media_type, **kept)
+
+
 class Sweeps:
     """Whoever wants the lease of a place; all are ended with the test."""
 
@@ -418,14 +430,38 @@ def test_a_store_that_ignores_conditions_is_refused(
 ) -> None:
     """Every sweep would hold the lease, or every one that finds it has ended."""
 
-    class Ignorant(Place):
-        def put(self, name: str, body: bytes, media_type: str, **more: Any) -> str:
-            kept = {name: value for name, value in more.items() if name not in ignored}
-            return super().put(name, body, media_type, **kept)
+    for _ in range(2):  # the second at once: the first did not leave a lease for five minutes
+        lease = sweeps.lease("run-1", Ignorant(sweeps.aws, ignored))
+        error = refused(lease.acquire)
+        assert error.reason is Reason.LEASE_UNAVAILABLE
+        assert "ignores conditional writes" in error.message
+        assert refused(lease.check).reason is Reason.LEASE_UNAVAILABLE
+        holder = sweeps.holder()
+        assert (holder["token"], holder["released"]) == (lease.token, True)
 
-    error = refused(sweeps.lease("run-1", Ignorant(sweeps.aws)).acquire)
-    assert error.reason is Reason.LEASE_UNAVAILABLE
+
+def test_of_what_others_wrote_to_such_a_store_nothing_is_released(sweeps: Sweeps) -> None:
+    """The object is read again before it is released: another sweep may have replaced it."""
+    place = Ignorant(sweeps.aws, ("IfNoneMatch", "IfMatch"))
+    lease = sweeps.lease("run-1", place)
+    other = json.dumps({**GOOD, "token": "of-another"}).encode()
+
+    def replaced(name: str, most: int) -> Stored:
+        Bucket.put(place, NAME, other, "application/json")
+        return Bucket.get(place, name, most)
+
+    place.get = replaced  # type: ignore[method-assign]
+    assert refused(lease.acquire).reason is Reason.LEASE_UNAVAILABLE
+    (stored,) = sweeps.aws.objects()
+    assert stored.body == other
+
+
+def test_a_release_that_such_a_store_refuses_is_left_to_time(sweeps: Sweeps) -> None:
+    place = Ignorant(sweeps.aws, ("IfNoneMatch", "IfMatch"))
+    place.after_get = lambda: sweeps.aws.faults(REFUSED)
+    error = refused(sweeps.lease("run-1", place).acquire)
     assert "ignores conditional writes" in error.message
+    assert sweeps.holder()["released"] is False
 
 
 def test_a_conflict_where_there_is_no_lease_is_tried_once_more(sweeps: Sweeps) -> None:

@@ -70,7 +70,11 @@ def failure() -> OperationFailed:
             {},
             ("sso", "aws sso login"),
         ),
-        ("login_session = arn:aws:sts::111122223333:assumed-role/x/y", {}, ("login", "aws login")),
+        (
+            "login_session = arn:aws:sts::111122223333:assumed-role/x/y",
+            {},
+            ("login", "botocore[crt]", "credential_process"),
+        ),
     ],
 )
 def test_a_source_of_credentials_that_fails_says_what_to_do(

@@ -192,7 +192,7 @@ def test_what_is_applied_for_pull_through_caches() -> None:
                 assert "applied for PULL_THROUGH_CACHE too" in (finding.change.error or "")
 
 
-def test_a_word_that_is_not_known_is_left_to_a_person() -> None:
+def test_a_word_that_is_not_known_is_manual_review_required() -> None:
     for applied_for in [
         ("SOMETHING_NEW",),
         (REPLICATION, "SOMETHING_NEW"),
@@ -284,7 +284,7 @@ def test_a_rule_in_force_is_named_before_the_cache() -> None:
     assert finding.exemption.reason == "rebuilt"
 
 
-def test_what_is_exempt_is_not_left_to_a_person() -> None:
+def test_what_is_exempt_is_not_manual_review_required() -> None:
     rule = {"repository": "apps/*", "reason": "rebuilt", "expires": "never"}
     finding = judged(Template(custom_role_arn="role"), exemptions=[rule])
     assert (finding.compliance, finding.change) == (EXEMPT, None)
@@ -335,7 +335,7 @@ def test_what_is_not_as_it_was_judged_is_left_alone() -> None:
             assert registry.writes == []
 
 
-def test_what_must_not_be_written_any_more_is_left_to_a_person() -> None:
+def test_what_must_not_be_written_any_more_is_manual_review_required() -> None:
     cases: list[tuple[Template, str]] = [
         (Template(custom_role_arn="role"), "customRoleArn"),
         (Template(applied_for=(REPLICATION, "NEW")), "which this version does not know"),

@@ -87,7 +87,7 @@ REFUSED = (
     ),
     (
         "remediation: {exclusions_by_repository: {'Team A': [latest]}}",
-        "remediation.exclusions_by_repository.Team A.[key]",
+        "remediation.exclusions_by_repository.Team A",
     ),
     ("remediation: {exclusions_by_repository: [latest]}", "remediation.exclusions_by_repository"),
     (

@@ -118,6 +118,8 @@ def test_a_store_that_ignores_conditions_lets_nobody_write(
         if earlier:
             store.write(f"/{BUCKET}/{LEASE}", json.dumps(earlier).encode())
         ended = run(aws, tmp_path, config=CONFIG, AWS_ENDPOINT_URL_S3=store.endpoint)
+    left = json.loads(store.objects[f"/{BUCKET}/{LEASE}"][0])
+    assert (left["run_id"], left["released"]) == (ended.report["run"]["id"], True)
     assert changes(ended.report) == {("withheld", "lease_unavailable")}, ended.stderr
     assert ended.report["coverage"]["complete"]
     assert ended.status == 3

@@ -66,6 +66,50 @@ def test_every_command_ends_with_its_own_status(
     assert (ended.returncode, "Traceback" in ended.stderr) == (status, False)
 
 
+def left_by_its_reader(
+    aws: FakeAws, directory: Path, redirection: str, *arguments: str
+) -> tuple[int, str]:
+    """Run sweeper in a pipe whose reader has left when it starts; the status, and stderr."""
+    command = f"{shlex.join((*COMMAND[:-1], *arguments))} {redirection}"
+    # The reader ends before the command begins, so that every byte meets a broken pipe.
+    line = f"{{ while [ ! -e left ]; do sleep 0.01; done; exec {command}; }}"
+    line = f"rm -f left; {line} | {{ exec <&-; touch left; }}; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(
+        ["bash", "-c", line],
+        check=False,
+        cwd=directory,
+        env=environment(aws, XDG_STATE_HOME=str(directory / "state")),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=TIMEOUT_SECONDS,
+    )
+    return ended.returncode, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirection", "arguments", "status"),
+    [
+        ("", "--help", 0),
+        ("", "config show --help", 0),
+        ("2>&1", "run --dry-run", 3),
+        pytest.param("", "--version", 0, marks=pytest.mark.slow),
+        pytest.param("", "completion bash", 0, marks=pytest.mark.slow),
+        pytest.param("", "run --dry-run", 3, marks=pytest.mark.slow),
+        pytest.param("2>&1", "run --no-such-option", 2, marks=pytest.mark.slow),
+    ],
+)
+def test_a_reader_that_leaves_early_changes_no_status(
+    aws: FakeAws, tmp_path: Path, redirection: str, arguments: str, status: int
+) -> None:
+    aws.load(WORLD)
+    ended, stderr = left_by_its_reader(aws, tmp_path, redirection, *arguments.split())
+    assert ended == status, stderr
+    for trace in ("Traceback", "BrokenPipe", "internal error"):
+        assert trace not in stderr
+
+
 @pytest.mark.parametrize("arguments", [("run", "--no-such-option"), ("report", "missing.json")])
 def test_an_error_that_cannot_be_told_keeps_its_status(
     aws: FakeAws, tmp_path: Path, arguments: tuple[str, ...]

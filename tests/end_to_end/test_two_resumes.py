@@ -39,6 +39,11 @@ def killed_while_writing(aws: FakeAws, directory: Path, world: World) -> str:
 
 def end_lease(aws: FakeAws, world: World) -> None:
     """Let the lease of the killed process end, as five minutes would."""
+    (found,) = [each for each in aws.objects() if each.key == LEASE]
+    put(aws, world, LEASE, json.dumps({**json.loads(found.body), "released": True}).encode())
+
+
+def put(aws: FakeAws, world: World, key: str, body: bytes) -> None:
     caller = world.caller
     client = boto3.client(
         "s3",
@@ -48,9 +53,7 @@ def end_lease(aws: FakeAws, world: World) -> None:
         aws_secret_access_key=caller.secret_access_key,
         aws_session_token=caller.session_token or None,
     )
-    (found,) = [each for each in aws.objects() if each.key == LEASE]
-    body = json.dumps({**json.loads(found.body), "released": True})
-    client.put_object(Bucket=world.buckets[0].name, Key=LEASE, Body=body.encode())
+    client.put_object(Bucket=world.buckets[0].name, Key=key, Body=body)
 
 
 def plan_of(world: World, run: str) -> str:
@@ -159,3 +162,34 @@ def test_a_run_that_was_killed_in_its_last_steps_is_resumed(
     assert resumed.status == 0, resumed.stderr
     assert applied(report_in_s3(aws, run_id)) == before
     assert list((resumed.directory / "state" / "sweeper").iterdir()) == []
+
+
+def test_a_report_never_replaces_one_of_its_run_with_more_changes(
+    aws: FakeAws, tmp_path: Path, world: World
+) -> None:
+    """The plan in S3 was lost, so that the journal knows nothing of what another process did."""
+    before = set(open_repositories(aws))
+    run_id = killed_while_writing(aws, tmp_path / "a", world)
+    end_lease(aws, world)
+    location = plan_of(world, run_id)
+    header = stored(aws, f"{run_id}/plan.jsonl").splitlines(keepends=True)[0]
+    second = run(aws, tmp_path / "b", "--resume", location, config=config(world))
+    assert applied(second.report) == before
+    whole = stored(aws, f"{run_id}/report.json")
+    put(aws, world, location.removeprefix(f"s3://{world.buckets[0].name}/"), header)
+
+    third = run(aws, tmp_path / "a", "--resume", run_id, config=config(world))
+    assert third.status == 5
+    assert applied(third.report) < before
+    (failed,) = [each for each in third.logs if each["event"] == "delivery.failed"]
+    assert failed["reason"] == "earlier_report_kept"
+    assert stored(aws, f"{run_id}/report.json") == whole
+    beside = json.loads(stored(aws, f"{run_id}/report-2.json"))
+    assert applied(beside) == applied(third.report)
+    # On the second's machine nothing was lost either, nor where the third ran.
+    assert applied(json.loads((tmp_path / "b/out" / run_id / "report.json").read_text())) == before
+
+
+def stored(aws: FakeAws, end_of_key: str) -> bytes:
+    (found,) = [each for each in aws.objects() if each.key.endswith(end_of_key)]
+    return found.body

@@ -274,6 +274,20 @@ def test_a_defect_is_told_without_a_trace(
     assert len(ended.stderr.splitlines()) == 1
 
 
+def test_a_pipe_that_breaks_within_a_command_is_a_defect(
+    aws: FakeAws, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing says then that the sweep was done: status 0 would be a lie."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("sweeper.config.loader.load", broken)
+    ended = here.run(aws)
+    assert ended.status == 1
+    assert "internal error" in ended.stderr
+
+
 def test_an_interrupt_before_the_sweep(
     aws: FakeAws, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,17 +75,49 @@ def test_the_subject_counts_what_is_open_closed_and_failed() -> None:
         ],
         [(target(region="us-east-1"), failed())],
     )
-    assert re.findall(r"\d+", subject(item)) == ["12", "1", "3"]
+    assert re.findall(r"\d+", subject(item)) == ["12", "3", "1"]
     for name, each in every().items():
         with case(name):
             assert len(subject(each)) < 100
 
 
-def test_the_longest_subject_is_short_enough() -> None:
-    big = report([finding()], [(account("777788889999"), failed())])
-    changes = replace(big.totals.changes, applied=10**9, failed=10**9)
-    many = replace(big, totals=replace(big.totals, changes=changes))
-    assert len(subject(many)) < 100
+def test_a_subject_that_would_be_too_long_ends_with_a_whole_clause() -> None:
+    few, most = 9, 10**9
+    for open_, failed_, complete, closed_, reopened, ending in [
+        (few, few, False, few, few, "9 reopened"),
+        (few, few, False, 10, 10**5, "100,000 reopened"),  # 99 characters, and one more:
+        (few, few, False, 100, 10**5, "100 closed"),
+        (few, 10**5, False, 10**5, few, "100,000 closed"),
+        (few, most, False, most, few, "coverage incomplete"),
+        (few, most, True, most, 10**7, "1,000,000,000 closed"),
+        (few, most, True, 0, most, "1,000,000,000 reopened"),
+        (few, 0, False, 0, 0, "coverage incomplete"),
+        (few, 0, True, 0, 0, "9 mutable repositories"),
+        (0, 0, True, 0, 0, "no mutable repository"),
+    ]:
+        for dry_run in (False, True):
+            with case(open_, failed_, complete, closed_, reopened, dry_run):
+                item = report([finding(f"open-{index}") for index in range(open_)], dry_run=dry_run)
+                changes = replace(item.totals.changes, applied=closed_, failed=failed_)
+                text = subject(
+                    replace(
+                        item,
+                        totals=replace(item.totals, changes=changes),
+                        coverage=replace(item.coverage, complete=complete),
+                        since_last=since_last(reopened=reopened),
+                    )
+                )
+                assert len(text) < 100
+                if not dry_run:
+                    assert text.endswith(ending), text
+                clauses = text.partition(": ")[2].split(", ")
+                assert all(re.fullmatch(CLAUSE, clause) for clause in clauses), text
+
+
+CLAUSE = (
+    r"[\d,]+ (closed|reopened|changes? failed|mutable repositor(y|ies))|coverage incomplete"
+    r"|no mutable repository"
+)
 
 
 def many(count: int) -> list[Finding]:

@@ -183,7 +183,7 @@ def test_the_subject_says_what_an_undo_and_an_apply_left() -> None:
         (undo(back(PLANNED), dry_run=True), "sweeper undo (dry run): nothing reverted"),
         (
             undo(*RESULTS),
-            "sweeper undo: 1 reverted, 3 not reverted, 1 change failed",
+            "sweeper undo: 3 not reverted, 1 change failed, 1 reverted",
         ),
         (every_apply(), "sweeper apply: 3 mutable repositories, 1 made immutable"),
     ]

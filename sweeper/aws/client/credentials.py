@@ -154,8 +154,7 @@ _PASSING = {
 }
 # By the SDK's name of where credentials come from.
 _ADVICE = {
-    "assume-role": "check the profile's role_arn and source; without a terminal no MFA code can be "
-    "asked for: use a profile without mfa_serial",
+    "assume-role": "check the profile's role_arn and source",
     "assume-role-with-web-identity": "check AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN, and the "
     "role's trust in the cluster's identity provider",
     "container-role": "check AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE and the pod's association",
@@ -164,11 +163,33 @@ _ADVICE = {
     "login": "run aws login",
     "sso": "run aws sso login, and check that the role is assigned",
 }
+# By the error, where the source is not what is wrong.
+_ADVICE_ON = {
+    "MfaCodeNeeded": "use a profile without mfa_serial, or start sweeper at a terminal",
+    "MissingDependencyException": "install it beside sweeper, or use a profile with "
+    "credential_process = aws configure export-credentials --profile PROFILE --format process",
+}
+
+
+class CredentialsFailed(OperationFailed):
+    """The caller's credentials cannot be had or used; the message says what to do."""
+
+    def __init__(self, message: str, error_code: str | None) -> None:
+        super().__init__(Reason.NO_CREDENTIALS, message, error_code)
+
+
+def refuse_prompt(_: str) -> str:
+    """Refuse to ask for an MFA code: without a terminal that would read, or wait for, stdin."""
+    raise OperationFailed(
+        Reason.NO_CREDENTIALS,
+        "the profile needs an MFA code (mfa_serial), and there is no terminal to ask for it",
+        "MfaCodeNeeded",
+    )
 
 
 @contextmanager
 def _explained(source: str) -> Iterator[None]:
-    """Raise OperationFailed (no_credentials) with what to do, whatever a source fails with."""
+    """Raise CredentialsFailed with what to do, whatever a source fails with."""
     try:
         with translate_errors():
             yield
@@ -180,8 +201,9 @@ def _explained(source: str) -> Iterator[None]:
         message, code = f"{type(error).__name__}: {error}", type(error).__name__
     else:
         return
-    advice = _ADVICE.get(source, "check the profile and the environment")
-    raise OperationFailed(Reason.NO_CREDENTIALS, f"{source}: {message}; {advice}", code)
+    advice = _ADVICE_ON.get(code or "") or _ADVICE.get(source)
+    advice = advice or "check the profile and the environment"
+    raise CredentialsFailed(f"{source}: {message.rstrip('.')}; {advice}", code)
 
 
 class CallersCredentials(Credentials):
@@ -201,8 +223,7 @@ class CallersCredentials(Credentials):
             for value in values:
                 masking.register(value)
             if not all(map(is_usable, values)):
-                raise OperationFailed(
-                    Reason.NO_CREDENTIALS,
+                raise CredentialsFailed(
                     "the credentials have a space, a control character or a character beyond "
                     f"ASCII (they come from: {self.method}); remove it",
                     "InvalidCredentials",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +19,7 @@ from botocore.session import Session as Core
 
 from sweeper.aws.client import documents
 from sweeper.aws.client.clients import Session
-from sweeper.aws.client.credentials import CallersCredentialResolver, is_usable
+from sweeper.aws.client.credentials import CallersCredentialResolver, is_usable, refuse_prompt
 from sweeper.aws.client.parsers import CheckedParsers
 from sweeper.aws.client.partitions import FALLBACK_REGION, known_regions
 from sweeper.domain import masking
@@ -58,6 +59,9 @@ def callers_session() -> Session:
         # A caller's session is used before there are clients for a run.
         core.register_component("response_parser_factory", CheckedParsers())
         resolver = CallersCredentialResolver(core.get_component("credential_provider"))
+        if not _has_terminal():
+            provider: Any = resolver.get_provider("assume-role")
+            provider._prompter = refuse_prompt  # noqa: SLF001 (the SDK has no public way)
     except (BotoCoreError, ValueError) as error:  # ValueError: a number that is none
         raise ConfigurationError(f"AWS configuration: {error}") from None
     core.register_component("credential_provider", resolver)
@@ -109,6 +113,12 @@ def _check_settings(core: Core) -> None:
             f"AWS configuration: {_STS_SETTING} (environment: {_STS_VARIABLE}): {value!r} is not "
             f"allowed; allowed: {', '.join(VALID_REGIONAL_ENDPOINTS_CONFIG)}; sweeper uses regional"
         )
+
+
+def _has_terminal() -> bool:
+    """Whether a person can be asked: an MFA code is read from the terminal, or else from stdin."""
+    streams = (sys.stdin, sys.stderr)
+    return all(each is not None and not each.closed and each.isatty() for each in streams)
 
 
 def _register_parameters(params: dict[str, Any], **_: Any) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import click
 
@@ -35,8 +38,33 @@ def cli() -> None:
     """  # noqa: D301 (click's mark for lines to keep)
 
 
+def _guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the callback, with a broken pipe as a defect.
+
+    Click exits silently if a pipe breaks. That is right only for the help, which it prints itself.
+    """
+
+    @wraps(callback)
+    def run(*arguments: Any, **options: Any) -> Any:
+        try:
+            return callback(*arguments, **options)
+        except BrokenPipeError as error:
+            raise RuntimeError(f"a command did not handle: {error}") from error
+
+    return run
+
+
+def _add(group: click.Group, command: click.Command) -> None:
+    group.add_command(command)
+    if command.callback:
+        command.callback = _guarded(command.callback)
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _add(command, inner)
+
+
 for _command in COMMANDS:
-    cli.add_command(_command)
+    _add(cli, _command)
 
 
 def main() -> None:
@@ -77,6 +105,7 @@ def _main() -> int:
     from sweeper.domain.report import ExitStatus
     from sweeper.engine.pool import or_defect
 
+    stdout = sys.stdout
     try:
         result = cli.main(prog_name="sweeper", standalone_mode=False)
     except click.ClickException as error:
@@ -90,4 +119,8 @@ def _main() -> int:
         for line in str(error).splitlines():
             say(plain(line))
         return ExitStatus.UNUSABLE
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        return ExitStatus.CLEAN  # Click replaced the broken stdout: the reader of its help has left
     return result if isinstance(result, int) else 0

@@ -13,7 +13,8 @@ from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import SinkContext, rendered
-from sweeper.storage.history import ATTEMPTS, is_time, started_at, store_history
+from sweeper.storage.history import ATTEMPTS, is_time, lost_changes, started_at, store_history
+from sweeper.storage.run_reports import RunReports
 
 ORDER = 2
 LATEST = "latest.json"
@@ -33,6 +34,7 @@ class S3Sink:
         self.location = bucket.location
         self.records = Objects(bucket)
         self._formats = formats
+        self._reports = RunReports(self._replace)
 
     def store(self, report: Report) -> None:
         """Write the report's own objects, report.json alone where it is one of them."""
@@ -55,9 +57,9 @@ class S3Sink:
             if report.run.kind == "sweep":
                 notes.append(self._move_latest(report))
             notes.append(store_history(self.records, report))
-        name = next((name for name in names if name.endswith("/report.json")), names[0])
+        self._reports.require_one()
         note = "; ".join(filter(None, notes)) or None
-        return Delivery(self.name, self.records.bucket.at(name), "delivered", message=note)
+        return Delivery(self.name, self.records.bucket.at(names[0]), "delivered", message=note)
 
     def _formats_of(self, report: Report) -> Sequence[Format]:
         if JSON not in self._formats and may_have_changed(report):  # an undo needs it
@@ -66,11 +68,38 @@ class S3Sink:
 
     def _put(self, report: Report, formats: Sequence[Format]) -> list[str]:
         """Write the report in these formats; the objects' names."""
+        folder = f"{report.run.started_at[:10]}/{report.run.id}/"
+        stem = "report"
         names = []
-        for format_, body in rendered(report, formats):
-            names.append(f"{report.run.started_at[:10]}/{report.run.id}/report.{format_.extension}")
-            self.records.bucket.put(names[-1], body, format_.media_type)
+        # JSON comes first: the others are named like it.
+        for format_, body in rendered(report, sorted(formats, key=lambda each: each is not JSON)):
+            if format_ is JSON:
+                stem = self._reports.put(folder, report, body)
+            names.append(f"{folder}{stem}.{format_.extension}")
+            if format_ is not JSON:
+                self.records.bucket.put(names[-1], body, format_.media_type)
         return names
+
+    def _replace(self, name: str, report: Report, body: bytes) -> str | None:
+        """Write the object, unless another process stored changes there that the report lacks.
+
+        The first write has the condition that nothing is there, so that most runs read nothing.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                self.records.replace(name, body, JSON.media_type)
+            except OperationFailed as error:
+                if error.reason.is_denial and self.records.seen(name):
+                    # If-Match needs s3:GetObject. What is there was written by this process.
+                    self.records.bucket.put(name, body, JSON.media_type)
+                elif error.reason is Reason.CONCURRENT_MODIFICATION:
+                    if why := lost_changes(self.records, name, report):
+                        return why
+                    continue
+                else:
+                    raise
+            return None
+        return f"{name} was replaced by others again and again"
 
     def _move_latest(self, report: Report) -> str | None:
         """Replace latest.json where it was read, and is not of a later sweep; why not, in words.

@@ -132,3 +132,69 @@ def test_the_report_of_a_run_that_changed_something_outlives_the_next(tmp_path: 
 def test_a_directory_that_is_one_runs_own_has_no_other_in_it(tmp_path: Path) -> None:
     DirectorySink(tmp_path, FORMATS[:1], under_id=False).deliver(report([APPLIED]), ())
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+OTHER = finding("other", change=change())
+
+
+def test_a_report_that_lacks_changes_of_the_one_that_is_there_lies_beside_it(
+    tmp_path: Path,
+) -> None:
+    for under_id in (True, False):
+        for before, after, is_replaced in [
+            ([APPLIED], [APPLIED, OTHER], True),
+            ([APPLIED, OTHER], [APPLIED], False),
+            ([UNCERTAIN], [NOT_MADE], False),
+            ([APPLIED], [], False),
+        ]:
+            with case(under_id, before, after):
+                directory = tmp_path / f"{under_id} {len(before)} {len(after)} {before[0].change}"
+                own = directory / run().id if under_id else directory
+                earlier, later = report(before), report(after)
+                DirectorySink(directory, FORMATS, under_id=under_id).deliver(earlier, ())
+                place = DirectorySink(directory, FORMATS, under_id=under_id)
+                place.store(later)
+                if is_replaced:
+                    place.deliver(later, ())
+                    assert (own / "report.json").read_bytes() == FORMATS[0].render(later)
+                    assert not (own / "report-2.json").exists()
+                    continue
+                with pytest.raises(OperationFailed, match=r"lacks: 1\..*report-2\.json") as caught:
+                    place.deliver(later, ())
+                assert caught.value.reason is Reason.EARLIER_REPORT_KEPT
+                assert (own / "report.json").read_bytes() == FORMATS[0].render(earlier)
+                assert (own / "report-2.json").read_bytes() == FORMATS[0].render(later)
+                last = "report" if under_id else "report-2"
+                for format_ in FORMATS:
+                    written = (directory / f"{last}.{format_.extension}").read_bytes()
+                    assert written == format_.render(later)
+
+
+def test_a_process_that_did_nothing_removes_no_report_of_its_run(tmp_path: Path) -> None:
+    """One that resumes a run, and meets the lease of another sweep, reports no change."""
+    changed = report([APPLIED])
+    DirectorySink(tmp_path, FORMATS).deliver(changed, ())
+    DirectorySink(tmp_path, FORMATS).deliver(report(), ())
+    assert (tmp_path / run().id / "report.json").read_bytes() == FORMATS[0].render(changed)
+
+
+def test_what_is_no_report_may_have_changes(tmp_path: Path) -> None:
+    for number, content in enumerate([b"", b"{", b"[]", b"{}"]):
+        with case(content):
+            own = tmp_path / str(number) / run().id
+            own.mkdir(parents=True)
+            (own / "report.json").write_bytes(content)
+            with pytest.raises(OperationFailed, match=r"is damaged.*report-2\.json"):
+                DirectorySink(own.parent, FORMATS).deliver(report([APPLIED]), ())
+            assert (own / "report.json").read_bytes() == content
+            assert (own / "report-2.json").read_bytes() == FORMATS[0].render(report([APPLIED]))
+
+
+def test_a_run_with_too_many_reports(tmp_path: Path) -> None:
+    (tmp_path / run().id).mkdir()
+    for number in range(1, 100):
+        name = "report.json" if number == 1 else f"report-{number}.json"
+        (tmp_path / run().id / name).write_text("")
+    with pytest.raises(OperationFailed, match="99 reports") as caught:
+        DirectorySink(tmp_path, FORMATS).deliver(report([APPLIED]), ())
+    assert caught.value.reason is Reason.EARLIER_REPORT_KEPT

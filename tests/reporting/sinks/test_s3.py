@@ -1,12 +1,9 @@
 import json
-from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
-from moto import mock_aws
 
 from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
@@ -17,27 +14,10 @@ from sweeper.reporting.formats import Format, formats
 from sweeper.reporting.sinks.s3 import LATEST, S3Sink
 from sweeper.storage.history import ATTEMPTS, attach_comparison, read_history
 from tests.factories import change, finding, hostile_report, report, run
+from tests.reporting.sinks.conftest import BUCKET, keys
 
-BUCKET = "reports-of-the-organization"
 RUN_ID = run().id
 FORMATS = tuple(formats()[name] for name in ("json", "csv", "text"))
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[Any]:
-    with mock_aws():
-        session = boto3.Session("testing", "testing", region_name="us-east-1")
-        client = session.client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        yield client
-
-
-@pytest.fixture
-def client(bucket: Any) -> Any:
-    """The client of a bucket that is empty."""
-    for key in keys(bucket):
-        bucket.delete_object(Bucket=BUCKET, Key=key)
-    return bucket
 
 
 def sink(client: Any, names: tuple[Format, ...] = FORMATS, **config: Any) -> S3Sink:
@@ -112,10 +92,6 @@ class WithoutAnswer:
             self._lost.remove(arguments["Key"])
             return self._client.put_object(**arguments)
         return answer
-
-
-def keys(client: Any) -> list[str]:
-    return [item["Key"] for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 
 def test_each_format_and_latest(client: Any) -> None:
