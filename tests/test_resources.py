@@ -135,7 +135,7 @@ def test_what_is_told_of_repositories_leaves_templates_out() -> None:
     assert "in 2 ECR repositories of o-exampleorg: 1 made immutable by this run, 1 still" in text
     assert "makes repositories whose image tags can be overwritten: 1 made immutable" in text
     assert "Exempt, and not listed: 1 creation template\n" in text
-    assert subject(item) == "sweeper: 1 mutable repository, 2 made immutable"
+    assert subject(item) == "sweeper: 1 mutable repository, 2 fixed"
     page = rendered("html")(report([finding("open"), template(), template("other")]))
     assert "2 creation templates make more of them." in page
 

@@ -79,10 +79,10 @@ def run_sweep(
     what is to be resumed.
     """
     provenance = provenance or provenance_of(config)
-    session = callers_session()
-    config, provenance = _narrow(config, provenance, recorded, session)
+    config, provenance = _narrow(config, provenance, recorded)
     header = new_header(config, recorded, dry_run=dry_run)
     logs.bind_run(header.run_id)  # that of a run that is resumed is not known before it was read
+    session = _session(recorded)
     into = chosen_formats(config)
     kinds = chosen_checks(config)
     refuse_unknown_regions(config, session, provenance.regions_from)
@@ -156,30 +156,36 @@ def _reopen_run(config: Config, resume: str, session: Session, stop: Stop) -> st
 
 
 def _narrow(
-    config: Config, provenance: Provenance, recorded: RecordedChanges | None, session: Session
+    config: Config, provenance: Provenance, recorded: RecordedChanges | None
 ) -> tuple[Config, Provenance]:
-    """Return the configuration and provenance, narrowed to the recorded changes if there are any.
+    """Return the configuration and its provenance, narrowed to the recorded changes if there are.
 
     Raises ConfigurationError where the configuration does not allow them.
     """
     if recorded is None:
         return config, provenance
-    location = recorded.source.location
-    for region in sorted({finding.region for finding in recorded.findings}):
-        if not is_region(session, region):
-            raise ConfigurationError(
-                f"{location}: {region!r} is not a region that this version knows"
-            )
     if recorded.kind == "undo":
         config = undo_config(config, recorded.findings)
         configuration = replace(provenance.configuration, digest=digest(config))
         return config, Provenance(configuration, once=True)
     for check in sorted({finding.check for finding in recorded.findings} - set(config.checks)):
+        location = recorded.source.location
         raise ConfigurationError(f"{location}: {check} is not among the configured checks")
     if config.remediation.auto_remediate == "DISABLED":
         raise ConfigurationError("remediation.auto_remediate: DISABLED: nothing can be applied")
     by = (*provenance.narrowed_by, f"apply of run {recorded.source.run_id}")
     return config, replace(provenance, narrowed_by=by, once=True)
+
+
+def _session(recorded: RecordedChanges | None) -> Session:
+    """Return the caller's session; raises ConfigurationError for a change where no region is."""
+    session = callers_session()
+    for region in sorted({finding.region for finding in recorded.findings} if recorded else ()):
+        if recorded and not is_region(session, region):
+            raise ConfigurationError(
+                f"{recorded.source.location}: {region!r} is not a region that this version knows"
+            )
+    return session
 
 
 def _log_started(begun: state.OpenRun, config: Config, provenance: Provenance) -> None:

@@ -88,7 +88,7 @@ def _clauses(report: Report) -> list[str]:
         (left, f"{left:,} not reverted"),
         (changes.failed, f"{number(changes.failed, 'change')} failed"),
         (not report.coverage.complete, "coverage incomplete"),
-        (changes.applied, f"{changes.applied:,} {'reverted' if undo else 'made immutable'}"),
+        (changes.applied, f"{changes.applied:,} {'reverted' if undo else 'fixed'}"),
         (since and since.reopened, f"{since.reopened if since else 0:,} reopened"),
     )
     nothing = "no mutable repository" + (" in scope" if report.skipped else "")

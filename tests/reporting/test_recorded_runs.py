@@ -185,7 +185,7 @@ def test_the_subject_says_what_an_undo_and_an_apply_left() -> None:
             undo(*RESULTS),
             "sweeper undo: 3 not reverted, 1 change failed, 1 reverted",
         ),
-        (every_apply(), "sweeper apply: 3 mutable repositories, 1 made immutable"),
+        (every_apply(), "sweeper apply: 3 mutable repositories, 1 fixed"),
     ]
     for item, said in cases:
         with case(said):
