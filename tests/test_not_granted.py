@@ -20,8 +20,8 @@ from tests.fakes import (
     failure,
     make_account,
     make_change,
-    make_conduct,
     make_config,
+    make_environment,
     make_finding,
     make_repository,
     make_target,
@@ -50,7 +50,7 @@ def ended(
     outcomes: list[Outcome] = [Examined((0, len(group), 0), tuple(group)) for group in groups]
     check = TagImmutability(registry, make_config(), TODAY)
     after = apply_changes(
-        Pool(workers, make_conduct()),
+        Pool(workers, make_environment()),
         FakeCloud([make_account(1)]),
         (check,),
         make_config(),

@@ -22,8 +22,8 @@ from tests.fakes import (
     FakeJournal,
     FakeRegistry,
     make_change,
-    make_conduct,
     make_config,
+    make_environment,
     make_finding,
     make_repository,
     make_target,
@@ -114,7 +114,7 @@ def test_a_lease_that_ended_during_the_fsync_stops_the_write() -> None:
         if journal.slept:
             raise OperationFailed(LOST.reason, LOST.message)
 
-    pool = Pool(1, make_conduct(journal=journal, may_write=may_write))
+    pool = Pool(1, make_environment(journal=journal, may_write=may_write))
     check = TagImmutability(registry, make_config(), TODAY)
     outcomes: list[Outcome] = [
         Examined((0, 1, 0), (make_finding("a", place, change=make_change()),))
