@@ -9,7 +9,14 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from sweeper.domain.model import Examined, Failed, OpenedAccount, Organization, Stage
+from sweeper.domain.model import (
+    Counts,
+    Examined,
+    Failed,
+    OpenedAccount,
+    Organization,
+    Stage,
+)
 from sweeper.domain.planning import (
     accept_known_gaps,
     account_outcome,
@@ -126,7 +133,7 @@ def _shared(examined: Examined) -> Examined:
 
 
 @lru_cache(maxsize=4096)
-def _without_findings(counts: tuple[int, int, int]) -> Examined:
+def _without_findings(counts: Counts) -> Examined:
     """Return one value for all the targets that are alike, of which there may be 100,000s."""
     return Examined(counts)
 

@@ -8,7 +8,7 @@ from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Change, ChangeStatus, Examined, Finding
+from sweeper.domain.model import Change, ChangeStatus, Counts, Examined, Finding
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
 from sweeper.engine.ports import Pool
@@ -117,7 +117,7 @@ def test_a_lease_that_ended_during_the_fsync_stops_the_write() -> None:
     pool = Pool(1, make_environment(journal=journal, may_write=may_write))
     check = TagImmutability(registry, make_config(), TODAY)
     outcomes: list[Outcome] = [
-        Examined((0, 1, 0), (make_finding("a", place, change=make_change()),))
+        Examined(Counts(0, 1, 0), (make_finding("a", place, change=make_change()),))
     ]
     cloud = FakeCloud((place.account,))
     (after,) = apply_changes(

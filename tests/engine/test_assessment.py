@@ -12,6 +12,7 @@ from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.model import (
     Change,
     ChangeStatus,
+    Counts,
     Examined,
     Failed,
     Finding,
@@ -167,7 +168,7 @@ def test_a_target_that_is_not_reached_has_the_reason() -> None:
     planned = make_finding("a", change=make_change())
     exempt = make_finding("b")
     (outcome,) = assess_impact(
-        pool, (check,), (make_target(),), [Examined((0, 1, 1), (planned, exempt))]
+        pool, (check,), (make_target(),), [Examined(Counts(0, 1, 1), (planned, exempt))]
     )
     assert isinstance(outcome, Examined)
     first, second = outcome.findings
@@ -196,7 +197,7 @@ def test_a_check_without_the_capability_has_no_impact() -> None:
 
     assert not isinstance(Plain(), Assessing)
     environment = make_environment()
-    before = [Examined((0, 1, 0), (make_finding(change=make_change()),))]
+    before = [Examined(Counts(0, 1, 0), (make_finding(change=make_change()),))]
     assert assess_impact(Pool(2, environment), (Plain(),), (make_target(),), list(before)) == before
     assert isinstance(environment.observer, FakeObserver)
     assert environment.observer.stages == []
@@ -210,8 +211,8 @@ def test_outcomes_without_a_change_are_left_as_they_are() -> None:
     outcomes: list[Outcome] = [
         skipped,
         failed,
-        Examined((1, 0, 0)),
-        Examined((0, 1, 0), (applied,)),
+        Examined(Counts(1, 0, 0)),
+        Examined(Counts(0, 1, 0), (applied,)),
     ]
     targets = [make_target(number) for number in range(4)]
     assert assess_impact(Pool(2, make_environment()), (check,), targets, list(outcomes)) == outcomes

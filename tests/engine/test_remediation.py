@@ -11,6 +11,7 @@ from sweeper.domain.model import (
     Account,
     Change,
     ChangeStatus,
+    Counts,
     Examined,
     Failed,
     Finding,
@@ -67,7 +68,7 @@ def apply(
     """What became of the changes to NAMES in each of the targets."""
     outcomes: list[Outcome] = [
         Examined(
-            (0, 3, 0),
+            Counts(0, 3, 0),
             tuple(make_finding(name, target, change=make_change()) for name in NAMES),
         )
         for target in targets
@@ -139,8 +140,8 @@ def test_outcomes_without_a_planned_change_are_left_as_they_are() -> None:
     )
     outcomes: list[Outcome] = [
         Skipped(Reason.REGION_EXCLUDED),
-        Examined((1, 0, 0)),
-        Examined((0, 3, 0), findings),
+        Examined(Counts(1, 0, 0)),
+        Examined(Counts(0, 3, 0), findings),
         Failed(Stage.EXAMINE, Reason.DENIED, "no"),
     ]
     environment = make_environment()
@@ -161,7 +162,7 @@ def test_without_a_planned_change_nobody_is_asked() -> None:
     def approve(_: Sequence[Finding]) -> bool:
         raise AssertionError
 
-    outcomes: list[Outcome] = [Examined((0, 1, 0), (make_finding(),))]
+    outcomes: list[Outcome] = [Examined(Counts(0, 1, 0), (make_finding(),))]
     pool = Pool(1, make_environment(approve=approve))
     assert change(pool, (), [ONE], outcomes) == outcomes
 
@@ -174,7 +175,7 @@ def test_who_approves_is_asked_once_with_what_is_due() -> None:
         return False
 
     due = make_finding("a", change=make_change())
-    outcomes: list[Outcome] = [Examined((0, 2, 0), (due, make_finding("b")))]
+    outcomes: list[Outcome] = [Examined(Counts(0, 2, 0), (due, make_finding("b")))]
     change(Pool(1, make_environment(approve=approve)), (), [ONE], outcomes)
     assert asked == [[due]]
 
@@ -256,7 +257,7 @@ def test_a_defect_in_one_change_keeps_what_was_applied_before_and_after() -> Non
 
 def test_a_failed_change_says_what_was_said() -> None:
     registry = registry_of(ONE, answers={key(ONE, "a"): failure(Reason.DENIED)})
-    outcome: Outcome = Examined((0, 1, 0), (make_finding("a", change=make_change()),))
+    outcome: Outcome = Examined(Counts(0, 1, 0), (make_finding("a", change=make_change()),))
     check = TagImmutability(registry, make_config(), TODAY)
     (changed,) = change(Pool(1, make_environment()), (check,), [ONE], [outcome])
     assert changes_of(changed) == [
@@ -274,7 +275,12 @@ def test_a_failed_change_says_whether_its_write_may_have_taken_effect() -> None:
     registry = registry_of(ONE, answers=answers)
     findings = tuple(make_finding(name, change=make_change()) for name in "abc")
     check = TagImmutability(registry, make_config(), TODAY)
-    (ended,) = change(Pool(1, make_environment()), (check,), [ONE], [Examined((0, 3, 0), findings)])
+    (ended,) = change(
+        Pool(1, make_environment()),
+        (check,),
+        [ONE],
+        [Examined(Counts(0, 3, 0), findings)],
+    )
     assert [each.uncertain for each in changes_of(ended)] == [True, False, True]
 
 
@@ -306,7 +312,7 @@ def test_stopped_before_the_first_change_nothing_is_called() -> None:
 
 # --- what a write needs beforehand ---------------------------------------------------------------
 
-CHANGE: Outcome = Examined((0, 1, 0), (make_finding("a", ONE, change=make_change()),))
+CHANGE: Outcome = Examined(Counts(0, 1, 0), (make_finding("a", ONE, change=make_change()),))
 
 
 def changed_in(cloud: FakeCloud, registry: FakeRegistry, **sections: Any) -> Change:
@@ -374,7 +380,7 @@ def test_a_lease_that_is_lost_meanwhile_ends_the_writing() -> None:
     check = TagImmutability(registry, make_config(), TODAY)
     findings = tuple(make_finding(name, ONE, change=make_change()) for name in NAMES)
     pool = Pool(1, make_environment(may_write=hold))
-    (changed,) = change(pool, (check,), [ONE], [Examined((0, 3, 0), findings)])
+    (changed,) = change(pool, (check,), [ONE], [Examined(Counts(0, 3, 0), findings)])
     lost = failed(Reason.LEASE_LOST)
     assert [(each.status, each.reason) for each in changes_of(changed)] == [APPLIED, lost, lost]
     assert written(registry) == [key(ONE, "a")]
@@ -396,7 +402,7 @@ def test_each_change_is_recorded_before_and_after_its_write() -> None:
     check = TagImmutability(registry, make_config(), TODAY)
     findings = tuple(make_finding(name, ONE, change=make_change()) for name in NAMES)
     pool = Pool(1, make_environment(journal=journal))
-    change(pool, (check,), [ONE], [Examined((0, 3, 0), findings)])
+    change(pool, (check,), [ONE], [Examined(Counts(0, 3, 0), findings)])
     told = [
         (kind, each.repository, each.change.status)
         for kind, each in journal.records
@@ -423,7 +429,7 @@ def begun_before(
     journal = FakeJournal(past=ResumeState(in_doubt={finding.key}))
     check = TagImmutability(registry, make_config(), TODAY)
     pool = Pool(1, make_environment(journal=journal, may_write=held))
-    (changed,) = change(pool, (check,), [ONE], [Examined((0, 1, 0), (finding,))])
+    (changed,) = change(pool, (check,), [ONE], [Examined(Counts(0, 1, 0), (finding,))])
     return changes_of(changed)[0], registry, journal
 
 
@@ -480,7 +486,7 @@ def test_only_what_was_begun_is_the_runs_own() -> None:
     journal = FakeJournal(past=ResumeState(in_doubt={findings[0].key}))
     check = TagImmutability(registry, make_config(), TODAY)
     pool = Pool(1, make_environment(journal=journal))
-    (changed,) = change(pool, (check,), [ONE], [Examined((0, 2, 0), findings)])
+    (changed,) = change(pool, (check,), [ONE], [Examined(Counts(0, 2, 0), findings)])
     assert [(each.status, each.reason) for each in changes_of(changed)] == [
         APPLIED,
         (ChangeStatus.SUPERSEDED, Reason.NOW_COMPLIANT),
@@ -514,7 +520,9 @@ def test_a_denial_of_one_checks_write_says_nothing_of_anothers() -> None:
         for check in checks
         for name in NAMES
     )
-    (changed,) = change(Pool(1, make_environment()), checks, [ONE], [Examined((0, 6, 0), findings)])
+    (changed,) = change(
+        Pool(1, make_environment()), checks, [ONE], [Examined(Counts(0, 6, 0), findings)]
+    )
     assert [(each.status, each.reason) for each in changes_of(changed)] == [
         failed(Reason.DENIED),
         NOT_PERMITTED,
@@ -531,7 +539,10 @@ def test_what_was_begun_and_cannot_be_reached_any_more_may_have_taken_effect() -
     findings = tuple(make_finding(name, ONE, change=make_change()) for name in ("a", "b"))
     journal = FakeJournal(past=ResumeState(in_doubt={findings[0].key}))
     check = TagImmutability(registry, make_config(), TODAY)
-    outcomes: list[Outcome] = [Examined((5, 0, 0)), Examined((0, 2, 0), findings)]
+    outcomes: list[Outcome] = [
+        Examined(Counts(5, 0, 0)),
+        Examined(Counts(0, 2, 0), findings),
+    ]
     pool = Pool(1, make_environment(journal=journal, stop=stop))
     before, after = change(pool, (check,), [TWO, ONE], outcomes)
     assert before == outcomes[0]
