@@ -312,6 +312,15 @@ def log_deliveries(deliveries: Sequence[Delivery]) -> None:
             )
 
 
+def _withheld_because(report: Report) -> list[str]:
+    """Return the reasons for which changes were withheld, the most frequent first."""
+    changes = (finding.change for finding in report.findings if finding.change)
+    reasons = Counter(
+        str(change.reason) for change in changes if change.status is ChangeStatus.WITHHELD
+    )
+    return [reason for reason, _ in reasons.most_common()]
+
+
 def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -> None:
     """What did not go well, one event each, and `sweep.finished` with the totals.
 
@@ -343,8 +352,11 @@ def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -
         targets_failed=totals.targets.failed,
         repositories_examined=totals.repositories.examined,
         non_compliant=totals.repositories.non_compliant,
+        changes_planned=totals.changes.planned,
         changes_applied=totals.changes.applied,
         changes_failed=totals.changes.failed,
+        changes_withheld=totals.changes.withheld,
+        withheld_because=_withheld_because(report),
         remaining=totals.remaining,
         new=since.new if since and not since.unavailable else None,
         reopened=since.reopened if since and not since.unavailable else None,

@@ -479,3 +479,16 @@ def test_of_failures_with_the_same_reason_the_first_are_logged(
         ("failures.not_logged", "denied"): 1,
         ("target.failed", "throttled"): 1,
     }
+
+
+def test_the_end_says_how_much_was_withheld_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(terminal=False)
+    reasons = [Reason.MAX_CHANGES, Reason.WRITE_NOT_GRANTED, Reason.MAX_CHANGES]
+    withheld = [
+        factories.finding(str(index), change=factories.change(ChangeStatus.WITHHELD, reason=each))
+        for index, each in enumerate(reasons)
+    ]
+    logs.log_finished(factories.report([*withheld, factories.finding("other")]), 3)
+    entry = _logged(capsys)[-1]
+    assert (entry["changes_planned"], entry["changes_withheld"]) == (3, 3)
+    assert entry["withheld_because"] == ["max_changes", "write_not_granted"]
