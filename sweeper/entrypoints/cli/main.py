@@ -19,9 +19,10 @@ from sweeper.entrypoints.cli.demo import demo
 from sweeper.entrypoints.cli.preflight import preflight
 from sweeper.entrypoints.cli.report import report
 from sweeper.entrypoints.cli.run import run
+from sweeper.entrypoints.cli.template import template
 from sweeper.entrypoints.cli.undo import undo
 
-COMMANDS = (apply, completion, config, demo, preflight, report, run, undo)
+COMMANDS = (apply, completion, config, demo, preflight, report, run, template, undo)
 INTERRUPTED = 130  # the shell's own for SIGINT, before any sweep has begun
 
 

@@ -22,7 +22,7 @@ def demo_organization() -> Iterator[dict[str, Any]]:
         from sweeper.entrypoints.demo import moto_additions, organization
     except ImportError as error:
         raise ConfigurationError(
-            f"the demo needs moto ({error}): pip install 'sweeper[demo]', "
+            f"the demo needs moto ({error}): pip install 'ecr-immutability-sweeper[demo]', "
             "or in a clone: uv run sweeper demo"
         ) from None
     with organization.credentials(), mock_aws(), moto_additions.installed() as additions:

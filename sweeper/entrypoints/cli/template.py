@@ -1,0 +1,34 @@
+"""`sweeper template`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import sweeper
+from sweeper.entrypoints.cli.common import print_bytes
+
+_TEMPLATES = {
+    "member-role": "member-role.yaml",
+    "central-fargate": "central-fargate.yaml",
+    "central-lambda": "central-lambda.yaml",
+    "deny-tag-mutability-changes": "deny-tag-mutability-changes.json",
+}
+_PACKAGE = Path(sweeper.__file__).parent
+
+
+@click.command()
+@click.argument("name", type=click.Choice(list(_TEMPLATES)))
+def template(name: str) -> int:
+    """Print a CloudFormation template, or the service control policy, of this version.
+
+    \b
+    Examples:
+      sweeper template member-role > member-role.yaml
+      sweeper template central-fargate > central-fargate.yaml
+    """  # noqa: D301 (click's mark for lines to keep)
+    # The wheel has them inside the package, a checkout beside it.
+    places = (_PACKAGE / "stacksets", _PACKAGE.parent / "stacksets")
+    place = next(each for each in places if each.is_dir())
+    return print_bytes((place / _TEMPLATES[name]).read_bytes(), 0)
