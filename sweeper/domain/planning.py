@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from sweeper.domain.errors import NothingToSweep
@@ -299,15 +300,12 @@ def plan_changes(
     if hold is None:
         return planned
     error = unknown_exclusions if hold is Reason.UNKNOWN_ACCOUNT else None
-    return [
-        map_changes(
-            outcome,
-            lambda _, change: replace(
-                change, status=ChangeStatus.WITHHELD, reason=hold, error=error
-            ),
-        )
-        for outcome in planned
-    ]
+
+    @cache  # of thousands of changes most are alike
+    def withheld(change: Change) -> Change:
+        return replace(change, status=ChangeStatus.WITHHELD, reason=hold, error=error)
+
+    return [map_changes(outcome, lambda _, change: withheld(change)) for outcome in planned]
 
 
 def map_changes(outcome: Outcome, edit: Callable[[Finding, Change], Change]) -> Outcome:
@@ -338,7 +336,7 @@ def _with_changes(
         )
         # A check may have withheld the change itself: it could not tell whether it is due.
         change = (finding.change or remedies[finding.check](finding)) if due else None
-        return replace(finding, change=change)
+        return finding if change is finding.change else replace(finding, change=change)
 
     return outcome.map_findings(planned) if isinstance(outcome, Examined) else outcome
 

@@ -185,7 +185,7 @@ def close_plan(made: RunContext, begun: state.OpenRun, *, resumed: bool) -> None
     """The report has all that the plan in S3 had: nobody is to go on from there."""
     if made.bucket and (made.journal.is_archived or resumed):
         end = lines.finished(begun.header)
-        attempt(Stage.DELIVER, lambda place: put_plan(place, begun.header, end), made.bucket)
+        attempt(Stage.DELIVER, lambda place: put_plan(place, begun.header, (end,)), made.bucket)
 
 
 def _fallback(

@@ -101,7 +101,7 @@ def _nothing(config: Config, source: app.Source, *, dry_run: bool) -> UndoReport
 
 
 def _show(ended: app.RunResult, console: Console) -> None:
-    shown = text.render(ended.report, text.MOST_SHOWN).decode()
+    shown = b"".join(text.render(ended.report, text.MOST_SHOWN)).decode()
     console.print(mask(shown), markup=False, emoji=False, soft_wrap=True)
     if ended.resumable:
         console.print(

@@ -6,7 +6,7 @@ What Security Hub, OCSF and others are told about a finding is decided here, onc
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -56,22 +56,36 @@ class Record:
 
 
 def records(report: Report) -> Iterator[Record]:
+    """Every finding, then those of the previous sweep that are gone, as `items` has them."""
+    return map(recorder(report), items(report))
+
+
+def items(report: Report) -> Iterator[Finding | EarlierFinding]:
     """Every finding, then those of the previous sweep that are gone.
 
     What is not visible this time is left out: nothing is known of it.
     """
-    tags = {account.id: account.tags for account in report.accounts if account.tags}
-    gone = report.since_last.resolved if report.since_last else ()
-    now = set()
-    for finding in report.findings:
-        record = _of_finding(finding, report.run, tags.get(finding.account_id, {}))
-        if gone:
-            now.add(record.id)
-        yield record
-    for earlier in gone:
-        record = _of_earlier(earlier, report.run)
-        if record.id not in now:
-            yield record
+    yield from report.findings
+    if report.since_last and report.since_last.resolved:
+        now = set(map(_id, report.findings))
+        yield from (item for item in report.since_last.resolved if _id(item) not in now)
+
+
+def recorder(report: Report) -> Callable[[Finding | EarlierFinding], Record]:
+    """What makes a record of each of the report's `items`, one at a time: they are large."""
+    run = report.run
+    tags = {
+        account.id: {plain(key): plain(value) for key, value in account.tags.items()}
+        for account in report.accounts
+        if account.tags
+    }
+
+    def record(item: Finding | EarlierFinding) -> Record:
+        if isinstance(item, Finding):
+            return _of_finding(item, run, tags.get(item.account_id, {}))
+        return _of_earlier(item, run)
+
+    return record
 
 
 def record_id(check: str, account_id: str, region: str, repository: str) -> str:
@@ -82,9 +96,13 @@ def record_id(check: str, account_id: str, region: str, repository: str) -> str:
     return f"{plain(check)}/{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
 
 
+def _id(item: Finding | EarlierFinding) -> str:
+    return record_id(item.check, item.account_id, item.region, item.repository)
+
+
 def _of_finding(finding: Finding, run: Run, tags: Mapping[str, str]) -> Record:
-    state = _state(finding)
-    where = f"{named(finding)} ({plain(finding.account_id)}, {plain(finding.region)})"
+    state = state_of(finding)
+    account, region, name = plain(finding.account_id), plain(finding.region), named(finding)
     current = setting(finding.mutability, finding.exclusion_filters)
     done = outcome(finding, run)
     if finding.exemption:
@@ -92,22 +110,22 @@ def _of_finding(finding: Finding, run: Run, tags: Mapping[str, str]) -> Record:
     if finding.reopened:
         done += f"; open again after a sweep had closed it: {number(finding.reopened, 'time')}"
     return Record(
-        id=record_id(finding.check, finding.account_id, finding.region, finding.repository),
+        id=_id(finding),
         check=plain(finding.check),
         state=state,
         since=finding.since_last,
-        account_id=plain(finding.account_id),
+        account_id=account,
         account_name=plain(finding.account_name),
-        region=plain(finding.region),
+        region=region,
         resource=finding.resource,
         resource_id=plain(finding.arn) or _resource_id(finding),
         repository=plain(finding.repository),
-        named=named(finding),
+        named=name,
         setting=current,
-        title=_TITLES[finding.resource][state].format(where=where),
+        title=_TITLES[finding.resource][state].format(where=f"{name} ({account}, {region})"),
         description=f"{plain(finding.reason)}. {current}: {done}",
         advice=_advice(finding.resource, state),
-        tags={plain(key): plain(value) for key, value in tags.items()},
+        tags=tags,
     )
 
 
@@ -116,7 +134,7 @@ def _of_earlier(earlier: EarlierFinding, run: Run) -> Record:
     repository = plain(earlier.repository)
     arn = f"arn:{run.partition or 'aws'}:ecr:{region}:{account}:repository/{repository}"
     return Record(
-        id=record_id(earlier.check, earlier.account_id, earlier.region, earlier.repository),
+        id=_id(earlier),
         check=plain(earlier.check),
         state=State.CLOSED,
         since=None,
@@ -149,12 +167,15 @@ def _advice(resource: Resource, state: State) -> str:
     return _ADVICE[state]
 
 
-def _state(finding: Finding) -> State:
-    if finding.compliance is Compliance.EXEMPT:
-        return State.EXEMPT
-    if not is_remaining(finding):
+def state_of(item: Finding | EarlierFinding) -> State:
+    """How it stands when the sweep ends."""
+    if isinstance(item, EarlierFinding):
         return State.CLOSED
-    return State.UNDETERMINED if finding.compliance is Compliance.UNDETERMINED else State.OPEN
+    if item.compliance is Compliance.EXEMPT:
+        return State.EXEMPT
+    if not is_remaining(item):
+        return State.CLOSED
+    return State.UNDETERMINED if item.compliance is Compliance.UNDETERMINED else State.OPEN
 
 
 _TITLES: dict[Resource, dict[State, str]] = {

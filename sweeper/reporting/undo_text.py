@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from textwrap import wrap
 
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.inversion import cause
@@ -13,14 +12,14 @@ from sweeper.domain.model import ChangeStatus, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import FailedItem
 from sweeper.domain.undo_report import OriginalRun, UndoChange, UndoReport
+from sweeper.reporting.formats.text import document, wrapped
 from sweeper.reporting.wording import advice, explanation, kind, named, number, setting
 
-WIDTH = 100
 MOST_ASKED = 25  # changes that are shown before a question
 MOST_SHOWN = 100  # changes that are shown on a terminal; undo.json has them all
 
 
-def render(report: UndoReport, most: int | None = None) -> bytes:
+def render(report: UndoReport, most: int | None = None) -> Iterator[bytes]:
     """The report as UTF-8 text, with so many of its changes at most."""
     sections = (
         _declined(report),
@@ -31,7 +30,7 @@ def render(report: UndoReport, most: int | None = None) -> bytes:
         _deliveries(report),
         _next_step(report),
     )
-    return "\n".join("".join(f"{line}\n" for line in lines) for lines in sections if lines).encode()
+    return document(sections)
 
 
 def question(findings: Sequence[Finding], undoes: OriginalRun) -> tuple[list[str], str]:
@@ -109,7 +108,7 @@ def _whole(report: UndoReport) -> list[str]:
     same = number(len(report.changes) - len(_told(report)), "change")
     said = f"NOTHING WAS LOOKED AT, of {same}: {failure.reason}, {explanation(failure)}"
     to_do = _to_do(Stage.EXAMINE, failure.reason)
-    return [*_wrapped(said, ""), *(_wrapped(f"What to do: {to_do}.", "  ") if to_do else ())]
+    return [*wrapped(said, ""), *(wrapped(f"What to do: {to_do}.", "  ") if to_do else ())]
 
 
 def _told(report: UndoReport) -> list[UndoChange]:
@@ -129,7 +128,7 @@ def _changes(report: UndoReport, most: int | None) -> list[str]:
         lines += ["", f"  {account_id} {shorten(changes[0].account_name, 60)}".rstrip()]
         for change in changes:
             lines.append(plain(f"    {change.region}  {named(change)}"))
-            lines += _wrapped(_outcome(change), "      ")
+            lines += wrapped(_outcome(change), "      ")
     if most is not None and len(told) > most:
         lines += ["", f"  … and {len(told) - most:,} more in undo.json"]
     if not lines:
@@ -167,7 +166,7 @@ def _advice(report: UndoReport) -> Iterator[str]:
     for reason in sorted(reasons):
         if text := _to_do(Stage.CHANGE, reason):
             yield ""
-            yield from _wrapped(f"{reason}: {text}.", "  ")
+            yield from wrapped(f"{reason}: {text}.", "  ")
 
 
 def _to_do(stage: Stage, reason: Reason) -> str | None:
@@ -184,7 +183,7 @@ def _failures(report: UndoReport) -> list[str]:
         where = " ".join(filter(None, (failure.account_id, failure.region)))
         lines.append(f"  {plain(where)}: {failure.reason}, {explanation(failure)}")
         if text := _to_do(Stage.EXAMINE, failure.reason):
-            lines += _wrapped(f"What to do: {text}.", "    ")
+            lines += wrapped(f"What to do: {text}.", "    ")
     return lines
 
 
@@ -195,14 +194,3 @@ def _deliveries(report: UndoReport) -> list[str]:
         detail = f": FAILED ({plain(', '.join(told))})" if item.status == "failed" else ""
         lines.append(f"  {item.sink}: {plain(item.location)}{detail}")
     return lines
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return wrap(
-        text,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -15,10 +15,10 @@ from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import plain
 from sweeper.domain.model import Finding
 from sweeper.entrypoints import undo_app as app
-from sweeper.reporting.formats.json import render
 from tests import factories
 from tests.fakes import make_target
 from tests.fuzz.support import bounded, mutated, run_of
+from tests.rendering import as_json
 from tests.undo_support import claim, claimed_run, report_of
 
 FOUND = report_of(
@@ -33,7 +33,7 @@ FOUND = report_of(
         ),
     ),
 )
-WHOLE = render(FOUND)
+WHOLE = as_json(FOUND)
 WORDS = {"MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"}
 texts = st.text(max_size=20) | st.sampled_from(factories.HOSTILE)
 _FIELDS = ("check", "account_id", "region", "repository", "arn", "mutability")
@@ -85,7 +85,7 @@ def test_forged_values(tmp_path: Path) -> None:
     @given(forged())
     def fuzz(report: Any) -> None:
         with run_of("undo: forged reports"):
-            taken(tmp_path / "report.json", render(report))
+            taken(tmp_path / "report.json", as_json(report))
 
     fuzz()
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.inversion import aggregate, invert
-from sweeper.domain.json_encoding import document
 from sweeper.domain.model import Change, ChangeStatus, Failed, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery
@@ -18,6 +17,7 @@ from tests.cases import case
 from tests.factories import HOSTILE
 from tests.fakes import account_id, make_target
 from tests.golden import assert_golden, sections
+from tests.rendering import as_json
 from tests.undo_support import UNDOES, claim
 
 RUN = UndoRun(
@@ -50,8 +50,8 @@ def report_of(*changes: Change, undoes: OriginalRun = UNDOES) -> UndoReport:
     return aggregate(RUN, undoes, turned, accounts={}, targets=(), past=past)
 
 
-def text_of(report: UndoReport) -> str:
-    return render(report).decode()
+def text_of(report: UndoReport, most: int | None = None) -> str:
+    return b"".join(render(report, most)).decode()
 
 
 def not_opened() -> UndoReport:
@@ -62,7 +62,7 @@ def not_opened() -> UndoReport:
     return aggregate(RUN, UNDOES, turned, accounts=accounts, targets=(), past=ResumeState())
 
 
-def test_the_texts_whole() -> None:
+def test_the_texts_text_of() -> None:
     planned = report_of(Change(ChangeStatus.PLANNED, "MUTABLE", ()))
     held = Failed(Stage.ENUMERATE, Reason.LEASE_HELD, "another sweep holds it")
     delivered = (
@@ -84,7 +84,7 @@ def test_the_texts_whole() -> None:
     parts["the question about one"] = "\n".join(question([finding(1)], UNDOES)[1:])
     assert all(len(line) <= 100 for line in "".join(map(text_of, reports.values())).splitlines())
     assert_golden("undo.txt", sections(parts))
-    assert_golden("undo.json", document(reports["every outcome"]))
+    assert_golden("undo.json", as_json(reports["every outcome"]))
 
 
 def test_what_to_do_is_told_where_it_helps_an_undo() -> None:
@@ -96,7 +96,7 @@ def test_what_to_do_is_told_where_it_helps_an_undo() -> None:
     ]
     for reason, told in cases:
         with case(reason, told):
-            text = render(report_of(Change(ChangeStatus.FAILED, "MUTABLE", (), reason))).decode()
+            text = text_of(report_of(Change(ChangeStatus.FAILED, "MUTABLE", (), reason)))
             assert (f"\n  {reason}: " in text) is told
 
 
@@ -132,8 +132,8 @@ def test_a_no_is_told_first_where_nothing_was_changed() -> None:
 
 def test_of_many_changes_a_terminal_shows_some() -> None:
     report = report_of(*[APPLIED] * 5)
-    assert len(re.findall(r"team/r\d", render(report, 2).decode())) == 2
-    assert " 3 more " in render(report, 2).decode()
+    assert len(re.findall(r"team/r\d", text_of(report, 2))) == 2
+    assert " 3 more " in text_of(report, 2)
     assert len(re.findall(r"team/r\d", text_of(report))) == 5
 
 
@@ -158,10 +158,8 @@ def test_nothing_that_others_chose_moves_a_cursor_or_forges_a_line() -> None:
             report = report_of(failed, undoes=replace(UNDOES, report=hostile))
             change = replace(report.changes[0], account_name=hostile)
             report = replace(report, changes=(change,))
-            for content in (render(report), document(report)):
+            for content in (text_of(report).encode(), as_json(report)):
                 assert [char for char in content.decode() if is_hidden(char) and char != "\n"] == []
-            assert not any(
-                line.startswith("Forged") for line in render(report).decode().splitlines()
-            )
+            assert not any(line.startswith("Forged") for line in text_of(report).splitlines())
             _, asked = question([finding(1)], replace(UNDOES, report=hostile))
             assert [char for char in asked if is_hidden(char)] == []

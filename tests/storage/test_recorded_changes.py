@@ -16,12 +16,12 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.domain.undo_report import OriginalRun
 from sweeper.entrypoints import undo_app as app
-from sweeper.reporting.formats.json import render
 from sweeper.storage.recorded_changes import check_options, digest, original_run, recorded_changes
 from tests import undo_support as support
 from tests.cases import case
 from tests.fakes import make_change, make_target
 from tests.golden import assert_golden
+from tests.rendering import as_json
 from tests.undo_support import UNDOES, claim, claimed_run
 
 RUN = claimed_run(account_id="111122223333", organization_id="o-fakeorg0001")
@@ -159,7 +159,7 @@ def test_options_are_checked() -> None:
 
 def kept(directory: Path, report: Report) -> str:
     path = directory / "report.json"
-    path.write_bytes(render(report))
+    path.write_bytes(as_json(report))
     return str(path)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sweeper.entrypoints.cli.common import config_option, configuration, print_bytes, say
+from sweeper.entrypoints.cli.common import config_option, configuration, print_pieces, say
 
 
 @click.command()
@@ -88,7 +88,7 @@ def undo(  # noqa: PLR0917 (click passes them by name)
             )
         )
     if form == "json":
-        return print_bytes(document(undone), status)
+        return print_pieces(document(undone), status)
     if form or (dry_run and not is_terminal(sys.stderr)):
-        return print_bytes(render(undone), status)
+        return print_pieces(render(undone), status)
     return status

@@ -10,18 +10,17 @@ from typing import Any
 
 import pytest
 
-from sweeper.domain.json_encoding import document
 from sweeper.domain.model import Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early, exit_status
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.entrypoints.cli.report import FORMATS
 from sweeper.reporting.formats import formats
-from sweeper.reporting.formats.json import render
 from tests.cases import case
 from tests.entrypoints.cli.conftest import Sweeper
 from tests.factories import change, failed, finding, report, run, target
 from tests.golden import assert_golden
+from tests.rendering import as_json, rendered
 from tests.reporting.test_undo_text import report_of
 
 MONDAY: dict[str, Any] = {"id": "monday", "started_at": "2026-11-23T01:00:00Z"}
@@ -29,7 +28,7 @@ FRIDAY: dict[str, Any] = {"id": "friday", "started_at": "2026-11-27T01:00:00Z"}
 
 
 def write(name: str, item: Report) -> str:
-    Path(name).write_bytes(render(item))
+    Path(name).write_bytes(as_json(item))
     return name
 
 
@@ -41,7 +40,7 @@ def test_a_report_is_shown_as_the_sweep_showed_it(sweeper: Sweeper) -> None:
     for name in FORMATS:
         with case(name):
             item = report([finding(change=change())], [(target("222233334444"), failed())])
-            shown = formats()[name].render(item).decode()
+            shown = rendered(name, item).decode()
             file = write("a.json", item)
             assert sweeper("report", file, "--format", name) == (0, shown, "")
             assert sweeper("report", file, "--format", name, "--output", "shown") == (0, "", "")
@@ -50,7 +49,7 @@ def test_a_report_is_shown_as_the_sweep_showed_it(sweeper: Sweeper) -> None:
 
 def test_text_is_what_is_shown_unasked(sweeper: Sweeper) -> None:
     item = report([finding()])
-    assert sweeper("report", write("a.json", item))[1] == formats()["text"].render(item).decode()
+    assert sweeper("report", write("a.json", item))[1] == rendered("text", item).decode()
 
 
 REPORTS = {
@@ -110,7 +109,7 @@ def test_what_cannot_be_shown_is_refused(sweeper: Sweeper) -> None:
         ("part.json", '{"run": {}}'),
     ):
         Path(name).write_text(content, encoding="utf-8")
-    Path("undo.json").write_bytes(document(report_of()))
+    Path("undo.json").write_bytes(as_json(report_of()))
     cases: list[tuple[tuple[str, ...], str]] = [
         (("none.json",), "none.json"),
         (("good.json", "none.json"), "none.json"),
