@@ -277,7 +277,7 @@ class FakeRecords:
     def replace(self, name: str, pieces: Iterable[bytes]) -> None:
         if self.meanwhile:
             self.kept[name] = self.meanwhile.pop(0)
-            raise OperationFailed(Reason.CHANGED_MEANWHILE, "changed", "PreconditionFailed")
+            raise OperationFailed(Reason.CONCURRENT_MODIFICATION, "changed", "PreconditionFailed")
         self.kept[name] = b"".join(pieces)
 
 

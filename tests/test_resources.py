@@ -132,10 +132,10 @@ def test_what_is_told_of_repositories_leaves_templates_out() -> None:
         ]
     )
     text = message(item, ())
-    assert "in 2 ECR repositories of o-exampleorg: 1 closed by this sweep, 1 still open." in text
-    assert "makes repositories whose image tags can be overwritten: 1 closed by this" in text
+    assert "in 2 ECR repositories of o-exampleorg: 1 made immutable by this run, 1 still" in text
+    assert "makes repositories whose image tags can be overwritten: 1 made immutable" in text
     assert "Exempt, and not listed: 1 creation template\n" in text
-    assert subject(item) == "sweeper: 1 mutable repository, 2 closed"
+    assert subject(item) == "sweeper: 1 mutable repository, 2 fixed"
     page = showing("html")(report([finding("open"), template(), template("other")]))
     assert "2 creation templates make more of them." in page
 
@@ -143,14 +143,14 @@ def test_what_is_told_of_repositories_leaves_templates_out() -> None:
 def test_the_question_says_what_each_is() -> None:
     planned = change(ChangeStatus.PLANNED)
     asked = [finding(change=planned), template(change=planned), template("b", change=planned)]
-    assert terminal.question(asked) == (
+    assert terminal.question(asked, None)[1] == (
         "About to set 1 repository to IMMUTABLE and 2 creation templates to IMMUTABLE, in "
         "1 account. Go on?"
     )
 
 
-def test_what_is_left_to_a_person_says_what_to_do() -> None:
-    reason = Reason.LEFT_TO_A_PERSON
+def test_what_is_manual_review_required_says_what_to_do() -> None:
+    reason = Reason.MANUAL_REVIEW_REQUIRED
     withheld = change(ChangeStatus.WITHHELD, reason=reason, error="a role would be passed")
     text = " ".join(showing("text")(report([template(change=withheld)])).split())
     assert f"not set to IMMUTABLE: {reason.meaning}: a role would be passed" in text

@@ -29,9 +29,11 @@ from sweeper.domain.model import (
     Repository,
     Target,
 )
+from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.domain.report import cut_short
 from sweeper.domain.report_model import Report
 from sweeper.domain.resume import ResumeState
+from sweeper.engine.change_source import change_source
 from sweeper.engine.pool import Stop
 from sweeper.engine.sweep import sweep
 from sweeper.storage import run_state as state
@@ -71,20 +73,20 @@ class Fate:
         self.stop = Stop()
         self._dies_at, self._way, self._stops_at = dies_at, way, stops_at
         self._events = 0
-        self._dead = False
+        self.is_dead = False
 
     def event(self, part: str) -> bool:
         """A part of an event; whether the process dies in the middle of it."""
-        if self._dead:
+        if self.is_dead:
             raise Killed
         if part == BEFORE:
             self._events += 1
             if self._events == self._stops_at:
                 self.stop.request()
-        self._dead = self._events >= self._dies_at and part == self._way
-        if self._dead and part != TORN:
+        self.is_dead = self._events >= self._dies_at and part == self._way
+        if self.is_dead and part != TORN:
             raise Killed
-        return self._dead
+        return self.is_dead
 
 
 class World(FakeRegistry):
@@ -164,16 +166,20 @@ def run(
     *,
     workers: int,
     plans: list[bytes],
+    recorded: RecordedChanges | None = None,
+    dry_run: bool = False,
 ) -> Report:
     world.fate = fate
     if file:
         file.fate = fate
     archive = (lambda plan: plans.append(b"".join(plan))) if plans else None
     journal = RunJournal(HEADER, past, file, archive)
-    conduct = replace(make_conduct(stop=fate.stop), journal=journal)
+    conduct = replace(make_conduct(stop=fate.stop, dry_run=dry_run), journal=journal)
     config = make_config(limits={"max_workers": workers}, remediation={"exclusions": ["v*"]})
+    if recorded and recorded.kind == "undo":
+        config = undo_config(config, recorded.findings)
     check = TagImmutability(world, config, TODAY)
-    return sweep(Cloud(fate), (check,), config, conduct)
+    return sweep(Cloud(fate), (check,), config, conduct, change_source(recorded))
 
 
 def undisturbed(facts: dict[Key, Repository]) -> Report:

@@ -133,7 +133,7 @@ def _try_to_put(bucket: Bucket) -> None:
     try:
         bucket.put(name, (), "application/json", IfMatch=NOBODYS_ETAG)
     except OperationFailed as error:
-        if error.error_code != "NoSuchKey" and error.reason is not Reason.CHANGED_MEANWHILE:
+        if error.error_code != "NoSuchKey" and error.reason is not Reason.CONCURRENT_MODIFICATION:
             raise
         return
     raise OperationFailed(

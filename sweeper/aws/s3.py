@@ -61,7 +61,7 @@ class Bucket:
         """Write the object; its ETag. `more` are parameters of PutObject.
 
         Where a condition among them (IfMatch, IfNoneMatch) does not hold, the reason is
-        changed_meanwhile.
+        concurrent_modification.
         """
         with spooled(map(mask, pieces)) as body:
             return self._put(name, Body=body, ContentType=media_type, **more)

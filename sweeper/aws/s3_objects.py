@@ -69,7 +69,7 @@ class Objects:
     ) -> None:
         """Write the object if it is still as it was last seen or written here, or if there is none.
 
-        Where it is not, the reason is `Reason.CHANGED_MEANWHILE`.
+        Where it is not, the reason is `Reason.CONCURRENT_MODIFICATION`.
         """
         version = self._seen.get(name)
         condition = {"IfMatch": version.etag} if version and version.etag else {"IfNoneMatch": "*"}
@@ -78,7 +78,8 @@ class Objects:
         except OperationFailed as error:
             if error.error_code == _MISSING:  # deleted meanwhile
                 self._seen[name] = Version()
-                raise OperationFailed(Reason.CHANGED_MEANWHILE, error.message, _MISSING) from None
+                reason = Reason.CONCURRENT_MODIFICATION
+                raise OperationFailed(reason, error.message, _MISSING) from None
             raise
         self._seen[name] = Version(etag, metadata or {})
 

@@ -219,7 +219,7 @@ class CreationTemplateImmutability:
         change = replace(
             self.remedy(finding),
             status=ChangeStatus.WITHHELD,
-            reason=Reason.LEFT_TO_A_PERSON,
+            reason=Reason.MANUAL_REVIEW_REQUIRED,
             error=obstacle,
         )
         return replace(finding, change=change)

@@ -267,7 +267,7 @@ class TagImmutability:
         if exemption := pull_through_exemption(finding.repository, prefixes):
             return replace(finding, compliance=Compliance.EXEMPT, exemption=exemption)
         if withholds:
-            return self._withheld(finding, Reason.LEFT_TO_A_PERSON, _UNDER_ROOT_RULE)
+            return self._withheld(finding, Reason.MANUAL_REVIEW_REQUIRED, _UNDER_ROOT_RULE)
         return finding
 
     def _rules_unread(self, finding: Finding, error: OperationFailed) -> Finding:

@@ -103,7 +103,7 @@ class RemediationRecord:
 class History:
     """What is remembered of all sweeps: history.json as it stands. The oldest point comes first."""
 
-    schema_version: Literal["1"] = SCHEMA_VERSION
+    schema_version: Literal["2"] = SCHEMA_VERSION
     organization_id: str | None = None
     account_id: str | None = None
     points: tuple[TrendPoint, ...] = ()
@@ -152,7 +152,9 @@ def compare_reports(
         else _judged(finding, earlier.get(_key(finding)), closures.get(_key(finding)), previous)
         for finding in report.findings
     ]
-    found = {_key(finding) for finding in findings}
+    found = {
+        _key(finding) for finding in findings if finding.compliance is not Compliance.COMPLIANT
+    }
     accounts = {account.id: account for account in report.accounts}
     resolved: list[EarlierFinding] = []
     not_visible: list[EarlierFinding] = []
@@ -213,6 +215,8 @@ def _remember(finding: Finding, run: Run, closures: dict[Key, RemediationRecord]
     if finding.compliance is Compliance.EXEMPT:
         closures.pop(key, None)  # it may be open: should it have to be closed again, that is new
         return
+    if finding.compliance is Compliance.COMPLIANT:
+        return
     known = closures.get(key)
     count = max(finding.reopened, known.reopened if known else 0)
     if finding.change and finding.change.status is ChangeStatus.APPLIED:
@@ -228,7 +232,7 @@ def _earlier(previous: Previous) -> dict[Key, EarlierFinding]:
     """
     earlier = {_key(item): item for item in previous.since_last.not_visible if item.was_open}
     for finding in previous.findings:
-        if finding.compliance == Compliance.EXEMPT:
+        if finding.compliance in (Compliance.EXEMPT, Compliance.COMPLIANT):
             continue
         earlier[_key(finding)] = EarlierFinding(
             check=finding.check,
@@ -288,7 +292,7 @@ def _judged(
     previous: Previous,
 ) -> Finding:
     """The finding with what was known of it."""
-    if finding.compliance is Compliance.EXEMPT:
+    if finding.compliance in (Compliance.EXEMPT, Compliance.COMPLIANT):
         return finding
     count = max(earlier.reopened if earlier else 0, closure.reopened if closure else 0)
     # Later than the previous report: closed by a sweep whose report did not become the latest.

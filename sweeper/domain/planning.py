@@ -285,7 +285,7 @@ def plan_changes(
     config: Config,
     coverage: Coverage,
     unknown_exclusions: str,
-    remedies: Mapping[str, Callable[[Finding], Change]],
+    remedies: Mapping[str, Callable[[Finding], Change | None]],
 ) -> list[Outcome]:
     """The outcomes, with each finding's change: what would be written, or why it is withheld.
 
@@ -330,7 +330,7 @@ def _due_changes(
     target: Target,
     outcome: Outcome,
     remediation: RemediationConfig,
-    remedies: Mapping[str, Callable[[Finding], Change]],
+    remedies: Mapping[str, Callable[[Finding], Change | None]],
 ) -> list[Change | None]:
     """The change of each finding, before it is known whether all are withheld."""
     if not isinstance(outcome, Examined):

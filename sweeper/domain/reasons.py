@@ -87,7 +87,7 @@ class Reason(StrEnum):
     )
     OTHER_ORGANIZATION = _Row(
         "other_organization",
-        "the report to undo is from another organization, or another account",
+        "the report is from another organization, or another account",
         "sign in to the organization that the report is from",
         ends_run=True,
     )
@@ -302,8 +302,8 @@ class Reason(StrEnum):
         "more exclusion filters would remain than the five that ECR allows",
         "name fewer remediation.exclusions or policy.allowed_exclusions",
     )
-    LEFT_TO_A_PERSON = _Row(
-        "left_to_a_person",
+    MANUAL_REVIEW_REQUIRED = _Row(
+        "manual_review_required",
         "it needs manual review: the change would break intended behavior",
         "resolve what its error says and change it by hand, or exempt it",
     )
@@ -323,13 +323,13 @@ class Reason(StrEnum):
         "write_not_permitted",
         "AWS denied another change in the account before, so this one was not tried",
     )
-    NOT_RECORDED = _Row(
-        "not_recorded",
+    JOURNAL_UNAVAILABLE = _Row(
+        "journal_unavailable",
         "it could not be recorded in the journal before it was made",
         "make state.directory writable, or set report.s3: sweeper changes nothing without a record",
     )
-    FACTS_TOO_OLD = _Row(
-        "facts_too_old",
+    PLAN_EXPIRED = _Row(
+        "plan_expired",
         "the plan has expired: the run began more than a day ago",
         "start a new sweep",
     )
@@ -357,6 +357,17 @@ class Reason(StrEnum):
         "somebody changed it after the run that is to be undone",
         "change it by hand if it is to be as it was",
     )
+    CHANGED_SINCE_REVIEWED = _Row(
+        "changed_since_reviewed",
+        "the repository, or the change that the configuration asks for, differs from the review",
+        "review a new dry run",
+    )
+    NOW_EXEMPT = _Row("now_exempt", "an exemption came after the review")
+    OUTSIDE_WRITE_SCOPE = _Row(
+        "outside_write_scope",
+        "the configuration does not allow the change any more",
+        "include the account and the check under remediation, and review a new dry run",
+    )
     # Deliveries
     WRITE_FAILED = _Row(
         "write_failed",
@@ -369,8 +380,8 @@ class Reason(StrEnum):
         "create the bucket or topic, enable Security Hub, or correct its name or region under "
         "report",
     )
-    CHANGED_MEANWHILE = _Row(
-        "changed_meanwhile", "another sweep wrote to the same S3 prefix at the same time"
+    CONCURRENT_MODIFICATION = _Row(
+        "concurrent_modification", "another sweep wrote to the same S3 prefix at the same time"
     )
     EARLIER_REPORT_KEPT = _Row(
         "earlier_report_kept",
@@ -378,6 +389,11 @@ class Reason(StrEnum):
         "read: it was not replaced, and this report is stored beside it",
         "keep both reports; to revert the run, pass each of them to sweeper undo",
     )
+
+    @classmethod
+    def _missing_(cls, value: object) -> Reason | None:
+        """Return the reason for its code in a report of schema_version "1"."""
+        return _CODES_OF_VERSION_1.get(str(value))
 
     @property
     def is_denial(self) -> bool:
@@ -389,6 +405,13 @@ class Reason(StrEnum):
         """Whether the sweep was stopped before it was reached."""
         return self in (Reason.DEADLINE, Reason.INTERRUPTED)
 
+
+_CODES_OF_VERSION_1 = {
+    "left_to_a_person": Reason.MANUAL_REVIEW_REQUIRED,
+    "facts_too_old": Reason.PLAN_EXPIRED,
+    "changed_meanwhile": Reason.CONCURRENT_MODIFICATION,
+    "not_recorded": Reason.JOURNAL_UNAVAILABLE,
+}
 
 ACCEPTABLE_REASONS = tuple(reason for reason in Reason if reason.is_acceptable)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import IntEnum
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 
 from sweeper.domain.model import (
@@ -34,6 +34,7 @@ from sweeper.domain.report_model import (
     Report,
     RepositoryTotals,
     Run,
+    RunKind,
     SkippedItem,
     TargetTotals,
     Totals,
@@ -59,19 +60,32 @@ class ExitStatus(IntEnum):
 
 
 def is_remaining(finding: Finding) -> bool:
-    """Whether the finding is left when the sweep ends."""
-    if finding.compliance not in (Compliance.NON_COMPLIANT, Compliance.UNDETERMINED):
-        return False
+    """Whether the finding is left when the run ends; see `is_unrestored` for an undo."""
     change = finding.change
-    if change is None:
-        return True
-    return not (
+    match finding.compliance:
+        case Compliance.EXEMPT | Compliance.COMPLIANT:
+            return False
+    return change is None or not (
         change.status is ChangeStatus.APPLIED
-        or (
-            change.status is ChangeStatus.SUPERSEDED
-            and change.reason in (Reason.NOW_COMPLIANT, Reason.REPOSITORY_DELETED)
-        )
+        or (change.status is ChangeStatus.SUPERSEDED and change.reason in _GONE)
     )
+
+
+_GONE = (Reason.NOW_COMPLIANT, Reason.REPOSITORY_DELETED)
+
+
+def is_unrestored(finding: Finding) -> bool:
+    """Whether an undo did not restore the repository; what a dry run plans counts as done."""
+    change = finding.change
+    return change is None or not (
+        change.status in (ChangeStatus.APPLIED, ChangeStatus.PLANNED)
+        or change.reason in (Reason.ALREADY_RESTORED, Reason.REPOSITORY_DELETED)
+    )
+
+
+def remaining_rule(kind: RunKind) -> Callable[[Finding], bool]:
+    """Return what says whether a finding remains at the end of such a run."""
+    return is_unrestored if kind == "undo" else is_remaining
 
 
 def count_non_compliant(report: Report, resource: Resource = "repository") -> int:
@@ -145,25 +159,34 @@ def _share(part: int, whole: int) -> float:
 
 
 def aggregate(
-    run: Run, accounts: Sequence[AccountOutcome], targets: Iterable[TargetOutcome]
+    run: Run,
+    accounts: Sequence[AccountOutcome],
+    targets: Iterable[TargetOutcome],
+    unreached: Iterable[Finding] = (),
 ) -> Report:
-    """The report on these outcomes, each account and each target exactly once among them."""
+    """Return the report on these outcomes, each account and each target exactly once among them.
+
+    `unreached` are findings of an earlier report whose targets were not examined.
+    """
     targets = sorted(targets, key=lambda pair: pair[0].region)
     targets.sort(key=lambda pair: pair[0].account.id)  # stable, and without a key for each
     accounts = sorted(accounts, key=lambda pair: pair[0].id)
     findings = sorted(
-        (
-            finding
-            for _, outcome in targets
-            if isinstance(outcome, Examined)
-            for finding in outcome.findings
+        chain(
+            unreached,
+            (
+                finding
+                for _, outcome in targets
+                if isinstance(outcome, Examined)
+                for finding in outcome.findings
+            ),
         ),
         key=attrgetter("account_id", "region", "repository", "check"),
     )
     return Report(
         schema_version=SCHEMA_VERSION,
         run=run,
-        totals=_totals(accounts, targets, findings),
+        totals=_totals(run, accounts, targets, findings),
         coverage=measure_coverage(accounts, targets),
         accounts=_summaries(targets),
         findings=findings,
@@ -172,15 +195,16 @@ def aggregate(
     )
 
 
-def ended_early(run: Run, failure: Failed) -> Report:
-    """The report of a sweep that could not tell which accounts there are."""
+def ended_early(run: Run, failure: Failed, unreached: Iterable[Finding] = ()) -> Report:
+    """Return the report of a run that could not list the accounts; see `aggregate`."""
+    findings = tuple(unreached)
     return Report(
         schema_version=SCHEMA_VERSION,
         run=run,
-        totals=_totals((), (), ()),
+        totals=_totals(run, (), (), findings),
         coverage=Coverage(accounts=0.0, targets=0.0, complete=False),
         accounts=(),
-        findings=(),
+        findings=findings,
         skipped=(),
         failures=(
             FailedItem(
@@ -232,6 +256,7 @@ def enumeration_status(failures: Sequence[FailedItem]) -> ExitStatus | None:
 
 
 def _totals(
+    run: Run,
     accounts: Sequence[AccountOutcome],
     targets: Sequence[TargetOutcome],
     findings: Sequence[Finding],
@@ -276,7 +301,7 @@ def _totals(
             withheld=changes[ChangeStatus.WITHHELD],
             superseded=changes[ChangeStatus.SUPERSEDED],
         ),
-        remaining=sum(is_remaining(finding) for finding in findings),
+        remaining=sum(map(remaining_rule(run.kind), findings)),
     )
 
 

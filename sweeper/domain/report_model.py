@@ -9,7 +9,7 @@ from typing import Literal
 from sweeper.domain.model import Finding, Resource, Stage
 from sweeper.domain.reasons import Reason
 
-SCHEMA_VERSION: Literal["1"] = "1"
+SCHEMA_VERSION: Literal["2"] = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,24 @@ class Provenance:
     regions_from: str = "regions.include"
 
 
+RunKind = Literal["sweep", "apply", "undo"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSource:
+    """The report whose changes a run makes or reverts: its run, and where the report lies."""
+
+    run_id: str
+    started_at: str
+    location: str
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Which sweep this was. Times are UTC, ISO 8601.
+    """Which run this was. Times are UTC, ISO 8601.
 
-    `scope` and `write_scope` are None where the sweep ended before it knew its accounts.
+    A sweep has no `source`. `scope` and `write_scope` are None where the run ended before it knew
+    its accounts, and for an undo.
     """
 
     id: str
@@ -97,6 +110,8 @@ class Run:
     scope: Scope | None = None
     write_scope: WriteScope | None = None
     configuration: Configuration | None = None
+    kind: RunKind = "sweep"
+    source: RunSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +303,7 @@ class Report:
     the tags could not be read, and why.
     """
 
-    schema_version: Literal["1"]
+    schema_version: Literal["2"]
     run: Run
     totals: Totals
     coverage: Coverage

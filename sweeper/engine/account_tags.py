@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from sweeper.domain.model import Compliance, Failed
+from sweeper.domain.report import nothing_listed
 from sweeper.domain.report_model import Report
 
 Read = Callable[[Sequence[str]], Mapping[str, Mapping[str, str] | Failed]]
@@ -22,7 +23,7 @@ def with_account_tags(report: Report, keys: Sequence[str], read: Read) -> Report
         for finding in report.findings
         if finding.compliance is not Compliance.EXEMPT
     )
-    if not keys or not concerned:
+    if not keys or not concerned or nothing_listed(report):
         return report
     tags: dict[str, dict[str, str]] = {}
     failed: list[Failed] = []

@@ -40,7 +40,7 @@ def apply_if_unchanged(
         )
     if why := obstacle(now):
         return replace(
-            change, status=ChangeStatus.WITHHELD, reason=Reason.LEFT_TO_A_PERSON, error=why
+            change, status=ChangeStatus.WITHHELD, reason=Reason.MANUAL_REVIEW_REQUIRED, error=why
         )
     intend()
     try:

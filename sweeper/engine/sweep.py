@@ -9,21 +9,18 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from sweeper.domain.model import Examined, Failed, OpenedAccount, Organization, Stage, Target
+from sweeper.domain.model import Examined, Failed, OpenedAccount, Organization, Stage
 from sweeper.domain.planning import (
     accept_known_gaps,
     account_outcome,
     apply_completed,
-    plan_changes,
-    plan_targets,
-    select_accounts,
     unknown_exclusions,
 )
 from sweeper.domain.report import aggregate, ended_early, measure_coverage, without_region
 from sweeper.domain.report_model import Report, Run
 from sweeper.domain.scope import scope_of, write_scope_of
 from sweeper.engine.assessment import assess_impact
-from sweeper.engine.evidence import Evidence, examine_with_evidence
+from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import attempt
 from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
 from sweeper.engine.remediation import apply_changes
@@ -32,11 +29,19 @@ if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
 
-def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: RunEnvironment) -> Report:
-    """Look at every target, change what the plan allows, and report on all of it.
+def sweep(
+    cloud: Cloud,
+    checks: Sequence[Check],
+    config: Config,
+    conduct: RunEnvironment,
+    changes: SweepPlan | None = None,
+) -> Report:
+    """Examine every target, make the changes that the plan allows, and report on all of it.
 
-    Raises nothing that AWS could cause: whatever ends the sweep early is in the report.
+    `changes` says which targets and changes these are; None: those of the configuration. Raises
+    nothing that AWS could cause: whatever ends the run early is in the report.
     """
+    changes = changes or SweepPlan()
     past = conduct.journal.past
     pool = Pool(config.limits.max_workers, conduct)
 
@@ -44,21 +49,23 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: RunEnv
         Stage.ENUMERATE, lambda _: past.merge_accounts(cloud.list_accounts()), None
     )
     if isinstance(organization, Failed):
-        return ended_early(build_run(config, conduct, None), organization)
+        run = build_run(config, conduct, None, changes)
+        return ended_early(run, organization, changes.ended(organization, past))
     selected = attempt(
-        Stage.ENUMERATE, lambda _: select_accounts(organization.accounts, config), None
+        Stage.ENUMERATE, lambda _: changes.select_accounts(organization, config), None
     )
     if isinstance(selected, Failed):
-        return ended_early(build_run(config, conduct, organization), selected)
+        run = build_run(config, conduct, organization, changes)
+        return ended_early(run, selected, changes.ended(selected, past))
     chosen, others = selected
 
     opened = pool.map(
         Stage.OPEN_ACCOUNT,
-        cloud.open_account,
+        lambda account: changes.open_account(cloud, account),
         chosen,
         known=lambda account: past.opened.get(account.id),
     )
-    targets, left_out = plan_targets(
+    targets, left_out = changes.plan_targets(
         (account for account in opened if isinstance(account, OpenedAccount)), config
     )
     examined = [
@@ -67,9 +74,9 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: RunEnv
             targets,
             pool.map(
                 Stage.EXAMINE,
-                lambda target: _examine(checks, conduct.evidence, target),
+                lambda target: _shared(changes.examine(checks, target, conduct.evidence)),
                 targets,
-                known=lambda target: past.examined.get(target.place),
+                known=lambda target: changes.known(past, target),
                 keep=without_region,
             ),
             strict=True,
@@ -84,7 +91,7 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: RunEnv
     ]
     if conduct.evidence:
         conduct.evidence.conclude(accounts, chain(zip(targets, examined, strict=True), left_out))
-    outcomes = plan_changes(
+    outcomes = changes.plan(
         targets,
         examined,
         config=config,
@@ -97,40 +104,38 @@ def sweep(cloud: Cloud, checks: Sequence[Check], config: Config, conduct: RunEnv
         outcomes = assess_impact(pool, checks, targets, outcomes)
     if not conduct.dry_run:
         outcomes = apply_changes(pool, cloud, checks, config, targets=targets, outcomes=outcomes)
-    run = replace(
-        build_run(config, conduct, organization),
-        scope=scope_of(
-            accounts,
-            chain(zip(targets, examined, strict=True), left_out),
-            conduct.provenance.narrowed_by,
-        ),
-        write_scope=write_scope_of(accounts, config.remediation),
-    )
-    return aggregate(run, accounts, chain(zip(targets, outcomes, strict=True), left_out))
+    run = build_run(config, conduct, organization, changes)
+    if changes.kind != "undo":
+        run = replace(
+            run,
+            scope=scope_of(
+                accounts,
+                chain(zip(targets, examined, strict=True), left_out),
+                conduct.provenance.narrowed_by,
+            ),
+            write_scope=write_scope_of(accounts, config.remediation),
+        )
+    ended = list(chain(zip(targets, outcomes, strict=True), left_out))
+    return aggregate(run, accounts, ended, changes.unreached(accounts, ended, past))
 
 
-def _examine(checks: Sequence[Check], evidence: Evidence | None, target: Target) -> Examined:
-    """All checks on one target; a repository counts once for each that judges repositories."""
-    if evidence:
-        results = examine_with_evidence(checks, target, evidence.begin(target))
-    else:
-        results = [check.examine(target) for check in checks]
-    compliant, non_compliant, exempt = (
-        sum(result.counts[kind] for result in results) for kind in range(3)
-    )
-    findings = tuple(finding for result in results for finding in result.findings)
-    counts = (compliant, non_compliant, exempt)
-    return Examined(counts, findings) if findings else _without_findings(counts)
+def _shared(examined: Examined) -> Examined:
+    return examined if examined.findings else _without_findings(examined.counts)
 
 
 @lru_cache(maxsize=4096)
 def _without_findings(counts: tuple[int, int, int]) -> Examined:
-    """One value for all the targets that are alike, of which there may be hundred thousands."""
+    """Return one value for all the targets that are alike, of which there may be 100,000s."""
     return Examined(counts)
 
 
-def build_run(config: Config, conduct: RunEnvironment, organization: Organization | None) -> Run:
-    """Which sweep this is, as its report says it; it has ended now."""
+def build_run(
+    config: Config,
+    conduct: RunEnvironment,
+    organization: Organization | None,
+    changes: SweepPlan,
+) -> Run:
+    """Return which run this is, as its report says it; it has ended now."""
     return Run(
         id=conduct.run_id,
         started_at=_utc(conduct.started),
@@ -142,6 +147,8 @@ def build_run(config: Config, conduct: RunEnvironment, organization: Organizatio
         auto_remediate=config.remediation.auto_remediate,
         dry_run=conduct.dry_run,
         configuration=conduct.provenance.configuration,
+        kind=changes.kind,
+        source=changes.source,
     )
 
 

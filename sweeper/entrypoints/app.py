@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from sweeper.aws.client.clients import Session
+from sweeper.aws.client.partitions import is_region
 from sweeper.aws.client.session import callers_session, refuse_unknown_regions
 from sweeper.config.loader import LEGACY_VARIABLES
-from sweeper.config.provenance import dotted, provenance_of
+from sweeper.config.provenance import digest, dotted, provenance_of
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import Finding, Stage
+from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.domain.report import cut_short, ended_early, may_have_changed, nothing_listed
-from sweeper.domain.report_model import Provenance, Report
+from sweeper.domain.report_model import Provenance, Report, RunKind
 from sweeper.domain.scope import write_filters
 from sweeper.engine.account_tags import with_account_tags
+from sweeper.engine.change_source import change_source
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer
 from sweeper.engine.sweep import build_run, sweep
@@ -61,35 +65,37 @@ def run_sweep(
     *,
     dry_run: bool,
     deliver_dry_run: bool = False,
+    recorded: RecordedChanges | None = None,
     resume: str | None = None,
     stop: Stop,
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
 ) -> RunResult:
-    """Sweep and deliver, or go on with the run that `resume` names.
+    """Run and deliver, or resume the run that `resume` names.
 
-    A dry run is delivered to a directory only, unless `deliver_dry_run`. A sweep that an option or
-    an event narrows is no point of the trend. Raises ConfigurationError before anything is called
-    but what is to be resumed.
+    `recorded` are the changes of a report: the run makes or reverts them, and no others. A dry run
+    is delivered to a directory only, unless `deliver_dry_run`. A run that an option, an event or a
+    report narrows is no point of the trend. Raises ConfigurationError before anything is called but
+    what is to be resumed.
     """
     provenance = provenance or provenance_of(config)
-    header = new_header(config, dry_run=dry_run)
+    config, provenance = _narrow(config, provenance, recorded)
+    header = new_header(config, recorded, dry_run=dry_run)
     logs.bind_run(header.run_id)  # that of a run that is resumed is not known before it was read
-    session = callers_session()
+    session = _session(recorded)
     into = chosen_formats(config)
     kinds = chosen_checks(config)
     refuse_unknown_regions(config, session, provenance.regions_from)
     directory = state.state_directory(config)
-    if resume:
-        bucket = reports_bucket(config, bootstrap_client_factory(session, stop))
-        begun = state.reopen_run(resume, directory, bucket)
-        logs.bind_run(begun.header.run_id)
-    else:
-        begun = state.open_run(directory, header)
-        logs.log_unfinished(unfinished(config))
+    changes = change_source(recorded)
     with ExitStack() as at_the_end:
+        if resume:
+            begun = _reopen_run(config, resume, session, stop)
+        else:
+            begun = state.open_run(directory, header)
+            logs.log_unfinished(unfinished(config))
         at_the_end.callback(begun.close, finished=False)
-        state.require_same_config(begun.header, config, dry_run=dry_run)
+        state.require_same_config(begun.header, config, header)
         made = build_context(
             config,
             begun,
@@ -107,24 +113,23 @@ def run_sweep(
         sinks = make_sinks(
             SinkContext(config, into, central, evidence=evidence.file if evidence else None)
         )
-        # Of several the last keeps what sweeps are compared with: S3 rather than a directory.
-        keeper = next((sink for sink in reversed(sinks) if isinstance(sink, HistoryStore)), None)
-        if dry_run and not deliver_dry_run:
-            sinks = _local(sinks)
+        keeper = _keeper(changes.kind, sinks)
+        sinks = sinks if deliver_dry_run or not dry_run else _local(sinks)
         if made.lease and (held := acquire_lease(made.lease, begun if resume else None)):
             begun.close(finished=not resume)
-            report = ended_early(build_run(config, made.conduct, None), held)
+            run = build_run(config, made.conduct, None, changes)
+            report = ended_early(run, held, changes.ended(held, begun.past))
             # The place in S3, and who is told, are the other sweep's business.
             local = [sink for sink in _local(sinks) if sink.keeps]
             return RunResult(deliver(report, local), resumable=False)
         if made.lease:
             at_the_end.callback(made.lease.release)
         _log_started(begun, config, provenance)
-        report = sweep(made.cloud, made.checks, config, made.conduct)
-        if evidence:
-            evidence.finish()
+        report = sweep(made.cloud, made.checks, config, made.conduct, changes)
         made.cloud.forget_members()
         report = with_account_tags(report, config.report.account_tags, made.cloud.account_tags)
+        if evidence:
+            evidence.finish()
         names = {check.name for check in made.checks}
         fallback = _fallback(directory, begun, into)
         must_keep = may_have_changed(report)
@@ -141,6 +146,46 @@ def run_sweep(
         if finished:
             close_plan(made, begun, resumed=resume is not None)
     return RunResult(report, resumable, report_file(report, into))
+
+
+def _reopen_run(config: Config, resume: str, session: Session, stop: Stop) -> state.OpenRun:
+    bucket = reports_bucket(config, bootstrap_client_factory(session, stop))
+    begun = state.reopen_run(resume, state.state_directory(config), bucket)
+    logs.bind_run(begun.header.run_id)
+    return begun
+
+
+def _narrow(
+    config: Config, provenance: Provenance, recorded: RecordedChanges | None
+) -> tuple[Config, Provenance]:
+    """Return the configuration and its provenance, narrowed to the recorded changes if there are.
+
+    Raises ConfigurationError where the configuration does not allow them.
+    """
+    if recorded is None:
+        return config, provenance
+    if recorded.kind == "undo":
+        config = undo_config(config, recorded.findings)
+        configuration = replace(provenance.configuration, digest=digest(config))
+        return config, Provenance(configuration, once=True)
+    for check in sorted({finding.check for finding in recorded.findings} - set(config.checks)):
+        location = recorded.source.location
+        raise ConfigurationError(f"{location}: {check} is not among the configured checks")
+    if config.remediation.auto_remediate == "DISABLED":
+        raise ConfigurationError("remediation.auto_remediate: DISABLED: nothing can be applied")
+    by = (*provenance.narrowed_by, f"apply of run {recorded.source.run_id}")
+    return config, replace(provenance, narrowed_by=by, once=True)
+
+
+def _session(recorded: RecordedChanges | None) -> Session:
+    """Return the caller's session; raises ConfigurationError for a change where no region is."""
+    session = callers_session()
+    for region in sorted({finding.region for finding in recorded.findings} if recorded else ()):
+        if recorded and not is_region(session, region):
+            raise ConfigurationError(
+                f"{recorded.source.location}: {region!r} is not a region that this version knows"
+            )
+    return session
 
 
 def _log_started(begun: state.OpenRun, config: Config, provenance: Provenance) -> None:
@@ -160,8 +205,9 @@ def _log_started(begun: state.OpenRun, config: Config, provenance: Provenance) -
             )
     logs.log(
         logging.INFO,
-        "sweep.started",
+        f"{begun.header.run_kind}.started",
         run_id=begun.header.run_id,
+        source=begun.header.source,
         version=begun.header.version,
         dry_run=begun.header.dry_run,
         auto_remediate=config.remediation.auto_remediate,
@@ -207,10 +253,17 @@ def report_file(report: Report, formats: Sequence[Format]) -> str | None:
         if delivery.sink == "fallback":
             return str(Path(delivery.location, LATEST))
         if delivery.sink == "directory" and (changed or JSON in formats):
-            return str(Path(delivery.location, report.run.id if changed else "", LATEST))
+            own = changed and report.run.kind == "sweep"
+            return str(Path(delivery.location, report.run.id if own else "", LATEST))
         if delivery.sink == "s3" and (changed or JSON in formats):
             return delivery.location
     return None
+
+
+def _keeper(kind: RunKind, sinks: Sequence[Sink]) -> HistoryStore | None:
+    """Return what a sweep is compared with: of several the last, S3 rather than a directory."""
+    keepers = [sink for sink in sinks if isinstance(sink, HistoryStore)]
+    return keepers[-1] if keepers and kind == "sweep" else None
 
 
 def _local(sinks: Sequence[Sink]) -> list[Sink]:

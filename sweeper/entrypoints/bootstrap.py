@@ -6,7 +6,7 @@ import secrets
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,12 @@ from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.model import Failed, Finding, Stage
 from sweeper.domain.reasons import Reason
+from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report_model import Provenance
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Check, Observer, RunEnvironment
 from sweeper.storage import run_state as state
+from sweeper.storage.change_reader import digest
 from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.lines import Header
@@ -192,11 +194,15 @@ def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:
     return frozenset().union(*actions)
 
 
-def new_header(config: Config, *, dry_run: bool) -> Header:
-    """The header of a run that begins now."""
+def new_header(config: Config, recorded: RecordedChanges | None = None, *, dry_run: bool) -> Header:
+    """Return the header of a run that begins now; `recorded` are the changes of its report."""
     started = datetime.now(UTC).replace(microsecond=0)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    return Header(run_id, started, __version__, dry_run, state.section_digests(config))
+    header = Header(run_id, started, __version__, dry_run, state.section_digests(config))
+    if recorded is None:
+        return header
+    digests = {**header.config, state.CHANGES: digest(recorded)}
+    return replace(header, config=digests, run_kind=recorded.kind, source=recorded.source.run_id)
 
 
 def reports_bucket(config: Config, central: Callable[[str, str | None], Any]) -> Bucket | None:
@@ -231,7 +237,7 @@ def _begin_evidence(
     config: Config, begun: state.OpenRun, kinds: Sequence[Any], provenance: Provenance
 ) -> EvidenceLog | None:
     """Begin the evidence where it is stored; an undo examines nothing but what it reverts."""
-    if not config.report.evidence or begun.header.undoes:
+    if not config.report.evidence or begun.header.run_kind == "undo":
         return None
     names = [kind.name for kind in kinds]
     digest = provenance.configuration.digest
@@ -246,7 +252,7 @@ def _check_writable(header: Header, lease: Lease | None) -> None:
     """Raise OperationFailed where nothing may be written: another sweep may, or all is long ago."""
     if datetime.now(UTC) - header.started_at > MAX_AGE:
         raise OperationFailed(
-            Reason.FACTS_TOO_OLD,
+            Reason.PLAN_EXPIRED,
             f"the run began {header.started_at:%Y-%m-%d %H:%M} UTC: too long ago to act on what it "
             "saw",
         )

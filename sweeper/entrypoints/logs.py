@@ -332,8 +332,9 @@ def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -
     totals, since = report.totals, report.since_last
     log(
         logging.INFO,
-        "sweep.finished",
+        f"{report.run.kind}.finished",
         run_id=report.run.id,
+        source=report.run.source and report.run.source.run_id,
         dry_run=report.run.dry_run,
         exit_status=exit_status,
         accounts_opened=totals.accounts.opened,

@@ -20,10 +20,10 @@ _OF_THE_WHOLE_PLAN = {
     Reason.UNKNOWN_ACCOUNT,
     Reason.MAX_CHANGES,
     Reason.MIN_COVERAGE,
-    Reason.NOT_RECORDED,
+    Reason.JOURNAL_UNAVAILABLE,
     Reason.LEASE_UNAVAILABLE,
     Reason.LEASE_LOST,
-    Reason.FACTS_TOO_OLD,
+    Reason.PLAN_EXPIRED,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ import click
 from sweeper.config import loader as config_loading
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import Finding
+from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report import ExitStatus, exit_status
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import DELIVERY_SECONDS, Stop, or_defect
@@ -40,15 +42,16 @@ def run_interactive(
     *,
     dry_run: bool,
     deliver_dry_run: bool = False,
+    recorded: RecordedChanges | None = None,
     resume: str | None = None,
     ask: bool = True,
     terminal: bool | None = None,
     at_most_seconds: float | None = None,
 ) -> tuple[Report, int]:
-    """One sweep, for a person (`terminal`; None: where stderr is one) or for a machine.
+    """Run once, for a person (`terminal`; None: where stderr is one) or for a machine.
 
-    `provenance` says where the configuration came from; None: from nowhere else. `resume` names a
-    run that ended before it had finished, and that is gone on with.
+    `provenance` says where the configuration came from; None: from nowhere else. `recorded` are the
+    changes of a report, which the run makes or reverts. `resume` names an interrupted run.
     A person gets progress, one question before anything is written and a summary; a machine
     gets logs and, of a run that is neither dry nor narrowed, a line of metrics for CloudWatch.
     No new work starts after `at_most_seconds` or limits.deadline_seconds, the smaller of both. The
@@ -56,35 +59,54 @@ def run_interactive(
     """
     began = time.monotonic()
     deployment = config_loading.deployment()
-    unattended = dry_run or not ask or config.remediation.auto_remediate == "DISABLED"
+    writes = recorded or config.remediation.auto_remediate == "ENABLED"
     terminals = is_terminal(sys.stdin), is_terminal(sys.stderr)
-    if not unattended and any(terminals) and not all(terminals):
-        raise cannot_ask("this run")
+    if ask and writes and not dry_run and not all(terminals) and (recorded or any(terminals)):
+        raise _cannot_ask(f"this {recorded.kind if recorded else 'run'}")
     terminal = terminals[1] if terminal is None else terminal
+    reverts = recorded is not None and recorded.kind == "undo"
+    warn = reverts and closes_again(config, recorded.findings if recorded else ())
 
     def sweep(**guards: Any) -> app.RunResult:
+        if warn:
+            logs.log(
+                logging.WARNING, "remediation.enabled", sentence=CLOSES_AGAIN, message=CLOSES_AGAIN
+            )
         return app.run_sweep(
             config,
             provenance,
             dry_run=dry_run,
             deliver_dry_run=deliver_dry_run,
+            recorded=recorded,
             resume=resume,
             **guards,
         )
+
+    def question(findings: Sequence[Finding], console: Console) -> str:
+        from sweeper.entrypoints.terminal import question
+
+        lines, asked = question(findings, recorded)
+        console.print(lines, markup=False, emoji=False, soft_wrap=True)
+        return asked
+
+    def show(ended: app.RunResult, console: Console) -> None:
+        _show(ended, console)
+        if warn and ended.report.totals.changes.applied:
+            console.print(f"\nRemember: {CLOSES_AGAIN}", markup=False, soft_wrap=True)
 
     ended = run_supervised(
         config,
         sweep,
         terminal=terminal,
-        ask=_question if ask and all(terminals) else None,
-        show=_show,
+        ask=question if ask and all(terminals) else None,
+        show=show,
         at_most_seconds=at_most_seconds,
     )
     report = ended.report
     status = exit_status(report)
     if not terminal:
         # Alarms wait for whole sweeps; one that met another's lease was no sweep.
-        narrowed = provenance is not None and provenance.once
+        narrowed = recorded is not None or (provenance is not None and provenance.once)
         if not (dry_run or narrowed or status is ExitStatus.LEASE_HELD):
             seconds = time.monotonic() - began
             or_defect(lambda: metrics.emit(report, seconds, sys.stderr, deployment=deployment))
@@ -92,7 +114,20 @@ def run_interactive(
     return report, int(status)
 
 
-def cannot_ask(what: str) -> ConfigurationError:
+CLOSES_AGAIN = (
+    "the next sweep makes these immutable again where it may write; first set "
+    "remediation.auto_remediate: DISABLED, or put the accounts under remediation.exclude_accounts"
+)
+
+
+def closes_again(config: Config, findings: Sequence[Finding]) -> bool:
+    """Whether the next sweep may make immutable what is reverted, as the configuration has it."""
+    left_out = set(config.remediation.exclude_accounts)
+    accounts = {finding.account_id for finding in findings}
+    return config.remediation.auto_remediate == "ENABLED" and not accounts <= left_out
+
+
+def _cannot_ask(what: str) -> ConfigurationError:
     """What is said where a person would have to be asked, and there is only half a terminal."""
     missing = "stdin" if not is_terminal(sys.stdin) else "stderr"
     return ConfigurationError(
@@ -163,12 +198,6 @@ def _for_a_person(
         or_defect(progress.stop)
     or_defect(lambda: show(ended, console))
     return ended
-
-
-def _question(findings: Sequence[Finding], _: Console) -> str:
-    from sweeper.entrypoints.terminal import question
-
-    return question(findings)
 
 
 def _show(ended: app.RunResult, console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 from shlex import quote
 from typing import Any
@@ -25,8 +26,9 @@ from sweeper.domain import escaping
 from sweeper.domain.masking import mask
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import is_remaining, may_have_changed
-from sweeper.domain.report_model import FailedItem, Report
+from sweeper.domain.recorded_changes import RecordedChanges
+from sweeper.domain.report import may_have_changed, remaining_rule
+from sweeper.domain.report_model import FailedItem, Report, RunKind
 from sweeper.reporting.impact_wording import brief, counted
 from sweeper.reporting.wording import (
     advice,
@@ -35,8 +37,13 @@ from sweeper.reporting.wording import (
     named,
     number,
     percent,
+    remaining,
+    run_words,
     scope,
+    setting,
     since_last,
+    source_words,
+    told_findings,
 )
 
 MAX_ROWS = 25  # of a table; the report has them all
@@ -90,17 +97,29 @@ class ProgressObserver:
             self._progress.advance(self._task, len(outcomes))
 
 
-def question(findings: Sequence[Finding]) -> str:
-    """What is about to be done, in a sentence."""
-    accounts = len({finding.account_id for finding in findings})
+def question(findings: Sequence[Finding], recorded: RecordedChanges | None) -> tuple[str, str]:
+    """Return what is about to be changed, as lines to show and as a sentence to ask."""
+    lines = [
+        plain(f"  {each.account_id} {each.region}  {named(each)}: ")
+        + plain(setting(each.mutability, each.exclusion_filters))
+        + " -> "
+        + plain(setting(each.change.to_mutability, each.change.to_exclusion_filters))
+        for each in findings[:MAX_ROWS]
+        if each.change
+    ]
+    if more := len(findings) - len(lines):
+        lines.append(f"  … and {more:,} more; --dry-run --format text lists all")
+    accounts = number(len({finding.account_id for finding in findings}), "account")
     kinds = Counter((kind(each), each.change.to_mutability) for each in findings if each.change)
     to = " and ".join(
         f"{number(count, what, _PLURALS.get(what))} to {mutability}"
         for (what, mutability), count in sorted(kinds.items(), reverse=True)
     )
     impact = counted(findings)
+    why = plain(f" ({source_words(recorded.kind, recorded.source)})") if recorded else ""
     return (
-        f"About to set {to}, in {_count(accounts, 'account')}. {impact}{' ' * bool(impact)}Go on?"
+        "\n".join(lines),
+        f"About to set {to}, in {accounts}{why}. {impact}{' ' * bool(impact)}Go on?",
     )
 
 
@@ -111,6 +130,8 @@ def show(
 
     `file` is its report.json, where one is kept.
     """
+    if source := plain(run_words(report.run)):
+        console.print(Text(f"{source}\n"), soft_wrap=True)
     if words := scope(report):
         console.print(Text(f"Scope: {words}\n"), soft_wrap=True)
     if _is_declined(report):
@@ -126,11 +147,11 @@ def show(
         detail = f": {plain(delivery.message)}" if delivery.message else ""
         text = f"{delivery.sink}: {delivery.status.replace('_', ' ')} {plain(delivery.location)}"
         console.print(Text(text + detail, style=style), soft_wrap=True)
-    if shown and may_have_changed(report):
+    if shown and may_have_changed(report) and report.run.kind != "undo":
         console.print(Text(f"To undo it: sweeper undo {shown}"), soft_wrap=True)
     if resumable:
         console.print(
-            "\nThe sweep was interrupted. To resume it, add to the same command: "
+            f"\nThe {report.run.kind} was interrupted. To resume it, add to the same command: "
             f"--resume {report.run.id}",
             soft_wrap=True,
         )
@@ -154,8 +175,9 @@ def _show_findings(report: Report, console: Console, *, is_kept: bool) -> None:
     table.add_column("Tag mutability", no_wrap=True)
     table.add_column("Outcome", max_width=18)
     shown: Counter[tuple[int, str]] = Counter()
-    for finding in sorted(report.findings, key=_urgency):
-        group = (_urgency(finding), finding.account_id)
+    urgency = partial(_urgency, kind=report.run.kind)
+    for finding in sorted(told_findings(report), key=urgency):
+        group = (urgency(finding), finding.account_id)
         shown[group] += 1
         if shown[group] > MAX_ROWS_OF_ACCOUNT or table.row_count >= MAX_ROWS:
             continue
@@ -175,10 +197,10 @@ def _show_findings(report: Report, console: Console, *, is_kept: bool) -> None:
         console.print(f"… and {_count(left, 'more finding')}, {where}\n")
 
 
-def _urgency(finding: Finding) -> int:
+def _urgency(finding: Finding, kind: RunKind) -> int:
     if finding.compliance is Compliance.EXEMPT:
         return 2
-    return 0 if is_remaining(finding) else 1
+    return 0 if remaining_rule(kind)(finding) else 1
 
 
 def _outcome(finding: Finding) -> Text:
@@ -212,7 +234,7 @@ def _show_failures(report: Report, console: Console) -> None:
         console.print(head.append(_places(items), style="not bold default"), soft_wrap=True)
         example = explanation(items[0], MAX_MESSAGE)
         console.print(Text(f"    {plain(example)}"), soft_wrap=True)
-        if text := advice(Stage.EXAMINE, reason):
+        if text := advice(Stage.EXAMINE, reason, report.run):
             console.print(Text(f"    What to do: {text}."), soft_wrap=True)
     console.print()
 
@@ -228,16 +250,24 @@ def _places(failures: Sequence[FailedItem]) -> str:
     for account_id, names in list(regions.items())[:MAX_PLACES]:
         more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
         where = f" {plain(names[0])}{more}" if names else ""
-        told.append((plain(account_id) if account_id else "the whole sweep") + where)
+        told.append((plain(account_id) if account_id else "the whole run") + where)
     if left := len(regions) - len(told):
         told.append(f"and {_count(left, 'more account')}")
     return ", ".join(told)
 
 
+def _examined(report: Report) -> str:
+    totals = report.totals.repositories
+    return (
+        f"{totals.examined} examined: {totals.compliant} compliant, "
+        f"{totals.non_compliant} non-compliant, {totals.exempt} exempt, "
+        f"{totals.undetermined} undetermined"
+    )
+
+
 def _show_totals(report: Report, console: Console) -> None:
     totals, coverage = report.totals, report.coverage
     accounts, targets, changes = totals.accounts, totals.targets, totals.changes
-    repositories = totals.repositories
     table = Table(title="Summary", title_justify="left", box=SIMPLE_HEAD, show_header=False)
     complete = "complete" if coverage.complete else "NOT COMPLETE"
     rows = (
@@ -254,19 +284,14 @@ def _show_totals(report: Report, console: Console) -> None:
             "Targets",
             f"{targets.examined} examined, {targets.failed} failed, {targets.skipped} skipped",
         ),
-        (
-            "Repositories",
-            f"{repositories.examined} examined: {repositories.compliant} compliant, "
-            f"{repositories.non_compliant} non-compliant, {repositories.exempt} exempt, "
-            f"{repositories.undetermined} undetermined",
-        ),
+        ("Repositories", "" if report.run.kind == "undo" else _examined(report)),
         (
             "Changes",
             f"{changes.planned} planned: {changes.applied} applied, {changes.failed} failed, "
             f"{changes.withheld} withheld, {changes.superseded} superseded"
             + (" (dry run)" if report.run.dry_run else ""),
         ),
-        ("Remaining", _count(totals.remaining, "finding")),
+        ("Remaining", remaining(report)),
         ("Since last", since_last(report) or ""),
     )
     reopened = report.since_last.reopened if report.since_last else 0

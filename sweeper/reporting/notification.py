@@ -7,12 +7,17 @@ repositories, and whether Auto-Remediation is on.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Resource
-from sweeper.domain.report import count_applied, count_findings, count_non_compliant, is_remaining
+from sweeper.domain.report import (
+    count_applied,
+    count_findings,
+    count_non_compliant,
+    remaining_rule,
+)
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.wording import (
     account_names,
@@ -27,12 +32,15 @@ from sweeper.reporting.wording import (
     named,
     number,
     outcome,
+    run_words,
     scope,
     seen,
     setting,
     since_last,
     skipped_counts,
     tags_unavailable,
+    told_findings,
+    undo_words,
     unseen,
     where,
 )
@@ -55,30 +63,37 @@ _PARTS = {
 
 def subject(report: Report) -> str:
     """Return the result on one line, the most important clause first; the last ones may not fit."""
-    changes = report.totals.changes
-    parts = []
-    if failure := ended_early(report):
-        parts.append(f"sweep ended early ({failure.reason})")
-    if remaining := count_non_compliant(report):
-        parts.append(number(remaining, "mutable repository", "mutable repositories"))
-    if templates := count_non_compliant(report, _TEMPLATE):
-        parts.append(number(templates, "mutable creation template"))
-    if changes.failed:
-        parts.append(f"{number(changes.failed, 'change')} failed")
-    if not report.coverage.complete:
-        parts.append("coverage incomplete")
-    if changes.applied:
-        parts.append(f"{changes.applied:,} closed")
-    if report.since_last and report.since_last.reopened:
-        parts.append(f"{report.since_last.reopened:,} reopened")
-    name = "sweeper (dry run)" if report.run.dry_run else "sweeper"
-    nothing = "no mutable repository" + (" in scope" if report.skipped else "")
-    text = f"{name}: {parts[0] if parts else nothing}"
-    for part in parts[1:]:
-        if len(text) + len(part) + 2 > _SUBJECT_LIMIT:
+    name = "sweeper" if report.run.kind == "sweep" else f"sweeper {report.run.kind}"
+    name += " (dry run)" if report.run.dry_run else ""
+    first, *others = _clauses(report)
+    text = f"{name}: {first}"
+    for clause in others:
+        if len(text) + len(clause) + 2 > _SUBJECT_LIMIT:
             break
-        text += f", {part}"
+        text += f", {clause}"
     return text
+
+
+def _clauses(report: Report) -> list[str]:
+    """Return what the subject says, the most important first; there is at least one."""
+    changes, since, undo = report.totals.changes, report.since_last, report.run.kind == "undo"
+    failure = ended_early(report)
+    mutable = count_non_compliant(report)
+    templates = count_non_compliant(report, _TEMPLATE)
+    left = report.totals.remaining if undo else 0
+    clauses = (
+        (failure, f"{report.run.kind} ended early ({failure.reason if failure else ''})"),
+        (mutable, number(mutable, "mutable repository", "mutable repositories")),
+        (templates, number(templates, "mutable creation template")),
+        (left, f"{left:,} not reverted"),
+        (changes.failed, f"{number(changes.failed, 'change')} failed"),
+        (not report.coverage.complete, "coverage incomplete"),
+        (changes.applied, f"{changes.applied:,} {'reverted' if undo else 'fixed'}"),
+        (since and since.reopened, f"{since.reopened if since else 0:,} reopened"),
+    )
+    nothing = "no mutable repository" + (" in scope" if report.skipped else "")
+    said = [text for applies, text in clauses if applies]
+    return said or ["nothing reverted" if undo else nothing]
 
 
 def message(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> str:
@@ -105,28 +120,15 @@ def size(text: str) -> int:
 
 
 def _opening(report: Report) -> Iterator[str]:
-    repositories, changes = report.totals.repositories, report.totals.changes
-    place = report.run.organization_id or report.run.account_id
-    of = f" of {plain(place)}" if place else ""
+    changes = report.totals.changes
+    if source := run_words(report.run):
+        yield f"{source}."
     if words := scope(report):
         yield f"Scope: {words}."
-    if repositories.non_compliant:
-        found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
-        yield (
-            f"Image tags could be overwritten in {found}{of}: {count_applied(report):,} closed by "
-            f"this sweep, {count_non_compliant(report):,} still open."
-        )
-    elif repositories.examined:
-        where_ = " in this scope" if report.skipped else ""
-        yield f"No ECR repository{of} was found{where_} whose image tags can be overwritten."
+    if report.run.kind == "undo":
+        yield f"Changes: {undo_words(report)}."
     else:
-        yield f"No ECR repository{of} was seen."
-    if count := count_findings(report, Compliance.NON_COMPLIANT):
-        yield (
-            f"{number(count, 'creation template makes', 'creation templates make')} repositories "
-            f"whose image tags can be overwritten: {count_applied(report, _TEMPLATE):,} closed by "
-            f"this sweep, {count_non_compliant(report, _TEMPLATE):,} still open."
-        )
+        yield from _found(report)
     if report.run.dry_run:
         yield "This was a dry run: nothing was changed."
     if changes.failed:
@@ -140,16 +142,40 @@ def _opening(report: Report) -> Iterator[str]:
     yield ""
 
 
+def _found(report: Report) -> Iterator[str]:
+    repositories = report.totals.repositories
+    place = report.run.organization_id or report.run.account_id
+    of = f" of {plain(place)}" if place else ""
+    if repositories.non_compliant:
+        found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
+        yield (
+            f"Image tags could be overwritten in {found}{of}: {count_applied(report):,} made "
+            f"immutable by this run, {count_non_compliant(report):,} still mutable."
+        )
+    elif repositories.examined:
+        where_ = " in this scope" if report.skipped else ""
+        yield f"No ECR repository{of} was found{where_} whose image tags can be overwritten."
+    else:
+        yield f"No ECR repository{of} was seen."
+    if count := count_findings(report, Compliance.NON_COMPLIANT):
+        yield (
+            f"{number(count, 'creation template makes', 'creation templates make')} repositories "
+            f"whose image tags can be overwritten: {count_applied(report, _TEMPLATE):,} made "
+            f"immutable by this run, {count_non_compliant(report, _TEMPLATE):,} still mutable."
+        )
+
+
 def listed(report: Report) -> list[Finding]:
     """Failed changes, then what else remains, then what was dealt with; exempt ones are not."""
-    findings = [item for item in report.findings if item.compliance is not Compliance.EXEMPT]
-    return sorted(findings, key=_urgency)
+    findings = [item for item in told_findings(report) if item.compliance is not Compliance.EXEMPT]
+    remains = remaining_rule(report.run.kind)
+    return sorted(findings, key=lambda finding: _urgency(finding, remains))
 
 
-def _urgency(finding: Finding) -> int:
+def _urgency(finding: Finding, remains: Callable[[Finding], bool]) -> int:
     if finding.change and finding.change.status is ChangeStatus.FAILED:
         return 0
-    return 1 if is_remaining(finding) else 2
+    return 1 if remains(finding) else 2
 
 
 def _entry(position: int, finding: Finding, report: Report, tags: str | None) -> str:
@@ -189,7 +215,8 @@ def _closing(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
     yield ""
     yield from _whereabouts(so_far)
     run = report.run
-    yield plain(f"Sweep {run.id}, {run.started_at} to {run.finished_at}, sweeper {run.version}")
+    times = f"{run.started_at} to {run.finished_at}"
+    yield plain(f"{run.kind.capitalize()} {run.id}, {times}, sweeper {run.version}")
 
 
 def _coverage(report: Report) -> Iterator[str]:
@@ -203,7 +230,7 @@ def _coverage(report: Report) -> Iterator[str]:
             yield f"    {where(item, names)}: {explanation(item, _MESSAGE_LIMIT)}"
         if len(items) > _NAMED_FAILURES:
             yield f"    … and {len(items) - _NAMED_FAILURES:,} more"
-        if text := advice(items[0].stage, reason):
+        if text := advice(items[0].stage, reason, report.run):
             yield f"    What to do: {text}."
     if report.skipped:
         yield f"Skipped on purpose: {skipped_counts(report)}."

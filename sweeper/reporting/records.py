@@ -9,9 +9,11 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import starmap
 
 from sweeper.domain.escaping import plain
-from sweeper.domain.model import Compliance, Finding, Resource, Since
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Resource, Since
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import EarlierFinding, Report, Run
 from sweeper.reporting.wording import exemption_text, kind, named, number, outcome, setting
@@ -57,21 +59,29 @@ class Record:
 
 def records(report: Report) -> Iterator[Record]:
     """Every finding, then those of the previous sweep that are gone, as `items` has them."""
-    return map(recorder(report), items(report))
+    return starmap(recorder(report), items(report))
 
 
-def items(report: Report) -> Iterator[Finding | EarlierFinding]:
+def items(report: Report) -> Iterator[tuple[State, Finding | EarlierFinding]]:
     """Every finding, then those of the previous sweep that are gone.
 
     What is not visible this time is left out: nothing is known of it.
     """
-    yield from report.findings
-    if report.since_last and report.since_last.resolved:
-        now = set(map(_id, report.findings))
-        yield from (item for item in report.since_last.resolved if _id(item) not in now)
+    examined = {account.id: account.regions for account in report.accounts}
+    gone = report.since_last.resolved if report.since_last else ()
+    now = set()
+    for finding in report.findings:
+        state = _state(finding)
+        # A change of a report is here, too, whose place was not examined.
+        is_known = finding.region in examined.get(finding.account_id, ()) or _is_applied(finding)
+        if state and is_known:
+            if gone:
+                now.add(_id(finding))
+            yield state, finding
+    yield from ((State.CLOSED, earlier) for earlier in gone if _id(earlier) not in now)
 
 
-def recorder(report: Report) -> Callable[[Finding | EarlierFinding], Record]:
+def recorder(report: Report) -> Callable[[State, Finding | EarlierFinding], Record]:
     """What makes a record of each of the report's `items`, one at a time: they are large."""
     run = report.run
     tags = {
@@ -80,9 +90,9 @@ def recorder(report: Report) -> Callable[[Finding | EarlierFinding], Record]:
         if account.tags
     }
 
-    def record(item: Finding | EarlierFinding) -> Record:
+    def record(state: State, item: Finding | EarlierFinding) -> Record:
         if isinstance(item, Finding):
-            return _of_finding(item, run, tags.get(item.account_id, {}))
+            return _of_finding(item, state, run, tags.get(item.account_id, {}))
         return _of_earlier(item, run)
 
     return record
@@ -100,10 +110,11 @@ def _id(item: Finding | EarlierFinding) -> str:
     return record_id(item.check, item.account_id, item.region, item.repository)
 
 
-def _of_finding(finding: Finding, run: Run, tags: Mapping[str, str]) -> Record:
-    state = state_of(finding)
+def _of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str]) -> Record:
     account, region, name = plain(finding.account_id), plain(finding.region), named(finding)
     current = setting(finding.mutability, finding.exclusion_filters)
+    if finding.compliance is Compliance.COMPLIANT and state is State.OPEN and finding.change:
+        current = setting(finding.change.to_mutability, finding.change.to_exclusion_filters)
     done = outcome(finding, run)
     if finding.exemption:
         done += f"; its exemption: {exemption_text(finding.exemption)}"
@@ -167,17 +178,29 @@ def _advice(resource: Resource, state: State) -> str:
     return _ADVICE[state]
 
 
-def state_of(item: Finding | EarlierFinding) -> State:
-    """How it stands when the sweep ends."""
-    if isinstance(item, EarlierFinding):
-        return State.CLOSED
-    if item.compliance is Compliance.EXEMPT:
-        return State.EXEMPT
-    if not is_remaining(item):
-        return State.CLOSED
-    return State.UNDETERMINED if item.compliance is Compliance.UNDETERMINED else State.OPEN
+def _is_applied(finding: Finding) -> bool:
+    return finding.change is not None and finding.change.status is ChangeStatus.APPLIED
 
 
+def _state(finding: Finding) -> State | None:
+    """Return how the finding stands; None where it was compliant, and is not known to be now."""
+    change = finding.change
+    match finding.compliance:
+        case Compliance.EXEMPT:
+            return State.EXEMPT
+        case Compliance.COMPLIANT:  # before its change was reverted, or after it was reviewed
+            status = change.status if change else None
+            reason = change.reason if change else None
+            if status is ChangeStatus.APPLIED or reason is Reason.ALREADY_RESTORED:
+                return State.OPEN
+            is_known = status in (ChangeStatus.PLANNED, ChangeStatus.WITHHELD) or reason in _GONE
+            return State.CLOSED if is_known else None
+    if not is_remaining(finding):
+        return State.CLOSED
+    return State.UNDETERMINED if finding.compliance is Compliance.UNDETERMINED else State.OPEN
+
+
+_GONE = (Reason.NOW_COMPLIANT, Reason.REPOSITORY_DELETED)
 _TITLES: dict[Resource, dict[State, str]] = {
     "repository": {
         State.OPEN: "ECR image tags can be overwritten: {where}",

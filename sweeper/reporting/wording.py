@@ -21,7 +21,13 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import count_findings
-from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, Run
+from sweeper.domain.report_model import (
+    EarlierFinding,
+    FailedItem,
+    Report,
+    Run,
+    RunSource,
+)
 
 # A denial of a write: what is to be allowed is not what was asked for when looking.
 _ADVICE_ON_DENIAL = {
@@ -33,11 +39,20 @@ _ADVICE_ON_DENIAL = {
 }
 
 
-def advice(stage: Stage, reason: Reason) -> str | None:
-    """What to do about a failure for this reason in this stage, where there is something."""
+def advice(stage: Stage, reason: Reason, run: Run | None = None) -> str | None:
+    """Return what to do about a failure for this reason in this stage, where there is something.
+
+    An undo does not use the keys of a sweep: what names them is no advice there.
+    """
+    text = reason.advice
     if stage in _ADVICE_ON_DENIAL and (reason.is_denial or reason is Reason.WRITE_NOT_PERMITTED):
-        return _ADVICE_ON_DENIAL[stage]
-    return reason.advice
+        text = _ADVICE_ON_DENIAL[stage]
+    if text and run and run.kind == "undo" and any(key in text for key in _KEYS_OF_SWEEPS):
+        return None
+    return text
+
+
+_KEYS_OF_SWEEPS = ("coverage.", "regions.", "remediation")
 
 
 def number(count: int, singular: str, plural: str | None = None) -> str:
@@ -120,6 +135,8 @@ def outcome(finding: Finding, run: Run) -> str:
     """What was done about the finding, or why nothing was."""
     if finding.change is not None:
         return _change_outcome(finding.change, run)
+    if run.kind == "apply" and finding.compliance is Compliance.NON_COMPLIANT:
+        return "left as it is: not among the reviewed changes"
     match finding.compliance:
         case Compliance.EXEMPT:
             return "left as it is: exempt"
@@ -191,6 +208,19 @@ def ended_early(report: Report) -> FailedItem | None:
     )
 
 
+def told_findings(report: Report) -> Sequence[Finding]:
+    """Return the findings, without those of which only what ended the run early can be said."""
+    failure = ended_early(report)
+    if failure is None:
+        return report.findings
+    return [
+        finding
+        for finding in report.findings
+        if finding.change is None
+        or (finding.change.status, finding.change.reason) != (ChangeStatus.FAILED, failure.reason)
+    ]
+
+
 def scope(report: Report) -> str | None:
     """What was to be examined, and what narrows it: "4 accounts, 1 of 3 regions: regions.include".
 
@@ -209,6 +239,42 @@ def _part(count: int, whole: int, what: str) -> str:
     return number(whole, what) if count == whole else f"{count:,} of {number(whole, what)}"
 
 
+def source_words(kind: str, source: RunSource) -> str:
+    """Return whose changes a run makes or reverts: "undo of run … (report …)"."""
+    return plain(f"{kind} of run {source.run_id} of {source.started_at}, report {source.location}")
+
+
+def run_words(run: Run) -> str:
+    """Return which run this is, and of which report, where it is no sweep."""
+    return source_words(f"{run.kind.capitalize()} {run.id}", run.source) if run.source else ""
+
+
+def undo_words(report: Report) -> str:
+    """Return what became of the changes that an undo was about, in figures."""
+    changes = report.totals.changes
+    already = sum(
+        finding.change is not None and finding.change.reason is Reason.ALREADY_RESTORED
+        for finding in report.findings
+    )
+    ended = changes.applied + changes.failed + changes.withheld + changes.superseded
+    to_do = f"{changes.planned - ended:,} would be reverted, " if report.run.dry_run else ""
+    return (
+        f"{to_do}{changes.applied:,} reverted, {already:,} had been reverted already, "
+        f"{changes.superseded - already:,} left as they are, {changes.failed:,} failed, "
+        f"{changes.withheld:,} withheld"
+    )
+
+
+def remaining(report: Report) -> str:
+    """Return how much is left to do."""
+    count = report.totals.remaining
+    return (
+        number(count, "change not reverted", "changes not reverted")
+        if (report.run.kind == "undo")
+        else number(count, "finding")
+    )
+
+
 def unseen(report: Report) -> str:
     """A sentence that says what was not seen, or that all was that was to be."""
     if report.coverage.complete:
@@ -217,9 +283,12 @@ def unseen(report: Report) -> str:
         left_out = skipped_counts(report)
         return f"All accounts and regions in scope were checked; skipped: {left_out}."
     if failure := ended_early(report):
+        why = "which accounts to sweep could not be determined"
         if failure.reason is Reason.LEASE_HELD:
-            return "NOTHING WAS CHECKED: another sweep uses the same S3 prefix."
-        return "NOTHING WAS CHECKED: which accounts to sweep could not be determined."
+            why = "another sweep uses the same S3 prefix"
+        elif failure.reason is Reason.OTHER_ORGANIZATION:
+            why = failure.reason.meaning
+        return f"NOTHING WAS CHECKED: {why}."
     clauses = list(_gaps(report))
     if not report.totals.targets.examined:
         clauses = clauses or ["no account-region was left to examine"]
@@ -251,11 +320,14 @@ def _gaps(report: Report) -> Iterator[str]:
 def seen(report: Report) -> str:
     """A sentence that says how much was seen."""
     totals = report.totals
-    return (
-        f"Checked: {number(totals.repositories.examined, 'repository', 'repositories')} in "
+    where_ = (
         f"{number(totals.targets.examined, 'account-region')} of "
-        f"{number(len(report.accounts), 'account')}."
+        f"{number(len(report.accounts), 'account')}"
     )
+    if report.run.kind == "undo":
+        return f"Checked: {where_}."
+    repositories = number(totals.repositories.examined, "repository", "repositories")
+    return f"Checked: {repositories} in {where_}."
 
 
 def skipped_counts(report: Report) -> str:
@@ -269,7 +341,7 @@ def skipped_counts(report: Report) -> str:
 def where(failure: FailedItem, names: dict[str, str]) -> str:
     """The place of a failure: account, its name where it is known, and region."""
     if failure.account_id is None:
-        return "the whole sweep"
+        return "the whole run"
     name = names.get(failure.account_id)
     account = plain(failure.account_id) + (f" ({shorten(name, 60)})" if name else "")
     if failure.targets:

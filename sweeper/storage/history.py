@@ -62,7 +62,7 @@ class Records(Protocol):
     def replace(self, name: str, pieces: Iterable[bytes]) -> None:
         """Write the record where it still is as it was read, or else where there is none.
 
-        Where it is not, the reason is `Reason.CHANGED_MEANWHILE`.
+        Where it is not, the reason is `Reason.CONCURRENT_MODIFICATION`.
         """
 
 
@@ -123,10 +123,14 @@ def attach_comparison(
 
 
 def store_history(records: Records, report: Report) -> str | None:
-    """Write the history with this sweep; in words what could not be kept, None where all was.
+    """Write the history with this run; in words what could not be kept, None where all was.
+
+    An undo is no part of it: a repository that it reverts is still one that a sweep made immutable.
 
     Raises nothing that reading or writing could cause: it is the report that is delivered.
     """
+    if report.run.kind == "undo":
+        return None
     for _ in range(ATTEMPTS):
         begun_anew = None
         try:
@@ -141,7 +145,7 @@ def store_history(records: Records, report: Report) -> str | None:
         try:
             records.replace(HISTORY, document(after))
         except OperationFailed as error:
-            if error.reason is Reason.CHANGED_MEANWHILE:
+            if error.reason is Reason.CONCURRENT_MODIFICATION:
                 continue
             return f"{HISTORY} could not be written: {_cause(error)}"
         return begun_anew

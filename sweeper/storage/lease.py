@@ -144,7 +144,7 @@ class Lease:
         try:
             self._write({"IfMatch": self._etag})
         except OperationFailed as error:
-            if error.reason in (Reason.CHANGED_MEANWHILE, Reason.DESTINATION_MISSING):
+            if error.reason in (Reason.CONCURRENT_MODIFICATION, Reason.DESTINATION_MISSING):
                 self._adopt_or_lose()
             # Else it is tried again, and `check` knows until when it holds.
 
@@ -160,7 +160,7 @@ class Lease:
         try:
             self._write({"IfMatch": stored.etag})
         except OperationFailed as error:
-            if error.reason is not Reason.CHANGED_MEANWHILE:
+            if error.reason is not Reason.CONCURRENT_MODIFICATION:
                 raise
             stored = self._bucket.get(NAME, MAX_BYTES)
             holder = _holder(stored)
@@ -177,7 +177,7 @@ class Lease:
         try:
             self._write({"IfNoneMatch": "*"})
         except OperationFailed as error:
-            if error.reason is not Reason.CHANGED_MEANWHILE:
+            if error.reason is not Reason.CONCURRENT_MODIFICATION:
                 raise
         else:
             return None
@@ -198,7 +198,7 @@ class Lease:
             try:
                 self._bucket.put(NAME, (self._body(),), "application/json", **condition)
             except OperationFailed as error:
-                if error.reason is not Reason.CHANGED_MEANWHILE:
+                if error.reason is not Reason.CONCURRENT_MODIFICATION:
                     raise
             else:
                 raise OperationFailed(

@@ -24,6 +24,8 @@ from sweeper.domain.report_model import SCHEMA_VERSION
 from sweeper.engine.ports import Source
 
 _VERSION = "schema_version"  # which every record has
+# What version 1 lacks has a default; its codes of reasons are read as those that replaced them.
+_KNOWN_VERSIONS = ("1", SCHEMA_VERSION)
 MAX_ITEM = 262_144  # bytes of one item of a list, or of one value that is no list
 MAX_TOKENS = 5_000_000  # brackets, keys and items: some ten for a finding
 MAX_DEPTH = 100  # of brackets within an item
@@ -95,20 +97,20 @@ def parse(kind: Any, content: bytes) -> Any:
         raise Invalid(first["msg"][:200], place) from None
 
 
-def read(kind: type[T], source: Source, *, limit: int, memory: int, also: Sequence[str] = ()) -> T:
+def read(kind: type[T], source: Source, *, limit: int, memory: int) -> T:
     """Return the record in `source`: the dataclass `kind` with the members of a JSON object.
 
-    Other members are passed over; `Invalid.keys` tells of those of `also`. At most `limit` bytes
+    Other members are passed over. At most `limit` bytes
     are read, and what is kept takes at most `memory` bytes. Raises Invalid, OtherVersion and
     TooLarge.
     """
     scanner = _Scanner(source, limit)
-    reader = _Reader(scanner, Budget(memory), frozenset(also))
+    reader = _Reader(scanner, Budget(memory))
     if scanner.peek() != b"{":
         raise NotAnObject("Input should be an object")
     values = reader.members(kind, "")
     scanner.end()
-    if reader.version not in (None, SCHEMA_VERSION):
+    if reader.version not in (None, *_KNOWN_VERSIONS):
         raise OtherVersion(str(reader.version))
     if reader.version is None:
         reader.fail(_VERSION, "Field required")
@@ -145,10 +147,9 @@ def _short(line: bytes) -> bytes:
 class _Reader:
     """What is read of one object. After the first problem the rest is only looked through."""
 
-    def __init__(self, scanner: _Scanner, budget: Budget, also: frozenset[str]) -> None:
+    def __init__(self, scanner: _Scanner, budget: Budget) -> None:
         self._scanner = scanner
         self._budget = budget
-        self._also = also
         self.keys: set[str] = set()  # of the object itself
         self.version: str | None = None
         self.problem: tuple[str, str] | None = None
@@ -158,12 +159,12 @@ class _Reader:
         values: dict[str, Any] = {}
         for key in self._scanner.members():
             shape = shapes.get(key)
-            if not path and (shape or key == _VERSION or key in self._also):
+            if not path and (shape or key == _VERSION):
                 self.keys.add(key)
             if not path and key == _VERSION:
                 self.version = self._parsed(str, key)
                 if shape:
-                    values[key] = self.version
+                    values[key] = SCHEMA_VERSION
             elif shape is None:
                 self._scanner.skip()
             elif key in values:

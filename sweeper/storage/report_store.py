@@ -40,7 +40,7 @@ def read_report(location: str, read_object: ObjectReader) -> Report:
     """
 
     def use(source: Source) -> Report:
-        report = read(Report, source, limit=MAX_REPORT, memory=MAX_MEMORY, also=_OTHERS)
+        report = read(Report, source, limit=MAX_REPORT, memory=MAX_MEMORY)
         _refuse_implausible("", report)
         _refuse_findings_elsewhere(report)
         return report
@@ -60,19 +60,12 @@ def read_report(location: str, read_object: ObjectReader) -> Report:
     raise ConfigurationError(plain(f"{location} {problem}"))
 
 
-_OTHERS = ("undoes",)  # a key of an undo's report
-
-
 def _something_else(error: Invalid) -> str:
     """What else than a report it is, if it is JSON and none."""
     if isinstance(error, NotAnObject):
         return "is not a report.json"
     if error.keys is None:
         return ""
-    if "undoes" in error.keys:
-        return (
-            "is the report of an undo, which cannot be undone or shown; name the run's report.json"
-        )
     missing = next((key for key in ("run", "schema_version") if key not in error.keys), None)
     return f"is not a report.json (no `{missing}`)" if missing else ""
 
@@ -84,6 +77,9 @@ def compare(earlier: Report, later: Report) -> Report:
     Raises ConfigurationError where they cannot be compared.
     """
     one, other = (plain(f"sweep {report.run.id}") for report in (earlier, later))
+    for report in (earlier, later):
+        if report.run.kind == "undo":
+            raise ConfigurationError(plain(f"{report.run.id} is an undo; needed: two sweeps"))
     if earlier.run.id == later.run.id:
         raise ConfigurationError(f"both reports are of {one}; needed: those of two sweeps")
     if not same_organization(earlier.run, later.run):
@@ -166,6 +162,8 @@ def _refuse_implausible(name: str, value: object) -> None:
 
 def _refuse_findings_elsewhere(report: Report) -> None:
     """Raise _Implausible for a finding where, as the report has it, nobody looked."""
+    if report.run.kind != "sweep":  # it has each change of its source, examined or not
+        return
     examined = {account.id: account.regions for account in report.accounts}
     for finding in report.findings:
         if finding.region not in examined.get(finding.account_id, ()):

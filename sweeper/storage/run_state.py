@@ -42,6 +42,9 @@ _SECTIONS = (
 )
 
 
+CHANGES = "changes"  # what the digest of a report's changes is filed under, among the sections'
+
+
 @dataclass(slots=True)
 class OpenRun:
     """A run that has begun, now or in an earlier process.
@@ -169,23 +172,24 @@ def reopen_run(name: str, directory: Path | None, bucket: Bucket | None) -> Open
 
 
 def resume_command(header: Header) -> str:
-    """The command that goes on with the run."""
-    command = "sweeper undo REPORT" if header.undoes else "sweeper run"
-    return f"{command} --resume {header.run_id}"
+    """Return the command that resumes the run."""
+    command = "run" if header.run_kind == "sweep" else f"{header.run_kind} REPORT"
+    return f"sweeper {command} --resume {header.run_id}"
 
 
-def require_same_config(
-    header: Header, config: Config, *, dry_run: bool, undoes: str | None = None
-) -> None:
-    """Raise ConfigurationError where the run was begun with another configuration.
-
-    `undoes` is the run that an undo undoes. An undo does not go on with a sweep, nor a sweep with
-    an undo.
-    """
-    if header.undoes != undoes:
-        what = f"undoes run {header.undoes}" if header.undoes else "is a sweep"
+def require_same_config(header: Header, config: Config, expected: Header) -> None:
+    """Raise ConfigurationError where the run was begun otherwise than `expected` has it."""
+    if (header.run_kind, header.source) != (expected.run_kind, expected.source):
+        what = "is a sweep"
+        if header.source:
+            what = f"is an {header.run_kind} of the report of run {header.source}"
         raise ConfigurationError(
-            f"--resume: run {header.run_id} {what}: go on with it by {resume_command(header)}"
+            f"--resume: run {header.run_id} {what}: resume it by {resume_command(header)}"
+        )
+    if header.config.get(CHANGES) != expected.config.get(CHANGES):
+        raise ConfigurationError(
+            f"--resume: {header.run_kind} {header.run_id} was begun with another report, or other "
+            "--account and --repository: use the same, or begin anew"
         )
     now = section_digests(config)
     if differing := [name for name in _SECTIONS if header.config.get(name) != now[name]]:
@@ -193,7 +197,7 @@ def require_same_config(
             f"--resume: run {header.run_id} was begun with another configuration of "
             f"{', '.join(differing)}: use the same file, variables and options, or begin anew"
         )
-    if header.dry_run is not dry_run:
+    if header.dry_run is not expected.dry_run:
         raise ConfigurationError(
             f"--resume: run {header.run_id} was {'' if header.dry_run else 'not '}a dry run"
         )

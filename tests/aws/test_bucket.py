@@ -80,7 +80,7 @@ def test_a_condition_that_does_not_hold_is_a_conflict(aws: FakeAws) -> None:
     for condition in ({"IfNoneMatch": "*"}, {"IfMatch": first}):
         with pytest.raises(OperationFailed) as caught:
             bucket.put(NAME, (b"3",), "text/plain", **condition)
-        assert caught.value.reason is Reason.CHANGED_MEANWHILE
+        assert caught.value.reason is Reason.CONCURRENT_MODIFICATION
     assert bucket.get(NAME, 100).etag == second
     assert bucket.get(NAME, 100).body == b"2"
 

@@ -104,7 +104,7 @@ def refused(call: Callable[[], object]) -> OperationFailed:
 
 def conflict() -> None:
     """What the SDK's next attempt meets when the answer to the one before was lost."""
-    raise OperationFailed(Reason.CHANGED_MEANWHILE, "it is there", "PreconditionFailed")
+    raise OperationFailed(Reason.CONCURRENT_MODIFICATION, "it is there", "PreconditionFailed")
 
 
 def test_it_is_taken_and_says_by_whom(sweeps: Sweeps) -> None:
@@ -471,7 +471,7 @@ def test_a_conflict_where_there_is_no_lease_is_tried_once_more(sweeps: Sweeps) -
         def put(self, name: str, pieces: Iterable[bytes], media_type: str, **more: Any) -> str:
             self.puts += 1
             if self.puts <= self.conflicts:
-                raise OperationFailed(Reason.CHANGED_MEANWHILE, "conflict", "409")
+                raise OperationFailed(Reason.CONCURRENT_MODIFICATION, "conflict", "409")
             return super().put(name, pieces, media_type, **more)
 
         conflicts = 1

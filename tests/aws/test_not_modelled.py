@@ -61,7 +61,7 @@ def test_a_field_that_is_not_modelled_leaves_the_template_to_a_person(
     assert [path.rpartition(".")[2] for path in template.not_modelled] == [named]
     assert (finding.change.status, finding.change.reason) == (
         ChangeStatus.WITHHELD,
-        Reason.LEFT_TO_A_PERSON,
+        Reason.MANUAL_REVIEW_REQUIRED,
     )
     assert named in finding.change.error
     # One that came since it was planned is found by the look before the write.

@@ -49,7 +49,7 @@ def test_only_what_was_seen_is_replaced(aws: FakeAws) -> None:
     one.replace(NAME, (b"1",))  # nobody looked, and nothing is there
     with pytest.raises(OperationFailed) as caught:
         two.replace(NAME, (b"2",))
-    assert reason(caught) is Reason.CHANGED_MEANWHILE
+    assert reason(caught) is Reason.CONCURRENT_MODIFICATION
     two.read(NAME, whole)
     two.replace(NAME, (b"2",))
     one.look(NAME)
@@ -57,7 +57,7 @@ def test_only_what_was_seen_is_replaced(aws: FakeAws) -> None:
     two.replace(NAME, (b"3",))
     with pytest.raises(OperationFailed) as caught:
         one.replace(NAME, (b"4",))
-    assert reason(caught) is Reason.CHANGED_MEANWHILE
+    assert reason(caught) is Reason.CONCURRENT_MODIFICATION
     (stored,) = aws.objects()
     assert stored.body == b"3"
     one.bucket.put(NAME, (b"5",), "application/json")
@@ -72,7 +72,7 @@ def test_what_was_deleted_meanwhile_has_changed(aws: FakeAws) -> None:
     aws.load(aws.world)
     with pytest.raises(OperationFailed) as caught:
         place.replace(NAME, (b"2",))
-    assert reason(caught) is Reason.CHANGED_MEANWHILE
+    assert reason(caught) is Reason.CONCURRENT_MODIFICATION
     assert place.look(NAME).etag is None
     place.replace(NAME, (b"2",))
 

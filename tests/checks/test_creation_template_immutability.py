@@ -187,12 +187,12 @@ def test_what_is_applied_for_pull_through_caches() -> None:
                 )
             assert (finding.change is not None) is withheld
             if finding.change:
-                assert finding.change.reason is Reason.LEFT_TO_A_PERSON
+                assert finding.change.reason is Reason.MANUAL_REVIEW_REQUIRED
                 assert finding.change.status is ChangeStatus.WITHHELD
                 assert "applied for PULL_THROUGH_CACHE too" in (finding.change.error or "")
 
 
-def test_a_word_that_is_not_known_is_left_to_a_person() -> None:
+def test_a_word_that_is_not_known_is_manual_review_required() -> None:
     for applied_for in [
         ("SOMETHING_NEW",),
         (REPLICATION, "SOMETHING_NEW"),
@@ -208,7 +208,7 @@ def test_a_word_that_is_not_known_is_left_to_a_person() -> None:
                 assert "SOMETHING_NEW, makes repositories in" in finding.reason
                 assert finding.change is not None
                 assert finding.change.status is ChangeStatus.WITHHELD
-                assert finding.change.reason is Reason.LEFT_TO_A_PERSON
+                assert finding.change.reason is Reason.MANUAL_REVIEW_REQUIRED
                 assert "'SOMETHING_NEW', which this version does not know" in (
                     finding.change.error or ""
                 )
@@ -221,7 +221,7 @@ def test_a_role_is_not_passed() -> None:
     )
     assert finding.compliance is BAD
     assert finding.change is not None
-    assert finding.change.reason is Reason.LEFT_TO_A_PERSON
+    assert finding.change.reason is Reason.MANUAL_REVIEW_REQUIRED
     assert "iam:PassRole" in (finding.change.error or "")
     # What would be written by hand.
     assert finding.change.to_mutability == "IMMUTABLE_WITH_EXCLUSION"
@@ -284,7 +284,7 @@ def test_a_rule_in_force_is_named_before_the_cache() -> None:
     assert finding.exemption.reason == "rebuilt"
 
 
-def test_what_is_exempt_is_not_left_to_a_person() -> None:
+def test_what_is_exempt_is_not_manual_review_required() -> None:
     rule = {"repository": "apps/*", "reason": "rebuilt", "expires": "never"}
     finding = judged(Template(custom_role_arn="role"), exemptions=[rule])
     assert (finding.compliance, finding.change) == (EXEMPT, None)
@@ -335,7 +335,7 @@ def test_what_is_not_as_it_was_judged_is_left_alone() -> None:
             assert registry.writes == []
 
 
-def test_what_must_not_be_written_any_more_is_left_to_a_person() -> None:
+def test_what_must_not_be_written_any_more_is_manual_review_required() -> None:
     cases: list[tuple[Template, str]] = [
         (Template(custom_role_arn="role"), "customRoleArn"),
         (Template(applied_for=(REPLICATION, "NEW")), "which this version does not know"),
@@ -348,7 +348,7 @@ def test_what_must_not_be_written_any_more_is_left_to_a_person() -> None:
             change = apply(registry)
             assert (change.status, change.reason) == (
                 ChangeStatus.WITHHELD,
-                Reason.LEFT_TO_A_PERSON,
+                Reason.MANUAL_REVIEW_REQUIRED,
             )
             assert why in str(change.error)
             assert registry.writes == []

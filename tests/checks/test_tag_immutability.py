@@ -324,12 +324,12 @@ def test_the_intent_is_told_after_the_read_and_before_the_write() -> None:
 
 def test_what_may_not_be_intended_is_not_written() -> None:
     def refuse() -> None:
-        raise failure(Reason.NOT_RECORDED)
+        raise failure(Reason.JOURNAL_UNAVAILABLE)
 
     registry = registry_of(make_repository())
     with pytest.raises(OperationFailed) as caught:
         apply(check_on(registry), make_finding(), make_change(), refuse)
-    assert caught.value.reason is Reason.NOT_RECORDED
+    assert caught.value.reason is Reason.JOURNAL_UNAVAILABLE
     assert registry.writes == []
 
 

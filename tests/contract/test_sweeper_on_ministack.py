@@ -221,7 +221,7 @@ def test_without_the_external_id_no_account_is_entered(aws: Deployment, tmp_path
     assert ended.status == 4
 
 
-def test_where_cache_rules_cannot_be_read_their_repositories_are_left_to_a_person(
+def test_where_cache_rules_cannot_be_read_their_repositories_are_manual_review_required(
     aws: Deployment, tmp_path: Path
 ) -> None:
     """As AWS would, were it to refuse the call: the sweep goes on, and names what it left."""

@@ -259,7 +259,7 @@ def test_a_sweep_that_ended_early_says_why_and_saw_nothing() -> None:
 
 def test_the_report_of_a_sweep_that_ended_early_is_a_report() -> None:
     report = early(Reason.THROTTLED)
-    assert report.schema_version == "1"
+    assert report.schema_version == "2"
     assert [(each.stage, each.account_id) for each in report.failures] == [(Stage.ENUMERATE, None)]
     assert nothing_listed(report)
     assert not nothing_listed(UNSEEN)
@@ -333,7 +333,7 @@ def test_what_was_not_seen_is_sorted_and_says_what_aws_said() -> None:
         SkippedItem(account_id(3), "eu-central-1", Reason.REGION_EXCLUDED),
         SkippedItem(account_id(3), "us-east-1", Reason.REGION_EXCLUDED),
     )
-    assert report.schema_version == "1"
+    assert report.schema_version == "2"
 
 
 def test_an_account_whose_regions_all_failed_alike_is_one_item() -> None:

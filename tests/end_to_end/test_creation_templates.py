@@ -129,9 +129,9 @@ def test_what_can_be_closed_is_closed_and_nothing_else_of_it_changes(
         for prefix, each in by_prefix(ended).items()
         if each["change"]
     } == {
-        "ROOT": ("withheld", "left_to_a_person"),
+        "ROOT": ("withheld", "manual_review_required"),
         "apps": ("applied", None),
-        "mixed": ("withheld", "left_to_a_person"),
+        "mixed": ("withheld", "manual_review_required"),
     }
     (written,) = aws.statistics().template_writes
     assert (written["prefix"], written["accepted"]) == ("apps", True)

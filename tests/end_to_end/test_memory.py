@@ -21,7 +21,7 @@ MOST_MB = 350.0  # a task of 512 MB has room for it
 RUN_ID = "20260615T120000Z-0a1b2c"
 MOMENT = "2026-06-15T12:00:00Z"
 ABOUT = {
-    "schema_version": "1",
+    "schema_version": "2",
     "run": {
         "id": RUN_ID,
         "started_at": MOMENT,

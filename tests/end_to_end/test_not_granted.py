@@ -112,8 +112,8 @@ def test_a_root_rule_leaves_what_it_may_fill_to_a_person(aws: FakeAws, tmp_path:
     }
     assert told == {
         "docker-hub/nginx": None,  # exempt
-        "library/redis": "left_to_a_person",
-        "plain": "left_to_a_person",
+        "library/redis": "manual_review_required",
+        "plain": "manual_review_required",
     }
     assert ended.status == 3
 

@@ -368,7 +368,7 @@ BROKEN = {
         answer="failed",
     ),
     "a machine that can keep no record": Broken(
-        "not_recorded",
+        "journal_unavailable",
         4,
         "make state.directory writable, or set report.s3",
         "write",
@@ -624,7 +624,7 @@ def test_what_would_change_nothing_says_why_and_needs_no_record(
     assert line.removeprefix("Writes").lstrip().startswith(why)
     would_change = why.startswith("not tried")
     assert ended.status == (4 if would_change else 0)
-    assert ("not_recorded" in ended.stdout) is would_change
+    assert ("journal_unavailable" in ended.stdout) is would_change
     assert_nothing_changed(aws, ended)
 
 

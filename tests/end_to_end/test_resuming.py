@@ -204,7 +204,7 @@ def test_a_journal_that_cannot_be_written_stops_the_writing_alone(aws: FakeAws, 
     aws.load(small_world(accounts=3))
     ended = here.run(aws, XDG_STATE_HOME="/dev/null")
     assert ended.report["coverage"]["complete"]
-    assert changes(ended.report) == {("withheld", "not_recorded")}
+    assert changes(ended.report) == {("withheld", "journal_unavailable")}
     assert ended.status == 3
     assert writes(aws) == []
 
@@ -237,7 +237,7 @@ def test_without_the_plan_in_s3_nothing_is_written(aws: FakeAws, here: Here) -> 
     # The lease is taken, and the store shown to heed conditions; then the bucket refuses.
     aws.faults([Fault("access_denied", operation="PutObject", skip=3, times=1)])
     ended = here.run(aws, config={**FEW, "report": report})
-    assert changes(ended.report) == {("withheld", "not_recorded")}
+    assert changes(ended.report) == {("withheld", "journal_unavailable")}
     assert writes(aws) == []
 
 
@@ -298,5 +298,5 @@ def test_what_was_seen_long_ago_is_not_acted_on(aws: FakeAws, here: Here, tmp_pa
     ended = here.run(aws, "--resume", journal.stem)
     assert ended.status == 3
     assert len(writes(aws)) == made
-    assert changes(ended.report) == {("applied", None), ("withheld", "facts_too_old")}
+    assert changes(ended.report) == {("applied", None), ("withheld", "plan_expired")}
     assert ended.report["totals"]["changes"]["applied"] == made

@@ -277,7 +277,7 @@ DAMAGES = {
     "not JSON": (b"{", "is damaged: Invalid JSON"),
     "nested too deeply": (b"[" * 10_000, "is damaged: Input should be an object"),
     "another type": (b'{"schema_version": "1", "run": 7}', "is damaged: run: "),
-    "newer": (b'{"schema_version": "2", "new": []}', "has schema_version '2'; this version knows"),
+    "newer": (b'{"schema_version": "3", "new": []}', "has schema_version '3'; this version knows"),
 }
 
 

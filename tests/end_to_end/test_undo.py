@@ -65,11 +65,18 @@ def undo(aws: FakeAws, directory: Path, *options: str, **config: Any) -> Ended:
 
 
 def told(ended: Ended) -> Any:
-    return json.loads((ended.directory / "out" / "undo.json").read_text(encoding="utf-8"))
+    """The report of the undo that ended."""
+    run_id = ended.logs[-1]["run_id"]
+    path = ended.directory / "out" / run_id / "report.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def changes(ended: Ended) -> list[Any]:
+    return [each | each["change"] for each in told(ended)["findings"]]
 
 
 def outcomes(ended: Ended) -> Counter[tuple[str, str | None]]:
-    return Counter((each["status"], each["reason"]) for each in told(ended)["changes"])
+    return Counter((each["status"], each["reason"]) for each in changes(ended))
 
 
 def refused(ended: Ended) -> str:
@@ -87,17 +94,20 @@ def test_everything_is_as_it_was_before(aws: FakeAws, tmp_path: Path) -> None:
     report = told(ended)
     changed = sum(key[2] in CHANGED for key in before)
     assert outcomes(ended) == {("applied", None): changed}
-    assert report["totals"]["restored"] == changed >= len(world.accounts) * len(CHANGED)
-    assert {each["repository"] for each in report["changes"]} == set(CHANGED)
+    assert report["totals"]["changes"]["applied"] == changed >= len(world.accounts) * len(CHANGED)
+    assert {each["repository"] for each in changes(ended)} == set(CHANGED)
     swept_run = ended.report["run"]
-    assert report["undoes"] == {
-        "run_id": swept_run["id"],
-        "started_at": swept_run["started_at"],
-        "report": "out/report.json",
-    }
+    assert (report["run"]["kind"], report["run"]["source"]) == (
+        "undo",
+        {
+            "run_id": swept_run["id"],
+            "started_at": swept_run["started_at"],
+            "location": "out/report.json",
+        },
+    )
     assert report["run"]["id"] != swept_run["id"]
     assert report["run"]["organization_id"] == world.organization_id
-    for each in report["changes"]:
+    for each in changes(ended):
         was = before[each["account_id"], each["region"], each["repository"]]
         assert (each["to_mutability"], tuple(each["to_exclusion_filters"])) == (
             was.mutability,
@@ -146,9 +156,7 @@ def test_what_others_changed_or_deleted_since_is_left_alone(aws: FakeAws, tmp_pa
     aws.put_repository(account, region, theirs)
     aws.delete_repository(account, region, "narrowed")
     ended = undo(aws, tmp_path)
-    assert {
-        each["repository"]: (each["status"], each["reason"]) for each in told(ended)["changes"]
-    } == {
+    assert {each["repository"]: (each["status"], each["reason"]) for each in changes(ended)} == {
         "open": ("superseded", "changed_since_applied"),
         "narrowed": ("superseded", "repository_deleted"),
         "team/turned": ("applied", None),
@@ -178,9 +186,12 @@ def test_one_account_and_some_repositories(aws: FakeAws, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--account", "210987654321"), "--account 210987654321: the report has no change there"),
+        (
+            ("--account", "210987654321"),
+            "--account 210987654321: the report has no such change there",
+        ),
         (("--account", "42"), "--account: '42' is not allowed; allowed: an account id"),
-        (("--repository", "other/*"), "--repository other/*: the report has no change there"),
+        (("--repository", "other/*"), "--repository other/*: the report has no such change there"),
         (("--repository", "A B"), "--repository: 'A B' is not allowed"),
     ],
 )
@@ -205,7 +216,7 @@ def test_a_dry_run_writes_nothing(aws: FakeAws, tmp_path: Path) -> None:
     assert json.loads(ended.stdout)["totals"] == told(ended)["totals"]
     assert ended.status == 0
     printed = undo(aws, tmp_path, "--dry-run").stdout
-    assert f"{len(told(ended)['changes'])} would be put back, 0 put back" in printed
+    assert f"{len(changes(ended))} would be reverted, 0 reverted" in printed
     assert not any(
         "ecr:PutImageTagMutability" in each["policy"] for each in aws.statistics().assume_role
     )
@@ -288,12 +299,12 @@ def test_what_cannot_be_seen_keeps_nothing_from_the_others(aws: FakeAws, tmp_pat
     }
     # Each change of the run has one outcome all the same.
     told_of = Counter(
-        (each["account_id"], each["region"], each["repository"]) for each in report["changes"]
+        (each["account_id"], each["region"], each["repository"]) for each in changes(ended)
     )
     assert set(told_of) == {key for key in before if key[2] in CHANGED}
     assert set(told_of.values()) == {1}
     unseen = {without_role.id, suspended.id, left.id}
-    for each in report["changes"]:
+    for each in changes(ended):
         seen = each["account_id"] not in unseen and (each["account_id"], each["region"]) != (
             fine.id,
             region,
@@ -318,7 +329,7 @@ def test_killed_in_the_middle_it_is_gone_on_with(aws: FakeAws, tmp_path: Path) -
 
     # Neither command takes the other's run; each says which does.
     other = run(aws, tmp_path, "--resume", journal.stem)
-    assert f"go on with it by sweeper undo REPORT --resume {journal.stem}" in refused(other)
+    assert f"resume it by sweeper undo REPORT --resume {journal.stem}" in refused(other)
     narrowed = undo(aws, tmp_path, "--resume", journal.stem, "--repository", "open")
     assert "was begun with another report" in refused(narrowed)
 
@@ -328,7 +339,7 @@ def test_killed_in_the_middle_it_is_gone_on_with(aws: FakeAws, tmp_path: Path) -
     assert set(outcomes(ended)) == {("applied", None)}
     made = Counter((each["account"], each["region"], each["repository"]) for each in writes(aws))
     assert set(made.values()) == {1}
-    assert len(made) == len(told(ended)["changes"])
+    assert len(made) == len(changes(ended))
     assert not journal.exists()
 
 
@@ -343,7 +354,7 @@ def test_a_sweep_is_not_gone_on_with_by_an_undo(aws: FakeAws, tmp_path: Path) ->
     aws.faults([])
     (journal,) = (tmp_path / "state" / "sweeper").glob("*.journal")
     said = refused(undo(aws, tmp_path, "--resume", journal.stem))
-    assert f"is a sweep: go on with it by sweeper run --resume {journal.stem}" in said
+    assert f"is a sweep: resume it by sweeper run --resume {journal.stem}" in said
     hint = [each for each in undo(aws, tmp_path).logs if each["event"] == "journal.unfinished"]
     assert [each["go_on_with"] for each in hint] == [f"sweeper run --resume {journal.stem}"]
 
@@ -358,12 +369,13 @@ def test_from_s3_and_to_s3(aws: FakeAws, tmp_path: Path) -> None:
     assert ended.status == 0
     assert truth(aws) == before
     made = told(ended)
-    assert made["undoes"]["report"] == location
+    assert made["run"]["source"]["location"] == location
     day, name = made["run"]["started_at"][:10], made["run"]["id"]
     now = {each.key: each.body for each in aws.objects() if "lease" not in each.key}
     folder = f"sweeps/{day}/{name}"
-    assert set(now) - set(others) == {f"{folder}/undo.json", f"{folder}/plan.jsonl"}
-    assert json.loads(now[f"{folder}/undo.json"])["changes"] == made["changes"]
+    names = ("report.json", "report.csv", "plan.jsonl")
+    assert set(now) - set(others) == {f"{folder}/{name}" for name in names}
+    assert json.loads(now[f"{folder}/report.json"])["findings"] == made["findings"]
     # The sweeps' own records are as they were.
     assert {key: now[key] for key in others} == others
 
@@ -418,7 +430,7 @@ def test_where_it_cannot_be_put_in_s3_the_report_is_kept(aws: FakeAws, tmp_path:
     ended = undo(aws, tmp_path)
     assert ended.status == 5
     assert truth(aws) == before
-    assert told(ended)["totals"]["restored"] == 3
+    assert told(ended)["totals"]["changes"]["applied"] == 3
 
 
 def test_a_dry_runs_report_and_one_without_changes_have_nothing_to_undo(
@@ -430,9 +442,9 @@ def test_a_dry_runs_report_and_one_without_changes_have_nothing_to_undo(
     ended = undo(aws, tmp_path, "--format", "json")
     assert ended.status == 0
     assert "nothing to undo: out/report.json has no change that was applied" in ended.stderr
-    assert f"it is of sweep {ended.report['run']['id']}" in ended.stderr
-    assert "an earlier one may have changed something" in ended.stderr
-    assert json.loads(ended.stdout)["totals"]["changes"] == 0
+    assert f"it is of run {ended.report['run']['id']}" in ended.stderr
+    assert "an earlier run may have changed something" in ended.stderr
+    assert ended.stdout == ""
     assert aws.statistics().calls == {}
 
 
@@ -501,7 +513,7 @@ def test_a_forged_report_opens_only_what_is_as_it_claims(aws: FakeAws, tmp_path:
 def test_nobody_is_passed_over(aws: FakeAws, tmp_path: Path) -> None:
     swept(aws, tmp_path, world_of(accounts=1, regions=1))
     ended = harness.undo(aws, tmp_path, "out/report.json")
-    assert "an undo may change repositories, and stdin is not a terminal" in refused(ended)
+    assert "this undo may change repositories, and stdin is not a terminal" in refused(ended)
     assert aws.statistics().calls == {}
 
 
@@ -518,7 +530,7 @@ def test_a_signal_ends_it_with_its_report_and_it_is_gone_on_with(
     made = told(stopped)
     assert stopped.status == 3
     assert ("failed", "interrupted") in outcomes(stopped)
-    assert made["totals"]["changes"] == sum(key[2] in CHANGED for key in before)
+    assert made["totals"]["changes"]["planned"] == sum(key[2] in CHANGED for key in before)
     assert stopped.logs[-1]["resumable"] is True
     aws.faults([])
     ended = undo(aws, tmp_path, "--resume", made["run"]["id"])
@@ -532,7 +544,7 @@ def test_without_a_place_for_a_record_nothing_is_written(aws: FakeAws, tmp_path:
     closed = truth(aws)
     command = (*UNDO, "out/report.json", "--yes")
     ended = end(start_command(aws, tmp_path, command, XDG_STATE_HOME="/dev/null"), tmp_path)
-    assert set(outcomes(ended)) == {("withheld", "not_recorded")}
+    assert set(outcomes(ended)) == {("withheld", "journal_unavailable")}
     assert ended.status == 3
     assert truth(aws) == closed
 
@@ -543,7 +555,7 @@ def test_without_a_place_for_a_record_nothing_is_written(aws: FakeAws, tmp_path:
         (None, "missing.json: cannot be read: No such file or directory"),
         ("{", "damaged: "),
         ("{}", "missing.json is not a report.json (no `run`)"),
-        ('{"schema_version": "7"}', "schema_version '7'; this version knows '1'"),
+        ('{"schema_version": "7"}', "schema_version '7'; this version knows '2'"),
     ],
 )
 def test_what_is_no_report_is_refused(

@@ -382,11 +382,11 @@ def test_a_lease_that_is_lost_meanwhile_ends_the_writing() -> None:
 
 def test_a_plan_that_cannot_be_put_on_record_is_not_written() -> None:
     registry = registry_of(ONE)
-    journal = FakeJournal(refuses=failure(Reason.NOT_RECORDED))
+    journal = FakeJournal(refuses=failure(Reason.JOURNAL_UNAVAILABLE))
     check = TagImmutability(registry, make_config(), TODAY)
     (changed,) = change(Pool(1, make_conduct(journal=journal)), (check,), [ONE], [CHANGE])
     (after,) = changes_of(changed)
-    assert (after.status, after.reason) == (ChangeStatus.WITHHELD, Reason.NOT_RECORDED)
+    assert (after.status, after.reason) == (ChangeStatus.WITHHELD, Reason.JOURNAL_UNAVAILABLE)
     assert registry.calls == []
 
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.inversion import invert
 from sweeper.domain.model import ChangeStatus, Finding, Repository, Stage
 from sweeper.domain.reasons import Reason
+from sweeper.domain.recorded_changes import invert
+from sweeper.domain.report_model import Report
 from sweeper.domain.resume import ResumeState
-from sweeper.domain.undo_report import UndoReport
 from tests.cases import case
 from tests.fakes import (
     FakeCloud,
@@ -29,7 +29,7 @@ from tests.fakes import (
     make_repository,
     make_target,
 )
-from tests.undo_support import claim, claimed_run, undo_here
+from tests.recorded_support import applied_finding, source_run, undo_here
 
 ONE, TWO = make_target(1), make_target(2)
 HERE = FakeCloud((make_account(1), make_account(2)))
@@ -63,8 +63,8 @@ def found(finding: Finding) -> Repository:
     return make_repository(finding.repository, finding.mutability, finding.exclusion_filters)
 
 
-def outcomes(report: UndoReport) -> list[tuple[ChangeStatus, Reason | None]]:
-    return [(each.status, each.reason) for each in report.changes]
+def outcomes(report: Report) -> list[tuple[ChangeStatus, Reason | None]]:
+    return [(each.change.status, each.change.reason) for each in report.findings if each.change]
 
 
 filters = st.lists(st.sampled_from(["latest", "v*", "*", "dev"]), unique=True, max_size=3)
@@ -78,7 +78,7 @@ def settings_of(draw: st.DrawFn, words: list[str]) -> tuple[str, tuple[str, ...]
 
 
 @st.composite
-def claims(draw: st.DrawFn) -> list[Finding]:
+def applied_findings(draw: st.DrawFn) -> list[Finding]:
     """Changes that runs make, in a few places."""
     keys = draw(
         st.lists(
@@ -95,16 +95,16 @@ def claims(draw: st.DrawFn) -> list[Finding]:
         )
         if (before[0], set(before[1])) != (after[0], set(after[1])):
             place = make_target(account, region)
-            made.append(claim(f"r{number}", place, before=before, after=after))
+            made.append(applied_finding(f"r{number}", place, before=before, after=after))
     return made
 
 
-@given(claims(), st.data())
+@given(applied_findings(), st.data())
 def test_each_change_has_one_outcome_and_only_what_the_run_wrote_is_written(
-    given_claims: list[Finding], data: st.DataObject
+    given_findings: list[Finding], data: st.DataObject
 ) -> None:
     facts: dict[Key, Repository] = {}
-    for each in given_claims:
+    for each in given_findings:
         other = data.draw(
             settings_of(["MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "NEW_WORD"])
         )
@@ -117,11 +117,11 @@ def test_each_change_has_one_outcome_and_only_what_the_run_wrote_is_written(
         for number in data.draw(st.sampled_from([(1, 2, 3), (1, 3), (1,)]))
     ]
     registry = registry_of(facts)
-    report = undo_here(registry, FakeCloud(accounts), given_claims)
+    report = undo_here(registry, FakeCloud(accounts), given_findings)
 
-    told = [(each.check, each.account_id, each.region, each.repository) for each in report.changes]
-    assert sorted(told) == sorted(each.key for each in given_claims)
-    by_key = {key_of(each): each for each in given_claims}
+    told = [each.key for each in report.findings]
+    assert sorted(told) == sorted(each.key for each in given_findings)
+    by_key = {key_of(each): each for each in given_findings}
     for key, mutability, written in registry.writes:
         assert setting(facts[key]) == setting(left(by_key[key]))
         assert (mutability, frozenset(written)) == setting(found(by_key[key]))
@@ -132,27 +132,17 @@ def test_each_change_has_one_outcome_and_only_what_the_run_wrote_is_written(
         if key[0] in active and setting(facts[key]) == setting(left(by_key[key]))
     }
     assert {key for key, _, _ in registry.writes} == due
-    assert len(registry.writes) == report.totals.restored
-    totals = report.totals
-    assert totals.changes == sum(
-        (
-            totals.planned,
-            totals.restored,
-            totals.already_restored,
-            totals.left_alone,
-            totals.failed,
-            totals.withheld,
-        )
-    )
+    assert len(registry.writes) == report.totals.changes.applied
+    assert report.totals.changes.planned == len(given_findings)
     # Once more: nothing is left to write.
     made = len(registry.writes)
-    again = undo_here(registry, FakeCloud(accounts), given_claims)
+    again = undo_here(registry, FakeCloud(accounts), given_findings)
     assert len(registry.writes) == made
-    assert again.totals.restored == 0
+    assert again.totals.changes.applied == 0
 
 
 def test_a_dry_run_is_the_plan_and_no_write() -> None:
-    one = claim("a", ONE)
+    one = applied_finding("a", ONE)
     registry = registry_of({key_of(one): left(one)})
     report = undo_here(registry, HERE, [one], conduct=make_conduct(dry_run=True))
     assert outcomes(report) == [(ChangeStatus.PLANNED, None)]
@@ -160,7 +150,7 @@ def test_a_dry_run_is_the_plan_and_no_write() -> None:
 
 
 def test_who_declines_has_nothing_written() -> None:
-    one = claim("a", ONE)
+    one = applied_finding("a", ONE)
     registry = registry_of({key_of(one): left(one)})
     report = undo_here(registry, HERE, [one], approve=lambda _: False)
     assert outcomes(report) == [(ChangeStatus.WITHHELD, Reason.NOT_CONFIRMED)]
@@ -168,7 +158,7 @@ def test_who_declines_has_nothing_written() -> None:
 
 
 def test_who_is_asked_is_asked_for_what_is_due_alone() -> None:
-    one, two = claim("a", ONE), claim("b", ONE)
+    one, two = applied_finding("a", ONE), applied_finding("b", ONE)
     registry = registry_of({key_of(one): left(one), key_of(two): found(two)})
     asked: list[list[str]] = []
 
@@ -181,7 +171,7 @@ def test_who_is_asked_is_asked_for_what_is_due_alone() -> None:
 
 
 def test_a_change_of_others_between_the_look_and_the_write_is_left_alone() -> None:
-    one = claim("a", ONE)
+    one = applied_finding("a", ONE)
 
     class Meanwhile(FakeRegistry):
         def repository(self, target: Any, name: str) -> Repository | None:
@@ -191,20 +181,20 @@ def test_a_change_of_others_between_the_look_and_the_write_is_left_alone() -> No
 
     registry = Meanwhile({ONE.place: [left(one)]})
     report = undo_here(registry, HERE, [one])
-    assert outcomes(report) == [(ChangeStatus.SUPERSEDED, Reason.CHANGED_SINCE_APPLIED)]
+    assert outcomes(report) == [(ChangeStatus.SUPERSEDED, Reason.CHANGED_SINCE_EXAMINED)]
     assert registry.writes == []
 
 
 def test_a_report_of_another_organization_is_not_acted_on() -> None:
-    one = claim("a", ONE)
+    one = applied_finding("a", ONE)
     registry = registry_of({key_of(one): left(one)})
-    report = undo_here(registry, HERE, [one], run=claimed_run(organization_id="o-2"))
+    report = undo_here(registry, HERE, [one], run=source_run(organization_id="o-2"))
     assert outcomes(report) == [(ChangeStatus.FAILED, Reason.OTHER_ORGANIZATION)]
     assert registry.calls == []
 
 
 def test_where_the_accounts_cannot_be_listed_nothing_is_looked_at() -> None:
-    one = claim("a", ONE)
+    one = applied_finding("a", ONE)
     registry = registry_of({key_of(one): left(one)})
     report = undo_here(registry, FakeCloud(failure(Reason.THROTTLED)), [one])
     assert outcomes(report) == [(ChangeStatus.FAILED, Reason.THROTTLED)]
@@ -220,17 +210,21 @@ def test_a_repository_that_cannot_be_read() -> None:
     ]
     for reason, expected in cases:
         with case(reason, expected):
-            one, two, other = claim("a", ONE), claim("b", ONE), claim("c", TWO)
+            one, two, other = (
+                applied_finding("a", ONE),
+                applied_finding("b", ONE),
+                applied_finding("c", TWO),
+            )
             facts = {key_of(each): left(each) for each in (one, two, other)}
             registry = registry_of(facts, reread={key_of(one): failure(reason)})
             report = undo_here(registry, HERE, [one, two, other])
             assert [status for status, _ in outcomes(report)] == [*expected, ChangeStatus.APPLIED]
-            assert report.changes[0].reason is reason
+            assert outcomes(report)[0][1] is reason
             assert bool(report.failures) is (expected[1] is ChangeStatus.FAILED)
 
 
 def test_an_undo_that_is_gone_on_with_reads_only_what_is_not_known() -> None:
-    done, begun, due = (claim(name, ONE) for name in "abc")
+    done, begun, due = (applied_finding(name, ONE) for name in "abc")
     facts = {key_of(each): found(each) for each in (done, begun)} | {key_of(due): left(due)}
     registry = registry_of(facts)
     restored = make_change(ChangeStatus.APPLIED, to_mutability="MUTABLE")
@@ -240,11 +234,10 @@ def test_an_undo_that_is_gone_on_with_reads_only_what_is_not_known() -> None:
     # What was begun took effect: it is the undo's own, not somebody else's.
     assert outcomes(report) == [(ChangeStatus.APPLIED, None)] * 3
     assert [key for key, _, _ in registry.writes] == [key_of(due)]
-    assert ("read", key_of(done)) not in registry.calls
 
 
 def test_every_write_is_on_record_before_it_is_made() -> None:
-    one = claim("a", ONE)
+    one = applied_finding("a", ONE)
     registry = registry_of({key_of(one): left(one)})
     journal = FakeJournal()
     undo_here(registry, HERE, [one], conduct=make_conduct(journal=journal))
@@ -252,17 +245,17 @@ def test_every_write_is_on_record_before_it_is_made() -> None:
     (plan, (intended, finding), (settled, _)) = journal.records
     assert (plan[0], intended, settled) == ("plan", "intend", "settle")
     assert (finding.mutability, finding.change) == (turned.mutability, turned.change)
-    refusing = FakeJournal(refuses=OperationFailed(Reason.NOT_RECORDED, "no place"))
+    refusing = FakeJournal(refuses=OperationFailed(Reason.JOURNAL_UNAVAILABLE, "no place"))
     untouched = registry_of({key_of(one): left(one)})
     report = undo_here(untouched, HERE, [one], conduct=make_conduct(journal=refusing))
-    assert outcomes(report) == [(ChangeStatus.WITHHELD, Reason.NOT_RECORDED)]
+    assert outcomes(report) == [(ChangeStatus.WITHHELD, Reason.JOURNAL_UNAVAILABLE)]
     assert untouched.writes == []
 
 
 def test_the_name_of_an_account_is_the_organizations() -> None:
-    one = replace(claim("a", ONE), account_name="forged")
+    one = replace(applied_finding("a", ONE), account_name="forged")
     registry = registry_of({key_of(one): left(one)})
     report = undo_here(registry, FakeCloud((make_account(1, name="own"),)), [one])
-    assert [each.account_name for each in report.changes] == ["own"]
+    assert [each.account_name for each in report.findings] == ["own"]
     assert report.run.organization_id == "o-1"
     assert report.run.account_id == account_id(1)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.console import Console
 
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import (
     Account,
     ChangeStatus,
@@ -19,6 +21,7 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.reasons import Reason
+from sweeper.domain.recorded_changes import RecordedChanges, invert
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Coverage, Report
 from sweeper.entrypoints import terminal
@@ -27,6 +30,8 @@ from tests import factories
 from tests.cases import case
 from tests.golden import assert_golden, sections
 from tests.golden.reports import every
+from tests.recorded_support import SOURCE, applied_finding, recorded
+from tests.reporting import test_recorded_runs as recorded_runs
 
 
 def _console() -> tuple[Console, io.StringIO]:
@@ -38,6 +43,10 @@ def _shown(report: Report, file: str | None = None) -> str:
     console, out = _console()
     terminal.show(report, console, file=file)
     return out.getvalue()
+
+
+def _asked(findings: Sequence[Finding], changes: RecordedChanges | None = None) -> str:
+    return "\n".join(terminal.question(findings, changes))
 
 
 def _row(shown: str, text: str) -> str:
@@ -53,8 +62,12 @@ def test_the_views_whole() -> None:
     terminal.show(factories.report(), console, resumable=True)
     parts["stopped"] = out.getvalue()
     findings = every()["everything"].findings
-    parts["question"] = terminal.question([each for each in findings if each.change])
-    parts["question of a plan"] = terminal.question(every()["planned"].findings)
+    parts["question"] = _asked([each for each in findings if each.change])
+    parts["question of a plan"] = _asked(every()["planned"].findings)
+    undo = recorded_runs.undo(*recorded_runs.RESULTS)
+    parts["undo"] = _shown(undo, "out/r/report.json")
+    parts["question of an undo"] = _asked(undo.findings, recorded([]))
+    parts["apply"] = _shown(recorded_runs.every_apply(), "out/report.json")
     assert_golden("terminal.txt", sections(parts))
 
 
@@ -133,6 +146,17 @@ def test_what_was_changed_says_how_it_is_undone() -> None:
     assert undo in _shown(report, "out/r/report.json")
     assert "sweeper undo" not in _shown(report)
     assert undo not in _shown(factories.report(), "out/r/report.json")
+    assert undo in _shown(recorded_runs.every_apply(), "out/r/report.json")
+    undone = recorded_runs.undo(*recorded_runs.RESULTS)
+    assert "sweeper undo" not in _shown(undone, "out/r/report.json")
+
+
+def test_a_run_with_a_source_names_it_first() -> None:
+    for report in (recorded_runs.undo(*recorded_runs.RESULTS), recorded_runs.every_apply()):
+        with case(report.run.kind):
+            first = _shown(report).splitlines()[0]
+            for each in (report.run.kind.capitalize(), SOURCE.run_id, SOURCE.location):
+                assert each in first
 
 
 def test_a_no_is_told_first_where_nothing_was_changed() -> None:
@@ -156,10 +180,29 @@ def test_the_question_counts_what_would_be_done() -> None:
     first = factories.finding(change=factories.change())
     to = factories.change(to_mutability="IMMUTABLE_WITH_EXCLUSION")
     other = factories.finding(account_id="222222222222", change=to)
-    assert re.findall(r"\d+", terminal.question([first])) == ["1", "1"]
-    assert re.findall(r"\d+ [a-z]+", terminal.question([first, first, other])) == [
-        *("1 repository", "2 repositories", "2 accounts")
+    lines, asked = terminal.question([first, first, other], None)
+    assert re.findall(r"\d+ [a-z]+", asked) == ["1 repository", "2 repositories", "2 accounts"]
+    assert lines.splitlines()[2].split() == [
+        *(other.account_id, other.region, f"{other.repository}:"),
+        *("MUTABLE", "->", "IMMUTABLE_WITH_EXCLUSION"),
     ]
+    many, _ = terminal.question([first] * (terminal.MAX_ROWS + 7), None)
+    assert len(many.splitlines()) == terminal.MAX_ROWS + 1
+    assert " 7 more" in many.splitlines()[-1]
+
+
+def test_the_question_names_the_report_whose_changes_are_meant() -> None:
+    findings = [invert(applied_finding())]
+    for kind in ("undo", "apply"):
+        with case(kind):
+            changes = replace(recorded([]), kind=kind)
+            _, asked = terminal.question(findings, changes)
+            for each in (kind, SOURCE.run_id, SOURCE.started_at, SOURCE.location):
+                assert each in asked
+    for hostile in factories.HOSTILE:
+        with case(hostile):
+            changes = replace(recorded([]), source=replace(SOURCE, location=hostile))
+            assert not any(map(is_hidden, terminal.question(findings, changes)[1]))
 
 
 def test_progress_goes_on_after_a_question() -> None:

@@ -1,4 +1,4 @@
-"""What it takes to go on with an undo."""
+"""What it takes to resume an undo or an apply, and what is said of the next sweep."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ from typing import Any
 import pytest
 
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.inversion import undo_config
+from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.engine.pool import Stop
-from sweeper.entrypoints import undo_app as app
+from sweeper.entrypoints import app
 from sweeper.entrypoints.bootstrap import new_header
-from sweeper.entrypoints.undo_runner import closes_again
+from sweeper.entrypoints.runner import closes_again
 from sweeper.storage import run_state as state
 from sweeper.storage.journal import lines
-from sweeper.storage.recorded_changes import digest
-from tests import factories
 from tests.cases import case
-from tests.fakes import FakeObserver, account_id, make_config, make_target
+from tests.fakes import FakeObserver, account_id, make_change, make_config, make_target
 from tests.golden import assert_golden, sections
-from tests.undo_support import UNDOES, claim, claimed_run
+from tests.recorded_support import applied_finding, recorded
 
-CLAIMS = (claim("app-a"), claim("app-b"))
-SOURCE = app.Source(replace(factories.report(), run=claimed_run()), UNDOES, CLAIMS)
+APPLIED = (applied_finding("app-a"), applied_finding("app-b"))
+UNDO = recorded(APPLIED)
+APPLY = recorded([replace(finding, change=make_change()) for finding in APPLIED], "apply")
 
 
-def gone_on_with(directory: Path, header: lines.Header, source: app.Source = SOURCE) -> str:
-    """What is said where the undo with this header is gone on with."""
+def refusal(directory: Path, header: lines.Header, changes: RecordedChanges | None) -> str:
+    """What is said where the run with this header is resumed with these changes."""
     journal = directory / f"{header.run_id}{state.SUFFIX}"
     journal.write_bytes(lines.header(header))
     with pytest.raises(ConfigurationError) as caught:
-        app.run_undo(
+        app.run_sweep(
             make_config(state={"directory": str(directory)}),
-            source,
             dry_run=False,
+            recorded=changes,
             resume=header.run_id,
             stop=Stop(),
             observer=FakeObserver(),
@@ -45,11 +44,13 @@ def gone_on_with(directory: Path, header: lines.Header, source: app.Source = SOU
     return str(caught.value)
 
 
-def header_of(directory: Path, *, dry_run: bool = False, **changes: Any) -> lines.Header:
-    config = undo_config(make_config(state={"directory": str(directory)}), CLAIMS)
-    header = new_header(config, dry_run=dry_run)
-    config_and_claims = {**header.config, "claims": digest(CLAIMS)}
-    return replace(header, undoes=UNDOES.run_id, config=config_and_claims, **changes)
+def header_of(
+    directory: Path, changes: RecordedChanges | None, *, dry_run: bool = False
+) -> lines.Header:
+    config = make_config(state={"directory": str(directory)})
+    if changes and changes.kind == "undo":
+        config = undo_config(config, changes.findings)
+    return new_header(config, changes, dry_run=dry_run)
 
 
 def test_what_is_done_about_the_next_sweep_ends_the_warning() -> None:
@@ -59,29 +60,32 @@ def test_what_is_done_about_the_next_sweep_ends_the_warning() -> None:
         ({"exclude_accounts": [account_id(1)]}, True),
         ({"exclude_accounts": [account_id(1), account_id(2)]}, False),
     ]
+    findings = (applied_finding("a", make_target(1)), applied_finding("a", make_target(2)))
     for remediation, closes in cases:
         with case(remediation, closes):
-            claims = (claim("a", make_target(1)), claim("a", make_target(2)))
-            assert closes_again(make_config(remediation=remediation), claims) is closes
+            assert closes_again(make_config(remediation=remediation), findings) is closes
 
 
-def test_what_is_gone_on_with_is_the_same_undo(tmp_path: Path) -> None:
-    forged = claim("app-b", before=("MUTABLE_WITH_EXCLUSION", ("a",)))
-    mine = header_of(tmp_path)
-    configured = header_of(tmp_path)
-    configured.config["organization"] = "another"
-    cases = {
-        "another run": (replace(mine, undoes="20260101T000000Z-ffffff"), SOURCE),
-        "fewer changes": (mine, replace(SOURCE, claims=CLAIMS[:1])),
-        "other changes": (mine, replace(SOURCE, claims=(CLAIMS[0], forged))),
-        "a sweep": (replace(mine, undoes=None), SOURCE),
-        "a dry run": (header_of(tmp_path, dry_run=True), SOURCE),
-        "another configuration": (configured, SOURCE),
+def test_only_the_same_run_with_the_same_changes_is_resumed(tmp_path: Path) -> None:
+    forged = applied_finding("app-b", before=("MUTABLE_WITH_EXCLUSION", ("a",)))
+    undo, apply = header_of(tmp_path, UNDO), header_of(tmp_path, APPLY)
+    configured = replace(undo, config={**undo.config, "organization": "another"})
+    cases: dict[str, tuple[lines.Header, RecordedChanges | None]] = {
+        "another run": (replace(undo, source="20260101T000000Z-ffffff"), UNDO),
+        "fewer changes": (undo, recorded(APPLIED[:1])),
+        "other changes": (undo, recorded([APPLIED[0], forged])),
+        "a sweep by an undo": (header_of(tmp_path, None), UNDO),
+        "an undo by a sweep": (undo, None),
+        "an apply by an undo": (apply, UNDO),
+        "an undo by an apply": (undo, APPLY),
+        "other changes of an apply": (apply, replace(APPLY, findings=APPLY.findings[:1])),
+        "a dry run": (header_of(tmp_path, UNDO, dry_run=True), UNDO),
+        "another configuration": (configured, UNDO),
     }
     told = {}
-    for name, (header, source) in cases.items():
+    for name, (header, changes) in cases.items():
         with case(name):
-            said = gone_on_with(tmp_path, header, source)
+            said = refusal(tmp_path, header, changes)
             assert header.run_id in said
-            told[name] = said.replace(header.run_id, "<the undo>")
+            told[name] = said.replace(header.run_id, "<the run>")
     assert_golden("refusals.resume.txt", sections(told))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
 
-from sweeper.entrypoints.undo_runner import CLOSES_AGAIN
-from sweeper.reporting.undo_text import MOST_ASKED
+from sweeper.entrypoints.runner import CLOSES_AGAIN
+from sweeper.entrypoints.terminal import MAX_ROWS
 from tests.cases import case
 from tests.end_to_end.harness import UNDO, environment, run, small_world, writes
 from tests.fake_aws.process import FakeAws
@@ -46,6 +48,14 @@ def at_terminal(aws: FakeAws, directory: Path, answer: str) -> tuple[str, str, s
     return shown, asked, str(child.before), child.exitstatus
 
 
+def last_undo(directory: Path) -> Any:
+    """The report of the undo that ended last."""
+    paths = directory.glob("*/report.json")
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    undos = [report["run"] | report for report in reports if report["run"]["kind"] == "undo"]
+    return max(undos, key=lambda report: report["started_at"])
+
+
 def test_a_person_is_shown_what_is_opened_and_asked_once(aws: FakeAws, tmp_path: Path) -> None:
     before = aws.repositories()
     swept = run(aws, tmp_path, config={})
@@ -53,21 +63,24 @@ def test_a_person_is_shown_what_is_opened_and_asked_once(aws: FakeAws, tmp_path:
     due = swept.report["totals"]["changes"]["applied"]
     for answer, status, outcome, after in (
         ("n", 3, "withheld", closed),
-        ("y", 0, "restored", before),
+        ("y", 0, "applied", before),
     ):
         with case(answer):
             aws.reset_statistics()
             shown, asked, told, ended = at_terminal(aws, tmp_path, answer)
             assert ended == status
-            for each in (f" {due} ", " 2 accounts ", swept.report["run"]["id"], "out/report.json"):
+            assert sum(map(int, re.findall(r"(\d+) repositor", asked))) == due
+            for each in (" 2 accounts ", swept.report["run"]["id"], "report out/report.json"):
                 assert each in asked
-            assert shown.count(" -> ") == min(due, MOST_ASKED)
-            for each in swept.report["findings"][:MOST_ASKED]:
+            assert shown.count(" -> ") == min(due, MAX_ROWS)
+            for each in swept.report["findings"][:MAX_ROWS]:
                 place = f"{each['region']}  {each['repository']}: "
                 assert f"{place}IMMUTABLE -> {each['mutability']}" in shown
             assert CLOSES_AGAIN in shown
             assert (CLOSES_AGAIN in told) is (answer == "y")
             assert aws.repositories() == after
-            report = json.loads((tmp_path / "out" / "undo.json").read_text(encoding="utf-8"))
-            assert report["totals"][outcome] == due
-            assert report["run"]["id"] in told
+            report = last_undo(tmp_path / "out")
+            assert report["totals"]["changes"][outcome] == due
+            assert f"out/{report['run']['id']}" in told
+            latest = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
+            assert latest == swept.report

@@ -8,25 +8,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweeper.checks import checks
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import plain
 from sweeper.domain.model import Finding
-from sweeper.entrypoints import undo_app as app
+from sweeper.domain.recorded_changes import RecordedChanges, invert
+from sweeper.storage.change_reader import read_recorded_changes
 from tests import factories
 from tests.fakes import make_target
 from tests.fuzz.support import bounded, mutated, run_of
+from tests.recorded_support import applied_finding, report_of, source_run
 from tests.rendering import as_json
-from tests.undo_support import claim, claimed_run, report_of
 
 FOUND = report_of(
-    claimed_run(organization_id="o-fakeorg0001"),
+    source_run(organization_id="o-fakeorg0001"),
     (
-        claim("app-a"),
-        claim("team/b", make_target(2), before=("MUTABLE_WITH_EXCLUSION", ("v*", "latest"))),
-        claim(
+        applied_finding("app-a"),
+        applied_finding(
+            "team/b", make_target(2), before=("MUTABLE_WITH_EXCLUSION", ("v*", "latest"))
+        ),
+        applied_finding(
             "team/c",
             before=("IMMUTABLE_WITH_EXCLUSION", ("v*", "latest")),
             after=("IMMUTABLE_WITH_EXCLUSION", ("latest",)),
@@ -39,19 +44,24 @@ texts = st.text(max_size=20) | st.sampled_from(factories.HOSTILE)
 _FIELDS = ("check", "account_id", "region", "repository", "arn", "mutability")
 
 
+def recorded_in(path: Path) -> RecordedChanges:
+    about = {name: check.resource for name, check in checks().items()}
+    return read_recorded_changes("undo", str(path), lambda *_: pytest.fail("S3"), about)
+
+
 def taken(path: Path, content: bytes) -> None:
     """Read it as an undo does; what is taken is what ECR and the organization could have."""
     path.write_bytes(content)
     with suppress(ConfigurationError):
-        for each in app.read_source(str(path), (), ()).claims:
+        for each in recorded_in(path).findings:
             assert each.change
             assert re.fullmatch(r"\d{12}", each.account_id)
             assert re.fullmatch(r"[a-z]+(-[a-z]+)+-\d+", each.region)
             assert re.fullmatch(r"[A-Za-z0-9._/-]+", each.repository)
             assert each.arn == plain(each.arn)
             assert not each.arn or f":{each.region}:{each.account_id}:" in each.arn
-            assert each.mutability in WORDS
-            assert each.change.to_mutability in WORDS - {"MUTABLE"} | {"IMMUTABLE"}
+            assert each.mutability in WORDS - {"MUTABLE"} | {"IMMUTABLE"}
+            assert each.change.to_mutability in WORDS
             for filters in (each.exclusion_filters, each.change.to_exclusion_filters):
                 assert len(filters) <= 5
                 assert all(re.fullmatch(r"[0-9A-Za-z._*-]+", text) for text in filters)
@@ -93,4 +103,4 @@ def test_forged_values(tmp_path: Path) -> None:
 def test_what_is_whole_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_bytes(WHOLE)
-    assert app.read_source(str(path), (), ()).claims == FOUND.findings
+    assert recorded_in(path).findings == tuple(map(invert, FOUND.findings))

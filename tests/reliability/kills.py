@@ -94,9 +94,9 @@ def undo_while_killing(aws: FakeAws, directory: Path, seed: int) -> Killed:
     made = Counter((each["account"], each["region"], each["repository"]) for each in writes(aws))
     if twice := [key for key, count in made.items() if count > 1]:
         problems.append(f"written twice: {twice}")
-    told = json.loads((directory / "out" / "undo.json").read_text(encoding="utf-8"))
-    if told["totals"]["restored"] != closed:
-        problems.append(f"closed {closed}, recorded as put back {told['totals']['restored']}")
+    reverted = sum(each["totals"]["changes"]["applied"] for each in _undo_reports(directory))
+    if reverted != closed:
+        problems.append(f"closed {closed}, recorded as reverted {reverted}")
     if list((directory / "state" / "sweeper").glob("*.journal")):
         problems.append("a journal is left")
     return replace(killed, changes=len(made), problems=tuple(problems))
@@ -112,7 +112,12 @@ def _until_one_ends(
     """Kill the command after so many calls, and go on with it, until it ends by itself."""
     moments = random.Random(seed)
     options: tuple[str, ...] = ()
-    report = directory / "out" / ("undo.json" if "undo" in command else "report.json")
+
+    def is_delivered() -> bool:
+        if "undo" in command:
+            return bool(_undo_reports(directory))
+        return (directory / "out" / "report.json").exists()
+
     kills = while_writing = unrecorded = 0
     while True:
         calls = moments.randint(1, MOST_CALLS)
@@ -136,12 +141,18 @@ def _until_one_ends(
             lines = journals[0].read_bytes()
             while_writing += b'"intent"' in lines
             unrecorded += max(0, len(writes(aws)) - lines.count(b'"result"'))
-        elif report.exists():
+        elif is_delivered():
             # It had delivered its report, and removed its journal: it had finished.
             ended = Ended(0, "", "", directory)
             break
     aws.faults([])
     return ended, Killed(seed, kills, while_writing, 0, unrecorded, ())
+
+
+def _undo_reports(directory: Path) -> list[Any]:
+    """Return the reports of undos, of which one run has one."""
+    found = map(Path.read_bytes, (directory / "out").glob("*/report.json"))
+    return [each for each in map(json.loads, found) if each["run"]["kind"] == "undo"]
 
 
 def _judged(aws: FakeAws, ended: Ended, before: dict[Any, Any], killed: Killed) -> Killed:

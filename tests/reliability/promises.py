@@ -243,7 +243,7 @@ def _writes(facts: Facts) -> Iterator[str]:
 
 
 # The lease could not be taken or held, or the plan not be put beside the report.
-_NOT_HAD = ("lease_unavailable", "lease_lost", "not_recorded")
+_NOT_HAD = ("lease_unavailable", "lease_lost", "journal_unavailable")
 
 
 def _changed(facts: Facts) -> Iterator[str]:

@@ -85,11 +85,11 @@ def test_a_subject_that_would_be_too_long_ends_with_a_whole_clause() -> None:
     few, most = 9, 10**9
     for open_, failed_, complete, closed_, reopened, ending in [
         (few, few, False, few, few, "9 reopened"),
-        (few, few, False, 10, 10**5, "100,000 reopened"),  # 99 characters, and one more:
-        (few, few, False, 100, 10**5, "100 closed"),
-        (few, 10**5, False, 10**5, few, "100,000 closed"),
+        (few, few, False, 100, 10**5, "100,000 reopened"),  # 99 characters, and one more:
+        (few, few, False, 1000, 10**5, "1,000 fixed"),
+        (few, 10**5, False, 10**5, few, "100,000 fixed"),
         (few, most, False, most, few, "coverage incomplete"),
-        (few, most, True, most, 10**7, "1,000,000,000 closed"),
+        (few, most, True, most, 10**7, "1,000,000,000 fixed"),
         (few, most, True, 0, most, "1,000,000,000 reopened"),
         (few, 0, False, 0, 0, "coverage incomplete"),
         (few, 0, True, 0, 0, "9 mutable repositories"),
@@ -115,7 +115,7 @@ def test_a_subject_that_would_be_too_long_ends_with_a_whole_clause() -> None:
 
 
 CLAUSE = (
-    r"[\d,]+ (closed|reopened|changes? failed|mutable repositor(y|ies))|coverage incomplete"
+    r"[\d,]+ (fixed|reopened|changes? failed|mutable repositor(y|ies))|coverage incomplete"
     r"|no mutable repository"
 )
 

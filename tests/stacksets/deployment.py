@@ -19,15 +19,16 @@ from moto.ecr.models import ecr_backends
 from moto.iam.models import Role, iam_backends
 from moto.s3.models import s3_backends
 
+from sweeper.aws.client.session import read_object
 from sweeper.checks import checks
 from sweeper.config.loader import load_config
 from sweeper.domain.report_model import Report
-from sweeper.domain.undo_report import UndoReport
 from sweeper.engine.pool import Stop
-from sweeper.entrypoints import app, undo_app
+from sweeper.entrypoints import app
 from sweeper.entrypoints.cli.main import cli
 from sweeper.entrypoints.demo import moto_additions
 from sweeper.entrypoints.logs import LogObserver
+from sweeper.storage.change_reader import read_recorded_changes
 from tests.stacksets import creation_templates, templates
 from tests.stacksets.authority import Authority, enforced
 from tests.stacksets.creation_templates import TEMPLATES
@@ -252,14 +253,14 @@ class Deployment:
             )
         return ended.report, authority
 
-    def undo(self, location: str) -> tuple[UndoReport, Authority]:
+    def undo(self, location: str) -> tuple[Report, Authority]:
         """The real undo of the report at `location`, in the same way."""
         with self._entered() as authority:
-            ended = undo_app.run_undo(
+            about = {name: check.resource for name, check in CHECKS.items()}
+            ended = app.run_sweep(
                 load_config(),
-                undo_app.read_source(location, (), ()),
                 dry_run=False,
-                resume=None,
+                recorded=read_recorded_changes("undo", location, read_object, about),
                 stop=Stop(None),
                 observer=LogObserver(),
                 approve=lambda _: True,

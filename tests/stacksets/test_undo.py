@@ -5,8 +5,8 @@ from __future__ import annotations
 import boto3
 import pytest
 
-from sweeper.domain.inversion import exit_status
-from sweeper.domain.report import ExitStatus
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report import ExitStatus, exit_status
 from tests.stacksets.deployment import MANAGEMENT, MEMBER_ROLE, Deployment
 
 pytestmark = pytest.mark.slow
@@ -20,11 +20,13 @@ def test_what_a_sweep_closed_is_open_again(deployment: Deployment) -> None:
     report, authority = deployment.undo(f"s3://{bucket}/latest.json")
     for account in deployment.accounts:
         assert deployment.mutability(account) == {"MUTABLE"}
-    assert report.totals.restored == report.totals.changes == swept.totals.changes.applied
+    assert report.totals.changes.applied == swept.totals.changes.applied
+    assert report.totals.remaining == 0
     assert exit_status(report) is ExitStatus.CLEAN
-    assert report.undoes.run_id == swept.run.id
+    assert report.run.source
+    assert report.run.source.run_id == swept.run.id
     keys = {item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=bucket)["Contents"]}
-    assert f"{report.run.started_at[:10]}/{report.run.id}/undo.json" in keys
+    assert f"{report.run.started_at[:10]}/{report.run.id}/report.json" in keys
     # It reads by name what it is about, and looks at nothing else.
     used = {action for role, action in authority.used if role == MEMBER_ROLE}
     assert used == {"ecr:DescribeRepositories", "ecr:PutImageTagMutability"}
@@ -37,6 +39,10 @@ def test_a_role_that_may_only_read_has_nothing_put_back(deployment: Deployment) 
     with deployment.management_stack(AllowRemediation="false"):
         report, _ = deployment.undo(f"s3://{bucket}/latest.json")
     assert deployment.mutability(MANAGEMENT) == {"IMMUTABLE"}
-    told = {each.reason for each in report.changes if each.account_id == MANAGEMENT}
-    assert {str(reason) for reason in told} == {"write_not_granted"}
+    told = {
+        each.change and each.change.reason
+        for each in report.findings
+        if each.account_id == MANAGEMENT
+    }
+    assert told == {Reason.WRITE_NOT_GRANTED}
     assert exit_status(report) is ExitStatus.FINDINGS_REMAIN

@@ -160,12 +160,30 @@ def test_what_an_earlier_version_did_not_write_yet_is_its_default() -> None:
     assert as_json(read(json.dumps(document).encode())) == content
 
 
+def test_a_report_of_version_1_is_read_as_one_of_version_2() -> None:
+    content = (Path(__file__).parent / "reports" / "version-1.json").read_bytes()
+    old = read(content)
+    assert (old.schema_version, old.run.kind, old.run.source) == ("2", "sweep", None)
+    reasons = {each.change.reason for each in old.findings if each.change}
+    reasons |= {each.reason for each in old.deliveries}
+    renamed = {
+        b"left_to_a_person": Reason.MANUAL_REVIEW_REQUIRED,
+        b"facts_too_old": Reason.PLAN_EXPIRED,
+        b"changed_meanwhile": Reason.CONCURRENT_MODIFICATION,
+        b"not_recorded": Reason.JOURNAL_UNAVAILABLE,
+    }
+    for code, reason in renamed.items():
+        assert code in content
+        assert reason in reasons
+    assert read(as_json(old)) == old
+
+
 # --- refused by name ------------------------------------------------------------------------------
 
 
 # The path in a report, a value that no sweep writes there, and what the refusal names.
 DAMAGED: tuple[tuple[tuple[str | int, ...], object, str], ...] = (
-    (("schema_version",), "2", "schema_version"),
+    (("schema_version",), "3", "schema_version"),
     (("schema_version",), "\x1b[2J" * 9, "schema_version"),
     (("schema_version",), 1, "schema_version"),
     (("run", "auto_remediate"), "MAYBE", "run.auto_remediate"),

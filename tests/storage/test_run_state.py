@@ -17,6 +17,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalBusy, JournalFile, is_busy
 from sweeper.storage.run_state import (
+    CHANGES,
     open_run,
     reopen_run,
     require_same_config,
@@ -240,7 +241,10 @@ def test_a_journal_that_cannot_be_read_any_more(
     assert "cannot be read: Input/output error" in problem(reopen_run, RUN_ID, directory, None)
 
 
-# --- the same configuration --------------------------------------------------------------------
+# --- the same run ------------------------------------------------------------------------------
+
+SWEEP = replace(HEADER, config=section_digests(make_config()))
+SOURCE = "20260601T120000Z-0a1b2c"
 
 
 def test_what_decides_what_is_done_must_be_the_same() -> None:
@@ -256,50 +260,60 @@ def test_what_decides_what_is_done_must_be_the_same() -> None:
         ("limits", {"max_workers": 1}, True),
         ("state", {"directory": "elsewhere"}, True),
     ]
+    require_same_config(SWEEP, make_config(), SWEEP)
     for section, values, same in cases:
         with case(section, values, same):
-            header = lines.Header(
-                RUN_ID, HEADER.started_at, "1", False, section_digests(make_config())
-            )
-            require_same_config(header, make_config(), dry_run=False)
             config = make_config(**{section: values})
             if same:
-                require_same_config(header, config, dry_run=False)
+                require_same_config(SWEEP, config, SWEEP)
             else:
                 assert f"another configuration of {section}:" in problem(
-                    require_same_config, header, config, dry_run=False
+                    require_same_config, SWEEP, config, SWEEP
                 )
+    # As in a header without digests.
+    assert "checks, organization, regions, coverage" in problem(
+        require_same_config, HEADER, make_config(), SWEEP
+    )
 
 
 def test_a_dry_run_stays_one() -> None:
-    header = lines.Header(RUN_ID, HEADER.started_at, "1", False, section_digests(make_config()))
-    assert "was not a dry run" in problem(require_same_config, header, make_config(), dry_run=True)
-    dry = lines.Header(RUN_ID, HEADER.started_at, "1", True, section_digests(make_config()))
-    assert "was a dry run" in problem(require_same_config, dry, make_config(), dry_run=False)
+    dry = replace(SWEEP, dry_run=True)
+    require_same_config(dry, make_config(), dry)
+    assert "was not a dry run" in problem(require_same_config, SWEEP, make_config(), dry)
+    assert "was a dry run" in problem(require_same_config, dry, make_config(), SWEEP)
 
 
-def test_an_undo_and_a_sweep_do_not_go_on_with_each_other() -> None:
-    sweep = replace(HEADER, config=section_digests(make_config()))
-    undo = replace(sweep, undoes="20260601T120000Z-0a1b2c")
-    said = problem(require_same_config, undo, make_config(), dry_run=False)
-    assert f"undoes run {undo.undoes}: go on with it by {resume_command(undo)}" in said
-    assert resume_command(undo) == f"sweeper undo REPORT --resume {RUN_ID}"
-    said = problem(require_same_config, sweep, make_config(), dry_run=False, undoes=undo.undoes)
-    assert f"is a sweep: go on with it by sweeper run --resume {RUN_ID}" in said
-    require_same_config(undo, make_config(), dry_run=False, undoes=undo.undoes)
+def test_a_run_is_resumed_by_its_own_command_with_the_same_changes() -> None:
+    undo = replace(SWEEP, run_kind="undo", source=SOURCE)
+    commands = {
+        f"sweeper run --resume {RUN_ID}": SWEEP,
+        f"sweeper undo REPORT --resume {RUN_ID}": undo,
+        f"sweeper apply REPORT --resume {RUN_ID}": replace(undo, run_kind="apply"),
+    }
+    for command, header in commands.items():
+        with case(command):
+            assert resume_command(header) == command
+            require_same_config(header, make_config(), header)
+            others = [other for other in commands.values() if other is not header]
+            for other in (*others, replace(header, source="20260101T000000Z-ffffff")):
+                assert problem(require_same_config, header, make_config(), other).endswith(command)
+    for run_kind in ("undo", "apply"):
+        changes = replace(undo, run_kind=run_kind, config={**undo.config, CHANGES: "a digest"})
+        require_same_config(changes, make_config(), changes)
+        for config in ({CHANGES: "another"}, {}):
+            with case(run_kind, config):
+                other = replace(changes, config={**undo.config, **config})
+                assert "was begun with another report" in problem(
+                    require_same_config, changes, make_config(), other
+                )
 
 
-def test_a_journal_that_was_left_tells_what_goes_on_with_it(directory: Path) -> None:
+def test_a_journal_that_was_left_tells_what_resumes_it(directory: Path) -> None:
     assert unfinished_run_command(kept(directory)) == resume_command(HEADER)
-    undo = replace(HEADER, undoes="20260601T120000Z-0a1b2c")
-    assert unfinished_run_command(kept(directory, lines.header(undo) + b"{")) == resume_command(
-        undo
-    )
+    for run_kind in ("undo", "apply"):
+        with case(run_kind):
+            header = replace(HEADER, run_kind=run_kind, source=SOURCE)
+            journal = kept(directory, lines.header(header) + b"{")
+            assert unfinished_run_command(journal) == resume_command(header)
     assert unfinished_run_command(kept(directory, b"damaged\n")) is None
     assert unfinished_run_command(directory / "missing") is None
-
-
-def test_a_header_without_digests_is_another_configuration() -> None:
-    assert "checks, organization, regions, coverage" in problem(
-        require_same_config, HEADER, make_config(), dry_run=False
-    )

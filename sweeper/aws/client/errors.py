@@ -104,8 +104,8 @@ _CODES = {
     "InvalidAccessException": Reason.DESTINATION_MISSING,
     "InvalidAccess": Reason.DESTINATION_MISSING,
     # A conditional write to S3 whose condition does not hold, or that another came before.
-    "PreconditionFailed": Reason.CHANGED_MEANWHILE,
-    "ConditionalRequestConflict": Reason.CHANGED_MEANWHILE,
+    "PreconditionFailed": Reason.CONCURRENT_MODIFICATION,
+    "ConditionalRequestConflict": Reason.CONCURRENT_MODIFICATION,
     # The answer to a HEAD has no body, and so no code but its status.
     "403": Reason.DENIED,
     "404": Reason.DESTINATION_MISSING,

@@ -142,7 +142,7 @@ def _of_the_organization(facts: Facts) -> Iterator[Problem]:
         )
     if not facts.keeps_record:
         message = "no state.directory that can be written, and no report.s3"
-        yield Problem(Kind.WRITE, ProbeStatus.FAILED, Reason.NOT_RECORDED, message)
+        yield Problem(Kind.WRITE, ProbeStatus.FAILED, Reason.JOURNAL_UNAVAILABLE, message)
 
 
 def _of_accounts(facts: Facts) -> Iterator[_Case]:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from sweeper import __version__
+from sweeper.entrypoints.cli.apply import apply
 from sweeper.entrypoints.cli.common import say
 from sweeper.entrypoints.cli.completion import completion
 from sweeper.entrypoints.cli.config import config
@@ -20,7 +21,7 @@ from sweeper.entrypoints.cli.report import report
 from sweeper.entrypoints.cli.run import run
 from sweeper.entrypoints.cli.undo import undo
 
-COMMANDS = (completion, config, demo, preflight, report, run, undo)
+COMMANDS = (apply, completion, config, demo, preflight, report, run, undo)
 INTERRUPTED = 130  # the shell's own for SIGINT, before any sweep has begun
 
 

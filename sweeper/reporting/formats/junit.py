@@ -22,7 +22,7 @@ from sweeper.domain.report_model import (
     SkippedItem,
 )
 from sweeper.reporting.formats import Format
-from sweeper.reporting.records import Record, State, items, recorder, state_of
+from sweeper.reporting.records import Record, State, items, recorder
 from sweeper.reporting.wording import account_tags, advice, explanation, number, scope, seen, unseen
 
 _LONGEST = 2000  # characters of a message
@@ -44,9 +44,9 @@ def _texts(report: Report) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="sweeper">\n'
     yield from _suite_of_the_sweep(report)
     record = recorder(report)
-    found: dict[str, list[Finding | EarlierFinding]] = defaultdict(list)
-    for item in items(report):
-        found[plain(item.account_id)].append(item)
+    found: dict[str, list[tuple[State, Finding | EarlierFinding]]] = defaultdict(list)
+    for state, item in items(report):
+        found[plain(item.account_id)].append((state, item))
     failures: dict[str, list[FailedItem]] = defaultdict(list)
     for failure in report.failures:
         if failure.account_id is not None:
@@ -60,12 +60,12 @@ def _texts(report: Report) -> Iterator[str]:
         account = accounts.get(account_id)
         compliant = list(_compliant(account)) if account else []
         # The counts of a suite stand before its tests, which are made one at a time.
-        results = Counter(_RESULTS[state_of(item)] for item in found[account_id])
+        results = Counter(_RESULTS[state] for state, _ in found[account_id])
         results["system-out"] += len(compliant)
         results["error"] += len(failures[account_id])
         results["skipped"] += len(skipped[account_id])
         tests = chain(
-            (_of_finding(record(item), tags.get(account_id)) for item in found[account_id]),
+            (_of_finding(record(*each), tags.get(account_id)) for each in found[account_id]),
             compliant,
             map(_of_failure, failures[account_id]),
             map(_of_skipped, skipped[account_id]),

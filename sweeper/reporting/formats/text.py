@@ -13,7 +13,14 @@ from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Stage
 from sweeper.domain.pieces import in_pieces
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
+from sweeper.domain.report_model import (
+    EarlierFinding,
+    FailedItem,
+    Report,
+    RepositoryTotals,
+    Run,
+    SkippedItem,
+)
 from sweeper.reporting.formats import Format
 from sweeper.reporting.impact_wording import as_yaml, counted, sentences
 from sweeper.reporting.wording import (
@@ -27,11 +34,15 @@ from sweeper.reporting.wording import (
     named,
     number,
     outcome,
+    remaining,
+    run_words,
     scope,
     seen,
     setting,
     since_last,
     tags_unavailable,
+    told_findings,
+    undo_words,
     unseen,
     where,
 )
@@ -39,7 +50,7 @@ from sweeper.reporting.wording import (
 WIDTH = 100
 _NAMED_SKIPS = 3  # of each reason; the others are counted
 _NAMED_FAILURES = 5  # that say the same but for the account; more are one paragraph
-_NOT_MADE = (ChangeStatus.FAILED, ChangeStatus.WITHHELD)
+_NOT_MADE = (ChangeStatus.FAILED, ChangeStatus.WITHHELD, ChangeStatus.SUPERSEDED)
 _Found = TypeVar("_Found", Finding, EarlierFinding)
 
 
@@ -82,7 +93,8 @@ def _heading(report: Report) -> list[str]:
     times = f"{run.started_at} to {run.finished_at}"
     return [
         "ECR image tag mutability" + (f" in {words}" if words else ""),
-        plain(f"Sweep {run.id}{dry_run}"),
+        plain(f"{run.kind.capitalize()} {run.id}{dry_run}"),
+        *wrapped(run_words(run), ""),
         plain(", ".join(filter(None, (times, organization, caller)))),
         plain(f"Auto-Remediation: {run.auto_remediate}, sweeper {run.version}"),
         "",
@@ -91,7 +103,7 @@ def _heading(report: Report) -> list[str]:
 
 
 def _totals(report: Report) -> list[str]:
-    totals = report.totals
+    totals, undo = report.totals, report.run.kind == "undo"
     accounts, targets, repositories, changes = (
         totals.accounts,
         totals.targets,
@@ -103,14 +115,21 @@ def _totals(report: Report) -> list[str]:
         f"{accounts.skipped:,} skipped, {accounts.failed:,} failed",
         f"Their regions  {targets.planned:,}: {targets.examined:,} examined, "
         f"{targets.skipped:,} skipped, {targets.failed:,} failed",
-        f"Repositories   {repositories.examined:,}: {repositories.compliant:,} compliant, "
-        f"{repositories.non_compliant:,} non-compliant, {repositories.exempt:,} exempt, "
-        f"{repositories.undetermined:,} undetermined",
+        *([] if undo else _repositories(repositories)),
         f"Changes        {changes.planned:,} planned: {changes.applied:,} applied, "
         f"{changes.failed:,} failed, {changes.withheld:,} withheld, "
         f"{changes.superseded:,} superseded",
-        f"Remaining      {number(totals.remaining, 'finding')}",
+        f"Remaining      {remaining(report)}",
+        *(wrapped(f"Undo           {undo_words(report)}", "", " " * 15) if undo else ()),
         *_since_last(report),
+    ]
+
+
+def _repositories(totals: RepositoryTotals) -> list[str]:
+    return [
+        f"Repositories   {totals.examined:,}: {totals.compliant:,} compliant, "
+        f"{totals.non_compliant:,} non-compliant, {totals.exempt:,} exempt, "
+        f"{totals.undetermined:,} undetermined"
     ]
 
 
@@ -124,7 +143,7 @@ def _since_last(report: Report) -> list[str]:
 
 
 def _findings(report: Report) -> Iterator[str]:
-    findings = [item for item in report.findings if item.compliance is not Compliance.EXEMPT]
+    findings = [item for item in told_findings(report) if item.compliance is not Compliance.EXEMPT]
     if not findings:
         return
     yield f"FINDINGS ({len(findings):,}; {report.totals.remaining:,} remain)"
@@ -135,7 +154,7 @@ def _findings(report: Report) -> Iterator[str]:
         yield from ("", f"  {account}")
         for finding in group:
             yield from _finding(finding, report)
-    yield from _advice_on_changes(findings)
+    yield from _advice_on_changes(findings, report.run)
 
 
 def _finding(finding: Finding, report: Report) -> Iterator[str]:
@@ -147,7 +166,7 @@ def _finding(finding: Finding, report: Report) -> Iterator[str]:
         yield from wrapped(f"its exemption {exemption_text(finding.exemption)}", "      ")
 
 
-def _advice_on_changes(findings: Iterable[Finding]) -> Iterator[str]:
+def _advice_on_changes(findings: Iterable[Finding], run: Run) -> Iterator[str]:
     """What to do about the changes that were not made, once for each reason."""
     not_made = Counter(
         finding.change.reason
@@ -155,7 +174,7 @@ def _advice_on_changes(findings: Iterable[Finding]) -> Iterator[str]:
         if finding.change and finding.change.status in _NOT_MADE and finding.change.reason
     )
     for reason, count in sorted(not_made.items()):
-        if text := advice(Stage.CHANGE, reason):
+        if text := advice(Stage.CHANGE, reason, run):
             yield ""
             yield from wrapped(f"{number(count, 'change')} not made ({reason}): {text}.", "  ")
 
@@ -233,7 +252,7 @@ def _failures(report: Report) -> list[str]:
     for reason, group in groupby(failures, key=lambda failure: failure.reason):
         lines.append("")
         lines += _failures_alike(reason, list(group), names)
-        if text := advice(Stage.EXAMINE, reason):
+        if text := advice(Stage.EXAMINE, reason, report.run):
             lines += wrapped(f"What to do: {text}.", "    ")
     return lines
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from sweeper.config.discovery import discover
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.domain.undo_report import UndoReport
 from sweeper.engine.pool import attempt
 from sweeper.reporting.formats import Format
 from sweeper.storage.evidence.file import EvidenceFile
@@ -36,12 +35,8 @@ _PASSING = (
 )
 
 
-D = TypeVar("D", Report, UndoReport)
-D_contra = TypeVar("D_contra", Report, UndoReport, contravariant=True)
-
-
-class Destination(Protocol[D_contra]):
-    """A destination of a sweep's report, or of an undo's."""
+class Sink(Protocol):
+    """A destination of reports."""
 
     @property
     def name(self) -> str:
@@ -55,11 +50,8 @@ class Destination(Protocol[D_contra]):
     def keeps(self) -> bool:
         """Whether the whole report lies there afterwards."""
 
-    def deliver(self, report: D_contra, so_far: Sequence[Delivery]) -> Delivery:
+    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Deliver, knowing what became of the sinks before; raises OperationFailed."""
-
-
-Sink: TypeAlias = Destination[Report]
 
 
 @runtime_checkable
@@ -108,13 +100,13 @@ def make_sinks(context: SinkContext) -> list[Sink]:
 
 
 def deliver(
-    report: D,
-    sinks: Iterable[Destination[D]],
+    report: Report,
+    sinks: Iterable[Sink],
     wait: Callable[[float], bool] = lambda _: False,
-    fallback: Destination[D] | None = None,
+    fallback: Sink | None = None,
     *,
     must_keep: bool = False,
-) -> D:
+) -> Report:
     """The report with what became of it at each sink, in their order. Raises nothing.
 
     No sink depends on another: where one fails, the next still gets the report. What may pass is
@@ -143,7 +135,7 @@ def deliver(
 
 
 def _delivered(
-    report: D, sink: Destination[D], so_far: tuple[Delivery, ...], wait: Callable[[float], bool]
+    report: Report, sink: Sink, so_far: tuple[Delivery, ...], wait: Callable[[float], bool]
 ) -> Delivery:
     seconds = FIRST_WAIT
     while True:
@@ -162,7 +154,7 @@ def _delivered(
         seconds = min(2 * seconds, LONGEST_WAIT)
 
 
-def is_kept(deliveries: Sequence[Delivery], sinks: Iterable[Destination[Any] | None]) -> bool:
+def is_kept(deliveries: Sequence[Delivery], sinks: Iterable[Sink | None]) -> bool:
     """Whether the whole report lies somewhere that keeps it, wherever it could not be delivered."""
     keepers = {sink.name for sink in sinks if sink and sink.keeps}
     delivered = {each.sink for each in deliveries if each.status == "delivered"}
@@ -170,6 +162,6 @@ def is_kept(deliveries: Sequence[Delivery], sinks: Iterable[Destination[Any] | N
     return not failed or not keepers.isdisjoint(delivered)
 
 
-def without_deliveries(report: D) -> D:
+def without_deliveries(report: Report) -> Report:
     """The report as it is delivered: a copy cannot tell what became of itself."""
     return replace(report, deliveries=()) if report.deliveries else report

@@ -24,8 +24,9 @@ class DirectorySink:
 
     Of a run that changed something there is ``<run id>/report.json``, too, which no later run
     replaces, and no process of the same run that lacks some of its changes; of any other one only
-    until the files that it replaces have been read, unless it is one of `keeps_every`. With
-    `keeps_history` history.json too, but in dry runs.
+    until the files that it replaces have been read, unless it is one of `keeps_every`. All files of
+    an apply or an undo lie there: those of the last sweep stay. With `keeps_history` history.json
+    too, but in dry runs.
     """
 
     keeps = True
@@ -63,25 +64,26 @@ class DirectorySink:
         so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
     ) -> Delivery:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
-        keeps_own = self._keeps_every or may_have_changed(report)
+        is_apart = report.run.kind != "sweep"  # only a sweep replaces the report of the last one
+        keeps_own = self._keeps_every or may_have_changed(report) or is_apart
         if self._under_id and keeps_own:
             self.store(report)
-        _make(self._directory)
+        place = self._directory / (self._folder(report) if is_apart else "")
+        _make(place)
         stem = "report"
         # JSON comes first: in a directory that is the run's own the others are named like it.
         for format_ in sorted(self._formats, key=lambda each: each is not JSON):
-            if format_ is JSON and not self._under_id:
+            if format_ is JSON and (is_apart or not self._under_id):
                 stem = self._put(report)
             else:
-                name = f"{stem}.{format_.extension}"
-                files.replace(self._directory / name, format_.render(report))
+                files.replace(place / f"{stem}.{format_.extension}", format_.render(report))
         if self._under_id and not keeps_own:
             self._remove(report)
         note = None
         if self.keeps_history and not report.run.dry_run:
             note = store_history(self.records, report)
         self._reports.require_one()
-        return Delivery(self.name, self.location, "delivered", message=note)
+        return Delivery(self.name, str(place), "delivered", message=note)
 
     def _folder(self, report: Report) -> str:
         return f"{report.run.id}/" if self._under_id else ""

@@ -48,13 +48,15 @@ class S3Sink:
     ) -> Delivery:
         """Write the objects; raises OperationFailed.
 
-        latest.json is moved when all the others are there, then the history is written; neither
-        is by a dry run.
+        latest.json is moved when all the others are there, by a sweep only. Then the history is
+        written. A dry run does neither.
         """
         names = self._put(report, self._formats_of(report))
         notes = []
         if not report.run.dry_run:
-            notes = [self._move_latest(report), store_history(self.records, report)]
+            if report.run.kind == "sweep":
+                notes.append(self._move_latest(report))
+            notes.append(store_history(self.records, report))
         self._reports.require_one()
         note = "; ".join(filter(None, notes)) or None
         return Delivery(self.name, self.records.bucket.at(names[0]), "delivered", message=note)
@@ -90,7 +92,7 @@ class S3Sink:
                 if error.reason.is_denial and self.records.seen(name):
                     # If-Match needs s3:GetObject. What is there was written by this process.
                     self.records.bucket.put(name, JSON.render(report), JSON.media_type)
-                elif error.reason is Reason.CHANGED_MEANWHILE:
+                elif error.reason is Reason.CONCURRENT_MODIFICATION:
                     if why := lost_changes(self.records, name, report):
                         return why
                     continue
@@ -113,7 +115,7 @@ class S3Sink:
             try:
                 self.records.replace(LATEST, JSON.render(report), JSON.media_type, about)
             except OperationFailed as error:
-                if error.reason is not Reason.CHANGED_MEANWHILE:
+                if error.reason is not Reason.CONCURRENT_MODIFICATION:
                     raise
                 if there is None:
                     return f"{LATEST} was left as it is: what is there could not be read"

@@ -65,7 +65,7 @@ class JournalFile:
         except OSError as error:
             self._broken = error
             raise OperationFailed(
-                Reason.NOT_RECORDED, f"{self.path}: {error.strerror or error}"
+                Reason.JOURNAL_UNAVAILABLE, f"{self.path}: {error.strerror or error}"
             ) from None
 
     def _write(self, lines: bytes) -> None:

@@ -30,6 +30,7 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import RunKind
 from sweeper.domain.resume import ResumeState
 from sweeper.engine.ports import Source
 from sweeper.storage import record_reader as reading
@@ -44,7 +45,8 @@ MAX_HEADER = 10_000  # bytes
 @dataclass(frozen=True, slots=True)
 class Header:
     """The first line: which run this is. `config` has a digest of each section that a run needs
-    to be the same when it is resumed. `undoes` is the run that an undo undoes, None for a sweep.
+    to be the same when it is resumed. `source` is the run whose changes an apply makes, or an undo
+    reverts.
     """
 
     run_id: Annotated[str, Field(pattern=f"^{RUN_ID}$")]
@@ -52,8 +54,9 @@ class Header:
     version: str
     dry_run: bool
     config: dict[str, str]
-    undoes: Annotated[str, Field(pattern=f"^{RUN_ID}$")] | None = None
-    journal: Literal[2] = 2
+    run_kind: RunKind = "sweep"
+    source: Annotated[str, Field(pattern=f"^{RUN_ID}$")] | None = None
+    journal: Literal[3] = 3
     kind: Literal["run"] = "run"
 
 

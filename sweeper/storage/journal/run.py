@@ -80,13 +80,14 @@ class RunJournal:
                 self.is_archived = True
             except OperationFailed as error:
                 raise OperationFailed(
-                    Reason.NOT_RECORDED,
+                    Reason.JOURNAL_UNAVAILABLE,
                     f"the plan could not be put beside the report: {error.reason}: {error.message}",
                     error.error_code,
                 ) from None
         elif self._file is None:
             raise OperationFailed(
-                Reason.NOT_RECORDED, "there is neither a directory for a journal nor report.s3"
+                Reason.JOURNAL_UNAVAILABLE,
+                "there is neither a directory for a journal nor report.s3",
             )
         else:
             self._file.append(b"", durable=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pexpect
 import pytest
 
+from sweeper.entrypoints.terminal import MAX_ROWS
 from tests.end_to_end.harness import (
     COMMAND,
     changes,
@@ -142,6 +143,30 @@ def test_everything_is_written_after_one_yes_and_json_alone_goes_to_stdout(
     assert printed["totals"] == terminal.report["totals"]
     assert "Summary" in terminal.shown
     assert "schema_version" not in terminal.shown
+
+
+def test_a_reviewed_dry_run_is_applied_after_one_yes(aws: FakeAws, tmp_path: Path) -> None:
+    count = len(open_repositories(aws))
+    assert Terminal(aws, tmp_path, "--dry-run").ended() == 3
+    reviewed = tmp_path / "out" / "report.json"
+    review = reviewed.read_text(encoding="utf-8")
+    run_id = json.loads(review)["run"]["id"]
+    apply = (*COMMAND[:-1], "apply", "--output", "out", "out/report.json")
+    for answer, status, written in (("n", 3, 0), ("y", 0, count)):
+        terminal = Terminal(aws, tmp_path, command=apply)
+        terminal.asked()
+        (question,) = re.findall(QUESTION, terminal.shown)
+        assert f"apply of run {run_id} " in question
+        assert terminal.shown.count(" -> ") == min(count, MAX_ROWS)
+        assert writes(aws) == []
+        terminal.answer(answer)
+        assert terminal.ended() == status
+        assert len(writes(aws)) == written
+        (own,) = re.findall(r"delivered (out/\S+)", terminal.shown)
+        made = json.loads((tmp_path / own / "report.json").read_text(encoding="utf-8"))
+        assert made["run"]["kind"] == "apply"
+        assert reviewed.read_text(encoding="utf-8") == review
+    assert open_repositories(aws) == {}
 
 
 def test_nothing_is_asked_when_nothing_is_to_be_written(aws: FakeAws, tmp_path: Path) -> None:

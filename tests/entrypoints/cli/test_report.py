@@ -21,7 +21,7 @@ from tests.entrypoints.cli.conftest import Sweeper
 from tests.factories import change, failed, finding, report, run, target
 from tests.golden import assert_golden
 from tests.rendering import as_json, rendered
-from tests.reporting.test_undo_text import report_of
+from tests.reporting.test_recorded_runs import RESULTS, every_apply, not_opened, undo
 
 MONDAY: dict[str, Any] = {"id": "monday", "started_at": "2026-11-23T01:00:00Z"}
 FRIDAY: dict[str, Any] = {"id": "friday", "started_at": "2026-11-27T01:00:00Z"}
@@ -45,6 +45,15 @@ def test_a_report_is_shown_as_the_sweep_showed_it(sweeper: Sweeper) -> None:
             assert sweeper("report", file, "--format", name) == (0, shown, "")
             assert sweeper("report", file, "--format", name, "--output", "shown") == (0, "", "")
             assert Path("shown").read_text(encoding="utf-8") == shown
+
+
+def test_an_undo_and_an_apply_are_shown_in_every_format(sweeper: Sweeper) -> None:
+    for item in (undo(*RESULTS), not_opened(), every_apply()):
+        file = write("a.json", item)
+        for name in FORMATS:
+            with case(item.run.kind, name):
+                shown = rendered(name, item).decode()
+                assert sweeper("report", file, "--format", name) == (0, shown, "")
 
 
 def test_text_is_what_is_shown_unasked(sweeper: Sweeper) -> None:
@@ -109,7 +118,7 @@ def test_what_cannot_be_shown_is_refused(sweeper: Sweeper) -> None:
         ("part.json", '{"run": {}}'),
     ):
         Path(name).write_text(content, encoding="utf-8")
-    Path("undo.json").write_bytes(as_json(report_of()))
+    write("undo.json", undo())
     cases: list[tuple[tuple[str, ...], str]] = [
         (("none.json",), "none.json"),
         (("good.json", "none.json"), "none.json"),
@@ -118,7 +127,8 @@ def test_what_cannot_be_shown_is_refused(sweeper: Sweeper) -> None:
         (("another.json",), "another.json"),
         (("part.json",), "part.json"),
         (("cut.json",), "cut.json"),
-        (("undo.json",), "undo.json"),
+        (("good.json", "undo.json"), undo().run.id),
+        (("undo.json", "good.json"), undo().run.id),
         (("good.json",) * 2, "monday"),
         (("later.json", "good.json"), "friday"),
         (("good.json", "other.json"), "o-other"),

@@ -71,7 +71,7 @@ def test_other_documents_are_not() -> None:
     cases: list[tuple[tuple[Any, ...], object]] = [
         (("surprise",), 1),
         (("run", "surprise"), 1),
-        (("schema_version",), "2"),
+        (("schema_version",), "3"),
         (("totals", "remaining"), "none"),
         (("findings", 0, "compliance"), "fine"),
         (("findings", -1, "exemption", "expires"), "soon"),

@@ -176,7 +176,9 @@ def test_an_excluded_account_that_is_not_there_holds_back_changes_alone() -> Non
 
 
 def test_without_a_record_nothing_would_be_changed() -> None:
-    assert told(facts(keeps_record=False)) == [(Kind.WRITE, Reason.NOT_RECORDED, (), (), True)]
+    assert told(facts(keeps_record=False)) == [
+        (Kind.WRITE, Reason.JOURNAL_UNAVAILABLE, (), (), True)
+    ]
     assert told(facts(keeps_record=False, may_change=False)) == []
 
 

@@ -32,7 +32,7 @@ def file(path: Path) -> Iterator[JournalFile]:
 def refused(file: JournalFile, lines: bytes = b"more\n") -> OperationFailed:
     with pytest.raises(OperationFailed) as caught:
         file.append(lines)
-    assert caught.value.reason is Reason.NOT_RECORDED
+    assert caught.value.reason is Reason.JOURNAL_UNAVAILABLE
     return caught.value
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -28,6 +28,7 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import RunKind
 from sweeper.domain.resume import ResumeState
 from sweeper.storage import record_reader as reading
 from sweeper.storage.journal import lines
@@ -140,20 +141,19 @@ def forged_finding(**values: Any) -> bytes:
     return line(**forged) + examined
 
 
-@given(texts, st.booleans(), st.dictionaries(texts, texts, max_size=3), st.booleans())
+@given(
+    texts,
+    st.booleans(),
+    st.dictionaries(texts, texts, max_size=3),
+    st.sampled_from(get_args(RunKind)),
+)
 def test_the_header_comes_back(
-    version: str, dry_run: bool, config: dict[str, str], is_undo: bool
+    version: str, dry_run: bool, config: dict[str, str], kind: RunKind
 ) -> None:
-    header = replace(HEADER, version=version, dry_run=dry_run, config=config)
-    header = replace(header, undoes=HEADER.run_id if is_undo else None)
+    header = replace(HEADER, version=version, dry_run=dry_run, config=config, run_kind=kind)
+    header = replace(header, source=None if kind == "sweep" else HEADER.run_id)
     data = journal(first=header)
     assert read(data) == (header, ResumeState(in_doubt=set()), len(data))
-
-
-def test_a_journal_of_before_there_were_undos_is_a_sweeps() -> None:
-    data = journal().replace(b', "undoes": null', b"")
-    assert b"undoes" not in data
-    assert read(data)[0] == HEADER
 
 
 @given(st.lists(opened_accounts, max_size=4), st.lists(examinations(), max_size=4))
@@ -331,7 +331,9 @@ def test_a_header_of_another_kind_is_refused() -> None:
     cases: list[dict[str, Any]] = [
         {"run_id": "../../etc/passwd"},
         {"run_id": "20260615T120000Z-0a1b2c\n"},
-        {"journal": 1},
+        {"journal": 2},
+        {"run_kind": "preflight"},
+        {"source": "../../etc/passwd"},
         {"dry_run": None},
         {"started_at": "yesterday"},
         {"config": {"policy": 1}},

@@ -83,7 +83,7 @@ def broken(file: JournalFile, monkeypatch: pytest.MonkeyPatch) -> None:
 def refused(call: Callable[[], object]) -> OperationFailed:
     with pytest.raises(OperationFailed) as caught:
         call()
-    assert caught.value.reason is Reason.NOT_RECORDED
+    assert caught.value.reason is Reason.JOURNAL_UNAVAILABLE
     return caught.value
 
 

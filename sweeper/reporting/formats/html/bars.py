@@ -72,12 +72,14 @@ def by_region(report: Report) -> tuple[Bar, ...]:
 
 def _bars(report: Report, place: Callable[[str, str], str | None]) -> tuple[Bar, ...]:
     counts: dict[str | None, Counter[str]] = defaultdict(Counter)
+    examined = {account.id: account.regions for account in report.accounts}
     for account in report.accounts:
         for region, (compliant, non_compliant, exempt) in account.regions.items():
             here = counts[place(account.id, region)]
             here.update(compliant=compliant + non_compliant, exempt=exempt)
     for finding in report.findings:
-        if finding.resource != "repository":
+        is_examined = finding.region in examined.get(finding.account_id, ())
+        if finding.resource != "repository" or not is_examined:
             continue
         here = counts[place(finding.account_id, finding.region)]
         if finding.compliance is Compliance.UNDETERMINED:

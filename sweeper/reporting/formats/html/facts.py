@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from typing import Literal
 
-from sweeper.domain.model import ChangeStatus, Finding, Stage
+from sweeper.domain.model import ChangeStatus, Stage
 from sweeper.domain.report import count_applied, count_non_compliant
 from sweeper.domain.report_model import ChangeTotals, Report, SinceLast
 from sweeper.reporting.formats.html.bars import Bar, by_ou, by_region
@@ -21,6 +21,7 @@ from sweeper.reporting.wording import (
     percent,
     scope,
     seen,
+    undo_words,
     unseen,
 )
 
@@ -87,8 +88,8 @@ def facts(report: Report) -> Facts:
     banners = (_verdict(report), _coverage_banner(report))
     return Facts(
         banners=banners,
-        cards=(_repositories(report), _coverage(report), _since(report), _changes(report)),
-        not_made=tuple(_not_made(report.findings)),
+        cards=tuple(_cards(report)),
+        not_made=tuple(_not_made(report)),
         not_seen=tuple(_not_seen(report)),
         skipped=tuple(_by_reason(Counter(item.reason.value for item in report.skipped))),
         by_ou=by_ou(report),
@@ -100,19 +101,38 @@ def facts(report: Report) -> Facts:
     )
 
 
+def _cards(report: Report) -> Iterator[Card]:
+    if report.run.kind != "undo":  # it does not decide what is compliant
+        yield _repositories(report)
+    yield _coverage(report)
+    if report.run.kind == "sweep":
+        yield _since(report)
+    yield _changes(report)
+
+
 def _everything(report: Report) -> bool:
     return report.coverage.complete and not report.skipped
 
 
 def _verdict(report: Report) -> Banner:
+    if report.run.kind == "undo" and not ended_early(report):
+        left = report.totals.remaining
+        verb = "would be reverted" if report.run.dry_run else "reverted"
+        all_ = f"All changes {verb}"
+        title = number(left, "change is", "changes are") + " not reverted" if left else all_
+        return Banner("bad" if left else "good", title, f"{undo_words(report)}.")
     if failure := ended_early(report):
-        what = advice(failure.stage, failure.reason)
+        what = advice(failure.stage, failure.reason, report.run)
         why = f"{failure.reason}: {explanation(failure)}."
-        return Banner("bad", "The sweep ended early", f"{why} What to do: {what}." if what else why)
+        return Banner(
+            "bad",
+            f"The {report.run.kind} ended early",
+            f"{why} What to do: {what}." if what else why,
+        )
     examined = report.totals.repositories.examined
     repositories = number(examined, "repository", "repositories")
     done = count_applied(report)
-    more = f"; {done:,} {'was' if done == 1 else 'were'} closed by this sweep" if done else ""
+    more = f"; {done:,} {'was' if done == 1 else 'were'} made immutable by this run" if done else ""
     templates = count_non_compliant(report, "repository_creation_template")
     make = number(templates, "creation template makes", "creation templates make")
     if templates:
@@ -233,15 +253,15 @@ def _change_figures(changes: ChangeTotals) -> tuple[Figure, ...]:
     return figures
 
 
-def _not_made(findings: Iterable[Finding]) -> Iterable[Group]:
+def _not_made(report: Report) -> Iterable[Group]:
     """The changes that were not made, once for each reason."""
     reasons = Counter(
         finding.change.reason
-        for finding in findings
+        for finding in report.findings
         if finding.change and finding.change.status in _NOT_MADE and finding.change.reason
     )
     for reason, count in reasons.most_common():
-        yield Group(reason, count, advice(Stage.CHANGE, reason))
+        yield Group(reason, count, advice(Stage.CHANGE, reason, report.run))
 
 
 def _not_seen(report: Report) -> Iterable[Group]:
@@ -251,7 +271,7 @@ def _not_seen(report: Report) -> Iterable[Group]:
     ]
     groups.sort(key=lambda group: -len(group[1]))
     for reason, items in groups:
-        yield Group(reason, len(items), advice(items[0].stage, reason))
+        yield Group(reason, len(items), advice(items[0].stage, reason, report.run))
 
 
 def _by_reason(counted: Counter[str]) -> Iterable[Group]:

@@ -278,5 +278,5 @@ def _skipped(skipped: Sequence[SkippedItem], names: dict[str, str]) -> Table:
 
 def _account(account_id: str | None, names: dict[str, str]) -> str:
     if account_id is None:
-        return "the whole sweep"
+        return "the whole run"
     return f"{account_id} {names.get(account_id, '')}".rstrip()

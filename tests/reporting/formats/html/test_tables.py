@@ -136,7 +136,7 @@ def test_what_was_not_seen_and_what_was_skipped() -> None:
 def test_a_sweep_that_ended_early() -> None:
     early = ended_early(run(), Failed(Stage.ENUMERATE, Reason.TIMED_OUT, "slow"))
     [row] = rows(early, "not-seen")
-    assert (row["Account"], row["Region"]) == ("the whole sweep", "all")
+    assert (row["Account"], row["Region"]) == ("the whole run", "all")
 
 
 def test_exemptions_expired_first_then_by_days_left() -> None:

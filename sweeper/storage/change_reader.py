@@ -1,7 +1,7 @@
-"""What a report says was changed, taken for what it is: a claim, by whoever could write it.
+"""Reads the changes that a report recorded. Anybody may have written the report.
 
-It is checked against types and limits before anything is called. What it claims is written only
-where ECR says that the repository still is as the claim has it.
+It is checked against types and limits before anything is called. A change is written only where
+ECR says that the repository still has the setting that the report names.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from pydantic.dataclasses import dataclass
 from sweeper.config.schema import AccountId, MutabilityFilters, RegionName, RepositoryGlob
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import shorten
-from sweeper.domain.model import Finding, Resource
-from sweeper.domain.report_model import Report
-from sweeper.domain.undo_report import OriginalRun
+from sweeper.domain.model import ChangeStatus, Finding, Resource
+from sweeper.domain.recorded_changes import RecordedChanges, invert, select_findings
+from sweeper.domain.report_model import Report, RunSource
 from sweeper.storage.history import is_time
 from sweeper.storage.journal.lines import RUN_ID
+from sweeper.storage.report_store import ObjectReader, read_report
 
 _Found = Literal["MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"]
 _Written = Literal["IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION"]  # what a sweep ever writes
@@ -36,8 +37,8 @@ _ARN = r"arn:aws[a-z-]*:ecr:{region}:{account}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim:
-    """Of a finding, what an undo acts on or shows."""
+class _RecordedChange:
+    """Of a finding, what another run acts on or shows."""
 
     check: str
     account_id: AccountId
@@ -52,7 +53,7 @@ class _Claim:
     to_exclusion_filters: MutabilityFilters
 
     @model_validator(mode="after")
-    def _consistent(self) -> _Claim:
+    def _consistent(self) -> _RecordedChange:
         before = self.mutability, frozenset(self.exclusion_filters)
         after = self.to_mutability, frozenset(self.to_exclusion_filters)
         for mutability, filters in (before, after):
@@ -93,28 +94,89 @@ class _Run:
     account_id: AccountId
 
 
-def recorded_changes(
-    report: Report, location: str, checks: Mapping[str, Resource]
-) -> tuple[Finding, ...]:
-    """The findings whose change was applied, or may have been; empty where nothing was.
+def read_recorded_changes(
+    kind: Literal["apply", "undo"],
+    location: str,
+    read_object: ObjectReader,
+    checks: Mapping[str, Resource],
+    *,
+    accounts: Sequence[str] = (),
+    repositories: Sequence[str] = (),
+) -> RecordedChanges:
+    """Return the changes that the report at `location` planned (apply) or made (undo).
 
-    `checks` are those that there are, with what each is about. Raises ConfigurationError that names
-    the location, the finding, and what is wrong with it.
+    `checks` are those that there are, with what each is about. `accounts` and `repositories`, which
+    are globs, narrow the changes. There may be none in the report. Raises ConfigurationError for a
+    report that cannot be used, and for a filter that leaves nothing of it: a typing error in an id
+    must not pass for success.
     """
-    claims: list[Finding] = []
-    for number, finding in enumerate(report.findings):
+    for option, type_, values in (
+        ("--account", AccountId, accounts),
+        ("--repository", RepositoryGlob, repositories),
+    ):
+        for value in values:
+            _check(type_, option, value)
+    report = read_report(location, read_object)
+    findings = _findings(kind, report, location, checks)
+    for value in accounts if findings else ():
+        _refuse_empty("--account", value, kind, findings, select_findings(findings, (value,), ()))
+    for value in repositories if findings else ():
+        _refuse_empty(
+            "--repository", value, kind, findings, select_findings(findings, (), (value,))
+        )
+    chosen = select_findings(findings, accounts, repositories)
+    if findings and not chosen:
+        raise ConfigurationError(
+            f"--account and --repository leave none of the report's {_CHANGES[kind]}"
+        )
+    return RecordedChanges(
+        kind,
+        RunSource(report.run.id, report.run.started_at, location),
+        report.run.organization_id,
+        report.run.account_id,
+        tuple(map(invert, chosen)) if kind == "undo" else chosen,
+    )
+
+
+_CHANGES = {"apply": "planned changes", "undo": "applied changes"}
+
+
+def _refuse_empty(
+    option: str, value: str, kind: str, findings: Sequence[Finding], left: Sequence[Finding]
+) -> None:
+    if not left:
+        accounts = len({finding.account_id for finding in findings})
+        raise ConfigurationError(
+            f"{option} {value}: the report has no such change there; it has "
+            f"{len(findings):,} {_CHANGES[kind]}; accounts: {accounts:,}"
+        )
+
+
+def _findings(
+    kind: Literal["apply", "undo"], report: Report, location: str, checks: Mapping[str, Resource]
+) -> tuple[Finding, ...]:
+    """Return the findings whose change is meant; raises ConfigurationError that names the place."""
+    if report.run.kind == "undo":
+        raise ConfigurationError(
+            f"{location}: the report of an undo; name the report of a sweep or of an apply"
+        )
+    findings: list[Finding] = []
+    for position, finding in enumerate(report.findings):
         change = finding.change
-        if change is None or not change.may_be_made:
+        if change is None or not (
+            change.may_be_made if kind == "undo" else change.status is ChangeStatus.PLANNED
+        ):
             continue
-        place = f"{location}: findings.{number}"
-        if report.run.dry_run:
-            raise ConfigurationError(f"{place}: a change that was made by a dry run")
+        place = f"{location}: findings.{position}"
+        if report.run.dry_run is (kind == "undo"):
+            which = "made by a dry run" if kind == "undo" else "planned by what is no dry run"
+            raise ConfigurationError(f"{place}: a change that was {which}")
         values = {name: getattr(finding, name) for name in _COPIED}
         values |= {
             "to_mutability": change.to_mutability,
             "to_exclusion_filters": change.to_exclusion_filters,
         }
-        _check(_Claim, place, values)
+        _check(_RecordedChange, place, values)
         if finding.check not in checks:
             known = ", ".join(sorted(checks))
             raise ConfigurationError(
@@ -124,34 +186,19 @@ def recorded_changes(
             raise ConfigurationError(
                 f"{place}.resource: {finding.check} is about a {checks[finding.check]}"
             )
-        claims.append(finding)
-    if claims:
+        findings.append(finding)
+    if findings:
         _check_run(report, location)
-        counted = Counter(claim.key for claim in claims)
+        counted = Counter(finding.key for finding in findings)
         if twice := next((key for key, count in counted.items() if count > 1), None):
             raise ConfigurationError(f"{location}: {' '.join(twice)}: changed twice")
-    return tuple(claims)
+    return tuple(findings)
 
 
-def original_run(report: Report, location: str) -> OriginalRun:
-    """The run that a report is of, for an undo's own report."""
-    return OriginalRun(report.run.id, report.run.started_at, location)
-
-
-def digest(claims: Sequence[Finding]) -> str:
-    """The same for the same claims: what an undo is about."""
-    values = [asdict(claim) for claim in claims]
+def digest(recorded: RecordedChanges) -> str:
+    """Return a digest of the changes; equal changes have equal digests."""
+    values = [asdict(finding) for finding in recorded.findings]
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def check_options(accounts: Sequence[str], repositories: Sequence[str]) -> None:
-    """Raise ConfigurationError for an option that cannot be meant."""
-    for option, kind, values in (
-        ("--account", AccountId, accounts),
-        ("--repository", RepositoryGlob, repositories),
-    ):
-        for value in values:
-            _check(kind, option, value)
 
 
 def _check_run(report: Report, location: str) -> None:

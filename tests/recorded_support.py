@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.domain.inversion import undo_config
 from sweeper.domain.model import ChangeStatus, Finding, Target
-from sweeper.domain.report_model import AccountSummary, Report, Run
-from sweeper.domain.undo_report import OriginalRun, UndoReport
+from sweeper.domain.recorded_changes import RecordedChanges, invert, undo_config
+from sweeper.domain.report_model import AccountSummary, Report, Run, RunSource
+from sweeper.engine.change_source import change_source
 from sweeper.engine.ports import RunEnvironment
-from sweeper.engine.undo import undo
+from sweeper.engine.sweep import sweep
 from tests import factories
 from tests.fakes import (
     TODAY,
@@ -26,10 +26,10 @@ from tests.fakes import (
     make_target,
 )
 
-UNDOES = OriginalRun("20260601T120000Z-0a1b2c", "2026-06-01T12:00:00Z", "report.json")
+SOURCE = RunSource("20260601T120000Z-0a1b2c", "2026-06-01T12:00:00Z", "report.json")
 
 
-def claim(
+def applied_finding(
     name: str = "app",
     target: Target | None = None,
     *,
@@ -54,23 +54,23 @@ def _arn(name: str, target: Target) -> str:
     return f"arn:aws:ecr:{target.region}:{target.account.id}:repository/{name}"
 
 
-def report_of(run: Run, claims: Sequence[Finding]) -> Report:
+def report_of(run: Run, findings: Sequence[Finding]) -> Report:
     """The report of a run with these findings, whose places it examined."""
     regions: dict[str, dict[str, tuple[int, int, int]]] = {}
-    for each in claims:
+    for each in findings:
         regions.setdefault(each.account_id, {})[each.region] = (0, 1, 0)
     accounts = tuple(
         AccountSummary(account, "", None, "ACTIVE", places) for account, places in regions.items()
     )
-    return replace(factories.report(), run=run, accounts=accounts, findings=tuple(claims))
+    return replace(factories.report(), run=run, accounts=accounts, findings=tuple(findings))
 
 
-def claimed_run(**changes: Any) -> Run:
+def source_run(**changes: Any) -> Run:
     """The run that made the changes, of the organization that FakeCloud is."""
     values: dict[str, Any] = {
-        "id": UNDOES.run_id,
-        "started_at": UNDOES.started_at,
-        "finished_at": UNDOES.started_at,
+        "id": SOURCE.run_id,
+        "started_at": SOURCE.started_at,
+        "finished_at": SOURCE.started_at,
         "version": "1",
         "partition": "aws",
         "organization_id": "o-1",
@@ -81,24 +81,52 @@ def claimed_run(**changes: Any) -> Run:
     return Run(**{**values, **changes})
 
 
+def recorded(
+    findings: Sequence[Finding], kind: Literal["apply", "undo"] = "undo", run: Run | None = None
+) -> RecordedChanges:
+    """The changes of a report with these findings, as its reader returns them."""
+    run = run or source_run()
+    chosen = tuple(map(invert, findings)) if kind == "undo" else tuple(findings)
+    return RecordedChanges(kind, SOURCE, run.organization_id, run.account_id, chosen)
+
+
 def undo_here(
     registry: FakeRegistry,
     cloud: FakeCloud,
-    claims: Sequence[Finding],
+    findings: Sequence[Finding],
     *,
     conduct: RunEnvironment | None = None,
     run: Run | None = None,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
     **sections: Any,
-) -> UndoReport:
-    """The undo of these claims, in memory."""
-    config = undo_config(make_config(**sections), claims)
-    return undo(
+) -> Report:
+    """Undo the applied changes of these findings, in memory."""
+    changes = recorded(findings, "undo", run)
+    config = undo_config(make_config(**sections), changes.findings)
+    return sweep(
         cloud,
         (TagImmutability(registry, config, TODAY),),
         config,
         conduct or make_conduct(approve=approve),
-        claims=claims,
-        claimed=run or claimed_run(),
-        undoes=UNDOES,
+        change_source(changes),
+    )
+
+
+def apply_here(
+    registry: FakeRegistry,
+    cloud: FakeCloud,
+    findings: Sequence[Finding],
+    *,
+    conduct: RunEnvironment | None = None,
+    run: Run | None = None,
+    **sections: Any,
+) -> Report:
+    """Apply the planned changes of these findings, in memory."""
+    config = make_config(**sections)
+    return sweep(
+        cloud,
+        (TagImmutability(registry, config, TODAY),),
+        config,
+        conduct or make_conduct(),
+        change_source(recorded(findings, "apply", run)),
     )

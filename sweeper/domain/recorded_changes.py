@@ -1,0 +1,316 @@
+"""Changes that a report recorded, as the changes of another run: pure functions.
+
+`apply` makes what a dry run planned; `undo` reverts what a run applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal
+
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import (
+    Account,
+    Change,
+    ChangeStatus,
+    Compliance,
+    Examined,
+    Failed,
+    Finding,
+    Key,
+    OpenedAccount,
+    Organization,
+    Skipped,
+    Stage,
+    Target,
+)
+from sweeper.domain.planning import INACTIVE_STATES
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import RunSource
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import Config
+    from sweeper.domain.report import AccountOutcome, TargetOutcome
+    from sweeper.domain.resume import ResumeState
+
+MatchesDesired = Callable[[Finding, Change], bool | None]
+Remedy = Callable[[Finding], Change | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedChanges:
+    """The changes of one report that another run is to make or to revert.
+
+    `organization_id` and `account_id` are those of the report's run. Each of `findings` has the
+    setting that its repository must still have, and its change; see `invert`.
+    """
+
+    kind: Literal["apply", "undo"]
+    source: RunSource
+    organization_id: str | None
+    account_id: str | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def by_key(self) -> dict[Key, Finding]:
+        """The findings by their keys."""
+        return {finding.key: finding for finding in self.findings}
+
+
+def invert(finding: Finding) -> Finding:
+    """Return the finding of an applied change as what reverts it; it must have a change."""
+    if finding.change is None:
+        raise ValueError(f"{finding.key}: nothing was changed")
+    return replace(
+        finding,
+        compliance=Compliance.COMPLIANT,
+        mutability=finding.change.to_mutability,
+        exclusion_filters=finding.change.to_exclusion_filters,
+        reason="set by the run that is undone",
+        exemption=None,
+        change=Change(ChangeStatus.PLANNED, finding.mutability, finding.exclusion_filters),
+        since_last=None,
+        reopened=0,
+        impact=None,
+    )
+
+
+def select_findings(
+    findings: Iterable[Finding], accounts: Collection[str], repositories: Collection[str]
+) -> tuple[Finding, ...]:
+    """Return the findings of `accounts` that match a glob; an empty filter leaves nothing out."""
+    return tuple(
+        finding
+        for finding in findings
+        if (not accounts or finding.account_id in accounts)
+        and (
+            not repositories or any(fnmatchcase(finding.repository, glob) for glob in repositories)
+        )
+    )
+
+
+def undo_config(config: Config, findings: Collection[Finding]) -> Config:
+    """Return the configuration of an undo: it may write in the accounts of the findings only.
+
+    The filters of a sweep do not apply: people turn remediation off before they revert a change.
+    Organizations still lists the accounts, or `organization.include_accounts` where
+    `organization.enumerate` is off.
+    """
+    nowhere: dict[str, tuple[str, ...]] = {"include_ous": (), "exclude_accounts": ()}
+    organization: dict[str, object] = {
+        **nowhere,
+        "within_ous": (),
+        "exclude_ous": (),
+        "include_tags": {},
+        "exclude_tags": {},
+    }
+    if config.organization.enumerate:
+        organization["include_accounts"] = ()
+    checks = tuple(sorted({finding.check for finding in findings}))
+    remediation = {
+        **nowhere,
+        "auto_remediate": "ENABLED",
+        "checks": checks,
+        "include_accounts": tuple(sorted({finding.account_id for finding in findings})),
+        "assess_impact": False,
+    }
+    return config.model_copy(
+        update={
+            "checks": checks,
+            "coverage": config.coverage.model_copy(update={"accept": ()}),
+            "organization": config.organization.model_copy(update=organization),
+            "regions": config.regions.model_copy(update={"include": (), "exclude": ()}),
+            "remediation": config.remediation.model_copy(update=remediation),
+        }
+    )
+
+
+def refuse_other_organization(recorded: RecordedChanges, organization: Organization) -> None:
+    """Raise OperationFailed where the report is of another organization.
+
+    Where Organizations is not called, the caller's account decides.
+    """
+    if organization.id:
+        what, theirs, ours = "organization", recorded.organization_id, organization.id
+    else:
+        what, theirs, ours = "account", recorded.account_id, organization.account_id
+    if theirs != ours:
+        message = f"the report is of another organization: it is of {what} {theirs}; this is {ours}"
+        raise OperationFailed(Reason.OTHER_ORGANIZATION, message)
+
+
+def select_recorded_accounts(
+    findings: Iterable[Finding], organization: Organization, config: Config
+) -> tuple[tuple[Account, ...], tuple[tuple[Account, Failed], ...]]:
+    """Return the accounts of the findings to open, and each of the others with why not."""
+    listed = {account.id: account for account in organization.accounts}
+    names = {finding.account_id: finding.account_name for finding in findings}
+    chosen: list[Account] = []
+    others: list[tuple[Account, Failed]] = []
+    for account_id in sorted(names):
+        account = listed.get(account_id)
+        if account is None:
+            others.append((Account(account_id, names[account_id], ""), _not_listed(config)))
+        elif account.state == "ACTIVE":
+            chosen.append(account)
+        else:
+            reason = INACTIVE_STATES.get(account.state, Reason.ACCOUNT_STATE_UNKNOWN)
+            message = f"the account's state is {account.state!r}"
+            others.append((account, Failed(Stage.ENUMERATE, reason, message)))
+    return tuple(chosen), tuple(others)
+
+
+def _not_listed(config: Config) -> Failed:
+    if config.organization.role_name is None or not config.organization.enumerate:
+        message = "the account is not among those that the configuration names"
+        return Failed(Stage.ENUMERATE, Reason.ACCOUNT_EXCLUDED, message)
+    message = "the account is no longer among those of the organization"
+    return Failed(Stage.ENUMERATE, Reason.ACCOUNT_LEFT, message)
+
+
+def recorded_targets(
+    findings: Iterable[Finding], opened: Iterable[OpenedAccount]
+) -> tuple[Target, ...]:
+    """Return the targets of the findings in the accounts that were opened."""
+    accounts = {each.account.id: each.account for each in opened}
+    places = dict.fromkeys((finding.account_id, finding.region) for finding in findings)
+    return tuple(
+        Target(accounts[account_id], region)
+        for account_id, region in places
+        if account_id in accounts
+    )
+
+
+def revert_if_unchanged(finding: Finding, is_made: MatchesDesired) -> Finding:
+    """Return the finding, its change still planned only where the run's setting still holds.
+
+    `is_made` reads whether a finding's repository is as a change would make it, and raises
+    OperationFailed.
+    """
+    back = finding.change
+    if back is None:
+        raise ValueError(f"{finding.key}: there is nothing to revert to")
+    written = Change(ChangeStatus.APPLIED, finding.mutability, finding.exclusion_filters)
+    match is_made(finding, written):
+        case True:
+            return finding
+        case None:
+            reason = Reason.REPOSITORY_DELETED
+        case False:
+            restored = is_made(finding, back)
+            reason = Reason.ALREADY_RESTORED if restored else Reason.CHANGED_SINCE_APPLIED
+            reason = Reason.REPOSITORY_DELETED if restored is None else reason
+    if reason is Reason.ALREADY_RESTORED:
+        finding = replace(
+            finding, mutability=back.to_mutability, exclusion_filters=back.to_exclusion_filters
+        )
+    return replace(finding, change=replace(back, status=ChangeStatus.SUPERSEDED, reason=reason))
+
+
+def without_finding(finding: Finding, exists: bool | None) -> Finding:
+    """Return a reviewed finding whose repository is no finding now; `exists` is None if deleted."""
+    reason = Reason.REPOSITORY_DELETED if exists is None else Reason.NOW_COMPLIANT
+    return replace(
+        finding, compliance=Compliance.COMPLIANT, reason=reason, change=None, impact=None
+    )
+
+
+def reviewed_remedies(
+    reviewed: Mapping[Key, Finding], remedies: Mapping[str, Remedy]
+) -> dict[str, Remedy]:
+    """Return the remedies, narrowed to the reviewed changes that still hold.
+
+    A finding that was not reviewed gets no change. A change that differs from the reviewed one is
+    superseded.
+    """
+
+    def narrowed(remedy: Remedy) -> Remedy:
+        def remedy_if_reviewed(finding: Finding) -> Change | None:
+            before = reviewed.get(finding.key)
+            change = remedy(finding) if before else None
+            if before is None or before.change is None or change is None:
+                return None
+            if (_setting(before), _desired(before.change)) == (_setting(finding), _desired(change)):
+                return change
+            reason = Reason.CHANGED_SINCE_REVIEWED
+            return replace(before.change, status=ChangeStatus.SUPERSEDED, reason=reason)
+
+        return remedy_if_reviewed
+
+    return {name: narrowed(remedy) for name, remedy in remedies.items()}
+
+
+def supersede_unplanned(reviewed: Mapping[Key, Finding], finding: Finding) -> Finding:
+    """Return the finding; a reviewed change that is not planned now is superseded, and says why."""
+    before = reviewed.get(finding.key)
+    if before is None or before.change is None:
+        # What its check withheld is part of no plan, either.
+        return replace(finding, change=None)
+    if finding.change is not None:
+        return finding
+    match finding.compliance:
+        case Compliance.COMPLIANT:
+            deleted = finding.reason == Reason.REPOSITORY_DELETED  # see `without_finding`
+            reason = Reason.REPOSITORY_DELETED if deleted else Reason.NOW_COMPLIANT
+        case Compliance.EXEMPT:
+            reason = Reason.NOW_EXEMPT
+        case Compliance.UNDETERMINED:
+            reason = Reason.CHANGED_SINCE_REVIEWED
+        case Compliance.NON_COMPLIANT:
+            reason = Reason.OUTSIDE_WRITE_SCOPE
+    change = replace(before.change, status=ChangeStatus.SUPERSEDED, reason=reason)
+    return replace(finding, change=change)
+
+
+def unreached_findings(
+    findings: Iterable[Finding],
+    accounts: Iterable[AccountOutcome],
+    targets: Iterable[TargetOutcome],
+    past: ResumeState,
+) -> Iterator[Finding]:
+    """Yield each finding whose account or region was not examined, with what ended its change.
+
+    What an earlier process of the run completed stays as it was recorded.
+    """
+    found: set[Key] = set()
+    causes: dict[str | tuple[str, str], Skipped | Failed] = {
+        account.id: outcome
+        for account, outcome in accounts
+        if not isinstance(outcome, OpenedAccount)
+    }
+    for target, outcome in targets:
+        if isinstance(outcome, Examined):
+            found.update(finding.key for finding in outcome.findings)
+        else:
+            causes[target.place] = outcome
+    not_enabled = Failed(Stage.EXAMINE, Reason.REGION_NOT_ENABLED, "the region is not enabled now")
+    for finding in findings:
+        if finding.key not in found:
+            place = finding.account_id, finding.region
+            cause = causes.get(finding.account_id) or causes.get(place) or not_enabled
+            yield end_change(finding, cause, past)
+
+
+def end_change(finding: Finding, cause: Skipped | Failed, past: ResumeState) -> Finding:
+    """Return the finding with its change failed, or superseded where its place was left out."""
+    if finding.change is None:
+        raise ValueError(f"{finding.key}: there is no change")
+    if known := past.completed.get(finding.key):
+        return replace(finding, change=known)
+    change = replace(finding.change, status=ChangeStatus.SUPERSEDED, reason=cause.reason)
+    if isinstance(cause, Failed):
+        error = f"{cause.error_code}: {cause.message}" if cause.error_code else cause.message
+        if in_doubt := finding.key in past.in_doubt:
+            error = f"begun when the run last ended, it may have taken effect: {error}"
+        change = replace(change, status=ChangeStatus.FAILED, error=error, uncertain=in_doubt)
+    return replace(finding, change=change)
+
+
+def _setting(finding: Finding) -> tuple[str, frozenset[str]]:
+    return finding.mutability, frozenset(finding.exclusion_filters)
+
+
+def _desired(change: Change) -> tuple[str, frozenset[str]]:
+    return change.to_mutability, frozenset(change.to_exclusion_filters)

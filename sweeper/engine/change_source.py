@@ -1,0 +1,285 @@
+"""Where the changes of a run come from: its own plan, or the report of another run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import (
+    Account,
+    Change,
+    ChangeStatus,
+    Examined,
+    Failed,
+    Finding,
+    OpenedAccount,
+    Organization,
+    Skipped,
+    Target,
+)
+from sweeper.domain.planning import Outcome, plan_changes, plan_targets, select_accounts
+from sweeper.domain.reasons import Reason
+from sweeper.domain.recorded_changes import (
+    RecordedChanges,
+    end_change,
+    recorded_targets,
+    refuse_other_organization,
+    revert_if_unchanged,
+    reviewed_remedies,
+    select_recorded_accounts,
+    supersede_unplanned,
+    unreached_findings,
+    without_finding,
+)
+from sweeper.domain.report_model import Coverage, RunKind, RunSource
+from sweeper.engine.evidence import Evidence, examine_with_evidence
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import Config
+    from sweeper.domain.report import AccountOutcome, TargetOutcome
+    from sweeper.domain.resume import ResumeState
+    from sweeper.engine.ports import Check, Cloud
+
+Selected = tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]
+Targets = tuple[tuple[Target, ...], tuple[tuple[Target, Skipped | Failed], ...]]
+_NOT_REVIEWED = Skipped(Reason.ACCOUNT_EXCLUDED)
+_REGION_NOT_REVIEWED = Skipped(Reason.REGION_EXCLUDED)
+
+
+class SweepPlan:
+    """The sweep's own plan: everything in scope is examined, and the configuration decides."""
+
+    def __init__(self, kind: RunKind = "sweep", source: RunSource | None = None) -> None:
+        self.kind = kind
+        self.source = source
+
+    def select_accounts(self, organization: Organization, config: Config) -> Selected:
+        """Return the accounts to open, and each of the others with why not.
+
+        Raises OperationFailed where there is nothing to do, or none of it may be done.
+        """
+        return select_accounts(organization.accounts, config)
+
+    def open_account(self, cloud: Cloud, account: Account) -> OpenedAccount:
+        """Assume the member role, and read what the run needs; raises OperationFailed."""
+        return cloud.open_account(account)
+
+    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> Targets:
+        """Return the targets to examine, and each of the others with why not."""
+        return plan_targets(opened, config)
+
+    def known(self, past: ResumeState, target: Target) -> Examined | None:
+        """Return what an earlier process of the run examined, where it need not be read again."""
+        return past.examined.get(target.place)
+
+    def examine(
+        self, checks: Sequence[Check], target: Target, evidence: Evidence | None
+    ) -> Examined:
+        """Run all checks on one target; raises OperationFailed."""
+        if evidence:
+            results = examine_with_evidence(checks, target, evidence.begin(target))
+        else:
+            results = [check.examine(target) for check in checks]
+        compliant, non_compliant, exempt = (
+            sum(result.counts[kind] for result in results) for kind in range(3)
+        )
+        findings = tuple(finding for result in results for finding in result.findings)
+        return Examined((compliant, non_compliant, exempt), findings)
+
+    def plan(
+        self,
+        targets: Sequence[Target],
+        outcomes: Sequence[Outcome],
+        *,
+        config: Config,
+        coverage: Coverage,
+        unknown_exclusions: str,
+        remedies: Mapping[str, Callable[[Finding], Change | None]],
+    ) -> list[Outcome]:
+        """Return the outcomes with the change of each finding; see `planning.plan_changes`."""
+        return plan_changes(
+            targets,
+            outcomes,
+            config=config,
+            coverage=coverage,
+            unknown_exclusions=unknown_exclusions,
+            remedies=remedies,
+        )
+
+    def unreached(
+        self,
+        accounts: Iterable[AccountOutcome],  # noqa: ARG002 (see the others)
+        targets: Iterable[TargetOutcome],  # noqa: ARG002
+        past: ResumeState,  # noqa: ARG002
+    ) -> Iterable[Finding]:
+        """Return the findings of the source whose target was not examined."""
+        return ()
+
+    def ended(self, failure: Failed, past: ResumeState) -> Iterable[Finding]:  # noqa: ARG002
+        """Return the findings of the source, as `failure` ended them all."""
+        return ()
+
+
+class ReviewedPlan(SweepPlan):
+    """The changes of a dry run that was reviewed, as far as a sweep would still plan them."""
+
+    def __init__(self, recorded: RecordedChanges) -> None:
+        super().__init__(recorded.kind, recorded.source)
+        self.recorded = recorded
+        self._places: dict[tuple[str, str], list[Finding]] = {}
+        for finding in recorded.findings:
+            self._places.setdefault((finding.account_id, finding.region), []).append(finding)
+
+    def select_accounts(self, organization: Organization, config: Config) -> Selected:
+        """Choose the reviewed accounts that the configuration still chooses."""
+        refuse_other_organization(self.recorded, organization)
+        chosen, others = select_accounts(organization.accounts, config)
+        reviewed = {account_id for account_id, _ in self._places}
+        listed = {account.id for account in organization.accounts}
+        _, gone = select_recorded_accounts(
+            (each for each in self.recorded.findings if each.account_id not in listed),
+            organization,
+            config,
+        )
+        excluded = ((each, _NOT_REVIEWED) for each in chosen if each.id not in reviewed)
+        return (
+            tuple(account for account in chosen if account.id in reviewed),
+            (*others, *excluded, *gone),
+        )
+
+    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> Targets:
+        """Choose the reviewed regions that the configuration still chooses."""
+        targets, left_out = plan_targets(opened, config)
+        excluded = (
+            (target, _REGION_NOT_REVIEWED) for target in targets if target.place not in self._places
+        )
+        return (
+            tuple(target for target in targets if target.place in self._places),
+            (*left_out, *excluded),
+        )
+
+    def examine(
+        self, checks: Sequence[Check], target: Target, evidence: Evidence | None
+    ) -> Examined:
+        """Examine as a sweep does, and find out why a reviewed repository is no finding now."""
+        examined = super().examine(checks, target, evidence)
+        found = {finding.key for finding in examined.findings}
+        by_name = {check.name: check for check in checks}
+        gone = []
+        for finding in self._places[target.place]:
+            if finding.key in found or finding.change is None or finding.check not in by_name:
+                continue
+            exists = by_name[finding.check].matches_desired(target, finding, finding.change)
+            gone.append(without_finding(finding, exists))
+        return replace(examined, findings=(*examined.findings, *gone)) if gone else examined
+
+    def plan(
+        self,
+        targets: Sequence[Target],
+        outcomes: Sequence[Outcome],
+        *,
+        config: Config,
+        coverage: Coverage,
+        unknown_exclusions: str,
+        remedies: Mapping[str, Callable[[Finding], Change | None]],
+    ) -> list[Outcome]:
+        """Plan as a sweep does, narrowed to the reviewed changes; limits count these alone."""
+        reviewed = self.recorded.by_key
+        planned = super().plan(
+            targets,
+            outcomes,
+            config=config,
+            coverage=coverage,
+            unknown_exclusions=unknown_exclusions,
+            remedies=reviewed_remedies(reviewed, remedies),
+        )
+        return [
+            outcome.map_findings(lambda finding: supersede_unplanned(reviewed, finding))
+            if isinstance(outcome, Examined)
+            else outcome
+            for outcome in planned
+        ]
+
+    def unreached(
+        self,
+        accounts: Iterable[AccountOutcome],
+        targets: Iterable[TargetOutcome],
+        past: ResumeState,
+    ) -> Iterable[Finding]:
+        """Return the recorded changes whose account or region was not examined."""
+        return unreached_findings(self.recorded.findings, accounts, targets, past)
+
+    def ended(self, failure: Failed, past: ResumeState) -> Iterable[Finding]:
+        """Return all recorded changes, failed as the run did."""
+        return [end_change(finding, failure, past) for finding in self.recorded.findings]
+
+
+class RevertedPlan(ReviewedPlan):
+    """The applied changes of a run, inverted; the configuration decides nothing about them."""
+
+    def select_accounts(self, organization: Organization, config: Config) -> Selected:
+        """Choose the accounts of the changes."""
+        refuse_other_organization(self.recorded, organization)
+        return select_recorded_accounts(self.recorded.findings, organization, config)
+
+    def open_account(self, cloud: Cloud, account: Account) -> OpenedAccount:
+        """Assume the member role; the report names the regions."""
+        cloud.enter(account)
+        return OpenedAccount(account, ())
+
+    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> Targets:  # noqa: ARG002
+        """Choose the account-regions of the changes."""
+        return recorded_targets(self.recorded.findings, opened), ()
+
+    def known(self, past: ResumeState, target: Target) -> None:  # noqa: ARG002
+        """Read each repository again: reading it decides whether its change still holds."""
+        return
+
+    def examine(
+        self,
+        checks: Sequence[Check],
+        target: Target,
+        evidence: Evidence | None,  # noqa: ARG002 (it stores verdicts, and an undo makes none)
+    ) -> Examined:
+        """Read the repositories of the changes, and plan to revert those that did not change."""
+        by_name = {check.name: check for check in checks}
+
+        def read(finding: Finding) -> Finding:
+            named = replace(finding, account_name=target.account.name or finding.account_name)
+            check = by_name[finding.check]
+            try:
+                return revert_if_unchanged(
+                    named, lambda read, change: check.matches_desired(target, read, change)
+                )
+            except OperationFailed as error:
+                # A repository's own policy says nothing about the target's others.
+                if error.reason is not Reason.DENIED_BY_RESOURCE_POLICY or finding.change is None:
+                    raise
+                failed = replace(
+                    finding.change,
+                    status=ChangeStatus.FAILED,
+                    reason=error.reason,
+                    error=f"{error.error_code}: {error.message}",
+                )
+                return replace(named, change=failed)
+
+        # Their verdict is not known: it is the sweep that decides what is compliant.
+        return Examined((0, 0, 0), tuple(map(read, self._places[target.place])))
+
+    def plan(
+        self,
+        targets: Sequence[Target],  # noqa: ARG002
+        outcomes: Sequence[Outcome],
+        **_: object,
+    ) -> list[Outcome]:
+        """Return the outcomes: what was examined has its change."""
+        return list(outcomes)
+
+
+def change_source(recorded: RecordedChanges | None) -> SweepPlan:
+    """Return what a run changes: what it plans itself, or what a report recorded."""
+    if recorded is None:
+        return SweepPlan()
+    return ReviewedPlan(recorded) if recorded.kind == "apply" else RevertedPlan(recorded)

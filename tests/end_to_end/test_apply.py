@@ -1,0 +1,158 @@
+"""Applying a reviewed dry run: its changes that still hold, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+from tests.end_to_end.barriers import hold, wait_until_held
+from tests.end_to_end.harness import SWEEPER, Ended, Key, end, run, start_command, writes
+from tests.end_to_end.test_undo import ALLOWED, CHANGED, truth, world_of
+from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import Repository, World
+
+APPLY = (*SWEEPER, "apply", "--output", "out")
+
+
+def reviewed(aws: FakeAws, directory: Path, world: World, **config: Any) -> Any:
+    """Load the world; the report of a dry run over it, which is out/report.json."""
+    aws.load(world)
+    ended = run(aws, directory, "--dry-run", config={**ALLOWED, **config})
+    aws.reset_statistics()
+    return ended.report
+
+
+def apply(aws: FakeAws, directory: Path, *options: str, **config: Any) -> Ended:
+    command = (*APPLY, "out/report.json", "--yes", *options)
+    given = {**ALLOWED, **config} if config else None
+    return end(start_command(aws, directory, command, given), directory)
+
+
+def report_of(ended: Ended) -> Any:
+    path = ended.directory / "out" / ended.logs[-1]["run_id"] / "report.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def outcomes(ended: Ended) -> dict[Key, tuple[str, str | None]]:
+    return {
+        (each["account_id"], each["region"], each["repository"]): (
+            each["change"]["status"],
+            each["change"]["reason"],
+        )
+        for each in report_of(ended)["findings"]
+        if each["change"]
+    }
+
+
+def written(aws: FakeAws) -> set[Key]:
+    return {(each["account"], each["region"], each["repository"]) for each in writes(aws)}
+
+
+def test_exactly_the_reviewed_changes_that_still_hold_are_made(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    world = world_of()
+    review = reviewed(aws, tmp_path, world)
+    before = truth(aws)
+    due = {key for key in before if key[2] in CHANGED}
+    first, second, third, *_ = sorted(due)
+    theirs = Repository(first[2], "MUTABLE_WITH_EXCLUSION", ("dev-*",))
+    aws.put_repository(first[0], first[1], theirs)
+    aws.delete_repository(*second)
+    aws.put_repository(third[0], third[1], Repository(third[2], "IMMUTABLE"))
+    aws.put_repository(third[0], third[1], Repository("new", "MUTABLE"))
+
+    ended = apply(aws, tmp_path)
+    still = due - {first, second, third}
+    assert written(aws) == still
+    assert outcomes(ended) == {
+        **dict.fromkeys(still, ("applied", None)),
+        first: ("superseded", "changed_since_reviewed"),
+        second: ("superseded", "repository_deleted"),
+        third: ("superseded", "now_compliant"),
+    }
+    assert truth(aws)[third[0], third[1], "new"].mutability == "MUTABLE"
+    assert ended.status == 3
+    run_ = report_of(ended)["run"]
+    assert (run_["kind"], run_["source"]["run_id"]) == ("apply", review["run"]["id"])
+    assert run_["scope"]["narrowed_by"] == [f"apply of run {review['run']['id']}"]
+    assert ended.report == review  # that of the last sweep stays
+    assert [each["event"] for each in ended.logs if each["event"].startswith("apply.")] == [
+        "apply.started",
+        "apply.finished",
+    ]
+    assert "_aws" not in ended.stderr  # no metrics: alarms wait for whole sweeps
+
+
+def test_an_apply_can_be_undone(aws: FakeAws, tmp_path: Path) -> None:
+    reviewed(aws, tmp_path, world_of(accounts=1, regions=1))
+    before = truth(aws)
+    ended = apply(aws, tmp_path)
+    assert truth(aws) != before
+    own = f"out/{report_of(ended)['run']['id']}/report.json"
+    undone = end(start_command(aws, tmp_path, (*SWEEPER, "undo", own, "--yes")), tmp_path)
+    assert undone.status == 0
+    assert truth(aws) == before
+
+
+def test_a_dry_run_narrowed_to_one_account_writes_nothing(aws: FakeAws, tmp_path: Path) -> None:
+    world = world_of()
+    reviewed(aws, tmp_path, world)
+    one = world.accounts[1].id
+    ended = apply(aws, tmp_path, "--dry-run", "--account", one)
+    assert written(aws) == set()
+    assert {key[0] for key in outcomes(ended)} == {one}
+    assert {each for each, _ in outcomes(ended).values()} == {"planned"}
+    assert {each["account"] for each in aws.statistics().assume_role} == {one}
+
+
+def test_a_kill_in_the_middle_is_resumed(aws: FakeAws, tmp_path: Path) -> None:
+    reviewed(aws, tmp_path, world_of(accounts=4), limits={"max_workers": 2})
+    due = {key for key in truth(aws) if key[2] in CHANGED}
+    hold(aws, "PutImageTagMutability", skip=7)
+    process = start_command(aws, tmp_path, (*APPLY, "out/report.json", "--yes"))
+    wait_until_held(aws, process)
+    process.kill()
+    assert end(process, tmp_path).status == -signal.SIGKILL
+    aws.faults([])
+    (journal,) = (tmp_path / "state" / "sweeper").glob("*.journal")
+    other = end(start_command(aws, tmp_path, (*SWEEPER, "run", "--resume", journal.stem)), tmp_path)
+    assert other.status == 2
+    assert f"sweeper apply REPORT --resume {journal.stem}" in other.stderr
+
+    ended = apply(aws, tmp_path, "--resume", journal.stem)
+    assert ended.status == 0, ended.stderr
+    assert len(writes(aws)) == len(written(aws)) == len(due)
+    assert outcomes(ended) == dict.fromkeys(due, ("applied", None))
+
+
+def test_what_cannot_be_applied_is_refused_before_anything_is_called(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    reviewed(aws, tmp_path, world_of(accounts=1, regions=1))
+    refusals = {
+        "auto_remediate": apply(aws, tmp_path, remediation={"auto_remediate": "DISABLED"}),
+        "ecr-tag-immutability": apply(aws, tmp_path, checks=["ecr-creation-template-immutability"]),
+        "--account 210987654321": apply(aws, tmp_path, "--account", "210987654321", **ALLOWED),
+        "stdin is not a terminal": end(
+            start_command(aws, tmp_path, (*APPLY, "out/report.json"), ALLOWED), tmp_path
+        ),
+    }
+    for said, ended in refusals.items():
+        assert ended.status == 2, said
+        assert said in ended.stderr
+    assert aws.statistics().calls == {}
+
+
+def test_a_report_without_planned_changes_has_nothing_to_apply(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    aws.load(world_of(accounts=1, regions=1))
+    run(aws, tmp_path, config=ALLOWED)
+    aws.reset_statistics()
+    ended = apply(aws, tmp_path)
+    assert ended.status == 0
+    assert "nothing to apply" in ended.stderr
+    assert aws.statistics().calls == {}
