@@ -67,15 +67,11 @@ def render(report: Report) -> Iterator[bytes]:
         _skipped(report),
         _deliveries(report),
     )
-    return document(sections)
-
-
-def document(sections: Iterable[Iterable[str]]) -> Iterator[bytes]:
-    """The sections' lines, an empty one between sections that have some."""
     return in_pieces(_lines(sections))
 
 
 def _lines(sections: Iterable[Iterable[str]]) -> Iterator[bytes]:
+    """The sections' lines, an empty one between sections that have some."""
     between = b""
     for section in sections:
         before = between
@@ -94,11 +90,11 @@ def _heading(report: Report) -> list[str]:
     return [
         "ECR image tag mutability" + (f" in {words}" if words else ""),
         plain(f"{run.kind.capitalize()} {run.id}{dry_run}"),
-        *wrapped(run_words(run), ""),
+        *_wrapped(run_words(run), ""),
         plain(", ".join(filter(None, (times, organization, caller)))),
         plain(f"Auto-Remediation: {run.auto_remediate}, sweeper {run.version}"),
         "",
-        *wrapped(f"{unseen(report)} {seen(report)}", ""),
+        *_wrapped(f"{unseen(report)} {seen(report)}", ""),
     ]
 
 
@@ -120,7 +116,7 @@ def _totals(report: Report) -> list[str]:
         f"{changes.failed:,} failed, {changes.withheld:,} withheld, "
         f"{changes.superseded:,} superseded",
         f"Remaining      {remaining(report)}",
-        *(wrapped(f"Undo           {undo_words(report)}", "", " " * 15) if undo else ()),
+        *(_wrapped(f"Undo           {undo_words(report)}", "", " " * 15) if undo else ()),
         *_since_last(report),
     ]
 
@@ -139,7 +135,7 @@ def _since_last(report: Report) -> list[str]:
         return []
     if since.run_id:
         words += f"; compared with sweep {plain(since.run_id)}"
-    return [*wrapped(f"Since last     {words}", "", " " * 15)]
+    return [*_wrapped(f"Since last     {words}", "", " " * 15)]
 
 
 def _findings(report: Report) -> Iterator[str]:
@@ -149,7 +145,7 @@ def _findings(report: Report) -> Iterator[str]:
     yield f"FINDINGS ({len(findings):,}; {report.totals.remaining:,} remain)"
     if sentence := tags_unavailable(report):
         yield ""
-        yield from wrapped(sentence, "  ")
+        yield from _wrapped(sentence, "  ")
     for account, group in _by_account(findings, account_tags(report)):
         yield from ("", f"  {account}")
         for finding in group:
@@ -161,9 +157,9 @@ def _finding(finding: Finding, report: Report) -> Iterator[str]:
     yield f"    {plain(finding.region)}  {named(finding)}"
     current = setting(finding.mutability, finding.exclusion_filters)
     state = ", ".join(filter(None, (current, finding.compliance, known_as(finding))))
-    yield from wrapped(f"{state}: {outcome(finding, report.run)}", "      ")
+    yield from _wrapped(f"{state}: {outcome(finding, report.run)}", "      ")
     if finding.exemption:
-        yield from wrapped(f"its exemption {exemption_text(finding.exemption)}", "      ")
+        yield from _wrapped(f"its exemption {exemption_text(finding.exemption)}", "      ")
 
 
 def _advice_on_changes(findings: Iterable[Finding], run: Run) -> Iterator[str]:
@@ -176,7 +172,7 @@ def _advice_on_changes(findings: Iterable[Finding], run: Run) -> Iterator[str]:
     for reason, count in sorted(not_made.items()):
         if text := advice(Stage.CHANGE, reason, run):
             yield ""
-            yield from wrapped(f"{number(count, 'change')} not made ({reason}): {text}.", "  ")
+            yield from _wrapped(f"{number(count, 'change')} not made ({reason}): {text}.", "  ")
 
 
 def _impact(report: Report) -> Iterator[str]:
@@ -186,17 +182,17 @@ def _impact(report: Report) -> Iterator[str]:
         return
     of = number(len(findings), "repository", "repositories")
     yield from (f"WHAT CLOSING MAY BREAK ({of})", "")
-    yield from wrapped(f"{counted(findings)} A name is no proof: see docs/impact.md.", "  ")
+    yield from _wrapped(f"{counted(findings)} A name is no proof: see docs/impact.md.", "  ")
     for account, group in _by_account(findings, {}):
         yield from ("", f"  {account}")
         for finding in group:
             yield f"    {plain(finding.region)}  {plain(finding.repository)}"
             for sentence in sentences(finding):
-                yield from wrapped(sentence, "      ")
+                yield from _wrapped(sentence, "      ")
     denied = {item.impact.unavailable for item in findings if item.impact} - {None}
     for reason in sorted(reason for reason in denied if reason):
         if text := advice(Stage.ASSESS, reason):
-            yield from ("", *wrapped(f"What to do about {reason}: {text}.", "  "))
+            yield from ("", *_wrapped(f"What to do about {reason}: {text}.", "  "))
     yield from as_yaml(findings)
 
 
@@ -211,7 +207,7 @@ def _exempt(report: Report) -> Iterator[str]:
             current = setting(finding.mutability, finding.exclusion_filters)
             yield f"    {plain(finding.region)}  {named(finding)}  {current}"
             if finding.exemption:
-                yield from wrapped(exemption_text(finding.exemption), "      ")
+                yield from _wrapped(exemption_text(finding.exemption), "      ")
 
 
 def _earlier(report: Report) -> Iterator[Iterator[str]]:
@@ -253,7 +249,7 @@ def _failures(report: Report) -> list[str]:
         lines.append("")
         lines += _failures_alike(reason, list(group), names)
         if text := advice(Stage.EXAMINE, reason, report.run):
-            lines += wrapped(f"What to do: {text}.", "    ")
+            lines += _wrapped(f"What to do: {text}.", "    ")
     return lines
 
 
@@ -270,7 +266,7 @@ def _failures_alike(
             yield from (f"  {where(item, names)}: {reason}, {explanation(item)}" for item in items)
         else:
             yield f"  {len(items):,} times {reason}, {said}:"
-            yield from wrapped(", ".join(where(item, names) for item in items), "    ")
+            yield from _wrapped(", ".join(where(item, names) for item in items), "    ")
 
 
 def _skipped(report: Report) -> list[str]:
@@ -303,12 +299,12 @@ def _deliveries(report: Report) -> list[str]:
             detail += f" ({plain(item.message)})"
         lines.append(f"  {item.sink}: {plain(item.location)}{detail}")
         if item.reason and (text := advice(Stage.DELIVER, item.reason)):
-            lines += wrapped(f"What to do: {text}.", "    ")
+            lines += _wrapped(f"What to do: {text}.", "    ")
     return lines
 
 
 @lru_cache(maxsize=1024)  # most findings stand in few ways
-def wrapped(text: str, indent: str, hanging: str | None = None) -> tuple[str, ...]:
+def _wrapped(text: str, indent: str, hanging: str | None = None) -> tuple[str, ...]:
     """The text in lines of `WIDTH`, as indented as the first one unless `hanging` says how."""
     lines = wrap(
         text,
