@@ -11,6 +11,7 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
+    Counts,
     Examined,
     Exemption,
     Failed,
@@ -293,4 +294,4 @@ def _opened(item: Account) -> AccountOutcome:
 def _examined(findings: Sequence[Finding], compliant: int) -> Examined:
     kinds = [item.compliance for item in findings if item.resource == "repository"]
     counts = (compliant, kinds.count(Compliance.NON_COMPLIANT), kinds.count(Compliance.EXEMPT))
-    return Examined(counts, tuple(findings))
+    return Examined(Counts(*counts), tuple(findings))

@@ -281,7 +281,7 @@ class FakeRecords:
         self.kept[name] = b"".join(pieces)
 
 
-def make_conduct(
+def make_environment(
     *,
     dry_run: bool = False,
     stop: Stop | None = None,
@@ -306,10 +306,10 @@ def make_conduct(
 
 
 def run_sweep(
-    cloud: Cloud, registry: FakeRegistry, config: Config, conduct: RunEnvironment | None = None
+    cloud: Cloud, registry: FakeRegistry, config: Config, environment: RunEnvironment | None = None
 ) -> Report:
     check = TagImmutability(registry, config, TODAY)
-    return sweep(cloud, (check,), config, conduct or make_conduct(config=config))
+    return sweep(cloud, (check,), config, environment or make_environment(config=config))
 
 
 # --- random organizations ------------------------------------------------------------------------
@@ -354,10 +354,10 @@ class World:
             self.registries, self.prefixes, self.reread, self.answers, pushed=pushed or {}
         )
         cloud = WorldCloud(FakeCloud(self.accounts, self.regions), config)
-        conduct = make_conduct(
+        environment = make_environment(
             dry_run=self.dry_run, approve=lambda _: self.approved, config=self.config
         )
-        return run_sweep(cloud, registry, config, conduct), registry
+        return run_sweep(cloud, registry, config, environment), registry
 
 
 def errors(reasons: Sequence[Reason]) -> st.SearchStrategy[Exception]:

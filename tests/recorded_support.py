@@ -20,8 +20,8 @@ from tests.fakes import (
     FakeRegistry,
     account_id,
     make_change,
-    make_conduct,
     make_config,
+    make_environment,
     make_finding,
     make_target,
 )
@@ -95,7 +95,7 @@ def undo_here(
     cloud: FakeCloud,
     findings: Sequence[Finding],
     *,
-    conduct: RunEnvironment | None = None,
+    environment: RunEnvironment | None = None,
     run: Run | None = None,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
     **sections: Any,
@@ -107,7 +107,7 @@ def undo_here(
         cloud,
         (TagImmutability(registry, config, TODAY),),
         config,
-        conduct or make_conduct(approve=approve),
+        environment or make_environment(approve=approve),
         change_source(changes),
     )
 
@@ -117,7 +117,7 @@ def apply_here(
     cloud: FakeCloud,
     findings: Sequence[Finding],
     *,
-    conduct: RunEnvironment | None = None,
+    environment: RunEnvironment | None = None,
     run: Run | None = None,
     **sections: Any,
 ) -> Report:
@@ -127,6 +127,6 @@ def apply_here(
         cloud,
         (TagImmutability(registry, config, TODAY),),
         config,
-        conduct or make_conduct(),
+        environment or make_environment(),
         change_source(recorded(findings, "apply", run)),
     )

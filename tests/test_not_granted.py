@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Change, ChangeStatus, Examined, Finding, Repository, Target
+from sweeper.domain.model import (
+    Change,
+    ChangeStatus,
+    Counts,
+    Examined,
+    Finding,
+    Repository,
+    Target,
+)
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
 from sweeper.engine.ports import Pool
@@ -20,8 +28,8 @@ from tests.fakes import (
     failure,
     make_account,
     make_change,
-    make_conduct,
     make_config,
+    make_environment,
     make_finding,
     make_repository,
     make_target,
@@ -47,10 +55,10 @@ def ended(
     registry: FakeRegistry, *groups: Sequence[Finding], workers: int = 1
 ) -> list[list[tuple[ChangeStatus, Reason | None]]]:
     targets = [Target(make_account(1), group[0].region) for group in groups]
-    outcomes: list[Outcome] = [Examined((0, len(group), 0), tuple(group)) for group in groups]
+    outcomes: list[Outcome] = [Examined(Counts(0, len(group), 0), tuple(group)) for group in groups]
     check = TagImmutability(registry, make_config(), TODAY)
     after = apply_changes(
-        Pool(workers, make_conduct()),
+        Pool(workers, make_environment()),
         FakeCloud([make_account(1)]),
         (check,),
         make_config(),

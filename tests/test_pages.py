@@ -29,7 +29,7 @@ from tests.uv import ROOT, uv
 
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-    for path in (ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
+    for path in (ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md")))
 }
 MADE = "docs/commands.md"  # a test holds the whole page
 BLOCK = re.compile(
@@ -181,6 +181,17 @@ def test_the_suggested_configuration_is_what_the_report_ends_with() -> None:
         [finding(name, change=planned, impact=impact(*each)) for name, each in tags.items()]
     )
     assert rendered("text", item).decode().endswith(f"\n\n{block.body}")
+
+
+def test_the_index_lists_every_decision_once() -> None:
+    folder = ROOT / "docs/decisions"
+    titles = {
+        path.name: path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+        for path in sorted(folder.glob("0*.md"))
+    }
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^- \[(\d{4})\]\((.*?)\) (.*) \(\d{4}-\d\d-\d\d\)$", index, re.MULTILINE)
+    assert [(name, f"{number}. {title}") for number, name, title in listed] == [*titles.items()]
 
 
 def test_the_bill_of_materials_has_what_the_image_has(tmp_path: Path) -> None:

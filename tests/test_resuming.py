@@ -47,8 +47,8 @@ from tests.fakes import (
     FakeRegistry,
     Key,
     make_account,
-    make_conduct,
     make_config,
+    make_environment,
     make_repository,
     repositories,
 )
@@ -174,12 +174,12 @@ def run(
         file.fate = fate
     archive = (lambda plan: plans.append(b"".join(plan))) if plans else None
     journal = RunJournal(HEADER, past, file, archive)
-    conduct = replace(make_conduct(stop=fate.stop, dry_run=dry_run), journal=journal)
+    environment = replace(make_environment(stop=fate.stop, dry_run=dry_run), journal=journal)
     config = make_config(limits={"max_workers": workers}, remediation={"exclusions": ["v*"]})
     if recorded and recorded.kind == "undo":
         config = undo_config(config, recorded.findings)
     check = TagImmutability(world, config, TODAY)
-    return sweep(Cloud(fate), (check,), config, conduct, change_source(recorded))
+    return sweep(Cloud(fate), (check,), config, environment, change_source(recorded))
 
 
 def undisturbed(facts: dict[Key, Repository]) -> Report:

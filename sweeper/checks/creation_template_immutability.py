@@ -16,6 +16,7 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
+    Counts,
     Examined,
     Exemption,
     Finding,
@@ -53,7 +54,7 @@ WRITE_ACTIONS = frozenset(
 ROOT_PREFIX = "ROOT"  # ECR: the template for every name without another one
 PULL_THROUGH_CACHE = "PULL_THROUGH_CACHE"
 APPLIED_FOR = frozenset({PULL_THROUGH_CACHE, "REPLICATION", "CREATE_ON_PUSH"})  # ECR: RCTAppliedFor
-_NO_FINDING = Examined((0, 0, 0))  # one value for all healthy targets
+_NO_FINDING = Examined(Counts(0, 0, 0))  # one value for all healthy targets
 
 
 class Template(Setting, Protocol):
@@ -120,7 +121,7 @@ class CreationTemplateImmutability:
                 record(_as_repository(template), verdict.compliance)
             if verdict.compliance is not Compliance.COMPLIANT:
                 findings.append(self._finding(target, template, verdict))
-        return Examined((0, 0, 0), tuple(findings)) if findings else _NO_FINDING
+        return Examined(Counts(0, 0, 0), tuple(findings)) if findings else _NO_FINDING
 
     def remedy(self, finding: Finding) -> Change:
         """What would close the finding."""

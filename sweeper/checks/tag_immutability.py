@@ -18,6 +18,7 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
+    Counts,
     Examined,
     Exemption,
     Finding,
@@ -129,7 +130,7 @@ class TagImmutability:
         non_compliant = sum(finding.compliance is Compliance.NON_COMPLIANT for finding in findings)
         if not findings:
             return _healthy(compliant)
-        return Examined((compliant, non_compliant, exempt), tuple(findings))
+        return Examined(Counts(compliant, non_compliant, exempt), tuple(findings))
 
     def remedy(self, finding: Finding) -> Change:
         """What would close the finding."""
@@ -287,4 +288,4 @@ class TagImmutability:
 @lru_cache(maxsize=4096)
 def _healthy(compliant: int) -> Examined:
     """One value for all targets alike: a healthy target costs a pointer."""
-    return Examined((compliant, 0, 0))
+    return Examined(Counts(compliant, 0, 0))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sweeper.domain.reasons import Reason
 
@@ -228,13 +228,21 @@ class Finding:
         return self.check, self.account_id, self.region, self.repository
 
 
+class Counts(NamedTuple):
+    """How many repositories of a target there are by verdict; undetermined ones are findings."""
+
+    compliant: int
+    non_compliant: int
+    exempt: int
+
+
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A target that was seen whole. `counts` are (compliant, non-compliant, exempt) repositories;
-    of whatever else a check looks at there are findings alone.
+    """A target that was examined whole. `counts` are of repositories only: of whatever else a
+    check examines there are findings alone.
     """
 
-    counts: tuple[int, int, int]
+    counts: Counts
     findings: tuple[Finding, ...] = ()
 
     def map_findings(self, edit: Callable[[Finding], Finding]) -> Examined:

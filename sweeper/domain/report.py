@@ -266,9 +266,9 @@ def _totals(
     compliant = non_compliant = exempt = 0
     for _, outcome in targets:
         if isinstance(outcome, Examined):
-            compliant += outcome.counts[0]
-            non_compliant += outcome.counts[1]
-            exempt += outcome.counts[2]
+            compliant += outcome.counts.compliant
+            non_compliant += outcome.counts.non_compliant
+            exempt += outcome.counts.exempt
     undetermined = sum(
         finding.compliance is Compliance.UNDETERMINED and finding.resource == "repository"
         for finding in findings

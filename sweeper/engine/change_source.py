@@ -11,6 +11,7 @@ from sweeper.domain.model import (
     Account,
     Change,
     ChangeStatus,
+    Counts,
     Examined,
     Failed,
     Finding,
@@ -82,11 +83,9 @@ class SweepPlan:
             results = examine_with_evidence(checks, target, evidence.begin(target))
         else:
             results = [check.examine(target) for check in checks]
-        compliant, non_compliant, exempt = (
-            sum(result.counts[kind] for result in results) for kind in range(3)
-        )
         findings = tuple(finding for result in results for finding in result.findings)
-        return Examined((compliant, non_compliant, exempt), findings)
+        counts = Counts(*map(sum, zip(*(each.counts for each in results), strict=True)))
+        return Examined(counts, findings)
 
     def plan(
         self,
@@ -266,7 +265,7 @@ class RevertedPlan(ReviewedPlan):
                 return replace(named, change=failed)
 
         # Their verdict is not known: it is the sweep that decides what is compliant.
-        return Examined((0, 0, 0), tuple(map(read, self._places[target.place])))
+        return Examined(Counts(0, 0, 0), tuple(map(read, self._places[target.place])))
 
     def plan(
         self,

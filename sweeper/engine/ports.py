@@ -1,4 +1,4 @@
-"""What the sweep needs from outside, as protocols, and how one run of it is conducted."""
+"""What the sweep needs from outside, as protocols, and the environment of one run."""
 
 from __future__ import annotations
 
@@ -192,9 +192,9 @@ class RunEnvironment:
 class Pool:
     """The run's pool of threads, and who watches it."""
 
-    def __init__(self, workers: int, conduct: RunEnvironment) -> None:
+    def __init__(self, workers: int, environment: RunEnvironment) -> None:
         self._workers = workers
-        self.conduct = conduct
+        self.environment = environment
 
     def map(
         self,
@@ -210,7 +210,7 @@ class Pool:
         says what is kept of an outcome, after it was observed.
         """
         # Who watches must not end what is watched: a broken terminal stops no sweep.
-        observer = Observers((self.conduct.journal, self.conduct.observer))
+        observer = Observers((self.environment.journal, self.environment.observer))
         observer.begin(stage, len(items))
         before = [known(item) for item in items]
         if seen := [pair for pair in zip(items, before, strict=True) if pair[1] is not None]:
@@ -222,7 +222,7 @@ class Pool:
                 with_place(work),
                 due,
                 workers=self._workers,
-                stop=self.conduct.stop,
+                stop=self.environment.stop,
                 observe=lambda batch: observer.done(stage, batch),
                 keep=keep,
             )

@@ -30,12 +30,12 @@ def apply_changes(
     ECR's rates are for each account and region, and a write that is refused in an account need
     not be refused there again and again. The outcomes come back with what became of each change.
     """
-    conduct = pool.conduct
-    writer = _Writer(checks, conduct)
+    environment = pool.environment
+    writer = _Writer(checks, environment)
     outcomes = _settled(pool, writer, targets, outcomes)
-    if any(planned_findings(outcomes)) and not conduct.stop.reason:
+    if any(planned_findings(outcomes)) and not environment.stop.reason:
         outcomes = _still_writable(cloud, config, outcomes)
-        outcomes = _allowed(conduct, targets, outcomes)
+        outcomes = _allowed(environment, targets, outcomes)
     writer.note_applied(outcomes)
     due = [i for i, outcome in enumerate(outcomes) if any(planned_findings((outcome,)))]
     outcomes = _mapped(pool, writer.change, due, targets, outcomes)
@@ -49,33 +49,35 @@ def _settled(
 
     That is read whatever may be written now: what took effect is the run's own change.
     """
-    begun = pool.conduct.journal.past.in_doubt
+    in_doubt = pool.environment.journal.past.in_doubt
     due = [
         i
         for i, outcome in enumerate(outcomes)
-        if begun
+        if in_doubt
         and isinstance(outcome, Examined)
-        and any(finding.key in begun for finding in outcome.findings)
+        and any(finding.key in in_doubt for finding in outcome.findings)
     ]
     items = [(targets[i], outcomes[i]) for i in due]
     results = pool.map(Stage.CHANGE, lambda item: writer.settle(*item), items) if due else []
     changed = list(outcomes)
     for i, after in zip(due, results, strict=True):
-        changed[i] = _all_unknown(outcomes[i], begun, after) if isinstance(after, Failed) else after
+        changed[i] = (
+            _all_unknown(outcomes[i], in_doubt, after) if isinstance(after, Failed) else after
+        )
     return changed
 
 
-def _all_unknown(outcome: Outcome, begun: Collection[Key], why: Failed) -> Outcome:
-    return _map_begun(outcome, begun, lambda _, change: _unknown(change, why))
+def _all_unknown(outcome: Outcome, in_doubt: Collection[Key], why: Failed) -> Outcome:
+    return _map_in_doubt(outcome, in_doubt, lambda _, change: _unknown(change, why))
 
 
-def _map_begun(
-    outcome: Outcome, begun: Collection[Key], edit: Callable[[Finding, Change], Change]
+def _map_in_doubt(
+    outcome: Outcome, in_doubt: Collection[Key], edit: Callable[[Finding, Change], Change]
 ) -> Outcome:
     """The outcome with each change that was begun before replaced by `edit` of it."""
 
     def edited(finding: Finding) -> Finding:
-        if finding.change is None or finding.key not in begun:
+        if finding.change is None or finding.key not in in_doubt:
             return finding
         return replace(finding, change=edit(finding, finding.change))
 
@@ -124,17 +126,17 @@ def _still_writable(cloud: Cloud, config: Config, outcomes: list[Outcome]) -> li
 
 
 def _allowed(
-    conduct: RunEnvironment, targets: Sequence[Target], outcomes: list[Outcome]
+    environment: RunEnvironment, targets: Sequence[Target], outcomes: list[Outcome]
 ) -> list[Outcome]:
     """The outcomes, their changes withheld unless all that a write needs beforehand is there."""
     due = list(planned_findings(outcomes))
     if not due:
         return outcomes
-    held: Failed | None = attempt(Stage.CHANGE, lambda _: conduct.may_write(), None)
-    if held is None and not conduct.approve(due):
+    held: Failed | None = attempt(Stage.CHANGE, lambda _: environment.may_write(), None)
+    if held is None and not environment.approve(due):
         held = Failed(Stage.CHANGE, Reason.NOT_CONFIRMED, "")
     if held is None:
-        held = attempt(Stage.CHANGE, lambda _: conduct.journal.plan(targets, outcomes), None)
+        held = attempt(Stage.CHANGE, lambda _: environment.journal.plan(targets, outcomes), None)
     if held is None:
         return outcomes
     return [_all(outcome, _withholding(held)) for outcome in outcomes]
@@ -151,9 +153,9 @@ class _Writer:
     the same kind was made in the account, the permission was lost, or is granted in part.
     """
 
-    def __init__(self, checks: Sequence[Check], conduct: RunEnvironment) -> None:
+    def __init__(self, checks: Sequence[Check], environment: RunEnvironment) -> None:
         self._checks = {check.name: check for check in checks}
-        self._conduct = conduct
+        self._environment = environment
         # Adding to a set or a dict and looking up in it are atomic.
         self._denied: dict[_Permission, Reason] = {}
         self._applied: set[_Permission] = set()
@@ -195,9 +197,9 @@ class _Writer:
 
     def settle(self, target: Target, outcome: Outcome) -> Outcome:
         """The target's outcome with each change that was begun before, as far as it can be told."""
-        return _map_begun(
+        return _map_in_doubt(
             outcome,
-            self._conduct.journal.past.in_doubt,
+            self._environment.journal.past.in_doubt,
             lambda finding, change: self._settle(target, finding, change),
         )
 
@@ -209,24 +211,24 @@ class _Writer:
         if not made:
             return change
         applied = replace(change, status=ChangeStatus.APPLIED, reason=None, error=None)
-        self._conduct.journal.settle(replace(finding, change=applied))
+        self._environment.journal.settle(replace(finding, change=applied))
         return applied
 
     def _apply(self, target: Target, finding: Finding, change: Change) -> Change:
-        if reason := self._conduct.stop.reason:
+        if reason := self._environment.stop.reason:
             return _failing(Failed(Stage.CHANGE, reason, NOT_REACHED))(change)
         permission = _permission(finding)
         if denied := self._denied.get(permission):
             end = _withholding if denied is Reason.WRITE_NOT_GRANTED else _failing
             return end(Failed(Stage.CHANGE, denied, _NOT_TRIED))(change)
-        journal = self._conduct.journal
+        journal = self._environment.journal
         check = self._checks[finding.check]
 
         def intend() -> None:
-            self._conduct.may_write()
+            self._environment.may_write()
             journal.intend(finding)
             # A disk may be slow, or the process stopped meanwhile.
-            self._conduct.may_write()
+            self._environment.may_write()
 
         result = attempt(
             Stage.CHANGE,

@@ -9,7 +9,14 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from sweeper.domain.model import Examined, Failed, OpenedAccount, Organization, Stage
+from sweeper.domain.model import (
+    Counts,
+    Examined,
+    Failed,
+    OpenedAccount,
+    Organization,
+    Stage,
+)
 from sweeper.domain.planning import (
     accept_known_gaps,
     account_outcome,
@@ -33,7 +40,7 @@ def sweep(
     cloud: Cloud,
     checks: Sequence[Check],
     config: Config,
-    conduct: RunEnvironment,
+    environment: RunEnvironment,
     changes: SweepPlan | None = None,
 ) -> Report:
     """Examine every target, make the changes that the plan allows, and report on all of it.
@@ -42,20 +49,20 @@ def sweep(
     nothing that AWS could cause: whatever ends the run early is in the report.
     """
     changes = changes or SweepPlan()
-    past = conduct.journal.past
-    pool = Pool(config.limits.max_workers, conduct)
+    past = environment.journal.past
+    pool = Pool(config.limits.max_workers, environment)
 
     organization = attempt(
         Stage.ENUMERATE, lambda _: past.merge_accounts(cloud.list_accounts()), None
     )
     if isinstance(organization, Failed):
-        run = build_run(config, conduct, None, changes)
+        run = build_run(config, environment, None, changes)
         return ended_early(run, organization, changes.ended(organization, past))
     selected = attempt(
         Stage.ENUMERATE, lambda _: changes.select_accounts(organization, config), None
     )
     if isinstance(selected, Failed):
-        run = build_run(config, conduct, organization, changes)
+        run = build_run(config, environment, organization, changes)
         return ended_early(run, selected, changes.ended(selected, past))
     chosen, others = selected
 
@@ -74,7 +81,7 @@ def sweep(
             targets,
             pool.map(
                 Stage.EXAMINE,
-                lambda target: _shared(changes.examine(checks, target, conduct.evidence)),
+                lambda target: _shared(changes.examine(checks, target, environment.evidence)),
                 targets,
                 known=lambda target: changes.known(past, target),
                 keep=without_region,
@@ -89,8 +96,10 @@ def sweep(
         ),
         *others,
     ]
-    if conduct.evidence:
-        conduct.evidence.conclude(accounts, chain(zip(targets, examined, strict=True), left_out))
+    if environment.evidence:
+        environment.evidence.conclude(
+            accounts, chain(zip(targets, examined, strict=True), left_out)
+        )
     outcomes = changes.plan(
         targets,
         examined,
@@ -102,16 +111,16 @@ def sweep(
     outcomes = apply_completed(outcomes, past.completed)
     if config.remediation.assess_impact:
         outcomes = assess_impact(pool, checks, targets, outcomes)
-    if not conduct.dry_run:
+    if not environment.dry_run:
         outcomes = apply_changes(pool, cloud, checks, config, targets=targets, outcomes=outcomes)
-    run = build_run(config, conduct, organization, changes)
+    run = build_run(config, environment, organization, changes)
     if changes.kind != "undo":
         run = replace(
             run,
             scope=scope_of(
                 accounts,
                 chain(zip(targets, examined, strict=True), left_out),
-                conduct.provenance.narrowed_by,
+                environment.provenance.narrowed_by,
             ),
             write_scope=write_scope_of(accounts, config.remediation),
         )
@@ -124,29 +133,29 @@ def _shared(examined: Examined) -> Examined:
 
 
 @lru_cache(maxsize=4096)
-def _without_findings(counts: tuple[int, int, int]) -> Examined:
+def _without_findings(counts: Counts) -> Examined:
     """Return one value for all the targets that are alike, of which there may be 100,000s."""
     return Examined(counts)
 
 
 def build_run(
     config: Config,
-    conduct: RunEnvironment,
+    environment: RunEnvironment,
     organization: Organization | None,
     changes: SweepPlan,
 ) -> Run:
     """Return which run this is, as its report says it; it has ended now."""
     return Run(
-        id=conduct.run_id,
-        started_at=_utc(conduct.started),
-        finished_at=_utc(conduct.now()),
-        version=conduct.version,
+        id=environment.run_id,
+        started_at=_utc(environment.started),
+        finished_at=_utc(environment.now()),
+        version=environment.version,
         partition=organization.partition if organization else None,
         organization_id=organization.id if organization else None,
         account_id=organization.account_id if organization else None,
         auto_remediate=config.remediation.auto_remediate,
-        dry_run=conduct.dry_run,
-        configuration=conduct.provenance.configuration,
+        dry_run=environment.dry_run,
+        configuration=environment.provenance.configuration,
         kind=changes.kind,
         source=changes.source,
     )

@@ -90,15 +90,15 @@ def run_sweep(
     changes = change_source(recorded)
     with ExitStack() as at_the_end:
         if resume:
-            begun = _reopen_run(config, resume, session, stop)
+            open_run = _reopen_run(config, resume, session, stop)
         else:
-            begun = state.open_run(directory, header)
+            open_run = state.open_run(directory, header)
             logs.log_unfinished(unfinished(config))
-        at_the_end.callback(begun.close, finished=False)
-        state.require_same_config(begun.header, config, header)
-        made = build_context(
+        at_the_end.callback(open_run.close, finished=False)
+        state.require_same_config(open_run.header, config, header)
+        context = build_context(
             config,
-            begun,
+            open_run,
             kinds,
             provenance=provenance,
             session=session,
@@ -108,30 +108,30 @@ def run_sweep(
             approve=approve,
             at_the_end=at_the_end,
         )
-        central = made.cloud.clients.central
-        evidence = begun.evidence
+        central = context.cloud.clients.central
+        evidence = open_run.evidence
         sinks = make_sinks(
             SinkContext(config, into, central, evidence=evidence.file if evidence else None)
         )
         keeper = _keeper(changes.kind, sinks)
         sinks = sinks if deliver_dry_run or not dry_run else _local(sinks)
-        if made.lease and (held := acquire_lease(made.lease, begun if resume else None)):
-            begun.close(finished=not resume)
-            run = build_run(config, made.conduct, None, changes)
-            report = ended_early(run, held, changes.ended(held, begun.past))
+        if context.lease and (held := acquire_lease(context.lease, open_run if resume else None)):
+            open_run.close(finished=not resume)
+            run = build_run(config, context.environment, None, changes)
+            report = ended_early(run, held, changes.ended(held, open_run.past))
             # The place in S3, and who is told, are the other sweep's business.
             local = [sink for sink in _local(sinks) if sink.keeps]
             return RunResult(deliver(report, local), resumable=False)
-        if made.lease:
-            at_the_end.callback(made.lease.release)
-        _log_started(begun, config, provenance)
-        report = sweep(made.cloud, made.checks, config, made.conduct, changes)
-        made.cloud.forget_members()
-        report = with_account_tags(report, config.report.account_tags, made.cloud.account_tags)
+        if context.lease:
+            at_the_end.callback(context.lease.release)
+        _log_started(open_run, config, provenance)
+        report = sweep(context.cloud, context.checks, config, context.environment, changes)
+        context.cloud.forget_members()
+        report = with_account_tags(report, config.report.account_tags, context.cloud.account_tags)
         if evidence:
             evidence.finish()
-        names = {check.name for check in made.checks}
-        fallback = _fallback(directory, begun, into)
+        names = {check.name for check in context.checks}
+        fallback = _fallback(directory, open_run, into)
         must_keep = may_have_changed(report)
         if keeper:
             store(report, sinks, fallback if must_keep else None)
@@ -140,19 +140,19 @@ def run_sweep(
             report, sinks, delivery_backoff(config, stop), fallback, must_keep=must_keep
         )
         finished = _is_finished(report, [*sinks, fallback], resumed=resume is not None)
-        resumable = not finished and (begun.file is not None or made.journal.is_archived)
+        resumable = not finished and (open_run.file is not None or context.journal.is_archived)
         # The journal goes first: beside a plan that has ended, it could not be resumed.
-        begun.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
+        open_run.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
         if finished:
-            close_plan(made, begun, resumed=resume is not None)
+            close_plan(context, open_run, resumed=resume is not None)
     return RunResult(report, resumable, report_file(report, into))
 
 
 def _reopen_run(config: Config, resume: str, session: Session, stop: Stop) -> state.OpenRun:
     bucket = reports_bucket(config, bootstrap_client_factory(session, stop))
-    begun = state.reopen_run(resume, state.state_directory(config), bucket)
-    logs.bind_run(begun.header.run_id)
-    return begun
+    open_run = state.reopen_run(resume, state.state_directory(config), bucket)
+    logs.bind_run(open_run.header.run_id)
+    return open_run
 
 
 def _narrow(
@@ -188,7 +188,7 @@ def _session(recorded: RecordedChanges | None) -> Session:
     return session
 
 
-def _log_started(begun: state.OpenRun, config: Config, provenance: Provenance) -> None:
+def _log_started(open_run: state.OpenRun, config: Config, provenance: Provenance) -> None:
     """`sweep.started`, and `variable.unprefixed` for each of the parent tool's that has an effect.
 
     Such a variable may have been meant for another program, and decides what is written here.
@@ -205,11 +205,11 @@ def _log_started(begun: state.OpenRun, config: Config, provenance: Provenance) -
             )
     logs.log(
         logging.INFO,
-        f"{begun.header.run_kind}.started",
-        run_id=begun.header.run_id,
-        source=begun.header.source,
-        version=begun.header.version,
-        dry_run=begun.header.dry_run,
+        f"{open_run.header.run_kind}.started",
+        run_id=open_run.header.run_id,
+        source=open_run.header.source,
+        version=open_run.header.version,
+        dry_run=open_run.header.dry_run,
         auto_remediate=config.remediation.auto_remediate,
         scope=list(provenance.narrowed_by),
         write_scope=list(write_filters(config.remediation)),
@@ -227,19 +227,21 @@ def unfinished(config: Config) -> list[tuple[Path, str | None]]:
     return [(journal, state.unfinished_run_command(journal)) for journal in journals]
 
 
-def close_plan(made: RunContext, begun: state.OpenRun, *, resumed: bool) -> None:
+def close_plan(context: RunContext, open_run: state.OpenRun, *, resumed: bool) -> None:
     """The report has all that the plan in S3 had: nobody is to go on from there."""
-    if made.bucket and (made.journal.is_archived or resumed):
-        end = lines.finished(begun.header)
-        attempt(Stage.DELIVER, lambda place: put_plan(place, begun.header, (end,)), made.bucket)
+    if context.bucket and (context.journal.is_archived or resumed):
+        end = lines.finished(open_run.header)
+        attempt(
+            Stage.DELIVER, lambda place: put_plan(place, open_run.header, (end,)), context.bucket
+        )
 
 
 def _fallback(
-    directory: Path | None, begun: state.OpenRun, formats: Sequence[Format]
+    directory: Path | None, open_run: state.OpenRun, formats: Sequence[Format]
 ) -> DirectorySink | None:
     if directory is None:
         return None
-    own = directory / "reports" / begun.header.run_id
+    own = directory / "reports" / open_run.header.run_id
     into = [format_ for format_ in formats if format_ is not JSON]
     return DirectorySink(own, [JSON, *into], "fallback", under_id=False)
 

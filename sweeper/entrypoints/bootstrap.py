@@ -45,7 +45,7 @@ class RunContext:
 
     cloud: AwsCloud
     checks: Sequence[Check]
-    conduct: RunEnvironment
+    environment: RunEnvironment
     journal: RunJournal
     bucket: Bucket | None
     lease: Lease | None
@@ -53,7 +53,7 @@ class RunContext:
 
 def build_context(
     config: Config,
-    begun: state.OpenRun,
+    open_run: state.OpenRun,
     kinds: Sequence[Any],
     *,
     provenance: Provenance,
@@ -64,12 +64,12 @@ def build_context(
     approve: Callable[[Sequence[Finding]], bool],
     at_the_end: ExitStack,
 ) -> RunContext:
-    """Make the parts of the run that has begun, with checks of the classes `kinds`; calls nothing.
+    """Make the parts of the open run, with checks of the classes `kinds`; call nothing.
 
     `may_write` is whether the members' sessions allow writes. What must be closed is left to
     `at_the_end`.
     """
-    header = begun.header
+    header = open_run.header
     cloud = make_cloud(
         config, kinds, session=session, stop=stop, run_id=header.run_id, may_write=may_write
     )
@@ -80,13 +80,13 @@ def build_context(
     if bucket and bucket.config.lease and not header.dry_run:
         since = datetime.now(UTC).isoformat(timespec="seconds")
         lease = Lease(bucket, run_id=header.run_id, host=socket.gethostname(), since=since)
-        if begun.file:  # before it is taken: else nobody could say that its holder has ended
+        if open_run.file:  # before it is taken: else nobody could say that its holder has ended
             with suppress(OperationFailed):
-                begun.file.append(lines.lease(lease.token), durable=True)
+                open_run.file.append(lines.lease(lease.token), durable=True)
     # The plan is put before the first write: no longer than there is time to write.
     archive = _archive(reports_bucket(config, cloud.clients.until_stopped), header)
-    journal = RunJournal(header, begun.past, begun.file, archive)
-    conduct = RunEnvironment(
+    journal = RunJournal(header, open_run.past, open_run.file, archive)
+    environment = RunEnvironment(
         run_id=header.run_id,
         version=__version__,
         dry_run=header.dry_run,
@@ -98,12 +98,12 @@ def build_context(
         journal=journal,
         may_write=lambda: _check_writable(header, lease),
         provenance=provenance,
-        evidence=_begin_evidence(config, begun, kinds, provenance),
+        evidence=_begin_evidence(config, open_run, kinds, provenance),
     )
-    cloud.clients.guard = conduct.may_write
+    cloud.clients.guard = environment.may_write
     today = header.started_at.date()
     made: list[Check] = [kind(registry, config, today) for kind in kinds]
-    return RunContext(cloud, made, conduct, journal, bucket, lease)
+    return RunContext(cloud, made, environment, journal, bucket, lease)
 
 
 def chosen_checks(config: Config) -> list[Any]:
@@ -234,14 +234,14 @@ def acquire_lease(lease: Lease, resumed: state.OpenRun | None) -> Failed | None:
 
 
 def _begin_evidence(
-    config: Config, begun: state.OpenRun, kinds: Sequence[Any], provenance: Provenance
+    config: Config, open_run: state.OpenRun, kinds: Sequence[Any], provenance: Provenance
 ) -> EvidenceLog | None:
     """Begin the evidence where it is stored; an undo examines nothing but what it reverts."""
-    if not config.report.evidence or begun.header.run_kind == "undo":
+    if not config.report.evidence or open_run.header.run_kind == "undo":
         return None
     names = [kind.name for kind in kinds]
     digest = provenance.configuration.digest
-    return state.open_evidence(begun, names, digest, lambda: datetime.now(UTC))
+    return state.open_evidence(open_run, names, digest, lambda: datetime.now(UTC))
 
 
 def _archive(bucket: Bucket | None, header: Header) -> Callable[[Iterable[bytes]], None] | None:

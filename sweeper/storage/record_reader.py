@@ -2,7 +2,8 @@
 
 A parser that builds the whole value needs up to a hundred bytes of memory for each byte that it
 reads. So an object is read member by member, and its lists item by item. Only the text of one item
-is in memory at a time, and what is kept of all of them is counted. See docs/decisions.md.
+is in memory at a time, and what is kept of all of them is counted. See
+docs/decisions/0044-one-record-reader.md.
 """
 
 from __future__ import annotations

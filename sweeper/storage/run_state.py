@@ -159,16 +159,16 @@ def reopen_run(name: str, directory: Path | None, bucket: Bucket | None) -> Open
             place = below or "report.s3, which is not configured"
             raise ConfigurationError(f"--resume {name}: not below {place}")
         return _from_bucket(bucket, name.removeprefix(below))
-    begun = _from_file(path, name)
-    here = directory / f"{begun.header.run_id}{SUFFIX}" if directory else None
-    begun.ours = here is not None and path.absolute() == here.absolute()
+    reopened = _from_file(path, name)
+    here = directory / f"{reopened.header.run_id}{SUFFIX}" if directory else None
+    reopened.ours = here is not None and path.absolute() == here.absolute()
     if bucket:
         try:
-            begun.past = begun.past.merge(_plan_of(bucket, begun.header))
+            reopened.past = reopened.past.merge(_plan_of(bucket, reopened.header))
         except BaseException:
-            begun.close(finished=False)
+            reopened.close(finished=False)
             raise
-    return begun
+    return reopened
 
 
 def resume_command(header: Header) -> str:

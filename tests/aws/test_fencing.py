@@ -8,7 +8,7 @@ from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Change, ChangeStatus, Examined, Finding
+from sweeper.domain.model import Change, ChangeStatus, Counts, Examined, Finding
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
 from sweeper.engine.ports import Pool
@@ -22,8 +22,8 @@ from tests.fakes import (
     FakeJournal,
     FakeRegistry,
     make_change,
-    make_conduct,
     make_config,
+    make_environment,
     make_finding,
     make_repository,
     make_target,
@@ -114,10 +114,10 @@ def test_a_lease_that_ended_during_the_fsync_stops_the_write() -> None:
         if journal.slept:
             raise OperationFailed(LOST.reason, LOST.message)
 
-    pool = Pool(1, make_conduct(journal=journal, may_write=may_write))
+    pool = Pool(1, make_environment(journal=journal, may_write=may_write))
     check = TagImmutability(registry, make_config(), TODAY)
     outcomes: list[Outcome] = [
-        Examined((0, 1, 0), (make_finding("a", place, change=make_change()),))
+        Examined(Counts(0, 1, 0), (make_finding("a", place, change=make_change()),))
     ]
     cloud = FakeCloud((place.account,))
     (after,) = apply_changes(

@@ -14,7 +14,15 @@ from sweeper.checks.creation_template_immutability import (
     covers,
 )
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Change, ChangeStatus, Compliance, Examined, Finding, Target
+from sweeper.domain.model import (
+    Change,
+    ChangeStatus,
+    Compliance,
+    Counts,
+    Examined,
+    Finding,
+    Target,
+)
 from sweeper.domain.reasons import Reason
 from tests.cases import case
 from tests.fakes import TODAY, failure, make_change, make_config, make_target
@@ -150,7 +158,9 @@ def test_what_makes_immutable_repositories_is_no_finding() -> None:
         Template(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("latest",)),
     ]:
         with case(template):
-            assert examine(template, remediation={"exclusions": ["latest"]}) == Examined((0, 0, 0))
+            assert examine(template, remediation={"exclusions": ["latest"]}) == Examined(
+                Counts(0, 0, 0)
+            )
 
 
 def test_templates_are_not_counted_as_repositories() -> None:
@@ -456,7 +466,7 @@ def test_closing_makes_it_compliant() -> None:
     registry = Registry([Template(mutability="MUTABLE_WITH_EXCLUSION", exclusion_filters=("v*",))])
     apply(registry)
     assert registry.written is not None
-    assert examine(registry.written) == Examined((0, 0, 0))
+    assert examine(registry.written) == Examined(Counts(0, 0, 0))
 
 
 def test_filters_by_repository_count_where_they_are_for_all_that_it_makes() -> None:

@@ -15,6 +15,7 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
+    Counts,
     Examined,
     Finding,
     Image,
@@ -121,7 +122,7 @@ def test_a_registry_is_judged_whole() -> None:
 def test_a_healthy_registry_has_no_findings() -> None:
     for facts in [(), (make_repository("a", "IMMUTABLE"),)]:
         with case(facts):
-            assert examine(registry_of(*facts)) == Examined((len(facts), 0, 0))
+            assert examine(registry_of(*facts)) == Examined(Counts(len(facts), 0, 0))
 
 
 def test_the_filters_of_either_list_are_allowed() -> None:

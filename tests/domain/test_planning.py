@@ -16,6 +16,7 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
+    Counts,
     Examined,
     Failed,
     Finding,
@@ -233,7 +234,7 @@ def test_an_endpoint_out_of_reach_is_accepted_where_the_region_is_named() -> Non
 
 
 def test_only_failures_are_accepted() -> None:
-    for outcome in [Examined((1, 0, 0)), Skipped(Reason.REGION_EXCLUDED)]:
+    for outcome in [Examined(Counts(1, 0, 0)), Skipped(Reason.REGION_EXCLUDED)]:
         with case(outcome):
             accept = (AcceptedGap(reason=Reason.DENIED),)
             assert accept_known_gaps(outcome, account_id(1), "eu-west-1", accept) is outcome
@@ -257,7 +258,7 @@ def changes_of(
     """The changes planned for the accounts' findings, after a target that failed."""
     targets = [make_target(9), *(make_target(number) for number in findings)]
     outcomes: list[Outcome] = [DENIED]
-    outcomes += [Examined((0, len(found), 0), found) for found in findings.values()]
+    outcomes += [Examined(Counts(0, len(found), 0), found) for found in findings.values()]
     planned = plan_changes(
         targets,
         outcomes,
@@ -335,7 +336,7 @@ def test_what_the_check_withheld_stays_withheld() -> None:
 
 
 def test_outcomes_without_findings_are_the_same_values() -> None:
-    examined: list[Outcome] = [Examined((5, 0, 0)), Skipped(Reason.REGION_EXCLUDED)]
+    examined: list[Outcome] = [Examined(Counts(5, 0, 0)), Skipped(Reason.REGION_EXCLUDED)]
     targets = [make_target(1), make_target(2)]
     planned = plan_changes(
         targets,
@@ -433,7 +434,7 @@ def test_only_planned_changes_are_due() -> None:
     due = make_finding("b", change=make_change())
     outcomes: list[Outcome] = [
         DENIED,
-        Examined((0, 3, 0), (make_finding("a"), due, make_finding("c"))),
+        Examined(Counts(0, 3, 0), (make_finding("a"), due, make_finding("c"))),
     ]
     assert list(planned_findings(outcomes)) == [due]
 
@@ -443,14 +444,14 @@ def test_what_an_earlier_process_made_of_a_change_stands() -> None:
     exempt = make_finding("c", compliance=Compliance.EXEMPT)
     made = make_change(ChangeStatus.APPLIED)
     before: list[Outcome] = [
-        Examined((0, 2, 1), (one, other, exempt)),
-        Examined((1, 0, 0)),
+        Examined(Counts(0, 2, 1), (one, other, exempt)),
+        Examined(Counts(1, 0, 0)),
         Failed(Stage.EXAMINE, Reason.THROTTLED, "later"),
         Skipped(Reason.REGION_EXCLUDED),
     ]
     after = apply_completed(before, {one.key: made})
     assert after == [
-        Examined((0, 2, 1), (replace(one, change=made), other, exempt)),
+        Examined(Counts(0, 2, 1), (replace(one, change=made), other, exempt)),
         *before[1:],
     ]
     assert apply_completed(before, {}) == before

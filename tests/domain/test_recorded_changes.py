@@ -14,6 +14,7 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
+    Counts,
     Examined,
     Failed,
     Finding,
@@ -269,8 +270,18 @@ def test_a_change_that_was_not_reached_has_the_reason_of_its_place() -> None:
             (SUPERSEDED, Reason.REGION_EXCLUDED),
             None,
         ),
-        (enabled, [(ONE, Examined((0, 0, 0)))], (FAILED, Reason.REGION_NOT_ENABLED), "not enabled"),
-        (enabled, [(ONE, Examined((0, 0, 0), (applied_finding("a", ONE),)))], None, None),
+        (
+            enabled,
+            [(ONE, Examined(Counts(0, 0, 0)))],
+            (FAILED, Reason.REGION_NOT_ENABLED),
+            "not enabled",
+        ),
+        (
+            enabled,
+            [(ONE, Examined(Counts(0, 0, 0), (applied_finding("a", ONE),)))],
+            None,
+            None,
+        ),
     ]
     finding = invert(applied_finding("a", ONE))
     done = make_change(APPLIED, to_mutability="MUTABLE")
@@ -368,7 +379,7 @@ def reported(*changes: Outcome, **values: Any) -> Report:
         for number, (status, reason) in enumerate(changes)
     )
     accounts = [(ONE.account, OpenedAccount(ONE.account, ()))]
-    report = aggregate(RUN, accounts, [(ONE, Examined((0, 0, 0), findings))])
+    report = aggregate(RUN, accounts, [(ONE, Examined(Counts(0, 0, 0), findings))])
     return replace(report, **values)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from sweeper.domain.model import (
     ChangeStatus,
     Compliance,
+    Counts,
     Examined,
     Failed,
     OpenedAccount,
@@ -59,7 +60,7 @@ def opened(number: int) -> AccountOutcome:
 def examined(number: int, region: str, *names: str, compliant: int = 0) -> TargetOutcome:
     target = make_target(number, region)
     findings = tuple(make_finding(name, target) for name in names)
-    return target, Examined((compliant, len(names), 0), findings)
+    return target, Examined(Counts(compliant, len(names), 0), findings)
 
 
 def test_the_whole_report() -> None:
@@ -72,7 +73,7 @@ def test_the_whole_report() -> None:
     ]
     targets: list[TargetOutcome] = [
         examined(2, "c-c-1", "b", "a", compliant=3),
-        (make_target(2, "b-b-1"), Examined((0, 0, 1), (exempt, UNKNOWN))),
+        (make_target(2, "b-b-1"), Examined(Counts(0, 0, 1), (exempt, UNKNOWN))),
         (make_target(1, "b-b-1"), FAILED),
         (make_target(2, "a-a-1"), SKIPPED),
         examined(1, "a-a-1"),
@@ -107,7 +108,7 @@ def test_the_whole_report() -> None:
 def test_an_account_shows_where_it_is() -> None:
     account = make_account(1, ou_path=("r-ab12", "ou-ab12-11111111"))
     target = replace(make_target(1), account=account)
-    (summary,) = aggregate(RUN, [opened(1)], [(target, Examined((1, 0, 0)))]).accounts
+    (summary,) = aggregate(RUN, [opened(1)], [(target, Examined(Counts(1, 0, 0)))]).accounts
     assert summary.ou_path == "r-ab12/ou-ab12-11111111"
 
 
@@ -124,7 +125,9 @@ def test_changes_are_counted_by_what_became_of_them() -> None:
         for status, count in counts.items()
         for number in range(count)
     )
-    targets: list[TargetOutcome] = [(make_target(), Examined((0, 16, 0), (*findings, UNKNOWN)))]
+    targets: list[TargetOutcome] = [
+        (make_target(), Examined(Counts(0, 16, 0), (*findings, UNKNOWN)))
+    ]
     report = aggregate(RUN, [opened(1)], targets)
     assert report.totals.changes == ChangeTotals(15, 1, 2, 3, 4)
     assert report.totals.remaining == 15
@@ -157,7 +160,7 @@ def test_coverage() -> None:
         ),
         (
             [opened(1)],
-            [(make_target(1), Examined((0, 0, 0), (UNKNOWN,)))],
+            [(make_target(1), Examined(Counts(0, 0, 0), (UNKNOWN,)))],
             Coverage(1.0, 1.0, complete=False),
         ),
         # Where no account could be opened, nothing was seen.
@@ -206,7 +209,7 @@ UNSEEN = aggregate(RUN, [opened(1)], [(make_target(1), FAILED)])
 FOUND_AND_UNSEEN = aggregate(
     RUN, [opened(1)], [examined(1, "a-a-1", "x"), (make_target(1), FAILED)]
 )
-ODD = aggregate(RUN, [opened(1)], [(make_target(1), Examined((0, 0, 0), (UNKNOWN,)))])
+ODD = aggregate(RUN, [opened(1)], [(make_target(1), Examined(Counts(0, 0, 0), (UNKNOWN,)))])
 LOST = Delivery("s3", "s3://bucket", "failed", Reason.WRITE_FAILED)
 SENT = Delivery("sns", "arn", "delivered")
 
@@ -288,7 +291,11 @@ def test_a_change_that_was_not_reached_is_its_end_too() -> None:
         with case(reason, short):
             change = make_change(ChangeStatus.FAILED, reason=reason)
             finding = make_finding(change=change)
-            found = aggregate(RUN, [opened(1)], [(make_target(1), Examined((0, 1, 0), (finding,)))])
+            found = aggregate(
+                RUN,
+                [opened(1)],
+                [(make_target(1), Examined(Counts(0, 1, 0), (finding,)))],
+            )
             assert cut_short(found) is short
 
 
@@ -303,7 +310,7 @@ def test_whether_something_may_have_been_changed() -> None:
     ]
     for change, expected in cases:
         with case(change):
-            found = Examined((0, 1, 0), (make_finding(change=change),))
+            found = Examined(Counts(0, 1, 0), (make_finding(change=change),))
             report = aggregate(RUN, [opened(1)], [(make_target(1), found)])
             assert may_have_changed(report) is expected
 
@@ -321,7 +328,7 @@ def test_what_was_not_seen_is_sorted_and_says_what_aws_said() -> None:
         (make_target(3, "us-east-2"), denied),
         (make_target(3, "eu-central-1"), left_out),
         (make_target(3, "eu-west-1"), denied),
-        (make_target(3, "sa-east-1"), Examined((1, 0, 0))),
+        (make_target(3, "sa-east-1"), Examined(Counts(1, 0, 0))),
     ]
     report = aggregate(RUN, accounts, targets)
     assert report.failures == tuple(
@@ -362,6 +369,6 @@ def test_an_account_whose_regions_all_failed_alike_is_one_item() -> None:
     each = [item(a, a), item(b, b)]
     assert failures(*both) == [item(None, "*", 2)]
     assert failures(*both, (c, Skipped(Reason.REGION_EXCLUDED))) == [item(None, "*", 2)]
-    assert failures(*both, (c, Examined((1, 0, 0)))) == each
+    assert failures(*both, (c, Examined(Counts(1, 0, 0)))) == each
     assert failures(*both, (c, denied(c, "Another")))[:2] == each
     assert failures(both[0]) == each[:1]

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from sweeper.domain.model import Examined, Failed, OpenedAccount, Skipped, Stage, Target
+from sweeper.domain.model import (
+    Counts,
+    Examined,
+    Failed,
+    OpenedAccount,
+    Skipped,
+    Stage,
+    Target,
+)
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import AccountOutcome, TargetOutcome
 from sweeper.domain.report_model import Scope, WriteScope
@@ -25,7 +33,7 @@ ACCOUNTS: list[AccountOutcome] = [
 
 def test_what_was_chosen_of_what_there_is() -> None:
     targets: list[TargetOutcome] = [
-        (Target(OPENED, "a-a-1"), Examined((1, 0, 0))),
+        (Target(OPENED, "a-a-1"), Examined(Counts(1, 0, 0))),
         (Target(OPENED, "a-a-2"), Failed(Stage.EXAMINE, Reason.THROTTLED, "no")),
         (Target(OPENED, "a-a-3"), Skipped(Reason.REGION_EXCLUDED)),
         (Target(OPENED, "a-a-4"), Skipped(Reason.DENIED_BY_SCP)),

@@ -19,7 +19,7 @@ from tests.fakes import (
     failure,
     make_account,
     make_change,
-    make_conduct,
+    make_environment,
     make_finding,
     make_repository,
     make_target,
@@ -155,9 +155,9 @@ def test_limits_count_the_reviewed_changes_alone() -> None:
 
 def test_a_dry_run_says_what_still_holds_and_writes_nothing() -> None:
     registry = registry_of("app")
-    conduct = make_conduct(dry_run=True)
+    environment = make_environment(dry_run=True)
     findings: Sequence[Finding] = [reviewed("app"), reviewed("gone")]
-    report = apply_here(registry, HERE, findings, conduct=conduct)
+    report = apply_here(registry, HERE, findings, environment=environment)
     assert outcomes(report) == {
         "app": (ChangeStatus.PLANNED, None),
         "gone": (SUPERSEDED, Reason.REPOSITORY_DELETED),

@@ -12,6 +12,7 @@ from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.model import (
     Change,
     ChangeStatus,
+    Counts,
     Examined,
     Failed,
     Finding,
@@ -45,8 +46,8 @@ from tests.fakes import (
     failure,
     make_account,
     make_change,
-    make_conduct,
     make_config,
+    make_environment,
     make_finding,
     make_repository,
     make_target,
@@ -59,8 +60,8 @@ PLACE = account_id(1), REGION
 
 
 def swept(registry: FakeRegistry, **values: object) -> Report:
-    conduct = make_conduct(**{"dry_run": True, **values})  # type: ignore[arg-type]
-    return run_sweep(FakeCloud([make_account(1)]), registry, make_config(**ON), conduct)
+    environment = make_environment(**{"dry_run": True, **values})  # type: ignore[arg-type]
+    return run_sweep(FakeCloud([make_account(1)]), registry, make_config(**ON), environment)
 
 
 def registry_of(*names: str, **pushed: Image | Exception) -> FakeRegistry:
@@ -92,7 +93,7 @@ def test_what_is_about_to_be_closed_is_assessed_before_it_is() -> None:
 def test_nothing_is_read_unless_it_is_asked_for() -> None:
     registry = registry_of("a", a=Image(("latest",), None))
     report = run_sweep(
-        FakeCloud([make_account(1)]), registry, make_config(), make_conduct(dry_run=True)
+        FakeCloud([make_account(1)]), registry, make_config(), make_environment(dry_run=True)
     )
     assert impacts(report) == {"a": None}
     assert {what for what, _ in registry.calls} == {"rules"}
@@ -163,11 +164,11 @@ def test_a_target_that_is_not_reached_has_the_reason() -> None:
     stop.request()
     registry = registry_of("a")
     check = TagImmutability(registry, make_config(**ON), TODAY)
-    pool = Pool(2, make_conduct(stop=stop))
+    pool = Pool(2, make_environment(stop=stop))
     planned = make_finding("a", change=make_change())
     exempt = make_finding("b")
     (outcome,) = assess_impact(
-        pool, (check,), (make_target(),), [Examined((0, 1, 1), (planned, exempt))]
+        pool, (check,), (make_target(),), [Examined(Counts(0, 1, 1), (planned, exempt))]
     )
     assert isinstance(outcome, Examined)
     first, second = outcome.findings
@@ -195,11 +196,11 @@ def test_a_check_without_the_capability_has_no_impact() -> None:
             raise NotImplementedError
 
     assert not isinstance(Plain(), Assessing)
-    conduct = make_conduct()
-    before = [Examined((0, 1, 0), (make_finding(change=make_change()),))]
-    assert assess_impact(Pool(2, conduct), (Plain(),), (make_target(),), list(before)) == before
-    assert isinstance(conduct.observer, FakeObserver)
-    assert conduct.observer.stages == []
+    environment = make_environment()
+    before = [Examined(Counts(0, 1, 0), (make_finding(change=make_change()),))]
+    assert assess_impact(Pool(2, environment), (Plain(),), (make_target(),), list(before)) == before
+    assert isinstance(environment.observer, FakeObserver)
+    assert environment.observer.stages == []
 
 
 def test_outcomes_without_a_change_are_left_as_they_are() -> None:
@@ -210,11 +211,11 @@ def test_outcomes_without_a_change_are_left_as_they_are() -> None:
     outcomes: list[Outcome] = [
         skipped,
         failed,
-        Examined((1, 0, 0)),
-        Examined((0, 1, 0), (applied,)),
+        Examined(Counts(1, 0, 0)),
+        Examined(Counts(0, 1, 0), (applied,)),
     ]
     targets = [make_target(number) for number in range(4)]
-    assert assess_impact(Pool(2, make_conduct()), (check,), targets, list(outcomes)) == outcomes
+    assert assess_impact(Pool(2, make_environment()), (check,), targets, list(outcomes)) == outcomes
 
 
 def test_whoever_is_asked_knows_the_impact() -> None:

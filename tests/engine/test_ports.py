@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sweeper.domain.model import Failed, Stage
 from sweeper.engine.ports import Observers, Pool
-from tests.fakes import FakeJournal, FakeObserver, make_conduct
+from tests.fakes import FakeJournal, FakeObserver, make_environment
 
 
 class Broken(FakeObserver):
@@ -31,19 +31,19 @@ def test_what_one_raises_keeps_nothing_from_the_next() -> None:
 
 def test_the_journal_hears_all_whoever_else_watches() -> None:
     journal = FakeJournal()
-    pool = Pool(2, replace(make_conduct(journal=journal), observer=Broken()))
+    pool = Pool(2, replace(make_environment(journal=journal), observer=Broken()))
     assert pool.map(Stage.EXAMINE, str, [1, 2, 3]) == ["1", "2", "3"]
     assert (journal.stages, journal.seen) == ([(Stage.EXAMINE, 3)], 3)
 
 
 def test_what_is_known_is_no_work_even_when_the_sweep_was_stopped() -> None:
-    conduct = make_conduct(journal=FakeJournal())
+    environment = make_environment(journal=FakeJournal())
     known = {1: "one", 3: "three"}
-    pool = Pool(2, conduct)
+    pool = Pool(2, environment)
     assert pool.map(Stage.EXAMINE, str, [1, 2, 3], known.get) == ["one", "2", "three"]
-    conduct.stop.request()
+    environment.stop.request()
     first, second, third = pool.map(Stage.EXAMINE, str, [1, 2, 3], known.get)
     assert (first, third) == ("one", "three")
     assert isinstance(second, Failed)
-    assert isinstance(conduct.journal, FakeJournal)
-    assert conduct.journal.seen == 6
+    assert isinstance(environment.journal, FakeJournal)
+    assert environment.journal.seen == 6

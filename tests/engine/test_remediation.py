@@ -11,6 +11,7 @@ from sweeper.domain.model import (
     Account,
     Change,
     ChangeStatus,
+    Counts,
     Examined,
     Failed,
     Finding,
@@ -42,8 +43,8 @@ from tests.fakes import (
     failure,
     make_account,
     make_change,
-    make_conduct,
     make_config,
+    make_environment,
     make_finding,
     make_repository,
     make_target,
@@ -67,14 +68,14 @@ def apply(
     """What became of the changes to NAMES in each of the targets."""
     outcomes: list[Outcome] = [
         Examined(
-            (0, 3, 0),
+            Counts(0, 3, 0),
             tuple(make_finding(name, target, change=make_change()) for name in NAMES),
         )
         for target in targets
     ]
-    conduct = make_conduct(stop=stop, approve=lambda _: approved)
+    environment = make_environment(stop=stop, approve=lambda _: approved)
     check = TagImmutability(registry, make_config(), TODAY)
-    changed = change(Pool(workers, conduct), (check,), targets, outcomes)
+    changed = change(Pool(workers, environment), (check,), targets, outcomes)
     return [
         [(change.status, change.reason) for change in changes_of(outcome)] for outcome in changed
     ]
@@ -139,13 +140,13 @@ def test_outcomes_without_a_planned_change_are_left_as_they_are() -> None:
     )
     outcomes: list[Outcome] = [
         Skipped(Reason.REGION_EXCLUDED),
-        Examined((1, 0, 0)),
-        Examined((0, 3, 0), findings),
+        Examined(Counts(1, 0, 0)),
+        Examined(Counts(0, 3, 0), findings),
         Failed(Stage.EXAMINE, Reason.DENIED, "no"),
     ]
-    conduct = make_conduct()
+    environment = make_environment()
     check = TagImmutability(registry_of(ONE), make_config(), TODAY)
-    changed = change(Pool(1, conduct), (check,), [ONE] * 4, list(outcomes))
+    changed = change(Pool(1, environment), (check,), [ONE] * 4, list(outcomes))
     assert [changed[index] for index in (0, 1, 3)] == [outcomes[index] for index in (0, 1, 3)]
     assert isinstance(changed[2], Examined)
     assert [finding.change for finding in changed[2].findings] == [
@@ -153,16 +154,16 @@ def test_outcomes_without_a_planned_change_are_left_as_they_are() -> None:
         withheld,
         None,
     ]
-    assert isinstance(conduct.observer, FakeObserver)
-    assert conduct.observer.stages == [(Stage.CHANGE, 1)]
+    assert isinstance(environment.observer, FakeObserver)
+    assert environment.observer.stages == [(Stage.CHANGE, 1)]
 
 
 def test_without_a_planned_change_nobody_is_asked() -> None:
     def approve(_: Sequence[Finding]) -> bool:
         raise AssertionError
 
-    outcomes: list[Outcome] = [Examined((0, 1, 0), (make_finding(),))]
-    pool = Pool(1, make_conduct(approve=approve))
+    outcomes: list[Outcome] = [Examined(Counts(0, 1, 0), (make_finding(),))]
+    pool = Pool(1, make_environment(approve=approve))
     assert change(pool, (), [ONE], outcomes) == outcomes
 
 
@@ -174,8 +175,8 @@ def test_who_approves_is_asked_once_with_what_is_due() -> None:
         return False
 
     due = make_finding("a", change=make_change())
-    outcomes: list[Outcome] = [Examined((0, 2, 0), (due, make_finding("b")))]
-    change(Pool(1, make_conduct(approve=approve)), (), [ONE], outcomes)
+    outcomes: list[Outcome] = [Examined(Counts(0, 2, 0), (due, make_finding("b")))]
+    change(Pool(1, make_environment(approve=approve)), (), [ONE], outcomes)
     assert asked == [[due]]
 
 
@@ -256,9 +257,9 @@ def test_a_defect_in_one_change_keeps_what_was_applied_before_and_after() -> Non
 
 def test_a_failed_change_says_what_was_said() -> None:
     registry = registry_of(ONE, answers={key(ONE, "a"): failure(Reason.DENIED)})
-    outcome: Outcome = Examined((0, 1, 0), (make_finding("a", change=make_change()),))
+    outcome: Outcome = Examined(Counts(0, 1, 0), (make_finding("a", change=make_change()),))
     check = TagImmutability(registry, make_config(), TODAY)
-    (changed,) = change(Pool(1, make_conduct()), (check,), [ONE], [outcome])
+    (changed,) = change(Pool(1, make_environment()), (check,), [ONE], [outcome])
     assert changes_of(changed) == [
         make_change(ChangeStatus.FAILED, reason=Reason.DENIED, error="SomeCode: it was denied")
     ]
@@ -274,7 +275,12 @@ def test_a_failed_change_says_whether_its_write_may_have_taken_effect() -> None:
     registry = registry_of(ONE, answers=answers)
     findings = tuple(make_finding(name, change=make_change()) for name in "abc")
     check = TagImmutability(registry, make_config(), TODAY)
-    (ended,) = change(Pool(1, make_conduct()), (check,), [ONE], [Examined((0, 3, 0), findings)])
+    (ended,) = change(
+        Pool(1, make_environment()),
+        (check,),
+        [ONE],
+        [Examined(Counts(0, 3, 0), findings)],
+    )
     assert [each.uncertain for each in changes_of(ended)] == [True, False, True]
 
 
@@ -306,12 +312,12 @@ def test_stopped_before_the_first_change_nothing_is_called() -> None:
 
 # --- what a write needs beforehand ---------------------------------------------------------------
 
-CHANGE: Outcome = Examined((0, 1, 0), (make_finding("a", ONE, change=make_change()),))
+CHANGE: Outcome = Examined(Counts(0, 1, 0), (make_finding("a", ONE, change=make_change()),))
 
 
 def changed_in(cloud: FakeCloud, registry: FakeRegistry, **sections: Any) -> Change:
     check = TagImmutability(registry, make_config(), TODAY)
-    pool = Pool(1, make_conduct())
+    pool = Pool(1, make_environment())
     (changed,) = change(pool, (check,), [ONE], [CHANGE], cloud, **sections)
     return changes_of(changed)[0]
 
@@ -356,9 +362,9 @@ def test_without_the_lease_nobody_is_asked_and_nothing_is_written() -> None:
         raise AssertionError
 
     registry = registry_of(ONE)
-    conduct = make_conduct(may_write=refuse, approve=approve)
+    environment = make_environment(may_write=refuse, approve=approve)
     check = TagImmutability(registry, make_config(), TODAY)
-    (changed,) = change(Pool(1, conduct), (check,), [ONE], [CHANGE])
+    (changed,) = change(Pool(1, environment), (check,), [ONE], [CHANGE])
     (after,) = changes_of(changed)
     assert (after.status, after.reason) == (ChangeStatus.WITHHELD, Reason.LEASE_UNAVAILABLE)
     assert registry.calls == []
@@ -373,8 +379,8 @@ def test_a_lease_that_is_lost_meanwhile_ends_the_writing() -> None:
 
     check = TagImmutability(registry, make_config(), TODAY)
     findings = tuple(make_finding(name, ONE, change=make_change()) for name in NAMES)
-    pool = Pool(1, make_conduct(may_write=hold))
-    (changed,) = change(pool, (check,), [ONE], [Examined((0, 3, 0), findings)])
+    pool = Pool(1, make_environment(may_write=hold))
+    (changed,) = change(pool, (check,), [ONE], [Examined(Counts(0, 3, 0), findings)])
     lost = failed(Reason.LEASE_LOST)
     assert [(each.status, each.reason) for each in changes_of(changed)] == [APPLIED, lost, lost]
     assert written(registry) == [key(ONE, "a")]
@@ -384,7 +390,7 @@ def test_a_plan_that_cannot_be_put_on_record_is_not_written() -> None:
     registry = registry_of(ONE)
     journal = FakeJournal(refuses=failure(Reason.JOURNAL_UNAVAILABLE))
     check = TagImmutability(registry, make_config(), TODAY)
-    (changed,) = change(Pool(1, make_conduct(journal=journal)), (check,), [ONE], [CHANGE])
+    (changed,) = change(Pool(1, make_environment(journal=journal)), (check,), [ONE], [CHANGE])
     (after,) = changes_of(changed)
     assert (after.status, after.reason) == (ChangeStatus.WITHHELD, Reason.JOURNAL_UNAVAILABLE)
     assert registry.calls == []
@@ -395,8 +401,8 @@ def test_each_change_is_recorded_before_and_after_its_write() -> None:
     journal = FakeJournal()
     check = TagImmutability(registry, make_config(), TODAY)
     findings = tuple(make_finding(name, ONE, change=make_change()) for name in NAMES)
-    pool = Pool(1, make_conduct(journal=journal))
-    change(pool, (check,), [ONE], [Examined((0, 3, 0), findings)])
+    pool = Pool(1, make_environment(journal=journal))
+    change(pool, (check,), [ONE], [Examined(Counts(0, 3, 0), findings)])
     told = [
         (kind, each.repository, each.change.status)
         for kind, each in journal.records
@@ -422,8 +428,8 @@ def begun_before(
     finding = make_finding("a", ONE, change=make_change(status, reason=reason, error=reason))
     journal = FakeJournal(past=ResumeState(in_doubt={finding.key}))
     check = TagImmutability(registry, make_config(), TODAY)
-    pool = Pool(1, make_conduct(journal=journal, may_write=held))
-    (changed,) = change(pool, (check,), [ONE], [Examined((0, 1, 0), (finding,))])
+    pool = Pool(1, make_environment(journal=journal, may_write=held))
+    (changed,) = change(pool, (check,), [ONE], [Examined(Counts(0, 1, 0), (finding,))])
     return changes_of(changed)[0], registry, journal
 
 
@@ -479,8 +485,8 @@ def test_only_what_was_begun_is_the_runs_own() -> None:
     findings = tuple(make_finding(name, ONE, change=make_change()) for name in ("a", "b"))
     journal = FakeJournal(past=ResumeState(in_doubt={findings[0].key}))
     check = TagImmutability(registry, make_config(), TODAY)
-    pool = Pool(1, make_conduct(journal=journal))
-    (changed,) = change(pool, (check,), [ONE], [Examined((0, 2, 0), findings)])
+    pool = Pool(1, make_environment(journal=journal))
+    (changed,) = change(pool, (check,), [ONE], [Examined(Counts(0, 2, 0), findings)])
     assert [(each.status, each.reason) for each in changes_of(changed)] == [
         APPLIED,
         (ChangeStatus.SUPERSEDED, Reason.NOW_COMPLIANT),
@@ -494,7 +500,7 @@ def test_a_sweep_that_was_stopped_lists_no_account_again() -> None:
 
     stop = Stop()
     stop.request()
-    pool = Pool(1, make_conduct(stop=stop))
+    pool = Pool(1, make_environment(stop=stop))
     (changed,) = change(pool, (), [ONE], [CHANGE], Silent(()))
     assert [each.reason for each in changes_of(changed)] == [Reason.INTERRUPTED]
 
@@ -514,7 +520,9 @@ def test_a_denial_of_one_checks_write_says_nothing_of_anothers() -> None:
         for check in checks
         for name in NAMES
     )
-    (changed,) = change(Pool(1, make_conduct()), checks, [ONE], [Examined((0, 6, 0), findings)])
+    (changed,) = change(
+        Pool(1, make_environment()), checks, [ONE], [Examined(Counts(0, 6, 0), findings)]
+    )
     assert [(each.status, each.reason) for each in changes_of(changed)] == [
         failed(Reason.DENIED),
         NOT_PERMITTED,
@@ -531,8 +539,11 @@ def test_what_was_begun_and_cannot_be_reached_any_more_may_have_taken_effect() -
     findings = tuple(make_finding(name, ONE, change=make_change()) for name in ("a", "b"))
     journal = FakeJournal(past=ResumeState(in_doubt={findings[0].key}))
     check = TagImmutability(registry, make_config(), TODAY)
-    outcomes: list[Outcome] = [Examined((5, 0, 0)), Examined((0, 2, 0), findings)]
-    pool = Pool(1, make_conduct(journal=journal, stop=stop))
+    outcomes: list[Outcome] = [
+        Examined(Counts(5, 0, 0)),
+        Examined(Counts(0, 2, 0), findings),
+    ]
+    pool = Pool(1, make_environment(journal=journal, stop=stop))
     before, after = change(pool, (check,), [TWO, ONE], outcomes)
     assert before == outcomes[0]
     assert [(each.status, each.reason, each.error) for each in changes_of(after)] == [

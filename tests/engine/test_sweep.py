@@ -38,8 +38,8 @@ from tests.fakes import (
     account_id,
     failure,
     make_account,
-    make_conduct,
     make_config,
+    make_environment,
     make_repository,
     run_sweep,
 )
@@ -80,7 +80,7 @@ def test_the_second_sweep_finds_nothing() -> None:
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing() -> None:
     registry = registry_of()
-    report = run_sweep(FakeCloud(ACCOUNTS), registry, make_config(), make_conduct(dry_run=True))
+    report = run_sweep(FakeCloud(ACCOUNTS), registry, make_config(), make_environment(dry_run=True))
     assert registry.writes == []
     assert report.totals.changes == ChangeTotals(2, 0, 0, 0, 0)
     assert report.totals.remaining == 2
@@ -172,7 +172,7 @@ def test_a_sweep_that_is_stopped_accounts_for_what_it_did_not_reach() -> None:
             return super().open_account(account)
 
     config = make_config(limits={"max_workers": 1})
-    report = run_sweep(Interrupting(ACCOUNTS), registry_of(), config, make_conduct(stop=stop))
+    report = run_sweep(Interrupting(ACCOUNTS), registry_of(), config, make_environment(stop=stop))
     assert [(item.stage, item.account_id, item.region) for item in report.failures] == [
         (Stage.EXAMINE, account_id(1), REGION),
         (Stage.OPEN_ACCOUNT, account_id(2), None),
@@ -182,8 +182,8 @@ def test_a_sweep_that_is_stopped_accounts_for_what_it_did_not_reach() -> None:
 
 def test_the_observer_hears_of_every_stage() -> None:
     observer = FakeObserver()
-    conduct = replace(make_conduct(), observer=observer)
-    run_sweep(FakeCloud(ACCOUNTS), registry_of(), make_config(), conduct)
+    environment = replace(make_environment(), observer=observer)
+    run_sweep(FakeCloud(ACCOUNTS), registry_of(), make_config(), environment)
     assert observer.stages == [
         (Stage.OPEN_ACCOUNT, 2),
         (Stage.EXAMINE, 2),
@@ -207,7 +207,7 @@ def test_several_checks_count_a_repository_once_each() -> None:
     both = ["ecr-tag-immutability", "other"]
     config, registry = make_config(checks=both, remediation={"checks": both}), registry_of()
     checks = [kind(registry, config, TODAY) for kind in (TagImmutability, OtherCheck)]
-    report = sweep(FakeCloud(ACCOUNTS), checks, config, make_conduct())
+    report = sweep(FakeCloud(ACCOUNTS), checks, config, make_environment())
     assert report.totals.repositories == RepositoryTotals(6, 2, 4, 0, 0)
     assert [(f.account_id, f.check, f.change and f.change.status) for f in report.findings] == [
         (account_id(1), "ecr-tag-immutability", ChangeStatus.APPLIED),

@@ -25,7 +25,7 @@ from tests.fakes import (
     failure,
     make_account,
     make_change,
-    make_conduct,
+    make_environment,
     make_repository,
     make_target,
 )
@@ -144,7 +144,7 @@ def test_each_change_has_one_outcome_and_only_what_the_run_wrote_is_written(
 def test_a_dry_run_is_the_plan_and_no_write() -> None:
     one = applied_finding("a", ONE)
     registry = registry_of({key_of(one): left(one)})
-    report = undo_here(registry, HERE, [one], conduct=make_conduct(dry_run=True))
+    report = undo_here(registry, HERE, [one], environment=make_environment(dry_run=True))
     assert outcomes(report) == [(ChangeStatus.PLANNED, None)]
     assert registry.writes == []
 
@@ -230,7 +230,9 @@ def test_an_undo_that_is_gone_on_with_reads_only_what_is_not_known() -> None:
     restored = make_change(ChangeStatus.APPLIED, to_mutability="MUTABLE")
     past = ResumeState(completed={done.key: restored}, in_doubt={begun.key})
     journal = FakeJournal(past=past)
-    report = undo_here(registry, HERE, [done, begun, due], conduct=make_conduct(journal=journal))
+    report = undo_here(
+        registry, HERE, [done, begun, due], environment=make_environment(journal=journal)
+    )
     # What was begun took effect: it is the undo's own, not somebody else's.
     assert outcomes(report) == [(ChangeStatus.APPLIED, None)] * 3
     assert [key for key, _, _ in registry.writes] == [key_of(due)]
@@ -240,14 +242,14 @@ def test_every_write_is_on_record_before_it_is_made() -> None:
     one = applied_finding("a", ONE)
     registry = registry_of({key_of(one): left(one)})
     journal = FakeJournal()
-    undo_here(registry, HERE, [one], conduct=make_conduct(journal=journal))
+    undo_here(registry, HERE, [one], environment=make_environment(journal=journal))
     turned = invert(one)
     (plan, (intended, finding), (settled, _)) = journal.records
     assert (plan[0], intended, settled) == ("plan", "intend", "settle")
     assert (finding.mutability, finding.change) == (turned.mutability, turned.change)
     refusing = FakeJournal(refuses=OperationFailed(Reason.JOURNAL_UNAVAILABLE, "no place"))
     untouched = registry_of({key_of(one): left(one)})
-    report = undo_here(untouched, HERE, [one], conduct=make_conduct(journal=refusing))
+    report = undo_here(untouched, HERE, [one], environment=make_environment(journal=refusing))
     assert outcomes(report) == [(ChangeStatus.WITHHELD, Reason.JOURNAL_UNAVAILABLE)]
     assert untouched.writes == []
 

@@ -19,7 +19,15 @@ import pytest
 
 from sweeper.domain import masking
 from sweeper.domain.escaping import is_hidden
-from sweeper.domain.model import ChangeStatus, Examined, Failed, OpenedAccount, Skipped, Stage
+from sweeper.domain.model import (
+    ChangeStatus,
+    Counts,
+    Examined,
+    Failed,
+    OpenedAccount,
+    Skipped,
+    Stage,
+)
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, FailedItem
 from sweeper.engine.log_context import with_place
@@ -55,7 +63,7 @@ def test_what_failed_is_told_and_what_did_not_is_not(capsys: pytest.CaptureFixtu
     observer.done(
         Stage.OPEN_ACCOUNT, [(account, replace(FAILED, stage=Stage.OPEN_ACCOUNT, error_code=None))]
     )
-    observer.done(Stage.EXAMINE, [(target, Examined((1, 0, 0))), (target, FAILED)])
+    observer.done(Stage.EXAMINE, [(target, Examined(Counts(1, 0, 0))), (target, FAILED)])
     observer.done(Stage.EXAMINE, [(target, Skipped(Reason.REGION_EXCLUDED))])
     common = {
         "account_id": account.id,
@@ -87,7 +95,7 @@ def test_a_target_whose_changes_were_not_reached_is_told(
     logs.configure(terminal=False)
     target = factories.target()
     failed = Failed(Stage.CHANGE, Reason.INTERRUPTED, "not reached")
-    logs.LogObserver().done(Stage.CHANGE, [((target, Examined((0, 1, 0))), failed)])
+    logs.LogObserver().done(Stage.CHANGE, [((target, Examined(Counts(0, 1, 0))), failed)])
     (entry,) = _logged(capsys)
     assert (entry["event"], entry["account_id"], entry["region"], entry["reason"]) == (
         "target.not_changed",
@@ -112,13 +120,13 @@ def test_every_write_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     )
     observer = logs.LogObserver()
     planned = (factories.finding("one"), factories.finding("two"), *findings[2:])
-    item = (factories.target(), Examined((0, 4, 0), planned))
-    outcome = Examined((0, 4, 0), findings)
+    item = (factories.target(), Examined(Counts(0, 4, 0), planned))
+    outcome = Examined(Counts(0, 4, 0), findings)
     observer.done(Stage.CHANGE, [(item, outcome)])
     # What was told once is not told again.
     observer.done(Stage.CHANGE, [((factories.target(), outcome), outcome)])
     # What was examined is no write yet.
-    observer.done(Stage.EXAMINE, [(factories.target(), Examined((0, 4, 0), findings))])
+    observer.done(Stage.EXAMINE, [(factories.target(), Examined(Counts(0, 4, 0), findings))])
     entries = _logged(capsys)
     assert [
         (entry["event"], entry["level"], entry["repository"], entry["reason"], entry["error"])
@@ -276,7 +284,7 @@ def test_impact_that_is_not_known_is_told_once_for_each_reason(
         factories.finding("c", impact=factories.impact("latest")),
         factories.finding("d"),
     ]
-    outcome = Examined((0, 4, 0), tuple(findings))
+    outcome = Examined(Counts(0, 4, 0), tuple(findings))
     item = (target, outcome)
     logs.LogObserver().done(
         Stage.ASSESS, [(item, outcome), (item, replace(FAILED, stage=Stage.ASSESS))]

@@ -13,6 +13,7 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
+    Counts,
     Examined,
     Failed,
     Finding,
@@ -76,7 +77,7 @@ def undo(*changes: Change, **run: Any) -> Report:
         replace(invert(applied_finding(f"team/r{number}")), change=change)
         for number, change in enumerate(changes)
     )
-    target = (TARGET, Examined((0, 0, 0), findings))
+    target = (TARGET, Examined(Counts(0, 0, 0), findings))
     return aggregate(replace(RUN, **run), [OPENED], [target])
 
 
@@ -93,14 +94,14 @@ def not_opened() -> Report:
     other = make_target(2)
     finding = end_change(invert(applied_finding("not-opened", other)), failed, ResumeState())
     reverted = undo(back()).findings
-    examined = [(TARGET, Examined((0, 0, 0), tuple(reverted)))]
+    examined = [(TARGET, Examined(Counts(0, 0, 0), tuple(reverted)))]
     return aggregate(RUN, [OPENED, (other.account, failed)], examined, [finding])
 
 
 def apply(*findings: Finding, **run: Any) -> Report:
     """The report of an apply with these findings."""
     counted = sum(each.compliance is Compliance.NON_COMPLIANT for each in findings)
-    target = (TARGET, Examined((1, counted, 0), findings))
+    target = (TARGET, Examined(Counts(1, counted, 0), findings))
     return aggregate(replace(RUN, kind="apply", **run), [OPENED], [target])
 
 

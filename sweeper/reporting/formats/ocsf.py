@@ -1,7 +1,8 @@
 """report.ocsf.jsonl: the findings as OCSF compliance findings, one event a line.
 
 https://schema.ocsf.io/1.5.0/classes/compliance_finding, with the cloud profile. What the tests
-validate these with, py-ocsf-models, is no dependency of the program: see docs/decisions.md.
+validate these with, py-ocsf-models, is no dependency of the program:
+docs/decisions/0013-ocsf-validated-in-tests.md.
 """
 
 from __future__ import annotations

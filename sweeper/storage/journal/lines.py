@@ -21,6 +21,7 @@ from sweeper.domain.model import (
     Account,
     Change,
     ChangeStatus,
+    Counts,
     Examined,
     Failed,
     Finding,
@@ -262,7 +263,7 @@ class _Gathered:
         self._examined: dict[tuple[str, str], Examined] = {}
         self._settled: dict[Key, Change] = {}
         self._unsettled: set[Key] = set()
-        self._healthy: dict[tuple[int, int, int], Examined] = {}
+        self._healthy: dict[Counts, Examined] = {}
         self._leases: set[str] = set()
         self._found: dict[tuple[str, str], set[Key]] = {}
 
@@ -303,9 +304,10 @@ class _Gathered:
         findings = tuple(pending[len(pending) - value.findings :]) if value.findings else ()
         if len(findings) != value.findings:
             return f"{value.findings:,} findings, of which {len(pending):,} stand before"
-        same = self._healthy.setdefault(value.counts, Examined(value.counts))
+        counts = Counts(*value.counts)
+        same = self._healthy.setdefault(counts, Examined(counts))
         self._found.pop(place, None)
-        self._examined[place] = Examined(value.counts, findings) if findings else same
+        self._examined[place] = Examined(counts, findings) if findings else same
         return None
 
     def _is_found(self, key: Key) -> bool:

@@ -13,7 +13,7 @@ import pytest
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Compliance, Examined, Repository, Target
+from sweeper.domain.model import Compliance, Counts, Examined, Repository, Target
 from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import ResumeState
 from sweeper.engine.evidence import examine_with_evidence
@@ -133,9 +133,9 @@ def written(path: Path) -> None:
 
 
 def restored(path: Path, *regions: str) -> list[dict[str, Any]]:
-    examined = {make_target(region=region).place: Examined((1, 0, 0)) for region in regions}
+    examined = {make_target(region=region).place: Examined(Counts(1, 0, 0)) for region in regions}
     log = begun(path, ResumeState(examined=examined))
-    targets = [(make_target(region=region), Examined((1, 0, 0))) for region in regions]
+    targets = [(make_target(region=region), Examined(Counts(1, 0, 0))) for region in regions]
     log.conclude((), targets)
     log.finish()
     log.file.close()

@@ -19,6 +19,7 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
+    Counts,
     Examined,
     Exemption,
     Failed,
@@ -102,7 +103,7 @@ def findings(target: Target) -> st.SearchStrategy[Finding]:
 def examinations(draw: st.DrawFn) -> tuple[Target, Examined]:
     target = Target(draw(accounts), draw(regions))
     counts = draw(st.tuples(*[st.integers(0, 10**6)] * 3))
-    return target, Examined(counts, tuple(draw(st.lists(findings(target), max_size=3))))
+    return target, Examined(Counts(*counts), tuple(draw(st.lists(findings(target), max_size=3))))
 
 
 def examined_lines(target: Target, value: Examined) -> bytes:
@@ -134,7 +135,7 @@ def line(**values: Any) -> bytes:
 def forged_finding(**values: Any) -> bytes:
     """The lines of a target with one finding, in which some values are others."""
     found, examined = lines.examined(
-        factories.target(), Examined((0, 1, 0), (factories.finding(),))
+        factories.target(), Examined(Counts(0, 1, 0), (factories.finding(),))
     )
     forged = json.loads(found)
     forged["finding"] |= values
@@ -180,7 +181,9 @@ def test_what_became_of_changes_comes_back(
     target, _ = examined
     finding = data.draw(findings(target))
     change = data.draw(changes(list(ChangeStatus)))
-    begun = examined_lines(target, Examined((0, 1, 0), (finding,))) + lines.intent(finding, change)
+    begun = examined_lines(target, Examined(Counts(0, 1, 0), (finding,))) + lines.intent(
+        finding, change
+    )
     assert past(begun).in_doubt == {finding.key}
     found = past(begun, lines.result(finding, change))
     settled = change.status in ENDED
@@ -197,7 +200,7 @@ def test_what_was_applied_stays_applied_whatever_a_later_process_found() -> None
         lines.result(finding, factories.change(status))
         for status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED)
     )
-    examined = examined_lines(factories.target(), Examined((0, 1, 0), (finding,)))
+    examined = examined_lines(factories.target(), Examined(Counts(0, 1, 0), (finding,)))
     for order in ((applied, superseded), (superseded, applied)):
         (change,) = past(examined, *order).completed.values()
         assert change.status is ChangeStatus.APPLIED
@@ -223,7 +226,7 @@ def test_what_would_be_written_is_planned_anew() -> None:
         factories.finding(str(status), change=factories.change(status) if status else None)
         for status in (None, *ChangeStatus)
     ]
-    value = Examined((0, 6, 0), tuple(seen))
+    value = Examined(Counts(0, 6, 0), tuple(seen))
     (found,) = past(examined_lines(factories.target(), value)).examined.values()
     assert [each.change and each.change.status for each in found.findings] == [
         status if status in SEEN else None for status in (None, *ChangeStatus)
@@ -247,7 +250,7 @@ def test_failures_are_for_people() -> None:
 
 def test_targets_alike_are_one_value() -> None:
     targets = [factories.target(region=region) for region in ("eu-central-1", "eu-west-1")]
-    found = past(*(examined_lines(each, Examined((7, 0, 0))) for each in targets))
+    found = past(*(examined_lines(each, Examined(Counts(7, 0, 0))) for each in targets))
     first, second = found.examined.values()
     assert first is second
 
@@ -256,7 +259,7 @@ def test_targets_alike_are_one_value() -> None:
 
 WHOLE = journal(
     lines.opened(OpenedAccount(factories.account(), (("eu-central-1", "ENABLED"),))),
-    examined_lines(factories.target(), Examined((1, 1, 0), (factories.finding(),))),
+    examined_lines(factories.target(), Examined(Counts(1, 1, 0), (factories.finding(),))),
     lines.intent(factories.finding(), factories.change()),
 )
 
@@ -366,7 +369,7 @@ def test_a_finding_of_another_place_is_refused() -> None:
 
 def test_of_a_target_that_was_begun_twice_the_last_findings_count() -> None:
     """A process ended among the lines of a target, and another examined it anew."""
-    both = Examined((0, 2, 0), (factories.finding("one"), factories.finding("two")))
+    both = Examined(Counts(0, 2, 0), (factories.finding("one"), factories.finding("two")))
     written = list(lines.examined(factories.target(), both))
     (found,) = past(written[0], *written).examined.values()
     assert found == both
@@ -395,7 +398,7 @@ def test_impact_is_not_written() -> None:
     withheld = replace(found, change=factories.change(ChangeStatus.WITHHELD))
     planned = replace(found, change=factories.change(ChangeStatus.PLANNED))
     target = factories.target()
-    data = journal(examined_lines(target, Examined((0, 2, 0), (withheld, planned))))
+    data = journal(examined_lines(target, Examined(Counts(0, 2, 0), (withheld, planned))))
     past = lines.read(io.BytesIO(data), "it")[1]
     assert past.examined[target.place].findings == (
         replace(withheld, impact=None),
@@ -409,7 +412,7 @@ def test_a_forged_impact_is_refused() -> None:
 
 def test_a_finding_of_before_there_was_impact_is_read() -> None:
     found, examined = lines.examined(
-        factories.target(), Examined((0, 1, 0), (factories.finding(),))
+        factories.target(), Examined(Counts(0, 1, 0), (factories.finding(),))
     )
     old = json.loads(found)
     del old["finding"]["impact"]

@@ -14,6 +14,7 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import (
     Account,
     ChangeStatus,
+    Counts,
     Examined,
     Failed,
     Finding,
@@ -35,7 +36,7 @@ ACCOUNT = factories.account()
 OPENED = OpenedAccount(ACCOUNT, (("eu-central-1", "ENABLED"),))
 TARGET = factories.target()
 PLANNED = factories.finding(change=factories.change(ChangeStatus.PLANNED))
-EXAMINED = Examined((1, 1, 0), (PLANNED,))
+EXAMINED = Examined(Counts(1, 1, 0), (PLANNED,))
 FAILED = factories.failed()
 
 
@@ -189,7 +190,7 @@ def snapshot(findings: list[Finding], past: ResumeState | None = None) -> Resume
     journal.done(Stage.OPEN_ACCOUNT, [(ACCOUNT, OPENED)])
     targets: list[Target] = [TARGET, factories.target(region="eu-west-1"), TARGET]
     outcomes = [
-        Examined((0, len(findings), 0), tuple(findings)),
+        Examined(Counts(0, len(findings), 0), tuple(findings)),
         factories.failed(),
         Skipped(Reason.DENIED),
     ]
@@ -240,7 +241,7 @@ def test_what_was_assessed_is_no_line_and_the_plan_is_read_without_it(file: Jour
     journal = make(file, archive)
     journal.done(Stage.OPEN_ACCOUNT, [(ACCOUNT, OPENED)])
     before = file.path.read_bytes()
-    assessed = Examined((1, 1, 0), (replace(PLANNED, impact=factories.impact("latest")),))
+    assessed = Examined(Counts(1, 1, 0), (replace(PLANNED, impact=factories.impact("latest")),))
     journal.done(Stage.ASSESS, [((TARGET, EXAMINED), assessed), ((TARGET, EXAMINED), FAILED)])
     assert file.path.read_bytes() == before
     journal.plan([TARGET], [assessed])

@@ -11,6 +11,7 @@ from sweeper.domain.model import (
     Account,
     ChangeStatus,
     Compliance,
+    Counts,
     Examined,
     Finding,
     OpenedAccount,
@@ -151,7 +152,9 @@ def large_report(accounts: int, findings: int) -> Report:
         opened.append((each, OpenedAccount(each, ())))
         for region in REGIONS:
             found = tuple(per_place.get((each.id, region), ()))
-            targets.append((Target(each, region), Examined((index % 7, len(found), 0), found)))
+            targets.append(
+                (Target(each, region), Examined(Counts(index % 7, len(found), 0), found))
+            )
     item = aggregate(run(), opened, targets)
     tagged = [replace(each, tags={"owner": f"team-{each.id[-2:]}"}) for each in item.accounts]
     return replace(item, accounts=tagged, trend=trend(16))
