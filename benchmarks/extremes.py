@@ -23,12 +23,10 @@ _FINDINGS_REMAIN, _NOT_ALL_SEEN = 3, 4
 
 def findings(count: int = _FINDINGS) -> list[Section]:
     """100,000 findings in one account and region, delivered in every format."""
-    registry = Registry(region="us-east-1", count=count)
-    empty = Registry(repositories=())
-    world = World.generate(
-        1, 1, 0, non_compliant_share=1.0, latency=0.0, registries=(registry, empty)
-    )
-    measurement, output = _swept(world, _FORMATS, _FINDINGS_REMAIN)
+    for size in (1, count):  # the first round does not count: byte code is compiled
+        registries = (Registry(region="us-east-1", count=size), Registry(repositories=()))
+        world = World.generate(1, 1, 0, non_compliant_share=1.0, latency=0.0, registries=registries)
+        measurement, output = _swept(world, _FORMATS, _FINDINGS_REMAIN)
     used = measurement.usage
     found = measurement.found.found
     goals = (
@@ -43,8 +41,9 @@ def findings(count: int = _FINDINGS) -> list[Section]:
 def denied(accounts: int = _ACCOUNTS) -> list[Section]:
     """10,000 accounts whose 17 regions are all denied, in the default formats."""
     deny = Deny(actions=("ecr:*",), except_accounts=(), kind="identity_policy")
-    world = World.generate(accounts, REGIONS, 0, latency=0.0, denies=(deny,))
-    measurement, output = _swept(world, ("json", "csv"), _NOT_ALL_SEEN)
+    for size in (1, accounts):  # the first round does not count: byte code is compiled
+        world = World.generate(size, REGIONS, 0, latency=0.0, denies=(deny,))
+        measurement, output = _swept(world, ("json", "csv"), _NOT_ALL_SEEN)
     used = measurement.usage
     goals = (
         Goal("MB of reports, text and log", sum(output.values()), 10),

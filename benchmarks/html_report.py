@@ -29,7 +29,7 @@ def html_report(
         for accounts, findings in sizes:
             item = large_report(accounts, findings)
             started = time.perf_counter()
-            content = render(item)
+            content = b"".join(render(item))
             rendering = time.perf_counter() - started
             path = Path(folder) / "report.html"
             path.write_bytes(content)

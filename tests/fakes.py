@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from io import BytesIO
@@ -274,11 +274,11 @@ class FakeRecords:
         content = self.kept.get(name)
         return None if content is None else use(BytesIO(_given(content)))
 
-    def replace(self, name: str, content: bytes) -> None:
+    def replace(self, name: str, pieces: Iterable[bytes]) -> None:
         if self.meanwhile:
             self.kept[name] = self.meanwhile.pop(0)
             raise OperationFailed(Reason.CONCURRENT_MODIFICATION, "changed", "PreconditionFailed")
-        self.kept[name] = content
+        self.kept[name] = b"".join(pieces)
 
 
 def make_environment(

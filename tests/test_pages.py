@@ -21,10 +21,10 @@ from sweeper.config.loader import load_config
 from sweeper.domain.model import ChangeStatus
 from sweeper.entrypoints.cli.main import cli
 from sweeper.entrypoints.lambda_function import _overrides
-from sweeper.reporting.formats.text import render
 from sweeper.reporting.notification_json import attributes
 from tests.commands_page import commands
 from tests.factories import change, finding, impact, report
+from tests.rendering import rendered
 from tests.uv import ROOT, uv
 
 PAGES = {
@@ -180,7 +180,7 @@ def test_the_suggested_configuration_is_what_the_report_ends_with() -> None:
     item = report(
         [finding(name, change=planned, impact=impact(*each)) for name, each in tags.items()]
     )
-    assert render(item).decode().endswith(f"\n\n{block.body}")
+    assert rendered("text", item).decode().endswith(f"\n\n{block.body}")
 
 
 def test_the_index_lists_every_decision_once() -> None:

@@ -16,7 +16,6 @@ from sweeper.domain.report import ExitStatus, exit_status
 from sweeper.domain.report_model import Report, RepositoryTotals
 from sweeper.entrypoints import terminal
 from sweeper.reporting.asff import findings as security_hub
-from sweeper.reporting.formats import formats
 from sweeper.reporting.notification import message, subject
 from tests.cases import case
 from tests.factories import (
@@ -31,6 +30,7 @@ from tests.factories import (
     template,
 )
 from tests.fake_aws.asff import problems
+from tests.rendering import rendered
 
 RESOURCE_ID = f"repository-creation-template/{ACCOUNT_ID}/{REGION}/sandbox"
 GONE = earlier("gone", resource="repository_creation_template")
@@ -45,13 +45,13 @@ def shown(item: Report) -> str:
     return out.getvalue()
 
 
-def rendered(name: str) -> Callable[[Report], str]:
-    return lambda item: formats()[name].render(item).decode()
+def showing(name: str) -> Callable[[Report], str]:
+    return lambda item: rendered(name, item).decode()
 
 
 def test_a_template_is_shown_as_one() -> None:
     views: dict[str, Callable[[Report], str]] = {
-        **{name: rendered(name) for name in ("text", "csv", "html", "junit")},
+        **{name: showing(name) for name in ("text", "csv", "html", "junit")},
         "terminal": shown,
         "message": lambda item: message(item, ()),
         "subject": subject,
@@ -67,7 +67,7 @@ def test_a_template_is_shown_as_one() -> None:
 
 
 def test_systems_are_given_an_id_that_is_no_arn() -> None:
-    event, gone = map(json.loads, rendered("ocsf")(TEMPLATE).splitlines())
+    event, gone = map(json.loads, showing("ocsf")(TEMPLATE).splitlines())
     for each, name in ((event, "sandbox"), (gone, "gone")):
         (resource,) = each["resources"]
         assert resource["type"] == "AWS::ECR::RepositoryCreationTemplate"
@@ -136,7 +136,7 @@ def test_what_is_told_of_repositories_leaves_templates_out() -> None:
     assert "makes repositories whose image tags can be overwritten: 1 made immutable" in text
     assert "Exempt, and not listed: 1 creation template\n" in text
     assert subject(item) == "sweeper: 1 mutable repository, 2 fixed"
-    page = rendered("html")(report([finding("open"), template(), template("other")]))
+    page = showing("html")(report([finding("open"), template(), template("other")]))
     assert "2 creation templates make more of them." in page
 
 
@@ -152,6 +152,6 @@ def test_the_question_says_what_each_is() -> None:
 def test_what_is_manual_review_required_says_what_to_do() -> None:
     reason = Reason.MANUAL_REVIEW_REQUIRED
     withheld = change(ChangeStatus.WITHHELD, reason=reason, error="a role would be passed")
-    text = " ".join(rendered("text")(report([template(change=withheld)])).split())
+    text = " ".join(showing("text")(report([template(change=withheld)])).split())
     assert f"not set to IMMUTABLE: {reason.meaning}: a role would be passed" in text
     assert f"1 change not made ({reason}): {reason.advice}" in text

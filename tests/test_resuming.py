@@ -172,7 +172,7 @@ def run(
     world.fate = fate
     if file:
         file.fate = fate
-    archive = plans.append if plans else None
+    archive = (lambda plan: plans.append(b"".join(plan))) if plans else None
     journal = RunJournal(HEADER, past, file, archive)
     environment = replace(make_environment(stop=fate.stop, dry_run=dry_run), journal=journal)
     config = make_config(limits={"max_workers": workers}, remediation={"exclusions": ["v*"]})

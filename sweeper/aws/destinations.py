@@ -131,7 +131,7 @@ def _try_to_put(bucket: Bucket) -> None:
     """
     name = nonexistent_name()
     try:
-        bucket.put(name, b"", "application/json", IfMatch=NOBODYS_ETAG)
+        bucket.put(name, (), "application/json", IfMatch=NOBODYS_ETAG)
     except OperationFailed as error:
         if error.error_code != "NoSuchKey" and error.reason is not Reason.CONCURRENT_MODIFICATION:
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweeper.aws.client.answers import require, require_datetime, require_str
 from sweeper.aws.client.errors import translate_errors
+from sweeper.aws.spool import spooled
 from sweeper.domain.errors import ConfigurationError, Invalid, OperationFailed
 from sweeper.domain.masking import mask
 from sweeper.domain.reasons import Reason
@@ -56,13 +57,14 @@ class Bucket:
         """``s3://…`` of an object."""
         return f"s3://{self.config.bucket}/{self._key(name)}"
 
-    def put(self, name: str, body: bytes, media_type: str, **more: Any) -> str:
+    def put(self, name: str, pieces: Iterable[bytes], media_type: str, **more: Any) -> str:
         """Write the object; its ETag. `more` are parameters of PutObject.
 
         Where a condition among them (IfMatch, IfNoneMatch) does not hold, the reason is
         concurrent_modification.
         """
-        return self._put(name, Body=mask(body), ContentType=media_type, **more)
+        with spooled(map(mask, pieces)) as body:
+            return self._put(name, Body=body, ContentType=media_type, **more)
 
     def upload(self, name: str, body: FileIO, media_type: str) -> None:
         """Write a file that holds no secret. S3 refuses what differs from its length or digest."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -63,7 +63,7 @@ class Objects:
     def replace(
         self,
         name: str,
-        content: bytes,
+        pieces: Iterable[bytes],
         media_type: str = "application/json",
         metadata: Mapping[str, str] | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class Objects:
         version = self._seen.get(name)
         condition = {"IfMatch": version.etag} if version and version.etag else {"IfNoneMatch": "*"}
         try:
-            etag = self.bucket.put(name, content, media_type, Metadata=metadata or {}, **condition)
+            etag = self.bucket.put(name, pieces, media_type, Metadata=metadata or {}, **condition)
         except OperationFailed as error:
             if error.error_code == _MISSING:  # deleted meanwhile
                 self._seen[name] = Version()

@@ -52,6 +52,9 @@ def shorten(text: str, limit: int) -> str:
 
 def csv_cell(text: str) -> str:
     """The text for a cell that a spreadsheet shows and does not compute."""
+    # Nearly every cell: to search it for a formula would cost more than all else of a row.
+    if text[:1].isalnum() and ";" not in text and text.isascii() and text.isprintable():
+        return text
     return plain(_FORMULA.sub("'", text))
 
 

@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import is_dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 
 from sweeper.domain.escaping import is_hidden
+from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import SinceLast
 
 
-def document(value: Any) -> bytes:
-    """A dataclass in this form."""
-    out = io.BytesIO()
-    _write(out, value, "\n")
-    out.write(b"\n")
-    return out.getvalue()
+def document(value: Any) -> Iterator[bytes]:
+    """A dataclass as UTF-8 JSON, keys in the order of the model, a newline at the end."""
+    return in_pieces(text.encode() for text in chain(_members(value, "\n"), ("\n",)))
 
 
-def _write(out: io.BytesIO, value: Any, newline: str) -> None:
+def _members(value: Any, newline: str) -> Iterator[str]:
     separator = "{"
-    for field in fields(value):
-        item = getattr(value, field.name)
-        out.write(f'{separator}{newline}  "{field.name}": '.encode())
+    for name in value.__dataclass_fields__:
+        item = getattr(value, name)
+        yield f'{separator}{newline}  "{name}": '
         if isinstance(item, list | tuple):
-            _write_items(out, item, f"{newline}  ")
+            yield from _items(item, f"{newline}  ")
         elif isinstance(item, SinceLast):
-            _write(out, item, f"{newline}  ")
+            yield from _members(item, f"{newline}  ")
         else:
-            out.write(encoded(item).encode())
+            yield encoded(item)
         separator = ","
-    out.write(f"{newline}}}".encode())
+    yield f"{newline}}}"
 
 
-def _write_items(out: io.BytesIO, items: Any, newline: str) -> None:
-    before = f"[{newline}  ".encode()
-    between = f",{newline}  ".encode()
+def _items(items: Iterable[Any], newline: str) -> Iterator[str]:
+    before = f"[{newline}  "
+    between = f",{newline}  "
     for item in items:
-        out.write(before + encoded(item).encode())
+        yield before + encoded(item)
         before = between
-    out.write(f"{newline}]".encode() if items else b"[]")
+    yield f"{newline}]" if before is between else "[]"
 
 
 def encoded(value: Any) -> str:
@@ -64,7 +62,8 @@ def encode_line(value: object) -> bytes:
 
 def _default(value: Any) -> Any:
     if is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        # Not `fields`, which looks at each of them anew for every item of a report.
+        return {name: getattr(value, name) for name in value.__dataclass_fields__}
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -72,4 +71,7 @@ def _default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in a report")
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_default)
+# What is frozen has no circles to look for.
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, default=_default
+)

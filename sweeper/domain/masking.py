@@ -11,6 +11,7 @@ import json
 import os
 import re
 import threading
+from string import hexdigits
 from typing import AnyStr
 from urllib.parse import quote, unquote
 
@@ -58,11 +59,19 @@ def register(value: str, *, of_run: bool = False) -> None:
 
     """
     for part in re.split(r"[^!-~]+", value):
-        for spelling in {part, json.dumps(part)[1:-1], html.escape(part)}:
+        for spelling in _spellings(part):
             if len(spelling) >= MIN_LENGTH:
                 _add_long(spelling, of_run=of_run)
             elif len(spelling) >= _SHORTEST:
                 _add_word(spelling)
+
+
+def _spellings(secret: str) -> set[str]:
+    """The secret as the formats write it; one, where nothing in it needs escaping."""
+    in_json, in_xml = json.dumps(secret)[1:-1], html.escape(secret, quote=False)
+    in_page = in_json.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    in_csv, in_attribute = secret.replace('"', '""'), in_xml.replace('"', "&quot;")
+    return {secret, in_json, in_page, in_csv, in_xml, in_attribute, html.escape(secret)}
 
 
 def register_external_id(value: str) -> None:
@@ -127,7 +136,7 @@ def _add_long(value: str, *, of_run: bool) -> None:
             _of_run.discard(beginning)
         # In this order: a thread that finds the secret also finds its characters.
         if not known.characters.issuperset(value):
-            known.characters.update(value, "%")
+            known.characters.update(value, "%", hexdigits)
             run = f"[{re.escape(''.join(sorted(known.characters)))}]{{{MIN_LENGTH},}}"
             known.pattern, known.pattern_of_bytes = re.compile(run), re.compile(run.encode())
         known.lengths[beginning] = max(len(value), known.lengths.get(beginning, 0))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from sweeper.domain.errors import NothingToSweep
@@ -291,22 +293,24 @@ def plan_changes(
     where an excluded account is not known, all changes are withheld together: half a plan is
     nobody's plan.
     """
-    planned = [
-        _with_changes(target, outcome, config.remediation, remedies)
+    due = [
+        _due_changes(target, outcome, config.remediation, remedies)
         for target, outcome in zip(targets, outcomes, strict=True)
     ]
-    hold = _held_back(planned, config.remediation, coverage, unknown_exclusions)
-    if hold is None:
-        return planned
+    statuses = (change and change.status for change in chain.from_iterable(due))
+    count = sum(status is ChangeStatus.PLANNED for status in statuses)
+    hold = _held_back(count, config.remediation, coverage, unknown_exclusions)
     error = unknown_exclusions if hold is Reason.UNKNOWN_ACCOUNT else None
+
+    @cache  # of thousands of changes most are alike
+    def withhold(change: Change | None) -> Change | None:
+        if hold and change and change.status is ChangeStatus.PLANNED:
+            return replace(change, status=ChangeStatus.WITHHELD, reason=hold, error=error)
+        return change
+
     return [
-        map_changes(
-            outcome,
-            lambda _, change: replace(
-                change, status=ChangeStatus.WITHHELD, reason=hold, error=error
-            ),
-        )
-        for outcome in planned
+        _with_changes(outcome, map(withhold, changes))
+        for outcome, changes in zip(outcomes, due, strict=True)
     ]
 
 
@@ -322,36 +326,44 @@ def map_changes(outcome: Outcome, edit: Callable[[Finding, Change], Change]) -> 
     return outcome.map_findings(edited) if isinstance(outcome, Examined) else outcome
 
 
-def _with_changes(
+def _due_changes(
     target: Target,
     outcome: Outcome,
     remediation: RemediationConfig,
     remedies: Mapping[str, Callable[[Finding], Change | None]],
-) -> Outcome:
+) -> list[Change | None]:
+    """The change of each finding, before it is known whether all are withheld."""
+    if not isinstance(outcome, Examined):
+        return []
     writable = in_write_scope(target.account, remediation)
-
-    def planned(finding: Finding) -> Finding:
-        due = (
-            writable
-            and finding.check in remediation.checks
-            and finding.compliance is Compliance.NON_COMPLIANT
-        )
+    return [
         # A check may have withheld the change itself: it could not tell whether it is due.
-        change = (finding.change or remedies[finding.check](finding)) if due else None
-        return replace(finding, change=change)
+        finding.change or remedies[finding.check](finding)
+        if writable
+        and finding.check in remediation.checks
+        and finding.compliance is Compliance.NON_COMPLIANT
+        else None
+        for finding in outcome.findings
+    ]
+
+
+def _with_changes(outcome: Outcome, changes: Iterator[Change | None]) -> Outcome:
+    def planned(finding: Finding) -> Finding:
+        change = next(changes)  # a copy costs as much as a line of the report
+        return finding if change is finding.change else replace(finding, change=change)
 
     return outcome.map_findings(planned) if isinstance(outcome, Examined) else outcome
 
 
 def _held_back(
-    outcomes: Sequence[Outcome],
+    count: int,
     remediation: RemediationConfig,
     coverage: Coverage,
     unknown_exclusions: str,
 ) -> Reason | None:
     if unknown_exclusions:
         return Reason.UNKNOWN_ACCOUNT
-    if sum(1 for _ in planned_findings(outcomes)) > remediation.max_changes:
+    if count > remediation.max_changes:
         return Reason.MAX_CHANGES
     if min(coverage.accounts, coverage.targets) < remediation.min_coverage:
         return Reason.MIN_COVERAGE

@@ -8,6 +8,7 @@ from dataclasses import replace
 from enum import IntEnum
 from functools import lru_cache
 from itertools import chain, groupby
+from operator import attrgetter
 
 from sweeper.domain.model import (
     Account,
@@ -180,12 +181,7 @@ def aggregate(
                 for finding in outcome.findings
             ),
         ),
-        key=lambda finding: (
-            finding.account_id,
-            finding.region,
-            finding.repository,
-            finding.check,
-        ),
+        key=attrgetter("account_id", "region", "repository", "check"),
     )
     return Report(
         schema_version=SCHEMA_VERSION,

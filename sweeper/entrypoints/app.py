@@ -231,7 +231,9 @@ def close_plan(context: RunContext, open_run: state.OpenRun, *, resumed: bool) -
     """The report has all that the plan in S3 had: nobody is to go on from there."""
     if context.bucket and (context.journal.is_archived or resumed):
         end = lines.finished(open_run.header)
-        attempt(Stage.DELIVER, lambda place: put_plan(place, open_run.header, end), context.bucket)
+        attempt(
+            Stage.DELIVER, lambda place: put_plan(place, open_run.header, (end,)), context.bucket
+        )
 
 
 def _fallback(

@@ -215,7 +215,7 @@ def bootstrap_client_factory(session: Session, stop: Stop) -> Callable[[str, str
     return lambda service, region: make_client(session, service, region, stop)
 
 
-def put_plan(bucket: Bucket, header: Header, plan: bytes) -> None:
+def put_plan(bucket: Bucket, header: Header, plan: Iterable[bytes]) -> None:
     """Write the run's plan beside its report; raises OperationFailed."""
     bucket.put(state.plan_name(header.run_id), plan, "application/jsonl")
 
@@ -244,7 +244,7 @@ def _begin_evidence(
     return state.open_evidence(open_run, names, digest, lambda: datetime.now(UTC))
 
 
-def _archive(bucket: Bucket | None, header: Header) -> Callable[[bytes], None] | None:
+def _archive(bucket: Bucket | None, header: Header) -> Callable[[Iterable[bytes]], None] | None:
     return (lambda plan: put_plan(bucket, header, plan)) if bucket else None
 
 

@@ -6,9 +6,10 @@ What Security Hub, OCSF and others are told about a finding is decided here, onc
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import starmap
 
 from sweeper.domain.escaping import plain
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Resource, Since
@@ -57,28 +58,44 @@ class Record:
 
 
 def records(report: Report) -> Iterator[Record]:
+    """Every finding, then those of the previous sweep that are gone, as `items` has them."""
+    return starmap(recorder(report), items(report))
+
+
+def items(report: Report) -> Iterator[tuple[State, Finding | EarlierFinding]]:
     """Every finding, then those of the previous sweep that are gone.
 
     What is not visible this time is left out: nothing is known of it.
     """
-    tags = {account.id: account.tags for account in report.accounts if account.tags}
+    examined = {account.id: account.regions for account in report.accounts}
     gone = report.since_last.resolved if report.since_last else ()
     now = set()
-    examined = {account.id: account.regions for account in report.accounts}
     for finding in report.findings:
         state = _state(finding)
         # A change of a report is here, too, whose place was not examined.
         is_known = finding.region in examined.get(finding.account_id, ()) or _is_applied(finding)
-        if state is None or not is_known:
-            continue
-        record = _of_finding(finding, state, report.run, tags.get(finding.account_id, {}))
-        if gone:
-            now.add(record.id)
-        yield record
-    for earlier in gone:
-        record = _of_earlier(earlier, report.run)
-        if record.id not in now:
-            yield record
+        if state and is_known:
+            if gone:
+                now.add(_id(finding))
+            yield state, finding
+    yield from ((State.CLOSED, earlier) for earlier in gone if _id(earlier) not in now)
+
+
+def recorder(report: Report) -> Callable[[State, Finding | EarlierFinding], Record]:
+    """What makes a record of each of the report's `items`, one at a time: they are large."""
+    run = report.run
+    tags = {
+        account.id: {plain(key): plain(value) for key, value in account.tags.items()}
+        for account in report.accounts
+        if account.tags
+    }
+
+    def record(state: State, item: Finding | EarlierFinding) -> Record:
+        if isinstance(item, Finding):
+            return _of_finding(item, state, run, tags.get(item.account_id, {}))
+        return _of_earlier(item, run)
+
+    return record
 
 
 def record_id(check: str, account_id: str, region: str, repository: str) -> str:
@@ -89,8 +106,12 @@ def record_id(check: str, account_id: str, region: str, repository: str) -> str:
     return f"{plain(check)}/{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
 
 
+def _id(item: Finding | EarlierFinding) -> str:
+    return record_id(item.check, item.account_id, item.region, item.repository)
+
+
 def _of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str]) -> Record:
-    where = f"{named(finding)} ({plain(finding.account_id)}, {plain(finding.region)})"
+    account, region, name = plain(finding.account_id), plain(finding.region), named(finding)
     current = setting(finding.mutability, finding.exclusion_filters)
     if finding.compliance is Compliance.COMPLIANT and state is State.OPEN and finding.change:
         current = setting(finding.change.to_mutability, finding.change.to_exclusion_filters)
@@ -100,22 +121,22 @@ def _of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str
     if finding.reopened:
         done += f"; open again after a sweep had closed it: {number(finding.reopened, 'time')}"
     return Record(
-        id=record_id(finding.check, finding.account_id, finding.region, finding.repository),
+        id=_id(finding),
         check=plain(finding.check),
         state=state,
         since=finding.since_last,
-        account_id=plain(finding.account_id),
+        account_id=account,
         account_name=plain(finding.account_name),
-        region=plain(finding.region),
+        region=region,
         resource=finding.resource,
         resource_id=plain(finding.arn) or _resource_id(finding),
         repository=plain(finding.repository),
-        named=named(finding),
+        named=name,
         setting=current,
-        title=_TITLES[finding.resource][state].format(where=where),
+        title=_TITLES[finding.resource][state].format(where=f"{name} ({account}, {region})"),
         description=f"{plain(finding.reason)}. {current}: {done}",
         advice=_advice(finding.resource, state),
-        tags={plain(key): plain(value) for key, value in tags.items()},
+        tags=tags,
     )
 
 
@@ -124,7 +145,7 @@ def _of_earlier(earlier: EarlierFinding, run: Run) -> Record:
     repository = plain(earlier.repository)
     arn = f"arn:{run.partition or 'aws'}:ecr:{region}:{account}:repository/{repository}"
     return Record(
-        id=record_id(earlier.check, earlier.account_id, earlier.region, earlier.repository),
+        id=_id(earlier),
         check=plain(earlier.check),
         state=State.CLOSED,
         since=None,

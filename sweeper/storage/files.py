@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -40,14 +40,14 @@ class Directory:
         except OSError as error:
             raise _failed(Reason.REQUEST_REFUSED, path, error) from error
 
-    def replace(self, name: str, content: bytes) -> None:
+    def replace(self, name: str, pieces: Iterable[bytes]) -> None:
         """Write the file whole; nobody else writes into the directory."""
-        replace(self._path / name, content)
+        replace(self._path / name, pieces)
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace(path: Path, pieces: Iterable[bytes]) -> None:
     """Readers see the old file or the new one, never a part of it; raises OperationFailed."""
-    _replace(path, lambda file: file.write(mask(content)))
+    _replace(path, lambda file: file.writelines(map(mask, pieces)))
 
 
 def copy(source: BinaryIO, path: Path) -> None:
@@ -69,7 +69,7 @@ def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
             raise
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, pieces: Iterable[bytes]) -> None:
     """Write where a person says: a file is replaced whole, a device or a pipe is written to.
 
     Raises OperationFailed.
@@ -78,9 +78,9 @@ def write(path: Path, content: bytes) -> None:
     with write_errors(path):
         if target.exists() and not target.is_file():  # /dev/null, /dev/stdout, <(…)
             with target.open("wb") as stream:
-                stream.write(mask(content))
+                stream.writelines(map(mask, pieces))
             return
-    replace(target, content)
+    replace(target, pieces)
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -7,7 +7,7 @@ types, and where it cannot be used, that is said in words. Nothing here ends a s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Annotated, Protocol, TypeVar, runtime_checkable
@@ -59,7 +59,7 @@ class Records(Protocol):
     def read(self, name: str, use: Callable[[Source], T]) -> T | None:
         """What `use` makes of the record; None where there is none."""
 
-    def replace(self, name: str, content: bytes) -> None:
+    def replace(self, name: str, pieces: Iterable[bytes]) -> None:
         """Write the record where it still is as it was read, or else where there is none.
 
         Where it is not, the reason is `Reason.CONCURRENT_MODIFICATION`.

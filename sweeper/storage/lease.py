@@ -196,7 +196,7 @@ class Lease:
         for name, value in (("If-None-Match", "*"), ("If-Match", NOBODYS_ETAG)):
             condition = {name.replace("-", ""): value}
             try:
-                self._bucket.put(NAME, self._body(), "application/json", **condition)
+                self._bucket.put(NAME, (self._body(),), "application/json", **condition)
             except OperationFailed as error:
                 if error.reason is not Reason.CONCURRENT_MODIFICATION:
                     raise
@@ -225,7 +225,7 @@ class Lease:
         begun = self._now()
         self._renewal += 1
         body = self._body(released=released)
-        self._holds(self._bucket.put(NAME, body, "application/json", **condition), begun)
+        self._holds(self._bucket.put(NAME, (body,), "application/json", **condition), begun)
 
     def _body(self, *, released: bool = False) -> bytes:
         value = asdict(self._me) | {"released": released, "renewal": self._renewal}

@@ -18,20 +18,20 @@ class RunReports:
     raises OperationFailed.
     """
 
-    def __init__(self, replace: Callable[[str, Report, bytes], str | None]) -> None:
+    def __init__(self, replace: Callable[[str, Report], str | None]) -> None:
         """Calls nothing."""
         self._replace = replace
         self._stay: dict[str, str] = {}  # name -> why it must stay
         self._name = ""
 
-    def put(self, folder: str, report: Report, content: bytes) -> str:
+    def put(self, folder: str, report: Report) -> str:
         """Write the report; return its name without the extension. Raises OperationFailed."""
         for number in range(1, _MOST + 1):
             stem = "report" if number == 1 else f"report-{number}"
             name = f"{folder}{stem}.json"
             if name in self._stay:  # decided before: it is the report of another process
                 continue
-            why = self._replace(name, report, content)
+            why = self._replace(name, report)
             if why is None:
                 self._name = name
                 return stem

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sweeper.aws import s3 as module
+from sweeper.aws import spool
 from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
@@ -40,7 +41,7 @@ def failed(aws: FakeAws, name: str = NAME, most: int = 100) -> OperationFailed:
 @pytest.mark.parametrize(("prefix", "key"), [("sweeps", KEY), ("a/b", f"a/b/{NAME}"), ("", NAME)])
 def test_what_is_put_lies_below_the_prefix(aws: FakeAws, prefix: str, key: str) -> None:
     bucket = make_bucket(aws, prefix)
-    etag = bucket.put(NAME, b"a plan", "application/jsonl")
+    etag = bucket.put(NAME, (b"a plan",), "application/jsonl")
     (stored,) = aws.objects()
     assert (stored.key, stored.body) == (key, b"a plan")
     assert stored.headers["content-type"] == "application/jsonl"
@@ -52,8 +53,21 @@ def test_what_is_put_lies_below_the_prefix(aws: FakeAws, prefix: str, key: str) 
     assert -2 <= read.age <= 60
 
 
+def test_a_large_object_is_sent_anew_from_its_beginning(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "IN_MEMORY", 1_000)
+    lines = [b"%06d\n" % number for number in range(100_000)]
+    aws.faults([Fault("throttle", operation="PutObject", times=2)])
+    make_bucket(aws).put(NAME, iter(lines), "application/jsonl")
+    assert aws.statistics().faults["throttle"] == 2
+    (stored,) = aws.objects()
+    assert stored.body == b"".join(lines)
+    assert "x-amz-checksum-crc32" in stored.headers
+
+
 def test_the_key_of_the_configuration_encrypts(aws: FakeAws) -> None:
-    make_bucket(aws, kms_key_id="alias/reports").put(NAME, b"x", "text/plain")
+    make_bucket(aws, kms_key_id="alias/reports").put(NAME, (b"x",), "text/plain")
     (stored,) = aws.objects()
     assert stored.headers["x-amz-server-side-encryption"] == "aws:kms"
     assert stored.headers["x-amz-server-side-encryption-aws-kms-key-id"] == "alias/reports"
@@ -61,18 +75,18 @@ def test_the_key_of_the_configuration_encrypts(aws: FakeAws) -> None:
 
 def test_a_condition_that_does_not_hold_is_a_conflict(aws: FakeAws) -> None:
     bucket = make_bucket(aws)
-    first = bucket.put(NAME, b"1", "text/plain", IfNoneMatch="*")
-    second = bucket.put(NAME, b"2", "text/plain", IfMatch=first)
+    first = bucket.put(NAME, (b"1",), "text/plain", IfNoneMatch="*")
+    second = bucket.put(NAME, (b"2",), "text/plain", IfMatch=first)
     for condition in ({"IfNoneMatch": "*"}, {"IfMatch": first}):
         with pytest.raises(OperationFailed) as caught:
-            bucket.put(NAME, b"3", "text/plain", **condition)
+            bucket.put(NAME, (b"3",), "text/plain", **condition)
         assert caught.value.reason is Reason.CONCURRENT_MODIFICATION
     assert bucket.get(NAME, 100).etag == second
     assert bucket.get(NAME, 100).body == b"2"
 
 
 def test_no_more_is_read_than_is_allowed(aws: FakeAws) -> None:
-    make_bucket(aws).put(NAME, b"x" * 101, "text/plain")
+    make_bucket(aws).put(NAME, (b"x" * 101,), "text/plain")
     assert len(make_bucket(aws).get(NAME, 101).body) == 101
     error = failed(aws, most=100)
     assert error.reason is Reason.UNEXPECTED_RESPONSE
@@ -84,7 +98,7 @@ def test_what_is_not_there_or_not_allowed(aws: FakeAws) -> None:
     aws.faults([Fault("access_denied", service="s3")])
     assert failed(aws).reason is Reason.DENIED
     with pytest.raises(OperationFailed) as caught:
-        make_bucket(aws).put(NAME, b"x", "text/plain")
+        make_bucket(aws).put(NAME, (b"x",), "text/plain")
     assert caught.value.reason is Reason.DENIED
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -37,9 +37,9 @@ class Place(Bucket):
         self.after_put: Callable[[], object] = lambda: None
         self.after_get: Callable[[], object] = lambda: None
 
-    def put(self, name: str, body: bytes, media_type: str, **more: Any) -> str:
+    def put(self, name: str, pieces: Iterable[bytes], media_type: str, **more: Any) -> str:
         self.puts += 1
-        etag = super().put(name, body, media_type, **more)
+        etag = super().put(name, pieces, media_type, **more)
         hook, self.after_put = self.after_put, lambda: None
         hook()
         return etag
@@ -58,9 +58,9 @@ class Ignorant(Place):
         super().__init__(aws)
         self._ignored = ignored
 
-    def put(self, name: str, body: bytes, media_type: str, **more: Any) -> str:
+    def put(self, name: str, pieces: Iterable[bytes], media_type: str, **more: Any) -> str:
         kept = {name: value for name, value in more.items() if name not in self._ignored}
-        return super().put(name, body, media_type, **kept)
+        return super().put(name, pieces, media_type, **kept)
 
 
 class Sweeps:
@@ -325,7 +325,7 @@ GOOD = {"run_id": "r", "host": "h", "since": "s", "token": "t", "seconds": 300}
 )
 def test_what_cannot_be_read_holds_as_long_as_any_other(sweeps: Sweeps, body: bytes) -> None:
     place = Place(sweeps.aws)
-    place.put(NAME, body, "application/json")
+    place.put(NAME, (body,), "application/json")
     place.later = LIFE - 10
     error = refused(sweeps.lease("run-1", place).acquire)
     assert error.reason is Reason.LEASE_HELD
@@ -337,7 +337,7 @@ def test_what_cannot_be_read_holds_as_long_as_any_other(sweeps: Sweeps, body: by
 
 def test_a_holder_says_itself_how_long_it_holds_within_an_hour(sweeps: Sweeps) -> None:
     place = Place(sweeps.aws)
-    place.put(NAME, json.dumps({**GOOD, "seconds": 3600}).encode(), "application/json")
+    place.put(NAME, (json.dumps({**GOOD, "seconds": 3600}).encode(),), "application/json")
     place.later = 3590
     assert "run r on h, since s" in refused(sweeps.lease("run-1", place).acquire).message
     place.later = 3600
@@ -346,7 +346,7 @@ def test_a_holder_says_itself_how_long_it_holds_within_an_hour(sweeps: Sweeps) -
 
 def test_an_object_that_is_too_large_is_not_read(sweeps: Sweeps) -> None:
     place = Place(sweeps.aws)
-    place.put(NAME, b" " * (MAX_BYTES + 1), "application/json")
+    place.put(NAME, (b" " * (MAX_BYTES + 1),), "application/json")
     error = refused(sweeps.lease("run-1", place).acquire)
     assert error.reason is Reason.LEASE_UNAVAILABLE
     assert "more than 10,000 bytes" in error.message
@@ -447,7 +447,7 @@ def test_of_what_others_wrote_to_such_a_store_nothing_is_released(sweeps: Sweeps
     other = json.dumps({**GOOD, "token": "of-another"}).encode()
 
     def replaced(name: str, most: int) -> Stored:
-        Bucket.put(place, NAME, other, "application/json")
+        Bucket.put(place, NAME, (other,), "application/json")
         return Bucket.get(place, name, most)
 
     place.get = replaced  # type: ignore[method-assign]
@@ -468,11 +468,11 @@ def test_a_conflict_where_there_is_no_lease_is_tried_once_more(sweeps: Sweeps) -
     """S3 answers 409 while another write is under way, which may come to nothing."""
 
     class Conflicting(Place):
-        def put(self, name: str, body: bytes, media_type: str, **more: Any) -> str:
+        def put(self, name: str, pieces: Iterable[bytes], media_type: str, **more: Any) -> str:
             self.puts += 1
             if self.puts <= self.conflicts:
                 raise OperationFailed(Reason.CONCURRENT_MODIFICATION, "conflict", "409")
-            return super().put(name, body, media_type, **more)
+            return super().put(name, pieces, media_type, **more)
 
         conflicts = 1
 

@@ -33,7 +33,7 @@ def reason(caught: pytest.ExceptionInfo[OperationFailed]) -> Reason:
 def test_what_is_written_is_read(aws: FakeAws, prefix: str, key: str) -> None:
     place = objects(prefix)
     assert place.read(NAME, whole) is None
-    place.replace(NAME, b"0123456789", "text/plain", {"run-id": "a"})
+    place.replace(NAME, (b"0123456789",), "text/plain", {"run-id": "a"})
     assert place.read(NAME, whole) == b"0123456789"
     assert place.read(NAME, lambda body: body.read(4)) == b"0123"
     (stored,) = aws.objects()
@@ -46,35 +46,35 @@ def test_what_is_written_is_read(aws: FakeAws, prefix: str, key: str) -> None:
 
 def test_only_what_was_seen_is_replaced(aws: FakeAws) -> None:
     one, two = objects(), objects()
-    one.replace(NAME, b"1")  # nobody looked, and nothing is there
+    one.replace(NAME, (b"1",))  # nobody looked, and nothing is there
     with pytest.raises(OperationFailed) as caught:
-        two.replace(NAME, b"2")
+        two.replace(NAME, (b"2",))
     assert reason(caught) is Reason.CONCURRENT_MODIFICATION
     two.read(NAME, whole)
-    two.replace(NAME, b"2")
+    two.replace(NAME, (b"2",))
     one.look(NAME)
     two.look(NAME)
-    two.replace(NAME, b"3")
+    two.replace(NAME, (b"3",))
     with pytest.raises(OperationFailed) as caught:
-        one.replace(NAME, b"4")
+        one.replace(NAME, (b"4",))
     assert reason(caught) is Reason.CONCURRENT_MODIFICATION
     (stored,) = aws.objects()
     assert stored.body == b"3"
-    one.bucket.put(NAME, b"5", "application/json")
+    one.bucket.put(NAME, (b"5",), "application/json")
     (stored,) = aws.objects()
     assert stored.body == b"5"
 
 
 def test_what_was_deleted_meanwhile_has_changed(aws: FakeAws) -> None:
     place = objects()
-    place.replace(NAME, b"1")
+    place.replace(NAME, (b"1",))
     place.look(NAME)
     aws.load(aws.world)
     with pytest.raises(OperationFailed) as caught:
-        place.replace(NAME, b"2")
+        place.replace(NAME, (b"2",))
     assert reason(caught) is Reason.CONCURRENT_MODIFICATION
     assert place.look(NAME).etag is None
-    place.replace(NAME, b"2")
+    place.replace(NAME, (b"2",))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_given_up_soon_and_not_seen(
     aws: FakeAws, action: str, expected: Reason, attempts: int
 ) -> None:
     place = objects()
-    place.replace(NAME, b"1")
+    place.replace(NAME, (b"1",))
     place.look(NAME)
     aws.faults([{"action": action, "operation": "GetObject"}])
     aws.reset_statistics()
@@ -107,5 +107,5 @@ def test_a_missing_bucket_is_no_missing_object(aws: FakeAws) -> None:
         place.read(NAME, whole)
     assert reason(caught) is Reason.DESTINATION_MISSING
     with pytest.raises(OperationFailed) as caught:
-        place.replace(NAME, b"1")
+        place.replace(NAME, (b"1",))
     assert reason(caught) is Reason.DESTINATION_MISSING

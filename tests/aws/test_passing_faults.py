@@ -63,7 +63,7 @@ def test_a_code_that_passes_is_waited_for_and_has_its_reason(
         if operation == "Publish":
             publish(aws)
         else:
-            bucket_of(aws).put("report.json", b"{}", "application/json")
+            bucket_of(aws).put("report.json", (b"{}",), "application/json")
 
     aws.faults([coded(operation, code, times=2)])
     call()
@@ -100,7 +100,7 @@ READERS: dict[str, Callable[[FakeAws], bytes | None]] = {
 
 @pytest.mark.parametrize("reader", READERS)
 def test_an_object_that_broke_off_is_read_once_more(aws: FakeAws, reader: str) -> None:
-    bucket_of(aws).put("plan.jsonl", CONTENT, "application/jsonl")
+    bucket_of(aws).put("plan.jsonl", (CONTENT,), "application/jsonl")
     aws.faults([Fault("truncate", operation="GetObject", times=1)])
     assert READERS[reader](aws) == CONTENT
     assert aws.statistics().faults["truncate"] == 1
@@ -108,7 +108,7 @@ def test_an_object_that_broke_off_is_read_once_more(aws: FakeAws, reader: str) -
 
 @pytest.mark.parametrize("reader", ["bucket", "objects"])
 def test_an_object_that_breaks_off_again_is_not_taken_for_whole(aws: FakeAws, reader: str) -> None:
-    bucket_of(aws).put("plan.jsonl", CONTENT, "application/jsonl")
+    bucket_of(aws).put("plan.jsonl", (CONTENT,), "application/jsonl")
     aws.faults([Fault("truncate", operation="GetObject")])
     with pytest.raises(OperationFailed) as caught:
         READERS[reader](aws)

@@ -297,7 +297,7 @@ def test_a_target_that_trickles_is_given_up(aws: FakeAws, http_sender: str, part
 def test_an_object_that_trickles_is_given_up(aws: FakeAws, kind: str) -> None:
     clients = make_cloud(stop=ticking_stop()).clients
     bucket = bucket_of(aws, getattr(clients, kind))
-    bucket.put("plan.jsonl", FILLER, "application/jsonl")
+    bucket.put("plan.jsonl", (FILLER,), "application/jsonl")
     aws.faults([dripping("GetObject")])
     with pytest.raises(OperationFailed) as caught:
         bucket.get("plan.jsonl", len(FILLER))
@@ -306,7 +306,7 @@ def test_an_object_that_trickles_is_given_up(aws: FakeAws, kind: str) -> None:
 
 def test_what_is_read_before_a_run_begins_is_given_up(aws: FakeAws) -> None:
     clients = make_cloud().clients
-    bucket_of(aws, clients.central).put("plan.jsonl", FILLER, "application/jsonl")
+    bucket_of(aws, clients.central).put("plan.jsonl", (FILLER,), "application/jsonl")
     stop = ticking_stop()
     early = bucket_of(
         aws, lambda service, region: make_early_client(Session(), service, region, stop)
@@ -323,10 +323,10 @@ def test_a_delivery_begins_nothing_once_its_time_after_the_signal_is_over(aws: F
     bucket = bucket_of(aws, make_cloud(stop=stop).clients.central)
     stop.request()
     clock.now += DELIVERY_AFTER_SIGNAL - 1
-    bucket.put("in time", b"x", "text/plain")
+    bucket.put("in time", (b"x",), "text/plain")
     clock.now += 1
     with pytest.raises(OperationFailed) as caught:
-        bucket.put("too late", b"x", "text/plain")
+        bucket.put("too late", (b"x",), "text/plain")
     assert caught.value.reason is Reason.INTERRUPTED
     assert [each.key for each in aws.objects()] == ["sweeps/in time"]
 

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import html
 import json
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.domain import masking
+from sweeper.domain import masking, pieces
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.escaping import shorten
-from sweeper.domain.masking import MASK, mask, mask_message, register, register_external_id
+from sweeper.domain.masking import (
+    MASK,
+    MIN_LENGTH,
+    mask,
+    mask_message,
+    register,
+    register_external_id,
+)
+from sweeper.domain.model import ChangeStatus
 from sweeper.domain.reasons import Reason
+from sweeper.reporting.formats import formats
+from sweeper.reporting.formats.html.document import embedded
+from tests.cases import case
+from tests.factories import change, finding, report
 
 TOKEN = "IQoJb3JpZ2luX2VjEOr//////////wEaCXVzLWVhc3QtMSJHMEUC+EXAMPLE=="
 KEY_ID = "ASIAEXAMPLE123456789"
@@ -54,7 +66,16 @@ def test_what_has_no_secret_is_as_it_was(text: str) -> None:
 
 @pytest.mark.parametrize(
     "spelling",
-    [str, lambda text: quote(text, safe=""), json.dumps, html.escape, lambda text: text[:30]],
+    [
+        str,
+        lambda text: quote(text, safe=""),
+        json.dumps,
+        html.escape,
+        lambda text: html.escape(text, quote=False),
+        lambda text: text.replace('"', '""'),
+        embedded,
+        lambda text: text[:30],
+    ],
 )
 def test_a_secret_is_known_in_other_spellings_and_cut_short(spelling: object) -> None:
     assert callable(spelling)
@@ -62,6 +83,7 @@ def test_a_secret_is_known_in_other_spellings_and_cut_short(spelling: object) ->
         register(secret)
         for text in (f"before {spelling(secret)} after", f"a={spelling(secret)}&b=c"):
             assert secret[:16] not in mask(text)
+            assert secret[-16:] not in unquote(mask(text))
             assert mask(text.encode()) == mask(text).encode()
             assert mask(text)[:2] == text[:2]
 
@@ -126,6 +148,29 @@ def test_a_secret_is_masked_before_a_text_is_cut() -> None:
     register(TOKEN)
     for limit in range(1, 70):
         assert TOKEN[:8] not in shorten(f"x {TOKEN} and so on, for a while longer", limit)
+
+
+def test_a_report_in_pieces_is_masked_as_the_whole_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every format, wherever the pieces end, with secrets in as many of them as there are."""
+    secrets = (TOKEN, 'quo"te<and>&back\\slash-0123456789')
+    for secret in secrets:
+        register(secret)
+    register_external_id("2b1c9f0e-77aa-4f7d-9d4e")
+    said = " and ".join((*secrets, quote(TOKEN, safe=""), "2b1c9f0e-77aa-4f7d-9d4e"))
+    failed = change(ChangeStatus.FAILED, reason=Reason.DENIED, error=f"no: {said}")
+    item = report([finding(f"team/r{number}", change=failed) for number in range(200)])
+    for kind in formats().values():
+        for size in (1, 5_000, pieces.SIZE):
+            with case(f"{kind.name}: {size}"):
+                monkeypatch.setattr(pieces, "SIZE", size)
+                made = list(kind.render(item))
+                masked = b"".join(map(mask, made))
+                assert masked == mask(b"".join(made))
+                # The page has each text once.
+                assert masked.count(MASK.encode()) >= 4 * (1 if kind.name == "html" else 200)
+                for secret in secrets:
+                    for part in (secret[:MIN_LENGTH], secret[-MIN_LENGTH:]):
+                        assert part not in unquote(masked.decode())
 
 
 @pytest.mark.parametrize("name", masking._VARIABLES)

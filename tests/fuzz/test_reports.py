@@ -16,10 +16,10 @@ from sweeper.domain.model import ChangeStatus, Compliance, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.reporting.formats import formats
-from sweeper.reporting.formats.json import render
 from sweeper.storage.report_store import compare, read_report
 from tests import factories
 from tests.fuzz.support import bounded, misshapen, mutated, run_of
+from tests.rendering import as_json, rendered
 from tests.reporting.formats.test_schema import REPORTS
 
 texts = st.text(st.characters(), max_size=30) | st.sampled_from(factories.HOSTILE)
@@ -72,8 +72,8 @@ def test_every_report_in_every_format(name: str) -> None:
     @given(reports())
     def fuzz(report: Report) -> None:
         with run_of(f"reports as {name}"):
-            rendered = FORMATS[name].render(report)
-        text = rendered.decode("utf-8")
+            content = rendered(name, report)
+        text = content.decode("utf-8")
         assert "\x1b" not in text
         assert "\u202e" not in text
         if name == "json":
@@ -83,10 +83,10 @@ def test_every_report_in_every_format(name: str) -> None:
 
 
 # Every list has something in it.
-MERGED = json.loads(render(factories.report([factories.finding(change=factories.change())])))
+MERGED = json.loads(as_json(factories.report([factories.finding(change=factories.change())])))
 for each in REPORTS:
     if each != "hostile":
-        document = json.loads(render(REPORTS[each]))
+        document = json.loads(as_json(REPORTS[each]))
         MERGED |= {key: value for key, value in document.items() if value and key != "run"}
 FILE = "fuzzed.json"
 
@@ -106,7 +106,7 @@ def read(fuzzer: str, content: bytes) -> None:
             problem = str(error)
         else:
             for each in FORMATS.values():
-                each.render(item)
+                rendered(each.name, item)
             assert read_report(FILE, nothing_remote) == item
             _compared(REPORTS["compared"], item)
             _compared(item, REPORTS["delivered"])
@@ -122,7 +122,7 @@ def _compared(earlier: Report, later: Report) -> None:
     except ConfigurationError:
         return
     for each in FORMATS.values():
-        each.render(item)
+        rendered(each.name, item)
 
 
 @bounded

@@ -17,12 +17,12 @@ from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import plain
 from sweeper.domain.model import Finding
 from sweeper.domain.recorded_changes import RecordedChanges, invert
-from sweeper.reporting.formats.json import render
 from sweeper.storage.change_reader import read_recorded_changes
 from tests import factories
 from tests.fakes import make_target
 from tests.fuzz.support import bounded, mutated, run_of
 from tests.recorded_support import applied_finding, report_of, source_run
+from tests.rendering import as_json
 
 FOUND = report_of(
     source_run(organization_id="o-fakeorg0001"),
@@ -38,7 +38,7 @@ FOUND = report_of(
         ),
     ),
 )
-WHOLE = render(FOUND)
+WHOLE = as_json(FOUND)
 WORDS = {"MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"}
 texts = st.text(max_size=20) | st.sampled_from(factories.HOSTILE)
 _FIELDS = ("check", "account_id", "region", "repository", "arn", "mutability")
@@ -95,7 +95,7 @@ def test_forged_values(tmp_path: Path) -> None:
     @given(forged())
     def fuzz(report: Any) -> None:
         with run_of("undo: forged reports"):
-            taken(tmp_path / "report.json", render(report))
+            taken(tmp_path / "report.json", as_json(report))
 
     fuzz()
 

@@ -6,7 +6,6 @@ from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.formats.json import render
 from sweeper.reporting.notification import LIMIT, message, size
 from sweeper.reporting.notification_json import PROGRAMS, attributes, event, structured
 from tests.cases import case
@@ -21,6 +20,7 @@ from tests.factories import (
     since_last,
     target,
 )
+from tests.rendering import as_json
 
 SO_FAR = (Delivery("s3", "s3://b/report.json", "delivered"),)
 SNS_LIMIT = 256 * 1024  # bytes, attributes included
@@ -40,7 +40,7 @@ def test_people_get_the_text_and_programs_the_json() -> None:
 
 def test_a_program_reads_what_it_reads_in_the_report() -> None:
     item = report([finding("b"), finding("a", change=change())])
-    whole = json.loads(render(item))
+    whole = json.loads(as_json(item))
     got = told(item)
     for key in ("schema_version", "run", "totals", "coverage", "since_last"):
         assert got[key] == whole[key]

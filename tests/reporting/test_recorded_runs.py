@@ -36,6 +36,7 @@ from tests.fake_aws.asff import problems
 from tests.fakes import REGION, account_id, make_change, make_finding, make_target
 from tests.golden import assert_golden, sections
 from tests.recorded_support import SOURCE, applied_finding, source_run
+from tests.rendering import rendered
 
 RUN = source_run(
     id="20260615T120000Z-0a1b2c",
@@ -123,7 +124,7 @@ def every_apply() -> Report:
 
 
 def text_of(report: Report) -> str:
-    return formats()["text"].render(report).decode()
+    return rendered("text", report).decode()
 
 
 def test_the_texts_whole() -> None:
@@ -231,7 +232,7 @@ def test_a_system_is_told_how_a_repository_stands_after_an_undo() -> None:
             item = undo(change)
             assert [each.state for each in records(item)] == ([state] if state else [])
             imported = [*security_hub(item, REGION)]
-            events = [*map(json.loads, formats()["ocsf"].render(item).splitlines())]
+            events = [*map(json.loads, rendered("ocsf", item).splitlines())]
             assert [*map(problems, imported)] == ([[]] if state else [])
             assert [each["Compliance"]["Status"] for each in imported] == {
                 State.OPEN: ["FAILED"],
@@ -301,7 +302,7 @@ def test_the_page_opens_with_the_verdict() -> None:
         with case(item.run.kind, title):
             verdict = facts(item).banners[0]
             assert (verdict.level, verdict.title) == (level, title)
-            assert title in formats()["html"].render(item).decode()
+            assert title in rendered("html", item).decode()
 
 
 def test_a_place_that_was_not_examined_is_in_no_bar() -> None:
@@ -317,7 +318,7 @@ def test_people_are_told_of_a_change_whose_account_was_not_opened() -> None:
         with case(name):
             # How a repository stands that could not be read, no system is told.
             is_told = name not in ("junit", "ocsf")
-            assert (b"not-opened" in format_.render(not_opened())) is is_told
+            assert (b"not-opened" in rendered(format_.name, not_opened())) is is_told
 
 
 def test_a_message_lists_what_was_not_reverted_first() -> None:
@@ -334,7 +335,7 @@ def test_nothing_that_others_chose_moves_a_cursor_or_forges_a_line() -> None:
             )
             (finding,) = item.findings
             item = replace(item, findings=(replace(finding, account_name=hostile),))
-            shown = [formats()[name].render(item).decode() for name in sorted(formats())]
+            shown = [rendered(name, item).decode() for name in sorted(formats())]
             for text in (*shown, message(item, ())):
                 assert [char for char in text if is_hidden(char) and char not in "\n\r"] == []
                 assert not any(line.startswith("Forged") for line in text.splitlines())

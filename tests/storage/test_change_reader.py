@@ -15,7 +15,6 @@ from sweeper.domain.model import ChangeStatus, Finding, Resource
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges, invert
 from sweeper.domain.report_model import Report, RunSource
-from sweeper.reporting.formats.json import render
 from sweeper.storage import change_reader
 from sweeper.storage.change_reader import digest, read_recorded_changes
 from tests import recorded_support as support
@@ -23,6 +22,7 @@ from tests.cases import case
 from tests.fakes import account_id, make_change, make_target
 from tests.golden import assert_golden
 from tests.recorded_support import applied_finding, recorded, source_run
+from tests.rendering import as_json
 
 RUN = source_run(account_id="111122223333", organization_id="o-fakeorg0001")
 WHOLE = ("MUTABLE_WITH_EXCLUSION", ("v*", "*"))
@@ -73,7 +73,7 @@ def test_each_kind_takes_its_changes_from_the_file(tmp_path: Path) -> None:
         with case(kind):
             findings = applied if kind == "undo" else [*map(planned, applied)]
             report = report_of(*findings, *others, dry_run=kind == "apply")
-            Path(location).write_bytes(render(report))
+            Path(location).write_bytes(as_json(report))
             assert read_recorded_changes(kind, location, read_object, CHECKS) == RecordedChanges(
                 kind,
                 RunSource(RUN.id, RUN.started_at, location),

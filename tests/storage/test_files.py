@@ -58,8 +58,8 @@ def test_what_the_system_refuses(tmp_path: Path) -> None:
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     directory = Directory(tmp_path)
-    directory.replace("file", b"old")
-    directory.replace("file", b"new")
+    directory.replace("file", (b"old",))
+    directory.replace("file", (b"new",))
     assert (tmp_path / "file").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -67,7 +67,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 def test_what_is_written_replaces_a_file_and_not_the_link_to_it(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("file")
     for content in (b"one", b"two"):
-        write(tmp_path / "link", content)
+        write(tmp_path / "link", (content,))
         assert (tmp_path / "file").read_bytes() == content
     assert (tmp_path / "link").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
@@ -78,7 +78,7 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     try:
-        write(tmp_path / "link", b"content")
+        write(tmp_path / "link", (b"content",))
         assert os.read(reader, 100) == b"content"
     finally:
         os.close(reader)
@@ -87,5 +87,5 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
 
 def test_a_directory_is_not_written_to(tmp_path: Path) -> None:
     with pytest.raises(OperationFailed) as caught:
-        write(tmp_path, b"content")
+        write(tmp_path, (b"content",))
     assert (caught.value.reason, caught.value.error_code) == (Reason.WRITE_FAILED, "EISDIR")

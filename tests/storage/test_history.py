@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 
 from sweeper.domain.comparison import History, Previous
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.json_encoding import document
 from sweeper.domain.model import ChangeStatus, Compliance, Since
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-from sweeper.reporting.formats.json import render
 from sweeper.storage import history as records
 from sweeper.storage.history import (
     HISTORY,
@@ -30,6 +28,7 @@ from sweeper.storage.history import (
 from tests.cases import case
 from tests.factories import HOSTILE, change, exemption, finding, hostile_report, report, run
 from tests.fakes import FakeRecords
+from tests.rendering import as_json
 
 CHECKS = {finding().check}
 NOW: dict[str, Any] = {
@@ -55,7 +54,7 @@ def unavailable(content: bytes | Exception) -> str:
 
 def edited(edit: Callable[[Any], object], item: Report | None = None) -> bytes:
     """A report's JSON after an edit of it."""
-    data = json.loads(render(item or report([finding(change=change())])))
+    data = json.loads(as_json(item or report([finding(change=change())])))
     edit(data)
     return json.dumps(data).encode()
 
@@ -91,9 +90,9 @@ def test_what_was_written_is_read_again() -> None:
             finding("elsewhere", account_id="444455556666"),
         ]
     )
-    keeper = FakeRecords({LATEST: render(first)})
+    keeper = FakeRecords({LATEST: as_json(first)})
     second = told(keeper, report([finding("reopened")], **NOW))
-    keeper.kept[LATEST] = render(second)
+    keeper.kept[LATEST] = as_json(second)
     previous = read_previous(keeper, LATEST, run(id="later", started_at="2026-11-26T01:00:00Z"))
     assert previous.run.id == "now"
     assert [(item.repository, item.reopened) for item in previous.findings] == [("reopened", 2)]
@@ -141,7 +140,7 @@ def test_why_there_is_no_comparison() -> None:
     cases: list[tuple[bytes | Exception, str]] = [
         (b"", "latest.json is damaged: Invalid JSON: EOF while parsing"),
         (b"not JSON", "latest.json is damaged: Input should be an object"),
-        (render(report())[:-20], "latest.json is damaged: Invalid JSON: EOF while parsing"),
+        (as_json(report())[:-20], "latest.json is damaged: Invalid JSON: EOF while parsing"),
         (b"\xff\xfe", "latest.json is damaged: Input should be an object"),
         (b"[" * 100_000, "latest.json is damaged: Input should be an object"),
         (b'{"x":' * 100_000, "latest.json is damaged: Invalid JSON: more than 100 levels deep"),
@@ -190,7 +189,7 @@ def test_why_there_is_no_comparison() -> None:
 
 
 def test_a_record_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = render(report())
+    content = as_json(report())
     monkeypatch.setattr(records, "MAX_REPORT", len(content))
     changed = told(FakeRecords({LATEST: content})).since_last
     assert changed is not None
@@ -202,7 +201,7 @@ def test_a_record_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_when_the_sweep_of_a_report_started() -> None:
     cases: list[tuple[Any, str | None]] = [
-        (render(report()), "2026-11-24T01:00:00Z"),
+        (as_json(report()), "2026-11-24T01:00:00Z"),
         (edited(put("findings", 7)), "2026-11-24T01:00:00Z"),
         (edited(put("run.started_at", "later")), None),
         (b"{", None),
@@ -224,7 +223,7 @@ def test_hostile_names_are_carried_as_they_were() -> None:
     for text in HOSTILE:
         with case(text):
             first = report([finding(text, account_id="444455556666", account_name=text)])
-            changed = told(FakeRecords({LATEST: render(first)})).since_last
+            changed = told(FakeRecords({LATEST: as_json(first)})).since_last
             assert changed is not None
             (item,) = changed.not_visible
             assert item.repository == text.replace("\ud800", "\ufffd")
@@ -232,14 +231,14 @@ def test_hostile_names_are_carried_as_they_were() -> None:
 
 def test_an_escape_that_is_none_stays() -> None:
     first = report([finding("a\\ud800b\\", account_id="444455556666")])
-    changed = told(FakeRecords({LATEST: render(first)})).since_last
+    changed = told(FakeRecords({LATEST: as_json(first)})).since_last
     assert changed is not None
     assert changed.not_visible[0].repository == "a\\ud800b\\"
 
 
 def test_a_narrowed_sweep_is_compared_and_is_no_point() -> None:
     first = told(FakeRecords())
-    keeper = FakeRecords({LATEST: render(report())})
+    keeper = FakeRecords({LATEST: as_json(report())})
     store_history(keeper, first)
     item = told(keeper, report([finding()], **(NOW | {"id": "narrow"})), narrowed=True)
     assert item.findings[0].since_last is Since.NEW
@@ -265,9 +264,9 @@ def test_the_history_is_written_once_and_read_again() -> None:
     kept = read_history(keeper, item.run)
     assert kept.points == tuple(item.trend)
     assert [closure.repository for closure in kept.closures] == [finding().repository]
-    assert keeper.kept[HISTORY] == document(kept)
+    assert keeper.kept[HISTORY] == as_json(kept)
 
-    def write_again(name: str, content: bytes) -> None:
+    def write_again(name: str, pieces: Iterable[bytes]) -> None:
         raise AssertionError("nothing changed")
 
     keeper.replace = write_again  # type: ignore[method-assign]
@@ -289,7 +288,7 @@ def test_a_history_that_cannot_be_used() -> None:
     ]
     for content, said, written in cases:
         with case(content, said, written):
-            keeper = FakeRecords({HISTORY: content, LATEST: render(report([finding()]))})
+            keeper = FakeRecords({HISTORY: content, LATEST: as_json(report([finding()]))})
             item = told(keeper)
             assert [point.run_id for point in item.trend] == ["now"]
             assert (
@@ -344,7 +343,7 @@ def test_others_that_never_stop_writing() -> None:
 
 def test_a_history_that_cannot_be_written() -> None:
     class Full(FakeRecords):
-        def replace(self, name: str, content: bytes) -> None:
+        def replace(self, name: str, pieces: Iterable[bytes]) -> None:
             raise OperationFailed(Reason.WRITE_FAILED, "no space", "ENOSPC")
 
     assert store_history(Full(), told(FakeRecords())) == (
@@ -354,9 +353,9 @@ def test_a_history_that_cannot_be_written() -> None:
 
 # --- whatever lies there --------------------------------------------------------------------------
 
-RIGHT = render(
+RIGHT = as_json(
     replace(
-        told(FakeRecords({LATEST: render(report([finding(account_id="444455556666")]))})),
+        told(FakeRecords({LATEST: as_json(report([finding(account_id="444455556666")]))})),
         run=run(),
     )
 )
@@ -400,12 +399,12 @@ def survives(content: bytes) -> None:
     assert changed is not None
     assert bool(changed.unavailable) != bool(changed.run_id is not None)
     store_history(keeper, item)
-    after = FakeRecords({LATEST: render(item), HISTORY: document(History())})
+    after = FakeRecords({LATEST: as_json(item), HISTORY: as_json(History())})
     assert isinstance(read_previous(after, LATEST, run(**NOW)), Previous)
 
 
 def test_a_hostile_report_is_compared() -> None:
-    keeper = FakeRecords({LATEST: render(hostile_report())})
+    keeper = FakeRecords({LATEST: as_json(hostile_report())})
     item = told(keeper, replace(hostile_report(), run=run(**NOW)))
     assert item.since_last is not None
     assert item.since_last.still_open == len(HOSTILE) - 1  # half a character is replaced

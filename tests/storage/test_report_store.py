@@ -21,7 +21,6 @@ from sweeper.domain.escaping import plain
 from sweeper.domain.model import ChangeStatus, Compliance, Exemption, Since
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import AccountSummary, Report
-from sweeper.reporting.formats.json import render
 from sweeper.storage import report_store as stored
 from sweeper.storage.report_store import compare, read_report
 from tests.cases import case
@@ -40,6 +39,7 @@ from tests.factories import (
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Bucket
 from tests.golden import assert_golden, sections
+from tests.rendering import as_json
 from tests.reporting.formats.test_schema import REPORTS
 
 FILE = "a-report.json"
@@ -63,7 +63,7 @@ def refusal(content: bytes) -> str:
 
 def edited(*path: Any, value: object) -> bytes:
     """A report in which the value at the path is another."""
-    document = json.loads(render(SAMPLE))
+    document = json.loads(as_json(SAMPLE))
     place = document
     for key in path[:-1]:
         place = place[key]
@@ -86,9 +86,9 @@ SAMPLE = replace(
 def test_what_a_sweep_writes_is_read_back_byte_for_byte() -> None:
     for name, item in REPORTS.items():
         with case(name):
-            content = render(item)
+            content = as_json(item)
             whole = content.replace(rb"\ud800", "\ufffd".encode())  # half a character is replaced
-            assert render(read(content)) == whole
+            assert as_json(read(content)) == whole
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -140,24 +140,24 @@ def test_any_report_is_read_back_byte_for_byte(item: Report) -> None:
     places = {finding.account_id: {finding.region: (0, 1, 0)} for finding in item.findings}
     found = [AccountSummary(name, name, None, name, each) for name, each in places.items()]
     findings = [each for each in item.findings if each.region in places[each.account_id]]
-    content = render(replace(item, accounts=[*item.accounts, *found], findings=findings))
-    assert render(read(content)) == content
+    content = as_json(replace(item, accounts=[*item.accounts, *found], findings=findings))
+    assert as_json(read(content)) == content
 
 
 def test_a_report_is_the_same_value_again() -> None:
     dated = exemption(expires=date(2027, 1, 31))
     item = report([finding(compliance=Compliance.EXEMPT, exemption=dated)])
-    again = read(render(item))
+    again = read(as_json(item))
     assert [found.exemption for found in again.findings] == [dated]
     assert isinstance(again.findings[0].exemption, Exemption)
 
 
 def test_what_an_earlier_version_did_not_write_yet_is_its_default() -> None:
-    content = render(report([finding()]))
+    content = as_json(report([finding()]))
     document = json.loads(content)
     for key in ("deliveries", "since_last", "trend", "account_tags_unavailable"):
         del document[key]
-    assert render(read(json.dumps(document).encode())) == content
+    assert as_json(read(json.dumps(document).encode())) == content
 
 
 def test_a_report_of_version_1_is_read_as_one_of_version_2() -> None:
@@ -175,7 +175,7 @@ def test_a_report_of_version_1_is_read_as_one_of_version_2() -> None:
     for code, reason in renamed.items():
         assert code in content
         assert reason in reasons
-    assert read(render(old)) == old
+    assert read(as_json(old)) == old
 
 
 # --- refused by name ------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ DAMAGED: tuple[tuple[tuple[str | int, ...], object, str], ...] = (
 )
 NO_REPORT = (
     *(b"", b"{", b"null", b"[]", b"{}", b'{"schema_version": "1"}', b"\xff\xfe{", b"\x80" * 9),
-    render(report())[:-9],
+    as_json(report())[:-9],
 )
 
 
@@ -239,7 +239,7 @@ def test_a_file_that_cannot_be_read_is_named() -> None:
 
 
 def test_a_report_that_is_too_large_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = render(SAMPLE)
+    content = as_json(SAMPLE)
     monkeypatch.setattr(stored, "MAX_REPORT", len(content))
     assert read(content).run == SAMPLE.run
     assert refusal(content + b" ") == f"{FILE}: too large: more than {len(content):,} bytes"
@@ -271,8 +271,8 @@ def put(key: str, content: bytes) -> str:
 
 
 def test_a_report_in_s3(aws: FakeAws) -> None:
-    location = put("ecr/latest.json", render(SAMPLE))
-    assert render(read_report(location, read_object)) == render(SAMPLE)
+    location = put("ecr/latest.json", as_json(SAMPLE))
+    assert as_json(read_report(location, read_object)) == as_json(SAMPLE)
 
 
 def test_an_object_that_is_no_report_is_named(aws: FakeAws) -> None:
@@ -281,7 +281,7 @@ def test_an_object_that_is_no_report_is_named(aws: FakeAws) -> None:
         *(put("other.json", b"{}"), put("bytes.json", b"\xff")),
     )
     told = {location: object_refusal(location) for location in locations}
-    denied = put("denied.json", render(SAMPLE))
+    denied = put("denied.json", as_json(SAMPLE))
     aws.faults([{"action": "access_denied", "operation": "GetObject"}])
     told[denied] = object_refusal(denied)
     assert "s3:GetObject" in told[denied]
@@ -327,7 +327,7 @@ def test_the_later_report_says_what_changed_since_the_earlier() -> None:
         **MONDAY,
     )
     after = report([finding("open"), finding("closed"), finding("made")], **FRIDAY)
-    compared = compare(read(render(before)), read(render(after)))
+    compared = compare(read(as_json(before)), read(as_json(after)))
     assert kinds(compared) == {
         "open": "still_open",
         "closed": "reopened",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,16 +72,16 @@ def print_report(report: Report, form: str, status: int) -> int:
     """Print the report; the exit status, which a reader who leaves early does not change."""
     from sweeper.reporting.formats import formats
 
-    return print_bytes(formats()[form].render(report), status)
+    return print_pieces(formats()[form].render(report), status)
 
 
-def print_bytes(content: bytes, status: int) -> int:
-    """As `print_report`, of what was rendered."""
+def print_pieces(pieces: Iterable[bytes], status: int) -> int:
+    """As `print_report`, of what is rendered."""
     from sweeper.domain.masking import mask
     from sweeper.domain.report import ExitStatus
 
     try:
-        sys.stdout.buffer.write(mask(content))
+        sys.stdout.buffer.writelines(map(mask, pieces))
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         return status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sweeper.entrypoints.cli.common import print_bytes
+from sweeper.entrypoints.cli.common import print_pieces
 
 
 @click.command()
@@ -29,4 +29,4 @@ def completion(context: click.Context, shell: str) -> int:
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 (click has one for each of the choices)
     script = kind(root.command, {}, "sweeper", "_SWEEPER_COMPLETE").source()
-    return print_bytes(f"{script}\n".encode(), 0)
+    return print_pieces((f"{script}\n".encode(),), 0)

@@ -9,7 +9,7 @@ import click
 from sweeper.entrypoints.cli.common import (
     config_option,
     loaded,
-    print_bytes,
+    print_pieces,
     sweep_options,
     sweep_values,
 )
@@ -107,4 +107,4 @@ def _what_was_read(read: Loaded) -> str:
 
 
 def _print(text: str) -> int:
-    return print_bytes(text.encode(), 0)
+    return print_pieces((text.encode(),), 0)

@@ -10,7 +10,7 @@ import click
 from sweeper.entrypoints.cli.common import (
     config_option,
     loaded,
-    print_bytes,
+    print_pieces,
     scope_options,
     sweep_values,
 )
@@ -74,7 +74,7 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
     facts = _look(read, write_probe=not no_write_probe)
     verdict = judge(facts, read.config)
     render = document if form == "json" else rendered
-    return print_bytes(render(facts, verdict, read.config), int(verdict.status))
+    return print_pieces((render(facts, verdict, read.config),), int(verdict.status))
 
 
 def _look(read: Loaded, *, write_probe: bool) -> Facts:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.entrypoints.cli.common import print_bytes, say
+from sweeper.entrypoints.cli.common import print_pieces, say
 
 if TYPE_CHECKING:
     from sweeper.domain.report_model import Report
@@ -59,11 +60,11 @@ def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bo
         raise ConfigurationError(f"--output: {output!r} is no file; needed: a file's path")
     reports = [_read(location) for location in locations]
     shown = compare(*reports) if len(reports) == _MOST else reports[0]
-    content = formats()[form].render(shown)
+    pieces: Iterable[bytes] = formats()[form].render(shown)
     if form == "text" and len(reports) == _MOST:
-        content = _head(locations, reports) + content
+        pieces = chain((_head(locations, reports),), pieces)
     status = int(exit_status(shown)) if as_run else 0
-    return _write(output, content, status) if output else print_bytes(content, status)
+    return _write(output, pieces, status) if output else print_pieces(pieces, status)
 
 
 def _read(location: str) -> Report:
@@ -91,7 +92,7 @@ def _head(locations: tuple[str, ...], reports: list[Report]) -> bytes:
     return "".join(f"{plain(line)}\n" for line in (*lines, "")).encode()
 
 
-def _write(name: str, content: bytes, status: int) -> int:
+def _write(name: str, pieces: Iterable[bytes], status: int) -> int:
     from pathlib import Path
 
     from sweeper.domain.errors import OperationFailed
@@ -100,7 +101,7 @@ def _write(name: str, content: bytes, status: int) -> int:
     from sweeper.storage.files import write
 
     try:
-        write(Path(name), content)
+        write(Path(name), pieces)
     except OperationFailed as error:
         say(plain(f"the report could not be written: {error.message}"))
         return ExitStatus.NOT_DELIVERED

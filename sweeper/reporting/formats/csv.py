@@ -6,11 +6,11 @@ Each account tag that the report has is a column, ``tag:owner``, after the other
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sweeper.domain.escaping import csv_cell
 from sweeper.domain.model import Finding
+from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
 from sweeper.reporting.formats import Format
 from sweeper.reporting.impact_wording import moved_tags
@@ -44,20 +44,30 @@ COLUMNS = (
 )
 
 
-def render(report: Report) -> bytes:
+class _Line:
+    """A file for the csv module that gives back each row as it is written."""
+
+    def write(self, text: str) -> bytes:
+        """Return the row."""
+        return text.encode()
+
+
+def render(report: Report) -> Iterator[bytes]:
     """A header, always, then one row for each finding, failure and skipped item.
 
     Findings of the last report that are none now follow, as `resolved` or `not_visible`.
     """
-    out = io.BytesIO()
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
+    return in_pieces(_lines(report))
+
+
+def _lines(report: Report) -> Iterator[bytes]:
     tags = _tags(report)
     columns = (*COLUMNS, *sorted({column for cells in tags.values() for column in cells}))
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writerow({column: csv_cell(column) for column in columns})
+    writer = csv.writer(_Line(), lineterminator="\n")
+    write: Callable[[Iterable[str | None]], bytes] = writer.writerow
+    yield write(map(csv_cell, columns))
     for row in _rows(report, tags):
-        writer.writerow({column: csv_cell(value) for column, value in row.items() if value})
-    return out.getvalue()
+        yield write([value and csv_cell(value) for value in map(row.get, columns)])
 
 
 def _tags(report: Report) -> dict[str, dict[str, str]]:

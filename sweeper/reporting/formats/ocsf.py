@@ -7,13 +7,14 @@ docs/decisions/0013-ocsf-validated-in-tests.md.
 
 from __future__ import annotations
 
-import io
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import Resource, Since
+from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import AccountSummary, Report, Run
 from sweeper.reporting.formats import Format
 from sweeper.reporting.records import GUIDE, Record, State, records
@@ -43,22 +44,26 @@ _SEVERITY = {
 }
 
 
-def render(report: Report) -> bytes:
+def render(report: Report) -> Iterator[bytes]:
     """One line for each finding, and for each that is gone since the last sweep."""
+    return in_pieces(_lines(report))
+
+
+def _lines(report: Report) -> Iterator[bytes]:
+    run = report.run
     accounts = {account.id: account for account in report.accounts}
-    out = io.BytesIO()
+    encoder = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
+    time = _milliseconds(run.finished_at)
     for record in records(report):
-        event = _event(record, report.run, accounts.get(record.account_id))
-        out.write(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
-    return out.getvalue()
+        event = _event(record, run, accounts.get(record.account_id), time)
+        yield encoder.encode(event).encode() + b"\n"
 
 
-def _event(record: Record, run: Run, account: AccountSummary | None) -> dict[str, Any]:
+def _event(record: Record, run: Run, account: AccountSummary | None, time: int) -> dict[str, Any]:
     activity = _activity(record)
     class_uid, class_name = _CLASS
     status_id, status = _STATUS[record.state]
     severity_id, severity = _SEVERITY[record.state]
-    time = _milliseconds(run.finished_at)
     first_seen = {"first_seen_time": time} if record.since is Since.NEW else {}
     return {
         "activity_id": activity,

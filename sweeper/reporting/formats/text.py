@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from textwrap import wrap
 from typing import TypeVar
 
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Stage
+from sweeper.domain.pieces import in_pieces
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import (
     EarlierFinding,
@@ -52,9 +54,9 @@ _NOT_MADE = (ChangeStatus.FAILED, ChangeStatus.WITHHELD, ChangeStatus.SUPERSEDED
 _Found = TypeVar("_Found", Finding, EarlierFinding)
 
 
-def render(report: Report) -> bytes:
+def render(report: Report) -> Iterator[bytes]:
     """The report as UTF-8 text; sections without content are left out."""
-    sections = (
+    sections: tuple[Iterable[str], ...] = (
         _heading(report),
         _totals(report),
         _findings(report),
@@ -65,7 +67,17 @@ def render(report: Report) -> bytes:
         _skipped(report),
         _deliveries(report),
     )
-    return "\n".join("".join(f"{line}\n" for line in lines) for lines in sections if lines).encode()
+    return in_pieces(_lines(sections))
+
+
+def _lines(sections: Iterable[Iterable[str]]) -> Iterator[bytes]:
+    """The sections' lines, an empty one between sections that have some."""
+    between = b""
+    for section in sections:
+        before = between
+        for line in section:
+            yield before + f"{line}\n".encode()
+            before, between = b"", b"\n"
 
 
 def _heading(report: Report) -> list[str]:
@@ -123,21 +135,22 @@ def _since_last(report: Report) -> list[str]:
         return []
     if since.run_id:
         words += f"; compared with sweep {plain(since.run_id)}"
-    return _wrapped(f"Since last     {words}", "", " " * 15)
+    return [*_wrapped(f"Since last     {words}", "", " " * 15)]
 
 
-def _findings(report: Report) -> list[str]:
+def _findings(report: Report) -> Iterator[str]:
     findings = [item for item in told_findings(report) if item.compliance is not Compliance.EXEMPT]
     if not findings:
-        return []
-    lines = [f"FINDINGS ({len(findings):,}; {report.totals.remaining:,} remain)"]
+        return
+    yield f"FINDINGS ({len(findings):,}; {report.totals.remaining:,} remain)"
     if sentence := tags_unavailable(report):
-        lines += ["", *_wrapped(sentence, "  ")]
+        yield ""
+        yield from _wrapped(sentence, "  ")
     for account, group in _by_account(findings, account_tags(report)):
-        lines += ["", f"  {account}"]
+        yield from ("", f"  {account}")
         for finding in group:
-            lines += _finding(finding, report)
-    return [*lines, *_advice_on_changes(findings, report.run)]
+            yield from _finding(finding, report)
+    yield from _advice_on_changes(findings, report.run)
 
 
 def _finding(finding: Finding, report: Report) -> Iterator[str]:
@@ -162,55 +175,58 @@ def _advice_on_changes(findings: Iterable[Finding], run: Run) -> Iterator[str]:
             yield from _wrapped(f"{number(count, 'change')} not made ({reason}): {text}.", "  ")
 
 
-def _impact(report: Report) -> list[str]:
+def _impact(report: Report) -> Iterator[str]:
     """What the tags of the repositories that are closed look like, and what would keep them."""
     findings = [item for item in report.findings if item.impact]
     if not findings:
-        return []
-    lines = [f"WHAT CLOSING MAY BREAK ({number(len(findings), 'repository', 'repositories')})", ""]
-    lines += _wrapped(f"{counted(findings)} A name is no proof: see docs/impact.md.", "  ")
+        return
+    of = number(len(findings), "repository", "repositories")
+    yield from (f"WHAT CLOSING MAY BREAK ({of})", "")
+    yield from _wrapped(f"{counted(findings)} A name is no proof: see docs/impact.md.", "  ")
     for account, group in _by_account(findings, {}):
-        lines += ["", f"  {account}"]
+        yield from ("", f"  {account}")
         for finding in group:
-            lines.append(f"    {plain(finding.region)}  {plain(finding.repository)}")
+            yield f"    {plain(finding.region)}  {plain(finding.repository)}"
             for sentence in sentences(finding):
-                lines += _wrapped(sentence, "      ")
+                yield from _wrapped(sentence, "      ")
     denied = {item.impact.unavailable for item in findings if item.impact} - {None}
     for reason in sorted(reason for reason in denied if reason):
         if text := advice(Stage.ASSESS, reason):
-            lines += ["", *_wrapped(f"What to do about {reason}: {text}.", "  ")]
-    return [*lines, *as_yaml(findings)]
+            yield from ("", *_wrapped(f"What to do about {reason}: {text}.", "  "))
+    yield from as_yaml(findings)
 
 
-def _exempt(report: Report) -> list[str]:
+def _exempt(report: Report) -> Iterator[str]:
     findings = [item for item in report.findings if item.compliance is Compliance.EXEMPT]
     if not findings:
-        return []
-    lines = [f"EXEMPT ({len(findings):,})"]
+        return
+    yield f"EXEMPT ({len(findings):,})"
     for account, group in _by_account(findings, {}):
-        lines += ["", f"  {account}"]
+        yield from ("", f"  {account}")
         for finding in group:
             current = setting(finding.mutability, finding.exclusion_filters)
-            lines.append(f"    {plain(finding.region)}  {named(finding)}  {current}")
+            yield f"    {plain(finding.region)}  {named(finding)}  {current}"
             if finding.exemption:
-                lines += _wrapped(exemption_text(finding.exemption), "      ")
-    return lines
+                yield from _wrapped(exemption_text(finding.exemption), "      ")
 
 
-def _earlier(report: Report) -> Iterator[list[str]]:
+def _earlier(report: Report) -> Iterator[Iterator[str]]:
     """The sections on what the last report had and this one has not."""
     since = report.since_last
     for title, items in (
         ("RESOLVED SINCE THE LAST SWEEP", since.resolved if since else ()),
         ("NOT SEEN THIS TIME", since.not_visible if since else ()),
     ):
-        lines = [f"{title} ({len(items):,})"] if items else []
-        for account, group in _by_account(items, {}):
-            lines += ["", f"  {account}"]
-            lines += (
-                f"    {plain(item.region)}  {named(item)}  {as_last_seen(item)}" for item in group
-            )
-        yield lines
+        yield _as_last_seen(title, items)
+
+
+def _as_last_seen(title: str, items: Sequence[EarlierFinding]) -> Iterator[str]:
+    if items:
+        yield f"{title} ({len(items):,})"
+    for account, group in _by_account(items, {}):
+        yield from ("", f"  {account}")
+        for item in group:
+            yield f"    {plain(item.region)}  {named(item)}  {as_last_seen(item)}"
 
 
 def _by_account(
@@ -287,8 +303,10 @@ def _deliveries(report: Report) -> list[str]:
     return lines
 
 
-def _wrapped(text: str, indent: str, hanging: str | None = None) -> list[str]:
-    return wrap(
+@lru_cache(maxsize=1024)  # most findings stand in few ways
+def _wrapped(text: str, indent: str, hanging: str | None = None) -> tuple[str, ...]:
+    """The text in lines of `WIDTH`, as indented as the first one unless `hanging` says how."""
+    lines = wrap(
         text,
         WIDTH,
         initial_indent=indent,
@@ -296,6 +314,7 @@ def _wrapped(text: str, indent: str, hanging: str | None = None) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return tuple(lines)
 
 
 FORMAT = Format("text", "txt", "text/plain; charset=utf-8", render)

@@ -7,7 +7,7 @@ is its turn: messages to people come last, so that they can say where the whole 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -160,13 +160,6 @@ def is_kept(deliveries: Sequence[Delivery], sinks: Iterable[Sink | None]) -> boo
     delivered = {each.sink for each in deliveries if each.status == "delivered"}
     failed = any(each.status == "failed" for each in deliveries)
     return not failed or not keepers.isdisjoint(delivered)
-
-
-def rendered(report: Report, formats: Iterable[Format]) -> Iterator[tuple[Format, bytes]]:
-    """The report in each format, one at a time, as it is delivered."""
-    report = without_deliveries(report)
-    for format_ in formats:
-        yield format_, format_.render(report)
 
 
 def without_deliveries(report: Report) -> Report:

@@ -10,7 +10,7 @@ from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import SinkContext, rendered
+from sweeper.reporting.sinks import SinkContext
 from sweeper.storage import files
 from sweeper.storage.history import lost_changes, store_history
 from sweeper.storage.run_reports import RunReports
@@ -56,8 +56,7 @@ class DirectorySink:
 
     def store(self, report: Report) -> None:
         """Write report.json into the directory that is the run's own; raises OperationFailed."""
-        ((_, content),) = rendered(report, (JSON,))
-        self._put(report, content)
+        self._put(report)
 
     def deliver(
         self,
@@ -73,13 +72,11 @@ class DirectorySink:
         _make(place)
         stem = "report"
         # JSON comes first: in a directory that is the run's own the others are named like it.
-        for format_, content in rendered(
-            report, sorted(self._formats, key=lambda each: each is not JSON)
-        ):
+        for format_ in sorted(self._formats, key=lambda each: each is not JSON):
             if format_ is JSON and (is_apart or not self._under_id):
-                stem = self._put(report, content)
+                stem = self._put(report)
             else:
-                files.replace(place / f"{stem}.{format_.extension}", content)
+                files.replace(place / f"{stem}.{format_.extension}", format_.render(report))
         if self._under_id and not keeps_own:
             self._remove(report)
         note = None
@@ -91,15 +88,15 @@ class DirectorySink:
     def _folder(self, report: Report) -> str:
         return f"{report.run.id}/" if self._under_id else ""
 
-    def _put(self, report: Report, content: bytes) -> str:
+    def _put(self, report: Report) -> str:
         _make(self._directory / self._folder(report))
-        return self._reports.put(self._folder(report), report, content)
+        return self._reports.put(self._folder(report), report)
 
-    def _replace(self, name: str, report: Report, content: bytes) -> str | None:
+    def _replace(self, name: str, report: Report) -> str | None:
         """Write the file, unless another process stored changes there that the report lacks."""
         if name not in self._written and (why := lost_changes(self.records, name, report)):
             return why
-        self.records.replace(name, content)
+        self.records.replace(name, JSON.render(report))
         self._written.add(name)
         return None
 

@@ -12,7 +12,7 @@ from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import SinkContext, rendered
+from sweeper.reporting.sinks import SinkContext
 from sweeper.storage.history import ATTEMPTS, is_time, lost_changes, started_at, store_history
 from sweeper.storage.run_reports import RunReports
 
@@ -72,26 +72,26 @@ class S3Sink:
         stem = "report"
         names = []
         # JSON comes first: the others are named like it.
-        for format_, body in rendered(report, sorted(formats, key=lambda each: each is not JSON)):
+        for format_ in sorted(formats, key=lambda each: each is not JSON):
             if format_ is JSON:
-                stem = self._reports.put(folder, report, body)
+                stem = self._reports.put(folder, report)
             names.append(f"{folder}{stem}.{format_.extension}")
             if format_ is not JSON:
-                self.records.bucket.put(names[-1], body, format_.media_type)
+                self.records.bucket.put(names[-1], format_.render(report), format_.media_type)
         return names
 
-    def _replace(self, name: str, report: Report, body: bytes) -> str | None:
+    def _replace(self, name: str, report: Report) -> str | None:
         """Write the object, unless another process stored changes there that the report lacks.
 
         The first write has the condition that nothing is there, so that most runs read nothing.
         """
         for _ in range(ATTEMPTS):
             try:
-                self.records.replace(name, body, JSON.media_type)
+                self.records.replace(name, JSON.render(report), JSON.media_type)
             except OperationFailed as error:
                 if error.reason.is_denial and self.records.seen(name):
                     # If-Match needs s3:GetObject. What is there was written by this process.
-                    self.records.bucket.put(name, body, JSON.media_type)
+                    self.records.bucket.put(name, JSON.render(report), JSON.media_type)
                 elif error.reason is Reason.CONCURRENT_MODIFICATION:
                     if why := lost_changes(self.records, name, report):
                         return why
@@ -107,14 +107,13 @@ class S3Sink:
         What could not be read may be later, and knows what is open where nobody could look since.
         """
         run = report.run
-        (_, body), *_ = rendered(report, (JSON,))
         about = {_STARTED_AT: run.started_at}
         for _ in range(ATTEMPTS):
             there = self.records.seen(LATEST)
             if there and self._started_at(there) > run.started_at:
                 return f"{LATEST} was left as it is: it is of a sweep that started later"
             try:
-                self.records.replace(LATEST, body, JSON.media_type, about)
+                self.records.replace(LATEST, JSON.render(report), JSON.media_type, about)
             except OperationFailed as error:
                 if error.reason is not Reason.CONCURRENT_MODIFICATION:
                     raise

@@ -170,8 +170,7 @@ def opened(value: OpenedAccount) -> bytes:
 def examined(target: Target, value: Examined) -> Iterator[bytes]:
     """A target was examined: a line for each finding, and its own."""
     for finding in value.findings:
-        change = finding.change if _is_seen(finding) else None
-        yield encode_line(_Found(replace(finding, change=change, impact=None)))
+        yield encode_line(_Found(_as_found(finding)))
     # Of these there may be hundred thousands; neither id nor region needs escaping.
     place = f'"account_id": "{target.account.id}", "region": "{target.region}"'
     counts = f'"counts": {list(value.counts)}, "findings": {len(value.findings)}'
@@ -206,6 +205,13 @@ def result(finding: Finding, change: Change) -> bytes:
 def finished(value: Header) -> bytes:
     """A journal of a run that has finished: there is nothing to go on with."""
     return encode_line(value) + encode_line(_Finished())
+
+
+def _as_found(finding: Finding) -> Finding:
+    """The finding as its check left it: itself, mostly, because a copy costs as much as a line."""
+    if _is_seen(finding) and finding.impact is None:
+        return finding
+    return replace(finding, change=finding.change if _is_seen(finding) else None, impact=None)
 
 
 def _is_seen(finding: Finding) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from io import BytesIO
 from typing import Any
 
 from sweeper.domain.errors import OperationFailed
@@ -18,13 +17,12 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.pieces import in_pieces
 from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import ResumeState
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile
 from sweeper.storage.journal.lines import Header
-
-_PIECE = 1_000_000  # bytes
 
 
 class RunJournal:
@@ -39,7 +37,7 @@ class RunJournal:
         header: Header,
         past: ResumeState,
         file: JournalFile | None,
-        archive: Callable[[bytes], None] | None,
+        archive: Callable[[Iterable[bytes]], None] | None,
     ) -> None:
         """Writes nothing."""
         self.past = past
@@ -59,7 +57,7 @@ class RunJournal:
         if self._file and stage in (Stage.OPEN_ACCOUNT, Stage.EXAMINE):
             # Where it cannot be written nothing else is lost; `intend` will say so.
             with suppress(OperationFailed):
-                for written in _joined(self._lines(outcomes)):
+                for written in in_pieces(self._lines(outcomes)):
                     self._file.append(written)
 
     def _lines(self, outcomes: Sequence[tuple[Any, Any]]) -> Iterator[bytes]:
@@ -78,9 +76,7 @@ class RunJournal:
         """Put the whole plan on record; raises OperationFailed where there is no place for it."""
         if self._archive:
             try:
-                plan = BytesIO()  # once in memory, not a list of lines and their sum
-                plan.writelines(self._snapshot(targets, outcomes))
-                self._archive(plan.getvalue())
+                self._archive(in_pieces(self._snapshot(targets, outcomes)))
                 self.is_archived = True
             except OperationFailed as error:
                 raise OperationFailed(
@@ -126,15 +122,3 @@ class RunJournal:
         if self._file and finding.change:
             with suppress(OperationFailed):
                 self._file.append(lines.result(finding, finding.change))
-
-
-def _joined(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the lines in pieces of some size: one write for many, and not all of them in memory."""
-    piece = bytearray()
-    for part in parts:
-        piece += part
-        if len(piece) >= _PIECE:
-            yield bytes(piece)
-            piece.clear()
-    if piece:
-        yield bytes(piece)

@@ -16,11 +16,11 @@ from sweeper.domain.report import ended_early, exit_status
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.entrypoints.cli.report import FORMATS
 from sweeper.reporting.formats import formats
-from sweeper.reporting.formats.json import render
 from tests.cases import case
 from tests.entrypoints.cli.conftest import Sweeper
 from tests.factories import change, failed, finding, report, run, target
 from tests.golden import assert_golden
+from tests.rendering import as_json, rendered
 from tests.reporting.test_recorded_runs import RESULTS, every_apply, not_opened, undo
 
 MONDAY: dict[str, Any] = {"id": "monday", "started_at": "2026-11-23T01:00:00Z"}
@@ -28,7 +28,7 @@ FRIDAY: dict[str, Any] = {"id": "friday", "started_at": "2026-11-27T01:00:00Z"}
 
 
 def write(name: str, item: Report) -> str:
-    Path(name).write_bytes(render(item))
+    Path(name).write_bytes(as_json(item))
     return name
 
 
@@ -40,7 +40,7 @@ def test_a_report_is_shown_as_the_sweep_showed_it(sweeper: Sweeper) -> None:
     for name in FORMATS:
         with case(name):
             item = report([finding(change=change())], [(target("222233334444"), failed())])
-            shown = formats()[name].render(item).decode()
+            shown = rendered(name, item).decode()
             file = write("a.json", item)
             assert sweeper("report", file, "--format", name) == (0, shown, "")
             assert sweeper("report", file, "--format", name, "--output", "shown") == (0, "", "")
@@ -52,13 +52,13 @@ def test_an_undo_and_an_apply_are_shown_in_every_format(sweeper: Sweeper) -> Non
         file = write("a.json", item)
         for name in FORMATS:
             with case(item.run.kind, name):
-                shown = formats()[name].render(item).decode()
+                shown = rendered(name, item).decode()
                 assert sweeper("report", file, "--format", name) == (0, shown, "")
 
 
 def test_text_is_what_is_shown_unasked(sweeper: Sweeper) -> None:
     item = report([finding()])
-    assert sweeper("report", write("a.json", item))[1] == formats()["text"].render(item).decode()
+    assert sweeper("report", write("a.json", item))[1] == rendered("text", item).decode()
 
 
 REPORTS = {

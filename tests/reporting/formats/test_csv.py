@@ -16,7 +16,7 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
-from sweeper.reporting.formats.csv import COLUMNS, render
+from sweeper.reporting.formats.csv import COLUMNS
 from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,
@@ -34,6 +34,7 @@ from tests.factories import (
     target,
     unavailable,
 )
+from tests.rendering import rendered
 
 # https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
@@ -48,7 +49,7 @@ def filled(row: dict[str, str]) -> dict[str, str]:
 
 
 def test_the_header_is_always_there() -> None:
-    assert render(report()) == (",".join(COLUMNS) + "\n").encode()
+    assert rendered("csv", report()) == (",".join(COLUMNS) + "\n").encode()
 
 
 BASE = {
@@ -98,7 +99,7 @@ def test_findings() -> None:
     ]
     for item, more in cases:
         with case(item, more):
-            [row] = rows(render(report([item])))
+            [row] = rows(rendered("csv", report([item])))
             assert filled(row) == BASE | more
 
 
@@ -110,7 +111,7 @@ def test_account_tags_are_columns_after_the_others() -> None:
         replace(first, tags={"owner": "payments", "=cost": "+1"}),
         replace(second, tags={"Zone": "blue"}),
     )
-    content = render(replace(item, accounts=accounts))
+    content = rendered("csv", replace(item, accounts=accounts))
     assert content.decode().startswith(",".join((*COLUMNS, "tag:=cost", "tag:Zone", "tag:owner")))
     assert [(row["tag:owner"], row["tag:=cost"], row["tag:Zone"]) for row in rows(content)] == [
         ("payments", "'+1", ""),
@@ -121,12 +122,13 @@ def test_account_tags_are_columns_after_the_others() -> None:
 
 
 def test_failures_and_skipped() -> None:
-    content = render(
+    content = rendered(
+        "csv",
         report(
             [],
             [(target(region="eu-west-1"), failed())],
             [(account("000011112222"), Skipped(Reason.ACCOUNT_SUSPENDED))],
-        )
+        ),
     )
     assert [filled(row) for row in rows(content)] == [
         {
@@ -150,7 +152,7 @@ def test_what_changed() -> None:
             resolved=(earlier("a", was_open=False),), not_visible=(earlier("b", reopened=3),)
         ),
     )
-    found, resolved, lost = (filled(row) for row in rows(render(item)))
+    found, resolved, lost = (filled(row) for row in rows(rendered("csv", item)))
     assert found == BASE | {"since_last": "reopened", "reopened": "2"}
     assert resolved == {
         "record": "resolved",
@@ -170,7 +172,7 @@ def test_what_changed() -> None:
 
 def test_a_sweep_that_ended_early() -> None:
     early = ended_early(run(), Failed(Stage.ENUMERATE, Reason.TIMED_OUT, "slow"))
-    [row] = rows(render(early))
+    [row] = rows(rendered("csv", early))
     assert filled(row) == {
         "record": "failure",
         "reason": "timed_out",
@@ -180,7 +182,7 @@ def test_a_sweep_that_ended_early() -> None:
 
 
 def test_hostile_text_is_no_formula_and_no_second_line() -> None:
-    content = render(hostile_report())
+    content = rendered("csv", hostile_report())
     assert not any(is_hidden(char) for char in content.decode().replace("\n", ""))
     found = rows(content)
     assert len(found) == content.count(b"\n") - 1
@@ -211,5 +213,5 @@ def test_tags_that_look_moved() -> None:
     ]
     for item, moved, suggested in cases:
         with case(item, moved, suggested):
-            (row,) = rows(render(report([finding(impact=item)])))
+            (row,) = rows(rendered("csv", report([finding(impact=item)])))
             assert (row["moved_tags"], row["suggested_exclusions"]) == (moved, suggested)

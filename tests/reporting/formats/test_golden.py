@@ -21,6 +21,7 @@ from tests.cases import case
 from tests.factories import change, finding, report, run
 from tests.golden import assert_golden, sections
 from tests.golden.reports import DELIVERIES, every, planned, whole
+from tests.rendering import rendered
 
 
 def of_every(text: Callable[[Report], str]) -> str:
@@ -28,24 +29,24 @@ def of_every(text: Callable[[Report], str]) -> str:
 
 
 def test_json() -> None:
-    assert_golden("report.json", formats()["json"].render(every()["everything"]))
+    assert_golden("report.json", rendered("json", every()["everything"]))
 
 
 def test_csv() -> None:
-    rows = [formats()["csv"].render(item).decode() for item in (whole(), planned())]
+    rows = [rendered("csv", item).decode() for item in (whole(), planned())]
     assert_golden("report.csv", "\n".join(rows))
 
 
 def test_ocsf() -> None:
-    assert_golden("report.ocsf.jsonl", formats()["ocsf"].render(whole()))
+    assert_golden("report.ocsf.jsonl", rendered("ocsf", whole()))
 
 
 def test_junit() -> None:
-    assert_golden("report.junit.xml", formats()["junit"].render(whole()))
+    assert_golden("report.junit.xml", rendered("junit", whole()))
 
 
 def test_text() -> None:
-    assert_golden("report.txt", of_every(lambda item: formats()["text"].render(item).decode()))
+    assert_golden("report.txt", of_every(lambda item: rendered("text", item).decode()))
 
 
 def test_html() -> None:
@@ -58,7 +59,7 @@ def test_html() -> None:
 
 def html(item: Report) -> str:
     """What is read on the page: its texts, how its figures are judged, and its tables' rows."""
-    page = formats()["html"].render(item).decode()
+    page = rendered("html", item).decode()
     page = re.sub(r"<(style|script|details)\b.*?</\1>", "", page, flags=re.DOTALL)
     lines = [
         text for text in (" ".join(each.split()) for each in re.split("<[^>]*>", page)) if text
@@ -117,6 +118,6 @@ def test_the_same_facts_give_the_same_bytes() -> None:
     one, other = report(items), report(items[::-1])
     for name, each in formats().items():
         with case(name):
-            assert each.render(one) == each.render(other)
-            assert each.render(one) == each.render(one)
+            assert rendered(each.name, one) == rendered(each.name, other)
+            assert rendered(each.name, one) == rendered(each.name, one)
     assert message(one, ()) == message(other, ())

@@ -22,10 +22,11 @@ from sweeper.reporting.notification import message, subject
 from sweeper.reporting.notification_json import structured
 from tests.cases import case
 from tests.factories import HOSTILE, hostile_report
+from tests.rendering import rendered
 
 
 def _rendered(name: str) -> Callable[[Report], str]:
-    return lambda report: formats()[name].render(report).decode()
+    return lambda report: rendered(name, report).decode()
 
 
 # What is written, as text.

@@ -10,7 +10,6 @@ from sweeper.domain.model import Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.formats.json import render
 from tests.factories import (
     HOSTILE,
     account,
@@ -25,17 +24,18 @@ from tests.factories import (
     since_last,
     target,
 )
+from tests.rendering import as_json
 
 
 def test_keys_are_the_model_s_in_its_order() -> None:
-    parsed = json.loads(render(report([finding()])))
+    parsed = json.loads(as_json(report([finding()])))
     assert list(parsed) == [field.name for field in fields(Report)]
     assert list(parsed["findings"][0])[:3] == ["check", "account_id", "account_name"]
 
 
 def test_each_item_has_a_line_of_its_own() -> None:
     lines = (
-        render(
+        as_json(
             report(
                 [finding("a"), finding("b")],
                 [(target(region="eu-west-1"), failed())],
@@ -58,16 +58,16 @@ def test_each_item_has_a_line_of_its_own() -> None:
 
 def test_what_changed_has_a_line_for_each_item_too() -> None:
     changed = since_last(new=1, resolved=(earlier("a"), earlier("b")), not_visible=[earlier("c")])
-    text = render(replace(report(), since_last=changed)).decode()
+    text = as_json(replace(report(), since_last=changed)).decode()
     items = [line.strip(" ,") for line in text.splitlines() if line.startswith("      {")]
     assert [json.loads(item)["repository"] for item in items] == ["a", "b", "c"]
-    assert '    "not_visible": []' in render(replace(report(), since_last=since_last())).decode()
+    assert '    "not_visible": []' in as_json(replace(report(), since_last=since_last())).decode()
     assert json.loads(text)["since_last"]["new"] == 1
 
 
 def test_values_are_plain_json() -> None:
     item = finding(exemption=exemption(expires=date(2026, 10, 31), expired=True), change=change())
-    parsed = json.loads(render(report([item])))
+    parsed = json.loads(as_json(report([item])))
     [shown] = parsed["findings"]
     assert shown["compliance"] == "non_compliant"
     assert shown["exemption"]["expires"] == "2026-10-31"
@@ -84,29 +84,29 @@ def test_values_are_plain_json() -> None:
 
 def test_nothing_seen() -> None:
     early = ended_early(run(), Failed(Stage.ENUMERATE, Reason.NOT_ALLOWED_TO_LIST, "denied"))
-    parsed = json.loads(render(early))
+    parsed = json.loads(as_json(early))
     assert parsed["accounts"] == parsed["findings"] == []
     assert parsed["failures"][0]["account_id"] is None
 
 
 def test_hostile_text_comes_back_as_it_was_and_shows_nothing_hidden() -> None:
-    text = render(hostile_report())
+    text = as_json(hostile_report())
     assert text.endswith(b"\n}\n")
     assert not any(is_hidden(char) for char in text.decode().replace("\n", ""))
     assert [item["repository"] for item in json.loads(text)["findings"]] == list(HOSTILE)
 
 
 def test_names_stay_readable() -> None:
-    assert "Zürich" in render(report([finding(account_name="Zürich")])).decode()
+    assert "Zürich" in as_json(report([finding(account_name="Zürich")])).decode()
 
 
 def test_a_mapping_of_any_kind_is_an_object() -> None:
     item = report()
     frozen = replace(item.accounts[0], regions=MappingProxyType(item.accounts[0].regions))
-    assert render(replace(item, accounts=(frozen,))) == render(item)
+    assert as_json(replace(item, accounts=(frozen,))) == as_json(item)
 
 
 def test_what_has_no_place_in_a_report_is_refused() -> None:
     wrong = replace(report(), deliveries=(Delivery("s3", object(), "failed"),))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="object has no place"):
-        render(wrong)
+        as_json(wrong)

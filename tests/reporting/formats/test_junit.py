@@ -10,7 +10,6 @@ from sweeper.domain.model import ChangeStatus, Compliance, Failed, Finding, Skip
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
-from sweeper.reporting.formats.junit import render
 from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,
@@ -27,6 +26,7 @@ from tests.factories import (
     since_last,
     target,
 )
+from tests.rendering import rendered
 
 
 @cache
@@ -36,7 +36,7 @@ def schema() -> xmlschema.XMLSchema:
 
 def parsed(item: Report) -> ET.Element:
     """The file's root, once it is what Jenkins takes."""
-    content = render(item)
+    content = rendered("junit", item)
     schema().validate(content.decode())
     root = ET.fromstring(content)
     for suite in root:
@@ -137,5 +137,7 @@ def test_hostile_text_is_no_markup_and_hides_nothing() -> None:
     assert "<script>alert(1)</script>" in names
     assert r"no character\uffff \ufffe \x00" in names
     assert len([*root.iter("failure")]) == len(HOSTILE)
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", render(item).decode())
+    assert not re.search(
+        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", rendered("junit", item).decode()
+    )
     assert len(max((str(each.text) for each in root.iter("failure")), key=len)) < 10_000

@@ -11,7 +11,7 @@ from sweeper.domain.model import ChangeStatus, Compliance, Failed, Finding, Sinc
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
-from sweeper.reporting.formats.ocsf import VERSION, render
+from sweeper.reporting.formats.ocsf import VERSION
 from tests.cases import case
 from tests.factories import (
     HOSTILE,
@@ -25,13 +25,14 @@ from tests.factories import (
     since_last,
 )
 from tests.golden.reports import whole
+from tests.rendering import rendered
 
 FINISHED = 1_795_482_250_000  # 2026-11-24T01:04:10Z
 
 
 def events(item: Report) -> list[dict[str, Any]]:
     """The events, each once the library finds all of it, and nothing else, in the class."""
-    lines = render(item).decode().split("\n")
+    lines = rendered("ocsf", item).decode().split("\n")
     assert lines.pop() == ""
     found = [json.loads(line) for line in lines]
     for event in found:
@@ -115,9 +116,9 @@ def test_an_account_that_was_not_asked_for_its_place() -> None:
 
 
 def test_a_sweep_without_findings_is_an_empty_file() -> None:
-    assert render(report()) == b""
+    assert rendered("ocsf", report()) == b""
     early = ended_early(run(), Failed(Stage.ENUMERATE, Reason.TIMED_OUT, "slow"))
-    assert render(early) == b""
+    assert rendered("ocsf", early) == b""
 
 
 def test_the_version_is_that_of_the_library() -> None:
@@ -128,7 +129,7 @@ def test_hostile_text_stays_in_its_event() -> None:
     item = hostile_report()
     found = events(item)
     assert len(found) == 2 * len(HOSTILE)
-    text = render(item).decode()
+    text = rendered("ocsf", item).decode()
     assert not any(is_hidden(character) for character in text.replace("\n", ""))
     assert max(map(len, text.splitlines())) < 20_000
     assert len({each["finding_info"]["uid"] for each in found}) == len(found)

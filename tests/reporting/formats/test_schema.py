@@ -12,9 +12,9 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Delivery, Report, TrendPoint
 from sweeper.reporting import report_schema as schema
-from sweeper.reporting.formats.json import render
 from tests.cases import case
 from tests.factories import earlier, exemption, finding, hostile_report, report, run, since_last
+from tests.rendering import as_json
 
 PUBLISHED = Path(__file__).parents[3] / "docs" / "report.schema.json"
 
@@ -64,7 +64,7 @@ def test_reports_are_valid() -> None:
     valid = validator()
     for name, item in REPORTS.items():
         with case(name):
-            valid.validate(json.loads(render(item)))
+            valid.validate(json.loads(as_json(item)))
 
 
 def test_other_documents_are_not() -> None:
@@ -78,7 +78,7 @@ def test_other_documents_are_not() -> None:
     ]
     for path, value in cases:
         with case(path, value):
-            document = json.loads(render(REPORTS["every verdict and status"]))
+            document = json.loads(as_json(REPORTS["every verdict and status"]))
             place = document
             for key in path[:-1]:
                 place = place[key]
@@ -88,7 +88,7 @@ def test_other_documents_are_not() -> None:
 
 
 def test_every_key_is_required() -> None:
-    document = json.loads(render(report()))
+    document = json.loads(as_json(report()))
     del document["deliveries"]
     with pytest.raises(ValidationError, match="deliveries"):
         validator().validate(document)

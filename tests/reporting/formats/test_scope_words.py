@@ -8,10 +8,10 @@ from sweeper.domain.model import Skipped
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report, Scope
 from sweeper.reporting.formats.html.facts import facts
-from sweeper.reporting.formats.text import render
 from sweeper.reporting.notification import message, subject
 from sweeper.reporting.wording import scope, unseen
 from tests.factories import account, failed, report, target
+from tests.rendering import rendered
 
 SKIPPED = (target(region="us-west-2"), Skipped(Reason.REGION_EXCLUDED))
 NARROW = Scope(4, 6, ("us-east-1",), 3, ("organization.include_accounts", "--region"))
@@ -42,7 +42,7 @@ def test_the_scope_in_words(of: Scope | None, said: str | None) -> None:
 def test_the_first_line_names_the_scope() -> None:
     said = scope(narrowed())
     assert said is not None
-    assert said in render(narrowed()).decode().splitlines()[0]
+    assert said in rendered("text", narrowed()).decode().splitlines()[0]
     assert said in message(narrowed(), ()).splitlines()[0]
     assert facts(narrowed()).scope == said
 

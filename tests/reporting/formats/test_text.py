@@ -6,19 +6,20 @@ from sweeper.domain.model import ChangeStatus, Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.reporting.formats import formats
-from sweeper.reporting.formats.text import WIDTH, render
+from sweeper.reporting.formats.text import WIDTH
 from sweeper.reporting.wording import advice
 from tests.cases import case
 from tests.factories import account, change, failed, finding, report, target
 from tests.golden.reports import whole
+from tests.rendering import rendered
 
 
 def lines(item: Report) -> list[str]:
-    return render(item).decode().splitlines()
+    return rendered("text", item).decode().splitlines()
 
 
 def flat(item: Report) -> str:
-    return " ".join(render(item).decode().split())
+    return " ".join(rendered("text", item).decode().split())
 
 
 def test_findings_are_grouped_by_account() -> None:

@@ -1,5 +1,6 @@
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sweeper.reporting.sinks.directory import DirectorySink
 from sweeper.storage.history import attach_comparison, read_history
 from tests.cases import case
 from tests.factories import change, finding, report, run
+from tests.rendering import as_json, rendered
 
 FORMATS = tuple(formats()[name] for name in ("json", "csv", "text"))
 
@@ -27,7 +29,7 @@ def test_writes_every_format_and_the_directory(tmp_path: Path) -> None:
         os.umask(old_umask)
     assert result == Delivery("directory", str(directory), "delivered")
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == {
-        f"report.{item.extension}": item.render(report([finding()])) for item in FORMATS
+        f"report.{item.extension}": rendered(item.name, report([finding()])) for item in FORMATS
     }
     assert {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == {0o644}
 
@@ -65,14 +67,16 @@ def test_what_cannot_be_replaced_is_left_without_a_trace(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
-def test_a_format_that_cannot_be_rendered_leaves_the_old_file(tmp_path: Path) -> None:
-    def broken(_: Report) -> bytes:
+def test_a_format_that_fails_in_the_middle_leaves_the_old_file(tmp_path: Path) -> None:
+    def broken(_: Report) -> Iterator[bytes]:
+        yield b"a line\n" * 100_000
+        assert len([*tmp_path.iterdir()]) == 2, "what is half written lies beside the old file"
         raise ValueError("defect")
 
     (tmp_path / "report.x").write_text("old")
     with pytest.raises(ValueError, match="defect"):
         DirectorySink(tmp_path, (Format("x", "x", "text/x", broken),)).deliver(report(), ())
-    assert (tmp_path / "report.x").read_text() == "old"
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.x", "old")]
 
 
 def deliver(directory: Path, number: int, **changes: Any) -> tuple[Report, Delivery]:
@@ -122,8 +126,8 @@ def test_the_report_of_a_run_that_changed_something_outlives_the_next(tmp_path: 
                 DirectorySink(tmp_path, formats_).deliver(changed, ())
                 for later in (report([NOT_MADE], id="later"), report(id="dry", dry_run=True)):
                     DirectorySink(tmp_path, formats_).deliver(later, ())
-                assert (tmp_path / "changed" / "report.json").read_bytes() == FORMATS[0].render(
-                    changed
+                assert (tmp_path / "changed" / "report.json").read_bytes() == rendered(
+                    "json", changed
                 )
                 assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["changed"]
                 assert [path.name for path in (tmp_path / "changed").iterdir()] == ["report.json"]
@@ -156,18 +160,18 @@ def test_a_report_that_lacks_changes_of_the_one_that_is_there_lies_beside_it(
                 place.store(later)
                 if is_replaced:
                     place.deliver(later, ())
-                    assert (own / "report.json").read_bytes() == FORMATS[0].render(later)
+                    assert (own / "report.json").read_bytes() == as_json(later)
                     assert not (own / "report-2.json").exists()
                     continue
                 with pytest.raises(OperationFailed, match=r"lacks: 1\..*report-2\.json") as caught:
                     place.deliver(later, ())
                 assert caught.value.reason is Reason.EARLIER_REPORT_KEPT
-                assert (own / "report.json").read_bytes() == FORMATS[0].render(earlier)
-                assert (own / "report-2.json").read_bytes() == FORMATS[0].render(later)
+                assert (own / "report.json").read_bytes() == as_json(earlier)
+                assert (own / "report-2.json").read_bytes() == as_json(later)
                 last = "report" if under_id else "report-2"
                 for format_ in FORMATS:
                     written = (directory / f"{last}.{format_.extension}").read_bytes()
-                    assert written == format_.render(later)
+                    assert written == rendered(format_.name, later)
 
 
 def test_a_process_that_did_nothing_removes_no_report_of_its_run(tmp_path: Path) -> None:
@@ -175,7 +179,7 @@ def test_a_process_that_did_nothing_removes_no_report_of_its_run(tmp_path: Path)
     changed = report([APPLIED])
     DirectorySink(tmp_path, FORMATS).deliver(changed, ())
     DirectorySink(tmp_path, FORMATS).deliver(report(), ())
-    assert (tmp_path / run().id / "report.json").read_bytes() == FORMATS[0].render(changed)
+    assert (tmp_path / run().id / "report.json").read_bytes() == as_json(changed)
 
 
 def test_what_is_no_report_may_have_changes(tmp_path: Path) -> None:
@@ -187,7 +191,7 @@ def test_what_is_no_report_may_have_changes(tmp_path: Path) -> None:
             with pytest.raises(OperationFailed, match=r"is damaged.*report-2\.json"):
                 DirectorySink(own.parent, FORMATS).deliver(report([APPLIED]), ())
             assert (own / "report.json").read_bytes() == content
-            assert (own / "report-2.json").read_bytes() == FORMATS[0].render(report([APPLIED]))
+            assert (own / "report-2.json").read_bytes() == as_json(report([APPLIED]))
 
 
 def test_a_run_with_too_many_reports(tmp_path: Path) -> None:

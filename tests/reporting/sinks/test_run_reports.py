@@ -13,6 +13,7 @@ from sweeper.reporting.sinks.s3 import S3Sink
 from sweeper.storage.history import ATTEMPTS
 from tests.cases import case
 from tests.factories import change, finding, report
+from tests.rendering import as_json, rendered
 from tests.reporting.sinks.conftest import BUCKET, keys
 from tests.reporting.sinks.test_s3 import FORMATS, RUN_ID, Meanwhile, WithoutAnswer, refusal, sink
 
@@ -62,13 +63,16 @@ def test_a_report_that_lacks_changes_of_the_one_that_is_there_lies_beside_it(cli
             place.store(later)
             if replaced:
                 place.deliver(later, ())
-                assert body(client, "report.json") == FORMATS[0].render(later)
+                assert body(client, "report.json") == as_json(later)
                 assert names(client) == ["report.csv", "report.json", "report.txt"]
             else:
                 message = kept(place, later).message
                 for format_ in FORMATS:
                     there = (body(client, f"{stem}.{format_.extension}") for stem in STEMS)
-                    assert tuple(there) == (format_.render(earlier), format_.render(later))
+                    assert tuple(there) == (
+                        rendered(format_.name, earlier),
+                        rendered(format_.name, later),
+                    )
                 assert "has changes that this report lacks: 1." in message
                 assert f"2026-11-24/{RUN_ID}/report-2.json" in message
 
@@ -80,11 +84,11 @@ def test_each_process_has_a_report_of_its_own(client: Any) -> None:
     for later in (second, third):
         kept(sink(client), later)
     assert [body(client, f"report{n}.json") for n in ("", "-2", "-3")] == [
-        FORMATS[0].render(each) for each in (first, second, third)
+        as_json(each) for each in (first, second, third)
     ]
     fourth = report([*first.findings, *third.findings])
     sink(client).deliver(fourth, ())
-    assert body(client, "report.json") == FORMATS[0].render(fourth)
+    assert body(client, "report.json") == as_json(fourth)
 
 
 def test_what_was_stored_early_is_replaced_by_its_own_process(client: Any) -> None:
@@ -94,7 +98,7 @@ def test_what_was_stored_early_is_replaced_by_its_own_process(client: Any) -> No
     after = report([APPLIED], version="2")
     with mock.patch.object(place.records, "read", side_effect=AssertionError("nothing to read")):
         place._put(after, FORMATS)
-    assert body(client, "report.json") == FORMATS[0].render(after)
+    assert body(client, "report.json") == as_json(after)
 
 
 def test_a_process_that_stores_meanwhile_loses_nothing(client: Any) -> None:
@@ -103,8 +107,8 @@ def test_a_process_that_stores_meanwhile_loses_nothing(client: Any) -> None:
     place.store(report([APPLIED]))
     sink(client).deliver(report([APPLIED, OTHER]), ())
     kept(place, report([APPLIED]))
-    assert body(client, "report.json") == FORMATS[0].render(report([APPLIED, OTHER]))
-    assert body(client, "report-2.json") == FORMATS[0].render(report([APPLIED]))
+    assert body(client, "report.json") == as_json(report([APPLIED, OTHER]))
+    assert body(client, "report-2.json") == as_json(report([APPLIED]))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema_version": "2"}', b"{}"])
@@ -112,7 +116,7 @@ def test_what_is_no_report_may_have_changes(client: Any, content: bytes) -> None
     client.put_object(Bucket=BUCKET, Key=f"{FOLDER}/report.json", Body=content)
     kept(sink(client), report([APPLIED]))
     assert body(client, "report.json") == content
-    assert body(client, "report-2.json") == FORMATS[0].render(report([APPLIED]))
+    assert body(client, "report-2.json") == as_json(report([APPLIED]))
 
 
 def test_with_put_object_alone(client: Any) -> None:
@@ -129,10 +133,10 @@ def test_with_put_object_alone(client: Any) -> None:
     place.store(report([APPLIED]))
     after = report([APPLIED], version="2")
     assert place.deliver(after, ()).status == "delivered"
-    assert body(client, "report.json") == FORMATS[0].render(after)
+    assert body(client, "report.json") == as_json(after)
     assert "s3:GetObject" in kept(sink(blind), report([APPLIED, OTHER])).message
-    assert body(client, "report.json") == FORMATS[0].render(after)
-    assert body(client, "report-2.json") == FORMATS[0].render(report([APPLIED, OTHER]))
+    assert body(client, "report.json") == as_json(after)
+    assert body(client, "report-2.json") == as_json(report([APPLIED, OTHER]))
 
 
 def test_one_that_others_never_stop_replacing_stays(client: Any) -> None:
@@ -141,7 +145,7 @@ def test_one_that_others_never_stop_replacing_stays(client: Any) -> None:
     overlapped = Meanwhile(client, f"2026-11-24/{RUN_ID}/report.json", others)
     assert "again and again" in kept(sink(overlapped), report([APPLIED])).message
     assert len(others) == 99 - ATTEMPTS
-    assert body(client, "report-2.json") == FORMATS[0].render(report([APPLIED]))
+    assert body(client, "report-2.json") == as_json(report([APPLIED]))
 
 
 def test_one_that_was_deleted_meanwhile_is_written_again(client: Any) -> None:
@@ -149,5 +153,5 @@ def test_one_that_was_deleted_meanwhile_is_written_again(client: Any) -> None:
     place.store(report([APPLIED]))
     client.delete_object(Bucket=BUCKET, Key=f"{FOLDER}/report.json")
     place.deliver(report([APPLIED]), ())
-    assert body(client, "report.json") == FORMATS[0].render(report([APPLIED]))
+    assert body(client, "report.json") == as_json(report([APPLIED]))
     assert "report-2.json" not in names(client)

@@ -14,6 +14,7 @@ from sweeper.reporting.formats import Format, formats
 from sweeper.reporting.sinks.s3 import LATEST, S3Sink
 from sweeper.storage.history import ATTEMPTS, attach_comparison, read_history
 from tests.factories import change, finding, hostile_report, report, run
+from tests.rendering import rendered
 from tests.reporting.sinks.conftest import BUCKET, keys
 
 RUN_ID = run().id
@@ -108,13 +109,13 @@ def test_each_format_and_latest(client: Any) -> None:
     ]
     for format_ in FORMATS:
         stored = client.get_object(Bucket=BUCKET, Key=f"{folder}/report.{format_.extension}")
-        assert stored["Body"].read() == format_.render(item)
+        assert stored["Body"].read() == rendered(format_.name, item)
         assert stored["ContentType"] == format_.media_type
     for name in ("latest.json", "history.json"):
         stored = client.get_object(Bucket=BUCKET, Key=f"ecr/sweeps/{name}")
         assert stored["ContentType"] == "application/json"
     stored = client.get_object(Bucket=BUCKET, Key="ecr/sweeps/latest.json")
-    assert stored["Body"].read() == formats()["json"].render(item)
+    assert stored["Body"].read() == rendered("json", item)
 
 
 def test_without_a_prefix_and_without_json(client: Any) -> None:
@@ -134,7 +135,7 @@ def test_what_changed_something_is_kept_as_json_whatever_is_chosen(client: Any) 
     result = sink(client, FORMATS[1:]).deliver(item, ())
     name = f"ecr/sweeps/2026-11-24/{RUN_ID}/report.json"
     assert result.location == f"s3://{BUCKET}/{name}"
-    assert client.get_object(Bucket=BUCKET, Key=name)["Body"].read() == FORMATS[0].render(item)
+    assert client.get_object(Bucket=BUCKET, Key=name)["Body"].read() == rendered("json", item)
 
 
 def test_a_dry_run_is_compared_and_moves_neither_latest_nor_the_history(client: Any) -> None:
@@ -250,7 +251,7 @@ def test_what_others_put_there_says_itself_when_it_started(
     client: Any, time: str, moved: bool
 ) -> None:
     """A copy of a report, or one of an earlier version: nothing is said beside it."""
-    body = formats()["json"].render(at(time))
+    body = rendered("json", at(time))
     client.put_object(Bucket=BUCKET, Key=f"ecr/sweeps/{LATEST}", Body=body)
     result = deliver(client, at("01:00", account_id="999988887777"))
     assert (result.message is None) is moved

@@ -8,10 +8,11 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import formats
-from sweeper.reporting.sinks import SinkContext, deliver, make_sinks, rendered
+from sweeper.reporting.sinks import SinkContext, deliver, make_sinks
 from sweeper.reporting.sinks.directory import DirectorySink
 from tests.cases import case
 from tests.factories import report
+from tests.rendering import rendered
 
 
 @dataclass
@@ -136,11 +137,15 @@ def test_a_fallback_that_fails_is_one_more_failed_delivery() -> None:
     assert [each.status for each in delivered] == ["failed", "failed"]
 
 
-def test_a_copy_does_not_tell_of_deliveries() -> None:
+def test_a_copy_does_not_tell_of_deliveries(tmp_path: Path) -> None:
     item = report()
-    with_deliveries = replace(item, deliveries=(Delivery("x", "y", "failed"),))
-    chosen = tuple(formats().values())
-    assert list(rendered(with_deliveries, chosen)) == list(rendered(item, chosen))
+    deliver(
+        replace(item, deliveries=(Delivery("x", "y", "failed"),)),
+        [DirectorySink(tmp_path, tuple(formats().values()))],
+    )
+    for name, format_ in formats().items():
+        written = (tmp_path / f"report.{format_.extension}").read_bytes()
+        assert written == rendered(name, item), name
 
 
 def no_client(service: str, region: str | None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,10 +47,10 @@ class Archive:
         self.refuses = refuses
         self.plans: list[bytes] = []
 
-    def __call__(self, plan: bytes) -> None:
+    def __call__(self, plan: Iterable[bytes]) -> None:
         if self.refuses:
             raise self.refuses
-        self.plans.append(plan)
+        self.plans.append(b"".join(plan))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def file(tmp_path: Path) -> JournalFile:
 
 def make(
     file: JournalFile | None,
-    archive: Callable[[bytes], None] | None = None,
+    archive: Callable[[Iterable[bytes]], None] | None = None,
     past: ResumeState | None = None,
 ) -> RunJournal:
     return RunJournal(HEADER, past or ResumeState(), file, archive)

@@ -7,15 +7,20 @@ each text once; without a script the verdict, the figures and the bars are there
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sweeper.domain.report_model import Report
 from sweeper.reporting.formats import Format
 
 
-def render(report: Report) -> bytes:
-    """The report as an HTML page, UTF-8, with a Content-Security-Policy that admits itself only."""
+def render(report: Report) -> Iterator[bytes]:
+    """The report as an HTML page, UTF-8, with a Content-Security-Policy that admits itself only.
+
+    One piece: the data is one line of it, and small, because each text is there once.
+    """
     from sweeper.reporting.formats.html.document import document
 
-    return document(report)
+    yield document(report)
 
 
 FORMAT = Format("html", "html", "text/html; charset=utf-8", render)

@@ -15,10 +15,10 @@ from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
-from sweeper.reporting.formats.html import render
 from tests import chromium
 from tests.cases import case
 from tests.factories import finding, hostile_report, report, run
+from tests.rendering import rendered
 from tests.reporting.formats.html.reports import eventful_report, large_report
 
 pytestmark = [
@@ -57,7 +57,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     said: list[str] = []
 
     def opened(item: Report, *, width: int = 1280, **options: Any) -> Page:
-        path.write_bytes(render(item))
+        path.write_bytes(rendered("html", item))
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         context.add_init_script(WATCH)
@@ -291,7 +291,7 @@ def test_without_scripts_the_verdict_and_the_figures_are_there(
     browser: Browser, tmp_path: Path
 ) -> None:
     path = tmp_path / "report.html"
-    path.write_bytes(render(eventful_report()))
+    path.write_bytes(rendered("html", eventful_report()))
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(path.as_uri())

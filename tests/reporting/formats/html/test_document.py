@@ -15,10 +15,10 @@ from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate, ended_early
-from sweeper.reporting.formats.html import render
 from sweeper.reporting.formats.html.document import LICENCES, SCRIPTS, STYLES, embedded
 from tests.cases import case
 from tests.factories import account, finding, hostile_report, report, run
+from tests.rendering import rendered
 from tests.reporting.formats.html.reports import eventful_report, large_report
 
 PACKAGE = files("sweeper.reporting.formats.html")
@@ -71,7 +71,7 @@ class Page(HTMLParser):
 
 @cache
 def pages() -> dict[str, tuple[bytes, Page]]:
-    contents = {name: render(item) for name, item in REPORTS.items()}
+    contents = {name: rendered("html", item) for name, item in REPORTS.items()}
     return {name: (content, Page(content)) for name, content in contents.items()}
 
 
@@ -101,7 +101,7 @@ def test_nothing_is_requested() -> None:
 
 
 def test_the_policy_admits_this_pages_scripts_and_styles_and_nothing_else() -> None:
-    page = Page(render(report()))
+    page = Page(rendered("html", report()))
     scripts = [
         text
         for text, attributes in zip(page.texts["script"], page.named("script"), strict=True)
@@ -158,23 +158,23 @@ def test_embedded_json_is_inert_and_the_same() -> None:
 
 
 def test_hostile_text_stays_text() -> None:
-    content = render(hostile_report()).decode()
+    content = rendered("html", hostile_report()).decode()
     assert not [char for char in content if is_hidden(char) and char != "\n"]
     assert len(Page(content.encode()).named("script")) == 1 + len(SCRIPTS)
     assert "<script>alert" not in content
     named = report([finding(account_id="222233334444", account_name="<b>&amp;")])
-    assert b"&lt;b&gt;&amp;amp;</small>" in render(named)
+    assert b"&lt;b&gt;&amp;amp;</small>" in rendered("html", named)
 
 
 def test_long_text_is_shortened() -> None:
     long = "x" * 10_000
-    content = render(report([finding(long, account_name=long, mutability=long)]))
+    content = rendered("html", report([finding(long, account_name=long, mutability=long)]))
     assert b"x" * 701 not in content
     assert b"x" * 699 in content
 
 
 def test_a_report_without_ids_shows_none() -> None:
-    content = render(report(organization_id=None, account_id=None)).decode()
+    content = rendered("html", report(organization_id=None, account_id=None)).decode()
     assert not re.search(r">\s*None\s*<", content)
 
 
@@ -185,4 +185,4 @@ def test_a_report_without_ids_shows_none() -> None:
 def test_many_findings_are_few_bytes(accounts: int, findings: int, largest: int) -> None:
     item = large_report(accounts, findings)
     assert len(item.findings) == findings
-    assert len(render(item)) < largest
+    assert len(rendered("html", item)) < largest
