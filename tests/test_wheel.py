@@ -31,8 +31,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("installed")
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, directory], check=True)
     python = directory / "bin" / "python"
-    command = [UV, "pip", "install", "--quiet", "--python", python, f"{wheel}[demo]"]
-    subprocess.run(command, check=True)
+    options = ("--quiet", "--python", str(python))
+    subprocess.run([UV, "pip", "install", *options, f"{wheel}[demo]"], check=True)
     return directory / "bin" / "sweeper"
 
 

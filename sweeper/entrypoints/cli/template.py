@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import sweeper
-from sweeper.entrypoints.cli.common import print_bytes
+from sweeper.entrypoints.cli.common import print_pieces
 
 _TEMPLATES = {
     "member-role": "member-role.yaml",
@@ -21,7 +21,7 @@ _PACKAGE = Path(sweeper.__file__).parent
 @click.command()
 @click.argument("name", type=click.Choice(list(_TEMPLATES)))
 def template(name: str) -> int:
-    """Print a CloudFormation template, or the service control policy, of this version.
+    """Print a template to deploy: CloudFormation, or the policy.
 
     \b
     Examples:
@@ -31,4 +31,4 @@ def template(name: str) -> int:
     # The wheel has them inside the package, a checkout beside it.
     places = (_PACKAGE / "stacksets", _PACKAGE.parent / "stacksets")
     place = next(each for each in places if each.is_dir())
-    return print_bytes((place / _TEMPLATES[name]).read_bytes(), 0)
+    return print_pieces(((place / _TEMPLATES[name]).read_bytes(),), 0)
