@@ -167,6 +167,10 @@ class AwsCloud:
         found = self._organizations.tags(unread) if self._organizations else {}
         return {**self._tags, **found}
 
+    def ou_names(self, ou_ids: Sequence[str]) -> Mapping[str, str | Failed]:
+        """Return the names of OUs, or why they could not be read; raise nothing."""
+        return self._organizations.ou_names(ou_ids) if self._organizations else {}
+
     def _identity(self) -> tuple[str, str]:
         """The caller's account and ARN, asked for once, and what follows from them."""
         if self._caller is None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sweeper.aws.client.answers import (
     MAX_OPAQUE,
@@ -27,7 +27,8 @@ from sweeper.engine.pool import Stop, concurrently
 # What is no longer there, or not yet, while the organization is read.
 _NO_ACCOUNT = "TargetNotFoundException"
 _NO_PARENT = {"ParentNotFoundException", "ChildNotFoundException"}
-TAG_WORKERS = 4  # Organizations' rates are for the whole organization: more would be throttled
+WORKERS = 4  # Organizations' rates are for the whole organization: more would be throttled
+T = TypeVar("T")
 Guard = Callable[[str], AbstractContextManager[None]]  # around a call of an action, for its errors
 
 
@@ -110,20 +111,33 @@ class Organizations:
         """Each account's tags, or why they could not be read; raises nothing."""
         return self._tags(account_ids, lambda _: translate_errors())
 
+    def ou_names(self, ou_ids: Sequence[str]) -> dict[str, str | Failed]:
+        """Return the name of each OU, or why it could not be read; raise nothing."""
+
+        def read(ou_id: str) -> str:
+            with translate_errors():
+                answer = self._client.describe_organizational_unit(OrganizationalUnitId=ou_id)
+            return require_str(require(answer, "OrganizationalUnit"), "Name")
+
+        return self._each(read, ou_ids)
+
+    def _each(self, read: Callable[[str], T], ids: Sequence[str]) -> dict[str, T | Failed]:
+        results = concurrently(
+            Stage.ENUMERATE,
+            read,
+            ids,
+            workers=WORKERS,
+            stop=self._stop,
+            observe=lambda _: None,
+        )
+        return dict(zip(ids, results, strict=True))
+
     def _tags(self, account_ids: Sequence[str], guard: Guard) -> dict[str, dict[str, str] | Failed]:
         def read(account_id: str) -> dict[str, str]:
             tags = self._items("list_tags_for_resource", "Tags", guard=guard, ResourceId=account_id)
             return {require_str(tag, "Key"): optional_str(tag, "Value") for tag in tags}
 
-        results = concurrently(
-            Stage.ENUMERATE,
-            with_place(read),
-            account_ids,
-            workers=TAG_WORKERS,
-            stop=self._stop,
-            observe=lambda _: None,
-        )
-        return dict(zip(account_ids, results, strict=True))
+        return self._each(with_place(read), account_ids)
 
     def _walk(self) -> tuple[dict[str, tuple[str, ...]], set[str]]:
         """Account id -> the ids from its root down, and every root and OU that there is."""

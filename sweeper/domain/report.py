@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import IntEnum
 from functools import lru_cache
@@ -188,7 +188,7 @@ def aggregate(
         run=run,
         totals=_totals(run, accounts, targets, findings),
         coverage=measure_coverage(accounts, targets),
-        accounts=_summaries(targets),
+        accounts=_summaries(accounts, targets),
         findings=findings,
         skipped=_skipped(accounts, targets),
         failures=_failures(accounts, targets),
@@ -305,21 +305,29 @@ def _totals(
     )
 
 
-def _summaries(targets: Sequence[TargetOutcome]) -> tuple[AccountSummary, ...]:
-    summaries: list[AccountSummary] = []
-    regions: dict[str, tuple[int, int, int]] = {}
+def _summaries(
+    accounts: Sequence[AccountOutcome], targets: Sequence[TargetOutcome]
+) -> tuple[AccountSummary, ...]:
+    """Return a summary of each account in scope, whatever became of it."""
+    regions: dict[str, dict[str, tuple[int, int, int]]] = {}
     for target, outcome in targets:
-        if not isinstance(outcome, Examined):
-            continue
-        account = target.account
-        if not summaries or summaries[-1].id != account.id:
-            regions = {}
-            ou_path = None if account.ou_path is None else "/".join(account.ou_path)
-            summaries.append(
-                AccountSummary(account.id, account.name, ou_path, account.state, regions)
-            )
-        regions[target.region] = outcome.counts
-    return tuple(summaries)
+        if isinstance(outcome, Examined):
+            regions.setdefault(target.account.id, {})[target.region] = outcome.counts
+    return tuple(
+        AccountSummary(
+            account.id,
+            account.name,
+            None if account.ou_path is None else "/".join(account.ou_path),
+            account.state,
+            regions.get(account.id, _NO_REGIONS),
+        )
+        for account, outcome in accounts
+        if outcome != _ACCOUNT_EXCLUDED
+    )
+
+
+_ACCOUNT_EXCLUDED = Skipped(Reason.ACCOUNT_EXCLUDED)
+_NO_REGIONS: Mapping[str, tuple[int, int, int]] = {}
 
 
 def _skipped(

@@ -185,10 +185,12 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class AccountSummary:
-    """What was examined in an account: region -> (compliant, non-compliant, exempt).
+    """An account in scope.
 
-    `tags` are those that `report.account_tags` names, of accounts with findings that are not
-    exempt.
+    `regions` has what was examined: (compliant, non-compliant, exempt). `ou_path` has the ids from
+    the root down to its OU, `ou_names` the names of these OUs, as far as they are known. `tags` are
+    those that `report.account_tags` names, of accounts with findings that are not exempt, and of
+    those that could not be checked.
     """
 
     id: str
@@ -197,6 +199,7 @@ class AccountSummary:
     state: str
     regions: Mapping[str, tuple[int, int, int]]
     tags: Mapping[str, str] = field(default_factory=dict)
+    ou_names: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

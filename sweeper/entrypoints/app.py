@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Session
 from sweeper.aws.client.partitions import is_region
 from sweeper.aws.client.session import callers_session, refuse_unknown_regions
@@ -20,7 +21,7 @@ from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.domain.report import cut_short, ended_early, may_have_changed, nothing_listed
 from sweeper.domain.report_model import Provenance, Report, RunKind
 from sweeper.domain.scope import write_filters
-from sweeper.engine.account_tags import with_account_tags
+from sweeper.engine.account_details import with_account_tags, with_ou_names
 from sweeper.engine.change_source import change_source
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer
@@ -127,7 +128,7 @@ def run_sweep(
         _log_started(open_run, config, provenance)
         report = sweep(context.cloud, context.checks, config, context.environment, changes)
         context.cloud.forget_members()
-        report = with_account_tags(report, config.report.account_tags, context.cloud.account_tags)
+        report = _with_account_details(report, config, context.cloud)
         if evidence:
             evidence.finish()
         names = {check.name for check in context.checks}
@@ -146,6 +147,19 @@ def run_sweep(
         if finished:
             close_plan(context, open_run, resumed=resume is not None)
     return RunResult(report, resumable, report_file(report, into))
+
+
+def _with_account_details(report: Report, config: Config, cloud: AwsCloud) -> Report:
+    report, failed = with_ou_names(report, cloud.ou_names)
+    if failed:
+        logs.log(
+            logging.WARNING,
+            "ou_names.unavailable",
+            reason=str(failed.reason),
+            error_code=failed.error_code,
+            message=failed.message,
+        )
+    return with_account_tags(report, config.report.account_tags, cloud.account_tags)
 
 
 def _reopen_run(config: Config, resume: str, session: Session, stop: Stop) -> state.OpenRun:

@@ -20,8 +20,8 @@ from sweeper.domain.report import (
 )
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.wording import (
+    account_details,
     account_names,
-    account_tags,
     advice,
     as_last_seen,
     ended_early,
@@ -49,7 +49,7 @@ from sweeper.reporting.wording import (
 # left is for the envelope that a subscriber gets. The subject: under 100 ASCII characters.
 LIMIT = 250_000
 _SUBJECT_LIMIT = 99
-_NAMED_FAILURES = 3  # of each reason; the others are counted
+_NAMED_FAILURES = 2  # of each reason; the others are counted
 _NAMED_EARLIER = 10  # resolved, and not seen; the others are counted
 _MESSAGE_LIMIT = 160  # characters of a service's message
 _TEMPLATE: Resource = "repository_creation_template"
@@ -102,10 +102,10 @@ def message(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> s
     tail = "\n" + "\n".join(_closing(report, so_far)) + "\n"
     findings = listed(report)
     left = limit - size(head) - size(tail) - size(_left_out(len(findings)))
-    tags = account_tags(report)
+    details = account_details(report)
     entries: list[str] = []
     for position, finding in enumerate(findings, 1):
-        entry = _entry(position, finding, report, tags.get(finding.account_id))
+        entry = _entry(position, finding, report, details.get(finding.account_id))
         left -= size(entry)
         if left < 0:
             break
@@ -178,7 +178,7 @@ def _urgency(finding: Finding, remains: Callable[[Finding], bool]) -> int:
     return 1 if remains(finding) else 2
 
 
-def _entry(position: int, finding: Finding, report: Report, tags: str | None) -> str:
+def _entry(position: int, finding: Finding, report: Report, details: str | None) -> str:
     name = shorten(finding.account_name, 60)
     account = plain(finding.account_id) + (f" ({name})" if name else "")
     current = setting(finding.mutability, finding.exclusion_filters)
@@ -188,7 +188,7 @@ def _entry(position: int, finding: Finding, report: Report, tags: str | None) ->
         f"{position}. {kind(finding).capitalize()}: "
         f"{shorten(finding.repository, _MESSAGE_LIMIT)}\n"
         f"   Account: {account}, region: {plain(finding.region)}\n"
-        + (f"   Account tags: {tags}\n" if tags else "")
+        + (f"   {details}\n" if details else "")
         + f"   {state}: {outcome(finding, report.run)}\n"
         + (f"   Its exemption {exemption}\n" if exemption else "")
     )
@@ -221,7 +221,8 @@ def _closing(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
 
 def _coverage(report: Report) -> Iterator[str]:
     yield f"Coverage: {'complete' if report.coverage.complete else 'INCOMPLETE'}. {seen(report)}"
-    names = account_names(report)
+    # There may be some for every reason: a short name leaves room for the findings.
+    names = {key: shorten(name, 20) for key, name in account_names(report).items()}
     failures = sorted(report.failures, key=lambda failure: failure.reason)
     for reason, group in groupby(failures, key=lambda failure: failure.reason):
         items = list(group)

@@ -100,19 +100,21 @@ def setting(mutability: str, filters: Sequence[str]) -> str:
 
 
 def account_names(report: Report) -> dict[str, str]:
-    """Account id -> name, as far as the report knows it: of accounts that were examined."""
+    """Account id -> name, of the accounts in scope."""
     return {account.id: account.name for account in report.accounts}
 
 
-def account_tags(report: Report) -> dict[str, str]:
-    """Account id -> its tags in words, "owner: payments, cost: 12", of accounts that have some."""
-    return {
-        account.id: ", ".join(
+def account_details(report: Report) -> dict[str, str]:
+    """Account id -> its OU and its tags, "OU: Workloads, owner: payments", where there are some."""
+    found = {}
+    for account in report.accounts:
+        parts = [f"OU: {shorten(account.ou_names, 256)}"] if account.ou_names else []
+        parts += (
             f"{shorten(key, 128)}: {shorten(value, 256)}" for key, value in account.tags.items()
         )
-        for account in report.accounts
-        if account.tags
-    }
+        if parts:
+            found[account.id] = ", ".join(parts)
+    return found
 
 
 def tags_unavailable(report: Report) -> str | None:
@@ -299,8 +301,8 @@ def unseen(report: Report) -> str:
 def _gaps(report: Report) -> Iterator[str]:
     totals = report.totals
     chosen = number(totals.accounts.planned - totals.accounts.skipped, "account")
-    names = account_names(report)
-    partly = sum(item.region is None and item.account_id in names for item in report.failures)
+    examined = {account.id for account in report.accounts if account.regions}
+    partly = sum(item.region is None and item.account_id in examined for item in report.failures)
     parts = []
     if failed := totals.accounts.failed - partly:
         parts.append(f"{failed:,} of {chosen}")
@@ -322,7 +324,7 @@ def seen(report: Report) -> str:
     totals = report.totals
     where_ = (
         f"{number(totals.targets.examined, 'account-region')} of "
-        f"{number(len(report.accounts), 'account')}"
+        f"{number(sum(bool(each.regions) for each in report.accounts), 'account')}"
     )
     if report.run.kind == "undo":
         return f"Checked: {where_}."

@@ -93,6 +93,7 @@ def test_the_whole_report() -> None:
         AccountSummary(
             account_id(2), "account 2", None, "ACTIVE", {"b-b-1": (0, 0, 1), "c-c-1": (3, 2, 0)}
         ),
+        *(AccountSummary(account_id(n), f"account {n}", None, "ACTIVE", {}) for n in (3, 4)),
     )
     assert [finding.repository for finding in report.findings] == ["odd", "z", "a", "b"]
     assert report.skipped == (
@@ -108,8 +109,19 @@ def test_the_whole_report() -> None:
 def test_an_account_shows_where_it_is() -> None:
     account = make_account(1, ou_path=("r-ab12", "ou-ab12-11111111"))
     target = replace(make_target(1), account=account)
-    (summary,) = aggregate(RUN, [opened(1)], [(target, Examined(Counts(1, 0, 0)))]).accounts
+    opened_account = (account, OpenedAccount(account, ()))
+    (summary,) = aggregate(RUN, [opened_account], [(target, Examined(Counts(1, 0, 0)))]).accounts
     assert summary.ou_path == "r-ab12/ou-ab12-11111111"
+
+
+def test_only_accounts_in_scope_have_a_summary() -> None:
+    excluded = (make_account(2), Skipped(Reason.ACCOUNT_EXCLUDED))
+    suspended = (make_account(3, name="old"), Skipped(Reason.ACCOUNT_SUSPENDED))
+    report = aggregate(RUN, [opened(1), excluded, suspended], [])
+    assert {each.id: each.name for each in report.accounts} == {
+        account_id(1): "account 1",
+        account_id(3): "old",
+    }
 
 
 def test_changes_are_counted_by_what_became_of_them() -> None:

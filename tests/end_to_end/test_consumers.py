@@ -153,6 +153,43 @@ def test_owners_stand_beside_the_findings_and_only_they_are_asked_for(
     }
 
 
+def test_ous_have_their_names_and_accounts_that_fail_have_theirs(
+    aws: FakeAws, here: Here, tmp_path: Path
+) -> None:
+    world = small_world(accounts=6, regions=1)
+    aws.load(world)
+    lost = world.accounts[1]
+    aws.faults([Fault("access_denied", service="sts", account=lost.id)])
+    config = {"report": {"formats": ["json", "csv", "text"]}, "remediation": AUDIT}
+    ended = here.run(aws, config=config)
+    names = {unit.id: unit.name for unit in world.units}
+    for account in ended.report["accounts"]:
+        path = account["ou_path"].split("/")[1:]
+        expected = "/".join(names[ou] for ou in path) if path else None
+        assert account["ou_names"] == expected, account
+    assert any(account["ou_names"] for account in ended.report["accounts"])
+    (of_lost,) = [each for each in ended.report["accounts"] if each["id"] == lost.id]
+    assert (of_lost["name"], of_lost["regions"]) == (lost.name, {})
+    assert f"{lost.id} ({lost.name})" in (tmp_path / "out" / "report.txt").read_text("utf-8")
+    with (tmp_path / "out" / "report.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = [each for each in csv.DictReader(file) if each["record"] == "failure"]
+    assert (row["account_name"], row["ou"]) == (
+        lost.name,
+        of_lost["ou_names"] or of_lost["ou_path"],
+    )
+
+
+def test_ou_names_that_cannot_be_read_are_logged_and_cost_nothing(aws: FakeAws, here: Here) -> None:
+    aws.load(small_world(accounts=6, regions=1))
+    aws.faults([Fault("access_denied", operation="DescribeOrganizationalUnit")])
+    ended = here.run(aws, config={"remediation": AUDIT})
+    assert ended.status == 3
+    (event,) = [each for each in ended.logs if each["event"] == "ou_names.unavailable"]
+    assert event["reason"].startswith("denied")
+    for account in ended.report["accounts"]:
+        assert (account["ou_names"] or "") in account["ou_path"]
+
+
 def test_without_the_option_no_tags_are_read(aws: FakeAws, here: Here) -> None:
     aws.load(_world())
     here.run(aws, config={"remediation": AUDIT})

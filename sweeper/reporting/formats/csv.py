@@ -14,7 +14,7 @@ from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
 from sweeper.reporting.formats import Format
 from sweeper.reporting.impact_wording import moved_tags
-from sweeper.reporting.wording import account_names, exemption_text, setting
+from sweeper.reporting.wording import exemption_text, setting
 
 COLUMNS = (
     "record",
@@ -41,6 +41,7 @@ COLUMNS = (
     "resource",
     "moved_tags",
     "suggested_exclusions",
+    "ou",
 )
 
 
@@ -61,32 +62,37 @@ def render(report: Report) -> Iterator[bytes]:
 
 
 def _lines(report: Report) -> Iterator[bytes]:
-    tags = _tags(report)
-    columns = (*COLUMNS, *sorted({column for cells in tags.values() for column in cells}))
+    details = _details(report)
+    more = {column for cells in details.values() for column in cells} - set(COLUMNS)
+    columns = (*COLUMNS, *sorted(more))
     writer = csv.writer(_Line(), lineterminator="\n")
     write: Callable[[Iterable[str | None]], bytes] = writer.writerow
     yield write(map(csv_cell, columns))
-    for row in _rows(report, tags):
+    for row in _rows(report, details):
         yield write([value and csv_cell(value) for value in map(row.get, columns)])
 
 
-def _tags(report: Report) -> dict[str, dict[str, str]]:
-    """Account id -> its cells in the tags' columns."""
+def _details(report: Report) -> dict[str, dict[str, str | None]]:
+    """Account id -> the cells that say whose account it is: name, OU and tags."""
     return {
-        account.id: {f"tag:{key}": value for key, value in account.tags.items()}
+        account.id: {
+            "account_name": account.name,
+            "ou": account.ou_names or account.ou_path,
+            **{f"tag:{key}": value for key, value in account.tags.items()},
+        }
         for account in report.accounts
-        if account.tags
     }
 
 
-def _rows(report: Report, tags: Mapping[str, Mapping[str, str]]) -> Iterator[dict[str, str | None]]:
-    names = account_names(report)
+def _rows(
+    report: Report, details: Mapping[str, Mapping[str, str | None]]
+) -> Iterator[dict[str, str | None]]:
     for finding in report.findings:
-        yield {**_finding(finding), **tags.get(finding.account_id, {})}
+        yield {**details.get(finding.account_id, {}), **_finding(finding)}
     for failure in report.failures:
-        yield _failure(failure, names.get(failure.account_id or ""))
+        yield {**details.get(failure.account_id or "", {}), **_failure(failure)}
     for skipped in report.skipped:
-        yield _skipped(skipped, names.get(skipped.account_id))
+        yield {**details.get(skipped.account_id, {}), **_skipped(skipped)}
     if since := report.since_last:
         for item in since.resolved:
             yield _earlier("resolved", item)
@@ -124,11 +130,10 @@ def _finding(finding: Finding) -> dict[str, str | None]:
     return row
 
 
-def _failure(failure: FailedItem, account_name: str | None) -> dict[str, str | None]:
+def _failure(failure: FailedItem) -> dict[str, str | None]:
     return {
         "record": "failure",
         "account_id": failure.account_id,
-        "account_name": account_name,
         "region": failure.region,
         "reason": failure.reason,
         "error_code": failure.error_code,
@@ -137,11 +142,10 @@ def _failure(failure: FailedItem, account_name: str | None) -> dict[str, str | N
     }
 
 
-def _skipped(skipped: SkippedItem, account_name: str | None) -> dict[str, str | None]:
+def _skipped(skipped: SkippedItem) -> dict[str, str | None]:
     return {
         "record": "skipped",
         "account_id": skipped.account_id,
-        "account_name": account_name,
         "region": skipped.region,
         "reason": skipped.reason,
     }

@@ -23,7 +23,15 @@ from sweeper.domain.report_model import (
 )
 from sweeper.reporting.formats import Format
 from sweeper.reporting.records import Record, State, items, recorder
-from sweeper.reporting.wording import account_tags, advice, explanation, number, scope, seen, unseen
+from sweeper.reporting.wording import (
+    account_details,
+    advice,
+    explanation,
+    number,
+    scope,
+    seen,
+    unseen,
+)
 
 _LONGEST = 2000  # characters of a message
 # What a finding's test has in it; a suite counts its tests by that.
@@ -55,7 +63,7 @@ def _texts(report: Report) -> Iterator[str]:
     for left_out in report.skipped:
         skipped[left_out.account_id].append(left_out)
     accounts = {account.id: account for account in report.accounts}
-    tags = account_tags(report)
+    details = account_details(report)
     for account_id in sorted({*accounts, *found, *failures, *skipped}):
         account = accounts.get(account_id)
         compliant = list(_compliant(account)) if account else []
@@ -65,7 +73,7 @@ def _texts(report: Report) -> Iterator[str]:
         results["error"] += len(failures[account_id])
         results["skipped"] += len(skipped[account_id])
         tests = chain(
-            (_of_finding(record(*each), tags.get(account_id)) for each in found[account_id]),
+            (_of_finding(record(*each), details.get(account_id)) for each in found[account_id]),
             compliant,
             map(_of_failure, failures[account_id]),
             map(_of_skipped, skipped[account_id]),
@@ -103,7 +111,7 @@ def _suite_of_the_sweep(report: Report) -> Iterator[str]:
     return _suite("sweep", report, Counter((result,)), content)
 
 
-def _of_finding(record: Record, tags: str | None) -> str:
+def _of_finding(record: Record, details: str | None) -> str:
     result = _RESULTS[record.state]
     match record.state:
         case State.CLOSED:
@@ -113,7 +121,7 @@ def _of_finding(record: Record, tags: str | None) -> str:
         case State.UNDETERMINED:
             told = _outcome(result, "undetermined", record.description, record.advice)
         case State.OPEN:  # pragma: no branch (the last of them)
-            more = (record.advice, f"Account tags: {tags}" if tags else "")
+            more = (record.advice, f"Account: {details}" if details else "")
             told = _outcome(result, "non_compliant", record.description, *more)
     return _test(f"{record.account_id}.{record.region}", record.named, told)
 

@@ -24,8 +24,8 @@ from sweeper.domain.report_model import (
 from sweeper.reporting.formats import Format
 from sweeper.reporting.impact_wording import as_yaml, counted, sentences
 from sweeper.reporting.wording import (
+    account_details,
     account_names,
-    account_tags,
     advice,
     as_last_seen,
     exemption_text,
@@ -146,7 +146,7 @@ def _findings(report: Report) -> Iterator[str]:
     if sentence := tags_unavailable(report):
         yield ""
         yield from _wrapped(sentence, "  ")
-    for account, group in _by_account(findings, account_tags(report)):
+    for account, group in _by_account(findings, account_details(report)):
         yield from ("", f"  {account}")
         for finding in group:
             yield from _finding(finding, report)

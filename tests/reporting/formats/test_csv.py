@@ -64,6 +64,7 @@ BASE = {
     "reason": "image tags can be overwritten",
     "check": "ecr-tag-immutability",
     "resource": "repository",
+    "ou": "r-root/ou-root-prod",
 }
 
 
@@ -117,7 +118,7 @@ def test_account_tags_are_columns_after_the_others() -> None:
         ("payments", "'+1", ""),
         ("payments", "'+1", ""),
         ("", "", "blue"),
-        ("", "", ""),
+        ("payments", "'+1", ""),
     ]
 
 
@@ -140,8 +141,15 @@ def test_failures_and_skipped() -> None:
             "error_code": "AccessDeniedException",
             "message": "User is not authorized",
             "stage": "examine",
+            "ou": "r-root/ou-root-prod",
         },
-        {"record": "skipped", "account_id": "000011112222", "reason": "account_suspended"},
+        {
+            "record": "skipped",
+            "account_id": "000011112222",
+            "account_name": "product-a",
+            "reason": "account_suspended",
+            "ou": "r-root/ou-root-prod",
+        },
     ]
 
 

@@ -47,7 +47,8 @@ def test_each_item_has_a_line_of_its_own() -> None:
     )
     items = [json.loads(line.rstrip(",")) for line in lines if line.startswith("    {")]
     assert [item.get("repository") or item.get("reason") for item in items] == [
-        None,  # the account
+        None,  # the accounts
+        None,
         "a",
         "b",
         "account_suspended",

@@ -116,7 +116,12 @@ def test_what_could_not_be_seen_is_an_error_and_what_was_left_out_skipped() -> N
     [_, *errors] = parsed(item).iter("error")
     assert errors[0].get("type") == "denied_by_scp"
     suites = [suite.get("name", "") for suite in parsed(item)]
-    assert suites == ["sweep", "000011112222", f"{ACCOUNT_ID} product-a", *sorted(suites[3:])]
+    assert suites == [
+        "sweep",
+        "000011112222 product-a",
+        f"{ACCOUNT_ID} product-a",
+        *sorted(suites[3:]),
+    ]
 
 
 def test_a_sweep_that_ended_early_is_an_error() -> None:

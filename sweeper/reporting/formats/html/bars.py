@@ -51,12 +51,12 @@ class Bar:
 
 def by_ou(report: Report) -> tuple[Bar, ...]:
     """The most open OU first; none where the sweep did not learn the accounts' OUs."""
-    paths = {account.id: account.ou_path for account in report.accounts}
+    paths = {account.id: account.ou_names or account.ou_path for account in report.accounts}
     names: dict[str, list[str]] = defaultdict(list)
     for account in report.accounts:
-        names[account.ou_path or _UNKNOWN].append(shorten(account.name, 40))
+        if account.regions:
+            names[paths[account.id] or _UNKNOWN].append(shorten(account.name, 40))
     bars = _bars(report, lambda account_id, _: paths[account_id])
-    # AWS's paths are of ids, which say little to people; the names of accounts do.
     return tuple(replace(bar, detail=_some(names[bar.place])) for bar in bars)
 
 

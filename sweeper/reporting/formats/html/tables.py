@@ -5,7 +5,7 @@ So 50,000 findings are a few megabytes, and the page's script knows columns, not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from sweeper.domain.escaping import shorten
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since
 from sweeper.domain.report import is_remaining
-from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
+from sweeper.domain.report_model import EarlierFinding, Report, SkippedItem
 from sweeper.reporting.formats.html.places import place_map
 from sweeper.reporting.impact_wording import moved_tags
 from sweeper.reporting.wording import (
@@ -73,7 +73,7 @@ def tables(report: Report) -> tuple[Table, ...]:
         place_table(report, names),
         _findings(report),
         _earlier(report),
-        _not_seen(report.failures, names),
+        _not_seen(report, names),
         _exemptions(report),
         _skipped(report.skipped, names),
     )
@@ -139,12 +139,21 @@ def _findings(report: Report) -> Table:
         columns.append(Column("Tags that look moved", "text", list(map(_moved, findings))))
     if any(item.since_last for item in findings):
         columns.insert(1, Column("Since last", "mark", list(map(_since, findings)), choose=True))
-    tags = {account.id: _tags(account.tags) for account in report.accounts if account.tags}
-    if tags:
-        owners = [tags.get(item.account_id, "") for item in findings]
-        after_account = 1 + next(i for i, column in enumerate(columns) if column.kind == "account")
-        columns.insert(after_account, Column("Account tags", "text", owners, choose=True))
+    after_account = 1 + next(i for i, column in enumerate(columns) if column.kind == "account")
+    ids = [item.account_id for item in findings]
+    columns[after_account:after_account] = _account_columns(report, ids)
     return Table("findings", tuple(columns))
+
+
+def _account_columns(report: Report, account_ids: Sequence[str | None]) -> Iterator[Column]:
+    """Yield the columns that say whose accounts these are, as far as that is known."""
+    for title, known in (
+        ("OU", {account.id: account.ou_names or "" for account in report.accounts}),
+        ("Account tags", {account.id: _tags(account.tags) for account in report.accounts}),
+    ):
+        values = [known.get(account_id or "", "") for account_id in account_ids]
+        if any(values):
+            yield Column(title, "text", values, choose=True)
 
 
 def _places(findings: Sequence[Finding | EarlierFinding]) -> tuple[Column, ...]:
@@ -217,13 +226,14 @@ def _earlier(report: Report) -> Table:
     )
 
 
-def _not_seen(failures: Sequence[FailedItem], names: dict[str, str]) -> Table:
-    failures = sorted(failures, key=lambda failure: failure.reason)
+def _not_seen(report: Report, names: dict[str, str]) -> Table:
+    failures = sorted(report.failures, key=lambda failure: failure.reason)
     return Table(
         "not-seen",
         (
             Column("Reason", "text", [item.reason for item in failures], choose=True),
             Column("Account", "account", [_account(item.account_id, names) for item in failures]),
+            *_account_columns(report, [item.account_id for item in failures]),
             Column("Region", "text", [item.region or "all" for item in failures], choose=True),
             Column("Message", "text", [explanation(item) for item in failures]),
         ),

@@ -116,7 +116,7 @@ def test_what_was_not_seen_and_what_was_skipped() -> None:
     assert rows(item, "not-seen") == [
         {
             "Reason": "assume_role_denied",
-            "Account": "777788889999",
+            "Account": "777788889999 product-a",
             "Region": "all",
             "Message": "User is not authorized",
         },
@@ -128,7 +128,7 @@ def test_what_was_not_seen_and_what_was_skipped() -> None:
         },
     ]
     assert rows(item, "skipped") == [
-        {"Reason": "account_suspended", "Account": "000011112222", "Region": "all"},
+        {"Reason": "account_suspended", "Account": "000011112222 product-a", "Region": "all"},
         {"Reason": "region_excluded", "Account": "111122223333 product-a", "Region": "us-west-2"},
     ]
 
@@ -185,7 +185,7 @@ def test_the_map_has_a_column_for_each_region() -> None:
             "us-east-1": 5,
         },
         {
-            "Account": "777788889999",
+            "Account": "777788889999 product-a",
             "State": "not seen",
             "Open": 0,
             "eu-central-1": 4,

@@ -9,9 +9,9 @@ from typing import Any
 from sweeper.domain.model import Compliance, Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-from sweeper.engine.account_tags import with_account_tags
+from sweeper.engine.account_details import with_account_tags, with_ou_names
 from tests.cases import case
-from tests.factories import exemption, finding, report
+from tests.factories import account, exemption, failed, finding, report
 
 FIRST, SECOND, THIRD = "111111111111", "222222222222", "333333333333"
 DENIED = Failed(Stage.ENUMERATE, Reason.DENIED, "not authorized", "AccessDeniedException")
@@ -90,3 +90,39 @@ def test_a_failure_without_a_code() -> None:
         of_three(), ("owner",), Reads(of_111111111111=late, of_222222222222=late)
     )
     assert got.account_tags_unavailable == "of 2 of 2 accounts: deadline, out of time"
+
+
+def test_ous_are_named_and_one_that_cannot_be_read_keeps_its_id() -> None:
+    item = of_three()
+    paths = {FIRST: "r-1/ou-1-a/ou-1-b", SECOND: "r-1", THIRD: "r-1/ou-1-a/ou-1-c"}
+    item = replace(
+        item,
+        accounts=tuple(replace(each, ou_path=paths.get(each.id)) for each in item.accounts),
+    )
+    asked: list[tuple[str, ...]] = []
+
+    def read(ids: Sequence[str]) -> Mapping[str, str | Failed]:
+        asked.append(tuple(ids))
+        return {"ou-1-a": "Workloads", "ou-1-b": "Production", "ou-1-c": DENIED}
+
+    named, failed = with_ou_names(item, read)
+    assert asked == [("ou-1-a", "ou-1-b", "ou-1-c")]
+    assert failed == DENIED
+    names = {each.id: each.ou_names for each in named.accounts}
+    assert (names[FIRST], names[SECOND], names[THIRD]) == (
+        "Workloads/Production",
+        None,
+        "Workloads/ou-1-c",
+    )
+
+
+def test_without_ous_none_is_read() -> None:
+    item = of_three()
+    item = replace(item, accounts=tuple(replace(each, ou_path=None) for each in item.accounts))
+    assert with_ou_names(item, lambda _: 1 / 0) == (item, None)  # type: ignore[arg-type,return-value]
+
+
+def test_accounts_that_could_not_be_checked_have_their_tags() -> None:
+    item = report([], [(account(SECOND), failed(Reason.ASSUME_ROLE_DENIED))])
+    got = with_account_tags(item, ("owner",), Reads(of_222222222222={"owner": "data"}))
+    assert tags(got) == {SECOND: {"owner": "data"}}
