@@ -99,6 +99,13 @@ def setting(mutability: str, filters: Sequence[str]) -> str:
     return plain(f"{mutability} ({', '.join(filters)})" if filters else mutability)
 
 
+def why(finding: Finding) -> str:
+    """Return why an IMMUTABLE_WITH_EXCLUSION is a finding; every other setting says it itself."""
+    is_open = finding.compliance in (Compliance.NON_COMPLIANT, Compliance.UNDETERMINED)
+    is_unclear = is_open and finding.mutability == "IMMUTABLE_WITH_EXCLUSION"
+    return plain(finding.reason) if is_unclear else ""
+
+
 def account_names(report: Report) -> dict[str, str]:
     """Account id -> name, as far as the report knows it: of accounts that were examined."""
     return {account.id: account.name for account in report.accounts}

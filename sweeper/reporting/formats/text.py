@@ -43,6 +43,7 @@ from sweeper.reporting.wording import (
     undo_words,
     unseen,
     where,
+    why,
 )
 
 WIDTH = 100
@@ -145,6 +146,8 @@ def _finding(finding: Finding, report: Report) -> Iterator[str]:
     current = setting(finding.mutability, finding.exclusion_filters)
     state = ", ".join(filter(None, (current, finding.compliance, known_as(finding))))
     yield from _wrapped(f"{state}: {outcome(finding, report.run)}", "      ")
+    if finding.compliance is Compliance.NON_COMPLIANT:  # else the outcome says it
+        yield from _wrapped(why(finding), "      ")
     if finding.exemption:
         yield from _wrapped(f"its exemption {exemption_text(finding.exemption)}", "      ")
 
