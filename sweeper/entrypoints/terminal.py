@@ -155,7 +155,7 @@ def _account(finding: Finding) -> str:
 def show(
     report: Report, console: Console, *, resumable: bool = False, file: str | None = None
 ) -> None:
-    """The summary: what is open, what could not be seen, the numbers, where the report lies.
+    """Print the summary: the findings, what could not be checked, the numbers, where the report is.
 
     `file` is its report.json, where one is kept.
     """

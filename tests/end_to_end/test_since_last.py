@@ -111,7 +111,7 @@ def in_every_form(sweeps: Sweeps, ended: Swept, kinds: dict[str, set[Key]]) -> N
         f"{len(kinds[kind])} {words}"
         for kind, words in zip(
             KINDS,
-            ("new", "still open", "reopened", "resolved", "not seen this time"),
+            ("new", "still open", "reopened", "resolved", "not checked this time"),
             strict=True,
         )
     )
@@ -119,7 +119,7 @@ def in_every_form(sweeps: Sweeps, ended: Swept, kinds: dict[str, set[Key]]) -> N
     assert f"Since last     {figures}" in " ".join(text.split(" ")).replace("\n" + " " * 15, " ")
     for kind, title in (
         ("resolved", "RESOLVED SINCE THE LAST SWEEP"),
-        ("not_visible", "NOT SEEN THIS TIME"),
+        ("not_visible", "NOT CHECKED THIS TIME"),
     ):
         assert (f"{title} ({len(kinds[kind])})" in text) is bool(kinds[kind])
         section = text.partition(f"{title} (")[2]

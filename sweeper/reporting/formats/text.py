@@ -166,11 +166,11 @@ def _advice_on_changes(findings: Iterable[Finding], run: Run) -> Iterator[str]:
 
 
 def _impact(report: Report) -> list[str]:
-    """What the tags of the repositories that are closed look like, and what would keep them."""
+    """What the tags of the planned changes look like, and what would keep them mutable."""
     findings = [item for item in report.findings if item.impact]
     if not findings:
         return []
-    lines = [f"WHAT CLOSING MAY BREAK ({number(len(findings), 'repository', 'repositories')})", ""]
+    lines = [f"WHAT MAY BREAK ({number(len(findings), 'repository', 'repositories')})", ""]
     lines += _wrapped(f"{counted(findings)} A name is no proof: see docs/impact.md.", "  ")
     for account, group in _by_account(findings, {}):
         lines += ["", f"  {account}"]
@@ -205,7 +205,7 @@ def _earlier(report: Report) -> Iterator[list[str]]:
     since = report.since_last
     for title, items in (
         ("RESOLVED SINCE THE LAST SWEEP", since.resolved if since else ()),
-        ("NOT SEEN THIS TIME", since.not_visible if since else ()),
+        ("NOT CHECKED THIS TIME", since.not_visible if since else ()),
     ):
         lines = [f"{title} ({len(items):,})"] if items else []
         for account, group in _by_account(items, {}):
@@ -230,7 +230,7 @@ def _failures(report: Report) -> list[str]:
     if not report.failures:
         return []
     names = account_names(report)
-    lines = [f"COULD NOT BE SEEN ({len(report.failures):,})"]
+    lines = [f"COULD NOT BE CHECKED ({len(report.failures):,})"]
     failures = sorted(report.failures, key=lambda failure: failure.reason)
     for reason, group in groupby(failures, key=lambda failure: failure.reason):
         lines.append("")
