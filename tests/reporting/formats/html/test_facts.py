@@ -67,7 +67,7 @@ def figures(item: Report, card: int) -> list[tuple[str, Level]]:
 
 
 def test_repositories() -> None:
-    """Checked, compliant, found mutable, still mutable, exempt, and undetermined if there are any."""
+    """Checked, compliant, found mutable, still mutable, exempt; undetermined if there are any."""
     item = report([finding("a"), finding("b", change=change()), UNJUDGED], compliant=1200)
     assert figures(item, REPOSITORIES) == [
         ("1,203", "plain"),
