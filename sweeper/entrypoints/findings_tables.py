@@ -217,9 +217,12 @@ def _layout(rows: Sequence[_Row], width: int) -> tuple[tuple[_Column, ...], dict
             break
     needed = max(natural[name] for name in repository)
     widths[repository] = max(min(left, needed), _NARROWEST)
-    # What is left over keeps the reasons of outcomes in one piece; what is missing folds them more.
-    room = widths["outcome",] + left - widths[repository]
-    widths["outcome",] = max(min(natural["outcome"], room), _NARROWEST)
+    # What is left over keeps reasons in one piece; what is missing folds outcomes more.
+    room = left - widths[repository]
+    for name in ("outcome", "mutability"):
+        if (before := widths.get((name,))) is not None:
+            widths[name,] = min(natural[name], max(before + room, _NARROWEST))
+            room -= widths[name,] - before
     return columns, widths
 
 
