@@ -1,5 +1,5 @@
-# One image for a task (`sweeper run`) and for a Lambda, whose ImageConfig is
-# EntryPoint ["python", "-m", "awslambdaric"], Command ["sweeper.lambda_handler.handler"].
+# One image for a task (`sweeper run`; `run --yes` to let it change repositories) and for a Lambda,
+# whose ImageConfig is EntryPoint ["python", "-m", "awslambdaric"], Command ["sweeper.lambda_handler.handler"].
 ARG PYTHON=docker.io/library/python:3.13-slim
 ARG UV=ghcr.io/astral-sh/uv:0.13.9
 
@@ -25,7 +25,7 @@ FROM ${PYTHON}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="sweeper" \
-      org.opencontainers.image.description="Says, for a whole AWS organization, which ECR image tags can be overwritten, and closes them" \
+      org.opencontainers.image.description="Find mutable ECR tags across an AWS organization and make them immutable" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="MIT-0"

@@ -54,16 +54,17 @@ def run_interactive(
     changes of a report, which the run makes or reverts. `resume` names an interrupted run.
     A person gets progress, one question before anything is written and a summary; a machine
     gets logs and, of a run that is neither dry nor narrowed, a line of metrics for CloudWatch.
+    Without `ask` nobody is asked. Raises ConfigurationError, before anything is called, if a run
+    that may write has to ask and cannot.
     No new work starts after `at_most_seconds` or limits.deadline_seconds, the smaller of both. The
     report, and the exit status.
     """
     began = time.monotonic()
     deployment = config_loading.deployment()
-    writes = recorded or config.remediation.auto_remediate == "ENABLED"
-    terminals = is_terminal(sys.stdin), is_terminal(sys.stderr)
-    if ask and writes and not dry_run and not all(terminals) and (recorded or any(terminals)):
-        raise _cannot_ask(f"this {recorded.kind if recorded else 'run'}")
-    terminal = terminals[1] if terminal is None else terminal
+    may_write = not dry_run and (recorded or config.remediation.auto_remediate == "ENABLED")
+    if ask and may_write:
+        require_prompt(recorded.kind if recorded else "run")
+    terminal = is_terminal(sys.stderr) if terminal is None else terminal
     reverts = recorded is not None and recorded.kind == "undo"
     warn = reverts and closes_again(config, recorded.findings if recorded else ())
 
@@ -98,7 +99,7 @@ def run_interactive(
         config,
         sweep,
         terminal=terminal,
-        ask=question if ask and all(terminals) else None,
+        ask=question if ask else None,
         show=show,
         at_most_seconds=at_most_seconds,
     )
@@ -127,13 +128,14 @@ def closes_again(config: Config, findings: Sequence[Finding]) -> bool:
     return config.remediation.auto_remediate == "ENABLED" and not accounts <= left_out
 
 
-def _cannot_ask(what: str) -> ConfigurationError:
-    """What is said where a person would have to be asked, and there is only half a terminal."""
-    missing = "stdin" if not is_terminal(sys.stdin) else "stderr"
-    return ConfigurationError(
-        f"{what} may change repositories, and {missing} is not a terminal, so that it cannot "
-        "prompt for confirmation: pass --yes or --dry-run"
-    )
+def require_prompt(command: str) -> None:
+    """Raise ConfigurationError unless stdin and stderr are terminals: a person must be asked."""
+    streams = {"stdin": sys.stdin, "stderr": sys.stderr}
+    if missing := [name for name, stream in streams.items() if not is_terminal(stream)]:
+        raise ConfigurationError(
+            f"this {command} may change repositories, and cannot ask first: {missing[0]} is not a "
+            "terminal. Pass --yes to make the changes unasked, or --dry-run to make none"
+        )
 
 
 def run_supervised(

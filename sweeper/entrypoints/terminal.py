@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from shlex import quote
 from typing import Any
@@ -22,13 +21,13 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from sweeper.domain import escaping
-from sweeper.domain.masking import mask
-from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since, Stage
+from sweeper.domain.escaping import shorten
+from sweeper.domain.model import Change, Examined, Failed, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
-from sweeper.domain.report import may_have_changed, remaining_rule
-from sweeper.domain.report_model import FailedItem, Report, RunKind
+from sweeper.domain.report import may_have_changed
+from sweeper.domain.report_model import FailedItem, Report
+from sweeper.entrypoints.findings_tables import plain, show_findings
 from sweeper.reporting.impact_wording import brief, counted
 from sweeper.reporting.wording import (
     advice,
@@ -43,11 +42,11 @@ from sweeper.reporting.wording import (
     setting,
     since_last,
     source_words,
-    told_findings,
 )
 
-MAX_ROWS = 25  # of a table; the report has them all
-MAX_ROWS_OF_ACCOUNT = 3  # so that many accounts are seen
+MAX_CHANGES = 25  # that the question lists one by one
+MAX_ACCOUNTS = 10  # in which it counts the others
+MAX_NAME = 60  # characters of an account's name
 MAX_PLACES = 3  # accounts that are named for each reason
 MAX_MESSAGE = 300  # characters of AWS's own words, for each reason
 
@@ -58,11 +57,6 @@ _LABELS = {
     Stage.ASSESS: "targets assessed",
     Stage.CHANGE: "targets changed",
 }
-
-
-def plain(text: str) -> str:
-    """Return the text without secrets, before the terminal's width breaks it into pieces."""
-    return escaping.plain(mask(text))
 
 
 class ProgressObserver:
@@ -92,23 +86,29 @@ class ProgressObserver:
         self._task = self._progress.add_task(_LABELS[stage], total=total)
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:  # noqa: ARG002
-        """The bar advances."""
+        """The bar advances by what was done; what was not reached before a stop was not."""
         if self._task is not None:
-            self._progress.advance(self._task, len(outcomes))
+            done = sum(not _was_stopped(outcome) for _, outcome in outcomes)
+            self._progress.advance(self._task, done)
+
+
+def _was_stopped(outcome: object) -> bool:
+    """Whether a deadline or a signal kept the item, or a part of it, from being done."""
+    reasons: list[Reason | None] = []
+    if isinstance(outcome, Failed):
+        reasons = [outcome.reason]
+    elif isinstance(outcome, Examined):
+        reasons = [each.change.reason for each in outcome.findings if each.change]
+        reasons += [each.impact.unavailable for each in outcome.findings if each.impact]
+    return any(reason is not None and reason.is_stop for reason in reasons)
 
 
 def question(findings: Sequence[Finding], recorded: RecordedChanges | None) -> tuple[str, str]:
     """Return what is about to be changed, as lines to show and as a sentence to ask."""
-    lines = [
-        plain(f"  {each.account_id} {each.region}  {named(each)}: ")
-        + plain(setting(each.mutability, each.exclusion_filters))
-        + " -> "
-        + plain(setting(each.change.to_mutability, each.change.to_exclusion_filters))
-        for each in findings[:MAX_ROWS]
-        if each.change
-    ]
-    if more := len(findings) - len(lines):
-        lines.append(f"  … and {more:,} more; --dry-run --format text lists all")
+    lines = [_planned(each, each.change) for each in findings[:MAX_CHANGES] if each.change]
+    if more := findings[MAX_CHANGES:]:
+        lines.append(f"  … and {len(more):,} more; --dry-run --format text lists all")
+        lines += _by_account(more)
     accounts = number(len({finding.account_id for finding in findings}), "account")
     kinds = Counter((kind(each), each.change.to_mutability) for each in findings if each.change)
     to = " and ".join(
@@ -123,10 +123,39 @@ def question(findings: Sequence[Finding], recorded: RecordedChanges | None) -> t
     )
 
 
+def _planned(finding: Finding, change: Change) -> str:
+    """A line of the plan, with the exclusion filters that the change would drop."""
+    dropped = [
+        text for text in finding.exclusion_filters if text not in change.to_exclusion_filters
+    ]
+    exclusions = "exclusion" if len(dropped) == 1 else "exclusions"
+    return plain(
+        f"  {_account(finding)} {finding.region}  {named(finding)}: "
+        f"{setting(finding.mutability, finding.exclusion_filters)} -> "
+        f"{setting(change.to_mutability, change.to_exclusion_filters)}"
+        + (f"; drops the {exclusions} {', '.join(dropped)}" if dropped else "")
+    )
+
+
+def _by_account(findings: Sequence[Finding]) -> Iterator[str]:
+    """How many changes there are in each account, most first."""
+    counts = Counter(map(_account, findings))
+    for account, count in counts.most_common(MAX_ACCOUNTS):
+        yield f"    {account}: {count:,}"
+    if (more := len(counts) - MAX_ACCOUNTS) > 0:
+        yield f"    and {number(more, 'more account')}"
+
+
+def _account(finding: Finding) -> str:
+    """An account's id and name."""
+    name = shorten(finding.account_name, MAX_NAME)
+    return plain(finding.account_id) + (f" ({name})" if name else "")
+
+
 def show(
     report: Report, console: Console, *, resumable: bool = False, file: str | None = None
 ) -> None:
-    """The summary: what is open, what could not be seen, the numbers, where the report lies.
+    """Print the summary: the findings, what could not be checked, the numbers, where the report is.
 
     `file` is its report.json, where one is kept.
     """
@@ -136,7 +165,7 @@ def show(
         console.print(Text(f"Scope: {words}\n"), soft_wrap=True)
     if _is_declined(report):
         console.print("Declined; nothing was changed.\n", style="bold")
-    _show_findings(report, console, is_kept=file is not None)
+    show_findings(report, console, is_kept=file is not None)
     _show_failures(report, console)
     _show_totals(report, console)
     shown = None if file is None else plain(quote(file))
@@ -163,70 +192,10 @@ def _is_declined(report: Report) -> bool:
     return Reason.NOT_CONFIRMED in reasons and not may_have_changed(report)
 
 
-def _show_findings(report: Report, console: Console, *, is_kept: bool) -> None:
-    """What is open first, then what was closed, then what is exempt; some of each account."""
-    if not report.findings:
-        return
-    table = Table(title="Findings", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Account", no_wrap=True)
-    table.add_column("Name", overflow="ellipsis", no_wrap=True, max_width=16)
-    table.add_column("Region", no_wrap=True)
-    table.add_column("Repository", overflow="fold")
-    table.add_column("Tag mutability", no_wrap=True)
-    table.add_column("Outcome", max_width=18)
-    shown: Counter[tuple[int, str]] = Counter()
-    urgency = partial(_urgency, kind=report.run.kind)
-    for finding in sorted(told_findings(report), key=urgency):
-        group = (urgency(finding), finding.account_id)
-        shown[group] += 1
-        if shown[group] > MAX_ROWS_OF_ACCOUNT or table.row_count >= MAX_ROWS:
-            continue
-        filters = " ".join(finding.exclusion_filters)
-        table.add_row(
-            plain(finding.account_id),
-            Text(plain(finding.account_name)),
-            plain(finding.region),
-            Text(plain(named(finding))),
-            Text("\n".join(plain(text) for text in (finding.mutability, filters) if text)),
-            _outcome(finding),
-        )
-    console.print(table)
-    left = len(report.findings) - table.row_count
-    if left > 0:
-        where = "all of them in the report" if is_kept else "--output DIR keeps a report of all"
-        console.print(f"… and {_count(left, 'more finding')}, {where}\n")
-
-
-def _urgency(finding: Finding, kind: RunKind) -> int:
-    if finding.compliance is Compliance.EXEMPT:
-        return 2
-    return 0 if remaining_rule(kind)(finding) else 1
-
-
-def _outcome(finding: Finding) -> Text:
-    """What became of the finding, and where nothing did, what it is."""
-    change, exemption = finding.change, finding.exemption
-    if finding.compliance is Compliance.EXEMPT and exemption:
-        return Text(f"exempt ({exemption.source.replace('_', ' ')})", style="dim")
-    verdict = str(finding.compliance).replace("_", "-")
-    if finding.since_last is Since.REOPENED:
-        verdict = "reopened"
-    if exemption and exemption.expired:
-        verdict += " (exemption expired)"
-    if change is None:
-        return Text(verdict, style="yellow")
-    reason = f" ({change.reason})" if change.reason else ""
-    reopened = "reopened: " if finding.since_last is Since.REOPENED else ""
-    expired = " (exemption expired)" if exemption and exemption.expired else ""
-    text = f"{reopened}{change.status}{reason}{expired}"
-    styles = {ChangeStatus.APPLIED: "green", ChangeStatus.FAILED: "bold red"}
-    return Text(text, style=styles.get(change.status, "yellow"))
-
-
 def _show_failures(report: Report, console: Console) -> None:
     if not report.failures:
         return
-    console.print(Text(f"Could not be seen ({len(report.failures):,})", style="italic"))
+    console.print(Text(f"Could not be checked ({len(report.failures):,})", style="italic"))
     failures = sorted(report.failures, key=lambda failure: failure.reason)
     for reason, group in groupby(failures, key=lambda failure: failure.reason):
         items = list(group)
@@ -252,7 +221,7 @@ def _places(failures: Sequence[FailedItem]) -> str:
         where = f" {plain(names[0])}{more}" if names else ""
         told.append((plain(account_id) if account_id else "the whole run") + where)
     if left := len(regions) - len(told):
-        told.append(f"and {_count(left, 'more account')}")
+        told.append(f"and {number(left, 'more account')}")
     return ", ".join(told)
 
 
@@ -305,7 +274,3 @@ def _show_totals(report: Report, console: Console) -> None:
             continue
         table.add_row(name, Text(plain(text), style="bold red" if bad else ""))
     console.print(table)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

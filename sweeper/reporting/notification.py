@@ -50,7 +50,7 @@ from sweeper.reporting.wording import (
 LIMIT = 250_000
 _SUBJECT_LIMIT = 99
 _NAMED_FAILURES = 2  # of each reason; the others are counted
-_NAMED_EARLIER = 10  # resolved, and not seen; the others are counted
+_NAMED_EARLIER = 10  # resolved, and not checked; the others are counted
 _MESSAGE_LIMIT = 160  # characters of a service's message
 _TEMPLATE: Resource = "repository_creation_template"
 # What has no coverage, and so is no full report.
@@ -156,7 +156,7 @@ def _found(report: Report) -> Iterator[str]:
         where_ = " in this scope" if report.skipped else ""
         yield f"No ECR repository{of} was found{where_} whose image tags can be overwritten."
     else:
-        yield f"No ECR repository{of} was seen."
+        yield f"No ECR repository{of} was found."
     if count := count_findings(report, Compliance.NON_COMPLIANT):
         yield (
             f"{number(count, 'creation template makes', 'creation templates make')} repositories "
@@ -242,7 +242,7 @@ def _earlier(report: Report) -> Iterator[str]:
     since = report.since_last
     for title, items in (
         ("Resolved since the last sweep", since.resolved if since else ()),
-        ("Not seen this time, and not resolved", since.not_visible if since else ()),
+        ("Not checked this time, and not resolved", since.not_visible if since else ()),
     ):
         if items:
             yield ""

@@ -99,6 +99,13 @@ def setting(mutability: str, filters: Sequence[str]) -> str:
     return plain(f"{mutability} ({', '.join(filters)})" if filters else mutability)
 
 
+def why(finding: Finding) -> str:
+    """Return why an IMMUTABLE_WITH_EXCLUSION is a finding; every other setting says it itself."""
+    is_open = finding.compliance in (Compliance.NON_COMPLIANT, Compliance.UNDETERMINED)
+    is_unclear = is_open and finding.mutability == "IMMUTABLE_WITH_EXCLUSION"
+    return plain(finding.reason) if is_unclear else ""
+
+
 def account_names(report: Report) -> dict[str, str]:
     """Account id -> name, of the accounts in scope."""
     return {account.id: account.name for account in report.accounts}
@@ -158,7 +165,7 @@ def since_last(report: Report) -> str | None:
         return f"not known: {shorten(since.unavailable, 600)}"
     return plain(
         f"{since.new:,} new, {since.still_open:,} still open, {since.reopened:,} reopened, "
-        f"{len(since.resolved):,} resolved, {len(since.not_visible):,} not seen this time"
+        f"{len(since.resolved):,} resolved, {len(since.not_visible):,} not checked this time"
     )
 
 
@@ -173,8 +180,8 @@ def known_as(finding: Finding) -> str | None:
 
 
 def as_last_seen(item: EarlierFinding) -> str:
-    """The setting of what is no finding any more, and whether it was left open."""
-    state = plain(item.mutability) + ("" if item.was_open else ", closed by then")
+    """The setting of what is no finding any more, and whether that sweep fixed it."""
+    state = plain(item.mutability) + ("" if item.was_open else ", fixed by then")
     return f"{state}, last seen {plain(item.last_seen)}" if item.last_seen else state
 
 
@@ -199,7 +206,7 @@ def _meaning(reason: Reason | None) -> str:
 
 
 def ended_early(report: Report) -> FailedItem | None:
-    """The failure that ended the sweep before it saw an account, if one did."""
+    """The failure that ended the sweep before it checked an account, if one did."""
     return next(
         (
             failure
@@ -278,7 +285,7 @@ def remaining(report: Report) -> str:
 
 
 def unseen(report: Report) -> str:
-    """A sentence that says what was not seen, or that all was that was to be."""
+    """A sentence that says what was not checked, or that all was that was to be."""
     if report.coverage.complete:
         if not report.skipped:
             return "All accounts and regions were checked."
@@ -320,7 +327,7 @@ def _gaps(report: Report) -> Iterator[str]:
 
 
 def seen(report: Report) -> str:
-    """A sentence that says how much was seen."""
+    """A sentence that says how much was checked."""
     totals = report.totals
     where_ = (
         f"{number(totals.targets.examined, 'account-region')} of "

@@ -24,6 +24,7 @@ _LEGACY = ("SNS_TOPIC_ARN", "AUTO_REMEDIATE")
 
 SWEEPER = (sys.executable, "-m", "sweeper")
 COMMAND = (*SWEEPER, "run")
+RUN = (*COMMAND, "--output", "out", "--yes")
 UNDO = (*SWEEPER, "undo", "--output", "out")
 AnyProcess = Process | subprocess.Popen[str]
 Key = tuple[str, str, str]  # account, region, repository
@@ -83,8 +84,8 @@ def start(
     config: Mapping[str, Any] | None = None,
     **extra: str | None,
 ) -> Process:
-    """Start `sweeper run --output out` in the directory."""
-    return start_command(aws, directory, (*COMMAND, "--output", "out", *options), config, **extra)
+    """Start `sweeper run --output out --yes` in the directory."""
+    return start_command(aws, directory, (*RUN, *options), config, **extra)
 
 
 def start_command(
@@ -110,7 +111,7 @@ def start_interpreter(
     if config is not None:
         write_config(directory, config)
     return subprocess.Popen(
-        (*COMMAND, "--output", "out", *options),
+        (*RUN, *options),
         cwd=directory,
         env=environment(aws, XDG_STATE_HOME=str(directory / "state")),
         stdin=subprocess.DEVNULL,
@@ -138,7 +139,7 @@ def run(
     config: Mapping[str, Any] | None = None,
     **extra: str | None,
 ) -> Ended:
-    """Run `sweeper run --output out` in the directory to its end."""
+    """Run `sweeper run --output out --yes` in the directory to its end."""
     return end(start(aws, directory, *options, config=config, **extra), directory)
 
 
@@ -167,7 +168,7 @@ class Here:
         **extra: str | None,
     ) -> Ended:
         """As `run`, in the test's own directory."""
-        return self.command(aws, "run", "--output", "out", *options, config=config, **extra)
+        return self.command(aws, *RUN[len(SWEEPER) :], *options, config=config, **extra)
 
     def command(
         self,

@@ -37,7 +37,7 @@ def test_a_sweeps_reports_are_shown_again_and_compared(
     aws.load(dataclasses.replace(world, buckets=(Bucket(BUCKET, region),)))
     formats = ["json", "text", "html", "csv", "junit", "ocsf"]
     config = {"report": {"s3": S3, "formats": formats}}
-    assert here.run(aws, "--yes", config=config).status == 0
+    assert here.run(aws, config=config).status == 0
     out = tmp_path / "out"
     first = (out / "report.json").read_bytes()
     for name, file in (("json", "json"), ("text", "txt"), ("html", "html"), ("csv", "csv")):

@@ -205,4 +205,4 @@ def test_what_was_changed_can_be_undone_where_no_place_is_configured(
 def run_without_directory(
     aws: FakeAws, directory: Path, config: dict[str, Any], *options: str
 ) -> Ended:
-    return end(start_command(aws, directory, (*COMMAND, *options), config), directory)
+    return end(start_command(aws, directory, (*COMMAND, "--yes", *options), config), directory)

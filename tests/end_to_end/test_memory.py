@@ -162,7 +162,7 @@ def test_a_plan_that_is_none_is_refused(
     put(aws, world, key, plan(shape))
     (tmp_path / "config.yaml").write_text(json.dumps(config(world)))
     options = ("--config", "config.yaml", "--resume", f"s3://{world.buckets[0].name}/{key}")
-    used = launched(aws, tmp_path, *COMMAND, *options)
+    used = launched(aws, tmp_path, *COMMAND, "--yes", *options)
     assert used.status == 2
     assert "line 2: not a line of a journal" in (tmp_path / "stderr.txt").read_text()
     assert used.peak_mb < MOST_MB
@@ -187,7 +187,7 @@ def test_the_report_is_stored_before_anything_earlier_is_read(
     """Whatever reading it costs: who is killed then has written, and leaves a report of it."""
     aws.faults([Fault("hang", operation="GetObject", seconds=600)])
     aws.reset_statistics()
-    process = start(aws, tmp_path, "--yes", config=config(world))
+    process = start(aws, tmp_path, config=config(world))
     wait_for_call(aws, "s3:GetObject", process)
     process.kill()
     end(process, tmp_path)
@@ -201,7 +201,7 @@ def test_the_report_is_stored_before_anything_earlier_is_read(
 
 
 def test_what_was_stored_first_is_completed(aws: FakeAws, tmp_path: Path, world: World) -> None:
-    first = run(aws, tmp_path, "--yes", config=config(world)).report
+    first = run(aws, tmp_path, config=config(world)).report
     second = run(aws, tmp_path, "--dry-run", "--deliver", config=config(world)).report
     assert second["since_last"]["run_id"] == first["run"]["id"]
     for report in (first, second):

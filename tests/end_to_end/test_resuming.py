@@ -192,7 +192,8 @@ def test_a_run_that_is_going_on_is_not_joined(aws: FakeAws, tmp_path: Path) -> N
     hold(aws, "DescribeRepositories")
     process = start(aws, tmp_path, config=FEW)
     wait_until_held(aws, process)
-    ended = end(start_command(aws, tmp_path, (*COMMAND, "--resume", run_id(tmp_path))), tmp_path)
+    command = (*COMMAND, "--yes", "--resume", run_id(tmp_path))
+    ended = end(start_command(aws, tmp_path, command), tmp_path)
     assert ended.status == 2
     assert "the run that writes it is still going on" in ended.stderr
     process.kill()

@@ -79,7 +79,7 @@ def test_no_secret_leaves_whatever_is_answered(
     aws.load(WORLD)
     aws.faults([{"action": "leak", "share": 0.9, "seed": seed, "message": EXTERNAL_ID}])
     directory = tmp_path_factory.mktemp("leaks")
-    ended = run(aws, directory, "--yes", "--format", "text", config=CONFIG)
+    ended = run(aws, directory, "--format", "text", config=CONFIG)
     assert ended.status in (2, 3, 4, 5), ended.stderr
     assert "Traceback" not in ended.stderr
     found = outputs(ended, aws)

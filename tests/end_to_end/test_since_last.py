@@ -53,7 +53,7 @@ class Sweeps:
     config: dict[str, Any]
 
     def sweep(self, *options: str) -> Swept:
-        return Swept.of(self.here.run(self.aws, "--yes", *options, config=self.config))
+        return Swept.of(self.here.run(self.aws, *options, config=self.config))
 
     def open(self, key: Key) -> None:
         account, region, name = key
@@ -111,7 +111,7 @@ def in_every_form(sweeps: Sweeps, ended: Swept, kinds: dict[str, set[Key]]) -> N
         f"{len(kinds[kind])} {words}"
         for kind, words in zip(
             KINDS,
-            ("new", "still open", "reopened", "resolved", "not seen this time"),
+            ("new", "still open", "reopened", "resolved", "not checked this time"),
             strict=True,
         )
     )
@@ -119,7 +119,7 @@ def in_every_form(sweeps: Sweeps, ended: Swept, kinds: dict[str, set[Key]]) -> N
     assert f"Since last     {figures}" in " ".join(text.split(" ")).replace("\n" + " " * 15, " ")
     for kind, title in (
         ("resolved", "RESOLVED SINCE THE LAST SWEEP"),
-        ("not_visible", "NOT SEEN THIS TIME"),
+        ("not_visible", "NOT CHECKED THIS TIME"),
     ):
         assert (f"{title} ({len(kinds[kind])})" in text) is bool(kinds[kind])
         section = text.partition(f"{title} (")[2]
@@ -263,12 +263,12 @@ def test_a_dry_run_is_compared_and_moves_nothing(sweeps: Sweeps) -> None:
 
 def test_a_dry_run_in_a_directory_is_compared_and_is_no_point(aws: FakeAws, here: Here) -> None:
     aws.load(small_world(accounts=2, regions=1))
-    first = Swept.of(here.run(aws, "--yes"))
+    first = Swept.of(here.run(aws))
     history = (first.out / "history.json").read_bytes()
     dry = Swept.of(here.run(aws, "--dry-run"))
     assert dry.report["since_last"]["run_id"] == first.report["run"]["id"]
     assert (first.out / "history.json").read_bytes() == history
-    third = Swept.of(here.run(aws, "--yes"))
+    third = Swept.of(here.run(aws))
     assert third.report["since_last"]["run_id"] == dry.report["run"]["id"]
     assert len(third.report["trend"]) == 2
 
@@ -286,17 +286,17 @@ def test_a_last_report_that_cannot_be_used(aws: FakeAws, here: Here, damage: str
     """The sweep is done all the same, says why it cannot compare, and the next one compares."""
     aws.load(small_world(accounts=2, regions=1))
     content, said = DAMAGES[damage]
-    first = Swept.of(here.run(aws, "--yes"))
+    first = Swept.of(here.run(aws))
     for name in ("report.json", "history.json"):
         (first.out / name).write_bytes(content)
-    second = Swept.of(here.run(aws, "--yes", "--format", "json"))
+    second = Swept.of(here.run(aws, "--format", "json"))
     assert second.status == 0
     assert f"report.json {said}" in second.report["since_last"]["unavailable"]
     assert {item["since_last"] for item in second.report["findings"]} <= {None}
     (delivery,) = json.loads(second.stdout)["deliveries"]
     assert (delivery["status"], "history.json" in delivery["message"]) == ("delivered", True)
     assert "delivery.incomplete" in {entry["event"] for entry in second.logs}
-    third = Swept.of(here.run(aws, "--yes"))
+    third = Swept.of(here.run(aws))
     assert third.report["since_last"]["run_id"] == second.report["run"]["id"]
     assert len(third.report["trend"]) == (1 if damage == "newer" else 2)
 
@@ -348,10 +348,10 @@ def test_a_last_report_that_cannot_be_read_is_left_as_it_is(
 
 def test_another_organization_in_the_same_place(aws: FakeAws, here: Here) -> None:
     aws.load(small_world(accounts=2, regions=1))
-    first = Swept.of(here.run(aws, "--yes"))
+    first = Swept.of(here.run(aws))
     run_of_another = {**first.report["run"], "organization_id": "o-anotherone"}
     (first.out / "report.json").write_text(json.dumps({**first.report, "run": run_of_another}))
-    ended = Swept.of(here.run(aws, "--yes"))
+    ended = Swept.of(here.run(aws))
     assert ended.report["since_last"]["unavailable"] == (
         "report.json is of another organization: o-anotherone"
     )

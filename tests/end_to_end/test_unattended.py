@@ -1,4 +1,4 @@
-"""What a deployment relies on: a configuration in S3, and one line of metrics."""
+"""What a deployment relies on: a clear yes, a configuration in S3, and one line of metrics."""
 
 from __future__ import annotations
 
@@ -9,12 +9,49 @@ from typing import Any
 import pytest
 from botocore.session import Session
 
-from tests.end_to_end.harness import calls, run, small_world, writes
+from tests.end_to_end.harness import (
+    SWEEPER,
+    calls,
+    end,
+    open_repositories,
+    run,
+    small_world,
+    start_command,
+    writes,
+)
 from tests.fake_aws.process import FakeAws
 
 WORLD = small_world(accounts=2, regions=1)
 BUCKET = WORLD.buckets[0].name
 AUDIT = b"remediation: {auto_remediate: DISABLED}\n"
+
+
+@pytest.mark.parametrize("command", ["run", "apply", "undo"])
+def test_without_a_terminal_and_without_yes_nothing_is_called(
+    aws: FakeAws, tmp_path: Path, command: str
+) -> None:
+    aws.load(WORLD)
+    report = () if command == "run" else (f"s3://{BUCKET}/report.json",)
+    ended = end(start_command(aws, tmp_path, (*SWEEPER, command, *report)), tmp_path)
+    assert ended.status == 2
+    for each in (f"this {command} ", "stdin is not a terminal", "--yes"):
+        assert each in ended.stderr
+    assert calls(aws) == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "switch"), [(("--dry-run",), "ENABLED"), ((), "DISABLED")], ids=["dry run", "off"]
+)
+def test_what_writes_nothing_needs_no_yes(
+    aws: FakeAws, tmp_path: Path, options: tuple[str, ...], switch: str
+) -> None:
+    aws.load(WORLD)
+    opened = open_repositories(aws)
+    command = (*SWEEPER, "run", *options)
+    process = start_command(aws, tmp_path, command, SWEEPER_REMEDIATION__AUTO_REMEDIATE=switch)
+    assert end(process, tmp_path).status == 3
+    assert calls(aws)["ecr:DescribeRepositories"]
+    assert open_repositories(aws) == opened
 
 
 @pytest.fixture

@@ -510,13 +510,6 @@ def test_a_forged_report_opens_only_what_is_as_it_claims(aws: FakeAws, tmp_path:
     assert {each["account"] for each in aws.statistics().assume_role} == {account}
 
 
-def test_nobody_is_passed_over(aws: FakeAws, tmp_path: Path) -> None:
-    swept(aws, tmp_path, world_of(accounts=1, regions=1))
-    ended = harness.undo(aws, tmp_path, "out/report.json")
-    assert "this undo may change repositories, and stdin is not a terminal" in refused(ended)
-    assert aws.statistics().calls == {}
-
-
 def test_a_signal_ends_it_with_its_report_and_it_is_gone_on_with(
     aws: FakeAws, tmp_path: Path
 ) -> None:

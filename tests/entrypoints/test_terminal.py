@@ -14,6 +14,8 @@ from sweeper.domain.model import (
     Account,
     ChangeStatus,
     Compliance,
+    Counts,
+    Examined,
     Failed,
     Finding,
     Since,
@@ -24,7 +26,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges, invert
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Coverage, Report
-from sweeper.entrypoints import terminal
+from sweeper.entrypoints import findings_tables, terminal
 from sweeper.reporting.wording import advice
 from tests import factories
 from tests.cases import case
@@ -104,11 +106,11 @@ def test_what_remains_comes_first() -> None:
 def test_long_tables_are_cut_and_say_so() -> None:
     findings = [
         factories.finding(f"app-{number}", account_id=f"{number // 5:012d}")
-        for number in range(5 * terminal.MAX_ROWS)
+        for number in range(5 * findings_tables.MAX_ROWS)
     ]
     shown = _shown(factories.report(findings))
     rows = sum("eu-central-1" in line for line in shown.splitlines())
-    assert rows == terminal.MAX_ROWS
+    assert rows == findings_tables.MAX_ROWS
     assert f" {len(findings) - rows} more findings, --output " in shown
     assert "--output" not in _shown(factories.report(findings), "out/report.json")
 
@@ -183,12 +185,50 @@ def test_the_question_counts_what_would_be_done() -> None:
     lines, asked = terminal.question([first, first, other], None)
     assert re.findall(r"\d+ [a-z]+", asked) == ["1 repository", "2 repositories", "2 accounts"]
     assert lines.splitlines()[2].split() == [
-        *(other.account_id, other.region, f"{other.repository}:"),
+        *(other.account_id, f"({other.account_name})", other.region, f"{other.repository}:"),
         *("MUTABLE", "->", "IMMUTABLE_WITH_EXCLUSION"),
     ]
-    many, _ = terminal.question([first] * (terminal.MAX_ROWS + 7), None)
-    assert len(many.splitlines()) == terminal.MAX_ROWS + 1
-    assert " 7 more" in many.splitlines()[-1]
+
+
+def test_a_long_plan_is_counted_by_account() -> None:
+    shown = [factories.finding(change=factories.change())] * terminal.MAX_CHANGES
+    for accounts in (1, terminal.MAX_ACCOUNTS, terminal.MAX_ACCOUNTS + 3):
+        with case(accounts):
+            more = [
+                factories.finding(
+                    account_id=f"{number:012d}",
+                    account_name=f"team {number}",
+                    change=factories.change(),
+                )
+                for number in range(1, accounts + 1)
+                for _ in range(number)
+            ]
+            lines = terminal.question([*shown, *more], None)[0].splitlines()
+            counted = lines[terminal.MAX_CHANGES + 1 :]
+            assert f" {len(more)} more" in lines[terminal.MAX_CHANGES]
+            most = range(accounts, max(accounts - terminal.MAX_ACCOUNTS, 0), -1)
+            for line, number in zip(counted, most, strict=False):
+                assert line.split() == [f"{number:012d}", "(team", f"{number}):", str(number)]
+            rest = counted[len(most) :]
+            assert [line.split()[1] for line in rest] == (["3"] if accounts > len(most) else [])
+
+
+def test_filters_that_a_change_drops_are_called_out() -> None:
+    keeps = factories.change(
+        to_mutability="IMMUTABLE_WITH_EXCLUSION", to_exclusion_filters=("latest",)
+    )
+    for mutability, filters, change, dropped in (
+        ("MUTABLE", (), factories.change(), None),
+        ("MUTABLE_WITH_EXCLUSION", ("v*", "latest"), factories.change(), "v*, latest"),
+        ("IMMUTABLE_WITH_EXCLUSION", ("latest",), keeps, None),
+        ("IMMUTABLE_WITH_EXCLUSION", ("latest", "dev*"), keeps, "dev*"),
+    ):
+        with case(mutability, filters):
+            finding = factories.finding(
+                mutability=mutability, exclusion_filters=filters, change=change
+            )
+            (line,) = terminal.question([finding], None)[0].splitlines()
+            assert re.findall(r"drops the exclusions? (.*)", line) == ([dropped] if dropped else [])
 
 
 def test_the_question_names_the_report_whose_changes_are_meant() -> None:
@@ -219,6 +259,33 @@ def test_progress_goes_on_after_a_question() -> None:
     progress.stop()
     shown = out.getvalue()
     assert {"2/2", "0/1", "1/3"} <= set(re.findall(r"\d/\d", shown))
+
+
+def test_what_was_not_reached_is_not_done() -> None:
+    """Neither what never began, nor what was ended by the stop; what failed was done."""
+    stopped = factories.change(ChangeStatus.FAILED, reason=Reason.INTERRUPTED)
+    unread = factories.unavailable(unavailable=Reason.INTERRUPTED)
+    outcomes: list[tuple[object, bool]] = [
+        (Examined(Counts(1, 0, 0)), True),
+        (factories.failed(Reason.ACCESS_LOST), True),
+        (factories.failed(Reason.INTERRUPTED), False),
+        (factories.failed(Reason.DEADLINE), False),
+        (_examined(factories.finding(change=factories.change(), impact=factories.impact())), True),
+        (_examined(factories.finding(), factories.finding(change=stopped)), False),
+        (_examined(factories.finding(impact=unread)), False),
+    ]
+    for outcome, is_done in outcomes:
+        with case(outcome):
+            console, out = _console()
+            progress = terminal.ProgressObserver(console)
+            progress.begin(Stage.CHANGE, 2)
+            progress.done(Stage.CHANGE, [(1, outcome)])
+            progress.stop()
+            assert ("1/2" in out.getvalue()) is is_done
+
+
+def _examined(*findings: Finding) -> Examined:
+    return Examined(Counts(0, len(findings), 0), findings)
 
 
 def test_hostile_text_is_shown_as_text() -> None:

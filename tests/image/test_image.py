@@ -36,6 +36,7 @@ LONGER_THAN_A_TIME_OUT = 25  # seconds
 WORLD = small_world(accounts=3, regions=2)
 BUCKET = WORLD.buckets[0].name
 ONE_AT_A_TIME = {"limits": {"max_workers": 1}}
+SWEEP = ("run", "--yes")
 Task = subprocess.Popen[str]
 
 
@@ -76,7 +77,9 @@ def loaded(aws: FakeAws, config: dict[str, Any] | None = None, **changes: Any) -
     return {**variables, "SWEEPER_CONFIG": f"s3://{BUCKET}/config.yaml"}
 
 
-def ran(variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def ran(
+    variables: dict[str, str], arguments: tuple[str, ...] = SWEEP
+) -> subprocess.CompletedProcess[str]:
     """A task that has ended."""
     command = run_command(environment=variables, image_arguments=arguments)
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -86,7 +89,7 @@ def ran(variables: dict[str, str], *arguments: str) -> subprocess.CompletedProce
 
 def started(container: str, variables: dict[str, str]) -> Task:
     """A task that runs."""
-    command = run_command(f"--name={container}", environment=variables)
+    command = run_command(f"--name={container}", environment=variables, image_arguments=SWEEP)
     return subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
     )
@@ -158,6 +161,18 @@ def test_a_tasks_exit_status_is_the_sweeps(
         assert [line["kind"] for line in lines] == ["run", "finished"]
 
 
+def test_the_images_own_command_changes_nothing(aws: FakeAws) -> None:
+    """`CMD ["run"]`, without a terminal and without `--yes`; an audit needs neither."""
+    variables = loaded(aws)
+    ended = ran(variables, ())
+    assert ended.returncode == 2, ended.stderr
+    assert "--yes" in ended.stderr
+    assert set(aws.statistics().calls) == {"s3:GetObject"}  # the configuration
+    audit = ran({**variables, "SWEEPER_REMEDIATION__AUTO_REMEDIATE": "DISABLED"}, ())
+    assert audit.returncode == 3, audit.stderr
+    assert aws.statistics().writes == []
+
+
 def test_without_a_place_for_a_record_it_writes_nothing(aws: FakeAws) -> None:
     assert ran(loaded(aws, {"report": {}})).returncode == 3
     assert aws.statistics().writes == []
@@ -208,7 +223,7 @@ def test_a_killed_task_is_gone_on_with_from_the_plan_in_s3(aws: FakeAws, contain
     intents = [line for line in lines if line["kind"] == "intent"]
     assert {(each["account_id"], each["region"], each["repository"]) for each in intents} == opened
     run_id = plan.split("/")[-2]
-    ended = ran(variables, "run", "--resume", run_id)
+    ended = ran(variables, (*SWEEP, "--resume", run_id))
     assert ended.returncode == 0, ended.stderr
     assert delivered(aws)["run"]["id"] == run_id
     assert open_repositories(aws) == {}

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.end_to_end.harness import (
-    COMMAND,
+    RUN,
     UNDO,
     Ended,
     end,
@@ -33,7 +33,6 @@ from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault, World
 
 CONFIG = {"limits": {"max_workers": 8}, "remediation": {"max_changes": 10_000}}
-CLOSE = (*COMMAND, "--output", "out")
 MOST_KILLS = 40  # of one run, before it is let end
 MOST_CALLS = 60  # of a process, before it is killed
 MORE_CALLS = 10  # at most, until it is
@@ -69,7 +68,7 @@ def close_while_killing(aws: FakeAws, directory: Path, seed: int, *, in_s3: bool
     if in_s3:
         config["report"] = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}
     before = open_repositories(aws)
-    ended, killed = _until_one_ends(aws, directory, CLOSE, config, seed)
+    ended, killed = _until_one_ends(aws, directory, RUN, config, seed)
     if ended.status == 6:  # killed before it had a journal, and after it had the lease
         ended = run(aws, directory, config={**config, "report": {}})
     return _judged(aws, ended, before, killed)

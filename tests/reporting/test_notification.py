@@ -47,7 +47,7 @@ def test_size_is_that_of_a_json_string() -> None:
     assert size(text) == len('a\\"b\\\\c\\nd→'.encode())
 
 
-def test_what_was_not_seen_is_counted_by_reason_and_some_places_are_named() -> None:
+def test_what_was_not_checked_is_counted_by_reason_and_some_places_are_named() -> None:
     text = message(
         report(
             [],

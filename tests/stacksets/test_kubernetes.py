@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from sweeper.config.loader import DEPLOYMENT_VARIABLE, _variables, load_config
-from sweeper.entrypoints.cli.main import cli
 from tests.stacksets import templates
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +58,8 @@ def test_it_runs_as_the_image_and_the_program_are_made(
     assert f"USER {security['runAsUser']}:{security['runAsGroup']}" in dockerfile
     assert 'ENTRYPOINT ["sweeper"]' in dockerfile
     assert "command" not in container  # the image's entry point
-    assert container["args"][0] in cli.commands
+    task = templates.resource("central-fargate", "TaskDefinition")["ContainerDefinitions"][0]
+    assert container["args"] == task["Command"] == ["run", "--yes"]  # nobody can be asked
     environment = {each["name"]: each["value"] for each in container["env"]}
     assert set(environment) <= {*dict(_variables()), DEPLOYMENT_VARIABLE, "AWS_REGION"}
     for variable, value in environment.items():

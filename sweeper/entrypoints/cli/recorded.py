@@ -61,9 +61,11 @@ def run_recorded(
     from sweeper.checks import checks
     from sweeper.domain.escaping import plain
     from sweeper.entrypoints.logs import is_terminal
-    from sweeper.entrypoints.runner import run_interactive
+    from sweeper.entrypoints.runner import require_prompt, run_interactive
     from sweeper.storage.change_reader import read_recorded_changes
 
+    if not (yes or dry_run):
+        require_prompt(kind)  # REPORT may be in S3, and nothing is called before
     options: dict[str, Any] = {"report": {"directory": output}} if output is not None else {}
     read = loaded(path, options)
     recorded = read_recorded_changes(

@@ -33,8 +33,8 @@ _MOST = 2
 def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bool) -> int:
     """Show a report again, or what changed between two.
 
-    REPORT is a report.json: a path, or s3://BUCKET/KEY. Of two, the earlier comes first, and the
-    later is shown with what is new, still open, reopened, resolved and not seen since the earlier.
+    REPORT is a report.json: a path, or s3://BUCKET/KEY. Of two, the earlier comes first. The later
+    is shown with what is new, still open, reopened, resolved and not checked since the earlier.
 
     \b
     Exit status: 0; with --exit-status that of the report's run, but for 5: a report

@@ -28,7 +28,7 @@ _MEANING = {
 
 
 def run_demo() -> int:
-    """Sweep the embedded organization twice: it is closed, and it stays closed.
+    """Sweep the embedded organization twice: its repositories become immutable, and stay it.
 
     The exit status: 0 where both sweeps ended as they do in a real organization, with a report,
     and the second had nothing left to change. Raises ConfigurationError where moto is missing.
@@ -41,11 +41,11 @@ def run_demo() -> int:
             # A person's own journals are not the demo's business.
             state = first.state.model_copy(update={"directory": directory / "state"})
             first = first.model_copy(update={"state": state})
-            one = _sweep("First sweep: find what can be overwritten, and close it", first)
+            one = _sweep("First sweep: find mutable repositories, and make them immutable", first)
             _remember(directory, directory / "second")
             later = first.report.model_copy(update={"directory": directory / "second"})
             second = first.model_copy(update={"report": later})
-            two = _sweep("Second sweep: what was closed stays closed", second)
+            two = _sweep("Second sweep: what is immutable stays immutable", second)
             if not (_ended_well(one) and _ended_well(two)) or two.totals.changes.planned:
                 _say("\nThe demo failed: please report it as a defect.")
                 return ExitStatus.INTERNAL_ERROR

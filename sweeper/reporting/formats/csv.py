@@ -159,7 +159,7 @@ def _earlier(record: str, item: EarlierFinding) -> dict[str, str | None]:
         "region": item.region,
         "repository": item.repository,
         "mutability": item.mutability,
-        "reason": "open when last seen" if item.was_open else "closed by then",
+        "reason": "open when last seen" if item.was_open else "fixed by then",
         "reopened": str(item.reopened or ""),
         "last_seen": item.last_seen,
         "check": item.check,

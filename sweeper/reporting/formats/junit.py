@@ -1,6 +1,6 @@
 """report.junit.xml: the sweep as a run of tests, for pipelines that show and gate on those.
 
-A repository that is left open is a failing test; what could not be seen or judged is an error;
+A repository that is still mutable is a failing test; what could not be checked is an error;
 exempt ones, and what was left out on purpose, are skipped. The shape is that of Jenkins' schema.
 """
 
@@ -84,7 +84,7 @@ def _texts(report: Report) -> Iterator[str]:
 
 
 def _suite_of_the_sweep(report: Report) -> Iterator[str]:
-    """So that there is a test in every file: whether everything was seen."""
+    """So that there is a test in every file: whether everything was checked."""
     run = report.run
     properties = "".join(
         f"    {_element('property', name=name, value=plain(value))}\n"

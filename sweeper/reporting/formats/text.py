@@ -45,6 +45,7 @@ from sweeper.reporting.wording import (
     undo_words,
     unseen,
     where,
+    why,
 )
 
 WIDTH = 100
@@ -158,6 +159,8 @@ def _finding(finding: Finding, report: Report) -> Iterator[str]:
     current = setting(finding.mutability, finding.exclusion_filters)
     state = ", ".join(filter(None, (current, finding.compliance, known_as(finding))))
     yield from _wrapped(f"{state}: {outcome(finding, report.run)}", "      ")
+    if finding.compliance is Compliance.NON_COMPLIANT:  # else the outcome says it
+        yield from _wrapped(why(finding), "      ")
     if finding.exemption:
         yield from _wrapped(f"its exemption {exemption_text(finding.exemption)}", "      ")
 
@@ -176,12 +179,12 @@ def _advice_on_changes(findings: Iterable[Finding], run: Run) -> Iterator[str]:
 
 
 def _impact(report: Report) -> Iterator[str]:
-    """What the tags of the repositories that are closed look like, and what would keep them."""
+    """What the tags of the planned changes look like, and what would keep them mutable."""
     findings = [item for item in report.findings if item.impact]
     if not findings:
         return
     of = number(len(findings), "repository", "repositories")
-    yield from (f"WHAT CLOSING MAY BREAK ({of})", "")
+    yield from (f"WHAT MAY BREAK ({of})", "")
     yield from _wrapped(f"{counted(findings)} A name is no proof: see docs/impact.md.", "  ")
     for account, group in _by_account(findings, {}):
         yield from ("", f"  {account}")
@@ -215,7 +218,7 @@ def _earlier(report: Report) -> Iterator[Iterator[str]]:
     since = report.since_last
     for title, items in (
         ("RESOLVED SINCE THE LAST SWEEP", since.resolved if since else ()),
-        ("NOT SEEN THIS TIME", since.not_visible if since else ()),
+        ("NOT CHECKED THIS TIME", since.not_visible if since else ()),
     ):
         yield _as_last_seen(title, items)
 
@@ -243,7 +246,7 @@ def _failures(report: Report) -> list[str]:
     if not report.failures:
         return []
     names = account_names(report)
-    lines = [f"COULD NOT BE SEEN ({len(report.failures):,})"]
+    lines = [f"COULD NOT BE CHECKED ({len(report.failures):,})"]
     failures = sorted(report.failures, key=lambda failure: failure.reason)
     for reason, group in groupby(failures, key=lambda failure: failure.reason):
         lines.append("")

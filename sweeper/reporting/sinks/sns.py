@@ -54,7 +54,7 @@ class SnsSink:
 
 
 def needed(report: Report, notify: Literal["when_needed", "always"]) -> bool:
-    """Whether people are to be told: of what remains, was changed, failed or was not seen."""
+    """Whether people are to be told: of what remains, was changed, failed or was not checked."""
     changes = report.totals.changes
     return bool(
         notify == "always"

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import pexpect
 import pytest
 
-from sweeper.entrypoints.terminal import MAX_ROWS
+from sweeper.entrypoints.terminal import MAX_CHANGES
+from tests.end_to_end.barriers import hold, release_slowly
 from tests.end_to_end.harness import (
     COMMAND,
     changes,
@@ -78,6 +80,12 @@ class Terminal:
     def answer(self, text: str) -> None:
         self._child.sendline(text)
 
+    def wait_until_held(self, aws: FakeAws) -> None:
+        """Wait until a call is held; the command cannot end by itself then."""
+        while not aws.statistics().held:
+            assert self._child.isalive(), "the run ended before a call was held"
+            time.sleep(0.02)
+
     def interrupt(self) -> None:
         self._child.sendintr()
 
@@ -114,6 +122,20 @@ def test_nothing_is_written_without_a_yes(aws: FakeAws, tmp_path: Path) -> None:
     assert writes(aws) == []
     assert changes(terminal.report) == {("withheld", "not_confirmed")}
     assert len(re.findall(QUESTION, terminal.shown)) == 1
+
+
+def test_after_ctrl_c_the_bar_and_the_summary_say_the_same(aws: FakeAws, tmp_path: Path) -> None:
+    write_config(tmp_path, {"limits": {"max_workers": 1}})
+    hold(aws, "DescribeRepositories", skip=2)
+    terminal = Terminal(aws, tmp_path, "--dry-run")
+    terminal.wait_until_held(aws)
+    terminal.interrupt()
+    release_slowly(aws, "DescribeRepositories")
+    assert terminal.ended() == 4
+    targets = terminal.report["totals"]["targets"]
+    assert 0 < targets["examined"] < targets["planned"]
+    bars = re.findall(r"targets examined.*?(\d+)/(\d+)", terminal.shown)
+    assert bars[-1] == (str(targets["examined"]), str(targets["planned"]))
 
 
 def test_ctrl_c_at_the_question_is_a_no(aws: FakeAws, tmp_path: Path) -> None:
@@ -157,7 +179,7 @@ def test_a_reviewed_dry_run_is_applied_after_one_yes(aws: FakeAws, tmp_path: Pat
         terminal.asked()
         (question,) = re.findall(QUESTION, terminal.shown)
         assert f"apply of run {run_id} " in question
-        assert terminal.shown.count(" -> ") == min(count, MAX_ROWS)
+        assert terminal.shown.count(" -> ") == min(count, MAX_CHANGES)
         assert writes(aws) == []
         terminal.answer(answer)
         assert terminal.ended() == status

@@ -169,7 +169,7 @@ def test_what_changed() -> None:
         "region": "eu-central-1",
         "repository": "a",
         "mutability": "MUTABLE",
-        "reason": "closed by then",
+        "reason": "fixed by then",
         "last_seen": "2026-11-23T01:04:10Z",
         "check": "ecr-tag-immutability",
         "resource": "repository",

@@ -53,7 +53,7 @@ def test_where_something_was_skipped_nothing_claims_all() -> None:
         assert facts(item).everything is everything
         said = [unseen(item), subject(item), message(item, ()).partition("\n\n")[0]]
         said += [banner.title for banner in facts(item).banners]
-        scoped = ["in scope", "in this scope", "in what was seen"]
+        scoped = ["in scope", "in this scope", "in what was checked"]
         for sentence in said:
             assert any(words in sentence for words in scoped) is not everything, sentence
 

@@ -2,7 +2,7 @@
 
 import re
 
-from sweeper.domain.model import ChangeStatus, Failed, Skipped, Stage
+from sweeper.domain.model import ChangeStatus, Compliance, Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.reporting.formats import formats
@@ -33,6 +33,19 @@ def test_findings_are_grouped_by_account() -> None:
         *("111122223333 product-a", "app-a", "us-east-1", "app-b"),
         *("444455556666 data", "app-c"),
     ]
+
+
+def test_a_setting_that_does_not_say_why_it_is_a_finding_comes_with_the_reason() -> None:
+    reason = "image tags that match 'latest' can be overwritten"
+    for mutability, compliance, times in (
+        ("IMMUTABLE_WITH_EXCLUSION", Compliance.NON_COMPLIANT, 1),
+        ("IMMUTABLE_WITH_EXCLUSION", Compliance.UNDETERMINED, 1),  # as its outcome
+        ("IMMUTABLE_WITH_EXCLUSION", Compliance.EXEMPT, 0),
+        ("MUTABLE", Compliance.NON_COMPLIANT, 0),
+    ):
+        with case(mutability, compliance):
+            item = finding(mutability=mutability, compliance=compliance, reason=reason)
+            assert flat(report([item])).count(reason) == times
 
 
 def test_failures_have_a_line_each_and_advice_once() -> None:

@@ -73,14 +73,14 @@ class Facts:
     banners: tuple[Banner, ...]
     cards: tuple[Card, ...]
     not_made: tuple[Group, ...]
-    not_seen: tuple[Group, ...]
+    not_checked: tuple[Group, ...]
     skipped: tuple[Group, ...]
     by_ou: tuple[Bar, ...]
     by_region: tuple[Bar, ...]
     exemptions: str
     title: str
     scope: str | None
-    everything: bool  # nothing was skipped, and nothing could not be seen
+    everything: bool  # nothing was skipped, and all else was checked
 
 
 def facts(report: Report) -> Facts:
@@ -90,7 +90,7 @@ def facts(report: Report) -> Facts:
         banners=banners,
         cards=tuple(_cards(report)),
         not_made=tuple(_not_made(report)),
-        not_seen=tuple(_not_seen(report)),
+        not_checked=tuple(_not_checked(report)),
         skipped=tuple(_by_reason(Counter(item.reason.value for item in report.skipped))),
         by_ou=by_ou(report),
         by_region=by_region(report),
@@ -142,7 +142,7 @@ def _verdict(report: Report) -> Banner:
         return Banner(
             "bad",
             f"{count:,} {have} image tags that can be overwritten",
-            f"Of {repositories} that were seen{more}.",
+            f"Of {repositories} checked{more}.",
         )
     if templates:
         return Banner(
@@ -152,10 +152,11 @@ def _verdict(report: Report) -> Banner:
         )
     level: Level = "good" if report.coverage.complete else "unsure"
     if not examined:
-        return Banner(level, "No repository was seen", "None was found in what was examined.")
+        return Banner(level, "No repository was found", "There was none in what was checked.")
     return Banner(
         level,
-        "No image tag can be overwritten" + ("" if _everything(report) else ", in what was seen"),
+        "No image tag can be overwritten"
+        + ("" if _everything(report) else ", in what was checked"),
         f"Of {repositories} checked, none mutable{more}.",
     )
 
@@ -171,10 +172,10 @@ def _repositories(report: Report) -> Card:
     totals, left = report.totals.repositories, count_non_compliant(report)
     none_left: Level = "good" if totals.examined else "plain"
     figures: tuple[Figure, ...] = (
-        Figure(f"{totals.examined:,}", "seen"),
+        Figure(f"{totals.examined:,}", "checked"),
         Figure(f"{totals.compliant:,}", "compliant"),
-        _count(totals.non_compliant, "found open", "bad"),
-        Figure(f"{left:,}", "left open", "bad" if left else none_left),
+        _count(totals.non_compliant, "found mutable", "bad"),
+        Figure(f"{left:,}", "still mutable", "bad" if left else none_left),
         Figure(f"{totals.exempt:,}", "exempt"),
     )
     if totals.undetermined:
@@ -198,8 +199,8 @@ def _coverage(report: Report) -> Card:
         (
             _share("of accounts", report.coverage.accounts),
             _share("of their regions", report.coverage.targets),
-            _count(accounts.failed, "accounts not seen", "bad"),
-            _count(targets.failed, "regions not seen", "bad"),
+            _count(accounts.failed, "accounts not checked", "bad"),
+            _count(targets.failed, "regions not checked", "bad"),
         ),
         note,
     )
@@ -264,7 +265,7 @@ def _not_made(report: Report) -> Iterable[Group]:
         yield Group(reason, count, advice(Stage.CHANGE, reason, report.run))
 
 
-def _not_seen(report: Report) -> Iterable[Group]:
+def _not_checked(report: Report) -> Iterable[Group]:
     failures = sorted(report.failures, key=lambda failure: failure.reason)
     groups = [
         (reason, list(items)) for reason, items in groupby(failures, lambda failure: failure.reason)

@@ -15,7 +15,7 @@ from sweeper.domain.report_model import AccountSummary, Report
 class State(IntEnum):
     """What a number of the map means, the better the lower; page.js shows them.
 
-    Above NOT_SEEN are findings that remain, 7 for three of them; below NONE are places in which
+    Above NOT_CHECKED are findings that remain, 7 for three of them; below NONE are places in which
     the sweep left none of those that it found, -3 for three of them.
     """
 
@@ -23,7 +23,7 @@ class State(IntEnum):
     SKIPPED = 1
     EMPTY = 2
     COMPLIANT = 3
-    NOT_SEEN = 4
+    NOT_CHECKED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def place_map(report: Report) -> tuple[list[str], list[AccountRow]]:
     left = _left(report)
     for account in report.accounts:
         states[account.id] = dict(_examined(account, left))
-    for items, state in ((report.skipped, State.SKIPPED), (report.failures, State.NOT_SEEN)):
+    for items, state in ((report.skipped, State.SKIPPED), (report.failures, State.NOT_CHECKED)):
         for item in items:
             if item.account_id is None:
                 continue
@@ -63,7 +63,7 @@ def place_map(report: Report) -> tuple[list[str], list[AccountRow]]:
 def _urgency(row: AccountRow) -> tuple[int, bool, int, int]:
     """Open ones, then gaps, then what was closed, then the others."""
     closed = min(*row.states, State.NONE)
-    return -row.open, State.NOT_SEEN not in row.states, closed, -max(row.states)
+    return -row.open, State.NOT_CHECKED not in row.states, closed, -max(row.states)
 
 
 def _left(report: Report) -> Counter[tuple[str, str, bool]]:
@@ -80,7 +80,7 @@ def _examined(
 ) -> Iterator[tuple[str, int]]:
     for region, counts in account.regions.items():
         if count := left[account.id, region, True]:
-            yield region, State.NOT_SEEN + count
+            yield region, State.NOT_CHECKED + count
         elif closed := left[account.id, region, False]:
             yield region, -closed
         else:
@@ -90,19 +90,19 @@ def _examined(
 def _row(
     account_id: str, places: dict[str, int], otherwise: State, regions: list[str]
 ) -> AccountRow:
-    """Where the account as a whole was not seen or skipped, every region was."""
+    """Where the account as a whole was not checked, or skipped, every region was."""
     states = tuple(places.get(region, otherwise) for region in regions or ["all"])
     return AccountRow(
         account_id,
         worst=_word(max(states), closed=min(states) < State.NONE),
-        open=sum(state - State.NOT_SEEN for state in states if state > State.NOT_SEEN),
+        open=sum(state - State.NOT_CHECKED for state in states if state > State.NOT_CHECKED),
         states=tuple(map(int, states)),
     )
 
 
 def _word(worst: int, *, closed: bool) -> str:
-    if worst > State.NOT_SEEN:
+    if worst > State.NOT_CHECKED:
         return "open"
-    if closed and worst < State.NOT_SEEN:
+    if closed and worst < State.NOT_CHECKED:
         return "closed"
     return State(worst).name.lower().replace("_", " ")

@@ -73,7 +73,7 @@ def tables(report: Report) -> tuple[Table, ...]:
         place_table(report, names),
         _findings(report),
         _earlier(report),
-        _not_seen(report, names),
+        _not_checked(report, names),
         _exemptions(report),
         _skipped(report.skipped, names),
     )
@@ -226,10 +226,10 @@ def _earlier(report: Report) -> Table:
     )
 
 
-def _not_seen(report: Report, names: dict[str, str]) -> Table:
+def _not_checked(report: Report, names: dict[str, str]) -> Table:
     failures = sorted(report.failures, key=lambda failure: failure.reason)
     return Table(
-        "not-seen",
+        "not-checked",
         (
             Column("Reason", "text", [item.reason for item in failures], choose=True),
             Column("Account", "account", [_account(item.account_id, names) for item in failures]),

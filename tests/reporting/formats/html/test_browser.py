@@ -220,9 +220,9 @@ def test_the_map_says_each_state_in_a_sign_and_in_words(open_page: Open) -> None
     page = open_page(eventful_report())
     row = table(page, "map").get_by_role("row").filter(has_text="product-a")
     cells = row.locator("td.state").all_text_contents()
-    assert cells == ["?not seen", "22 open", "11 open", "", "\u2013skipped"]
+    assert cells == ["?not checked", "22 open", "11 open", "", "\u2013skipped"]
     unseen = table(page, "map").get_by_role("row").filter(has_text="777788889999")
-    assert set(unseen.locator("td.state").all_text_contents()) == {"?not seen"}
+    assert set(unseen.locator("td.state").all_text_contents()) == {"?not checked"}
 
 
 def test_the_trend_is_drawn_and_told(open_page: Open) -> None:

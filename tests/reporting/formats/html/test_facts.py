@@ -67,7 +67,7 @@ def figures(item: Report, card: int) -> list[tuple[str, Level]]:
 
 
 def test_repositories() -> None:
-    """Seen, compliant, found open, left open, exempt; undetermined where there are some."""
+    """Checked, compliant, found mutable, still mutable, exempt; undetermined if there are any."""
     item = report([finding("a"), finding("b", change=change()), UNJUDGED], compliant=1200)
     assert figures(item, REPOSITORIES) == [
         ("1,203", "plain"),
@@ -83,7 +83,7 @@ def test_repositories() -> None:
 
 
 def test_coverage() -> None:
-    """Shares of accounts and of regions, then how many were not seen."""
+    """Shares of accounts and of regions, then how many were not checked."""
     item = report([], [(account("777788889999"), failed(Reason.ASSUME_ROLE_DENIED)), *GAP])
     assert figures(item, COVERAGE) == [("50 %", "bad"), ("50 %", "bad"), ("1", "bad"), ("1", "bad")]
     assert {level for _, level in figures(report(), COVERAGE)} == {"plain"}
@@ -140,7 +140,7 @@ def test_changes_not_made_come_once_for_each_reason_the_most_frequent_first() ->
     ]
 
 
-def test_not_seen_and_skipped_are_grouped_by_reason_the_most_frequent_first() -> None:
+def test_not_checked_and_skipped_are_grouped_by_reason_the_most_frequent_first() -> None:
     item = report(
         [],
         [
@@ -155,7 +155,7 @@ def test_not_seen_and_skipped_are_grouped_by_reason_the_most_frequent_first() ->
         ],
     )
     shown = facts(item)
-    assert [(each.reason, each.count, each.advice) for each in shown.not_seen] == [
+    assert [(each.reason, each.count, each.advice) for each in shown.not_checked] == [
         ("request_refused", 2, None),
         ("assume_role_denied", 1, advice(Stage.EXAMINE, Reason.ASSUME_ROLE_DENIED)),
     ]

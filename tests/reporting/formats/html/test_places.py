@@ -36,11 +36,11 @@ def test_every_state_of_an_account_in_a_region() -> None:
     assert regions == ["eu-central-1", "r1", "r2", "r3", "r4", "r5", "r6"]
     states = (
         State.EMPTY,
-        State.NOT_SEEN + 2,
+        State.NOT_CHECKED + 2,
         -1,
         State.COMPLIANT,
-        State.NOT_SEEN + 1,
-        State.NOT_SEEN,
+        State.NOT_CHECKED + 1,
+        State.NOT_CHECKED,
         State.SKIPPED,
     )
     assert rows == [AccountRow(ACCOUNT_ID, "open", 3, tuple(map(int, states)))]
@@ -57,7 +57,7 @@ def test_an_account_that_was_not_opened_is_so_everywhere() -> None:
     assert regions == ["eu-central-1", "us-east-1"]
     assert [(row.account_id, row.worst, row.states) for row in rows] == [
         (ACCOUNT_ID, "open", (3, 5)),
-        ("777788889999", "not seen", (4, 4)),
+        ("777788889999", "not checked", (4, 4)),
         ("000011112222", "skipped", (1, 1)),
     ]
 
@@ -78,7 +78,7 @@ def test_the_worst_comes_first() -> None:
     assert [(row.account_id[0], row.worst, row.open) for row in rows] == [
         ("2", "open", 2),
         ("1", "open", 1),
-        ("5", "not seen", 0),
+        ("5", "not checked", 0),
         ("4", "closed", 0),
         ("3", "closed", 0),
         ("1", "compliant", 0),  # the factory's own
@@ -92,4 +92,4 @@ def test_a_sweep_that_ended_early_has_no_rows() -> None:
 
 def test_accounts_of_which_no_region_is_known() -> None:
     item = aggregate(run(), [(account(), failed(Reason.ASSUME_ROLE_DENIED))], [])
-    assert place_map(item) == (["all"], [AccountRow(ACCOUNT_ID, "not seen", 0, (4,))])
+    assert place_map(item) == (["all"], [AccountRow(ACCOUNT_ID, "not checked", 0, (4,))])

@@ -101,7 +101,7 @@ def test_what_is_no_longer_found() -> None:
     assert rows(report(), "earlier") == []
 
 
-def test_what_was_not_seen_and_what_was_skipped() -> None:
+def test_what_was_not_checked_and_what_was_skipped() -> None:
     item = report(
         [],
         [
@@ -113,7 +113,7 @@ def test_what_was_not_seen_and_what_was_skipped() -> None:
             (target(region="us-west-2"), Skipped(Reason.REGION_EXCLUDED)),
         ],
     )
-    assert rows(item, "not-seen") == [
+    assert rows(item, "not-checked") == [
         {
             "Reason": "assume_role_denied",
             "Account": "777788889999 product-a",
@@ -135,7 +135,7 @@ def test_what_was_not_seen_and_what_was_skipped() -> None:
 
 def test_a_sweep_that_ended_early() -> None:
     early = ended_early(run(), Failed(Stage.ENUMERATE, Reason.TIMED_OUT, "slow"))
-    [row] = rows(early, "not-seen")
+    [row] = rows(early, "not-checked")
     assert (row["Account"], row["Region"]) == ("the whole run", "all")
 
 
@@ -186,7 +186,7 @@ def test_the_map_has_a_column_for_each_region() -> None:
         },
         {
             "Account": "777788889999 product-a",
-            "State": "not seen",
+            "State": "not checked",
             "Open": 0,
             "eu-central-1": 4,
             "us-east-1": 4,

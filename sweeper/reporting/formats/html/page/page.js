@@ -7,9 +7,9 @@
   // The codes of the map, as sweeper.formats.html.places.State has them.
   const STATES = ["none", "skipped", "empty", "compliant", "unseen"];
   const SIGNS = ["", "–", "·", "✓", "?"];
-  const WORDS = ["", "skipped", "no repository", "compliant", "not seen"];
+  const WORDS = ["", "skipped", "no repository", "compliant", "not checked"];
   const MARKS = {
-    open: "bad", new: "bad", reopened: "bad", undetermined: "unsure", "not seen": "unsure",
+    open: "bad", new: "bad", reopened: "bad", undetermined: "unsure", "not checked": "unsure",
     "no longer visible": "unsure", closed: "good", resolved: "good", gone: "quiet",
     "still open": "quiet", compliant: "good", empty: "quiet", skipped: "quiet",
   };
@@ -255,9 +255,9 @@
       tzDate: (time) => uPlot.tzDate(new Date(time * 1000), "Etc/UTC"),
       series: [
         { label: "Sweep", value: (_, time) => (time === null ? "–" : when(time, 16)) },
-        { label: "Found open", stroke: colour("unsure-fill"), width: 2, dash: [6, 4], points: { show: true, size: 6 }, value },
+        { label: "Found mutable", stroke: colour("unsure-fill"), width: 2, dash: [6, 4], points: { show: true, size: 6 }, value },
         { label: "Findings left", stroke: colour("bad-fill"), width: 3, fill: `${colour("bad-fill")}22`, points: { show: true, size: 7, fill: colour("bad-fill") }, value },
-        { label: "Not everything was seen", stroke: text, width: 0, points: { show: true, size: 13, width: 2, fill: "transparent" }, value },
+        { label: "Coverage is incomplete", stroke: text, width: 0, points: { show: true, size: 13, width: 2, fill: "transparent" }, value },
       ],
     }, [
       trend.map(([time]) => Date.parse(time) / 1000),
