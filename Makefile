@@ -170,4 +170,4 @@ goldens: install ## write the golden texts of the tests anew; look at the differ
 	WRITE_GOLDENS=1 $(BIN)/pytest -n 0 $$(grep -l assert_golden -r tests --include='test_*.py')
 
 clean: ## remove what the other targets made
-	rm -rf .venv .uv .tools .aws-sam dist sweeper-demo benchmarks/results benchmarks/.peers .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .uv .tools .aws-sam dist sweeper-demo* benchmarks/results benchmarks/.peers .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -47,6 +47,7 @@ def run_interactive(
     ask: bool = True,
     terminal: bool | None = None,
     at_most_seconds: float | None = None,
+    show_commands: bool = True,
 ) -> tuple[Report, int]:
     """Run once, for a person (`terminal`; None: where stderr is one) or for a machine.
 
@@ -54,7 +55,8 @@ def run_interactive(
     changes of a report, which the run makes or reverts. `resume` names an interrupted run.
     A person gets progress, one question before anything is written and a summary; a machine
     gets logs and, of a run that is neither dry nor narrowed, a line of metrics for CloudWatch.
-    Without `ask` nobody is asked. Raises ConfigurationError, before anything is called, if a run
+    `show_commands` is whether the summary has commands for the next step. Without `ask` nobody is
+    asked. Raises ConfigurationError, before anything is called, if a run
     that may write has to ask and cannot.
     No new work starts after `at_most_seconds` or limits.deadline_seconds, the smaller of both. The
     report, and the exit status.
@@ -91,7 +93,7 @@ def run_interactive(
         return asked
 
     def show(ended: app.RunResult, console: Console) -> None:
-        _show(ended, console)
+        _show(ended, console, show_commands=show_commands)
         if warn and ended.report.totals.changes.applied:
             console.print(f"\nRemember: {CLOSES_AGAIN}", markup=False, soft_wrap=True)
 
@@ -202,10 +204,11 @@ def _for_a_person(
     return ended
 
 
-def _show(ended: app.RunResult, console: Console) -> None:
+def _show(ended: app.RunResult, console: Console, *, show_commands: bool) -> None:
     from sweeper.entrypoints.terminal import show
 
-    show(ended.report, console, resumable=ended.resumable, file=ended.file)
+    file = ended.file
+    show(ended.report, console, resumable=ended.resumable, file=file, show_commands=show_commands)
 
 
 # Seconds from the first signal in which another is taken for the same: of a terminal's process

@@ -153,11 +153,17 @@ def _account(finding: Finding) -> str:
 
 
 def show(
-    report: Report, console: Console, *, resumable: bool = False, file: str | None = None
+    report: Report,
+    console: Console,
+    *,
+    resumable: bool = False,
+    file: str | None = None,
+    show_commands: bool = True,
 ) -> None:
     """Print the summary: the findings, what could not be checked, the numbers, where the report is.
 
-    `file` is its report.json, where one is kept.
+    `file` is its report.json, where one is kept. With `show_commands` there is the command for the
+    next step.
     """
     if source := plain(run_words(report.run)):
         console.print(Text(f"{source}\n"), soft_wrap=True)
@@ -176,7 +182,8 @@ def show(
         detail = f": {plain(delivery.message)}" if delivery.message else ""
         text = f"{delivery.sink}: {delivery.status.replace('_', ' ')} {plain(delivery.location)}"
         console.print(Text(text + detail, style=style), soft_wrap=True)
-    if shown and may_have_changed(report) and report.run.kind != "undo":
+    is_revertible = may_have_changed(report) and report.run.kind != "undo"
+    if shown and is_revertible and show_commands:
         console.print(Text(f"To undo it: sweeper undo {shown}"), soft_wrap=True)
     if resumable:
         console.print(

@@ -6,18 +6,27 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from typing import Literal
 
 import click
 
+from sweeper.aws.client.session import read_object
+from sweeper.checks import checks
 from sweeper.config.loader import LEGACY_VARIABLES
 from sweeper.config.schema import ENVIRONMENT_PREFIX, Config
+from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report import ExitStatus, exit_status
 from sweeper.domain.report_model import Report
-from sweeper.engine.pool import or_defect
+from sweeper.engine.pool import Stop, or_defect
+from sweeper.engine.ports import Observers
+from sweeper.entrypoints.app import run_sweep
 from sweeper.entrypoints.demo import demo_organization
 from sweeper.entrypoints.runner import run_interactive
+from sweeper.reporting.wording import undo_words
+from sweeper.storage.change_reader import read_recorded_changes
 
 _MEANING = {
     ExitStatus.CLEAN: "all examined, nothing remains",
@@ -28,25 +37,37 @@ _MEANING = {
 
 
 def run_demo() -> int:
-    """Sweep the embedded organization twice: its repositories become immutable, and stay it.
+    """Sweep the embedded organization twice, revert the changes, and apply a reviewed dry run.
 
-    The exit status: 0 where both sweeps ended as they do in a real organization, with a report,
-    and the second had nothing left to change. Raises ConfigurationError where moto is missing.
+    The exit status: 0 where each run ended as it does in a real organization, with a report, the
+    second sweep had nothing left to change, and as much was reverted and applied as was changed.
+    Raises ConfigurationError where moto is missing.
     """
     with _without_settings():
         _say("Building an organization in memory (moto): no AWS account, no network …")
         with demo_organization() as options:
             first = Config(**options)
-            directory = first.report.directory or Path("sweeper-demo")
+            directory = _make_directory(first.report.directory or Path("sweeper-demo"))
             # A person's own journals are not the demo's business.
             state = first.state.model_copy(update={"directory": directory / "state"})
-            first = first.model_copy(update={"state": state})
+            first = _in(first.model_copy(update={"state": state}), directory)
             one = _sweep("First sweep: find mutable repositories, and make them immutable", first)
             _remember(directory, directory / "second")
-            later = first.report.model_copy(update={"directory": directory / "second"})
-            second = first.model_copy(update={"report": later})
+            second = _in(first, directory / "second")
             two = _sweep("Second sweep: what is immutable stays immutable", second)
-            if not (_ended_well(one) and _ended_well(two)) or two.totals.changes.planned:
+            _say("\n=== Undo, dry run and apply\n")
+            own = directory / one.run.id / "report.json"
+            undone = _run(first, recorded=_recorded("undo", own))
+            _say(f"sweeper undo: the first sweep's changes: {undo_words(undone)}.")
+            planned = _run(_in(first, directory / "review"), dry_run=True)
+            _say(f"sweeper run --dry-run: {planned.totals.changes.planned} changes planned.")
+            review = directory / "review" / "report.json"
+            applied = _run(first, recorded=_recorded("apply", review))
+            _say(f"sweeper apply: {applied.totals.changes.applied} reviewed changes made.")
+            changed = one.totals.changes.applied
+            counts = {changed, undone.totals.changes.applied, applied.totals.changes.applied}
+            ended_well = all(map(_ended_well, (one, two, undone, planned, applied)))
+            if not ended_well or two.totals.changes.planned or counts != {changed}:
                 _say("\nThe demo failed: please report it as a defect.")
                 return ExitStatus.INTERNAL_ERROR
             _say(
@@ -57,6 +78,36 @@ def run_demo() -> int:
                 "its folder second."
             )
     return ExitStatus.CLEAN
+
+
+def _make_directory(path: Path) -> Path:
+    """Make a directory that was not there, so that nothing of an earlier demo is read or lost."""
+    for number in count(1):
+        directory = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        with suppress(FileExistsError):
+            directory.mkdir(parents=True)
+            return directory
+    raise AssertionError  # count has no end
+
+
+def _in(config: Config, directory: Path) -> Config:
+    report = config.report.model_copy(update={"directory": directory})
+    return config.model_copy(update={"report": report})
+
+
+def _recorded(kind: Literal["apply", "undo"], report: Path) -> RecordedChanges:
+    about = {name: check.resource for name, check in checks().items()}
+    return read_recorded_changes(kind, str(report), read_object, about)
+
+
+def _run(
+    config: Config, *, dry_run: bool = False, recorded: RecordedChanges | None = None
+) -> Report:
+    """Run once without a word."""
+    ended = run_sweep(
+        config, dry_run=dry_run, recorded=recorded, stop=Stop(), observer=Observers(())
+    )
+    return ended.report
 
 
 def _remember(directory: Path, later: Path) -> None:
@@ -77,7 +128,9 @@ def _ended_well(report: Report) -> bool:
 def _sweep(title: str, config: Config) -> Report:
     _say(f"\n=== {title}\n")
     started = time.monotonic()
-    report, status = run_interactive(config, dry_run=False, ask=False, terminal=True)
+    report, status = run_interactive(
+        config, dry_run=False, ask=False, terminal=True, show_commands=False
+    )
     seconds = time.monotonic() - started
     meaning = _MEANING.get(ExitStatus(status), "it could not be done")
     _say(f"\nThe sweep took {seconds:.1f} s; `sweeper run` would exit with {status}: {meaning}.")
