@@ -24,8 +24,8 @@ from sweeper.domain.escaping import shorten
 from sweeper.domain.model import ChangeStatus, Finding, Resource
 from sweeper.domain.recorded_changes import RecordedChanges, invert, select_findings
 from sweeper.domain.report_model import Report, RunSource
-from sweeper.storage.history import is_time
 from sweeper.storage.journal.lines import RUN_ID
+from sweeper.storage.plausibility import field_names, is_time
 from sweeper.storage.report_store import ObjectReader, read_report
 
 _Found = Literal["MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"]
@@ -72,19 +72,6 @@ class _RecordedChange:
         if not re.fullmatch(arn, self.arn, re.ASCII):
             raise ValueError("the ARN is not of the repository, its account and region")
         return self
-
-
-_COPIED = (
-    "check",
-    "account_id",
-    "account_name",
-    "region",
-    "repository",
-    "resource",
-    "arn",
-    "mutability",
-    "exclusion_filters",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +158,7 @@ def _findings(
         if report.run.dry_run is (kind == "undo"):
             which = "made by a dry run" if kind == "undo" else "planned by what is no dry run"
             raise ConfigurationError(f"{place}: a change that was {which}")
-        values = {name: getattr(finding, name) for name in _COPIED}
+        values = {name: getattr(finding, name) for name in field_names(Finding)}
         values |= {
             "to_mutability": change.to_mutability,
             "to_exclusion_filters": change.to_exclusion_filters,
