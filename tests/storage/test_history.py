@@ -349,7 +349,7 @@ def test_a_point_that_no_sweep_wrote() -> None:
         ("repositories", -1),
         ("remaining", 10**10),
         ("finished_at", "9999"),
-        ("run_id", "x" * 20_000),
+        ("run_id", "x" * 100_001),
         ("complete", "yes"),
     ]
     for field, value in cases:

@@ -75,7 +75,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(['"]
 items = st.builds(
     Item,
     texts,
-    st.lists(st.integers(-(10**18), 10**18), max_size=3).map(tuple),
+    st.lists(st.integers(0, 10**9), max_size=3).map(tuple),
     st.none() | st.dictionaries(texts, st.tuples(*[st.integers(0, 9)] * 2), max_size=2),
 )
 some_items = st.lists(items, max_size=3).map(tuple)
