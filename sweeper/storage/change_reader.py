@@ -18,7 +18,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from sweeper.config.schema import AccountId, MutabilityFilters, RegionName, RepositoryGlob
+from sweeper.config.field_types import (
+    AccountId,
+    MutabilityFilters,
+    RegionName,
+    RepositoryGlob,
+)
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import shorten
 from sweeper.domain.model import ChangeStatus, Finding, Resource

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt
 
-from sweeper.config.schema import AccountId, RegionName
+from sweeper.config.field_types import AccountId, RegionName
 from sweeper.domain.errors import ConfigurationError, Invalid
 from sweeper.domain.json_encoding import encode_line
 from sweeper.domain.model import (
