@@ -14,15 +14,15 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from sweeper.config.field_types import IN_QUOTES
 from sweeper.config.layers import Key, Layers, Origin, Values
 from sweeper.config.provenance import INCLUDE_REGIONS, dotted, provenance_of
-from sweeper.config.schema import ENVIRONMENT_PREFIX, IN_QUOTES, SECRET_KEYS, Config
+from sweeper.config.schema import ENVIRONMENT_PREFIX, SECRET_KEYS, Config
+from sweeper.config.yaml_file import parse_file, read_file
 from sweeper.domain import masking
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.report_model import ConfigurationSource, Provenance
@@ -115,8 +115,8 @@ def load(
     sources: list[ConfigurationSource] = []
     if chosen:
         remote = read_remote if chosen.startswith(REMOTE) else None
-        content = (remote or _read_file)(chosen)
-        layers.lay(_parse(chosen, content), Origin("file", chosen))
+        content = (remote or read_file)(chosen)
+        layers.lay(parse_file(chosen, content), Origin("file", chosen))
         sha256 = hashlib.sha256(content.encode()).hexdigest()
         sources.append(ConfigurationSource("file", chosen, sha256))
     for variable, key, value in (*_legacy(os.environ), *_from_environment(os.environ)):
@@ -185,92 +185,6 @@ def _narrowed(config: Config, before: Config, key: Key, name: str) -> Config:
         )
     inner = getattr(config, section).model_copy(update={field: left})
     return config.model_copy(update={section: inner})
-
-
-# --- the file ------------------------------------------------------------------------------------
-
-
-MAX_BYTES = 1_000_000
-LARGEST = 2**63  # of a number: Python itself prints none of more than 4,300 digits
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without its worst surprises: the second of two equal keys does not win silently, and no
-    alias makes a gigabyte of a few lines.
-    """
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.get_event()  # type: ignore[no-untyped-call]
-            raise yaml.constructor.ConstructorError(
-                None, None, f"alias *{event.anchor}: write out what it stands for", event.start_mark
-            )
-        node: yaml.Node | None = super().compose_node(parent, index)
-        return node
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is not text", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"duplicate key {key!r}", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            value = super().construct_object(node, deep=deep)
-        except ValueError as error:  # a date such as 2027-02-30
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{node.value[:40]}: {error}", node.start_mark
-            ) from None
-        if isinstance(value, int) and abs(value) > LARGEST:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{node.value[:40]}: the number is too large", node.start_mark
-            )
-        return value
-
-
-def _read_file(path: str) -> str:
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ConfigurationError(f"{path}: too large; allowed: {MAX_BYTES:,} bytes")
-        return content.decode("utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: not UTF-8 text: byte {error.start}") from None
-
-
-def _parse(path: str, text: str) -> Values:
-    try:
-        values = yaml.load(text, _StrictLoader)  # noqa: S506 (a SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
-        raise ConfigurationError(f"{path}:{where} not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: not valid YAML: {error}") from None
-    except RecursionError:
-        raise ConfigurationError(f"{path}: nested too deeply") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigurationError(f"{path}: a mapping of keys is expected, such as 'report:'")
-    # A section that is there but empty ("report:" alone) means its defaults.
-    return {
-        key: value
-        for key, value in values.items()
-        if value is not None or key not in Config.model_fields
-    }
 
 
 # --- the environment -----------------------------------------------------------------------------

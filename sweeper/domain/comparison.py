@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sweeper.domain.model import ChangeStatus, Compliance, Finding, Key, Resource, Since
-from sweeper.domain.reasons import Reason
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Key, Since
+from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import (
     SCHEMA_VERSION,
     AccountSummary,
@@ -26,65 +26,6 @@ from sweeper.domain.report_model import (
 
 MAX_POINTS = 60  # of the trend: two months of daily sweeps
 MAX_CLOSURES = 50_000  # the latest; 10 MB
-
-_SINCE = frozenset(Since)
-
-
-@dataclass(frozen=True, slots=True)
-class PreviousRun:
-    """Of `model.Run`, what a comparison needs."""
-
-    id: str
-    started_at: str
-    finished_at: str
-    organization_id: str | None
-    account_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PreviousChange:
-    """Of `model.Change`; words that this version does not know are no error."""
-
-    status: str
-    reason: str | None = None
-    uncertain: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PreviousFinding:
-    """Of `model.Finding`, what a comparison needs."""
-
-    check: str
-    account_id: str
-    account_name: str
-    region: str
-    repository: str
-    mutability: str
-    compliance: str
-    change: PreviousChange | None = None
-    reopened: int = 0
-    since_last: str | None = None
-    resource: Resource = "repository"
-
-
-@dataclass(frozen=True, slots=True)
-class PreviousSince:
-    """Of `model.SinceLast`, what a comparison needs."""
-
-    run_id: str | None = None
-    finished_at: str | None = None
-    unavailable: str | None = None
-    resolved: tuple[EarlierFinding, ...] = ()
-    not_visible: tuple[EarlierFinding, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Previous:
-    """Of `model.Report`, what a comparison needs."""
-
-    run: PreviousRun
-    findings: tuple[PreviousFinding, ...]
-    since_last: PreviousSince = PreviousSince()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +40,21 @@ class RemediationRecord:
     reopened: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """What is remembered of all sweeps: history.json as it stands. The oldest point comes first."""
 
     schema_version: Literal["2"] = SCHEMA_VERSION
-    organization_id: str | None = None
-    account_id: str | None = None
-    points: tuple[TrendPoint, ...] = ()
-    closures: tuple[RemediationRecord, ...] = ()
+    organization_id: str | None
+    account_id: str | None
+    points: tuple[TrendPoint, ...]
+    closures: tuple[RemediationRecord, ...]
 
 
-def same_organization(one: Run | PreviousRun | History, other: Run) -> bool:
+NO_HISTORY = History(organization_id=None, account_id=None, points=(), closures=())
+
+
+def same_organization(one: Run | History, other: Run) -> bool:
     """Whether both are about one organization, as far as they know theirs.
 
     Where Organizations was not called, what was swept belongs to the caller.
@@ -123,7 +67,7 @@ def same_organization(one: Run | PreviousRun | History, other: Run) -> bool:
 
 
 def compare_reports(
-    report: Report, previous: Previous, history: History, checks: Collection[str]
+    report: Report, previous: Report, history: History, checks: Collection[str]
 ) -> Report:
     """The report with what changed since `previous`; `checks` are the names of those that ran.
 
@@ -132,29 +76,26 @@ def compare_reports(
     """
     since = previous.since_last
     run_id, finished_at = previous.run.id, previous.run.finished_at
-    judged: dict[Key, PreviousFinding] = {}
+    judged: dict[Key, Finding] = {}
     if run_id != report.run.id:
         earlier = _earlier(previous)
-    elif since.unavailable or since.run_id is None:
-        return comparison_unavailable(report, since.unavailable or "the run did not tell before")
+    elif since is None or since.unavailable or since.run_id is None:
+        why = since.unavailable if since else None
+        return comparison_unavailable(report, why or "the run did not tell before")
     else:
         run_id, finished_at = since.run_id, since.finished_at or ""
         # What the run had found before, and does not know now, is not forgotten.
         told = {_key(item): item for item in (*since.resolved, *since.not_visible)}
         earlier = {**_earlier(previous), **told}
-        judged = {
-            _key(finding): finding for finding in previous.findings if finding.since_last in _SINCE
-        }
+        judged = {finding.key: finding for finding in previous.findings if finding.since_last}
     closures = _closures(previous, history)
     findings = [
-        replace(finding, since_last=Since(str(before.since_last)), reopened=before.reopened)
-        if (before := judged.get(_key(finding)))
-        else _judged(finding, earlier.get(_key(finding)), closures.get(_key(finding)), previous)
+        replace(finding, since_last=before.since_last, reopened=before.reopened)
+        if (before := judged.get(finding.key))
+        else _judged(finding, earlier.get(finding.key), closures.get(finding.key), previous)
         for finding in report.findings
     ]
-    found = {
-        _key(finding) for finding in findings if finding.compliance is not Compliance.COMPLIANT
-    }
+    found = {finding.key for finding in findings if finding.compliance is not Compliance.COMPLIANT}
     accounts = {account.id: account for account in report.accounts}
     resolved: list[EarlierFinding] = []
     not_visible: list[EarlierFinding] = []
@@ -211,7 +152,7 @@ def update_history(history: History, report: Report) -> History:
 
 
 def _remember(finding: Finding, run: Run, closures: dict[Key, RemediationRecord]) -> None:
-    key = _key(finding)
+    key = finding.key
     if finding.compliance is Compliance.EXEMPT:
         closures.pop(key, None)  # it may be open: should it have to be closed again, that is new
         return
@@ -225,23 +166,24 @@ def _remember(finding: Finding, run: Run, closures: dict[Key, RemediationRecord]
         closures[key] = replace(known, reopened=count)
 
 
-def _earlier(previous: Previous) -> dict[Key, EarlierFinding]:
+def _earlier(previous: Report) -> dict[Key, EarlierFinding]:
     """What the previous sweep found, and what was open where it could not look.
 
     What was closed and then not seen is told once; should it be open, its closure is remembered.
     """
-    earlier = {_key(item): item for item in previous.since_last.not_visible if item.was_open}
+    not_visible = previous.since_last.not_visible if previous.since_last else ()
+    earlier = {_key(item): item for item in not_visible if item.was_open}
     for finding in previous.findings:
         if finding.compliance in (Compliance.EXEMPT, Compliance.COMPLIANT):
             continue
-        earlier[_key(finding)] = EarlierFinding(
+        earlier[finding.key] = EarlierFinding(
             check=finding.check,
             account_id=finding.account_id,
             account_name=finding.account_name,
             region=finding.region,
             repository=finding.repository,
             mutability=finding.mutability,
-            was_open=not _was_closed(finding.change),
+            was_open=is_remaining(finding),
             reopened=finding.reopened,
             last_seen=previous.run.finished_at,
             resource=finding.resource,
@@ -249,34 +191,21 @@ def _earlier(previous: Previous) -> dict[Key, EarlierFinding]:
     return earlier
 
 
-def count_lost_changes(before: Iterable[PreviousFinding], report: Report) -> int:
-    """Count the changes that were applied before, or may have been, and that the report lacks."""
-    known = {item.key for item in report.findings if item.change and item.change.may_be_made}
-    return sum(
-        (item.change.status == ChangeStatus.APPLIED or item.change.uncertain)
-        and _key(item) not in known
-        for item in before
-        if item.change
+def count_lost_changes(stored: Report, report: Report) -> int:
+    """Count the changes that were applied, or may have been, and that only `stored` has."""
+    kept, there = (
+        {item.key for item in each.findings if item.change and item.change.may_be_made}
+        for each in (report, stored)
     )
+    return len(there - kept)
 
 
-def _was_closed(change: PreviousChange | None) -> bool:
-    """As `report.remains` has it."""
-    return change is not None and (
-        change.status == ChangeStatus.APPLIED
-        or (
-            change.status == ChangeStatus.SUPERSEDED
-            and change.reason in (Reason.NOW_COMPLIANT, Reason.REPOSITORY_DELETED)
-        )
-    )
-
-
-def _closures(previous: Previous, history: History) -> dict[Key, RemediationRecord]:
+def _closures(previous: Report, history: History) -> dict[Key, RemediationRecord]:
     """What sweeps closed, the previous one included: its history may not have been written."""
     closures = {_key(closure): closure for closure in history.closures}
     for finding in previous.findings:
-        if finding.change and finding.change.status == ChangeStatus.APPLIED:
-            key = _key(finding)
+        if finding.change and finding.change.status is ChangeStatus.APPLIED:
+            key = finding.key
             known = closures.get(key)
             count = max(finding.reopened, known.reopened if known else 0)
             closures[key] = RemediationRecord(
@@ -289,7 +218,7 @@ def _judged(
     finding: Finding,
     earlier: EarlierFinding | None,
     closure: RemediationRecord | None,
-    previous: Previous,
+    previous: Report,
 ) -> Finding:
     """The finding with what was known of it."""
     if finding.compliance in (Compliance.EXEMPT, Compliance.COMPLIANT):
@@ -335,7 +264,7 @@ def _joined(points: Iterable[TrendPoint], own: Iterable[TrendPoint]) -> tuple[Tr
     return tuple(ordered[-MAX_POINTS:])
 
 
-def _key(item: Finding | PreviousFinding | EarlierFinding | RemediationRecord) -> Key:
+def _key(item: EarlierFinding | RemediationRecord) -> Key:
     return item.check, item.account_id, item.region, item.repository
 
 

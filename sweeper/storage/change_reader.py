@@ -13,19 +13,24 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from sweeper.config.schema import AccountId, MutabilityFilters, RegionName, RepositoryGlob
+from sweeper.config.field_types import (
+    AccountId,
+    MutabilityFilters,
+    RegionName,
+    RepositoryGlob,
+)
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import shorten
 from sweeper.domain.model import ChangeStatus, Finding, Resource
 from sweeper.domain.recorded_changes import RecordedChanges, invert, select_findings
 from sweeper.domain.report_model import Report, RunSource
-from sweeper.storage.history import is_time
 from sweeper.storage.journal.lines import RUN_ID
+from sweeper.storage.plausibility import field_names
 from sweeper.storage.report_store import ObjectReader, read_report
 
 _Found = Literal["MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"]
@@ -72,19 +77,6 @@ class _RecordedChange:
         if not re.fullmatch(arn, self.arn, re.ASCII):
             raise ValueError("the ARN is not of the repository, its account and region")
         return self
-
-
-_COPIED = (
-    "check",
-    "account_id",
-    "account_name",
-    "region",
-    "repository",
-    "resource",
-    "arn",
-    "mutability",
-    "exclusion_filters",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +163,7 @@ def _findings(
         if report.run.dry_run is (kind == "undo"):
             which = "made by a dry run" if kind == "undo" else "planned by what is no dry run"
             raise ConfigurationError(f"{place}: a change that was {which}")
-        values = {name: getattr(finding, name) for name in _COPIED}
-        values |= {
-            "to_mutability": change.to_mutability,
-            "to_exclusion_filters": change.to_exclusion_filters,
-        }
-        _check(_RecordedChange, place, values)
+        _check(_RecordedChange, place, {**_members(change), **_members(finding)})
         if finding.check not in checks:
             known = ", ".join(sorted(checks))
             raise ConfigurationError(
@@ -188,7 +175,7 @@ def _findings(
             )
         findings.append(finding)
     if findings:
-        _check_run(report, location)
+        _check(_Run, f"{location}: run", _members(report.run))
         counted = Counter(finding.key for finding in findings)
         if twice := next((key for key, count in counted.items() if count > 1), None):
             raise ConfigurationError(f"{location}: {' '.join(twice)}: changed twice")
@@ -201,16 +188,9 @@ def digest(recorded: RecordedChanges) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _check_run(report: Report, location: str) -> None:
-    run = report.run
-    values = {
-        "id": run.id,
-        "organization_id": run.organization_id,
-        "account_id": run.account_id,
-    }
-    _check(_Run, f"{location}: run", values)
-    if not is_time(run.started_at):
-        raise ConfigurationError(f"{location}: run.started_at: not a time")
+def _members(value: Any) -> dict[str, object]:
+    kind: Any = type(value)
+    return {name: getattr(value, name) for name in field_names(kind)}
 
 
 @cache

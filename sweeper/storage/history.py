@@ -6,21 +6,14 @@ types, and where it cannot be used, that is said in words. Nothing here ends a s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, fields
-from typing import Annotated, Protocol, TypeVar, runtime_checkable
-
-from pydantic import AfterValidator, Field
+from functools import partial
+from typing import Protocol, TypeVar, runtime_checkable
 
 from sweeper.domain.comparison import (
+    NO_HISTORY,
     History,
-    Previous,
-    PreviousFinding,
-    PreviousRun,
-    PreviousSince,
-    RemediationRecord,
     add_trend,
     compare_reports,
     comparison_unavailable,
@@ -32,19 +25,17 @@ from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.json_encoding import document
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import EarlierFinding, Report, Run, TrendPoint
+from sweeper.domain.report_model import Report, Run
 from sweeper.engine.pool import attempt
 from sweeper.engine.ports import Source
-from sweeper.storage.record_reader import OtherVersion, TooLarge, read
+from sweeper.storage.json_scanner import TooLarge
+from sweeper.storage.record_reader import OtherVersion, Selection, read
+from sweeper.storage.report_reader import ABOUT, COMPARED, parse_report
 
 HISTORY = "history.json"
-MAX_REPORT = 100_000_000  # bytes: 100,000 findings and as many failures
 MAX_HISTORY = 30_000_000  # bytes: as many closures as are kept, with the longest names
-MAX_MEMORY = 200_000_000  # bytes, of what is kept of one record: 200,000 findings
+MAX_HISTORY_MEMORY = 200_000_000  # bytes
 ATTEMPTS = 5  # to replace what others replace too
-_MAX_TEXT = 10_000  # characters; nothing that AWS names is nearly as long
-_MAX_COUNT = 10**9
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _NEEDED = (
     "; needed: s3:GetObject, s3:ListBucket to be told that there is none yet, and kms:Decrypt "
     "where a key of yours encrypts it"
@@ -103,8 +94,8 @@ def attach_comparison(
         return report
 
     def recall(kept: HistoryStore) -> Report:
-        previous: Previous | InvalidRecord
-        history = History()
+        previous: Report | InvalidRecord
+        history = NO_HISTORY
         try:
             previous = read_previous(kept.records, kept.latest, report.run)
         except InvalidRecord as error:
@@ -138,7 +129,7 @@ def store_history(records: Records, report: Report) -> str | None:
         except InvalidRecord as error:
             if not error.damaged:
                 return f"{HISTORY} was left as it is: {error.message}"
-            before, begun_anew = History(), f"{HISTORY} was begun anew: {error.message}"
+            before, begun_anew = NO_HISTORY, f"{HISTORY} was begun anew: {error.message}"
         after = update_history(before, report)
         if after == before:
             return None
@@ -152,18 +143,13 @@ def store_history(records: Records, report: Report) -> str | None:
     return f"{HISTORY} was left as it is: other sweeps kept writing it"
 
 
-def is_time(text: str) -> bool:
-    """Whether it is a time as a report has it; such compare as text."""
-    return _TIME.fullmatch(text) is not None
-
-
 def started_at(records: Records, name: str) -> str | None:
     """When the sweep of a report started; None where the report is not there or does not say."""
     try:
-        kept = _read(records, _Started, name, MAX_REPORT)
+        report = _read(records, name, partial(parse_report, selection=ABOUT))
     except InvalidRecord:
         return None
-    return kept.run.started_at if kept else None
+    return report.run.started_at if report else None
 
 
 def lost_changes(records: Records, name: str, report: Report) -> str | None:
@@ -173,30 +159,20 @@ def lost_changes(records: Records, name: str, report: Report) -> str | None:
     it from there. A stored report that cannot be read may have such changes.
     """
     try:
-        stored = _read(records, _Report, name, MAX_REPORT)
+        stored = _read(records, name, partial(parse_report, selection=COMPARED))
     except InvalidRecord as error:
         return error.message
     if stored is None:
         return None
-    lost = count_lost_changes(stored.findings, report)
+    lost = count_lost_changes(stored, report)
     return f"{name} has changes that this report lacks: {lost:,}" if lost else None
 
 
-def read_previous(records: Records, name: str, run: Run) -> Previous:
-    """The last report; raises Unusable, also where there is none."""
-    kept = _read(records, _Report, name, MAX_REPORT)
-    if kept is None:
+def read_previous(records: Records, name: str, run: Run) -> Report:
+    """The last report, as far as it is compared; raises InvalidRecord, also where there is none."""
+    previous = _read(records, name, partial(parse_report, selection=COMPARED))
+    if previous is None:
         raise InvalidRecord(f"there is no earlier {name} here", damaged=False)
-    since = kept.since_last
-    previous = Previous(
-        kept.run,
-        kept.findings,
-        PreviousSince(
-            since.run_id, since.finished_at, since.unavailable, since.resolved, since.not_visible
-        )
-        if since
-        else PreviousSince(),
-    )
     _refuse_another_organization(previous.run, name, run)
     if previous.run.started_at > run.started_at:
         later = f"{name} is of sweep {previous.run.id}, which started later than this one"
@@ -205,75 +181,19 @@ def read_previous(records: Records, name: str, run: Run) -> Previous:
 
 
 def read_history(records: Records, run: Run) -> History:
-    """The history, an empty one where there is none; raises Unusable."""
-    kept = _read(records, _History, HISTORY, MAX_HISTORY)
-    if kept is None:
-        return History()
-    history = History(
-        organization_id=kept.organization_id,
-        account_id=kept.account_id,
-        points=kept.points,
-        closures=kept.closures,
-    )
+    """The history, an empty one where there is none; raises InvalidRecord."""
+    use = partial(read, History, limit=MAX_HISTORY, selection=Selection(MAX_HISTORY_MEMORY))
+    history = _read(records, HISTORY, use)
+    if history is None:
+        return NO_HISTORY
     _refuse_another_organization(history, HISTORY, run)
     return history
 
 
-# --- what is taken for a record -------------------------------------------------------------------
-
-
-def _plausible(item: T) -> T:
-    """Refuse what no sweep wrote: it would be shown, compared and carried on."""
-    for field in fields(item):  # type: ignore[arg-type]
-        value = getattr(item, field.name)
-        if isinstance(value, str) and len(value) > _MAX_TEXT:
-            raise ValueError(f"{field.name} is too long")
-        if isinstance(value, int) and not 0 <= value <= _MAX_COUNT:
-            raise ValueError(f"{field.name} is no count")
-        if isinstance(value, float) and not 0 <= value <= 1:  # NaN is not, either
-            raise ValueError(f"{field.name} is no share")
-        if field.name in _TIMES and value is not None and not is_time(value):
-            raise ValueError(f"{field.name} is no time")
-    return item
-
-
-_TIMES = {"started_at", "finished_at", "closed_at", "last_seen"}
-_Checked = AfterValidator(_plausible)
-
-
-@dataclass(frozen=True, slots=True)
-class _SinceLast:
-    run_id: Annotated[str | None, Field(max_length=100)] = None
-    finished_at: Annotated[str | None, Field(pattern=f"^{_TIME.pattern}$")] = None
-    unavailable: Annotated[str | None, Field(max_length=100_000)] = None
-    resolved: tuple[Annotated[EarlierFinding, _Checked], ...] = ()
-    not_visible: tuple[Annotated[EarlierFinding, _Checked], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    run: Annotated[PreviousRun, _Checked]
-    findings: tuple[Annotated[PreviousFinding, _Checked], ...]
-    since_last: _SinceLast | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Started:
-    run: Annotated[PreviousRun, _Checked]
-
-
-@dataclass(frozen=True, slots=True)
-class _History:
-    organization_id: str | None
-    account_id: str | None
-    points: tuple[Annotated[TrendPoint, _Checked], ...]
-    closures: tuple[Annotated[RemediationRecord, _Checked], ...]
-
-
-def _read(records: Records, kind: type[T], name: str, limit: int) -> T | None:
-    """The record as the dataclass `kind`; None where there is none. Raises Unusable."""
+def _read(records: Records, name: str, use: Callable[[Source], T]) -> T | None:
+    """What `use` makes of the record; None where there is none. Raises InvalidRecord."""
     try:
-        return records.read(name, lambda source: read(kind, source, limit=limit, memory=MAX_MEMORY))
+        return records.read(name, use)
     except OtherVersion as error:
         raise InvalidRecord(f"{name} has {error}", damaged=False) from None
     except TooLarge as error:
@@ -286,7 +206,7 @@ def _read(records: Records, kind: type[T], name: str, limit: int) -> T | None:
         raise Unreadable(why, damaged=False) from None
 
 
-def _refuse_another_organization(of: PreviousRun | History, name: str, run: Run) -> None:
+def _refuse_another_organization(of: Run | History, name: str, run: Run) -> None:
     if not same_organization(of, run):
         whose = of.organization_id or of.account_id
         raise InvalidRecord(f"{name} is of another organization: {whose}", damaged=True)

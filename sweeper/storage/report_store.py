@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass, replace
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from sweeper.domain.comparison import (
-    History,
-    Previous,
-    PreviousChange,
-    PreviousFinding,
-    PreviousRun,
-    PreviousSince,
-    compare_reports,
-    same_organization,
-)
+from sweeper.domain.comparison import NO_HISTORY, compare_reports, same_organization
 from sweeper.domain.errors import ConfigurationError, Invalid
 from sweeper.domain.escaping import plain
 from sweeper.domain.report_model import Report
 from sweeper.engine.ports import Source
-from sweeper.storage.history import MAX_REPORT, is_time
-from sweeper.storage.record_reader import NotAnObject, OtherVersion, TooLarge, read
+from sweeper.storage.json_scanner import TooLarge
+from sweeper.storage.record_reader import NotAnObject, OtherVersion
+from sweeper.storage.report_reader import parse_report
 
 S3 = "s3://"
-_TIMES = {"started_at", "finished_at", "last_seen"}
-_MAX_COUNT = 10**9
-MAX_MEMORY = 400_000_000  # bytes, of a report: 100,000 findings take half of it
 
 # Gives what the function makes of the object at ``s3://<bucket>/<key>``; see `aws.session`.
 ObjectReader = Callable[[str, Callable[[Source], Report]], Report]
@@ -40,8 +28,7 @@ def read_report(location: str, read_object: ObjectReader) -> Report:
     """
 
     def use(source: Source) -> Report:
-        report = read(Report, source, limit=MAX_REPORT, memory=MAX_MEMORY)
-        _refuse_implausible("", report)
+        report = parse_report(source)
         _refuse_findings_elsewhere(report)
         return report
 
@@ -55,8 +42,6 @@ def read_report(location: str, read_object: ObjectReader) -> Report:
         problem = f"has {error}; needed: a report.json"
     except Invalid as error:
         problem = _something_else(error) or f"is damaged: {error}; needed: a report.json"
-    except _Implausible as error:
-        problem = f"is damaged: {error}; needed: a report.json"
     raise ConfigurationError(plain(f"{location} {problem}"))
 
 
@@ -95,39 +80,13 @@ def compare(earlier: Report, later: Report) -> Report:
     checks = {finding.check for finding in earlier.findings}
     if earlier.since_last:
         checks |= {item.check for item in earlier.since_last.not_visible}
-    result = compare_reports(later, _previous(earlier), History(), checks)
+    result = compare_reports(later, earlier, NO_HISTORY, checks)
     # How often it was reopened the later sweep knew from its history.
     findings = [
         replace(finding, reopened=max(finding.reopened, known.reopened))
         for finding, known in zip(result.findings, later.findings, strict=True)
     ]
     return replace(result, findings=findings)
-
-
-def _previous(report: Report) -> Previous:
-    run, since = report.run, report.since_last
-    return Previous(
-        PreviousRun(run.id, run.started_at, run.finished_at, run.organization_id, run.account_id),
-        tuple(
-            PreviousFinding(
-                check=finding.check,
-                account_id=finding.account_id,
-                account_name=finding.account_name,
-                region=finding.region,
-                repository=finding.repository,
-                mutability=finding.mutability,
-                compliance=finding.compliance,
-                change=PreviousChange(finding.change.status, finding.change.reason)
-                if finding.change
-                else None,
-                reopened=finding.reopened,
-                since_last=finding.since_last,
-                resource=finding.resource,
-            )
-            for finding in report.findings
-        ),
-        PreviousSince(not_visible=tuple(since.not_visible)) if since else PreviousSince(),
-    )
 
 
 def _read_file(path: Path, use: Callable[[Source], Report]) -> Report:
@@ -144,48 +103,12 @@ def _read_file(path: Path, use: Callable[[Source], Report]) -> Report:
             raise ConfigurationError(plain(f"{path}: cannot be read: {why}")) from None
 
 
-class _Implausible(ValueError):
-    """What no sweep wrote; says what."""
-
-
-def _refuse_implausible(name: str, value: object) -> None:
-    """Raise _Implausible for a count, a share or a time that is none; `name` is the key."""
-    if is_dataclass(value):
-        for field in fields(value):
-            _refuse_implausible(field.name, getattr(value, field.name))
-    elif isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            _refuse_implausible(name, item)
-    elif kind := _not_a(name, value):
-        raise _Implausible(f"{name} is no {kind}")
-
-
 def _refuse_findings_elsewhere(report: Report) -> None:
-    """Raise _Implausible for a finding where, as the report has it, nobody looked."""
+    """Raise Invalid for a finding in a region that, as the report has it, was not examined."""
     if report.run.kind != "sweep":  # it has each change of its source, examined or not
         return
     examined = {account.id: account.regions for account in report.accounts}
     for finding in report.findings:
         if finding.region not in examined.get(finding.account_id, ()):
             place = f"{finding.account_id} {finding.region}"
-            raise _Implausible(f"a finding in {place}, which is not among the accounts")
-
-
-def _not_a(name: str, value: object) -> str | None:
-    match value:
-        case str():
-            return "time" if name in _TIMES and not _is_moment(value) else None
-        case float():
-            return None if 0 <= value <= 1 else "share"  # NaN is not, either
-        case int():
-            return None if 0 <= value <= _MAX_COUNT else "count"
-        case _:
-            return None
-
-
-def _is_moment(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return is_time(text)
+            raise Invalid(f"a finding in {place}, which is not among the accounts")

@@ -13,12 +13,8 @@ from hypothesis import strategies as st
 
 from sweeper.domain import comparison as since
 from sweeper.domain.comparison import (
+    NO_HISTORY,
     History,
-    Previous,
-    PreviousChange,
-    PreviousFinding,
-    PreviousRun,
-    PreviousSince,
     RemediationRecord,
     add_trend,
     compare_reports,
@@ -69,48 +65,15 @@ def sweep_at(when: str, findings: Sequence[Finding] = (), *args: Any, **changes:
     return report(findings, *args, **(times | changes))
 
 
-def previous_of(item: Report) -> Previous:
-    """What is read of a report."""
-    ran = item.run
-    return Previous(
-        PreviousRun(ran.id, ran.started_at, ran.finished_at, ran.organization_id, ran.account_id),
-        tuple(
-            PreviousFinding(
-                found.check,
-                found.account_id,
-                found.account_name,
-                found.region,
-                found.repository,
-                found.mutability,
-                found.compliance,
-                PreviousChange(found.change.status, found.change.reason) if found.change else None,
-                found.reopened,
-                found.since_last,
-                found.resource,
-            )
-            for found in item.findings
-        ),
-        PreviousSince(
-            known.run_id,
-            known.finished_at,
-            known.unavailable,
-            tuple(known.resolved),
-            tuple(known.not_visible),
-        )
-        if (known := item.since_last)
-        else PreviousSince(),
-    )
-
-
 def followed(
     sweeps: Sequence[Report], history: History | None = None
 ) -> tuple[list[Report], History]:
     """The sweeps, each compared with the one before and remembered."""
-    history = history or History()
+    history = history or NO_HISTORY
     done: list[Report] = []
     for item in sweeps:
         known = add_trend(item, history, narrowed=False)
-        known = compare_reports(known, previous_of(done[-1]), history, CHECKS) if done else known
+        known = compare_reports(known, done[-1], history, CHECKS) if done else known
         history = update_history(history, known)
         done.append(known)
     return done, history
@@ -286,11 +249,11 @@ def test_what_was_not_seen_and_is_exempt_now_is_neither_resolved_nor_kept() -> N
 
 def test_the_findings_of_a_check_that_did_not_run_are_not_resolved() -> None:
     first = sweep_at(FIRST, [finding(check="scan-on-push"), finding()])
-    result = compare_reports(sweep_at(SECOND), previous_of(first), History(), CHECKS)
+    result = compare_reports(sweep_at(SECOND), first, NO_HISTORY, CHECKS)
     assert result.since_last is not None
     assert [item.check for item in result.since_last.resolved] == [CHECK]
     assert [item.check for item in result.since_last.not_visible] == ["scan-on-push"]
-    both = compare_reports(sweep_at(SECOND), previous_of(first), History(), {CHECK, "scan-on-push"})
+    both = compare_reports(sweep_at(SECOND), first, NO_HISTORY, {CHECK, "scan-on-push"})
     assert told(both) == (0, 0, 0, 2, 0)
 
 
@@ -314,9 +277,7 @@ def test_what_is_no_repository_stays_none() -> None:
 def test_the_lists_are_in_the_order_of_a_report() -> None:
     places = [(OTHER, "us-east-1", "b"), (OTHER, "eu-west-1", "c"), (OTHER, "eu-west-1", "a")]
     findings = [finding(name, account_id=one, region=region) for one, region, name in places]
-    result = compare_reports(
-        sweep_at(SECOND), previous_of(sweep_at(FIRST, findings)), History(), CHECKS
-    )
+    result = compare_reports(sweep_at(SECOND), sweep_at(FIRST, findings), NO_HISTORY, CHECKS)
     assert result.since_last is not None
     kept = [
         (item.account_id, item.region, item.repository) for item in result.since_last.not_visible
@@ -373,18 +334,19 @@ def test_a_reopening_that_others_closed_is_counted_too() -> None:
 
 def test_what_the_last_sweep_closed_is_known_without_its_history() -> None:
     first = sweep_at(FIRST, [finding(change=APPLIED, reopened=4)])
-    result = compare_reports(sweep_at(SECOND, [finding()]), previous_of(first), History(), CHECKS)
+    result = compare_reports(sweep_at(SECOND, [finding()]), first, NO_HISTORY, CHECKS)
     (found,) = result.findings
     assert (found.since_last, found.reopened) == (Since.REOPENED, 5)
 
 
 def test_a_closure_after_the_last_report_counts_though_its_own_report_is_not_the_last() -> None:
     """The last report could not be written, or is of a sweep that overlapped."""
-    history = History(closures=(RemediationRecord(CHECK, ACCOUNT_ID, REGION, NAME, SECOND, 0),))
-    open_at_first = previous_of(sweep_at(FIRST, [finding()]))
+    closure = RemediationRecord(CHECK, ACCOUNT_ID, REGION, NAME, SECOND, 0)
+    history = replace(NO_HISTORY, closures=(closure,))
+    open_at_first = sweep_at(FIRST, [finding()])
     result = compare_reports(sweep_at(THIRD, [finding()]), open_at_first, history, CHECKS)
     assert result.findings[0].since_last is Since.REOPENED
-    open_at_third = previous_of(sweep_at(THIRD, [finding()]))
+    open_at_third = sweep_at(THIRD, [finding()])
     result = compare_reports(sweep_at(FOURTH, [finding()]), open_at_third, history, CHECKS)
     assert result.findings[0].since_last is Since.STILL_OPEN
 
@@ -432,7 +394,7 @@ def test_a_point_says_what_the_sweep_saw() -> None:
         [(target(region="eu-west-1"), failed())],
         compliant=5,
     )
-    assert add_trend(item, History(), narrowed=False).trend == (
+    assert add_trend(item, NO_HISTORY, narrowed=False).trend == (
         TrendPoint(
             run_id=item.run.id,
             finished_at=FIRST,
@@ -463,7 +425,7 @@ def test_a_sweep_that_is_remembered_twice_is_one_point() -> None:
 
 def test_overlapping_sweeps_are_in_the_order_in_which_they_ended() -> None:
     _, history = followed([sweep_at(SECOND)])
-    late = add_trend(sweep_at(FIRST), History(), narrowed=False)
+    late = add_trend(sweep_at(FIRST), NO_HISTORY, narrowed=False)
     points = update_history(history, late).points
     assert [point.finished_at for point in points] == [FIRST, SECOND]
 
@@ -517,7 +479,7 @@ def test_same_organization() -> None:
     ]
     for one, other, same in cases:
         with case(one, other, same):
-            before = History(organization_id=one[0], account_id=one[1])
+            before = replace(NO_HISTORY, organization_id=one[0], account_id=one[1])
             now = run(organization_id=other[0], account_id=other[1])
             assert same_organization(before, now) is same
 
@@ -646,18 +608,18 @@ def test_a_run_that_is_gone_on_with_is_compared_as_if_it_had_not_been_stopped() 
             finding("g-gone", region=elsewhere),
         ],
     )
-    history = update_history(History(), before)
+    history = update_history(NO_HISTORY, before)
     here = [finding(name, change=change()) for name in there[:3]]
     rest = [finding(name, region=elsewhere) for name in ("e-new", "f-open")]
-    whole = compare_reports(sweep_at(SECOND, [*here, *rest]), previous_of(before), history, CHECKS)
+    whole = compare_reports(sweep_at(SECOND, [*here, *rest]), before, history, CHECKS)
     stopped = compare_reports(
         sweep_at(SECOND, here, [(target(region=elsewhere), failed(Reason.INTERRUPTED))]),
-        previous_of(before),
+        before,
         history,
         CHECKS,
     )
     after = update_history(history, stopped)
-    resumed = compare_reports(sweep_at(SECOND, [*here, *rest]), previous_of(stopped), after, CHECKS)
+    resumed = compare_reports(sweep_at(SECOND, [*here, *rest]), stopped, after, CHECKS)
     assert resumed.since_last == whole.since_last
     assert resumed.findings == whole.findings
     assert [found.since_last for found in whole.findings] == [
@@ -675,9 +637,7 @@ def test_what_it_could_not_tell_before_it_cannot_tell_now() -> None:
             stopped = sweep_at(SECOND, [finding()])
             if why:
                 stopped = comparison_unavailable(stopped, why)
-            resumed = compare_reports(
-                sweep_at(SECOND, [finding()]), previous_of(stopped), History(), CHECKS
-            )
+            resumed = compare_reports(sweep_at(SECOND, [finding()]), stopped, NO_HISTORY, CHECKS)
             assert resumed.since_last
             assert resumed.since_last.unavailable
             assert (resumed.since_last.unavailable == why) is (why is not None)

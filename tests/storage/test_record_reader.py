@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.domain.comparison import PreviousChange, PreviousFinding
 from sweeper.domain.errors import Invalid
 from sweeper.domain.model import Change, Finding
-from sweeper.storage import history as records
+from sweeper.storage import json_scanner
 from sweeper.storage import record_reader as reading
-from sweeper.storage import report_store as stored
 from sweeper.storage.journal import lines
-from sweeper.storage.record_reader import Budget, NotAnObject, OtherVersion, TooLarge, read
+from sweeper.storage.json_scanner import TooLarge
+from sweeper.storage.record_reader import Budget, NotAnObject, OtherVersion, Selection, read
+from sweeper.storage.report_reader import COMPARED, WHOLE
 from tests import factories
 from tests.cases import case
 
@@ -62,7 +62,7 @@ class Pieces:
 def read_record(
     content: bytes, *, piece: int = 10_000, limit: int = 10**6, memory: int = 10**6
 ) -> Record:
-    return read(Record, Pieces(content, piece), limit=limit, memory=memory)
+    return read(Record, Pieces(content, piece), limit=limit, selection=Selection(memory))
 
 
 def problem(content: bytes, **limits: int) -> str:
@@ -75,7 +75,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(['"]
 items = st.builds(
     Item,
     texts,
-    st.lists(st.integers(-(10**18), 10**18), max_size=3).map(tuple),
+    st.lists(st.integers(0, 10**9), max_size=3).map(tuple),
     st.none() | st.dictionaries(texts, st.tuples(*[st.integers(0, 9)] * 2), max_size=2),
 )
 some_items = st.lists(items, max_size=3).map(tuple)
@@ -168,7 +168,8 @@ def test_no_more_is_kept_than_the_limit() -> None:
 
 @pytest.mark.parametrize("piece", [7, 10_000])
 def test_one_value_has_a_limit(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
-    monkeypatch.setattr(reading, "MAX_ITEM", 150)
+    for module in (json_scanner, reading):
+        monkeypatch.setattr(module, "MAX_ITEM", 150)
     many = b",".join([b"[1]"] * 60)
     for place, said in (
         (b'"two"', "items.1: longer than 150 bytes"),
@@ -182,19 +183,19 @@ def test_one_value_has_a_limit(monkeypatch: pytest.MonkeyPatch, piece: int) -> N
 
 
 def test_brackets_keys_and_items_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_TOKENS", 100)
+    monkeypatch.setattr(json_scanner, "MAX_TOKENS", 100)
     read_record(SAMPLE)
     for more in (b"[],", b"{},"):
         many = SAMPLE.replace(b"null]", more * 90 + b"null]")
         assert problem(many) == "more than 100 brackets, keys and items"
     keys = b",".join(b'"%d": 1' % each for each in range(90))
     assert problem(b"{%s}" % keys + SAMPLE) == "Invalid JSON: something follows the object"
-    monkeypatch.setattr(reading, "MAX_TOKENS", 50)
+    monkeypatch.setattr(json_scanner, "MAX_TOKENS", 50)
     assert problem(b"{%s}" % keys) == "more than 50 brackets, keys and items"
 
 
 def test_a_hundred_thousand_findings_are_kept() -> None:
-    """With the longest names that AWS allows, in each kind of record."""
+    """With the longest names that AWS allows, by each reader."""
     name, region, arn = "r" * 256, "ap-southeast-1", f"arn:{'a' * 330}"
     finding = replace(
         factories.finding(name, change=factories.change()),
@@ -204,22 +205,7 @@ def test_a_hundred_thousand_findings_are_kept() -> None:
     )
     assert isinstance(finding, Finding)
     assert isinstance(finding.change, Change)
-    previous = PreviousFinding(
-        check=finding.check,
-        account_id=finding.account_id,
-        account_name=finding.account_name,
-        region=region,
-        repository=name,
-        mutability=finding.mutability,
-        compliance=finding.compliance.value,
-        change=PreviousChange("applied", "max_changes"),
-        since_last="still_open",
-    )
-    for value, memory in (
-        (previous, records.MAX_MEMORY),
-        (finding, stored.MAX_MEMORY),
-        (finding, lines.MAX_MEMORY),
-    ):
+    for memory in (COMPARED.memory, WHOLE.memory, lines.MAX_MEMORY):
         budget = Budget(memory)
         for _ in range(100_000 // 100):
-            budget.take((value,) * 100)
+            budget.take((finding,) * 100)

@@ -13,7 +13,8 @@ from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import SinkContext
-from sweeper.storage.history import ATTEMPTS, is_time, lost_changes, started_at, store_history
+from sweeper.storage.history import ATTEMPTS, lost_changes, started_at, store_history
+from sweeper.storage.plausibility import is_time
 from sweeper.storage.run_reports import RunReports
 
 ORDER = 2

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt
 
-from sweeper.config.schema import AccountId, RegionName
+from sweeper.config.field_types import AccountId, RegionName
 from sweeper.domain.errors import ConfigurationError, Invalid
 from sweeper.domain.json_encoding import encode_line
 from sweeper.domain.model import (
@@ -34,8 +34,9 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import RunKind
 from sweeper.domain.resume import ResumeState
 from sweeper.engine.ports import Source
-from sweeper.storage import record_reader as reading
-from sweeper.storage.record_reader import Budget, TooLarge, parse
+from sweeper.storage import json_scanner
+from sweeper.storage.json_scanner import TooLarge
+from sweeper.storage.record_reader import Budget, parse
 
 RUN_ID = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
 MAX_SIZE = 512_000_000  # bytes
@@ -231,7 +232,7 @@ def read(source: Source, name: str) -> tuple[Header, ResumeState, int]:
     past = _Gathered(Budget(MAX_MEMORY))
     size, number = 0, 1
     try:
-        for line in reading.lines(source, limit=MAX_SIZE):
+        for line in json_scanner.lines(source, limit=MAX_SIZE):
             if not line.endswith(b"\n"):  # the end, or a line that was being written
                 break
             value: _Line = parse(_AnyLine, line)

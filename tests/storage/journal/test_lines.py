@@ -31,7 +31,7 @@ from sweeper.domain.model import (
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import RunKind
 from sweeper.domain.resume import ResumeState
-from sweeper.storage import record_reader as reading
+from sweeper.storage import json_scanner
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.lines import Header
 from tests import factories
@@ -378,7 +378,7 @@ def test_of_a_target_that_was_begun_twice_the_last_findings_count() -> None:
 
 
 def test_lines_and_the_whole_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    long = journal(line(kind="lease", token="x" * reading.MAX_ITEM))
+    long = journal(line(kind="lease", token="x" * json_scanner.MAX_ITEM))
     assert problem(long).startswith("a.journal: line 2: not a line of a journal: longer than ")
     monkeypatch.setattr(lines, "MAX_SIZE", len(WHOLE))
     read(WHOLE)

@@ -1,0 +1,197 @@
+"""The types of the values in config.yaml: what is allowed, and what an error says is allowed."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from sweeper.domain.model import MAX_EXCLUSION_FILTERS
+from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
+
+MAX_WILDCARDS = 2  # ECR: in one filter
+
+
+def _decoded(value: object) -> object:
+    """An environment variable is text: lists and mappings are JSON there, or comma-separated."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith(("[", "{")):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not valid JSON: {error}") from None
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if not parts:  # a template's empty parameter must not widen what is swept or written
+        raise ValueError("empty text is not allowed; allowed: [] for none, or leave it out")
+    return parts
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Without what was said before: a region named twice is still one target."""
+    return tuple(dict.fromkeys(values))
+
+
+def _matching(pattern: str, allowed: str) -> BeforeValidator:
+    """Text that matches the whole pattern; an unquoted number in YAML is not text.
+
+    The pattern is published in the JSON Schema: without flags, and without what means more than
+    ASCII to some engines.
+    """
+    compiled = re.compile(pattern)
+
+    def check(value: object) -> object:
+        if isinstance(value, int) and not isinstance(value, bool):
+            raise ValueError(  # noqa: TRY004 (pydantic takes it for the message)
+                f"{value} is not quoted: write it in quotes, because YAML reads "
+                "012345670123 as another number"
+            )
+        if not isinstance(value, str) or not compiled.fullmatch(value):
+            raise ValueError(f"{value!r} is not allowed; allowed: {allowed}")
+        return value
+
+    published = WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$"})
+    return BeforeValidator(check, json_schema_input_type=Annotated[str, published])
+
+
+def _not_only_wildcards(value: str) -> str:
+    if not value.strip("*"):
+        raise ValueError(f"{value!r} matches every tag, so nothing would be immutable")
+    if value.count("*") > MAX_WILDCARDS:
+        raise ValueError(f"{value!r} has more than 2 '*', which ECR refuses")
+    return value
+
+
+def _expiry(value: object) -> object:
+    if isinstance(value, str) and value != "never":
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    elif value == "never" or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    raise ValueError(f"{value!r} is not allowed; allowed: a date such as 2027-01-31, or never")
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):  # which Python takes for a number
+        raise ValueError(f"{value!r} is not allowed; allowed: a number")  # noqa: TRY004
+    return value
+
+
+def _directory(value: object) -> object:
+    if value == "":  # which a Path takes for the working directory
+        raise ValueError("empty text is not allowed; allowed: a directory's path, or null for none")
+    return value
+
+
+def _acceptable(value: object) -> object:
+    if value not in ACCEPTABLE_REASONS:
+        raise ValueError(
+            f"{value!r} cannot be accepted in advance; allowed: {', '.join(ACCEPTABLE_REASONS)}"
+        )
+    return value
+
+
+IN_QUOTES = " in quotes"  # of YAML: it is left out of what is told of an option's value
+AccountId = Annotated[
+    str, _matching(r"[0-9]{12}", f'an account id, 12 digits{IN_QUOTES}: "123456789012"')
+]
+AccountGlob = Annotated[
+    str, _matching(r"[0-9*?]{1,12}", '"*" or an account id in quotes, with * and ? as wildcards')
+]
+OuId = Annotated[
+    str,
+    _matching(
+        r"r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}",
+        "an OU id (ou-ab12-11111111) or a root id (r-ab12)",
+    ),
+]
+RegionName = Annotated[
+    str, _matching(r"[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}", "a region's name, such as eu-central-1")
+]
+RegionGlob = Annotated[
+    str, _matching(r"[a-z0-9*?-]+", 'a region\'s name, with * and ? as wildcards: "ap-*"')
+]
+RepositoryGlob = Annotated[
+    str,
+    _matching(r"[a-z0-9._/*?-]+", 'a repository\'s name, with * and ? as wildcards: "sandbox/*"'),
+]
+RoleName = Annotated[
+    str,
+    _matching(
+        r"([\x21-\x2e\x30-\x7e]+/)*[0-9A-Za-z_+=,.@-]{1,64}",
+        "an IAM role name, with its path before it if any",
+    ),
+]
+ExclusionFilter = Annotated[
+    str,
+    _matching(
+        r"[0-9a-zA-Z._*-]{1,128}",
+        "1 to 128 of letters, digits, '.', '_', '-' and '*'",
+    ),
+    AfterValidator(_not_only_wildcards),
+    WithJsonSchema(  # with what the validator refuses
+        {"type": "string", "pattern": r"^(?!\*+$)(?!(?:[^*]*\*){3})[0-9a-zA-Z._*-]{1,128}$"}
+    ),
+]
+TopicArn = Annotated[
+    str,
+    _matching(
+        r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?",
+        "an SNS topic's ARN: arn:aws:sns:eu-central-1:123456789012:name",
+    ),
+]
+BucketName = Annotated[
+    str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name, 3 to 63 characters")
+]
+KmsKey = (
+    Annotated[  # S3: SSEKMSKeyId, which is what KMS takes; each kind of key id has 36 characters
+        str,
+        _matching(
+            r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[0-9A-Za-z-]{1,256}"
+            r"|(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:)?alias/[0-9A-Za-z/_-]{1,250}"
+            r"|[0-9A-Za-z-]{36}",
+            "a KMS key's id, its ARN (arn:aws:kms:eu-central-1:123456789012:key/…), an alias "
+            "(alias/reports) or an alias' ARN",
+        ),
+    ]
+)
+CheckName = Annotated[
+    str, _matching(r"[a-z][a-z0-9-]*", "a check's name, such as ecr-tag-immutability")
+]
+FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json, csv, text")]
+
+IS_NUMBER = BeforeValidator(_number)
+FROM_TEXT = BeforeValidator(_decoded)
+Directory = Annotated[
+    Path, BeforeValidator(_directory), WithJsonSchema({"type": "string", "minLength": 1})
+]
+Text = Annotated[str, _matching(r"[\s\S]*\S[\s\S]*", "text that is not empty")]
+Expiry = Annotated[date | Literal["never"], BeforeValidator(_expiry)]
+AcceptableReason = Annotated[
+    Reason, BeforeValidator(_acceptable), WithJsonSchema({"enum": list(ACCEPTABLE_REASONS)})
+]
+AccountIds = Annotated[tuple[AccountId, ...], FROM_TEXT, AfterValidator(_distinct)]
+OuIds = Annotated[tuple[OuId, ...], FROM_TEXT, AfterValidator(_distinct)]
+RegionNames = Annotated[tuple[RegionName, ...], FROM_TEXT, AfterValidator(_distinct)]
+ExclusionFilters = Annotated[tuple[ExclusionFilter, ...], FROM_TEXT, AfterValidator(_distinct)]
+CheckNames = Annotated[tuple[CheckName, ...], FROM_TEXT, AfterValidator(_distinct)]
+ExclusionsByRepository = Annotated[
+    dict[RepositoryGlob, Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)]],
+    FROM_TEXT,
+]
+MutabilityFilters = Annotated[  # as ECR has them: one that matches every tag may be among them
+    tuple[Annotated[str, Field(pattern=r"^[0-9a-zA-Z._*-]{1,128}$")], ...],
+    Field(max_length=MAX_EXCLUSION_FILTERS),
+]
+FormatNames = Annotated[tuple[FormatName, ...], FROM_TEXT, AfterValidator(_distinct)]
+TagKey = Annotated[  # Organizations: TagKey
+    str, _matching(r"(?=[\s\S]*\S)[\s\S]{1,128}", "an account tag's key, 1 to 128 characters")
+]
+TagKeys = Annotated[tuple[TagKey, ...], FROM_TEXT, AfterValidator(_distinct)]
+Tags = Annotated[dict[str, tuple[str, ...]], FROM_TEXT]
