@@ -20,8 +20,8 @@ DESCRIPTIONS = {
     "included. null: only the caller's own account, with its own credentials.",
     "organization.enumerate": "false: exactly include_accounts; Organizations is not called.",
     "organization.external_id": "The external id that the role's trust policy asks for.",
-    "organization.sts_region": "Where the role is assumed. null: the caller's region where every "
-    "account has it, else the partition's first.",
+    "organization.sts_region": "The region whose STS endpoint is called. null: the caller's region "
+    "where every account has it, else the partition's first.",
     "organization.include_ous": "OUs or roots, with everything below. Empty: the whole "
     "organization.",
     "organization.within_ous": "OUs or roots; an account must be below one of them, too. --ou and "
@@ -39,7 +39,7 @@ DESCRIPTIONS = {
     "coverage.accept.reason": "The reason that the report gave for it.",
     "coverage.accept.account": "In which accounts, with * and ? as wildcards.",
     "coverage.accept.region": "In which regions, with * and ? as wildcards.",
-    "policy.allowed_exclusions": "Exclusion filters that are fine, as exact text.",
+    "policy.allowed_exclusions": "Exclusion filters that are compliant, as exact text.",
     "policy.exempt_pull_through_cache": "Whether repositories that a pull-through cache rule fills "
     "are exempt.",
     "exemptions.account": "In which accounts, with * and ? as wildcards.",
@@ -47,45 +47,46 @@ DESCRIPTIONS = {
     "exemptions.repository": "The repositories' name, with * and ? as wildcards.",
     "exemptions.reason": "Why, for those who read the report.",
     "exemptions.expires": "The last day on which it holds (UTC), or never.",
-    "remediation.auto_remediate": "ENABLED: what can be overwritten is closed. DISABLED: it is "
-    "reported.",
-    "remediation.checks": "The checks whose findings are closed. Without it: "
-    "ecr-tag-immutability, as far as it runs.",
-    "remediation.include_ous": "OUs or roots below which may be written. Empty: wherever the sweep "
-    "looks.",
-    "remediation.include_accounts": "Account ids, in quotes, in which may be written. Empty: all.",
-    "remediation.exclude_accounts": "Account ids, in quotes, in which nothing is written.",
-    "remediation.exclusions": "Exclusion filters of the repositories that are closed.",
-    "remediation.exclusions_by_repository": "More exclusion filters for the repositories whose "
-    "name a glob matches; of all globs that match.",
-    "remediation.ignore_root_cache_rule": "Whether repositories are closed too in a registry whose "
-    "pull-through cache rule for ROOT may fill any of them. false: that is left to a person.",
-    "remediation.assess_impact": "Read the tags of what is about to be closed, and say which look "
-    "moved by design.",
-    "remediation.max_changes": "A plan with more changes changes nothing, and says so.",
-    "remediation.min_coverage": "Below this share of accounts or of targets seen nothing is "
-    "changed. 0: off.",
-    "report.directory": "The reports are written here.",
+    "remediation.auto_remediate": "ENABLED: make mutable repositories immutable. DISABLED: report "
+    "them.",
+    "remediation.checks": "The checks whose findings are fixed. Default: "
+    "ecr-tag-immutability, if it runs.",
+    "remediation.include_ous": "OUs or roots below which repositories may be changed. Empty: in "
+    "every account of the sweep.",
+    "remediation.include_accounts": "Accounts in which repositories may be changed, ids in "
+    "quotes. Empty: all.",
+    "remediation.exclude_accounts": "Accounts in which nothing is changed, ids in quotes.",
+    "remediation.exclusions": "Exclusion filters that a repository gets when it is made immutable.",
+    "remediation.exclusions_by_repository": "More exclusion filters for repositories whose name "
+    "matches a glob. The filters of all matching globs are added.",
+    "remediation.ignore_root_cache_rule": "Whether to change repositories in a registry whose "
+    "ROOT pull-through cache rule may fill any of them. false: they need manual review.",
+    "remediation.assess_impact": "Read the tags of repositories that are about to change, and "
+    "report those that seem to be re-pushed on purpose.",
+    "remediation.max_changes": "A plan with more changes changes nothing.",
+    "remediation.min_coverage": "Below this share of accounts or account-regions checked, nothing "
+    "is changed. 0: off.",
+    "report.directory": "Where to write the reports.",
     "report.s3.bucket": "The bucket's name.",
     "report.s3.prefix": "What the names of the objects begin with.",
     "report.s3.kms_key_id": "The KMS key that encrypts them; null: the bucket's default.",
-    "report.s3.lease": "One sweep at a time for the prefix.",
-    "report.sns_topic_arn": "The topic that people are told by.",
-    "report.security_hub.region": "In which region.",
-    "report.formats": "What the report is written as.",
+    "report.s3.lease": "Whether only one run at a time may use the prefix.",
+    "report.sns_topic_arn": "The topic to notify.",
+    "report.security_hub.region": "The region to import findings in.",
+    "report.formats": "The formats to write.",
     "report.notify": "when_needed: findings that remain, changes made or failed, or incomplete "
     "coverage. always: after each sweep.",
-    "report.account_tags": "The keys of account tags that stand beside the findings.",
+    "report.account_tags": "The keys of the account tags to show beside findings.",
     "report.evidence": "Store every repository that was examined, with its verdict, beside the "
     "report: evidence.jsonl.gz.",
     "state.directory": "A run's journal, and a report that could not be delivered. null: "
     "$XDG_STATE_HOME/sweeper or ~/.local/state/sweeper, if it can be written.",
     "limits.max_workers": "Threads.",
     "limits.deadline_seconds": "No new work starts after it. null: no deadline.",
-    "limits.delivery_seconds": "Within which, and the deadline, a delivery that failed is tried "
-    "again.",
-    "limits.http_sender": "own: one light HTTP session for all clients. botocore: the SDK's, one "
-    "for each.",
+    "limits.delivery_seconds": "How long a failed delivery is tried again, within the deadline; "
+    "seconds.",
+    "limits.http_sender": "own: one HTTP session for all clients. botocore: the SDK's, one per "
+    "client.",
 }
 # What pydantic writes of a limit that stands behind a validator of our own, by the type.
 _LIMITS = {
