@@ -86,7 +86,12 @@ def _number(value: object) -> object:
 def _directory(value: object) -> object:
     if value == "":  # which a Path takes for the working directory
         raise ValueError("empty text is not allowed; allowed: a directory's path, or null for none")
-    return value
+    if not isinstance(value, str):
+        return value
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{value!r} is not allowed: there is no such home directory") from None
 
 
 def _acceptable(value: object) -> object:
@@ -124,8 +129,8 @@ RepositoryGlob = Annotated[
 RoleName = Annotated[
     str,
     _matching(
-        r"([\x21-\x2e\x30-\x7e]+/)*[0-9A-Za-z_+=,.@-]{1,64}",
-        "an IAM role name, with its path before it if any",
+        r"(?!arn:)([\x21-\x2e\x30-\x7e]+/)*[0-9A-Za-z_+=,.@-]{1,64}",
+        "an IAM role's name, with its path before it if any, and not its ARN",
     ),
 ]
 ExclusionFilter = Annotated[

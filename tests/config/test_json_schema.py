@@ -124,6 +124,7 @@ REFUSED_TOO = (
     ("report: {formats: [Json]}", "report.formats.0"),
     ("organization: {include_accounts: ['١٢٣٤٥٦٧٨٩٠١٢']}", "organization.include_accounts.0"),
     ("organization: {role_name: 'a b'}", "organization.role_name"),
+    ("organization: {role_name: 'arn:aws:iam::111122223333:role/a'}", "organization.role_name"),
     ("organization: {role_name: 'rôle'}", "organization.role_name"),
     ("organization: {external_id: a}", "organization.external_id"),
     ("policy: {allowed_exclusions: ['**']}", "policy.allowed_exclusions.0"),

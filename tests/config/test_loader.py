@@ -474,3 +474,10 @@ def test_a_variable_takes_the_place_of_a_whole_mapping(monkeypatch: Environment)
     assert str(loaded.layers.origin(("organization", "include_tags"))).startswith("environment: ")
     monkeypatch.setenv("SWEEPER_ORGANIZATION__INCLUDE_TAGS", '{"env": "test"}')
     assert refusal().startswith("environment: SWEEPER_ORGANIZATION__INCLUDE_TAGS: 'test' ")
+
+
+def test_a_home_directory_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "config.yaml"
+    file.write_text("report: {directory: ~/reports}")
+    assert load_config(str(file)).report.directory == tmp_path / "reports"

@@ -43,7 +43,10 @@ def check(path: str | None) -> int:
       sweeper config check deployed.yaml
       sweeper config check ssm:/sweeper/config
     """  # noqa: D301 (click's mark for lines to keep)
+    from datetime import UTC, date, datetime
+
     from sweeper.aws.client.session import callers_session, refuse_unknown_regions
+    from sweeper.domain.escaping import plain
     from sweeper.entrypoints.app import chosen_formats
     from sweeper.entrypoints.bootstrap import chosen_checks
 
@@ -51,7 +54,12 @@ def check(path: str | None) -> int:
     chosen_formats(read.config)
     chosen_checks(read.config)
     refuse_unknown_regions(read.config, callers_session())
-    return _print(f"read: {_what_was_read(read)}\nThe configuration can be used.\n")
+    expired = "".join(
+        f"The exemption of {plain(each.repository)} has expired on {each.expires}.\n"
+        for each in read.config.exemptions
+        if isinstance(each.expires, date) and each.expires < datetime.now(UTC).date()
+    )
+    return _print(f"read: {_what_was_read(read)}\n{expired}The configuration can be used.\n")
 
 
 @config.command()

@@ -195,3 +195,15 @@ def test_the_schema_is_printed(sweeper: Sweeper) -> None:
     status, out, err = sweeper("config", "schema")
     assert (status, err) == (0, "")
     assert out == (ROOT / "docs/config.schema.json").read_text(encoding="utf-8")
+
+
+def test_an_expired_exemption_is_named(sweeper: Sweeper) -> None:
+    Path("config.yaml").write_text(
+        "exemptions:\n"
+        "- {repository: old/*, reason: why, expires: 2026-01-01}\n"
+        "- {repository: new/*, reason: why, expires: never}\n"
+    )
+    status, shown, _ = sweeper("config", "check")
+    assert status == 0
+    assert "old/* has expired on 2026-01-01" in shown
+    assert "new/*" not in shown
