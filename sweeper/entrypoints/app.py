@@ -36,9 +36,11 @@ from sweeper.entrypoints.bootstrap import (
     put_plan,
     reports_bucket,
 )
-from sweeper.reporting.formats import Format, formats
+from sweeper.reporting.formats import FORMATS, load_format
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import Sink, SinkContext, deliver, is_kept, make_sinks, store
+from sweeper.reporting.sinks import make_sinks
+from sweeper.reporting.sinks.base import Sink, SinkContext, deliver, is_kept, store
 from sweeper.reporting.sinks.directory import LATEST, DirectorySink
 from sweeper.storage import run_state as state
 from sweeper.storage.evidence.log import EvidenceLog
@@ -295,9 +297,8 @@ def _is_finished(report: Report, sinks: Sequence[Sink | None], *, resumed: bool)
 
 def chosen_formats(config: Config) -> tuple[Format, ...]:
     """The formats of `report.formats`; raises ConfigurationError where there is no such."""
-    known = formats()
     for name in config.report.formats:
-        if name not in known:
-            allowed = ", ".join(sorted(known))
+        if name not in FORMATS:
+            allowed = ", ".join(FORMATS)
             raise ConfigurationError(f"report.formats: {name!r} is unknown; allowed: {allowed}")
-    return tuple(known[name] for name in config.report.formats)
+    return tuple(map(load_format, config.report.formats))

@@ -18,9 +18,9 @@ from sweeper.config.loader import load_config
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.reasons import ACCEPTABLE_REASONS
-from sweeper.reporting.formats import formats
 from tests.cases import case
 from tests.config.test_loader import REFUSED
+from tests.rendering import formats
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "docs" / "config.schema.json"

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.entrypoints.app import report_file
-from sweeper.reporting.formats import Format, formats
+from sweeper.reporting.formats.base import Format
 from tests.cases import case
 from tests.factories import change, finding, report
+from tests.rendering import formats
 
 LOOKED = report([finding()], id="r")
 CHANGED = report([finding(change=change())], id="r")

@@ -93,9 +93,9 @@ def schema() -> int:
 
     from sweeper.checks import checks
     from sweeper.config import json_schema
-    from sweeper.reporting.formats import formats
+    from sweeper.reporting.formats import FORMATS
 
-    content = json_schema.schema(checks(), formats())
+    content = json_schema.schema(checks(), FORMATS)
     return _print(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -16,7 +16,7 @@ from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import Resource, Since
 from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import AccountSummary, Report, Run
-from sweeper.reporting.formats import Format
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.records import GUIDE, Record, State, records
 
 VERSION = "1.5.0"

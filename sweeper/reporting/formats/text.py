@@ -21,7 +21,7 @@ from sweeper.domain.report_model import (
     Run,
     SkippedItem,
 )
-from sweeper.reporting.formats import Format
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.impact_wording import as_yaml, counted, sentences
 from sweeper.reporting.wording import (
     account_names,

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.formats import Format
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import SinkContext
+from sweeper.reporting.sinks.base import SinkContext
 from sweeper.storage import files
 from sweeper.storage.history import lost_changes, store_history
 from sweeper.storage.run_reports import RunReports
 
-ORDER = 1
 LATEST = "report.json"
 
 

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.sinks import SinkContext
+from sweeper.reporting.sinks.base import SinkContext
 from sweeper.storage import files
 from sweeper.storage.evidence.file import NAME, EvidenceFile
-
-ORDER = 4
 
 
 class EvidenceDirectorySink:

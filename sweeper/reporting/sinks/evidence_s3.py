@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 from sweeper.aws.s3 import Bucket
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.sinks import SinkContext
+from sweeper.reporting.sinks.base import SinkContext
 from sweeper.storage.evidence.file import EvidenceFile
 from sweeper.storage.run_state import evidence_name
-
-ORDER = 5
 
 
 class EvidenceS3Sink:

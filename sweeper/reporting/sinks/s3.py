@@ -10,13 +10,12 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.formats import Format
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import SinkContext
+from sweeper.reporting.sinks.base import SinkContext
 from sweeper.storage.history import ATTEMPTS, is_time, lost_changes, started_at, store_history
 from sweeper.storage.run_reports import RunReports
 
-ORDER = 2
 LATEST = "latest.json"
 # What latest.json says beside its content, so that it need not be read to be judged.
 _STARTED_AT = "started-at"

@@ -14,9 +14,8 @@ from sweeper.domain.masking import mask
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.asff import findings
-from sweeper.reporting.sinks import SinkContext
+from sweeper.reporting.sinks.base import SinkContext
 
-ORDER = 3
 MAX_BATCH = 100  # BatchImportFindings: Findings
 
 

@@ -10,9 +10,7 @@ from sweeper.domain.masking import mask
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.notification import subject
 from sweeper.reporting.notification_json import attributes, structured
-from sweeper.reporting.sinks import SinkContext
-
-ORDER = 9  # last: the message says where the others left the report
+from sweeper.reporting.sinks.base import SinkContext
 
 
 class SnsSink:

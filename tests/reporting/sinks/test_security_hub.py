@@ -12,7 +12,7 @@ from sweeper.config.schema import Config, ReportConfig, SecurityHubConfig
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.sinks import SinkContext
+from sweeper.reporting.sinks.base import SinkContext
 from sweeper.reporting.sinks.security_hub import SecurityHubSink, make_sink
 from tests.aws.support import quick_stop
 from tests.factories import change, earlier, finding, hostile_report, report, since_last

@@ -7,12 +7,12 @@ from sweeper.config.schema import Config, ReportConfig, S3Config
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.formats import formats
-from sweeper.reporting.sinks import SinkContext, deliver, make_sinks
+from sweeper.reporting.sinks import make_sinks
+from sweeper.reporting.sinks.base import SinkContext, deliver
 from sweeper.reporting.sinks.directory import DirectorySink
 from tests.cases import case
 from tests.factories import report
-from tests.rendering import rendered
+from tests.rendering import formats, rendered
 
 
 @dataclass
