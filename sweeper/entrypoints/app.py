@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -40,8 +40,8 @@ from sweeper.reporting.formats import FORMATS, load_format
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import make_sinks
-from sweeper.reporting.sinks.base import Sink, SinkContext, deliver, is_kept, store
-from sweeper.reporting.sinks.directory import LATEST, DirectorySink
+from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is_kept, store
+from sweeper.reporting.sinks.directory import DirectorySink
 from sweeper.storage import run_state as state
 from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.history import HistoryStore, attach_comparison
@@ -147,7 +147,7 @@ def run_sweep(
         open_run.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
         if finished:
             close_plan(context, open_run, resumed=resume is not None)
-    return RunResult(report, resumable, report_file(report, into))
+    return RunResult(report, resumable, report_file(report, [*sinks, fallback]))
 
 
 def _reopen_run(config: Config, resume: str, session: Session, stop: Stop) -> state.OpenRun:
@@ -248,20 +248,15 @@ def _fallback(
     return DirectorySink(own, [JSON, *into], "fallback", under_id=False)
 
 
-def report_file(report: Report, formats: Sequence[Format]) -> str | None:
+def report_file(report: Report, sinks: Iterable[Sink | None]) -> str | None:
     """Where the delivered report.json lies: of a run that changed something, for good."""
-    changed = may_have_changed(report)
-    for delivery in report.deliveries:
-        if delivery.status != "delivered":
-            continue
-        if delivery.sink == "fallback":
-            return str(Path(delivery.location, LATEST))
-        if delivery.sink == "directory" and (changed or JSON in formats):
-            own = changed and report.run.kind == "sweep"
-            return str(Path(delivery.location, report.run.id if own else "", LATEST))
-        if delivery.sink == "s3" and (changed or JSON in formats):
-            return delivery.location
-    return None
+    stores = {sink.name: sink for sink in sinks if sink and isinstance(sink, Storing)}
+    files = (
+        stores[delivery.sink].file(report, delivery.location)
+        for delivery in report.deliveries
+        if delivery.status == "delivered" and delivery.sink in stores
+    )
+    return next(filter(None, files), None)
 
 
 def _keeper(kind: RunKind, sinks: Sequence[Sink]) -> HistoryStore | None:
@@ -271,13 +266,13 @@ def _keeper(kind: RunKind, sinks: Sequence[Sink]) -> HistoryStore | None:
 
 
 def _local(sinks: Sequence[Sink]) -> list[Sink]:
-    return [sink for sink in sinks if sink.name in ("directory", "directory_evidence")]
+    return [sink for sink in sinks if sink.is_local]
 
 
 def _has_undelivered_evidence(report: Report, evidence: EvidenceLog | None) -> bool:
     """Whether the evidence is whole, and could not be delivered where it should be."""
     failed = any(
-        delivery.status == "failed" and delivery.sink in ("directory_evidence", "s3_evidence")
+        delivery.status == "failed" and delivery.content == "evidence"
         for delivery in report.deliveries
     )
     return evidence is not None and evidence.file.is_whole and failed

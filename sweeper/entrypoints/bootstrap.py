@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sweeper import __version__
@@ -164,9 +165,10 @@ def questions(
     The members' sessions allow what a sweep's would, and writes only where they are tried.
     """
     # A sweep has no use for them: what it does not import costs it neither time nor memory.
-    from sweeper.aws.destinations import questions as destination_questions
     from sweeper.aws.probes import MemberProbes
     from sweeper.engine.preflight.look import Questions
+    from sweeper.reporting.sinks import make_sinks
+    from sweeper.reporting.sinks.base import SinkContext, probe
 
     kinds = chosen_checks(config)
     is_on = config.remediation.auto_remediate == "ENABLED"
@@ -180,7 +182,10 @@ def questions(
         reads=_read_actions(kinds, config),
         writes=writes if may_write else frozenset(),
         ask=MemberProbes(cloud.clients).ask,
-        destinations=destination_questions(config, cloud.clients.until_stopped),
+        destinations=[
+            partial(probe, sink)
+            for sink in make_sinks(SinkContext(config, (), cloud.clients.until_stopped))
+        ],
         may_change=bool(writes),
         keeps_record=bool(config.report.s3 or state.state_directory(config)),
     )

@@ -53,12 +53,6 @@ _NAMED_FAILURES = 3  # of each reason; the others are counted
 _NAMED_EARLIER = 10  # resolved, and not seen; the others are counted
 _MESSAGE_LIMIT = 160  # characters of a service's message
 _TEMPLATE: Resource = "repository_creation_template"
-# What has no coverage, and so is no full report.
-_PARTS = {
-    "security_hub": "The findings",
-    "directory_evidence": "The evidence",
-    "s3_evidence": "The evidence",
-}
 
 
 def subject(report: Report) -> str:
@@ -257,7 +251,7 @@ def _earlier(report: Report) -> Iterator[str]:
 def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
     for delivery in so_far:
         location = shorten(delivery.location, 1100)
-        what = _PARTS.get(delivery.sink, "The full report")
+        what = "The full report" if _is_whole(delivery) else f"The {plain(delivery.content)}"
         if delivery.status == "delivered":
             yield f"{what}: {location}"
             if delivery.message:
@@ -265,5 +259,9 @@ def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
         elif delivery.status == "failed":
             why = ": ".join(filter(None, (delivery.reason, delivery.error_code, delivery.message)))
             yield f"{what} could NOT be delivered to {location} ({shorten(why, 600)})"
-    if all(delivery.sink in _PARTS for delivery in so_far):
+    if not any(map(_is_whole, so_far)):
         yield "The full report is kept nowhere else: set report.s3 to keep it."
+
+
+def _is_whole(delivery: Delivery) -> bool:
+    return delivery.content == "report"

@@ -298,7 +298,7 @@ def _deliveries(report: Report) -> list[str]:
         elif item.message:
             detail += f" ({plain(item.message)})"
         lines.append(f"  {item.sink}: {plain(item.location)}{detail}")
-        if item.reason and (text := advice(Stage.DELIVER, item.reason)):
+        if text := item.advice or (item.reason and advice(Stage.DELIVER, item.reason)):
             lines += _wrapped(f"What to do: {text}.", "    ")
     return lines
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.engine.pool import attempt
+from sweeper.engine.probe import DestinationProbe, failed_probe
 from sweeper.reporting.formats.base import Format
 from sweeper.storage.evidence.file import EvidenceFile
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from sweeper.config.schema import Config
 
 
 # How long to wait before a delivery is tried again, on top of the retries of each of its calls.
 FIRST_WAIT = 5.0  # seconds
 LONGEST_WAIT = 30.0  # seconds
+# What a destination needs that a KMS key of the caller's encrypts.
+KEY_ACTIONS = frozenset({"kms:Decrypt", "kms:GenerateDataKey"})
 _PASSING = (
     Reason.THROTTLED,
     Reason.TIMED_OUT,
@@ -29,23 +34,30 @@ _PASSING = (
 )
 
 
-class Sink(Protocol):
-    """A destination of reports."""
+class Sink:
+    """A destination of reports; a subclass says what is different of it."""
 
-    @property
-    def name(self) -> str:
-        """What it is called in `deliveries`."""
+    name: str  # in `deliveries`
+    location: str  # where the report would go, for messages
+    keeps = False  # whether the whole report lies there afterwards
+    content = "report"  # what is delivered, in a word
+    is_local = False  # whether a dry run is delivered there, too
+    is_message = False  # whether it says where the report is, and so comes last
+    actions: frozenset[str] = frozenset()  # IAM's, that the caller needs
+    settings: type[BaseModel] | None = None  # the model of a plugin's own settings
 
-    @property
-    def location(self) -> str:
-        """Where the report would go, for messages."""
-
-    @property
-    def keeps(self) -> bool:
-        """Whether the whole report lies there afterwards."""
+    @classmethod
+    def make(cls, context: SinkContext) -> Self | None:
+        """Return the sink, where the configuration names it. Calls nothing."""
+        raise NotImplementedError
 
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Deliver, knowing what became of the sinks before; raises OperationFailed."""
+        raise NotImplementedError
+
+    def probe(self) -> Iterable[DestinationProbe]:
+        """Ask whether the destination would accept the report, and write nothing."""
+        return ()
 
 
 @runtime_checkable
@@ -54,6 +66,9 @@ class Storing(Protocol):
 
     def store(self, report: Report) -> None:
         """Put the report where it stays should the process end; raises OperationFailed."""
+
+    def file(self, report: Report, location: str) -> str | None:
+        """Where report.json lies of a delivery to `location`; None where there is none."""
 
 
 def store(report: Report, sinks: Iterable[object], fallback: Storing | None) -> None:
@@ -75,13 +90,14 @@ def store(report: Report, sinks: Iterable[object], fallback: Storing | None) -> 
 class SinkContext:
     """What sinks are made of; `central` makes a boto3 client: (service, region or None).
 
-    `evidence` is None where none is stored.
+    `evidence` is None where none is stored. `settings` are those of a plugin.
     """
 
     config: Config
     formats: tuple[Format, ...]
     central: Callable[[str, str | None], Any]
     evidence: EvidenceFile | None = None
+    settings: Any = None
 
 
 def deliver(
@@ -126,8 +142,9 @@ def _delivered(
     while True:
         result = attempt(Stage.DELIVER, lambda _: sink.deliver(report, so_far), None)
         if not isinstance(result, Failed):
-            return result
+            return replace(result, content=sink.content)
         if result.reason not in _PASSING or not wait(seconds):
+            needed = ", ".join(sorted(sink.actions)) if result.reason.is_denial else None
             return Delivery(
                 sink.name,
                 sink.location,
@@ -135,8 +152,18 @@ def _delivered(
                 result.reason,
                 result.error_code,
                 result.message,
+                sink.content,
+                f"grant the caller what delivery there needs: {needed}" if needed else None,
             )
         seconds = min(2 * seconds, LONGEST_WAIT)
+
+
+def probe(sink: Sink) -> list[DestinationProbe]:
+    """Return what the destination answers when it is asked. Raises nothing."""
+    answers = attempt(Stage.DELIVER, lambda _: list(sink.probe()), None)
+    if isinstance(answers, Failed):
+        return [DestinationProbe(sink.name, sink.location, "probe", failed_probe(answers))]
+    return answers
 
 
 def is_kept(deliveries: Sequence[Delivery], sinks: Iterable[Sink | None]) -> bool:

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 from sweeper.aws.s3 import Bucket
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.sinks.base import SinkContext
+from sweeper.reporting.sinks.base import KEY_ACTIONS, Sink, SinkContext
 from sweeper.storage.evidence.file import EvidenceFile
 from sweeper.storage.run_state import evidence_name
 
 
-class EvidenceS3Sink:
+class EvidenceS3Sink(Sink):
     """Uploads the evidence to ``<prefix>/<day>/<run id>/evidence.jsonl.gz``."""
 
     name = "s3_evidence"
-    keeps = False
+    content = "evidence"
+    actions = frozenset({"s3:PutObject", *KEY_ACTIONS})
 
     def __init__(self, bucket: Bucket, evidence: EvidenceFile) -> None:
         """Calls nothing."""
         self.location = bucket.location
         self._bucket = bucket
         self._evidence = evidence
+
+    @classmethod
+    def make(cls, context: SinkContext) -> Self | None:
+        """Return the sink, where evidence is stored and report.s3 is set."""
+        config = context.config.report.s3
+        if context.evidence is None or config is None:
+            return None
+        return cls(Bucket(config, context.central), context.evidence)
 
     def deliver(
         self,
@@ -33,11 +43,3 @@ class EvidenceS3Sink:
         with self._evidence.delivery() as content:
             self._bucket.upload(name, content, "application/gzip")
         return Delivery(self.name, self._bucket.at(name), "delivered")
-
-
-def make_sink(context: SinkContext) -> EvidenceS3Sink | None:
-    """The sink, where evidence is stored and report.s3 is set."""
-    config = context.config.report.s3
-    if context.evidence is None or config is None:
-        return None
-    return EvidenceS3Sink(Bucket(config, context.central), context.evidence)
