@@ -1,7 +1,6 @@
 """The checks: one file each, with its IAM actions, its facts, its verdict and its remedy.
 
-A check is a class with the attributes and methods of `sweeper.engine.ports.Check`, made with
-(registry, config, today). To add one, write its file and add its class to CHECKS.
+To add one, write its file, with a subclass of BaseCheck, and add the class to CHECKS.
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from sweeper.checks.base import BaseCheck
 from sweeper.domain.masking import mask
 from sweeper.domain.model import (
     Change,
@@ -35,6 +36,7 @@ from sweeper.domain.mutability import (
 from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
 from sweeper.engine.ports import Record
+from sweeper.engine.probe import Probe, nonexistent_name
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -96,26 +98,40 @@ class Registry(Protocol):
         """Write the setting, and the rest as it was; the template that ECR answers with."""
 
 
-class CreationTemplateImmutability:
+class CreationTemplateImmutability(BaseCheck):
     """The check, with its configuration, on a registry."""
 
     name = NAME
+    registry: Registry
     resource: Resource = "repository_creation_template"
     read_actions = READ_ACTIONS
     write_actions = WRITE_ACTIONS
+    permitted_by: ClassVar = {"ecr:UpdateRepositoryCreationTemplate": "AllowTemplateRemediation"}
+    probes: ClassVar = {
+        "ecr:DescribeRepositoryCreationTemplates": Probe(
+            lambda registry, target: next(
+                iter(registry.repository_creation_templates(target)), None
+            )
+        ),
+        "ecr:UpdateRepositoryCreationTemplate": Probe(
+            lambda registry, target: registry.update_repository_creation_template(
+                target, nonexistent_name(), "IMMUTABLE", (), "{}"
+            ),
+            absent="TemplateNotFoundException",
+        ),
+    }
 
     def __init__(self, registry: Registry, config: Config, today: date) -> None:
-        self._registry = registry
+        super().__init__(registry, config, today)
         self._remediation = config.remediation
         self._allowed_everywhere = config.policy.allowed_exclusions
         self._exempt_pull_through = config.policy.exempt_pull_through_cache
         self._exemptions = config.exemptions
-        self._today = today
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
         """Every template of the target judged. Raises OperationFailed: never a part of them."""
         findings: list[Finding] = []
-        for template in self._registry.repository_creation_templates(target):
+        for template in self.registry.repository_creation_templates(target):
             verdict = self._judge(template)
             if record:
                 record(_as_repository(template), verdict.compliance)
@@ -147,7 +163,7 @@ class CreationTemplateImmutability:
 
         def write(now: Template) -> None:
             nonlocal differs
-            answer = self._registry.update_repository_creation_template(
+            answer = self.registry.update_repository_creation_template(
                 target, now.prefix, change.to_mutability, change.to_exclusion_filters, now.rest
             )
             took_effect(answer, change)
@@ -156,7 +172,7 @@ class CreationTemplateImmutability:
         result = apply_if_unchanged(
             finding,
             change,
-            read=lambda: self._registry.repository_creation_template(target, finding.repository),
+            read=lambda: self.registry.repository_creation_template(target, finding.repository),
             write=write,
             is_compliant=lambda now: self._judge(now).compliance is Compliance.COMPLIANT,
             intend=intend,
@@ -178,7 +194,7 @@ class CreationTemplateImmutability:
 
         Raises OperationFailed.
         """
-        now = self._registry.repository_creation_template(target, finding.repository)
+        now = self.registry.repository_creation_template(target, finding.repository)
         return matches_desired(now, change)
 
     def _judge(self, template: Template) -> Verdict:
@@ -229,7 +245,7 @@ class CreationTemplateImmutability:
         """By a rule that covers every name that the template makes, or as a cache's template."""
         rules = [rule for rule in self._exemptions if covers(rule.repository, template.prefix)]
         configured = configured_exemption(
-            target.account.id, target.region, _namespace(template.prefix), rules, self._today
+            target.account.id, target.region, _namespace(template.prefix), rules, self.today
         )
         only_caches = set(template.applied_for) == {PULL_THROUGH_CACHE}
         if not (self._exempt_pull_through and only_caches) or (

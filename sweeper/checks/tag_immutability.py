@@ -10,8 +10,9 @@ from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from sweeper.checks.base import BaseCheck
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.impact import assess
 from sweeper.domain.model import (
@@ -33,6 +34,7 @@ from sweeper.domain.planning import in_write_scope
 from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
 from sweeper.engine.ports import Record
+from sweeper.engine.probe import Probe, nonexistent_name
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -90,18 +92,39 @@ def pull_through_exemption(name: str, prefixes: Iterable[str]) -> Exemption | No
     return None
 
 
-class TagImmutability:
+class TagImmutability(BaseCheck):
     """The check, with its configuration, on a registry."""
 
     name = NAME
+    registry: Registry
     resource: Resource = "repository"
     read_actions = READ_ACTIONS
     write_actions = WRITE_ACTIONS
     assess_actions = ASSESS_ACTIONS
     exemption_actions = EXEMPTION_ACTIONS
+    permitted_by: ClassVar = {"ecr:PutImageTagMutability": "AllowRemediation"}
+    probes: ClassVar = {
+        # The first page: what is denied, or cannot be reached, is so from the first on.
+        "ecr:DescribeRepositories": Probe(
+            lambda registry, target: next(iter(registry.repositories(target)), None)
+        ),
+        "ecr:DescribePullThroughCacheRules": Probe(
+            lambda registry, target: registry.pull_through_cache_prefixes(target)
+        ),
+        "ecr:DescribeImages": Probe(
+            lambda registry, target: next(iter(registry.images(target, nonexistent_name())), None),
+            absent="RepositoryNotFoundException",
+        ),
+        "ecr:PutImageTagMutability": Probe(
+            lambda registry, target: registry.put_image_tag_mutability(
+                target, nonexistent_name(), "IMMUTABLE", ()
+            ),
+            absent="RepositoryNotFoundException",
+        ),
+    }
 
     def __init__(self, registry: Registry, config: Config, today: date) -> None:
-        self._registry = registry
+        super().__init__(registry, config, today)
         self._remediation = config.remediation
         self._allowed_everywhere = config.policy.allowed_exclusions
         # Asked for every repository there is: made once for all those without filters of their own.
@@ -110,13 +133,12 @@ class TagImmutability:
         )
         self._exempt_pull_through = config.policy.exempt_pull_through_cache
         self._exemptions = config.exemptions
-        self._today = today
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
         """Every repository of the target judged. Raises OperationFailed: never a part of them."""
         compliant = 0
         findings: list[Finding] = []
-        for repository in self._registry.repositories(target):
+        for repository in self.registry.repositories(target):
             verdict = self._judge(repository)
             if record:
                 record(repository, verdict.compliance)
@@ -144,7 +166,7 @@ class TagImmutability:
     def assess(self, target: Target, finding: Finding, change: Change) -> Impact:
         """Which tags the change may keep from being moved. Raises OperationFailed."""
         return assess(
-            self._registry.images(target, finding.repository),
+            self.registry.images(target, finding.repository),
             mutability=finding.mutability,
             filters=finding.exclusion_filters,
             kept=change.to_exclusion_filters,
@@ -163,7 +185,7 @@ class TagImmutability:
         """
 
         def write(_: Repository) -> None:
-            answer = self._registry.put_image_tag_mutability(
+            answer = self.registry.put_image_tag_mutability(
                 target, finding.repository, change.to_mutability, change.to_exclusion_filters
             )
             took_effect(answer, change)
@@ -171,7 +193,7 @@ class TagImmutability:
         return apply_if_unchanged(
             finding,
             change,
-            read=lambda: self._registry.repository(target, finding.repository),
+            read=lambda: self.registry.repository(target, finding.repository),
             write=write,
             is_compliant=lambda now: self._judge(now).compliance is Compliance.COMPLIANT,
             intend=intend,
@@ -182,7 +204,7 @@ class TagImmutability:
 
         Raises OperationFailed.
         """
-        return matches_desired(self._registry.repository(target, finding.repository), change)
+        return matches_desired(self.registry.repository(target, finding.repository), change)
 
     def _judge(self, repository: Repository) -> Verdict:
         return evaluate(repository, self._allowed(repository.name))
@@ -205,7 +227,7 @@ class TagImmutability:
         exemption = None
         if compliance is Compliance.NON_COMPLIANT:
             exemption = configured_exemption(
-                target.account.id, target.region, repository.name, self._exemptions, self._today
+                target.account.id, target.region, repository.name, self._exemptions, self.today
             )
             if exemption and not exemption.expired:
                 compliance = Compliance.EXEMPT
@@ -239,7 +261,7 @@ class TagImmutability:
         if not self._exempt_pull_through or not any(map(may_be_cached, findings)):
             return findings
         try:
-            prefixes = self._registry.pull_through_cache_prefixes(target)
+            prefixes = self.registry.pull_through_cache_prefixes(target)
         except OperationFailed as error:
             if error.reason.is_stop:  # nothing is wrong with the rules: the target was not reached
                 raise

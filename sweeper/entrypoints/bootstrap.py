@@ -122,10 +122,10 @@ def _read_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
     kinds = tuple(kinds)
     actions = _actions(kind.read_actions for kind in kinds)
     if not config.policy.exempt_pull_through_cache:
-        actions -= _actions(getattr(kind, "exemption_actions", frozenset()) for kind in kinds)
+        actions -= _actions(kind.exemption_actions for kind in kinds)
     if not config.remediation.assess_impact:
         return actions
-    return actions | _actions(getattr(kind, "assess_actions", frozenset()) for kind in kinds)
+    return actions | _actions(kind.assess_actions for kind in kinds)
 
 
 def make_cloud(
@@ -165,10 +165,10 @@ def questions(
     The members' sessions allow what a sweep's would, and writes only where they are tried.
     """
     # A sweep has no use for them: what it does not import costs it neither time nor memory.
-    from sweeper.aws.probes import MemberProbes
     from sweeper.engine.preflight.look import Questions
+    from sweeper.engine.probe import probe_action
     from sweeper.reporting.sinks import make_sinks
-    from sweeper.reporting.sinks.base import SinkContext, probe
+    from sweeper.reporting.sinks.base import SinkContext, probe_sink
 
     kinds = chosen_checks(config)
     is_on = config.remediation.auto_remediate == "ENABLED"
@@ -178,15 +178,17 @@ def questions(
         config, kinds, session=session, stop=stop, run_id=run_id, may_write=may_write
     )
     at_the_end.callback(cloud.clients.close)
+    probes = {action: probe for kind in kinds for action, probe in kind.probes.items()}
     return cloud, Questions(
         reads=_read_actions(kinds, config),
         writes=writes if may_write else frozenset(),
-        ask=MemberProbes(cloud.clients).ask,
+        ask=partial(probe_action, probes, EcrRegistry(cloud.clients)),
         destinations=[
-            partial(probe, sink)
+            partial(probe_sink, sink)
             for sink in make_sinks(SinkContext(config, (), cloud.clients.until_stopped))
         ],
         may_change=bool(writes),
+        permitted_by={action: name for kind in kinds for action, name in kind.permitted_by.items()},
         keeps_record=bool(config.report.s3 or state.state_directory(config)),
     )
 

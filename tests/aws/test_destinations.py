@@ -13,7 +13,7 @@ import pytest
 from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import WORKS, DestinationProbe, ProbeStatus
 from sweeper.reporting.sinks import make_sinks
-from sweeper.reporting.sinks.base import SinkContext, probe
+from sweeper.reporting.sinks.base import SinkContext, probe_sink
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws
@@ -27,7 +27,7 @@ KEY = "report.s3.kms_key_id"
 def ask(**report: Any) -> list[DestinationProbe]:
     config = make_config(report=report)
     context = SinkContext(config, (), make_cloud(config).clients.until_stopped)
-    return [answer for sink in make_sinks(context) for answer in probe(sink)]
+    return [answer for sink in make_sinks(context) for answer in probe_sink(sink)]
 
 
 def told(asked: list[DestinationProbe]) -> dict[tuple[str, str], tuple[ProbeStatus, Reason | None]]:
@@ -179,5 +179,5 @@ def test_even_a_key_that_no_configuration_may_name_is_answered(aws: FakeAws, kms
     s3 = report.s3.model_copy(update={"kms_key_id": kms_key})
     config: Any = SimpleNamespace(report=report.model_copy(update={"s3": s3}))
     (sink,) = make_sinks(SinkContext(config, (), make_cloud().clients.until_stopped))
-    asked = told(probe(sink))
+    asked = told(probe_sink(sink))
     assert asked[KEY, "kms:GenerateDataKey"][0] is ProbeStatus.FAILED

@@ -14,7 +14,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import ProbeStatus
 from sweeper.entrypoints.bootstrap import questions
 from sweeper.reporting.sinks import make_sinks
-from sweeper.reporting.sinks.base import SinkContext, probe
+from sweeper.reporting.sinks.base import SinkContext, probe_sink
 from tests.aws.support import quick_stop
 from tests.fake_aws.process import FakeAws
 from tests.fakes import make_config
@@ -62,7 +62,7 @@ def store(*, heeds: bool) -> Any:
 def test_a_store_that_ignores_conditional_writes_is_found_out(heeds: bool) -> None:
     config = make_config(report={"s3": {"bucket": "reports", "prefix": "sweeps"}})
     (sink,) = make_sinks(SinkContext(config, (), lambda *_: store(heeds=heeds)))
-    (written,) = (each for each in probe(sink) if each.action == "s3:PutObject")
+    (written,) = (each for each in probe_sink(sink) if each.action == "s3:PutObject")
     if heeds:
         assert written.probed.answer is ProbeStatus.WORKS
     else:

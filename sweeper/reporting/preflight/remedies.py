@@ -26,11 +26,6 @@ _MOST_NAMED = 5  # of the regions or accounts that are named in a key
 _CLOSE = "ecr:PutImageTagMutability"
 # Actions that STS asks for besides, where a session brings tags or a source identity with it.
 _BROUGHT = {"sts:TagSession", "sts:SetSourceIdentity"}
-# The parameter of the member role's stack that permits a write that is tried.
-PERMITTED_BY = {
-    _CLOSE: "AllowRemediation",
-    "ecr:UpdateRepositoryCreationTemplate": "AllowTemplateRemediation",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,7 @@ def _of_kind(problem: Problem, facts: Facts, config: Config) -> Remedy | None:
         case Kind.REGION | Kind.READ if denied:
             found = _read(problem)
         case Kind.WRITE if denied:
-            found = _write(problem)
+            found = _write(problem, facts)
         case Kind.DESTINATION:
             found = _destination(problem)
         case _:
@@ -189,7 +184,7 @@ def _read(problem: Problem) -> Remedy | None:
     return None
 
 
-def _write(problem: Problem) -> Remedy | None:
+def _write(problem: Problem, facts: Facts) -> Remedy | None:
     what = " and ".join(problem.actions)
     instead = (
         "or close less: remediation.include_ous, remediation.exclude_accounts; or only look: "
@@ -198,7 +193,10 @@ def _write(problem: Problem) -> Remedy | None:
     match problem.reason:
         case _R.WRITE_NOT_GRANTED | _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
             # What is left out keeps its value.
-            named = [name for action, name in PERMITTED_BY.items() if action in problem.actions]
+            permitted_by = sorted(facts.permitted_by.items())
+            named = [name for action, name in permitted_by if action in problem.actions]
+            if not named:
+                return Remedy(f"allow {what} in the member role's policy; {instead}", _STACKSETS)
             deploy = _UPDATE.format("=true ".join(named))
             return Remedy(f"{deploy} lets the role use {what}; {instead}", _STACKSETS)
         case _R.DENIED_BY_SCP:

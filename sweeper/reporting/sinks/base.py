@@ -158,7 +158,7 @@ def _delivered(
         seconds = min(2 * seconds, LONGEST_WAIT)
 
 
-def probe(sink: Sink) -> list[DestinationProbe]:
+def probe_sink(sink: Sink) -> list[DestinationProbe]:
     """Return what the destination answers when it is asked. Raises nothing."""
     answers = attempt(Stage.DELIVER, lambda _: list(sink.probe()), None)
     if isinstance(answers, Failed):

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from sweeper.checks import checks
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem
 from sweeper.engine.probe import NO_HINTS, ProbeStatus
-from sweeper.reporting.preflight.remedies import PERMITTED_BY, meaning, remedy
+from sweeper.reporting.preflight.remedies import meaning, remedy
 from sweeper.reporting.sinks import s3, security_hub, sns
 from sweeper.reporting.wording import advice
 from tests.cases import case
@@ -25,6 +26,9 @@ from tests.reporting.preflight.facts import CALLER, CLOSE, RULES, TEMPLATE, fact
 from tests.stacksets import templates
 
 R = Reason
+PERMITTED_BY = {
+    action: name for kind in checks().values() for action, name in kind.permitted_by.items()
+}
 HINTS = {
     "report.directory": NO_HINTS,
     "report.s3.bucket": s3.HINTS,
@@ -178,7 +182,7 @@ def test_a_write_is_permitted_by_its_own_parameter() -> None:
         for denied, parameters in cases:
             with case(reason, denied, parameters):
                 found = problem(Kind.WRITE, reason, actions=denied)
-                text = remedy(found, facts(writes=(CLOSE, TEMPLATE)), make_config()).text
+                text = remedy(found, facts(permitted_by=PERMITTED_BY), make_config()).text
                 assert f'PARAMETERS="{parameters}"' in text
                 assert all(action in text for action in denied)
 

@@ -9,7 +9,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.engine.probe import DestinationProbe
 from sweeper.reporting.sinks import SINKS, make_sinks
-from sweeper.reporting.sinks.base import Sink, SinkContext, deliver, probe
+from sweeper.reporting.sinks.base import Sink, SinkContext, deliver, probe_sink
 from sweeper.reporting.sinks.directory import DirectorySink
 from tests.cases import case
 from tests.factories import report
@@ -116,7 +116,7 @@ def test_a_probe_that_is_broken_is_an_answer() -> None:
         def probe(self) -> list[DestinationProbe]:
             raise KeyError("defect")
 
-    (answer,) = probe(Broken("a"))
+    (answer,) = probe_sink(Broken("a"))
     assert (answer.location, answer.probed.reason) == ("somewhere", Reason.INTERNAL_ERROR)
 
 
