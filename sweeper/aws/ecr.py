@@ -70,12 +70,9 @@ class EcrRegistry:
 
     def repository(self, target: Target, name: str) -> Repository | None:
         """The repository as it is now; None when it is gone."""
-        try:
-            response = self.call(target, "describe_repositories", repositoryNames=[name])
-        except OperationFailed as error:
-            if error.reason is Reason.REPOSITORY_DELETED:
-                return None
-            raise
+        response = self._find(target, "describe_repositories", repositoryNames=[name])
+        if response is None:
+            return None
         found = [_repository(target, item) for item in require_list(response, "repositories")]
         if [repository.name for repository in found] != [name]:
             raise OperationFailed(
@@ -146,14 +143,9 @@ class EcrRegistry:
         self, target: Target, prefix: str
     ) -> RepositoryCreationTemplate | None:
         """The creation template as it is now; None when it is gone."""
-        try:
-            response = self.call(
-                target, "describe_repository_creation_templates", prefixes=[prefix]
-            )
-        except OperationFailed as error:
-            if error.reason is Reason.REPOSITORY_DELETED:
-                return None
-            raise
+        response = self._find(target, "describe_repository_creation_templates", prefixes=[prefix])
+        if response is None:
+            return None
         _refuse_foreign(target, response, "creation templates")
         found = [_template(item) for item in require_list(response, "repositoryCreationTemplates")]
         if found and [template.prefix for template in found] != [prefix]:
@@ -181,6 +173,15 @@ class EcrRegistry:
             if written.prefix != prefix:
                 raise _unexpected(f"ECR answered with the creation template {written.prefix!r}")
             return written
+
+    def _find(self, target: Target, operation: str, **parameters: Any) -> Any:
+        """ECR's answer to an operation that names something; None where that is gone."""
+        try:
+            return self.call(target, operation, **parameters)
+        except OperationFailed as error:
+            if error.reason is Reason.REPOSITORY_DELETED:
+                return None
+            raise
 
     def call(
         self, target: Target, operation: str, *, write: bool = False, **parameters: Any

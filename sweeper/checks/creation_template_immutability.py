@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import date
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
-from sweeper.checks.base import BaseCheck
 from sweeper.domain.masking import mask
 from sweeper.domain.model import (
     Change,
@@ -35,24 +33,10 @@ from sweeper.domain.mutability import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
-from sweeper.engine.ports import Record
+from sweeper.engine.ports import Check, Record
 from sweeper.engine.probe import Probe, nonexistent_name
 
-if TYPE_CHECKING:
-    from sweeper.config.schema import Config
-
 NAME = "ecr-creation-template-immutability"
-READ_ACTIONS = frozenset({"ecr:DescribeRepositoryCreationTemplates"})
-# Whoever writes a template must be allowed what it has ECR do, by the service authorization
-# reference. iam:PassRole is left out: see `_obstacle`.
-WRITE_ACTIONS = frozenset(
-    {
-        "ecr:UpdateRepositoryCreationTemplate",
-        "ecr:CreateRepository",
-        "ecr:PutLifecyclePolicy",
-        "ecr:SetRepositoryPolicy",
-    }
-)
 ROOT_PREFIX = "ROOT"  # ECR: the template for every name without another one
 PULL_THROUGH_CACHE = "PULL_THROUGH_CACHE"
 APPLIED_FOR = frozenset({PULL_THROUGH_CACHE, "REPLICATION", "CREATE_ON_PUSH"})  # ECR: RCTAppliedFor
@@ -98,14 +82,21 @@ class Registry(Protocol):
         """Write the setting, and the rest as it was; the template that ECR answers with."""
 
 
-class CreationTemplateImmutability(BaseCheck):
+class CreationTemplateImmutability(Check):
     """The check, with its configuration, on a registry."""
 
     name = NAME
     registry: Registry
     resource: Resource = "repository_creation_template"
-    read_actions = READ_ACTIONS
-    write_actions = WRITE_ACTIONS
+    read_actions = frozenset({"ecr:DescribeRepositoryCreationTemplates"})
+    # Whoever writes a template must be allowed what it has ECR do, by the service authorization
+    # reference. iam:PassRole is left out: see `_obstacle`.
+    write_actions = frozenset(
+        {
+            "ecr:UpdateRepositoryCreationTemplate",
+            *("ecr:CreateRepository", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"),
+        }
+    )
     permitted_by: ClassVar = {"ecr:UpdateRepositoryCreationTemplate": "AllowTemplateRemediation"}
     probes: ClassVar = {
         "ecr:DescribeRepositoryCreationTemplates": Probe(
@@ -120,13 +111,6 @@ class CreationTemplateImmutability(BaseCheck):
             absent="TemplateNotFoundException",
         ),
     }
-
-    def __init__(self, registry: Registry, config: Config, today: date) -> None:
-        super().__init__(registry, config, today)
-        self._remediation = config.remediation
-        self._allowed_everywhere = config.policy.allowed_exclusions
-        self._exempt_pull_through = config.policy.exempt_pull_through_cache
-        self._exemptions = config.exemptions
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
         """Every template of the target judged. Raises OperationFailed: never a part of them."""
@@ -202,7 +186,7 @@ class CreationTemplateImmutability(BaseCheck):
 
     def _exclusions(self, prefix: str) -> tuple[str, ...]:
         """The filters for all that the template makes; a glob for some of it adds none."""
-        configured = self._remediation
+        configured = self.config.remediation
         return exclusions_of(
             configured.exclusions,
             configured.exclusions_by_repository,
@@ -210,26 +194,16 @@ class CreationTemplateImmutability(BaseCheck):
         )
 
     def _allowed(self, prefix: str) -> Collection[str]:
-        return (*self._allowed_everywhere, *self._exclusions(prefix))
+        return (*self.config.policy.allowed_exclusions, *self._exclusions(prefix))
 
     def _finding(self, target: Target, template: Template, verdict: Verdict) -> Finding:
         open_ = verdict.compliance is Compliance.NON_COMPLIANT
         exemption = self._exemption(target, template) if open_ else None
         exempt = exemption is not None and not exemption.expired
-        finding = Finding(
-            check=NAME,
-            account_id=target.account.id,
-            account_name=target.account.name,
-            region=target.region,
-            repository=template.prefix,
-            arn="",  # IAM's service authorization reference knows none
-            compliance=Compliance.EXEMPT if exempt else verdict.compliance,
-            mutability=template.mutability,
-            exclusion_filters=template.exclusion_filters,
-            reason=_sentence(template, verdict),
-            exemption=exemption,
-            resource=self.resource,
-        )
+        compliance = Compliance.EXEMPT if exempt else verdict.compliance
+        reason = _sentence(template, verdict)
+        item = _as_repository(template)
+        finding = self.finding(target, item, compliance, reason, exemption=exemption)
         obstacle = self._obstacle(template, closing=True)
         if not open_ or exempt or not obstacle:
             return finding
@@ -243,12 +217,13 @@ class CreationTemplateImmutability(BaseCheck):
 
     def _exemption(self, target: Target, template: Template) -> Exemption | None:
         """By a rule that covers every name that the template makes, or as a cache's template."""
-        rules = [rule for rule in self._exemptions if covers(rule.repository, template.prefix)]
+        prefix = template.prefix
+        rules = [rule for rule in self.config.exemptions if covers(rule.repository, prefix)]
         configured = configured_exemption(
             target.account.id, target.region, _namespace(template.prefix), rules, self.today
         )
         only_caches = set(template.applied_for) == {PULL_THROUGH_CACHE}
-        if not (self._exempt_pull_through and only_caches) or (
+        if not (self.config.policy.exempt_pull_through_cache and only_caches) or (
             configured and not configured.expired
         ):
             return configured
@@ -284,7 +259,8 @@ class CreationTemplateImmutability(BaseCheck):
                 f"it is applied for {mask(unknown[0])[:40]!r}, which this version does not know: "
                 "tags may have to move there"
             )
-        if closing and self._exempt_pull_through and PULL_THROUGH_CACHE in template.applied_for:
+        caches = closing and self.config.policy.exempt_pull_through_cache
+        if caches and PULL_THROUGH_CACHE in template.applied_for:
             return (
                 f"it is applied for {PULL_THROUGH_CACHE} too, where tags have to move: separate "
                 "the caches' prefix from the others, or set policy.exempt_pull_through_cache: false"
@@ -293,7 +269,7 @@ class CreationTemplateImmutability(BaseCheck):
 
 
 def _as_repository(template: Template) -> Repository:
-    """Return the template's facts under its prefix; it has no ARN."""
+    """The template's facts under its prefix; IAM's service authorization reference has no ARN."""
     return Repository(
         template.prefix,
         "",

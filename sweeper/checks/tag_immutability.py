@@ -12,7 +12,6 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from sweeper.checks.base import BaseCheck
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.impact import assess
 from sweeper.domain.model import (
@@ -33,18 +32,13 @@ from sweeper.domain.mutability import Verdict, configured_exemption, evaluate, e
 from sweeper.domain.planning import in_write_scope
 from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
-from sweeper.engine.ports import Record
+from sweeper.engine.ports import Check, Record
 from sweeper.engine.probe import Probe, nonexistent_name
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
 NAME = "ecr-tag-immutability"
-# What is asked only where policy.exempt_pull_through_cache is set.
-EXEMPTION_ACTIONS = frozenset({"ecr:DescribePullThroughCacheRules"})
-READ_ACTIONS = EXEMPTION_ACTIONS | {"ecr:DescribeRepositories"}
-WRITE_ACTIONS = frozenset({"ecr:PutImageTagMutability"})
-ASSESS_ACTIONS = frozenset({"ecr:DescribeImages"})
 ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule
 _UNDER_ROOT_RULE = (
     "a pull-through cache rule for ROOT may fill it, and which repositories it fills cannot be "
@@ -92,16 +86,16 @@ def pull_through_exemption(name: str, prefixes: Iterable[str]) -> Exemption | No
     return None
 
 
-class TagImmutability(BaseCheck):
+class TagImmutability(Check):
     """The check, with its configuration, on a registry."""
 
     name = NAME
     registry: Registry
     resource: Resource = "repository"
-    read_actions = READ_ACTIONS
-    write_actions = WRITE_ACTIONS
-    assess_actions = ASSESS_ACTIONS
-    exemption_actions = EXEMPTION_ACTIONS
+    exemption_actions = frozenset({"ecr:DescribePullThroughCacheRules"})
+    read_actions = exemption_actions | {"ecr:DescribeRepositories"}
+    write_actions = frozenset({"ecr:PutImageTagMutability"})
+    assess_actions = frozenset({"ecr:DescribeImages"})
     permitted_by: ClassVar = {"ecr:PutImageTagMutability": "AllowRemediation"}
     probes: ClassVar = {
         # The first page: what is denied, or cannot be reached, is so from the first on.
@@ -125,14 +119,10 @@ class TagImmutability(BaseCheck):
 
     def __init__(self, registry: Registry, config: Config, today: date) -> None:
         super().__init__(registry, config, today)
-        self._remediation = config.remediation
-        self._allowed_everywhere = config.policy.allowed_exclusions
         # Asked for every repository there is: made once for all those without filters of their own.
         self._allowed_usually = frozenset(
             (*config.policy.allowed_exclusions, *config.remediation.exclusions)
         )
-        self._exempt_pull_through = config.policy.exempt_pull_through_cache
-        self._exemptions = config.exemptions
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
         """Every repository of the target judged. Raises OperationFailed: never a part of them."""
@@ -210,7 +200,7 @@ class TagImmutability(BaseCheck):
         return evaluate(repository, self._allowed(repository.name))
 
     def _exclusions(self, name: str) -> tuple[str, ...]:
-        configured = self._remediation
+        configured = self.config.remediation
         return exclusions_of(
             configured.exclusions,
             configured.exclusions_by_repository,
@@ -218,32 +208,21 @@ class TagImmutability(BaseCheck):
         )
 
     def _allowed(self, name: str) -> Collection[str]:
-        if not self._remediation.exclusions_by_repository:
+        if not self.config.remediation.exclusions_by_repository:
             return self._allowed_usually
-        return (*self._allowed_everywhere, *self._exclusions(name))
+        return (*self.config.policy.allowed_exclusions, *self._exclusions(name))
 
     def _finding(self, target: Target, repository: Repository, verdict: Verdict) -> Finding:
         compliance = verdict.compliance
         exemption = None
         if compliance is Compliance.NON_COMPLIANT:
+            rules = self.config.exemptions
             exemption = configured_exemption(
-                target.account.id, target.region, repository.name, self._exemptions, self.today
+                target.account.id, target.region, repository.name, rules, self.today
             )
             if exemption and not exemption.expired:
                 compliance = Compliance.EXEMPT
-        return Finding(
-            check=NAME,
-            account_id=target.account.id,
-            account_name=target.account.name,
-            region=target.region,
-            repository=repository.name,
-            arn=repository.arn,
-            compliance=compliance,
-            mutability=repository.mutability,
-            exclusion_filters=repository.exclusion_filters,
-            reason=verdict.reason,
-            exemption=exemption,
-        )
+        return self.finding(target, repository, compliance, verdict.reason, exemption=exemption)
 
     def _with_pull_through_cache(self, target: Target, findings: list[Finding]) -> list[Finding]:
         """The findings, those in repositories that a pull-through cache rule fills exempted.
@@ -251,14 +230,15 @@ class TagImmutability(BaseCheck):
         Where the rules cannot be read, or one may fill any repository, the findings stand, and
         their changes are withheld.
         """
-        heeds_root = self._exempt_pull_through and self._heeds_root_rule(target)
+        exempts = self.config.policy.exempt_pull_through_cache
+        heeds_root = exempts and self._heeds_root_rule(target)
 
         def may_be_cached(finding: Finding) -> bool:
             return finding.compliance is Compliance.NON_COMPLIANT and (
                 heeds_root or "/" in finding.repository
             )
 
-        if not self._exempt_pull_through or not any(map(may_be_cached, findings)):
+        if not exempts or not any(map(may_be_cached, findings)):
             return findings
         try:
             prefixes = self.registry.pull_through_cache_prefixes(target)
@@ -279,7 +259,7 @@ class TagImmutability(BaseCheck):
 
     def _heeds_root_rule(self, target: Target) -> bool:
         """Whether a rule for ROOT makes a difference: it withholds changes, and exempts nothing."""
-        remediation = self._remediation
+        remediation = self.config.remediation
         return (
             not remediation.ignore_root_cache_rule
             and NAME in remediation.checks

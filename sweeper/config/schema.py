@@ -9,7 +9,7 @@ import json
 import re
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -181,6 +181,7 @@ KmsKey = (
 CheckName = Annotated[
     str, _matching(r"[a-z][a-z0-9-]*", "a check's name, such as ecr-tag-immutability")
 ]
+SinkName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a plugin's name")]
 FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json, csv, text")]
 
 _NUMBER = BeforeValidator(_number)
@@ -372,6 +373,7 @@ class ReportConfig(_Section):
     notify: Literal["when_needed", "always"] = "when_needed"
     account_tags: Annotated[TagKeys, Field(max_length=MAX_ACCOUNT_TAGS)] = ()
     evidence: bool = False
+    plugins: Annotated[dict[SinkName, dict[str, Any] | None], BeforeValidator(_decoded)] = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -11,6 +11,7 @@ from pathlib import Path
 from sweeper.aws.client.clients import Session
 from sweeper.aws.client.partitions import is_region
 from sweeper.aws.client.session import callers_session, refuse_unknown_regions
+from sweeper.checks import chosen_checks
 from sweeper.config.loader import LEGACY_VARIABLES
 from sweeper.config.provenance import digest, dotted, provenance_of
 from sweeper.config.schema import Config
@@ -31,15 +32,14 @@ from sweeper.entrypoints.bootstrap import (
     acquire_lease,
     bootstrap_client_factory,
     build_context,
-    chosen_checks,
     new_header,
     put_plan,
     reports_bucket,
 )
-from sweeper.reporting.formats import FORMATS, load_format
+from sweeper.reporting.formats import chosen_formats
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import make_sinks
+from sweeper.reporting.sinks import chosen_plugins, make_sinks
 from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is_kept, store
 from sweeper.reporting.sinks.directory import DirectorySink
 from sweeper.storage import run_state as state
@@ -85,8 +85,7 @@ def run_sweep(
     header = new_header(config, recorded, dry_run=dry_run)
     logs.bind_run(header.run_id)  # that of a run that is resumed is not known before it was read
     session = _session(recorded)
-    into = chosen_formats(config)
-    kinds = chosen_checks(config)
+    kinds, into, plugins = chosen_checks(config), chosen_formats(config), chosen_plugins(config)
     refuse_unknown_regions(config, session, provenance.regions_from)
     directory = state.state_directory(config)
     changes = change_source(recorded)
@@ -113,7 +112,8 @@ def run_sweep(
         central = context.cloud.clients.central
         evidence = open_run.evidence
         sinks = make_sinks(
-            SinkContext(config, into, central, evidence=evidence.file if evidence else None)
+            SinkContext(config, into, central, evidence=evidence.file if evidence else None),
+            plugins,
         )
         keeper = _keeper(changes.kind, sinks)
         sinks = sinks if deliver_dry_run or not dry_run else _local(sinks)
@@ -288,12 +288,3 @@ def _is_finished(report: Report, sinks: Sequence[Sink | None], *, resumed: bool)
     """Whether the run has come to its end, and its whole report lies somewhere that keeps it."""
     is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
     return is_whole and is_kept(report.deliveries, sinks)
-
-
-def chosen_formats(config: Config) -> tuple[Format, ...]:
-    """The formats of `report.formats`; raises ConfigurationError where there is no such."""
-    for name in config.report.formats:
-        if name not in FORMATS:
-            allowed = ", ".join(FORMATS)
-            raise ConfigurationError(f"report.formats: {name!r} is unknown; allowed: {allowed}")
-    return tuple(map(load_format, config.report.formats))

@@ -17,9 +17,9 @@ from sweeper.aws.client.clients import Session
 from sweeper.aws.client.documents import make_client
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.s3 import Bucket
-from sweeper.checks import checks
+from sweeper.checks import chosen_checks
 from sweeper.config.schema import Config
-from sweeper.domain.errors import ConfigurationError, OperationFailed
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Failed, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
@@ -107,25 +107,15 @@ def build_context(
     return RunContext(cloud, made, environment, journal, bucket, lease)
 
 
-def chosen_checks(config: Config) -> list[Any]:
-    """The classes of the checks that run; raises ConfigurationError."""
-    known = checks()
-    for name in config.checks:
-        if name not in known:
-            allowed = ", ".join(sorted(known))
-            raise ConfigurationError(f"checks: {name!r} is unknown; allowed: {allowed}")
-    return [known[name] for name in config.checks]
-
-
 def _read_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
     """What the checks read with; what a switch of the configuration turns off is left out."""
     kinds = tuple(kinds)
     actions = _actions(kind.read_actions for kind in kinds)
     if not config.policy.exempt_pull_through_cache:
         actions -= _actions(kind.exemption_actions for kind in kinds)
-    if not config.remediation.assess_impact:
-        return actions
-    return actions | _actions(kind.assess_actions for kind in kinds)
+    if config.remediation.assess_impact:
+        actions |= _actions(kind.assess_actions for kind in kinds)
+    return actions
 
 
 def make_cloud(
@@ -167,7 +157,7 @@ def questions(
     # A sweep has no use for them: what it does not import costs it neither time nor memory.
     from sweeper.engine.preflight.look import Questions
     from sweeper.engine.probe import probe_action
-    from sweeper.reporting.sinks import make_sinks
+    from sweeper.reporting.sinks import chosen_plugins, make_sinks
     from sweeper.reporting.sinks.base import SinkContext, probe_sink
 
     kinds = chosen_checks(config)
@@ -179,13 +169,13 @@ def questions(
     )
     at_the_end.callback(cloud.clients.close)
     probes = {action: probe for kind in kinds for action, probe in kind.probes.items()}
+    context = SinkContext(config, (), cloud.clients.until_stopped)
     return cloud, Questions(
         reads=_read_actions(kinds, config),
         writes=writes if may_write else frozenset(),
         ask=partial(probe_action, probes, EcrRegistry(cloud.clients)),
         destinations=[
-            partial(probe_sink, sink)
-            for sink in make_sinks(SinkContext(config, (), cloud.clients.until_stopped))
+            partial(probe_sink, sink) for sink in make_sinks(context, chosen_plugins(config))
         ],
         may_change=bool(writes),
         permitted_by={action: name for kind in kinds for action, name in kind.permitted_by.items()},

@@ -74,11 +74,13 @@ def _clauses(report: Report) -> list[str]:
     failure = ended_early(report)
     mutable = count_non_compliant(report)
     templates = count_non_compliant(report, _TEMPLATE)
+    others = count_non_compliant(report, None) - mutable - templates
     left = report.totals.remaining if undo else 0
     clauses = (
         (failure, f"{report.run.kind} ended early ({failure.reason if failure else ''})"),
         (mutable, number(mutable, "mutable repository", "mutable repositories")),
         (templates, number(templates, "mutable creation template")),
+        (others, number(others, "other finding")),
         (left, f"{left:,} not reverted"),
         (changes.failed, f"{number(changes.failed, 'change')} failed"),
         (not report.coverage.complete, "coverage incomplete"),

@@ -84,7 +84,7 @@ class About(Protocol):
 
 def kind(item: About) -> str:
     """What the finding is about, in a word or two."""
-    return _KINDS[item.resource]
+    return _KINDS.get(item.resource) or plain(item.resource.replace("_", " "))
 
 
 def named(item: About) -> str:

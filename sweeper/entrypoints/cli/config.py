@@ -44,12 +44,14 @@ def check(path: str | None) -> int:
       sweeper config check ssm:/sweeper/config
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.aws.client.session import callers_session, refuse_unknown_regions
-    from sweeper.entrypoints.app import chosen_formats
-    from sweeper.entrypoints.bootstrap import chosen_checks
+    from sweeper.checks import chosen_checks
+    from sweeper.reporting.formats import chosen_formats
+    from sweeper.reporting.sinks import chosen_plugins
 
     read = loaded(path, {})
     chosen_formats(read.config)
     chosen_checks(read.config)
+    chosen_plugins(read.config)
     refuse_unknown_regions(read.config, callers_session())
     return _print(f"read: {_what_was_read(read)}\nThe configuration can be used.\n")
 

@@ -7,10 +7,15 @@ it for where it is shown.
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from sweeper.config.plugins import load_plugin
+from sweeper.domain.errors import ConfigurationError
+
 if TYPE_CHECKING:
+    from sweeper.config.schema import Config
     from sweeper.reporting.formats.base import Format
 
 # Names, so that a format that is not used is not imported.
@@ -21,3 +26,21 @@ def load_format(name: str) -> Format:
     """Return the format of this name, which is one of FORMATS."""
     format_: Format = import_module(f"{__name__}.{name}").FORMAT
     return format_
+
+
+def chosen_formats(config: Config) -> tuple[Format, ...]:
+    """Return the formats of `report.formats`; raises ConfigurationError."""
+    from sweeper.reporting.formats.base import Format
+
+    key = "report.formats"
+    chosen = tuple(
+        load_format(name)
+        if name in FORMATS
+        else load_plugin("sweeper.formats", Format, name, key=key, own=FORMATS)
+        for name in config.report.formats
+    )
+    # report.json is stored even where it is not chosen.
+    counted = Counter(each.extension for each in {*chosen, load_format("json")})
+    if twice := [extension for extension, count in counted.items() if count > 1]:
+        raise ConfigurationError(f"{key}: two formats would write report.{twice[0]}")
+    return chosen

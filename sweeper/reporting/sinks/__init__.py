@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ValidationError
+
+from sweeper.config.plugins import load_plugin
+from sweeper.domain.errors import ConfigurationError
 from sweeper.reporting.sinks.base import Sink, SinkContext
 from sweeper.reporting.sinks.directory import DirectorySink
 from sweeper.reporting.sinks.evidence_directory import EvidenceDirectorySink
@@ -9,6 +17,9 @@ from sweeper.reporting.sinks.evidence_s3 import EvidenceS3Sink
 from sweeper.reporting.sinks.s3 import S3Sink
 from sweeper.reporting.sinks.security_hub import SecurityHubSink
 from sweeper.reporting.sinks.sns import SnsSink
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import Config
 
 # In the order of their turn.
 SINKS: tuple[type[Sink], ...] = (
@@ -21,7 +32,33 @@ SINKS: tuple[type[Sink], ...] = (
 )
 
 
-def make_sinks(context: SinkContext) -> list[Sink]:
-    """Return the sinks that the configuration names, in the order of their turn. Calls nothing."""
+Plugin = tuple[type[Sink], BaseModel]
+
+
+def chosen_plugins(config: Config) -> list[Plugin]:
+    """Return the sinks of `report.plugins` with their settings; raises ConfigurationError."""
+    chosen = []
+    for name, values in config.report.plugins.items():
+        key = f"report.plugins.{name}"
+        if name in {"fallback", *(kind.name for kind in SINKS)}:
+            raise ConfigurationError(f"{key}: it is no plugin")
+        kind = load_plugin("sweeper.sinks", Sink, name, key="report.plugins", own=())
+        try:
+            chosen.append((kind, kind.settings.model_validate(values or {})))
+        except ValidationError as error:
+            problems = (
+                f"{'.'.join(map(str, (key, *each['loc'])))}: {each['msg']}"
+                for each in error.errors(include_url=False)
+            )
+            raise ConfigurationError("\n".join(problems)) from None
+    return chosen
+
+
+def make_sinks(context: SinkContext, plugins: Sequence[Plugin] = ()) -> list[Sink]:
+    """Return the sinks that the configuration names, in the order of their turn. Calls nothing.
+
+    Messages come last, so that they can say where the report is, or that a plugin failed.
+    """
     made = [kind.make(context) for kind in SINKS]
-    return [sink for sink in made if sink is not None]
+    made += [kind.make(replace(context, settings=settings)) for kind, settings in plugins]
+    return sorted((sink for sink in made if sink), key=lambda sink: sink.is_message)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
+from pydantic import BaseModel
+
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
@@ -15,8 +17,6 @@ from sweeper.reporting.formats.base import Format
 from sweeper.storage.evidence.file import EvidenceFile
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from sweeper.config.schema import Config
 
 
@@ -34,6 +34,10 @@ _PASSING = (
 )
 
 
+class NoSettings(BaseModel, extra="forbid"):
+    """What a plugin may be given that needs no settings."""
+
+
 class Sink:
     """A destination of reports; a subclass says what is different of it."""
 
@@ -44,7 +48,7 @@ class Sink:
     is_local = False  # whether a dry run is delivered there, too
     is_message = False  # whether it says where the report is, and so comes last
     actions: frozenset[str] = frozenset()  # IAM's, that the caller needs
-    settings: type[BaseModel] | None = None  # the model of a plugin's own settings
+    settings: type[BaseModel] = NoSettings  # the model of a plugin's own
 
     @classmethod
     def make(cls, context: SinkContext) -> Self | None:
@@ -115,7 +119,7 @@ def deliver(
     report, though one should have or it is one of `must_keep`, it goes to `fallback`, before the
     messages that say where it is.
     """
-    report = without_deliveries(report)
+    report = replace(report, deliveries=())  # a copy cannot tell what became of itself
     done: list[Delivery] = []
     kept = False
 
@@ -140,9 +144,13 @@ def _delivered(
 ) -> Delivery:
     seconds = FIRST_WAIT
     while True:
-        result = attempt(Stage.DELIVER, lambda _: sink.deliver(report, so_far), None)
+        result = attempt(
+            Stage.DELIVER,
+            lambda _: replace(sink.deliver(report, so_far), sink=sink.name, content=sink.content),
+            None,
+        )
         if not isinstance(result, Failed):
-            return replace(result, content=sink.content)
+            return result
         if result.reason not in _PASSING or not wait(seconds):
             needed = ", ".join(sorted(sink.actions)) if result.reason.is_denial else None
             return Delivery(
@@ -172,8 +180,3 @@ def is_kept(deliveries: Sequence[Delivery], sinks: Iterable[Sink | None]) -> boo
     delivered = {each.sink for each in deliveries if each.status == "delivered"}
     failed = any(each.status == "failed" for each in deliveries)
     return not failed or not keepers.isdisjoint(delivered)
-
-
-def without_deliveries(report: Report) -> Report:
-    """The report as it is delivered: a copy cannot tell what became of itself."""
-    return replace(report, deliveries=()) if report.deliveries else report

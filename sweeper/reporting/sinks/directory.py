@@ -78,11 +78,7 @@ class DirectorySink(Sink):
         """Write report.json into the directory that is the run's own; raises OperationFailed."""
         self._put(report)
 
-    def deliver(
-        self,
-        report: Report,
-        so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
-    ) -> Delivery:
+    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
         is_apart = report.run.kind != "sweep"  # only a sweep replaces the report of the last one
         keeps_own = self._keeps_every or may_have_changed(report) or is_apart

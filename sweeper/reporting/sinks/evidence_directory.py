@@ -28,16 +28,10 @@ class EvidenceDirectorySink(Sink):
     @classmethod
     def make(cls, context: SinkContext) -> Self | None:
         """Return the sink, where evidence is stored and report.directory is set."""
-        directory = context.config.report.directory
-        if context.evidence is None or directory is None:
-            return None
-        return cls(directory, context.evidence)
+        directory, evidence = context.config.report.directory, context.evidence
+        return cls(directory, evidence) if directory and evidence else None
 
-    def deliver(
-        self,
-        report: Report,
-        so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
-    ) -> Delivery:
+    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Copy the file; raises OperationFailed."""
         path = self._directory / report.run.id / NAME
         with self._evidence.delivery() as content:

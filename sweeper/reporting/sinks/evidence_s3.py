@@ -28,16 +28,10 @@ class EvidenceS3Sink(Sink):
     @classmethod
     def make(cls, context: SinkContext) -> Self | None:
         """Return the sink, where evidence is stored and report.s3 is set."""
-        config = context.config.report.s3
-        if context.evidence is None or config is None:
-            return None
-        return cls(Bucket(config, context.central), context.evidence)
+        config, evidence = context.config.report.s3, context.evidence
+        return cls(Bucket(config, context.central), evidence) if config and evidence else None
 
-    def deliver(
-        self,
-        report: Report,
-        so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
-    ) -> Delivery:
+    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Upload the file; raises OperationFailed."""
         name = evidence_name(report.run.id)
         with self._evidence.delivery() as content:

@@ -77,11 +77,7 @@ class S3Sink(Sink):
         formats = self._formats_of(report)
         self._put(report, (JSON,) if JSON in formats else formats)
 
-    def deliver(
-        self,
-        report: Report,
-        so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
-    ) -> Delivery:
+    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Write the objects; raises OperationFailed.
 
         latest.json is moved when all the others are there, by a sweep only. Then the history is
@@ -106,9 +102,9 @@ class S3Sink(Sink):
         bucket = self.records.bucket
         found: dict[str, str] = {}
 
+        @translate_errors()
         def look() -> None:
-            with translate_errors():
-                answer = bucket.central("s3", None).head_bucket(Bucket=bucket.config.bucket)
+            answer = bucket.central("s3", None).head_bucket(Bucket=bucket.config.bucket)
             found["region"] = answer.get("BucketRegion", "")
 
         def of_bucket(action: str, answer: ProbeResult) -> DestinationProbe:
@@ -242,11 +238,10 @@ def _key(kms_key: str, region: str | None, bucket: Bucket) -> ProbeResult:
             ProbeStatus.NOT_KNOWN, message="it is not known in which region the bucket is"
         )
 
+    @translate_errors()
     def generate() -> None:
-        with translate_errors():
-            bucket.central("kms", region).generate_data_key(
-                KeyId=kms_key, KeySpec="AES_256", DryRun=True
-            )
+        kms = bucket.central("kms", region)
+        kms.generate_data_key(KeyId=kms_key, KeySpec="AES_256", DryRun=True)
 
     return run_probe(
         lambda: expect_error("DryRunOperationException", generate),

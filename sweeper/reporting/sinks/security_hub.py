@@ -44,11 +44,7 @@ class SecurityHubSink(Sink):
         config = context.config.report.security_hub
         return cls(config.region, context.central) if config else None
 
-    def deliver(
-        self,
-        report: Report,
-        so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
-    ) -> Delivery:
+    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Import in batches, all of them where only some findings are refused.
 
         Raises OperationFailed where a call fails, which ends it, or a finding was refused. The
@@ -70,9 +66,9 @@ class SecurityHubSink(Sink):
     def probe(self) -> list[DestinationProbe]:
         """Ask whether Security Hub is enabled there."""
 
+        @translate_errors()
         def describe() -> None:
-            with translate_errors():
-                self._central("securityhub", self._region).describe_hub()
+            self._central("securityhub", self._region).describe_hub()
 
         answer = run_probe(
             describe, if_denied="the hub may not be looked at, which importing does not need"

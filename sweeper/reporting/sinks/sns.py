@@ -43,9 +43,8 @@ class SnsSink(Sink):
     def make(cls, context: SinkContext) -> Self | None:
         """Return the sink, where report.sns_topic_arn is set."""
         config = context.config.report
-        if config.sns_topic_arn is None:
-            return None
-        return cls(config.sns_topic_arn, config.notify, context.central)
+        topic = config.sns_topic_arn
+        return cls(topic, config.notify, context.central) if topic else None
 
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Publish one message, or find that none is needed; raises OperationFailed."""
@@ -69,9 +68,9 @@ class SnsSink(Sink):
     def probe(self) -> list[DestinationProbe]:
         """Ask whether the topic exists."""
 
+        @translate_errors()
         def read() -> None:
-            with translate_errors():
-                self._client().get_topic_attributes(TopicArn=self.location)
+            self._client().get_topic_attributes(TopicArn=self.location)
 
         answer = run_probe(
             read, if_denied="the topic may not be looked at, which publishing does not need"
