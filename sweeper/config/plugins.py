@@ -11,8 +11,8 @@ from sweeper.domain.errors import ConfigurationError
 def load_plugin(group: str, kind: type, name: str, *, key: str, own: Iterable[str]) -> Any:
     """Return the `kind`, or the subclass of it, that an entry point of the group has as `name`.
 
-    Only this looks for entry points, and imports the one that is named. `key` is the
-    configuration's, and `own` what it may name without a plugin. Raises ConfigurationError.
+    Only this reads entry points, and it imports only the one that is named. `own` is what `key` of
+    the configuration may name without a plugin. Raises ConfigurationError.
     """
     from importlib.metadata import entry_points
 
@@ -27,11 +27,10 @@ def load_plugin(group: str, kind: type, name: str, *, key: str, own: Iterable[st
     try:
         plugin = found[0].load()
     except (ImportError, AttributeError, SyntaxError) as error:
-        raise ConfigurationError(
-            f"{key}: the plugin {name!r} cannot be imported: {error}"
-        ) from None
+        message = f"{key}: the plugin {name!r} cannot be imported: {error}"
+        raise ConfigurationError(message) from None
     is_one = issubclass(plugin, kind) if isinstance(plugin, type) else isinstance(plugin, kind)
-    if not is_one or plugin.name != name:
+    if not is_one or getattr(plugin, "name", None) != name:
         raise ConfigurationError(
             f"{key}: the plugin {name!r} is not a {kind.__name__} of this name: {found[0].value}"
         )

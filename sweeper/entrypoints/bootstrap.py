@@ -109,13 +109,12 @@ def build_context(
 
 def _read_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
     """What the checks read with; what a switch of the configuration turns off is left out."""
-    kinds = tuple(kinds)
-    actions = _actions(kind.read_actions for kind in kinds)
-    if not config.policy.exempt_pull_through_cache:
-        actions -= _actions(kind.exemption_actions for kind in kinds)
-    if config.remediation.assess_impact:
-        actions |= _actions(kind.assess_actions for kind in kinds)
-    return actions
+    exempts, assesses = config.policy.exempt_pull_through_cache, config.remediation.assess_impact
+    return _actions(
+        (kind.read_actions if exempts else kind.read_actions - kind.exemption_actions)
+        | (kind.assess_actions if assesses else frozenset())
+        for kind in kinds
+    )
 
 
 def make_cloud(

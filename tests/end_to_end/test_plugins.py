@@ -36,7 +36,8 @@ WORLD = small_world(
 def documented(page: str, module: str) -> tuple[dict[str, dict[str, str]], str]:
     """The entry points and the source that the page shows of a module."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    (source,) = re.findall(rf'```python\n("""{module}.py""".*?)```', text, re.DOTALL)
+    (source,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert source.startswith(f'"""{module}.py"""')
     (table,) = re.findall(r"```toml\n(\[project.entry-points.*?)```", text, re.DOTALL)
     return tomllib.loads(table)["project"]["entry-points"], source
 
