@@ -9,10 +9,10 @@ from pathlib import Path
 import yaml
 
 from sweeper.config.schema import Config
-from sweeper.reporting.formats import formats
 from sweeper.reporting.notification_json import attributes
 from tests.cases import case
 from tests.factories import report
+from tests.rendering import formats
 
 ROOT = Path(__file__).parents[1]
 REPORT = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")

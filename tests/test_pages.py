@@ -97,8 +97,10 @@ def test_every_block_is_of_a_kind_that_is_checked() -> None:
     ]
     made = PAGES[MADE].count("\n```")
     assert len(fences) - made == 2 * len(blocks())
-    kinds = {"text", "console", "yaml", "json", "mermaid", "toml"}
+    kinds = {"text", "console", "yaml", "json", "mermaid", "toml", "python"}
     assert [str(block) for block in blocks() if block.kind not in kinds] == []
+    # tests/end_to_end/test_plugins.py runs them.
+    assert [block.page for block in blocks("python")] == ["docs/checks.md", "docs/report.md"]
 
 
 def test_no_output_is_shown_that_no_test_holds() -> None:

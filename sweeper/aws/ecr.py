@@ -61,7 +61,7 @@ class EcrRegistry:
     def repositories(self, target: Target) -> Iterator[Repository]:
         """Every repository of the registry, page by page; one that is listed twice counts once."""
         known: set[str] = set()
-        for page in self._pages(target, "describe_repositories"):
+        for page in self.pages(target, "describe_repositories"):
             for item in require_list(page, "repositories"):
                 repository = _repository(target, item)
                 if repository.name not in known:
@@ -70,14 +70,9 @@ class EcrRegistry:
 
     def repository(self, target: Target, name: str) -> Repository | None:
         """The repository as it is now; None when it is gone."""
-        client = self._clients.member("ecr", target.region)
-        try:
-            with bound_to(target.account.id), translate_errors():
-                response = client.describe_repositories(repositoryNames=[name])
-        except OperationFailed as error:
-            if error.reason is Reason.REPOSITORY_DELETED:
-                return None
-            raise
+        response = self._find(target, "describe_repositories", repositoryNames=[name])
+        if response is None:
+            return None
         found = [_repository(target, item) for item in require_list(response, "repositories")]
         if [repository.name for repository in found] != [name]:
             raise OperationFailed(
@@ -89,13 +84,13 @@ class EcrRegistry:
         """The repository prefixes of the registry's pull-through cache rules."""
         return tuple(
             require_str(rule, "ecrRepositoryPrefix")
-            for page in self._pages(target, "describe_pull_through_cache_rules")
+            for page in self.pages(target, "describe_pull_through_cache_rules")
             for rule in require_list(page, "pullThroughCacheRules")
         )
 
     def images(self, target: Target, name: str) -> Iterator[Image]:
         """Every image of the repository that is not archived, page by page."""
-        for page in self._pages(target, "describe_images", repositoryName=name):
+        for page in self.pages(target, "describe_images", repositoryName=name):
             for item in require_list(page, "imageDetails"):
                 if (require_str(item, "registryId"), require_str(item, "repositoryName")) != (
                     target.account.id,
@@ -118,13 +113,11 @@ class EcrRegistry:
 
         Where it fails without ECR having said no, the message says that it may have taken effect.
         """
-        client = self._clients.member("ecr", target.region)
         parameters: dict[str, Any] = {"repositoryName": name, "imageTagMutability": mutability}
         if filters:  # mandatory with …_WITH_EXCLUSION, refused without
             parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
         with _writing():
-            with bound_to(target.account.id), translate_errors(write=True):
-                response = client.put_image_tag_mutability(**parameters)
+            response = self.call(target, "put_image_tag_mutability", write=True, **parameters)
             answered = require_str(response, "registryId"), require_str(response, "repositoryName")
             if answered != (target.account.id, name):
                 raise _unexpected(f"ECR answered for {answered[1]!r} of registry {answered[0]!r}")
@@ -139,7 +132,7 @@ class EcrRegistry:
     def repository_creation_templates(self, target: Target) -> Iterator[RepositoryCreationTemplate]:
         """Every creation template of the registry, page by page; each prefix once."""
         known: set[str] = set()
-        for page in self._pages(target, "describe_repository_creation_templates"):
+        for page in self.pages(target, "describe_repository_creation_templates"):
             _refuse_foreign(target, page, "creation templates")
             for template in map(_template, require_list(page, "repositoryCreationTemplates")):
                 if template.prefix not in known:
@@ -150,14 +143,9 @@ class EcrRegistry:
         self, target: Target, prefix: str
     ) -> RepositoryCreationTemplate | None:
         """The creation template as it is now; None when it is gone."""
-        client = self._clients.member("ecr", target.region)
-        try:
-            with bound_to(target.account.id), translate_errors():
-                response = client.describe_repository_creation_templates(prefixes=[prefix])
-        except OperationFailed as error:
-            if error.reason is Reason.REPOSITORY_DELETED:
-                return None
-            raise
+        response = self._find(target, "describe_repository_creation_templates", prefixes=[prefix])
+        if response is None:
+            return None
         _refuse_foreign(target, response, "creation templates")
         found = [_template(item) for item in require_list(response, "repositoryCreationTemplates")]
         if found and [template.prefix for template in found] != [prefix]:
@@ -174,30 +162,45 @@ class EcrRegistry:
 
         Where it fails without ECR having said no, the message says that it may have taken effect.
         """
-        client = self._clients.member("ecr", target.region)
         parameters = {"prefix": prefix, "imageTagMutability": mutability, **json.loads(rest)}
         if filters:
             parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
         with _writing():
-            with bound_to(target.account.id), translate_errors(write=True):
-                response = client.update_repository_creation_template(**parameters)
+            response = self.call(
+                target, "update_repository_creation_template", write=True, **parameters
+            )
             written = _template(require(response, "repositoryCreationTemplate"))
             if written.prefix != prefix:
                 raise _unexpected(f"ECR answered with the creation template {written.prefix!r}")
             return written
 
-    def _pages(
-        self, target: Target, operation: str, **parameters: str
+    def _find(self, target: Target, operation: str, **parameters: Any) -> Any:
+        """ECR's answer to an operation that names something; None where that is gone."""
+        try:
+            return self.call(target, operation, **parameters)
+        except OperationFailed as error:
+            if error.reason is Reason.REPOSITORY_DELETED:
+                return None
+            raise
+
+    def call(
+        self, target: Target, operation: str, *, write: bool = False, **parameters: Any
+    ) -> Any:
+        """ECR's answer to an operation."""
+        client = self._clients.member("ecr", target.region)
+        with bound_to(target.account.id), translate_errors(write=write):
+            return getattr(client, operation)(**parameters)
+
+    def pages(
+        self, target: Target, operation: str, **parameters: Any
     ) -> Iterator[Mapping[str, Any]]:
-        """The operation's pages, read whole in this thread while the account is bound."""
+        """The pages of an operation's answer, each read when it is asked for."""
         # Not the SDK's paginator, which costs a sixteenth of a call.
-        call = getattr(self._clients.member("ecr", target.region), operation)
-        token: dict[str, str] = {}
+        token: dict[str, Any] = {}
         tokens = PageTokens()
         while True:
             # Bound for each page and not around the yield, which hands control to the caller.
-            with bound_to(target.account.id), translate_errors():
-                page = call(maxResults=PAGE_SIZE, **parameters, **token)
+            page = self.call(target, operation, maxResults=PAGE_SIZE, **parameters, **token)
             yield page
             following = optional_str(page, "nextToken", MAX_OPAQUE)
             if not following:

@@ -46,7 +46,7 @@ class Bucket:
     def __init__(self, config: S3Config, central: Callable[[str, str | None], Any]) -> None:
         """Calls nothing; `central` makes a client: (service, region or None)."""
         self.config = config
-        self._central = central
+        self.central = central
 
     @property
     def location(self) -> str:
@@ -85,7 +85,7 @@ class Bucket:
             parameters["ServerSideEncryption"] = "aws:kms"
             parameters["SSEKMSKeyId"] = self.config.kms_key_id
         with translate_errors():
-            response = self._central("s3", None).put_object(
+            response = self.central("s3", None).put_object(
                 Bucket=self.config.bucket, Key=self._key(name), **parameters
             )
         return require_str(response, "ETag")
@@ -93,7 +93,7 @@ class Bucket:
     def open(self, name: str) -> Any:
         """S3's answer, whose Body must be closed."""
         with translate_errors():
-            return self._central("s3", None).get_object(
+            return self.central("s3", None).get_object(
                 Bucket=self.config.bucket, Key=self._key(name)
             )
 

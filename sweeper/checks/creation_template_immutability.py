@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import date
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Protocol
+from typing import ClassVar, Protocol
 
 from sweeper.domain.masking import mask
 from sweeper.domain.model import (
@@ -34,23 +33,10 @@ from sweeper.domain.mutability import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
-from sweeper.engine.ports import Record
-
-if TYPE_CHECKING:
-    from sweeper.config.schema import Config
+from sweeper.engine.ports import Check, Record
+from sweeper.engine.probe import Probe, nonexistent_name
 
 NAME = "ecr-creation-template-immutability"
-READ_ACTIONS = frozenset({"ecr:DescribeRepositoryCreationTemplates"})
-# Whoever writes a template must be allowed what it has ECR do, by the service authorization
-# reference. iam:PassRole is left out: see `_obstacle`.
-WRITE_ACTIONS = frozenset(
-    {
-        "ecr:UpdateRepositoryCreationTemplate",
-        "ecr:CreateRepository",
-        "ecr:PutLifecyclePolicy",
-        "ecr:SetRepositoryPolicy",
-    }
-)
 ROOT_PREFIX = "ROOT"  # ECR: the template for every name without another one
 PULL_THROUGH_CACHE = "PULL_THROUGH_CACHE"
 APPLIED_FOR = frozenset({PULL_THROUGH_CACHE, "REPLICATION", "CREATE_ON_PUSH"})  # ECR: RCTAppliedFor
@@ -96,26 +82,40 @@ class Registry(Protocol):
         """Write the setting, and the rest as it was; the template that ECR answers with."""
 
 
-class CreationTemplateImmutability:
+class CreationTemplateImmutability(Check):
     """The check, with its configuration, on a registry."""
 
     name = NAME
+    registry: Registry
     resource: Resource = "repository_creation_template"
-    read_actions = READ_ACTIONS
-    write_actions = WRITE_ACTIONS
-
-    def __init__(self, registry: Registry, config: Config, today: date) -> None:
-        self._registry = registry
-        self._remediation = config.remediation
-        self._allowed_everywhere = config.policy.allowed_exclusions
-        self._exempt_pull_through = config.policy.exempt_pull_through_cache
-        self._exemptions = config.exemptions
-        self._today = today
+    read_actions = frozenset({"ecr:DescribeRepositoryCreationTemplates"})
+    # Whoever writes a template must be allowed what it has ECR do, by the service authorization
+    # reference. iam:PassRole is left out: see `_obstacle`.
+    write_actions = frozenset(
+        {
+            "ecr:UpdateRepositoryCreationTemplate",
+            *("ecr:CreateRepository", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"),
+        }
+    )
+    permitted_by: ClassVar = {"ecr:UpdateRepositoryCreationTemplate": "AllowTemplateRemediation"}
+    probes: ClassVar = {
+        "ecr:DescribeRepositoryCreationTemplates": Probe(
+            lambda registry, target: next(
+                iter(registry.repository_creation_templates(target)), None
+            )
+        ),
+        "ecr:UpdateRepositoryCreationTemplate": Probe(
+            lambda registry, target: registry.update_repository_creation_template(
+                target, nonexistent_name(), "IMMUTABLE", (), "{}"
+            ),
+            absent="TemplateNotFoundException",
+        ),
+    }
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
         """Every template of the target judged. Raises OperationFailed: never a part of them."""
         findings: list[Finding] = []
-        for template in self._registry.repository_creation_templates(target):
+        for template in self.registry.repository_creation_templates(target):
             verdict = self._judge(template)
             if record:
                 record(_as_repository(template), verdict.compliance)
@@ -147,7 +147,7 @@ class CreationTemplateImmutability:
 
         def write(now: Template) -> None:
             nonlocal differs
-            answer = self._registry.update_repository_creation_template(
+            answer = self.registry.update_repository_creation_template(
                 target, now.prefix, change.to_mutability, change.to_exclusion_filters, now.rest
             )
             took_effect(answer, change)
@@ -156,7 +156,7 @@ class CreationTemplateImmutability:
         result = apply_if_unchanged(
             finding,
             change,
-            read=lambda: self._registry.repository_creation_template(target, finding.repository),
+            read=lambda: self.registry.repository_creation_template(target, finding.repository),
             write=write,
             is_compliant=lambda now: self._judge(now).compliance is Compliance.COMPLIANT,
             intend=intend,
@@ -178,7 +178,7 @@ class CreationTemplateImmutability:
 
         Raises OperationFailed.
         """
-        now = self._registry.repository_creation_template(target, finding.repository)
+        now = self.registry.repository_creation_template(target, finding.repository)
         return matches_desired(now, change)
 
     def _judge(self, template: Template) -> Verdict:
@@ -186,7 +186,7 @@ class CreationTemplateImmutability:
 
     def _exclusions(self, prefix: str) -> tuple[str, ...]:
         """The filters for all that the template makes; a glob for some of it adds none."""
-        configured = self._remediation
+        configured = self.config.remediation
         return exclusions_of(
             configured.exclusions,
             configured.exclusions_by_repository,
@@ -194,26 +194,16 @@ class CreationTemplateImmutability:
         )
 
     def _allowed(self, prefix: str) -> Collection[str]:
-        return (*self._allowed_everywhere, *self._exclusions(prefix))
+        return (*self.config.policy.allowed_exclusions, *self._exclusions(prefix))
 
     def _finding(self, target: Target, template: Template, verdict: Verdict) -> Finding:
         open_ = verdict.compliance is Compliance.NON_COMPLIANT
         exemption = self._exemption(target, template) if open_ else None
         exempt = exemption is not None and not exemption.expired
-        finding = Finding(
-            check=NAME,
-            account_id=target.account.id,
-            account_name=target.account.name,
-            region=target.region,
-            repository=template.prefix,
-            arn="",  # IAM's service authorization reference knows none
-            compliance=Compliance.EXEMPT if exempt else verdict.compliance,
-            mutability=template.mutability,
-            exclusion_filters=template.exclusion_filters,
-            reason=_sentence(template, verdict),
-            exemption=exemption,
-            resource=self.resource,
-        )
+        compliance = Compliance.EXEMPT if exempt else verdict.compliance
+        reason = _sentence(template, verdict)
+        item = _as_repository(template)
+        finding = self.finding(target, item, compliance, reason, exemption=exemption)
         obstacle = self._obstacle(template, closing=True)
         if not open_ or exempt or not obstacle:
             return finding
@@ -227,12 +217,13 @@ class CreationTemplateImmutability:
 
     def _exemption(self, target: Target, template: Template) -> Exemption | None:
         """By a rule that covers every name that the template makes, or as a cache's template."""
-        rules = [rule for rule in self._exemptions if covers(rule.repository, template.prefix)]
+        prefix = template.prefix
+        rules = [rule for rule in self.config.exemptions if covers(rule.repository, prefix)]
         configured = configured_exemption(
-            target.account.id, target.region, _namespace(template.prefix), rules, self._today
+            target.account.id, target.region, _namespace(template.prefix), rules, self.today
         )
         only_caches = set(template.applied_for) == {PULL_THROUGH_CACHE}
-        if not (self._exempt_pull_through and only_caches) or (
+        if not (self.config.policy.exempt_pull_through_cache and only_caches) or (
             configured and not configured.expired
         ):
             return configured
@@ -268,7 +259,8 @@ class CreationTemplateImmutability:
                 f"it is applied for {mask(unknown[0])[:40]!r}, which this version does not know: "
                 "tags may have to move there"
             )
-        if closing and self._exempt_pull_through and PULL_THROUGH_CACHE in template.applied_for:
+        caches = closing and self.config.policy.exempt_pull_through_cache
+        if caches and PULL_THROUGH_CACHE in template.applied_for:
             return (
                 f"it is applied for {PULL_THROUGH_CACHE} too, where tags have to move: separate "
                 "the caches' prefix from the others, or set policy.exempt_pull_through_cache: false"
@@ -277,7 +269,7 @@ class CreationTemplateImmutability:
 
 
 def _as_repository(template: Template) -> Repository:
-    """Return the template's facts under its prefix; it has no ARN."""
+    """The template's facts under its prefix; IAM's service authorization reference has no ARN."""
     return Repository(
         template.prefix,
         "",

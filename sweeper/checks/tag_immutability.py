@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.impact import assess
@@ -32,17 +32,13 @@ from sweeper.domain.mutability import Verdict, configured_exemption, evaluate, e
 from sweeper.domain.planning import in_write_scope
 from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
-from sweeper.engine.ports import Record
+from sweeper.engine.ports import Check, Record
+from sweeper.engine.probe import Probe, nonexistent_name
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
 NAME = "ecr-tag-immutability"
-# What is asked only where policy.exempt_pull_through_cache is set.
-EXEMPTION_ACTIONS = frozenset({"ecr:DescribePullThroughCacheRules"})
-READ_ACTIONS = EXEMPTION_ACTIONS | {"ecr:DescribeRepositories"}
-WRITE_ACTIONS = frozenset({"ecr:PutImageTagMutability"})
-ASSESS_ACTIONS = frozenset({"ecr:DescribeImages"})
 ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule
 _UNDER_ROOT_RULE = (
     "a pull-through cache rule for ROOT may fill it, and which repositories it fills cannot be "
@@ -90,33 +86,49 @@ def pull_through_exemption(name: str, prefixes: Iterable[str]) -> Exemption | No
     return None
 
 
-class TagImmutability:
+class TagImmutability(Check):
     """The check, with its configuration, on a registry."""
 
     name = NAME
+    registry: Registry
     resource: Resource = "repository"
-    read_actions = READ_ACTIONS
-    write_actions = WRITE_ACTIONS
-    assess_actions = ASSESS_ACTIONS
-    exemption_actions = EXEMPTION_ACTIONS
+    exemption_actions = frozenset({"ecr:DescribePullThroughCacheRules"})
+    read_actions = exemption_actions | {"ecr:DescribeRepositories"}
+    write_actions = frozenset({"ecr:PutImageTagMutability"})
+    assess_actions = frozenset({"ecr:DescribeImages"})
+    permitted_by: ClassVar = {"ecr:PutImageTagMutability": "AllowRemediation"}
+    probes: ClassVar = {
+        # The first page: what is denied, or cannot be reached, is so from the first on.
+        "ecr:DescribeRepositories": Probe(
+            lambda registry, target: next(iter(registry.repositories(target)), None)
+        ),
+        "ecr:DescribePullThroughCacheRules": Probe(
+            lambda registry, target: registry.pull_through_cache_prefixes(target)
+        ),
+        "ecr:DescribeImages": Probe(
+            lambda registry, target: next(iter(registry.images(target, nonexistent_name())), None),
+            absent="RepositoryNotFoundException",
+        ),
+        "ecr:PutImageTagMutability": Probe(
+            lambda registry, target: registry.put_image_tag_mutability(
+                target, nonexistent_name(), "IMMUTABLE", ()
+            ),
+            absent="RepositoryNotFoundException",
+        ),
+    }
 
     def __init__(self, registry: Registry, config: Config, today: date) -> None:
-        self._registry = registry
-        self._remediation = config.remediation
-        self._allowed_everywhere = config.policy.allowed_exclusions
+        super().__init__(registry, config, today)
         # Asked for every repository there is: made once for all those without filters of their own.
         self._allowed_usually = frozenset(
             (*config.policy.allowed_exclusions, *config.remediation.exclusions)
         )
-        self._exempt_pull_through = config.policy.exempt_pull_through_cache
-        self._exemptions = config.exemptions
-        self._today = today
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
         """Every repository of the target judged. Raises OperationFailed: never a part of them."""
         compliant = 0
         findings: list[Finding] = []
-        for repository in self._registry.repositories(target):
+        for repository in self.registry.repositories(target):
             verdict = self._judge(repository)
             if record:
                 record(repository, verdict.compliance)
@@ -144,7 +156,7 @@ class TagImmutability:
     def assess(self, target: Target, finding: Finding, change: Change) -> Impact:
         """Which tags the change may keep from being moved. Raises OperationFailed."""
         return assess(
-            self._registry.images(target, finding.repository),
+            self.registry.images(target, finding.repository),
             mutability=finding.mutability,
             filters=finding.exclusion_filters,
             kept=change.to_exclusion_filters,
@@ -163,7 +175,7 @@ class TagImmutability:
         """
 
         def write(_: Repository) -> None:
-            answer = self._registry.put_image_tag_mutability(
+            answer = self.registry.put_image_tag_mutability(
                 target, finding.repository, change.to_mutability, change.to_exclusion_filters
             )
             took_effect(answer, change)
@@ -171,7 +183,7 @@ class TagImmutability:
         return apply_if_unchanged(
             finding,
             change,
-            read=lambda: self._registry.repository(target, finding.repository),
+            read=lambda: self.registry.repository(target, finding.repository),
             write=write,
             is_compliant=lambda now: self._judge(now).compliance is Compliance.COMPLIANT,
             intend=intend,
@@ -182,13 +194,13 @@ class TagImmutability:
 
         Raises OperationFailed.
         """
-        return matches_desired(self._registry.repository(target, finding.repository), change)
+        return matches_desired(self.registry.repository(target, finding.repository), change)
 
     def _judge(self, repository: Repository) -> Verdict:
         return evaluate(repository, self._allowed(repository.name))
 
     def _exclusions(self, name: str) -> tuple[str, ...]:
-        configured = self._remediation
+        configured = self.config.remediation
         return exclusions_of(
             configured.exclusions,
             configured.exclusions_by_repository,
@@ -196,32 +208,21 @@ class TagImmutability:
         )
 
     def _allowed(self, name: str) -> Collection[str]:
-        if not self._remediation.exclusions_by_repository:
+        if not self.config.remediation.exclusions_by_repository:
             return self._allowed_usually
-        return (*self._allowed_everywhere, *self._exclusions(name))
+        return (*self.config.policy.allowed_exclusions, *self._exclusions(name))
 
     def _finding(self, target: Target, repository: Repository, verdict: Verdict) -> Finding:
         compliance = verdict.compliance
         exemption = None
         if compliance is Compliance.NON_COMPLIANT:
+            rules = self.config.exemptions
             exemption = configured_exemption(
-                target.account.id, target.region, repository.name, self._exemptions, self._today
+                target.account.id, target.region, repository.name, rules, self.today
             )
             if exemption and not exemption.expired:
                 compliance = Compliance.EXEMPT
-        return Finding(
-            check=NAME,
-            account_id=target.account.id,
-            account_name=target.account.name,
-            region=target.region,
-            repository=repository.name,
-            arn=repository.arn,
-            compliance=compliance,
-            mutability=repository.mutability,
-            exclusion_filters=repository.exclusion_filters,
-            reason=verdict.reason,
-            exemption=exemption,
-        )
+        return self.finding(target, repository, compliance, verdict.reason, exemption=exemption)
 
     def _with_pull_through_cache(self, target: Target, findings: list[Finding]) -> list[Finding]:
         """The findings, those in repositories that a pull-through cache rule fills exempted.
@@ -229,17 +230,18 @@ class TagImmutability:
         Where the rules cannot be read, or one may fill any repository, the findings stand, and
         their changes are withheld.
         """
-        heeds_root = self._exempt_pull_through and self._heeds_root_rule(target)
+        exempts = self.config.policy.exempt_pull_through_cache
+        heeds_root = exempts and self._heeds_root_rule(target)
 
         def may_be_cached(finding: Finding) -> bool:
             return finding.compliance is Compliance.NON_COMPLIANT and (
                 heeds_root or "/" in finding.repository
             )
 
-        if not self._exempt_pull_through or not any(map(may_be_cached, findings)):
+        if not exempts or not any(map(may_be_cached, findings)):
             return findings
         try:
-            prefixes = self._registry.pull_through_cache_prefixes(target)
+            prefixes = self.registry.pull_through_cache_prefixes(target)
         except OperationFailed as error:
             if error.reason.is_stop:  # nothing is wrong with the rules: the target was not reached
                 raise
@@ -257,7 +259,7 @@ class TagImmutability:
 
     def _heeds_root_rule(self, target: Target) -> bool:
         """Whether a rule for ROOT makes a difference: it withholds changes, and exempts nothing."""
-        remediation = self._remediation
+        remediation = self.config.remediation
         return (
             not remediation.ignore_root_cache_rule
             and NAME in remediation.checks

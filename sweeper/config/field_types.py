@@ -169,6 +169,7 @@ KmsKey = (
 CheckName = Annotated[
     str, _matching(r"[a-z][a-z0-9-]*", "a check's name, such as ecr-tag-immutability")
 ]
+SinkName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a plugin's name")]
 FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json, csv, text")]
 
 IS_NUMBER = BeforeValidator(_number)

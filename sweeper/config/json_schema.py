@@ -79,6 +79,7 @@ DESCRIPTIONS = {
     "report.account_tags": "The keys of the account tags to show beside findings.",
     "report.evidence": "Store every repository that was examined, with its verdict, beside the "
     "report: evidence.jsonl.gz.",
+    "report.plugins": "Sinks that are installed as plugins, by name, each with its own settings.",
     "state.directory": "A run's journal, and a report that could not be delivered. null: "
     "$XDG_STATE_HOME/sweeper or ~/.local/state/sweeper, if it can be written.",
     "limits.max_workers": "Threads.",
@@ -96,10 +97,11 @@ _LIMITS = {
 }
 
 
-class _Untitled(GenerateJsonSchema):
+class Untitled(GenerateJsonSchema):
     """Without a title for each property that only repeats its name."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (pydantic names it)
+        """See the class."""
         return False
 
 
@@ -111,16 +113,19 @@ def schema(checks: Iterable[str], formats: Iterable[str]) -> dict[str, Any]:
         formats: The names of the report formats that there are.
 
     """
-    result = Config.model_json_schema(schema_generator=_Untitled)
+    result = Config.model_json_schema(schema_generator=Untitled)
     definitions = result.pop("$defs")
     for definition in (result, *definitions.values()):
         definition.pop("title", None)
         for name, value in definition.get("properties", {}).items():
             definition["properties"][name] = _corrected(value)
-    definitions["ReportConfig"]["properties"]["formats"]["items"] = {"enum": sorted(formats)}
-    names = sorted(checks)
-    for lists in (result["properties"], definitions["RemediationConfig"]["properties"]):
-        lists["checks"]["items"] = {"enum": names}
+    # A plugin has another name, which only an installation knows.
+    for lists, key, names in (
+        (definitions["ReportConfig"]["properties"], "formats", formats),
+        (definitions["RemediationConfig"]["properties"], "checks", checks),
+        (result["properties"], "checks", checks),
+    ):
+        lists[key]["items"] = {"anyOf": [{"enum": sorted(names)}, lists[key]["items"]]}
     _describe(result, definitions, "")
     sections = result.pop("properties")
     return {

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -37,6 +37,7 @@ from sweeper.config.field_types import (
     RegionNames,
     RepositoryGlob,
     RoleName,
+    SinkName,
     TagKeys,
     Tags,
     Text,
@@ -204,6 +205,7 @@ class ReportConfig(_Section):
     notify: Literal["when_needed", "always"] = "when_needed"
     account_tags: Annotated[TagKeys, Field(max_length=MAX_ACCOUNT_TAGS)] = ()
     evidence: bool = False
+    plugins: Annotated[dict[SinkName, dict[str, Any] | None], FROM_TEXT] = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -182,7 +182,8 @@ class Impact:
 
 
 Key = tuple[str, str, str, str]  # check, account id, region, repository
-Resource = Literal["repository", "repository_creation_template"]  # AWS's own words
+# "repository" and "repository_creation_template", which are AWS's own words, or a plugin's.
+Resource = str
 
 
 class Since(StrEnum):

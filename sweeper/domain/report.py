@@ -88,11 +88,14 @@ def remaining_rule(kind: RunKind) -> Callable[[Finding], bool]:
     return is_unrestored if kind == "undo" else is_remaining
 
 
-def count_non_compliant(report: Report, resource: Resource = "repository") -> int:
-    """Repositories whose tags can be overwritten after the sweep; or what makes such ones."""
+def count_non_compliant(report: Report, resource: Resource | None = "repository") -> int:
+    """Repositories whose tags can be overwritten after the sweep; or what makes such ones.
+
+    None: whatever any check found.
+    """
     return sum(
         finding.compliance is Compliance.NON_COMPLIANT
-        and finding.resource == resource
+        and resource in (None, finding.resource)
         and is_remaining(finding)
         for finding in report.findings
     )

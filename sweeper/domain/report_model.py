@@ -233,6 +233,8 @@ class Delivery:
     """What became of the report at one sink; `location` is where it lies when it was delivered.
 
     The `message` of one that was delivered says what could not be kept for the next sweep.
+    `content` is what was delivered: the report, the findings, the evidence. `advice` is what to do
+    about one that failed, where the sink itself knows.
     """
 
     sink: str
@@ -241,6 +243,8 @@ class Delivery:
     reason: Reason | None = None
     error_code: str | None = None
     message: str | None = None
+    content: str = "report"
+    advice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from sweeper.domain.model import (
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import attempt
-from sweeper.engine.ports import Assessing, Check, Pool
+from sweeper.engine.ports import Check, Pool
 
-_Checks = Mapping[str, Assessing]
+_Checks = Mapping[str, Check]
 
 
 def assess_impact(
@@ -32,7 +32,7 @@ def assess_impact(
     Targets in parallel, where the check of a change can tell. What could not be read is said in the
     finding, and keeps nothing else from being done.
     """
-    able = {check.name: check for check in checks if isinstance(check, Assessing)}
+    able = {check.name: check for check in checks if check.assess_actions}
     due = [i for i, outcome in enumerate(outcomes) if any(_due(outcome, able))]
     if not due:
         return outcomes
@@ -71,7 +71,7 @@ def _assessed(able: _Checks, target: Target, outcome: Outcome) -> Outcome:
     return _with(outcome, impacts)
 
 
-def _attempt(check: Assessing, target: Target, finding: Finding, change: Change) -> Impact | Failed:
+def _attempt(check: Check, target: Target, finding: Finding, change: Change) -> Impact | Failed:
     return attempt(Stage.ASSESS, lambda _: check.assess(target, finding, change), None)
 
 

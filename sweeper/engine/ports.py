@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol, TypeVar, runtime_checkable
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from sweeper.domain.model import (
     Account,
@@ -27,6 +27,10 @@ from sweeper.domain.resume import ResumeState
 from sweeper.engine.evidence import Evidence
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, attempt, concurrently
+from sweeper.engine.probe import Probe
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import Config
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -56,24 +60,42 @@ class Cloud(Protocol):
         """Assume the member role once."""
 
 
-class Check(Protocol):
-    """One question about every target; see `sweeper.checks`."""
+class Check:
+    """One question about every target. One that writes nothing has only to `examine`."""
 
-    @property
-    def name(self) -> str:
-        """What its findings are filed under."""
+    name: str  # what its findings are filed under
+    resource: Resource  # what its findings are about
+    read_actions: frozenset[str]  # IAM's, that `examine` needs
+    exemption_actions: frozenset[str] = frozenset()  # of these, those for exemptions only
+    write_actions: frozenset[str] = frozenset()  # that `apply` needs beyond them
+    assess_actions: frozenset[str] = frozenset()  # that `assess` needs; none: it cannot assess
+    probes: ClassVar[Mapping[str, Probe]] = {}  # how preflight tries an action
+    permitted_by: ClassVar[Mapping[str, str]] = {}  # the member role's stack: action -> parameter
 
-    @property
-    def resource(self) -> Resource:
-        """What its findings are about."""
+    def __init__(self, registry: Any, config: Config, today: date) -> None:
+        """Calls nothing; `registry` is ECR, a `sweeper.aws.ecr.EcrRegistry`."""
+        self.registry = registry
+        self.config = config
+        self.today = today
 
-    @property
-    def read_actions(self) -> frozenset[str]:
-        """The IAM actions that `examine` needs."""
-
-    @property
-    def write_actions(self) -> frozenset[str]:
-        """The IAM actions that `apply` needs beyond them."""
+    def finding(
+        self, target: Target, item: Repository, compliance: Compliance, reason: str, **more: Any
+    ) -> Finding:
+        """Return a finding about `item`, of which `mutability` is the setting that was read."""
+        return Finding(
+            check=self.name,
+            account_id=target.account.id,
+            account_name=target.account.name,
+            region=target.region,
+            repository=item.name,
+            arn=item.arn,
+            compliance=compliance,
+            mutability=item.mutability,
+            exclusion_filters=item.exclusion_filters,
+            reason=reason,
+            resource=self.resource,
+            **more,
+        )
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
         """The whole target judged, or OperationFailed.
@@ -81,39 +103,31 @@ class Check(Protocol):
         `record`, where it is given, is called once for each repository, as soon as it is read. The
         findings have the order of these calls.
         """
+        raise NotImplementedError
 
     def remedy(self, finding: Finding) -> Change:
         """Pure: what would close the finding."""
+        raise NotImplementedError
 
     def apply(
-        self,
-        target: Target,
-        finding: Finding,
-        change: Change,
-        intend: Callable[[], None],
+        self, target: Target, finding: Finding, change: Change, intend: Callable[[], None]
     ) -> Change:
         """Write the change if what was judged still holds; OperationFailed where it cannot.
 
         `intend` is called just before the write, and may forbid it by raising OperationFailed.
         """
+        raise NotImplementedError
 
     def matches_desired(self, target: Target, finding: Finding, change: Change) -> bool | None:
         """Whether all is as the change would make it; None where the repository is gone.
 
         Raises OperationFailed where it cannot be read.
         """
-
-
-@runtime_checkable
-class Assessing(Protocol):
-    """A check that can also say what its changes may break."""
-
-    @property
-    def assess_actions(self) -> frozenset[str]:
-        """The IAM actions that `assess` needs, asked for only where impact is assessed."""
+        raise NotImplementedError
 
     def assess(self, target: Target, finding: Finding, change: Change) -> Impact:
         """What the change may break; OperationFailed where it cannot be read."""
+        raise NotImplementedError
 
 
 class Observer(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Session
 from sweeper.aws.client.partitions import is_region
 from sweeper.aws.client.session import callers_session, refuse_unknown_regions
+from sweeper.checks import chosen_checks
 from sweeper.config.loader import LEGACY_VARIABLES
 from sweeper.config.provenance import digest, dotted, provenance_of
 from sweeper.config.schema import Config
@@ -32,15 +33,16 @@ from sweeper.entrypoints.bootstrap import (
     acquire_lease,
     bootstrap_client_factory,
     build_context,
-    chosen_checks,
     new_header,
     put_plan,
     reports_bucket,
 )
-from sweeper.reporting.formats import Format, formats
+from sweeper.reporting.formats import chosen_formats
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import Sink, SinkContext, deliver, is_kept, make_sinks, store
-from sweeper.reporting.sinks.directory import LATEST, DirectorySink
+from sweeper.reporting.sinks import chosen_plugins, make_sinks
+from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is_kept, store
+from sweeper.reporting.sinks.directory import DirectorySink
 from sweeper.storage import run_state as state
 from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.history import HistoryStore, attach_comparison
@@ -84,8 +86,7 @@ def run_sweep(
     header = new_header(config, recorded, dry_run=dry_run)
     logs.bind_run(header.run_id)  # that of a run that is resumed is not known before it was read
     session = _session(recorded)
-    into = chosen_formats(config)
-    kinds = chosen_checks(config)
+    kinds, into, plugins = chosen_checks(config), chosen_formats(config), chosen_plugins(config)
     refuse_unknown_regions(config, session, provenance.regions_from)
     directory = state.state_directory(config)
     changes = change_source(recorded)
@@ -112,7 +113,8 @@ def run_sweep(
         central = context.cloud.clients.central
         evidence = open_run.evidence
         sinks = make_sinks(
-            SinkContext(config, into, central, evidence=evidence.file if evidence else None)
+            SinkContext(config, into, central, evidence=evidence.file if evidence else None),
+            plugins,
         )
         keeper = _keeper(changes.kind, sinks)
         sinks = sinks if deliver_dry_run or not dry_run else _local(sinks)
@@ -146,7 +148,7 @@ def run_sweep(
         open_run.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
         if finished:
             close_plan(context, open_run, resumed=resume is not None)
-    return RunResult(report, resumable, report_file(report, into))
+    return RunResult(report, resumable, report_file(report, [*sinks, fallback]))
 
 
 def _with_account_details(report: Report, config: Config, cloud: AwsCloud) -> Report:
@@ -260,20 +262,15 @@ def _fallback(
     return DirectorySink(own, [JSON, *into], "fallback", under_id=False)
 
 
-def report_file(report: Report, formats: Sequence[Format]) -> str | None:
+def report_file(report: Report, sinks: Iterable[Sink | None]) -> str | None:
     """Where the delivered report.json lies: of a run that changed something, for good."""
-    changed = may_have_changed(report)
-    for delivery in report.deliveries:
-        if delivery.status != "delivered":
-            continue
-        if delivery.sink == "fallback":
-            return str(Path(delivery.location, LATEST))
-        if delivery.sink == "directory" and (changed or JSON in formats):
-            own = changed and report.run.kind == "sweep"
-            return str(Path(delivery.location, report.run.id if own else "", LATEST))
-        if delivery.sink == "s3" and (changed or JSON in formats):
-            return delivery.location
-    return None
+    stores = {sink.name: sink for sink in sinks if sink and isinstance(sink, Storing)}
+    files = (
+        stores[delivery.sink].file(report, delivery.location)
+        for delivery in report.deliveries
+        if delivery.status == "delivered" and delivery.sink in stores
+    )
+    return next(filter(None, files), None)
 
 
 def _keeper(kind: RunKind, sinks: Sequence[Sink]) -> HistoryStore | None:
@@ -283,13 +280,13 @@ def _keeper(kind: RunKind, sinks: Sequence[Sink]) -> HistoryStore | None:
 
 
 def _local(sinks: Sequence[Sink]) -> list[Sink]:
-    return [sink for sink in sinks if sink.name in ("directory", "directory_evidence")]
+    return [sink for sink in sinks if sink.is_local]
 
 
 def _has_undelivered_evidence(report: Report, evidence: EvidenceLog | None) -> bool:
     """Whether the evidence is whole, and could not be delivered where it should be."""
     failed = any(
-        delivery.status == "failed" and delivery.sink in ("directory_evidence", "s3_evidence")
+        delivery.status == "failed" and delivery.content == "evidence"
         for delivery in report.deliveries
     )
     return evidence is not None and evidence.file.is_whole and failed
@@ -305,13 +302,3 @@ def _is_finished(report: Report, sinks: Sequence[Sink | None], *, resumed: bool)
     """Whether the run has come to its end, and its whole report lies somewhere that keeps it."""
     is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
     return is_whole and is_kept(report.deliveries, sinks)
-
-
-def chosen_formats(config: Config) -> tuple[Format, ...]:
-    """The formats of `report.formats`; raises ConfigurationError where there is no such."""
-    known = formats()
-    for name in config.report.formats:
-        if name not in known:
-            allowed = ", ".join(sorted(known))
-            raise ConfigurationError(f"report.formats: {name!r} is unknown; allowed: {allowed}")
-    return tuple(known[name] for name in config.report.formats)

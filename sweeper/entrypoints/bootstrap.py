@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sweeper import __version__
@@ -16,9 +17,9 @@ from sweeper.aws.client.clients import Session
 from sweeper.aws.client.documents import make_client
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.s3 import Bucket
-from sweeper.checks import checks
+from sweeper.checks import chosen_checks
 from sweeper.config.schema import Config
-from sweeper.domain.errors import ConfigurationError, OperationFailed
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Failed, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
@@ -106,25 +107,14 @@ def build_context(
     return RunContext(cloud, made, environment, journal, bucket, lease)
 
 
-def chosen_checks(config: Config) -> list[Any]:
-    """The classes of the checks that run; raises ConfigurationError."""
-    known = checks()
-    for name in config.checks:
-        if name not in known:
-            allowed = ", ".join(sorted(known))
-            raise ConfigurationError(f"checks: {name!r} is unknown; allowed: {allowed}")
-    return [known[name] for name in config.checks]
-
-
 def _read_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
     """What the checks read with; what a switch of the configuration turns off is left out."""
-    kinds = tuple(kinds)
-    actions = _actions(kind.read_actions for kind in kinds)
-    if not config.policy.exempt_pull_through_cache:
-        actions -= _actions(getattr(kind, "exemption_actions", frozenset()) for kind in kinds)
-    if not config.remediation.assess_impact:
-        return actions
-    return actions | _actions(getattr(kind, "assess_actions", frozenset()) for kind in kinds)
+    exempts, assesses = config.policy.exempt_pull_through_cache, config.remediation.assess_impact
+    return _actions(
+        (kind.read_actions if exempts else kind.read_actions - kind.exemption_actions)
+        | (kind.assess_actions if assesses else frozenset())
+        for kind in kinds
+    )
 
 
 def make_cloud(
@@ -164,9 +154,10 @@ def questions(
     The members' sessions allow what a sweep's would, and writes only where they are tried.
     """
     # A sweep has no use for them: what it does not import costs it neither time nor memory.
-    from sweeper.aws.destinations import questions as destination_questions
-    from sweeper.aws.probes import MemberProbes
     from sweeper.engine.preflight.look import Questions
+    from sweeper.engine.probe import probe_action
+    from sweeper.reporting.sinks import chosen_plugins, make_sinks
+    from sweeper.reporting.sinks.base import SinkContext, probe_sink
 
     kinds = chosen_checks(config)
     is_on = config.remediation.auto_remediate == "ENABLED"
@@ -176,12 +167,17 @@ def questions(
         config, kinds, session=session, stop=stop, run_id=run_id, may_write=may_write
     )
     at_the_end.callback(cloud.clients.close)
+    probes = {action: probe for kind in kinds for action, probe in kind.probes.items()}
+    context = SinkContext(config, (), cloud.clients.until_stopped)
     return cloud, Questions(
         reads=_read_actions(kinds, config),
         writes=writes if may_write else frozenset(),
-        ask=MemberProbes(cloud.clients).ask,
-        destinations=destination_questions(config, cloud.clients.until_stopped),
+        ask=partial(probe_action, probes, EcrRegistry(cloud.clients)),
+        destinations=[
+            partial(probe_sink, sink) for sink in make_sinks(context, chosen_plugins(config))
+        ],
         may_change=bool(writes),
+        permitted_by={action: name for kind in kinds for action, name in kind.permitted_by.items()},
         keeps_record=bool(config.report.s3 or state.state_directory(config)),
     )
 

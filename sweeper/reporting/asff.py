@@ -11,7 +11,7 @@ from typing import Any
 
 from sweeper.domain.escaping import shorten
 from sweeper.domain.report_model import Report
-from sweeper.reporting.records import GUIDE, Record, State, records
+from sweeper.reporting.records import Record, State, records
 
 _TYPE = "Software and Configuration Checks/AWS Security Best Practices"
 # As Security Hub's own control for this, ECR.2, has it; what passed is informational there, too.
@@ -55,7 +55,7 @@ def findings(report: Report, region: str) -> Iterator[dict[str, Any]]:
             "LastObservedAt": run.finished_at,
             "Title": shorten(record.title, 256),
             "Description": shorten(record.description, 1024),
-            "Remediation": {"Recommendation": {"Text": record.advice, "Url": GUIDE}},
+            "Remediation": {"Recommendation": {"Text": record.advice, "Url": record.guide}},
             "ProductFields": _product_fields(record, run.id),
             "Resources": [_resource(record, run.partition)],
             "Compliance": {"Status": _COMPLIANCE[record.state]},

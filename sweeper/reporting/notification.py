@@ -53,12 +53,6 @@ _NAMED_FAILURES = 2  # of each reason; the others are counted
 _NAMED_EARLIER = 10  # resolved, and not checked; the others are counted
 _MESSAGE_LIMIT = 160  # characters of a service's message
 _TEMPLATE: Resource = "repository_creation_template"
-# What has no coverage, and so is no full report.
-_PARTS = {
-    "security_hub": "The findings",
-    "directory_evidence": "The evidence",
-    "s3_evidence": "The evidence",
-}
 
 
 def subject(report: Report) -> str:
@@ -80,11 +74,13 @@ def _clauses(report: Report) -> list[str]:
     failure = ended_early(report)
     mutable = count_non_compliant(report)
     templates = count_non_compliant(report, _TEMPLATE)
+    others = count_non_compliant(report, None) - mutable - templates
     left = report.totals.remaining if undo else 0
     clauses = (
         (failure, f"{report.run.kind} ended early ({failure.reason if failure else ''})"),
         (mutable, number(mutable, "mutable repository", "mutable repositories")),
         (templates, number(templates, "mutable creation template")),
+        (others, number(others, "other finding")),
         (left, f"{left:,} not reverted"),
         (changes.failed, f"{number(changes.failed, 'change')} failed"),
         (not report.coverage.complete, "coverage incomplete"),
@@ -258,7 +254,7 @@ def _earlier(report: Report) -> Iterator[str]:
 def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
     for delivery in so_far:
         location = shorten(delivery.location, 1100)
-        what = _PARTS.get(delivery.sink, "The full report")
+        what = "The full report" if _is_whole(delivery) else f"The {plain(delivery.content)}"
         if delivery.status == "delivered":
             yield f"{what}: {location}"
             if delivery.message:
@@ -266,5 +262,9 @@ def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
         elif delivery.status == "failed":
             why = ": ".join(filter(None, (delivery.reason, delivery.error_code, delivery.message)))
             yield f"{what} could NOT be delivered to {location} ({shorten(why, 600)})"
-    if all(delivery.sink in _PARTS for delivery in so_far):
+    if not any(map(_is_whole, so_far)):
         yield "The full report is kept nowhere else: set report.s3 to keep it."
+
+
+def _is_whole(delivery: Delivery) -> bool:
+    return delivery.content == "report"

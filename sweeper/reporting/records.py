@@ -18,7 +18,7 @@ from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import EarlierFinding, Report, Run
 from sweeper.reporting.wording import exemption_text, kind, named, number, outcome, setting
 
-GUIDE = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html"
+_GUIDE = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/"
 _LONGEST_ID = 512  # ASFF: Id
 
 
@@ -55,6 +55,11 @@ class Record:
     description: str
     advice: str
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def guide(self) -> str:
+        """The page of AWS on it."""
+        return _GUIDE + ("image-tag-mutability.html" if self.resource in _TITLES else "")
 
 
 def records(report: Report) -> Iterator[Record]:
@@ -128,12 +133,12 @@ def _of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str
         account_id=account,
         account_name=plain(finding.account_name),
         region=region,
-        resource=finding.resource,
+        resource=plain(finding.resource),
         resource_id=plain(finding.arn) or _resource_id(finding),
         repository=plain(finding.repository),
         named=name,
         setting=current,
-        title=_TITLES[finding.resource][state].format(where=f"{name} ({account}, {region})"),
+        title=_title(finding, state),
         description=f"{plain(finding.reason)}. {current}: {done}",
         advice=_advice(finding.resource, state),
         tags=tags,
@@ -152,14 +157,12 @@ def _of_earlier(earlier: EarlierFinding, run: Run) -> Record:
         account_id=account,
         account_name=plain(earlier.account_name),
         region=region,
-        resource=earlier.resource,
+        resource=plain(earlier.resource),
         resource_id=arn if earlier.resource == "repository" else _resource_id(earlier),
         repository=repository,
         named=named(earlier),
         setting=plain(earlier.mutability),
-        title=_TITLES[earlier.resource][State.CLOSED].format(
-            where=f"{named(earlier)} ({account}, {region})"
-        ),
+        title=_title(earlier, State.CLOSED),
         description=f"The finding of the sweep before is gone: the {kind(earlier)} was closed by "
         f"others, or deleted. It was {plain(earlier.mutability)}",
         advice=_ADVICE[State.CLOSED],
@@ -169,12 +172,20 @@ def _of_earlier(earlier: EarlierFinding, run: Run) -> Record:
 def _resource_id(item: Finding | EarlierFinding) -> str:
     """What names a resource that has no ARN, in no way that could be taken for one."""
     place = f"{plain(item.account_id)}/{plain(item.region)}/{plain(item.repository)}"
-    return f"{item.resource.replace('_', '-')}/{place}"
+    return f"{plain(item.resource.replace('_', '-'))}/{place}"
+
+
+def _title(item: Finding | EarlierFinding, state: State) -> str:
+    title = _TITLES.get(item.resource, _OTHER_TITLES)[state]
+    where = f"{named(item)} ({plain(item.account_id)}, {plain(item.region)})"
+    return title.format(check=plain(item.check), where=where)
 
 
 def _advice(resource: Resource, state: State) -> str:
     if resource == "repository_creation_template" and state is State.OPEN:
         return _CLOSE_TEMPLATE
+    if resource not in _TITLES and state is State.OPEN:
+        return "See the description: a check that is a plugin found it."
     return _ADVICE[state]
 
 
@@ -217,6 +228,13 @@ _TITLES: dict[Resource, dict[State, str]] = {
         State.CLOSED: "ECR no longer makes repositories whose image tags can be overwritten: "
         "{where}",
     },
+}
+# A report is shown where the plugin that made a finding need not be installed.
+_OTHER_TITLES = {
+    State.OPEN: "{check}, not compliant: {where}",
+    State.UNDETERMINED: "{check}, not known whether it is compliant: {where}",
+    State.EXEMPT: "{check}, not compliant, which is exempt: {where}",
+    State.CLOSED: "{check}, no longer found: {where}",
 }
 _CLOSE_TEMPLATE = (
     "Set the creation template's image tag mutability to IMMUTABLE, exclude tags that must move by "

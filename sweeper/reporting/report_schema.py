@@ -7,22 +7,15 @@ import sys
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema
 
+from sweeper.config.json_schema import Untitled
 from sweeper.domain.report_model import Report
-
-
-class _Untitled(GenerateJsonSchema):
-    """Without a title for each property that only repeats its name."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (pydantic names it)
-        return False
 
 
 def schema() -> dict[str, Any]:
     """The schema of what `formats.json` writes; its descriptions are the docstrings."""
     adapter = TypeAdapter(Report)
-    result = adapter.json_schema(mode="serialization", schema_generator=_Untitled)
+    result = adapter.json_schema(mode="serialization", schema_generator=Untitled)
     definitions = result.pop("$defs")
     for definition in (result, *definitions.values()):
         if definition["type"] == "object":

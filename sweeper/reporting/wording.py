@@ -34,8 +34,7 @@ _ADVICE_ON_DENIAL = {
     Stage.ASSESS: "let the member role call ecr:DescribeImages there",
     Stage.CHANGE: "let the member role write there (Allow… among its stack's parameters), or leave "
     "the account out with remediation.exclude_accounts",
-    Stage.DELIVER: "let the caller write there: s3:PutObject, sns:Publish or "
-    "securityhub:BatchImportFindings, and the use of the KMS key",
+    Stage.DELIVER: "let the caller write there",
 }
 
 
@@ -85,7 +84,7 @@ class About(Protocol):
 
 def kind(item: About) -> str:
     """What the finding is about, in a word or two."""
-    return _KINDS[item.resource]
+    return _KINDS.get(item.resource) or plain(item.resource.replace("_", " "))
 
 
 def named(item: About) -> str:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sweeper import __version__
 from sweeper.aws.client.clients import CONNECT_TIMEOUT, READ_TIMEOUT, ActionRefused
@@ -137,3 +138,5 @@ def test_no_call_begins_after_the_stop_but_those_that_deliver(aws: FakeAws, reas
             assert caught.value.reason is reason
     clients.central("s3").list_objects_v2(Bucket=aws.world.buckets[0].name)
     assert aws.statistics().calls == {"s3:ListObjectsV2": 1}
+    with pytest.raises(ClientError):  # what a sink of others calls is a delivery, too
+        clients.central("kms", REGION).generate_data_key(KeyId="alias/none", KeySpec="AES_256")

@@ -10,7 +10,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from sweeper.aws.accounts import CORE_ACTIONS, MAX_SESSION_POLICY, session_policy
 from sweeper.aws.client.clients import Session
-from sweeper.checks.tag_immutability import READ_ACTIONS, WRITE_ACTIONS
+from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import NothingToSweep, OperationFailed
 from sweeper.domain.model import Account, Stage
 from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
@@ -300,7 +300,7 @@ def test_an_endpoint_that_is_none_is_the_callers_mistake(
 
 
 def test_the_session_policy_allows_the_actions_and_no_more() -> None:
-    actions = CORE_ACTIONS | READ_ACTIONS | WRITE_ACTIONS
+    actions = CORE_ACTIONS | TagImmutability.read_actions | TagImmutability.write_actions
     policy = session_policy(actions)
     assert len(policy) <= MAX_SESSION_POLICY
     assert json.loads(policy) == {

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from sweeper.aws.destinations import questions
 from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import WORKS, DestinationProbe, ProbeStatus
+from sweeper.reporting.sinks import make_sinks
+from sweeper.reporting.sinks.base import SinkContext, probe_sink
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws
@@ -25,12 +26,8 @@ KEY = "report.s3.kms_key_id"
 
 def ask(**report: Any) -> list[DestinationProbe]:
     config = make_config(report=report)
-    cloud = make_cloud(config)
-    return [
-        answer
-        for question in questions(config, cloud.clients.until_stopped)
-        for answer in question()
-    ]
+    context = SinkContext(config, (), make_cloud(config).clients.until_stopped)
+    return [answer for sink in make_sinks(context) for answer in probe_sink(sink)]
 
 
 def told(asked: list[DestinationProbe]) -> dict[tuple[str, str], tuple[ProbeStatus, Reason | None]]:
@@ -181,6 +178,6 @@ def test_even_a_key_that_no_configuration_may_name_is_answered(aws: FakeAws, kms
     assert report.s3
     s3 = report.s3.model_copy(update={"kms_key_id": kms_key})
     config: Any = SimpleNamespace(report=report.model_copy(update={"s3": s3}))
-    (ask_bucket,) = questions(config, make_cloud().clients.until_stopped)
-    asked = told(ask_bucket())
+    (sink,) = make_sinks(SinkContext(config, (), make_cloud().clients.until_stopped))
+    asked = told(probe_sink(sink))
     assert asked[KEY, "kms:GenerateDataKey"][0] is ProbeStatus.FAILED

@@ -10,10 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sweeper.aws.client.clients import Session
-from sweeper.aws.destinations import questions
 from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import ProbeStatus
-from sweeper.entrypoints.bootstrap import questions as composed
+from sweeper.entrypoints.bootstrap import questions
+from sweeper.reporting.sinks import make_sinks
+from sweeper.reporting.sinks.base import SinkContext, probe_sink
 from tests.aws.support import quick_stop
 from tests.fake_aws.process import FakeAws
 from tests.fakes import make_config
@@ -25,7 +26,7 @@ RULES = "ecr:DescribePullThroughCacheRules"
 def test_rules_of_caches_are_asked_for_only_where_they_exempt(aws: FakeAws, exempts: bool) -> None:
     config = make_config(policy={"exempt_pull_through_cache": exempts})
     with ExitStack() as at_the_end:
-        _, asked = composed(
+        _, asked = questions(
             config,
             session=Session(),
             stop=quick_stop(),
@@ -60,8 +61,8 @@ def store(*, heeds: bool) -> Any:
 @pytest.mark.parametrize("heeds", [True, False])
 def test_a_store_that_ignores_conditional_writes_is_found_out(heeds: bool) -> None:
     config = make_config(report={"s3": {"bucket": "reports", "prefix": "sweeps"}})
-    (ask,) = questions(config, lambda *_: store(heeds=heeds))
-    (written,) = (each for each in ask() if each.action == "s3:PutObject")
+    (sink,) = make_sinks(SinkContext(config, (), lambda *_: store(heeds=heeds)))
+    (written,) = (each for each in probe_sink(sink) if each.action == "s3:PutObject")
     if heeds:
         assert written.probed.answer is ProbeStatus.WORKS
     else:

@@ -7,10 +7,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sweeper.aws.probes import PREFIX, PROBES, MemberProbes
+from sweeper.aws.ecr import EcrRegistry
 from sweeper.checks import checks
+from sweeper.domain.model import Target
 from sweeper.domain.reasons import Reason
-from sweeper.engine.probe import WORKS, ProbeStatus
+from sweeper.engine.probe import PREFIX, WORKS, ProbeResult, ProbeStatus, probe_action
 from tests.aws.support import opened, target
 from tests.cases import case
 from tests.fake_aws.process import FakeAws
@@ -21,17 +22,24 @@ WRITES = {"ecr:PutImageTagMutability", "ecr:UpdateRepositoryCreationTemplate"}
 # What ECR demands beyond an action that is tried; no sweep calls them (docs/preflight.md).
 NEEDED_BY_ECR = {"ecr:CreateRepository", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"}
 PLACE = make_target()
+PROBES = {action: probe for kind in checks().values() for action, probe in kind.probes.items()}
+
+
+def ask(clients: Any, target: Target, action: str) -> ProbeResult:
+    return probe_action(PROBES, EcrRegistry(clients), target, action)
 
 
 def test_every_action_of_every_check_can_be_tried() -> None:
     declared = {
-        action for kind in checks().values() for action in kind.read_actions | kind.write_actions
+        action
+        for kind in checks().values()
+        for action in kind.read_actions | kind.write_actions | kind.assess_actions
     }
     assert declared - PROBES.keys() == NEEDED_BY_ECR
 
 
 def test_what_is_answered(aws: FakeAws) -> None:
-    probes = MemberProbes(opened(aws, 1, may_write=True).clients)
+    clients = opened(aws, 1, may_write=True).clients
     before = aws.repositories()
     cases: list[tuple[Fault | None, ProbeStatus, Reason | None]] = [
         (None, ProbeStatus.WORKS, None),
@@ -53,13 +61,13 @@ def test_what_is_answered(aws: FakeAws) -> None:
             "ecr:PutImageTagMutability",
         ):
             with case(fault, action):
-                found = probes.ask(target(aws, 1), action)
+                found = ask(clients, target(aws, 1), action)
                 assert (found.answer, found.reason) == (answer, reason)
     assert aws.repositories() == before
 
 
 def test_an_action_that_nothing_can_try_is_not_known(aws: FakeAws) -> None:
-    found = MemberProbes(opened(aws, 1).clients).ask(target(aws, 1), "ecr:StartImageScan")
+    found = ask(opened(aws, 1).clients, target(aws, 1), "ecr:StartImageScan")
     assert found.answer is ProbeStatus.NOT_KNOWN
     assert found.message
 
@@ -84,25 +92,24 @@ class Recorder:
 
 
 def test_only_its_own_not_found_says_permitted() -> None:
-    for action in PROBES:
+    for action, probe in PROBES.items():
         with case(action):
-            absent = PROBES[action].absent
+            absent = probe.absent
             clients: Any = Recorder("AccessDeniedException")
-            assert MemberProbes(clients).ask(PLACE, action).answer is ProbeStatus.DENIED
+            assert ask(clients, PLACE, action).answer is ProbeStatus.DENIED
             clients = Recorder("SomethingElseNotFoundException")
-            assert MemberProbes(clients).ask(PLACE, action).answer is ProbeStatus.FAILED
+            assert ask(clients, PLACE, action).answer is ProbeStatus.FAILED
             if absent is not None:
                 clients = Recorder(absent)
-                assert MemberProbes(clients).ask(PLACE, action) == WORKS
+                assert ask(clients, PLACE, action) == WORKS
 
 
 def test_a_write_names_what_nobody_has_and_never_twice() -> None:
     for action in sorted(WRITES):
         with case(action):
             clients: Any = Recorder(PROBES[action].absent or "")
-            probes = MemberProbes(clients)
             for _ in range(3):
-                probes.ask(PLACE, action)
+                ask(clients, PLACE, action)
             named = [
                 value
                 for _, parameters in clients.calls

@@ -23,10 +23,10 @@ from sweeper.domain.masking import (
 )
 from sweeper.domain.model import ChangeStatus
 from sweeper.domain.reasons import Reason
-from sweeper.reporting.formats import formats
 from sweeper.reporting.formats.html.document import embedded
 from tests.cases import case
 from tests.factories import change, finding, report
+from tests.rendering import formats
 
 TOKEN = "IQoJb3JpZ2luX2VjEOr//////////wEaCXVzLWVhc3QtMSJHMEUC+EXAMPLE=="
 KEY_ID = "ASIAEXAMPLE123456789"

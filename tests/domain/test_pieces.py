@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from sweeper.domain import pieces
 from sweeper.domain.pieces import SIZE, in_pieces
-from sweeper.reporting.formats import formats
 from tests.cases import case
 from tests.factories import finding, hostile_report, report
 from tests.golden.reports import every
+from tests.rendering import formats
 
 parts = st.lists(st.one_of(st.binary(), st.sampled_from([b"\n", b"a line\n", b"x" * 50])))
 

@@ -28,7 +28,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.engine.assessment import assess_impact
 from sweeper.engine.pool import Stop
-from sweeper.engine.ports import Assessing, Pool, Record
+from sweeper.engine.ports import Check, Pool, Record
 from tests.cases import case
 from tests.fakes import (
     DENIALS,
@@ -178,7 +178,7 @@ def test_a_target_that_is_not_reached_has_the_reason() -> None:
 
 
 def test_a_check_without_the_capability_has_no_impact() -> None:
-    class Plain:
+    class Plain(Check):
         name = make_finding().check
         resource: Resource = "repository"
         read_actions = write_actions = frozenset[str]()
@@ -195,10 +195,17 @@ def test_a_check_without_the_capability_has_no_impact() -> None:
         def matches_desired(self, target: Target, finding: Finding, change: Change) -> bool:
             raise NotImplementedError
 
-    assert not isinstance(Plain(), Assessing)
     environment = make_environment()
     before = [Examined(Counts(0, 1, 0), (make_finding(change=make_change()),))]
-    assert assess_impact(Pool(2, environment), (Plain(),), (make_target(),), list(before)) == before
+    assert (
+        assess_impact(
+            Pool(2, environment),
+            (Plain(None, make_config(), TODAY),),
+            (make_target(),),
+            list(before),
+        )
+        == before
+    )
     assert isinstance(environment.observer, FakeObserver)
     assert environment.observer.stages == []
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+from sweeper.aws.s3 import Bucket
+from sweeper.config.schema import S3Config
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.entrypoints.app import report_file
-from sweeper.reporting.formats import Format, formats
+from sweeper.reporting.formats.base import Format
+from sweeper.reporting.sinks.directory import DirectorySink
+from sweeper.reporting.sinks.s3 import S3Sink
+from sweeper.reporting.sinks.sns import SnsSink
 from tests.cases import case
 from tests.factories import change, finding, report
+from tests.rendering import formats
 
 LOOKED = report([finding()], id="r")
 CHANGED = report([finding(change=change())], id="r")
@@ -18,6 +26,10 @@ S3 = Delivery("s3", "s3://b/p/2026-11-24/r/report.json", "delivered")
 FALLBACK = Delivery("fallback", "/state/reports/r", "delivered")
 FAILED = Delivery("directory", "out", "failed")
 SNS = Delivery("sns", "arn:topic", "delivered")
+
+
+def no_client(*_: object) -> Any:
+    raise AssertionError("where the report lies is known without a call")
 
 
 def test_where_the_report_lies() -> None:
@@ -35,4 +47,11 @@ def test_where_the_report_lies() -> None:
     ]
     for item, chosen, deliveries, file in cases:
         with case(item, chosen, deliveries, file):
-            assert report_file(replace(item, deliveries=deliveries), (chosen,)) == file
+            sinks = (
+                DirectorySink(Path("out"), (chosen,)),
+                S3Sink(Bucket(S3Config(bucket="reports"), no_client), (chosen,)),
+                SnsSink("arn:topic", "always", no_client),
+                DirectorySink(Path("/state"), (JSON, chosen), "fallback", under_id=False),
+                None,
+            )
+            assert report_file(replace(item, deliveries=deliveries), sinks) == file

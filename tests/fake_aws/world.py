@@ -149,6 +149,7 @@ class Repository:
     mutability: Mutability = "MUTABLE"
     exclusion_filters: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
+    scan_on_push: bool = False
 
 
 @dataclass(frozen=True, slots=True)

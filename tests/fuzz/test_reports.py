@@ -15,11 +15,10 @@ from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-from sweeper.reporting.formats import formats
 from sweeper.storage.report_store import compare, read_report
 from tests import factories
 from tests.fuzz.support import bounded, misshapen, mutated, run_of
-from tests.rendering import as_json, rendered
+from tests.rendering import as_json, formats, rendered
 from tests.reporting.formats.test_schema import REPORTS
 
 texts = st.text(st.characters(), max_size=30) | st.sampled_from(factories.HOSTILE)

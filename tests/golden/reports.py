@@ -41,7 +41,9 @@ DELIVERIES = (
     Delivery("directory", "/out", "delivered"),
     Delivery("s3", "s3://b/p/report.json", "delivered", message="latest.json was left as it is"),
     Delivery("x", "y", "failed", Reason.DESTINATION_MISSING, "NoSuchBucket", "gone"),
-    Delivery("security_hub", "Security Hub in eu-west-1", "failed", Reason.THROTTLED),
+    Delivery(
+        "security_hub", "Security Hub in eu-west-1", "failed", Reason.THROTTLED, content="findings"
+    ),
     Delivery("sns", "arn:aws:sns:eu-central-1:999988887777:news", "not_needed"),
 )
 

@@ -26,7 +26,6 @@ from sweeper.domain.report import aggregate, ended_early
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.domain.resume import ResumeState
 from sweeper.reporting.asff import findings as security_hub
-from sweeper.reporting.formats import formats
 from sweeper.reporting.formats.html.facts import facts
 from sweeper.reporting.notification import message, subject
 from sweeper.reporting.records import State, records
@@ -36,7 +35,7 @@ from tests.fake_aws.asff import problems
 from tests.fakes import REGION, account_id, make_change, make_finding, make_target
 from tests.golden import assert_golden, sections
 from tests.recorded_support import SOURCE, applied_finding, source_run
-from tests.rendering import rendered
+from tests.rendering import formats, rendered
 
 RUN = source_run(
     id="20260615T120000Z-0a1b2c",

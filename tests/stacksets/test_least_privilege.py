@@ -16,6 +16,7 @@ from sweeper.aws.accounts import CORE_ACTIONS
 from sweeper.domain.model import ChangeStatus, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
+from sweeper.reporting.sinks import SINKS
 from tests.cases import case
 from tests.stacksets import templates
 from tests.stacksets.deployment import (
@@ -232,6 +233,15 @@ CONFIG: set[Row] = {
     ("ConfigObject", "s3:GetObject"),
     ("ConfigKey", "kms:Decrypt"),
 }
+
+
+def test_the_role_grants_what_the_sinks_declare() -> None:
+    core = {action for _, action in CENTRAL if action.startswith(("organizations:", "sts:"))}
+    declared = set[str]().union(*(sink.actions for sink in SINKS))
+    for template in templates.CENTRAL:
+        with case(template):
+            granted = {action for _, action in _rows(template, "CentralRole") - CONFIG}
+            assert granted == core | declared
 
 
 def test_the_central_table_is_complete() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sweeper.domain.model import Account, Failed, Skipped
@@ -68,7 +68,7 @@ class Facts:
     names excluded accounts that are not there. `reads` and `writes` are the actions that were to be
     tried; there are no writes where none may be made, or tried. `may_change`: a sweep may write at
     all. `keeps_record`: a run could keep a record of what it changes, without which it changes
-    nothing.
+    nothing. `permitted_by`: the parameter of the member role's stack that permits a write.
     """
 
     caller: Caller | None
@@ -83,6 +83,7 @@ class Facts:
     writes: tuple[str, ...] = ()
     may_change: bool = True
     keeps_record: bool = True
+    permitted_by: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def actions(self) -> tuple[str, ...]:

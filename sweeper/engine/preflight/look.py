@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Stage, Target
@@ -75,7 +75,8 @@ class Questions:
 
     `ask` tries an action; like the destinations it raises nothing. No `writes` are tried where
     there are none. `may_change`: a sweep has an action to write with, be it tried or not.
-    `keeps_record`: this machine, or S3, can keep a run's journal or plan.
+    `keeps_record`: this machine, or S3, can keep a run's journal or plan. `permitted_by` are the
+    parameters of the member role's stack, by the write that each permits.
     """
 
     reads: Collection[str]
@@ -84,6 +85,7 @@ class Questions:
     destinations: Sequence[Callable[[], list[DestinationProbe]]]
     may_change: bool = True
     keeps_record: bool = True
+    permitted_by: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_preflight(
@@ -132,6 +134,7 @@ def run_preflight(
         writes=tuple(sorted(questions.writes)),
         may_change=questions.may_change,
         keeps_record=questions.keeps_record,
+        permitted_by=questions.permitted_by,
     )
 
 

@@ -14,7 +14,14 @@ from sweeper.domain.planning import accept_known_gaps
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ExitStatus
 from sweeper.engine.preflight.facts import Facts, Region
-from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus, failed_probe
+from sweeper.engine.probe import (
+    NO_HINTS,
+    DestinationProbe,
+    Hints,
+    ProbeResult,
+    ProbeStatus,
+    failed_probe,
+)
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -42,7 +49,8 @@ class Problem:
 
     `places` are (account id, region); there are none where it is about whole accounts by nature.
     `whole_accounts`: it is so in every region of its accounts. `key` names the configuration's key
-    of a destination, `location` where that is. `message` is the first of AWS's own.
+    of a destination, `location` where that is, `hints` what to do about it. `message` is the first
+    of AWS's own.
     """
 
     kind: Kind
@@ -56,6 +64,7 @@ class Problem:
     whole_accounts: bool = True
     key: str | None = None
     location: str | None = None
+    hints: Hints = NO_HINTS
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -279,4 +288,5 @@ def _of_destinations(asked: Iterable[DestinationProbe]) -> Iterator[Problem]:
             actions=tuple(each.action for each in (first, *others)),
             key=first.key,
             location=first.location,
+            hints=first.hints,
         )

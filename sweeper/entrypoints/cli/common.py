@@ -70,9 +70,9 @@ def loaded(path: str | None, options: Mapping[str, Any]) -> Loaded:
 
 def print_report(report: Report, form: str, status: int) -> int:
     """Print the report; the exit status, which a reader who leaves early does not change."""
-    from sweeper.reporting.formats import formats
+    from sweeper.reporting.formats import load_format
 
-    return print_pieces(formats()[form].render(report), status)
+    return print_pieces(load_format(form).render(report), status)
 
 
 def print_pieces(pieces: Iterable[bytes], status: int) -> int:

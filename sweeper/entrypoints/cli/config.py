@@ -46,13 +46,15 @@ def check(path: str | None) -> int:
     from datetime import UTC, date, datetime
 
     from sweeper.aws.client.session import callers_session, refuse_unknown_regions
+    from sweeper.checks import chosen_checks
     from sweeper.domain.escaping import plain
-    from sweeper.entrypoints.app import chosen_formats
-    from sweeper.entrypoints.bootstrap import chosen_checks
+    from sweeper.reporting.formats import chosen_formats
+    from sweeper.reporting.sinks import chosen_plugins
 
     read = loaded(path, {})
     chosen_formats(read.config)
     chosen_checks(read.config)
+    chosen_plugins(read.config)
     refuse_unknown_regions(read.config, callers_session())
     expired = "".join(
         f"The exemption of {plain(each.repository)} has expired on {each.expires}.\n"
@@ -101,9 +103,9 @@ def schema() -> int:
 
     from sweeper.checks import checks
     from sweeper.config import json_schema
-    from sweeper.reporting.formats import formats
+    from sweeper.reporting.formats import FORMATS
 
-    content = json_schema.schema(checks(), formats())
+    content = json_schema.schema(checks(), FORMATS)
     return _print(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 

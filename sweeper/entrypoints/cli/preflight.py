@@ -85,9 +85,10 @@ def _look(read: Loaded, *, write_probe: bool) -> Facts:
     from sweeper.aws.client.session import callers_session, refuse_unknown_regions
     from sweeper.engine.preflight.look import run_preflight
     from sweeper.entrypoints import logs
-    from sweeper.entrypoints.app import chosen_formats, unfinished
+    from sweeper.entrypoints.app import unfinished
     from sweeper.entrypoints.bootstrap import questions
     from sweeper.entrypoints.runner import run_supervised
+    from sweeper.reporting.formats import chosen_formats
 
     config, session = read.config, callers_session()
     chosen_formats(config)

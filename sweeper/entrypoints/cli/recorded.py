@@ -58,7 +58,7 @@ def run_recorded(
 ) -> int:
     """Make or revert the changes of REPORT; return the exit status."""
     from sweeper.aws.client.session import read_object
-    from sweeper.checks import checks
+    from sweeper.checks import CHECKS, chosen_checks
     from sweeper.domain.escaping import plain
     from sweeper.entrypoints.logs import is_terminal
     from sweeper.entrypoints.runner import require_prompt, run_interactive
@@ -72,7 +72,7 @@ def run_recorded(
         kind,
         report,
         read_object,
-        {name: check.resource for name, check in checks().items()},
+        {kind.name: kind.resource for kind in (*CHECKS, *chosen_checks(read.config))},
         accounts=accounts,
         repositories=repositories,
     )

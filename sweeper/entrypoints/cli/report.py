@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeper.entrypoints.cli.common import print_pieces, say
+from sweeper.reporting.formats import FORMATS
 
 if TYPE_CHECKING:
     from sweeper.domain.report_model import Report
     from sweeper.engine.ports import Source
 
-FORMATS = ("csv", "html", "json", "junit", "ocsf", "text")  # named, so that --help need not look
 _MOST = 2
 
 
@@ -49,7 +49,7 @@ def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bo
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.domain.errors import ConfigurationError
     from sweeper.domain.report import exit_status
-    from sweeper.reporting.formats import formats
+    from sweeper.reporting.formats import load_format
     from sweeper.storage.report_store import compare
 
     if len(locations) > _MOST:
@@ -60,7 +60,7 @@ def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bo
         raise ConfigurationError(f"--output: {output!r} is no file; needed: a file's path")
     reports = [_read(location) for location in locations]
     shown = compare(*reports) if len(reports) == _MOST else reports[0]
-    pieces: Iterable[bytes] = formats()[form].render(shown)
+    pieces: Iterable[bytes] = load_format(form).render(shown)
     if form == "text" and len(reports) == _MOST:
         pieces = chain((_head(locations, reports),), pieces)
     status = int(exit_status(shown)) if as_run else 0

@@ -12,7 +12,7 @@ from sweeper.domain.escaping import csv_cell
 from sweeper.domain.model import Finding
 from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
-from sweeper.reporting.formats import Format
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.impact_wording import moved_tags
 from sweeper.reporting.wording import exemption_text, setting
 

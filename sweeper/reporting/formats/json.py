@@ -7,6 +7,6 @@ of a large organization in memory. Its schema is docs/report.schema.json.
 from __future__ import annotations
 
 from sweeper.domain.json_encoding import document
-from sweeper.reporting.formats import Format
+from sweeper.reporting.formats.base import Format
 
 FORMAT = Format("json", "json", "application/json", document)

@@ -21,7 +21,7 @@ from sweeper.domain.report_model import (
     Report,
     SkippedItem,
 )
-from sweeper.reporting.formats import Format
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.records import Record, State, items, recorder
 from sweeper.reporting.wording import (
     account_details,

@@ -16,8 +16,8 @@ from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import Resource, Since
 from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import AccountSummary, Report, Run
-from sweeper.reporting.formats import Format
-from sweeper.reporting.records import GUIDE, Record, State, records
+from sweeper.reporting.formats.base import Format
+from sweeper.reporting.records import Record, State, records
 
 VERSION = "1.5.0"
 _CLASS = (2003, "Compliance Finding")
@@ -96,10 +96,13 @@ def _event(record: Record, run: Run, account: AccountSummary | None, time: int) 
             **first_seen,
             "last_seen_time": time,
         },
-        "remediation": {"desc": record.advice, "references": [GUIDE]},
+        "remediation": {
+            "desc": record.advice,
+            "references": [record.guide],
+        },
         "resources": [
             {
-                "type": _TYPES[record.resource],
+                "type": _TYPES.get(record.resource, record.resource),
                 "uid": shorten(record.resource_id, _LONGEST),
                 "name": shorten(record.repository, _LONGEST),
                 "region": record.region,

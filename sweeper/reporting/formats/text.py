@@ -21,7 +21,7 @@ from sweeper.domain.report_model import (
     Run,
     SkippedItem,
 )
-from sweeper.reporting.formats import Format
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.impact_wording import as_yaml, counted, sentences
 from sweeper.reporting.wording import (
     account_details,
@@ -301,7 +301,7 @@ def _deliveries(report: Report) -> list[str]:
         elif item.message:
             detail += f" ({plain(item.message)})"
         lines.append(f"  {item.sink}: {plain(item.location)}{detail}")
-        if item.reason and (text := advice(Stage.DELIVER, item.reason)):
+        if text := item.advice or (item.reason and advice(Stage.DELIVER, item.reason)):
             lines += _wrapped(f"What to do: {text}.", "    ")
     return lines
 

@@ -26,11 +26,6 @@ _MOST_NAMED = 5  # of the regions or accounts that are named in a key
 _CLOSE = "ecr:PutImageTagMutability"
 # Actions that STS asks for besides, where a session brings tags or a source identity with it.
 _BROUGHT = {"sts:TagSession", "sts:SetSourceIdentity"}
-# The parameter of the member role's stack that permits a write that is tried.
-PERMITTED_BY = {
-    _CLOSE: "AllowRemediation",
-    "ecr:UpdateRepositoryCreationTemplate": "AllowTemplateRemediation",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +40,7 @@ def remedy(problem: Problem, facts: Facts, config: Config) -> Remedy:
     """What mends the problem; for what is not known, what would let it be known."""
     if problem.answer is ProbeStatus.NOT_KNOWN:
         first = "sweep that changes something" if problem.kind is Kind.WRITE else "dry run"
-        return Remedy(_TO_KNOW.get(problem.key or "", f"the first {first} tells"))
+        return Remedy(problem.hints.unknown or f"the first {first} tells")
     found = _of_kind(problem, facts, config)
     if found is None:
         stage = Stage.DELIVER if problem.kind is Kind.DESTINATION else Stage.EXAMINE
@@ -77,7 +72,7 @@ def _of_kind(problem: Problem, facts: Facts, config: Config) -> Remedy | None:
         case Kind.REGION | Kind.READ if denied:
             found = _read(problem)
         case Kind.WRITE if denied:
-            found = _write(problem)
+            found = _write(problem, facts)
         case Kind.DESTINATION:
             found = _destination(problem)
         case _:
@@ -189,7 +184,7 @@ def _read(problem: Problem) -> Remedy | None:
     return None
 
 
-def _write(problem: Problem) -> Remedy | None:
+def _write(problem: Problem, facts: Facts) -> Remedy | None:
     what = " and ".join(problem.actions)
     instead = (
         "or close less: remediation.include_ous, remediation.exclude_accounts; or only look: "
@@ -198,7 +193,10 @@ def _write(problem: Problem) -> Remedy | None:
     match problem.reason:
         case _R.WRITE_NOT_GRANTED | _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
             # What is left out keeps its value.
-            named = [name for action, name in PERMITTED_BY.items() if action in problem.actions]
+            permitted_by = sorted(facts.permitted_by.items())
+            named = [name for action, name in permitted_by if action in problem.actions]
+            if not named:
+                return Remedy(f"allow {what} in the member role's policy; {instead}", _STACKSETS)
             deploy = _UPDATE.format("=true ".join(named))
             return Remedy(f"{deploy} lets the role use {what}; {instead}", _STACKSETS)
         case _R.DENIED_BY_SCP:
@@ -215,47 +213,13 @@ def _write(problem: Problem) -> Remedy | None:
     return None
 
 
-# Where a destination is missing, or denied.
-_MISSING = {
-    "report.s3.bucket": "create the bucket (the central stack does: docs/deploy.md), or correct "
-    "report.s3.bucket",
-    "report.s3.kms_key_id": "correct report.s3.kms_key_id: there is no such key in its region",
-    "report.sns_topic_arn": "create the topic (the central stack does: docs/deploy.md), or correct "
-    "report.sns_topic_arn",
-    "report.security_hub.region": "enable Security Hub in this account and region, or correct "
-    "report.security_hub.region",
-}
-_ALLOW = {
-    "report.s3.bucket": (
-        "allow the caller {actions}: s3:ListBucket on the bucket, the others below the prefix, in "
-        "its IAM policy, and in the bucket's where that is another account's",
-        _DOCS + "AmazonS3/latest/userguide/troubleshoot-403-errors.html",
-    ),
-    "report.s3.kms_key_id": (
-        "allow the caller kms:GenerateDataKey and kms:Decrypt, in its IAM policy and in the key's",
-        _DOCS + "kms/latest/developerguide/policy-evaluation.html",
-    ),
-}
-_TO_KNOW = {
-    "report.s3.kms_key_id": "nothing need be done: the first delivery tells. It needs "
-    "kms:GenerateDataKey and kms:Decrypt by way of S3",
-    "report.sns_topic_arn": "nothing need be done: the first message tells. To have the topic "
-    "looked for, allow the caller sns:GetTopicAttributes",
-    "report.security_hub.region": "nothing need be done: the first import tells. To have the hub "
-    "looked for, allow the caller securityhub:DescribeHub",
-}
-
-
 def _destination(problem: Problem) -> Remedy | None:
-    key = problem.key or ""
-    if problem.reason is _R.DESTINATION_MISSING and key in _MISSING:
-        return Remedy(_MISSING[key])
-    if problem.answer is ProbeStatus.DENIED and key in _ALLOW:
-        text, link = _ALLOW[key]
-        return Remedy(text.format(actions=", ".join(problem.actions)), link)
-    if key == "report.s3.kms_key_id":
-        return Remedy("enable the key, or name another: report.s3.kms_key_id")
-    return None
+    hints = problem.hints
+    if problem.reason is _R.DESTINATION_MISSING and hints.missing:
+        return Remedy(hints.missing)
+    if problem.answer is ProbeStatus.DENIED and hints.denied:
+        return Remedy(hints.denied.format(actions=", ".join(problem.actions)), hints.link)
+    return Remedy(hints.failed) if hints.failed else None
 
 
 def _named(values: tuple[str, ...]) -> str:

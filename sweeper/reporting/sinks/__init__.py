@@ -1,167 +1,64 @@
-"""The sinks: one destination a file.
-
-A module here that has a `make_sink` is a sink; nothing else names it. Its `ORDER` says when it
-is its turn: messages to people come last, so that they can say where the whole report lies.
-"""
+"""The sinks: one destination a file. To add one, write its subclass of Sink and add it to SINKS."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from sweeper.config.discovery import discover
-from sweeper.domain.model import Failed, Stage
-from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Report
-from sweeper.engine.pool import attempt
-from sweeper.reporting.formats import Format
-from sweeper.storage.evidence.file import EvidenceFile
+from pydantic import BaseModel, ValidationError
+
+from sweeper.config.plugins import load_plugin
+from sweeper.domain.errors import ConfigurationError
+from sweeper.reporting.sinks.base import Sink, SinkContext
+from sweeper.reporting.sinks.directory import DirectorySink
+from sweeper.reporting.sinks.evidence_directory import EvidenceDirectorySink
+from sweeper.reporting.sinks.evidence_s3 import EvidenceS3Sink
+from sweeper.reporting.sinks.s3 import S3Sink
+from sweeper.reporting.sinks.security_hub import SecurityHubSink
+from sweeper.reporting.sinks.sns import SnsSink
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
-
-# How long to wait before a delivery is tried again, on top of the retries of each of its calls.
-FIRST_WAIT = 5.0  # seconds
-LONGEST_WAIT = 30.0  # seconds
-_PASSING = (
-    Reason.THROTTLED,
-    Reason.TIMED_OUT,
-    Reason.CONNECTION_FAILED,
-    Reason.ENDPOINT_UNREACHABLE,
-    Reason.SERVICE_ERROR,
+# In the order of their turn.
+SINKS: tuple[type[Sink], ...] = (
+    DirectorySink,
+    S3Sink,
+    SecurityHubSink,
+    EvidenceDirectorySink,
+    EvidenceS3Sink,
+    SnsSink,
 )
 
 
-class Sink(Protocol):
-    """A destination of reports."""
-
-    @property
-    def name(self) -> str:
-        """What it is called in `deliveries`."""
-
-    @property
-    def location(self) -> str:
-        """Where the report would go, for messages."""
-
-    @property
-    def keeps(self) -> bool:
-        """Whether the whole report lies there afterwards."""
-
-    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
-        """Deliver, knowing what became of the sinks before; raises OperationFailed."""
+Plugin = tuple[type[Sink], BaseModel]
 
 
-@runtime_checkable
-class Storing(Protocol):
-    """A sink that can store the report before it is whole."""
-
-    def store(self, report: Report) -> None:
-        """Put the report where it stays should the process end; raises OperationFailed."""
-
-
-def store(report: Report, sinks: Iterable[object], fallback: Storing | None) -> None:
-    """Store the report in every sink that can, or else in `fallback`. Raises nothing.
-
-    What earlier sweeps left is read after that: reading it must never cost the report. What cannot
-    be stored is told by its delivery.
-    """
-    done = [
-        attempt(Stage.DELIVER, lambda sink: sink.store(report), sink)
-        for sink in sinks
-        if isinstance(sink, Storing)
-    ]
-    if fallback and all(isinstance(each, Failed) for each in done):
-        attempt(Stage.DELIVER, lambda sink: sink.store(report), fallback)
-
-
-@dataclass(frozen=True, slots=True)
-class SinkContext:
-    """What sinks are made of; `central` makes a boto3 client: (service, region or None).
-
-    `evidence` is None where none is stored.
-    """
-
-    config: Config
-    formats: tuple[Format, ...]
-    central: Callable[[str, str | None], Any]
-    evidence: EvidenceFile | None = None
-
-
-def make_sinks(context: SinkContext) -> list[Sink]:
-    """The sinks that the configuration names, in the order of their turn. Calls nothing."""
-    package = sys.modules[__name__]
-    order = discover(package, "ORDER")
-    makers = discover(package, "make_sink")
-    sinks = (makers[module](context) for module in sorted(makers, key=lambda name: order[name]))
-    return [sink for sink in sinks if sink is not None]
-
-
-def deliver(
-    report: Report,
-    sinks: Iterable[Sink],
-    wait: Callable[[float], bool] = lambda _: False,
-    fallback: Sink | None = None,
-    *,
-    must_keep: bool = False,
-) -> Report:
-    """The report with what became of it at each sink, in their order. Raises nothing.
-
-    No sink depends on another: where one fails, the next still gets the report. What may pass is
-    tried again as long as `wait` waits so many seconds, and answers True. Where no sink keeps the
-    report, though one should have or it is one of `must_keep`, it goes to `fallback`, before the
-    messages that say where it is.
-    """
-    report = without_deliveries(report)
-    done: list[Delivery] = []
-    kept = False
-
-    def keep() -> None:
-        nonlocal fallback
-        failed = any(item.status == "failed" for item in done)
-        if fallback and not kept and (must_keep or failed):
-            done.append(_delivered(report, fallback, tuple(done), wait))
-            fallback = None
-
-    for sink in sinks:
-        if not sink.keeps:
-            keep()
-        done.append(_delivered(report, sink, tuple(done), wait))
-        kept = kept or (sink.keeps and done[-1].status == "delivered")
-    keep()
-    return replace(report, deliveries=tuple(done))
-
-
-def _delivered(
-    report: Report, sink: Sink, so_far: tuple[Delivery, ...], wait: Callable[[float], bool]
-) -> Delivery:
-    seconds = FIRST_WAIT
-    while True:
-        result = attempt(Stage.DELIVER, lambda _: sink.deliver(report, so_far), None)
-        if not isinstance(result, Failed):
-            return result
-        if result.reason not in _PASSING or not wait(seconds):
-            return Delivery(
-                sink.name,
-                sink.location,
-                "failed",
-                result.reason,
-                result.error_code,
-                result.message,
+def chosen_plugins(config: Config) -> list[Plugin]:
+    """Return the sinks of `report.plugins` with their settings; raises ConfigurationError."""
+    chosen = []
+    for name, values in config.report.plugins.items():
+        key = f"report.plugins.{name}"
+        if name in {"fallback", *(kind.name for kind in SINKS)}:
+            raise ConfigurationError(f"{key}: it is no plugin")
+        kind = load_plugin("sweeper.sinks", Sink, name, key="report.plugins", own=())
+        try:
+            chosen.append((kind, kind.settings.model_validate(values or {})))
+        except ValidationError as error:
+            problems = (
+                f"{'.'.join(map(str, (key, *each['loc'])))}: {each['msg']}"
+                for each in error.errors(include_url=False)
             )
-        seconds = min(2 * seconds, LONGEST_WAIT)
+            raise ConfigurationError("\n".join(problems)) from None
+    return chosen
 
 
-def is_kept(deliveries: Sequence[Delivery], sinks: Iterable[Sink | None]) -> bool:
-    """Whether the whole report lies somewhere that keeps it, wherever it could not be delivered."""
-    keepers = {sink.name for sink in sinks if sink and sink.keeps}
-    delivered = {each.sink for each in deliveries if each.status == "delivered"}
-    failed = any(each.status == "failed" for each in deliveries)
-    return not failed or not keepers.isdisjoint(delivered)
+def make_sinks(context: SinkContext, plugins: Sequence[Plugin] = ()) -> list[Sink]:
+    """Return the sinks that the configuration names, in the order of their turn. Calls nothing.
 
-
-def without_deliveries(report: Report) -> Report:
-    """The report as it is delivered: a copy cannot tell what became of itself."""
-    return replace(report, deliveries=()) if report.deliveries else report
+    Messages come last, so that they can say where the report is, or that a plugin failed.
+    """
+    made = [kind.make(context) for kind in SINKS]
+    made += [kind.make(replace(context, settings=settings)) for kind, settings in plugins]
+    return sorted((sink for sink in made if sink), key=lambda sink: sink.is_message)

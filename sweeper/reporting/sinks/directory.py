@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.formats import Format
+from sweeper.engine.probe import DestinationProbe, run_probe
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import SinkContext
+from sweeper.reporting.sinks.base import Sink, SinkContext
 from sweeper.storage import files
 from sweeper.storage.history import lost_changes, store_history
 from sweeper.storage.run_reports import RunReports
 
-ORDER = 1
 LATEST = "report.json"
 
 
-class DirectorySink:
+class DirectorySink(Sink):
     """Writes each format to a temporary file beside its place, then moves it there.
 
     Of a run that changed something there is ``<run id>/report.json``, too, which no later run
@@ -29,7 +34,9 @@ class DirectorySink:
     too, but in dry runs.
     """
 
+    name = "directory"
     keeps = True
+    is_local = True
     latest = LATEST
 
     def __init__(
@@ -54,15 +61,24 @@ class DirectorySink:
         self._reports = RunReports(self._replace)
         self._written: set[str] = set()
 
+    @classmethod
+    def make(cls, context: SinkContext) -> Self | None:
+        """Return the sink, where report.directory is set."""
+        config = context.config.report
+        if config.directory is None:
+            return None
+        return cls(
+            config.directory,
+            context.formats,
+            keeps_history=config.s3 is None,
+            keeps_every=config.evidence,  # which is verified against its own report
+        )
+
     def store(self, report: Report) -> None:
         """Write report.json into the directory that is the run's own; raises OperationFailed."""
         self._put(report)
 
-    def deliver(
-        self,
-        report: Report,
-        so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
-    ) -> Delivery:
+    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
         is_apart = report.run.kind != "sweep"  # only a sweep replaces the report of the last one
         keeps_own = self._keeps_every or may_have_changed(report) or is_apart
@@ -84,6 +100,19 @@ class DirectorySink:
             note = store_history(self.records, report)
         self._reports.require_one()
         return Delivery(self.name, str(place), "delivered", message=note)
+
+    def file(self, report: Report, location: str) -> str | None:
+        """Where report.json lies: of a run that changed something, for good."""
+        changed = may_have_changed(report)
+        if not changed and JSON not in self._formats:
+            return None
+        own = changed and report.run.kind == "sweep" and self._under_id
+        return str(Path(location, report.run.id if own else "", LATEST))
+
+    def probe(self) -> list[DestinationProbe]:
+        """Ask whether the directory, or the one in which it is made, can be written."""
+        answer = run_probe(lambda: _check_directory(self._directory))
+        return [DestinationProbe("report.directory", self.location, "write", answer)]
 
     def _folder(self, report: Report) -> str:
         return f"{report.run.id}/" if self._under_id else ""
@@ -117,14 +146,36 @@ def _make(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
 
 
-def make_sink(context: SinkContext) -> DirectorySink | None:
-    """The sink, where report.directory is set."""
-    config = context.config.report
-    if config.directory is None:
-        return None
-    return DirectorySink(
-        config.directory,
-        context.formats,
-        keeps_history=config.s3 is None,
-        keeps_every=config.evidence,  # which is verified against its own report
-    )
+def _check_directory(directory: Path) -> None:
+    """Raise OperationFailed where it, or the directory in which it is made, cannot be written."""
+    try:
+        problem = _problem(directory)
+    except (OSError, ValueError) as error:  # ValueError: no path has a NUL in it
+        problem = f"{directory}: {getattr(error, 'strerror', None) or error}"
+    if problem:
+        raise OperationFailed(Reason.WRITE_FAILED, problem)
+
+
+def _problem(directory: Path) -> str | None:
+    """What is wrong with it; raises OSError, ValueError."""
+    nearest = next(path for path in (directory, *directory.absolute().parents) if _is_there(path))
+    if not nearest.is_dir():
+        return f"{nearest}: not a directory"
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f"{nearest}: not writable"
+    longest = max(len(os.fsencode(part)) for part in directory.absolute().parts)
+    if longest > os.pathconf(nearest, "PC_NAME_MAX"):
+        return f"{directory}: {os.strerror(errno.ENAMETOOLONG)}"
+    return None
+
+
+def _is_there(path: Path) -> bool:
+    """Whether it is there, be it a link that leads nowhere: no directory can be made in its place.
+
+    Raises OSError, ValueError.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.sinks import SinkContext
+from sweeper.reporting.sinks.base import Sink, SinkContext
 from sweeper.storage import files
 from sweeper.storage.evidence.file import NAME, EvidenceFile
 
-ORDER = 4
 
-
-class EvidenceDirectorySink:
+class EvidenceDirectorySink(Sink):
     """Copies the evidence to ``<run id>/evidence.jsonl.gz``."""
 
     name = "directory_evidence"
-    keeps = False
+    content = "evidence"
+    is_local = True
 
     def __init__(self, directory: Path, evidence: EvidenceFile) -> None:
         """Calls nothing."""
@@ -25,11 +25,13 @@ class EvidenceDirectorySink:
         self._directory = directory
         self._evidence = evidence
 
-    def deliver(
-        self,
-        report: Report,
-        so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
-    ) -> Delivery:
+    @classmethod
+    def make(cls, context: SinkContext) -> Self | None:
+        """Return the sink, where evidence is stored and report.directory is set."""
+        directory, evidence = context.config.report.directory, context.evidence
+        return cls(directory, evidence) if directory and evidence else None
+
+    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Copy the file; raises OperationFailed."""
         path = self._directory / report.run.id / NAME
         with self._evidence.delivery() as content:
@@ -37,11 +39,3 @@ class EvidenceDirectorySink:
                 path.parent.mkdir(parents=True, exist_ok=True)
             files.copy(content, path)
         return Delivery(self.name, str(path), "delivered")
-
-
-def make_sink(context: SinkContext) -> EvidenceDirectorySink | None:
-    """The sink, where evidence is stored and report.directory is set."""
-    directory = context.config.report.directory
-    if context.evidence is None or directory is None:
-        return None
-    return EvidenceDirectorySink(directory, context.evidence)

@@ -2,33 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from typing import Self
 
-from sweeper.aws.s3 import Bucket
+from sweeper.aws.client.errors import translate_errors
+from sweeper.aws.s3 import NOBODYS_ETAG, Bucket
 from sweeper.aws.s3_objects import Objects, Version
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.formats import Format
+from sweeper.engine.probe import (
+    DestinationProbe,
+    Hints,
+    ProbeResult,
+    ProbeStatus,
+    expect_error,
+    nonexistent_name,
+    run_probe,
+)
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import SinkContext
+from sweeper.reporting.sinks.base import KEY_ACTIONS, Sink, SinkContext
 from sweeper.storage.history import ATTEMPTS, lost_changes, started_at, store_history
 from sweeper.storage.plausibility import is_time
 from sweeper.storage.run_reports import RunReports
 
-ORDER = 2
 LATEST = "latest.json"
 # What latest.json says beside its content, so that it need not be read to be judged.
 _STARTED_AT = "started-at"
+_ARN = re.compile(r"arn:[^:]*:kms:(?P<region>[^:]+):")
+_KEY_USE = "kms:GenerateDataKey"
+HINTS = Hints(
+    missing="create the bucket (the central stack does: docs/deploy.md), or correct "
+    "report.s3.bucket",
+    denied="allow the caller {actions}: s3:ListBucket on the bucket, the others below the prefix, "
+    "in its IAM policy, and in the bucket's where that is another account's",
+    link="https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html",
+)
+KEY_HINTS = Hints(
+    missing="correct report.s3.kms_key_id: there is no such key in its region",
+    denied="allow the caller kms:GenerateDataKey and kms:Decrypt, in its IAM policy and in the "
+    "key's",
+    link="https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html",
+    failed="enable the key, or name another: report.s3.kms_key_id",
+    unknown="nothing need be done: the first delivery tells. It needs kms:GenerateDataKey and "
+    "kms:Decrypt by way of S3",
+)
 
 
-class S3Sink:
+class S3Sink(Sink):
     """Writes ``<prefix>/<day>/<run id>/report.<ext>``, then moves ``<prefix>/latest.json`` on."""
 
     name = "s3"
     keeps = True
     latest = LATEST
+    actions = frozenset({"s3:GetObject", "s3:ListBucket", "s3:PutObject", *KEY_ACTIONS})
 
     def __init__(self, bucket: Bucket, formats: Sequence[Format]) -> None:
         """Calls nothing."""
@@ -37,16 +67,18 @@ class S3Sink:
         self._formats = formats
         self._reports = RunReports(self._replace)
 
+    @classmethod
+    def make(cls, context: SinkContext) -> Self | None:
+        """Return the sink, where report.s3 is set."""
+        config = context.config.report.s3
+        return cls(Bucket(config, context.central), context.formats) if config else None
+
     def store(self, report: Report) -> None:
         """Write the report's own objects, report.json alone where it is one of them."""
         formats = self._formats_of(report)
         self._put(report, (JSON,) if JSON in formats else formats)
 
-    def deliver(
-        self,
-        report: Report,
-        so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
-    ) -> Delivery:
+    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Write the objects; raises OperationFailed.
 
         latest.json is moved when all the others are there, by a sweep only. Then the history is
@@ -61,6 +93,41 @@ class S3Sink:
         self._reports.require_one()
         note = "; ".join(filter(None, notes)) or None
         return Delivery(self.name, self.records.bucket.at(names[0]), "delivered", message=note)
+
+    def file(self, report: Report, location: str) -> str | None:
+        """Where report.json lies: its own object is what a delivery names."""
+        return location if JSON in self._formats_of(report) else None
+
+    def probe(self) -> Iterator[DestinationProbe]:
+        """Ask for the bucket, reading and writing below the prefix, and the use of the key."""
+        bucket = self.records.bucket
+        found: dict[str, str] = {}
+
+        @translate_errors()
+        def look() -> None:
+            answer = bucket.central("s3", None).head_bucket(Bucket=bucket.config.bucket)
+            found["region"] = answer.get("BucketRegion", "")
+
+        def of_bucket(action: str, answer: ProbeResult) -> DestinationProbe:
+            return DestinationProbe("report.s3.bucket", bucket.location, action, answer, HINTS)
+
+        there = run_probe(look)
+        yield of_bucket("s3:ListBucket", there)
+        if there.reason is Reason.DESTINATION_MISSING:
+            return
+        yield of_bucket("s3:GetObject", run_probe(lambda: _read(bucket)))
+        written = run_probe(lambda: _try_to_put(bucket))
+        # S3 says so where it is the key that the caller may not use, or that is not there.
+        of_the_key = _KEY_USE in written.message or (written.error_code or "").startswith("KMS.")
+        if not of_the_key:
+            yield of_bucket("s3:PutObject", written)
+        if (kms_key := bucket.config.kms_key_id) is not None:
+            answer = _key(kms_key, found.get("region"), bucket)
+            if of_the_key and answer.answer is not ProbeStatus.FAILED:
+                answer = written
+            yield DestinationProbe("report.s3.kms_key_id", kms_key, _KEY_USE, answer, KEY_HINTS)
+        elif of_the_key:
+            yield of_bucket(_KEY_USE, written)
 
     def _formats_of(self, report: Report) -> Sequence[Format]:
         if JSON not in self._formats and may_have_changed(report):  # an undo needs it
@@ -136,7 +203,49 @@ class S3Sink:
         return started_at(self.records, LATEST) or ""
 
 
-def make_sink(context: SinkContext) -> S3Sink | None:
-    """The sink, where report.s3 is set."""
-    config = context.config.report.s3
-    return S3Sink(Bucket(config, context.central), context.formats) if config else None
+def _read(bucket: Bucket) -> None:
+    """A sweep reads what it replaces, where it is: latest.json, history.json, lease.json.
+
+    To whom s3:ListBucket is denied, S3 does not say that something is not there, but denies it.
+    """
+    expect_error("NoSuchKey", lambda: bucket.open(nonexistent_name()))
+
+
+def _try_to_put(bucket: Bucket) -> None:
+    """A write on a condition that cannot hold, so that nothing is ever stored.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+    name = nonexistent_name()
+    try:
+        bucket.put(name, (), "application/json", IfMatch=NOBODYS_ETAG)
+    except OperationFailed as error:
+        if error.error_code != "NoSuchKey" and error.reason is not Reason.CONCURRENT_MODIFICATION:
+            raise
+        return
+    raise OperationFailed(
+        Reason.UNEXPECTED_RESPONSE,
+        "the store ignores conditional writes (If-Match), without which two sweeps could write at "
+        f"once: it stored {bucket.at(name)}, which is empty: remove it, and use another store",
+    )
+
+
+def _key(kms_key: str, region: str | None, bucket: Bucket) -> ProbeResult:
+    """https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html."""
+    if arn := _ARN.match(kms_key):  # else it is a key id, or an alias
+        region = arn["region"]
+    if not region:  # elsewhere there may be no such key
+        return ProbeResult(
+            ProbeStatus.NOT_KNOWN, message="it is not known in which region the bucket is"
+        )
+
+    @translate_errors()
+    def generate() -> None:
+        kms = bucket.central("kms", region)
+        kms.generate_data_key(KeyId=kms_key, KeySpec="AES_256", DryRun=True)
+
+    return run_probe(
+        lambda: expect_error("DryRunOperationException", generate),
+        # kms:ViaService, in the key's policy or the caller's, lets only S3 use it for the caller.
+        if_denied="the key may be used by way of S3 only, which cannot be tried",
+    )

@@ -6,25 +6,31 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from sweeper.aws.client.errors import MAX_CODE, reason_for, shortened_message, translate_errors
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import mask
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
+from sweeper.engine.probe import DestinationProbe, Hints, run_probe
 from sweeper.reporting.asff import findings
-from sweeper.reporting.sinks import SinkContext
+from sweeper.reporting.sinks.base import Sink, SinkContext
 
-ORDER = 3
 MAX_BATCH = 100  # BatchImportFindings: Findings
+HINTS = Hints(
+    missing="enable Security Hub in this account and region, or correct report.security_hub.region",
+    unknown="nothing need be done: the first import tells. To have the hub looked for, allow the "
+    "caller securityhub:DescribeHub",
+)
 
 
-class SecurityHubSink:
+class SecurityHubSink(Sink):
     """Imports every finding; those that are gone or exempt become archived ones."""
 
     name = "security_hub"
-    keeps = False
+    content = "findings"
+    actions = frozenset({"securityhub:BatchImportFindings"})
 
     def __init__(self, region: str, central: Callable[[str, str | None], Any]) -> None:
         """Calls nothing."""
@@ -32,11 +38,13 @@ class SecurityHubSink:
         self._region = region
         self._central = central
 
-    def deliver(
-        self,
-        report: Report,
-        so_far: Sequence[Delivery],  # noqa: ARG002 (for sinks whose turn is later)
-    ) -> Delivery:
+    @classmethod
+    def make(cls, context: SinkContext) -> Self | None:
+        """Return the sink, where report.security_hub is set."""
+        config = context.config.report.security_hub
+        return cls(config.region, context.central) if config else None
+
+    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Import in batches, all of them where only some findings are refused.
 
         Raises OperationFailed where a call fails, which ends it, or a finding was refused. The
@@ -54,6 +62,19 @@ class SecurityHubSink:
         if refused:
             raise self._explained(_of_refused(refused), imported)
         return Delivery(self.name, self.location, "delivered" if imported else "not_needed")
+
+    def probe(self) -> list[DestinationProbe]:
+        """Ask whether Security Hub is enabled there."""
+
+        @translate_errors()
+        def describe() -> None:
+            self._central("securityhub", self._region).describe_hub()
+
+        answer = run_probe(
+            describe, if_denied="the hub may not be looked at, which importing does not need"
+        )
+        key = "report.security_hub.region"
+        return [DestinationProbe(key, self._region, "enabled", answer, HINTS)]
 
     def _import(self, batch: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         text = json.dumps(batch)
@@ -98,9 +119,3 @@ def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
-
-
-def make_sink(context: SinkContext) -> SecurityHubSink | None:
-    """The sink, where report.security_hub is set."""
-    config = context.config.report.security_hub
-    return SecurityHubSink(config.region, context.central) if config else None

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from sweeper.aws.client.errors import translate_errors
 from sweeper.domain.masking import mask
 from sweeper.domain.report_model import Delivery, Report
+from sweeper.engine.probe import DestinationProbe, Hints, run_probe
 from sweeper.reporting.notification import subject
 from sweeper.reporting.notification_json import attributes, structured
-from sweeper.reporting.sinks import SinkContext
+from sweeper.reporting.sinks.base import KEY_ACTIONS, Sink, SinkContext
 
-ORDER = 9  # last: the message says where the others left the report
+HINTS = Hints(
+    missing="create the topic (the central stack does: docs/deploy.md), or correct "
+    "report.sns_topic_arn",
+    unknown="nothing need be done: the first message tells. To have the topic looked for, allow "
+    "the caller sns:GetTopicAttributes",
+)
 
 
-class SnsSink:
+class SnsSink(Sink):
     """Publishes what people need to know, when there is something."""
 
     name = "sns"
-    keeps = False
+    is_message = True
+    actions = frozenset({"sns:Publish", *KEY_ACTIONS})
 
     def __init__(
         self,
@@ -32,17 +39,23 @@ class SnsSink:
         self._notify = notify
         self._central = central
 
+    @classmethod
+    def make(cls, context: SinkContext) -> Self | None:
+        """Return the sink, where report.sns_topic_arn is set."""
+        config = context.config.report
+        topic = config.sns_topic_arn
+        return cls(topic, config.notify, context.central) if topic else None
+
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Publish one message, or find that none is needed; raises OperationFailed."""
         undelivered = any(delivery.status == "failed" for delivery in so_far)
         if not undelivered and not needed(report, self._notify):
             return Delivery(self.name, self.location, "not_needed")
-        region = self.location.split(":")[3]
         once = {}
         if self.location.endswith(".fifo"):
             once = {"MessageGroupId": "sweeper", "MessageDeduplicationId": report.run.id}
         with translate_errors():
-            self._central("sns", region).publish(
+            self._client().publish(
                 TopicArn=self.location,
                 Subject=mask(subject(report)),
                 Message=mask(structured(report, so_far)),
@@ -51,6 +64,21 @@ class SnsSink:
                 **once,
             )
         return Delivery(self.name, self.location, "delivered")
+
+    def probe(self) -> list[DestinationProbe]:
+        """Ask whether the topic exists."""
+
+        @translate_errors()
+        def read() -> None:
+            self._client().get_topic_attributes(TopicArn=self.location)
+
+        answer = run_probe(
+            read, if_denied="the topic may not be looked at, which publishing does not need"
+        )
+        return [DestinationProbe("report.sns_topic_arn", self.location, "exists", answer, HINTS)]
+
+    def _client(self) -> Any:
+        return self._central("sns", self.location.split(":")[3])
 
 
 def needed(report: Report, notify: Literal["when_needed", "always"]) -> bool:
@@ -63,11 +91,3 @@ def needed(report: Report, notify: Literal["when_needed", "always"]) -> bool:
         or changes.failed
         or not report.coverage.complete
     )
-
-
-def make_sink(context: SinkContext) -> SnsSink | None:
-    """The sink, where report.sns_topic_arn is set."""
-    config = context.config.report
-    if config.sns_topic_arn is None:
-        return None
-    return SnsSink(config.sns_topic_arn, config.notify, context.central)

@@ -70,7 +70,7 @@ def _described(call: Call, host: str, arn: str, each: Repository) -> dict[str, A
         "createdAt": _CREATED,
         "imageTagMutability": each.mutability,
         **_filters(each.exclusion_filters),
-        "imageScanningConfiguration": {"scanOnPush": False},
+        "imageScanningConfiguration": {"scanOnPush": each.scan_on_push},
         "encryptionConfiguration": {"encryptionType": "AES256"},
     }
 

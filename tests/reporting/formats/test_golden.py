@@ -11,7 +11,6 @@ from sweeper.domain.model import ChangeStatus, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.reporting.asff import findings
-from sweeper.reporting.formats import formats
 from sweeper.reporting.formats.html.facts import facts
 from sweeper.reporting.formats.html.tables import tables
 from sweeper.reporting.notification import message, subject
@@ -21,7 +20,7 @@ from tests.cases import case
 from tests.factories import change, finding, report, run
 from tests.golden import assert_golden, sections
 from tests.golden.reports import DELIVERIES, every, planned, whole
-from tests.rendering import rendered
+from tests.rendering import formats, rendered
 
 
 def of_every(text: Callable[[Report], str]) -> str:

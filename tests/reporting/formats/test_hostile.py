@@ -17,12 +17,11 @@ import pytest
 from sweeper.domain.escaping import csv_cell, is_hidden, plain
 from sweeper.domain.report_model import Report
 from sweeper.reporting.asff import findings
-from sweeper.reporting.formats import formats
 from sweeper.reporting.notification import message, subject
 from sweeper.reporting.notification_json import structured
 from tests.cases import case
 from tests.factories import HOSTILE, hostile_report
-from tests.rendering import rendered
+from tests.rendering import formats, rendered
 
 
 def _rendered(name: str) -> Callable[[Report], str]:

@@ -5,13 +5,12 @@ import re
 from sweeper.domain.model import ChangeStatus, Compliance, Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-from sweeper.reporting.formats import formats
 from sweeper.reporting.formats.text import WIDTH
 from sweeper.reporting.wording import advice
 from tests.cases import case
 from tests.factories import account, change, failed, finding, report, target
 from tests.golden.reports import whole
-from tests.rendering import rendered
+from tests.rendering import formats, rendered
 
 
 def lines(item: Report) -> list[str]:

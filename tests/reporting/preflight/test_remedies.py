@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from sweeper.checks import checks
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem
-from sweeper.engine.probe import ProbeStatus
-from sweeper.reporting.preflight.remedies import PERMITTED_BY, meaning, remedy
+from sweeper.engine.probe import NO_HINTS, ProbeStatus
+from sweeper.reporting.preflight.remedies import meaning, remedy
+from sweeper.reporting.sinks import s3, security_hub, sns
 from sweeper.reporting.wording import advice
 from tests.cases import case
 from tests.fakes import account_id, make_config
@@ -24,17 +26,21 @@ from tests.reporting.preflight.facts import CALLER, CLOSE, RULES, TEMPLATE, fact
 from tests.stacksets import templates
 
 R = Reason
-KEYS = (
-    "report.directory",
-    "report.s3.bucket",
-    "report.s3.kms_key_id",
-    "report.sns_topic_arn",
-    "report.security_hub.region",
-)
+PERMITTED_BY = {
+    action: name for kind in checks().values() for action, name in kind.permitted_by.items()
+}
+HINTS = {
+    "report.directory": NO_HINTS,
+    "report.s3.bucket": s3.HINTS,
+    "report.s3.kms_key_id": s3.KEY_HINTS,
+    "report.sns_topic_arn": sns.HINTS,
+    "report.security_hub.region": security_hub.HINTS,
+}
 
 
 def problem(kind: Kind, reason: Reason | None, **values: Any) -> Problem:
     answer = values.pop("answer", ProbeStatus.DENIED)
+    values["hints"] = HINTS.get(values.get("key") or "", NO_HINTS)
     return Problem(kind, answer, reason, "what AWS said", **values)
 
 
@@ -42,7 +48,7 @@ def test_there_is_something_to_do_about_everything() -> None:
     """Whatever kind and reason there is; a remedy has its golden text once, with the first."""
     texts: dict[str, str] = {}
     for kind, reason, answer in product(Kind, Reason, (ProbeStatus.DENIED, ProbeStatus.FAILED)):
-        for key in KEYS if kind is Kind.DESTINATION else (None,):
+        for key in HINTS if kind is Kind.DESTINATION else (None,):
             with case(kind, reason, answer, key):
                 found = problem(
                     kind,
@@ -58,7 +64,7 @@ def test_there_is_something_to_do_about_everything() -> None:
                 assert meaning(found)
                 if text != advice(Stage.EXAMINE, reason):  # which is in docs/reasons.md
                     texts.setdefault(text, f"{kind}, {reason}, {answer}, {key}")
-    for key, kind in product((None, *KEYS), (Kind.READ, Kind.WRITE)):
+    for key, kind in product((None, *HINTS), (Kind.READ, Kind.WRITE)):
         with case(kind, key):
             found = problem(kind, None, answer=ProbeStatus.NOT_KNOWN, key=key)
             text = remedy(found, facts(), make_config()).text
@@ -176,7 +182,7 @@ def test_a_write_is_permitted_by_its_own_parameter() -> None:
         for denied, parameters in cases:
             with case(reason, denied, parameters):
                 found = problem(Kind.WRITE, reason, actions=denied)
-                text = remedy(found, facts(writes=(CLOSE, TEMPLATE)), make_config()).text
+                text = remedy(found, facts(permitted_by=PERMITTED_BY), make_config()).text
                 assert f'PARAMETERS="{parameters}"' in text
                 assert all(action in text for action in denied)
 

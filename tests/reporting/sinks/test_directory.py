@@ -10,12 +10,12 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import ChangeStatus
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.formats import Format, formats
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.sinks.directory import DirectorySink
 from sweeper.storage.history import attach_comparison, read_history
 from tests.cases import case
 from tests.factories import change, finding, report, run
-from tests.rendering import as_json, rendered
+from tests.rendering import as_json, formats, rendered
 
 FORMATS = tuple(formats()[name] for name in ("json", "csv", "text"))
 

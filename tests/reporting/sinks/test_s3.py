@@ -10,11 +10,11 @@ from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.formats import Format, formats
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.sinks.s3 import LATEST, S3Sink
 from sweeper.storage.history import ATTEMPTS, attach_comparison, read_history
 from tests.factories import change, finding, hostile_report, report, run
-from tests.rendering import rendered
+from tests.rendering import formats, rendered
 from tests.reporting.sinks.conftest import BUCKET, keys
 
 RUN_ID = run().id

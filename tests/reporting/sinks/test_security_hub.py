@@ -12,8 +12,8 @@ from sweeper.config.schema import Config, ReportConfig, SecurityHubConfig
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.sinks import SinkContext
-from sweeper.reporting.sinks.security_hub import SecurityHubSink, make_sink
+from sweeper.reporting.sinks.base import SinkContext
+from sweeper.reporting.sinks.security_hub import SecurityHubSink
 from tests.aws.support import quick_stop
 from tests.factories import change, earlier, finding, hostile_report, report, since_last
 from tests.fake_aws.process import FakeAws
@@ -220,7 +220,7 @@ def test_it_is_a_sink_where_a_region_is_given() -> None:
         raise AssertionError("making the sink must call nothing")
 
     def made(config: ReportConfig) -> SecurityHubSink | None:
-        return make_sink(SinkContext(Config(report=config), (), no_client))
+        return SecurityHubSink.make(SinkContext(Config(report=config), (), no_client))
 
     assert made(ReportConfig()) is None
     with_hub = made(ReportConfig(security_hub=SecurityHubConfig(region=HUB)))

@@ -7,16 +7,17 @@ from sweeper.config.schema import Config, ReportConfig, S3Config
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.formats import formats
-from sweeper.reporting.sinks import SinkContext, deliver, make_sinks
+from sweeper.engine.probe import DestinationProbe
+from sweeper.reporting.sinks import SINKS, make_sinks
+from sweeper.reporting.sinks.base import Sink, SinkContext, deliver, probe_sink
 from sweeper.reporting.sinks.directory import DirectorySink
 from tests.cases import case
 from tests.factories import report
-from tests.rendering import rendered
+from tests.rendering import formats, rendered
 
 
 @dataclass
-class FakeSink:
+class FakeSink(Sink):
     """Remembers what it was told; fails where it is given an error."""
 
     name: str
@@ -91,6 +92,32 @@ def test_what_does_not_pass_is_not() -> None:
             (delivery,) = deliver(report(), [sink], Waits(10)).deliveries
             assert delivery.reason is reason
             assert len(sink.told) == 1
+
+
+def test_a_denied_delivery_names_the_actions_that_its_sink_needs() -> None:
+    for kind in SINKS:
+        for error in (down(Reason.DENIED_BY_SCP), down(Reason.DESTINATION_MISSING)):
+            with case(kind, error.reason):
+                sink = FakeSink("a", error)
+                sink.actions, sink.content = kind.actions, kind.content
+                item = deliver(report(), [sink])
+                (delivery,) = item.deliveries
+                assert delivery.content == kind.content
+                advised = error.reason.is_denial and bool(kind.actions)
+                assert (delivery.advice is not None) is advised
+                if delivery.advice:
+                    assert all(action in delivery.advice for action in kind.actions)
+                    words = " ".join(rendered("text", item).decode().split())
+                    assert f"What to do: {delivery.advice}." in words
+
+
+def test_a_probe_that_is_broken_is_an_answer() -> None:
+    class Broken(FakeSink):
+        def probe(self) -> list[DestinationProbe]:
+            raise KeyError("defect")
+
+    (answer,) = probe_sink(Broken("a"))
+    assert (answer.location, answer.probed.reason) == ("somewhere", Reason.INTERNAL_ERROR)
 
 
 def test_a_report_that_lies_nowhere_goes_to_the_fallback() -> None:

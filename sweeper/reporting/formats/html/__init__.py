@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sweeper.domain.report_model import Report
-from sweeper.reporting.formats import Format
+from sweeper.reporting.formats.base import Format
 
 
 def render(report: Report) -> Iterator[bytes]:

@@ -151,6 +151,8 @@ def _verdict(report: Report) -> Banner:
             f"Of {repositories} checked, none mutable.",
         )
     level: Level = "good" if report.coverage.complete else "unsure"
+    if others := count_non_compliant(report, None):
+        level, more = "bad", f"{more}; {number(others, 'finding')} of plugins"
     if not examined:
         return Banner(level, "No repository was found", "There was none in what was checked.")
     return Banner(

@@ -1,0 +1,37 @@
+"""Checks, formats and sinks of other distributions, which offer them as entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sweeper.domain.errors import ConfigurationError
+
+
+def load_plugin(group: str, kind: type, name: str, *, key: str, own: Iterable[str]) -> Any:
+    """Return the `kind`, or the subclass of it, that an entry point of the group has as `name`.
+
+    Only this reads entry points, and it imports only the one that is named. `own` is what `key` of
+    the configuration may name without a plugin. Raises ConfigurationError.
+    """
+    from importlib.metadata import entry_points
+
+    installed = entry_points(group=group)
+    found = [each for each in installed if each.name == name]
+    if not found:
+        allowed = ", ".join(sorted({*own, *installed.names})) or "none, no plugin is installed"
+        raise ConfigurationError(f"{key}: {name!r} is unknown; allowed: {allowed}")
+    if len(found) > 1:
+        offers = ", ".join(sorted(each.value for each in found))
+        raise ConfigurationError(f"{key}: several plugins are called {name!r}: {offers}")
+    try:
+        plugin = found[0].load()
+    except (ImportError, AttributeError, SyntaxError) as error:
+        message = f"{key}: the plugin {name!r} cannot be imported: {error}"
+        raise ConfigurationError(message) from None
+    is_one = issubclass(plugin, kind) if isinstance(plugin, type) else isinstance(plugin, kind)
+    if not is_one or getattr(plugin, "name", None) != name:
+        raise ConfigurationError(
+            f"{key}: the plugin {name!r} is not a {kind.__name__} of this name: {found[0].value}"
+        )
+    return plugin
