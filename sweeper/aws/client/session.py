@@ -14,7 +14,7 @@ from botocore.args import (
     VALID_REQUEST_CHECKSUM_CALCULATION_CONFIG,
     VALID_RESPONSE_CHECKSUM_VALIDATION_CONFIG,
 )
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ProfileNotFound
 from botocore.session import Session as Core
 
 from sweeper.aws.client import documents
@@ -45,11 +45,14 @@ _STS_SETTING, _STS_VARIABLE = "sts_regional_endpoints", "AWS_STS_REGIONAL_ENDPOI
 _logger = logging.getLogger(__name__)
 
 
-def callers_session() -> Session:
-    """Return a session with the caller's credentials and region; raise ConfigurationError."""
+def callers_session(profile: str | None = None) -> Session:
+    """Return a session with the caller's credentials and region; raise ConfigurationError.
+
+    A `profile` that is named goes before the credentials in the environment and AWS_PROFILE.
+    """
     _check_environment()
     try:
-        session = Session()  # reads the profile, which may not exist
+        session = Session(profile)  # reads the profile, which may not exist
         core = session.core
         region = os.environ.get("AWS_REGION") or core.get_config_variable("region")
         core.set_config_variable("region", region or FALLBACK_REGION)
@@ -62,6 +65,13 @@ def callers_session() -> Session:
         if not _has_terminal():
             provider: Any = resolver.get_provider("assume-role")
             provider._prompter = refuse_prompt  # noqa: SLF001 (the SDK has no public way)
+    except ProfileNotFound as error:
+        if profile is None:
+            raise ConfigurationError(f"AWS configuration: {error}") from None
+        known = ", ".join(Core().available_profiles) or "none"
+        raise ConfigurationError(
+            f"--profile: {profile!r} is not a profile of the AWS configuration; it has: {known}"
+        ) from None
     except (BotoCoreError, ValueError) as error:  # ValueError: a number that is none
         raise ConfigurationError(f"AWS configuration: {error}") from None
     core.register_component("credential_provider", resolver)
@@ -129,14 +139,14 @@ def _register_parameters(params: dict[str, Any], **_: Any) -> None:
         masking.register_external_id(value)
 
 
-def read_remote(location: str) -> str:
+def read_remote(location: str, *, profile: str | None = None) -> str:
     """The configuration at ``ssm:<name>`` or ``s3://<bucket>/<key>``; raises ConfigurationError."""
-    return documents.read_document(callers_session(), location)
+    return documents.read_document(callers_session(profile), location)
 
 
-def read_object(location: str, use: Callable[[Source], T]) -> T:
+def read_object(location: str, use: Callable[[Source], T], *, profile: str | None = None) -> T:
     """What `use` makes of the object at ``s3://<bucket>/<key>``; raises ConfigurationError."""
-    return documents.read_object(callers_session(), location, use)
+    return documents.read_object(callers_session(profile), location, use)
 
 
 def refuse_unknown_regions(
