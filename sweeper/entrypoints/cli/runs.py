@@ -128,4 +128,5 @@ def _done(journal: Path) -> str:
     made, doubtful = len(past.completed), len(past.in_doubt)
     if not made and not doubtful:
         return "It changed nothing. "
-    return f"Its journal records {made:,} changes, and {doubtful:,} that it may have made. "
+    changes = "change" if made == 1 else "changes"
+    return f"Its journal records {made:,} {changes}, and {doubtful:,} that it may have made. "
