@@ -11,7 +11,7 @@ from typing import Any
 from tests.cases import case
 from tests.end_to_end.harness import Here, calls, small_world
 from tests.fake_aws.process import FakeAws
-from tests.fake_aws.world import Deny, Role, World
+from tests.fake_aws.world import Role, World
 
 SMALL = small_world(accounts=6, regions=1)
 A, B, C, D, E, F = (account.id for account in SMALL.accounts)
@@ -121,7 +121,7 @@ def test_it_is_text_or_a_table_for_a_spreadsheet(aws: FakeAws, here: Here) -> No
 
 
 def test_what_cannot_be_listed_is_exit_status_2(aws: FakeAws, here: Here) -> None:
-    aws.load(world(denies=(Deny(actions=("organizations:ListAccounts",)),)))
+    aws.load(world(caller=replace(SMALL.caller, actions=("sts:*",))))
     ended = here.command(aws, "accounts", config={})
     assert (ended.status, ended.stdout) == (2, "")
     assert "not_allowed_to_list" in ended.stderr
@@ -138,12 +138,11 @@ def test_what_cannot_be_listed_is_exit_status_2(aws: FakeAws, here: Here) -> Non
 
 
 def test_ous_that_cannot_be_read_are_left_out(aws: FakeAws, here: Here) -> None:
-    denied = ("organizations:ListRoots", "organizations:DescribeOrganizationalUnit")
-    deny = (Deny(actions=denied),)
-    aws.load(world(give_paths=False, denies=deny))
+    caller = replace(SMALL.caller, actions=("sts:*", "organizations:ListAccounts"))
+    aws.load(world(give_paths=False, caller=caller))
     status, rows = listed(here, aws)
     assert (status, rows[C]["ou"], rows[C]["chosen"]) == (0, None, True)
-    aws.load(world(denies=deny))
+    aws.load(world(caller=caller))
     status, rows = listed(here, aws)
     assert (status, rows[C]["ou"]) == (0, "ou-fake-00000002")
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sweeper.engine.ports import Observer
 
 _WORKS = "works"
+_FOREIGN = ("name", "ou", "state", "message")  # what AWS says, which a spreadsheet must not run
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,10 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class _Listing:
+class Listing:
     """The accounts, or why there are none; `problem` is why a sweep would not start with them."""
 
-    rows: tuple[Row, ...]
+    accounts: tuple[Row, ...]
     problem: str | None
 
 
@@ -88,23 +89,24 @@ def accounts(
       sweeper accounts --format csv > accounts.csv
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.domain.escaping import plain
+    from sweeper.domain.json_encoding import document
     from sweeper.domain.report import ExitStatus
 
     read = loaded(path, values, profile=profile)
     listing = _list(read, profile, check=check)
     status = ExitStatus.CLEAN
-    if any(row.role not in (None, _WORKS) and not row.accepted for row in listing.rows):
+    if any(row.role not in (None, _WORKS) and not row.accepted for row in listing.accounts):
         status = ExitStatus.COVERAGE_INCOMPLETE
     if listing.problem:
         say(plain(listing.problem))
         status = ExitStatus.UNUSABLE
-    if not listing.rows:
+    if not listing.accounts:
         return status
-    render = {"text": _text, "json": _json, "csv": _csv}[form]
-    return print_pieces(render(listing.rows), int(status))
+    render = {"text": _text, "json": document, "csv": _csv}[form]
+    return print_pieces(render(listing), int(status))
 
 
-def _list(read: Loaded, profile: str | None, *, check: bool) -> _Listing:
+def _list(read: Loaded, profile: str | None, *, check: bool) -> Listing:
     """Ask AWS, with progress for a person at stderr."""
     import secrets
 
@@ -118,7 +120,7 @@ def _list(read: Loaded, profile: str | None, *, check: bool) -> _Listing:
     config, session = read.config, callers_session(profile)
     kinds = chosen_checks(config)
 
-    def work(*, stop: Stop, observer: Observer, **_: object) -> _Listing:
+    def work(*, stop: Stop, observer: Observer, **_: object) -> Listing:
         run_id = f"accounts-{secrets.token_hex(3)}"
         logs.bind_run(run_id)
         cloud = make_cloud(
@@ -132,9 +134,9 @@ def _list(read: Loaded, profile: str | None, *, check: bool) -> _Listing:
             except OperationFailed as error:  # which filter left nothing is what the list shows
                 problem = error.message
             rows = _rows(read, cloud, organization.accounts, stop, observer, check=check)
-            return _Listing(rows, problem)
+            return Listing(rows, problem)
         except OperationFailed as error:
-            return _Listing((), f"the accounts cannot be listed: {error.reason}: {error.message}")
+            return Listing((), f"the accounts cannot be listed: {error.reason}: {error.message}")
         finally:
             cloud.clients.close()
 
@@ -242,13 +244,7 @@ def _ous(cloud: AwsCloud, accounts: Sequence[Account]) -> dict[str, str]:
     return {each: "/".join(known.get(ou, ou) for ou in path) for each, path in paths.items()}
 
 
-def _json(rows: Sequence[Row]) -> Iterator[bytes]:
-    from sweeper.domain.json_encoding import document
-
-    return document({"accounts": [asdict(row) for row in rows]})
-
-
-def _csv(rows: Sequence[Row]) -> Iterator[bytes]:
+def _csv(listing: Listing) -> Iterator[bytes]:
     import csv
     from io import StringIO
 
@@ -257,19 +253,24 @@ def _csv(rows: Sequence[Row]) -> Iterator[bytes]:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(field.name for field in fields(Row))
-    for row in rows:
-        cells = asdict(row).values()
-        writer.writerow("" if cell is None else csv_cell(_word(cell)) for cell in cells)
+    for row in listing.accounts:
+        cells = asdict(row).items()
+        writer.writerow(
+            csv_cell(cell) if name in _FOREIGN and cell else _word(cell) for name, cell in cells
+        )
     yield text.getvalue().encode()
 
 
 def _word(value: object) -> str:
+    if value is None:
+        return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _text(rows: Sequence[Row]) -> Iterator[bytes]:
+def _text(listing: Listing) -> Iterator[bytes]:
     from sweeper.domain.escaping import plain
 
+    rows = listing.accounts
     checked = any(row.role for row in rows)
     table: list[tuple[str, ...]] = [
         ("ACCOUNT", "NAME", "OU", "STATE", "SWEPT", *(("ROLE",) if checked else ()))
