@@ -114,7 +114,7 @@ def run_interactive(
     report = ended.report
     status = exit_status(report, fail_on)
     if not terminal:
-        # Alarms wait for whole sweeps; one that met another's lease was no sweep.
+        # Alarms wait for whole sweeps, be they quiet; one that met another's lease was no sweep.
         narrowed = recorded is not None or (provenance is not None and provenance.once)
         if not (dry_run or narrowed or status is ExitStatus.LEASE_HELD):
             seconds = time.monotonic() - began

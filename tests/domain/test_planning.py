@@ -88,6 +88,7 @@ def test_filters() -> None:
 
 
 def test_the_filter_that_excludes_an_account_is_named() -> None:
+    account = next(each for each in ACCOUNTS if each.id == account_id(3))
     for filters in (
         {"include_ous": [PROD]},
         {"within_ous": [PROD]},
@@ -100,8 +101,8 @@ def test_the_filter_that_excludes_an_account_is_named() -> None:
         with case(filters):
             organization = make_config(organization=filters).organization
             (key,) = filters
-            assert excluding_filter(ACCOUNTS[2], organization) == key
-    assert excluding_filter(ACCOUNTS[2], make_config().organization) is None
+            assert excluding_filter(account, organization) == key
+    assert excluding_filter(account, make_config().organization) is None
 
 
 def test_inactive_accounts_are_skipped() -> None:

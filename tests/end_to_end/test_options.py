@@ -96,6 +96,7 @@ def test_a_profile_goes_before_the_environment(aws: FakeAws, here: Here, tmp_pat
     assert here.run(aws, "--dry-run", "--profile", "auditor", **wrong).status == 3
     ended = here.command(aws, "accounts", "--profile", "auditor", **wrong)
     assert (ended.status, ended.stdout.count("ACTIVE")) == (0, 4)
+    assert here.run(aws, "--dry-run", "--profile", "", **wrong).status == 2
     before = calls(aws)
     for command in (("run", "--dry-run"), ("preflight",), ("accounts",), ("config", "check")):
         with case(command):

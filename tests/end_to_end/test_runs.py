@@ -93,6 +93,7 @@ def test_a_run_is_discarded_after_a_question_or_with_yes(
 
     def answered(answer: str) -> Any:
         monkeypatch.setattr(sys, "stdin", Person(answer))
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         return here.command(aws, "runs", "discard", interrupted)
 
     declined = answered("n")

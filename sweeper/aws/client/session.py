@@ -14,7 +14,7 @@ from botocore.args import (
     VALID_REQUEST_CHECKSUM_CALCULATION_CONFIG,
     VALID_RESPONSE_CHECKSUM_VALIDATION_CONFIG,
 )
-from botocore.exceptions import BotoCoreError, ProfileNotFound
+from botocore.exceptions import BotoCoreError
 from botocore.session import Session as Core
 
 from sweeper.aws.client import documents
@@ -52,6 +52,11 @@ def callers_session(profile: str | None = None) -> Session:
     """
     _check_environment()
     try:
+        if profile is not None and profile not in (known := Core().available_profiles):
+            raise ConfigurationError(
+                f"--profile: {profile!r} is not a profile of the AWS configuration; it has: "
+                f"{', '.join(known) or 'none'}"
+            )
         session = Session(profile)  # reads the profile, which may not exist
         core = session.core
         region = os.environ.get("AWS_REGION") or core.get_config_variable("region")
@@ -65,13 +70,6 @@ def callers_session(profile: str | None = None) -> Session:
         if not _has_terminal():
             provider: Any = resolver.get_provider("assume-role")
             provider._prompter = refuse_prompt  # noqa: SLF001 (the SDK has no public way)
-    except ProfileNotFound as error:
-        if profile is None:
-            raise ConfigurationError(f"AWS configuration: {error}") from None
-        known = ", ".join(Core().available_profiles) or "none"
-        raise ConfigurationError(
-            f"--profile: {profile!r} is not a profile of the AWS configuration; it has: {known}"
-        ) from None
     except (BotoCoreError, ValueError) as error:  # ValueError: a number that is none
         raise ConfigurationError(f"AWS configuration: {error}") from None
     core.register_component("credential_provider", resolver)

@@ -25,7 +25,7 @@ from sweeper.entrypoints.log_style import LogStyle
 if TYPE_CHECKING:
     from sweeper.domain.recorded_changes import RecordedChanges
 
-_OPTIONS = (
+_BEFORE = (
     click.argument("report", metavar="REPORT"),
     config_option,
     profile_option,
@@ -40,10 +40,6 @@ _OPTIONS = (
         metavar="GLOB",
         help="Only repositories whose name matches.",
     ),
-    value_options("role_name", "output", "formats", "max_changes"),
-    form_option,
-    fail_on_option,
-    log_options,
 )
 _NOTHING = {
     "apply": "has no planned change; name the report of a dry run",
@@ -52,11 +48,16 @@ _NOTHING = {
 }
 
 
-def recorded_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Add the options that `run_recorded` takes."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def recorded_options(*values: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add the options that `run_recorded` takes; of those that stand for keys also `values`."""
+    keys = value_options("role_name", "output", "formats", *values)
+
+    def add(command: Callable[..., int]) -> Callable[..., int]:
+        for option in reversed((*_BEFORE, keys, form_option, fail_on_option, log_options)):
+            command = option(command)
+        return command
+
+    return add
 
 
 def run_recorded(

@@ -94,9 +94,9 @@ def discard(origin: tuple[str | None, str | None], run: str, yes: bool) -> int:
             f"{run}: no interrupted run in {directory}; `sweeper runs` lists them"
         )
     if not yes:
-        if not is_terminal(sys.stdin):
+        if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
             raise ConfigurationError(
-                "cannot ask before the run is discarded: stdin is not a terminal. Pass --yes"
+                "cannot ask before the run is discarded: there is no terminal. Pass --yes"
             )
         question = f"{plain(run)} cannot be resumed any more. {_done(journal)}Discard it?"
         if not click.confirm(question, default=False, err=True):
