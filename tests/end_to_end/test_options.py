@@ -50,7 +50,12 @@ def test_options_that_may_be_repeated_take_commas_too(aws: FakeAws, here: Here) 
 
 def test_an_empty_value_is_a_usage_error(aws: FakeAws, here: Here) -> None:
     aws.load(WORLD)
-    for options in (("--account", ""), ("--region", f"{ONE},"), ("--fail-on", "findings,all")):
+    for options in (
+        ("--account", ""),
+        ("--region", f"{ONE},"),
+        ("--fail-on", "findings,all"),
+        ("--fail-on", "never,findings"),
+    ):
         with case(options):
             ended = here.run(aws, *options)
             assert ended.status == 2

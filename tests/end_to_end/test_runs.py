@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.end_to_end.barriers import hold, wait_until_held
-from tests.end_to_end.harness import Here, end, run, small_world, start
+from tests.end_to_end.harness import Ended, Here, end, run, small_world, start
 from tests.fake_aws.process import FakeAws
 
 
@@ -46,6 +45,14 @@ class Person:
         return f"{self._answer}\n"
 
 
+def discard(
+    aws: FakeAws, here: Here, name: str, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> Ended:
+    monkeypatch.setattr(sys, "stdin", Person(answer))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    return here.command(aws, "runs", "discard", name)
+
+
 def test_an_interrupted_run_is_listed_with_what_resumes_it(
     aws: FakeAws, here: Here, tmp_path: Path, interrupted: str
 ) -> None:
@@ -65,7 +72,9 @@ def test_an_interrupted_run_is_listed_with_what_resumes_it(
     assert "no interrupted run" in nothing.stderr
 
 
-def test_a_run_that_is_going_on_is_none_of_them(aws: FakeAws, here: Here, tmp_path: Path) -> None:
+def test_a_run_that_is_going_on_is_none_of_them(
+    aws: FakeAws, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     aws.load(small_world(accounts=2, regions=1))
     hold(aws, "DescribeRepositories")
     process = start(aws, tmp_path)
@@ -79,6 +88,12 @@ def test_a_run_that_is_going_on_is_none_of_them(aws: FakeAws, here: Here, tmp_pa
         process.kill()
         end(process, tmp_path)
         aws.faults([])
+    ended = discard(aws, here, name, "n", monkeypatch)
+    assert "It changed nothing. Discard it?" in ended.stderr
+    (tmp_path / "state" / "sweeper" / f"{name}.journal").write_bytes(b"damaged\n")
+    ended = discard(aws, here, name, "y", monkeypatch)
+    assert "cannot be resumed any more. Discard it?" in ended.stderr
+    assert journals(tmp_path) == []
 
 
 def test_a_run_is_discarded_after_a_question_or_with_yes(
@@ -91,16 +106,11 @@ def test_a_run_is_discarded_after_a_question_or_with_yes(
     assert unknown.status == 2
     assert "no interrupted run" in unknown.stderr
 
-    def answered(answer: str) -> Any:
-        monkeypatch.setattr(sys, "stdin", Person(answer))
-        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-        return here.command(aws, "runs", "discard", interrupted)
-
-    declined = answered("n")
+    declined = discard(aws, here, interrupted, "n", monkeypatch)
     assert declined.status == 0
     assert "cannot be resumed any more. Its journal records 1 change, and 1 " in declined.stderr
     assert journals(tmp_path) == [interrupted]
-    assert answered("y").status == 0
+    assert discard(aws, here, interrupted, "y", monkeypatch).status == 0
     assert journals(tmp_path) == []
     resumed = here.run(aws, "--resume", interrupted)
     assert resumed.status == 2
