@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from sweeper.config.field_types import IN_QUOTES
 from sweeper.config.layers import Key, Layers, Origin, Values
-from sweeper.config.provenance import INCLUDE_REGIONS, dotted, provenance_of
+from sweeper.config.provenance import EXCLUDE_ACCOUNTS, INCLUDE_REGIONS, dotted, provenance_of
 from sweeper.config.schema import ENVIRONMENT_PREFIX, SECRET_KEYS, Config
 from sweeper.config.yaml_file import parse_file, read_file
 from sweeper.domain import masking
@@ -42,14 +42,20 @@ LEGACY_VARIABLES = {
 # What the options on the command line are called that stand for a key.
 OPTION_NAMES: Mapping[Key, str] = {
     ("organization", "include_accounts"): "--account",
+    EXCLUDE_ACCOUNTS: "--exclude-account",
+    ("organization", "role_name"): "--role-name",
     ("organization", "within_ous"): "--ou",
     INCLUDE_REGIONS: "--region",
     ("remediation", "assess_impact"): "--impact",
+    ("remediation", "max_changes"): "--max-changes",
     ("report", "directory"): "--output",
+    ("report", "formats"): "--formats",
 }
-# The options that only narrow: what is left is what both they and the configuration name.
+# The options that only narrow: what is left is what both they and the configuration name, or of
+# those that exclude, what neither does.
 NARROWING: tuple[tuple[str, str], ...] = (
     ("organization", "include_accounts"),
+    EXCLUDE_ACCOUNTS,
     ("organization", "within_ous"),
     INCLUDE_REGIONS,
 )
@@ -168,14 +174,17 @@ def _only(values: Values, keys: Iterable[Key]) -> Values:
 
 
 def _narrowed(config: Config, before: Config, key: Key, name: str) -> Config:
-    """The configuration with what both an option and the configuration `before` it name.
+    """The configuration with what both an option and the configuration `before` it name or exclude.
 
     Raises ConfigurationError where that is nothing: an empty list would be everything.
     """
     section, field = key
     chosen = getattr(getattr(config, section), field)
     allowed = getattr(getattr(before, section), field)
-    left = tuple(value for value in chosen if value in allowed)
+    if key == EXCLUDE_ACCOUNTS:
+        left = tuple(dict.fromkeys((*allowed, *chosen)))
+    else:
+        left = tuple(value for value in chosen if value in allowed)
     if not left:
         some = ", ".join(allowed[:_MOST_NAMED])
         more = f" and {len(allowed) - _MOST_NAMED:,} more" if len(allowed) > _MOST_NAMED else ""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
 INCLUDE_REGIONS = ("regions", "include")
+EXCLUDE_ACCOUNTS = ("organization", "exclude_accounts")
 # What leaves accounts or regions out, and the value with which nothing is left out.
 _FILTERS: Mapping[Key, object] = {
     ("organization", "enumerate"): True,
@@ -21,7 +22,7 @@ _FILTERS: Mapping[Key, object] = {
     ("organization", "within_ous"): (),
     ("organization", "exclude_ous"): (),
     ("organization", "include_accounts"): (),
-    ("organization", "exclude_accounts"): (),
+    EXCLUDE_ACCOUNTS: (),
     ("organization", "include_tags"): {},
     ("organization", "exclude_tags"): {},
     INCLUDE_REGIONS: (),

@@ -60,26 +60,10 @@ def select_accounts(
     chosen: list[Account] = []
     left_out: list[tuple[Account, Skipped | Failed]] = []
     for account in sorted(accounts, key=lambda account: account.id):
-        if _has_no_place(account, *organization.named_ous):
-            message = "the account is in no OU of the tree as it was read: it moved, or just came"
-            failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_OU_UNKNOWN, message)
-            left_out.append((account, failed))
-        elif _has_no_tags(account, organization):
-            message = (
-                "the account was listed, and unknown when Organizations was asked for its tags"
-            )
-            failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_LEFT, message)
-            left_out.append((account, failed))
-        elif not _selected(account, organization):
-            left_out.append((account, Skipped(Reason.ACCOUNT_EXCLUDED)))
-        elif account.state == "ACTIVE":
-            chosen.append(account)
-        elif account.state in INACTIVE_STATES:
-            left_out.append((account, Skipped(INACTIVE_STATES[account.state])))
+        if outcome := why_left_out(account, organization):
+            left_out.append((account, outcome))
         else:
-            message = f"the account's state {account.state!r} is unknown to this version"
-            failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_STATE_UNKNOWN, message)
-            left_out.append((account, failed))
+            chosen.append(account)
     if not chosen:
         excluded = sum(outcome.reason is Reason.ACCOUNT_EXCLUDED for _, outcome in left_out)
         raise NothingToSweep(
@@ -88,6 +72,24 @@ def select_accounts(
             f"filters under organization and {len(accounts) - excluded} are not active",
         )
     return tuple(chosen), tuple(left_out)
+
+
+def why_left_out(account: Account, organization: OrganizationConfig) -> Skipped | Failed | None:
+    """Why an account is not to be opened; None where it is."""
+    if _has_no_place(account, *organization.named_ous):
+        message = "the account is in no OU of the tree as it was read: it moved, or just came"
+        return Failed(Stage.ENUMERATE, Reason.ACCOUNT_OU_UNKNOWN, message)
+    if _has_no_tags(account, organization):
+        message = "the account was listed, and unknown when Organizations was asked for its tags"
+        return Failed(Stage.ENUMERATE, Reason.ACCOUNT_LEFT, message)
+    if excluding_filter(account, organization):
+        return Skipped(Reason.ACCOUNT_EXCLUDED)
+    if account.state == "ACTIVE":
+        return None
+    if account.state in INACTIVE_STATES:
+        return Skipped(INACTIVE_STATES[account.state])
+    message = f"the account's state {account.state!r} is unknown to this version"
+    return Failed(Stage.ENUMERATE, Reason.ACCOUNT_STATE_UNKNOWN, message)
 
 
 def unknown_exclusions(accounts: Sequence[Account], config: Config) -> str:
@@ -196,26 +198,28 @@ def _accepted_reasons(rule: AcceptedGap) -> Sequence[Reason]:
     return UNREACHABLE_REASONS if unreachable else (rule.reason,)
 
 
-def _selected(account: Account, organization: OrganizationConfig) -> bool:
+def excluding_filter(account: Account, organization: OrganizationConfig) -> str | None:
+    """The key under organization of the first filter that the account does not pass.
+
+    None where it passes all. The filters by tag come last: tags are the dearest to read.
+    """
     tags = account.tags or {}
-    return (
-        _selected_but_for_tags(account, organization)
-        and all(tags.get(key) in values for key, values in organization.include_tags.items())
-        and not any(tags.get(key) in values for key, values in organization.exclude_tags.items())
-    )
-
-
-def _selected_but_for_tags(account: Account, organization: OrganizationConfig) -> bool:
-    return (
-        _in_scope(
-            account,
-            organization.include_ous,
-            organization.include_accounts,
-            organization.exclude_accounts,
-        )
-        and (not organization.within_ous or _below(account, organization.within_ous))
-        and not _below(account, organization.exclude_ous)
-    )
+    passed = {
+        "include_ous": not organization.include_ous or _below(account, organization.include_ous),
+        "within_ous": not organization.within_ous or _below(account, organization.within_ous),
+        "exclude_ous": not _below(account, organization.exclude_ous),
+        "include_accounts": (
+            not organization.include_accounts or account.id in organization.include_accounts
+        ),
+        "exclude_accounts": account.id not in organization.exclude_accounts,
+        "include_tags": all(
+            tags.get(key) in values for key, values in organization.include_tags.items()
+        ),
+        "exclude_tags": not any(
+            tags.get(key) in values for key, values in organization.exclude_tags.items()
+        ),
+    }
+    return next((key for key, is_passed in passed.items() if not is_passed), None)
 
 
 def _has_no_tags(account: Account, organization: OrganizationConfig) -> bool:
@@ -224,7 +228,7 @@ def _has_no_tags(account: Account, organization: OrganizationConfig) -> bool:
         bool(organization.include_tags or organization.exclude_tags)
         and account.tags is None
         and account.state not in INACTIVE_STATES
-        and _selected_but_for_tags(account, organization)
+        and excluding_filter(account, organization) in (None, "include_tags", "exclude_tags")
     )
 
 
@@ -251,7 +255,8 @@ def no_longer_writable(account: Account | None, config: Config) -> Reason | None
         return Reason.ACCOUNT_OU_UNKNOWN
     if _has_no_tags(account, organization):
         return Reason.ACCOUNT_LEFT
-    if not (_selected(account, organization) and in_write_scope(account, config.remediation)):
+    selected = excluding_filter(account, organization) is None
+    if not (selected and in_write_scope(account, config.remediation)):
         return Reason.ACCOUNT_MOVED
     return None
 

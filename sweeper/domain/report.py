@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import IntEnum
 from functools import lru_cache
@@ -235,15 +235,20 @@ def may_have_changed(report: Report) -> bool:
     return any(finding.change and finding.change.may_be_made for finding in report.findings)
 
 
-def exit_status(report: Report) -> ExitStatus:
-    """What the report, deliveries included, says to whoever started the sweep."""
+def exit_status(report: Report, fail_on: Collection[int] = tuple(ExitStatus)) -> ExitStatus:
+    """What the report, deliveries included, says to whoever started the sweep.
+
+    Of what does not end a sweep, only the statuses in `fail_on` are used.
+    """
     if (status := enumeration_status(report.failures)) is not None:
         return status
-    if any(delivery.status == "failed" for delivery in report.deliveries):
-        return ExitStatus.NOT_DELIVERED
-    if not report.coverage.complete:
-        return ExitStatus.COVERAGE_INCOMPLETE
-    return ExitStatus.FINDINGS_REMAIN if report.totals.remaining else ExitStatus.CLEAN
+    applies = {
+        ExitStatus.NOT_DELIVERED: any(each.status == "failed" for each in report.deliveries),
+        ExitStatus.COVERAGE_INCOMPLETE: not report.coverage.complete,
+        ExitStatus.FINDINGS_REMAIN: report.totals.remaining > 0,
+    }
+    found = (status for status, is_so in applies.items() if is_so and status in fail_on)
+    return next(found, ExitStatus.CLEAN)
 
 
 def enumeration_status(failures: Sequence[FailedItem]) -> ExitStatus | None:

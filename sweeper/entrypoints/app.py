@@ -70,6 +70,7 @@ def run_sweep(
     deliver_dry_run: bool = False,
     recorded: RecordedChanges | None = None,
     resume: str | None = None,
+    profile: str | None = None,
     stop: Stop,
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
@@ -78,14 +79,14 @@ def run_sweep(
 
     `recorded` are the changes of a report: the run makes or reverts them, and no others. A dry run
     is delivered to a directory only, unless `deliver_dry_run`. A run that an option, an event or a
-    report narrows is no point of the trend. Raises ConfigurationError before anything is called but
-    what is to be resumed.
+    report narrows is no point of the trend. `profile` is the caller's AWS profile, where one is
+    named. Raises ConfigurationError before anything is called but what is to be resumed.
     """
     provenance = provenance or provenance_of(config)
     config, provenance = _narrow(config, provenance, recorded)
     header = new_header(config, recorded, dry_run=dry_run)
     logs.bind_run(header.run_id)  # that of a run that is resumed is not known before it was read
-    session = _session(recorded)
+    session = _session(recorded, profile)
     kinds, into, plugins = chosen_checks(config), chosen_formats(config), chosen_plugins(config)
     refuse_unknown_regions(config, session, provenance.regions_from)
     directory = state.state_directory(config)
@@ -193,9 +194,9 @@ def _narrow(
     return config, replace(provenance, narrowed_by=by, once=True)
 
 
-def _session(recorded: RecordedChanges | None) -> Session:
+def _session(recorded: RecordedChanges | None, profile: str | None) -> Session:
     """Return the caller's session; raises ConfigurationError for a change where no region is."""
-    session = callers_session()
+    session = callers_session(profile)
     for region in sorted({finding.region for finding in recorded.findings} if recorded else ()):
         if recorded and not is_region(session, region):
             raise ConfigurationError(
@@ -240,7 +241,10 @@ def unfinished(config: Config) -> list[tuple[Path, str | None]]:
     command that goes on with it.
     """
     journals = state.unfinished_journals(state.state_directory(config))
-    return [(journal, state.unfinished_run_command(journal)) for journal in journals]
+    headers = ((journal, state.read_header(journal)) for journal in journals)
+    return [
+        (journal, state.resume_command(header) if header else None) for journal, header in headers
+    ]
 
 
 def close_plan(context: RunContext, open_run: state.OpenRun, *, resumed: bool) -> None:

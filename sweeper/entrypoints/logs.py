@@ -28,11 +28,20 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter
 
 from sweeper.domain.escaping import plain
 from sweeper.domain.masking import mask, mask_message
-from sweeper.domain.model import ChangeStatus, Examined, Failed, Finding, Stage, Target
+from sweeper.domain.model import (
+    Account,
+    ChangeStatus,
+    Examined,
+    Failed,
+    Finding,
+    OpenedAccount,
+    Stage,
+    Target,
+)
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
+from sweeper.entrypoints.log_style import AUTO, LogStyle
 
-MOST_UNFINISHED = 3  # runs that are told one by one
 MOST_ALIKE = 100  # failures of a stage with the same reason
 
 _NAME = "sweeper"  # of this program's loggers in the standard library
@@ -48,31 +57,33 @@ _FAILED_EVENTS = {
 _Event = MutableMapping[str, Any]
 
 
-def configure(*, terminal: bool | None = None) -> None:
+def configure(*, terminal: bool | None = None, style: LogStyle = AUTO) -> None:
     """Log JSON for machines; on a terminal, where progress is shown, warnings as lines.
 
     Args:
         terminal: Whether a person reads stderr; None to find out. What an earlier run bound is
             forgotten.
+        style: What the command's options say.
 
     """
     if terminal is None:
         terminal = is_terminal(sys.stderr)
     clear_contextvars()
+    as_lines = (_line,) if terminal else (_dated_line,)
     handler = _Handler(sys.stderr)
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=[*_COMMON, ExtraAdder(), _described_library, _safe],
             processors=[
                 ProcessorFormatter.remove_processors_meta,
-                *((_line,) if terminal else _JSON),
+                *(_JSON if style.is_json(terminal=terminal) else as_lines),
             ],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(logging.WARNING)
-    logging.getLogger(_NAME).setLevel(logging.WARNING if terminal else logging.INFO)
+    root.setLevel(logging.ERROR if style.quiet else logging.WARNING)
+    logging.getLogger(_NAME).setLevel(style.level(terminal=terminal))
     logging.captureWarnings(capture=True)
 
 
@@ -138,6 +149,11 @@ def _line(_: object, __: str, event: _Event) -> str:
     return f"{level}: {name} " + " ".join(f"{key}={value}" for key, value in event.items())
 
 
+def _dated_line(logger: object, method: str, event: _Event) -> str:
+    """As `_line`, for a file: it says when."""
+    return f"{event['timestamp']} {_line(logger, method, event)}"
+
+
 def _without_sentence(_: object, __: str, event: _Event) -> _Event:
     event.pop("sentence", None)
     return event
@@ -182,11 +198,15 @@ class LogObserver:
         """`account.failed`, `target.failed` or `.not_changed`, `change.applied`, `.failed` or
         `.withheld`.
 
+        At level debug `account.opened` and `target.examined`, too.
         And `target.not_assessed` or `impact.unavailable`; `failures.not_logged` where there are
         more failures than are logged.
         """
+        in_detail = logging.getLogger(_NAME).isEnabledFor(logging.DEBUG)
         for item, outcome in outcomes:
-            if isinstance(outcome, Failed) and self._is_due(stage, outcome.reason):
+            if isinstance(outcome, Failed):
+                if not self._is_due(stage, outcome.reason):
+                    continue
                 # A change's item is its target and what was found there.
                 place = item[0] if stage in (Stage.ASSESS, Stage.CHANGE) else item
                 account = place.account if isinstance(place, Target) else place
@@ -200,6 +220,8 @@ class LogObserver:
                     error_code=outcome.error_code,
                     message=outcome.message,
                 )
+            elif in_detail and stage in (Stage.OPEN_ACCOUNT, Stage.EXAMINE):
+                _log_done(item, outcome)
             if stage is Stage.ASSESS and isinstance(outcome, Examined):
                 _log_unavailable(item[0], outcome)
             if stage is Stage.CHANGE and isinstance(outcome, Examined):
@@ -221,6 +243,24 @@ class LogObserver:
                 message="there are more, which are in the report",
             )
         return count <= MOST_ALIKE
+
+
+def _log_done(item: Account | Target, outcome: object) -> None:
+    """`account.opened` and `target.examined`, for who asked for every step."""
+    match item, outcome:
+        case Target(account, region), Examined(counts=counts, findings=findings):
+            log(
+                logging.DEBUG,
+                "target.examined",
+                account_id=account.id,
+                region=region,
+                compliant=counts.compliant,
+                non_compliant=counts.non_compliant,
+                exempt=counts.exempt,
+                findings=len(findings),
+            )
+        case Account(), OpenedAccount(regions=regions):
+            log(logging.DEBUG, "account.opened", account_id=item.id, regions=len(regions))
 
 
 def _log_unavailable(target: Target, outcome: Examined) -> None:
@@ -262,24 +302,23 @@ def _log_change(finding: Finding) -> None:
 def log_unfinished(journals: Sequence[tuple[Path, str | None]]) -> None:
     """`journal.unfinished`: earlier runs on this machine ended before they had finished.
 
-    Each with the command that goes on with it, where its journal tells what it is of. Of more than
-    MOST_UNFINISHED there is one event, with how many they are and the newest.
+    One event, with how many they are, the newest, and the command that goes on with it, where its
+    journal tells what it is of.
     """
+    if not journals:
+        return
+    journal, command = journals[-1]
     count = len(journals)
-    for journal, command in journals[-1:] if count > MOST_UNFINISHED else journals:
-        fields: dict[str, object] = {"unfinished_run_id": journal.stem, "path": str(journal)}
-        sentence = ""
-        if count > MOST_UNFINISHED:
-            fields["runs"] = count
-            sentence = f"{count:,} unfinished runs, the newest {journal.stem}"
-            sentence += f": `{command}` goes on with it" if command else f", {journal}"
-        log(
-            logging.WARNING,
-            "journal.unfinished",
-            sentence=sentence,
-            **fields,
-            go_on_with=command,
-        )
+    runs = "One interrupted run" if count == 1 else f"{count:,} interrupted runs"
+    log(
+        logging.WARNING,
+        "journal.unfinished",
+        sentence=f"{runs}: see `sweeper runs`.",
+        runs=count,
+        unfinished_run_id=journal.stem,
+        path=str(journal),
+        go_on_with=command,
+    )
 
 
 def log_deliveries(deliveries: Sequence[Delivery]) -> None:

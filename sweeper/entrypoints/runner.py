@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +22,7 @@ from sweeper.domain.report import ExitStatus, exit_status
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import DELIVERY_SECONDS, Stop, or_defect
 from sweeper.entrypoints import app, logs, metrics
+from sweeper.entrypoints.log_style import AUTO, LogStyle
 from sweeper.entrypoints.logs import is_terminal
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def run_interactive(
     terminal: bool | None = None,
     at_most_seconds: float | None = None,
     show_commands: bool = True,
+    profile: str | None = None,
+    style: LogStyle = AUTO,
+    fail_on: Collection[int] = tuple(ExitStatus),
 ) -> tuple[Report, int]:
     """Run once, for a person (`terminal`; None: where stderr is one) or for a machine.
 
@@ -55,7 +59,9 @@ def run_interactive(
     changes of a report, which the run makes or reverts. `resume` names an interrupted run.
     A person gets progress, one question before anything is written and a summary; a machine
     gets logs and, of a run that is neither dry nor narrowed, a line of metrics for CloudWatch.
-    `show_commands` is whether the summary has commands for the next step. Without `ask` nobody is
+    `show_commands` is whether the summary has commands for the next step. `style` may leave a
+    person with logs, too. `profile` is the caller's AWS profile, where one is named. `fail_on` are
+    the exit statuses that are used of those that a whole sweep can have. Without `ask` nobody is
     asked. Raises ConfigurationError, before anything is called, if a run
     that may write has to ask and cannot.
     No new work starts after `at_most_seconds` or limits.deadline_seconds, the smaller of both. The
@@ -82,6 +88,7 @@ def run_interactive(
             deliver_dry_run=deliver_dry_run,
             recorded=recorded,
             resume=resume,
+            profile=profile,
             **guards,
         )
 
@@ -104,15 +111,17 @@ def run_interactive(
         ask=question if ask else None,
         show=show,
         at_most_seconds=at_most_seconds,
+        style=style,
     )
     report = ended.report
-    status = exit_status(report)
+    status = exit_status(report, fail_on)
     if not terminal:
-        # Alarms wait for whole sweeps; one that met another's lease was no sweep.
+        # Alarms wait for whole sweeps, be they quiet; one that met another's lease was no sweep.
         narrowed = recorded is not None or (provenance is not None and provenance.once)
         if not (dry_run or narrowed or status is ExitStatus.LEASE_HELD):
             seconds = time.monotonic() - began
             or_defect(lambda: metrics.emit(report, seconds, sys.stderr, deployment=deployment))
+    if not style.shows_summary(terminal=terminal):
         or_defect(lambda: logs.log_finished(report, status, resumable=ended.resumable))
     return report, int(status)
 
@@ -148,13 +157,15 @@ def run_supervised(
     ask: Callable[[Sequence[Finding], Console], str] | None,
     show: Callable[[E, Console], None],
     at_most_seconds: float | None = None,
+    style: LogStyle = AUTO,
 ) -> E:
     """What `work(stop=…, observer=…, approve=…)` gives, until a deadline or a signal stops it.
 
     Who sits at a `terminal` sees progress, answers the question that `ask` makes of the changes
-    that are due, None to ask nothing, and is shown the end; else there are logs.
+    that are due, None to ask nothing, and is shown the end; else there are logs. `style` may leave
+    this person with logs and the question.
     """
-    logs.configure(terminal=terminal)
+    logs.configure(terminal=terminal, style=style)
     gc.set_threshold(10_000, 10, 10)  # a call leaves hundreds of objects and no cycles: -5 % CPU
     deadlines = (config.limits.deadline_seconds, at_most_seconds)
     stop = Stop(
@@ -163,7 +174,7 @@ def run_supervised(
     )
     with stopped_by_signals(stop) as interrupt:
         if terminal:
-            return _for_a_person(work, stop, interrupt, ask=ask, show=show)
+            return _for_a_person(work, stop, interrupt, ask=ask, show=show, style=style)
         return work(stop=stop, observer=logs.LogObserver(), approve=lambda _: True)
 
 
@@ -174,6 +185,7 @@ def _for_a_person(
     *,
     ask: Callable[[Sequence[Finding], Console], str] | None,
     show: Callable[[E, Console], None],
+    style: LogStyle,
 ) -> E:
     from rich.console import Console
 
@@ -181,12 +193,13 @@ def _for_a_person(
 
     width = None if is_terminal(sys.stderr) else 120
     console = Console(stderr=True, highlight=False, width=width)
-    progress = ProgressObserver(console)
+    progress = ProgressObserver(console) if style.shows_progress(terminal=True) else None
 
     def approve(findings: Sequence[Finding]) -> bool:
         if ask is None:
             return True
-        progress.stop()
+        if progress:
+            progress.stop()
         with interrupt.raising():
             try:
                 return click.confirm(ask(findings, console), default=False, err=True)
@@ -195,12 +208,15 @@ def _for_a_person(
                 return False
 
     # What a person sees may break, with the terminal; the sweep and its status do not.
-    or_defect(progress.start)
+    if progress:
+        or_defect(progress.start)
     try:
-        ended = work(stop=stop, observer=progress, approve=approve)
+        ended = work(stop=stop, observer=progress or logs.LogObserver(), approve=approve)
     finally:
-        or_defect(progress.stop)
-    or_defect(lambda: show(ended, console))
+        if progress:
+            or_defect(progress.stop)
+    if style.shows_summary(terminal=True):
+        or_defect(lambda: show(ended, console))
     return ended
 
 

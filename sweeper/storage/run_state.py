@@ -115,14 +115,27 @@ def unfinished_journals(directory: Path | None) -> list[Path]:
     return [path for path in sorted(directory.glob(f"*{SUFFIX}")) if not is_busy(path)]
 
 
-def unfinished_run_command(journal: Path) -> str | None:
-    """The command that goes on with the run of a journal; None where the journal does not tell."""
+def read_header(journal: Path) -> Header | None:
+    """The run of a journal; None where the journal does not tell."""
     try:
         with journal.open("rb") as stream:
             header, _, _ = lines.read(BytesIO(stream.readline(lines.MAX_HEADER)), str(journal))
     except (OSError, ConfigurationError):
         return None
-    return resume_command(header)
+    return header
+
+
+def discard_run(journal: Path) -> None:
+    """Remove the journal of a run, and the evidence beside it: it cannot be resumed any more.
+
+    Raises ConfigurationError where it cannot be removed, JournalBusy where the run is going on.
+    """
+    try:
+        file = JournalFile(journal, new=False)
+    except OSError as error:
+        raise ConfigurationError(f"{journal}: cannot be removed: {error.strerror}") from None
+    remove_evidence(journal)
+    file.close(remove=True)
 
 
 def open_run(directory: Path | None, header: Header) -> OpenRun:

@@ -28,6 +28,7 @@ from sweeper.domain.planning import (
     Outcome,
     accept_known_gaps,
     apply_completed,
+    excluding_filter,
     in_write_scope,
     plan_changes,
     plan_targets,
@@ -84,6 +85,24 @@ def test_filters() -> None:
             assert numbers(accounts) == chosen
             assert [int(account.id) for account, _ in others] == sorted({1, 2, 3, 4} - set(chosen))
             assert all(outcome == Skipped(Reason.ACCOUNT_EXCLUDED) for _, outcome in others)
+
+
+def test_the_filter_that_excludes_an_account_is_named() -> None:
+    account = next(each for each in ACCOUNTS if each.id == account_id(3))
+    for filters in (
+        {"include_ous": [PROD]},
+        {"within_ous": [PROD]},
+        {"exclude_ous": [ROOT]},
+        {"include_accounts": [account_id(1)]},
+        {"exclude_accounts": [account_id(3)]},
+        {"include_tags": {"env": ["dev"]}},
+        {"exclude_tags": {"env": ["prod"]}},
+    ):
+        with case(filters):
+            organization = make_config(organization=filters).organization
+            (key,) = filters
+            assert excluding_filter(account, organization) == key
+    assert excluding_filter(account, make_config().organization) is None
 
 
 def test_inactive_accounts_are_skipped() -> None:

@@ -257,6 +257,23 @@ def test_exit_status() -> None:
             assert exit_status(replace(report, deliveries=deliveries)) == status
 
 
+def test_an_exit_status_that_is_not_wanted_gives_way_to_the_next() -> None:
+    cases: list[tuple[Report, set[int], int]] = [
+        (FOUND_AND_UNSEEN, {3, 4, 5}, 5),
+        (FOUND_AND_UNSEEN, {3, 4}, 4),
+        (FOUND_AND_UNSEEN, {3}, 3),
+        (FOUND, {4}, 0),
+        (UNSEEN, {3}, 0),
+        (FOUND_AND_UNSEEN, set(), 0),
+        (early(Reason.THROTTLED), {3}, 0),
+        (early(Reason.UNKNOWN_OU), set(), 2),
+    ]
+    for report, fail_on, status in cases:
+        with case(report, fail_on):
+            lost = replace(report, deliveries=(LOST,))
+            assert exit_status(lost, fail_on) == status
+
+
 def test_an_account_of_unknown_state_is_a_gap_not_a_wrong_use() -> None:
     failed = Failed(Stage.ENUMERATE, Reason.ACCOUNT_STATE_UNKNOWN, "odd")
     report = aggregate(RUN, [opened(1), (make_account(2), failed)], [])

@@ -33,7 +33,9 @@ from sweeper.domain.report_model import Delivery, FailedItem
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, concurrently
 from sweeper.entrypoints import logs
+from sweeper.entrypoints.log_style import LogStyle
 from tests import factories
+from tests.cases import case
 
 FAILED = Failed(Stage.EXAMINE, Reason.DENIED_BY_SCP, "not\nauthorized\x1b[2J", "AccessDenied")
 
@@ -221,44 +223,61 @@ def test_where_the_report_lies_instead_is_told(
     )
 
 
-def test_a_run_that_did_not_finish_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure(terminal=False)
-    command = "sweeper run --resume 20260615T120000Z-0a1b2c"
-    logs.log_unfinished([(Path("/state/20260615T120000Z-0a1b2c.journal"), command)])
-    assert _logged(capsys) == [
-        {
-            "event": "journal.unfinished",
-            "level": "warning",
-            "unfinished_run_id": "20260615T120000Z-0a1b2c",
-            "path": "/state/20260615T120000Z-0a1b2c.journal",
-            "go_on_with": command,
-        }
-    ]
-
-
 @pytest.mark.parametrize("terminal", [False, True])
-def test_of_many_runs_that_did_not_finish_one_line_tells(
+def test_of_runs_that_did_not_finish_one_line_tells(
     capsys: pytest.CaptureFixture[str], *, terminal: bool
 ) -> None:
     logs.configure(terminal=terminal)
     names = [f"20260615T12000{number}Z-0a1b2c" for number in range(5)]
     runs = [(Path(f"/s/{name}.journal"), f"sweeper run --resume {name}") for name in names]
-    logs.log_unfinished(runs[:3])
-    assert len(capsys.readouterr().err.splitlines()) == 3
-    logs.log_unfinished(runs)
-    (line,) = capsys.readouterr().err.splitlines()
-    command = f"sweeper run --resume {names[-1]}"
-    if terminal:
-        assert line == (
-            f"warning: 5 unfinished runs, the newest {names[-1]}: `{command}` goes on with it"
-        )
-    else:
-        entry = json.loads(line)
-        assert (entry["runs"], entry["unfinished_run_id"]) == (5, names[-1])
-        assert entry["go_on_with"] == command
-        assert entry["event"] == "journal.unfinished"
-    logs.log_unfinished([*runs, (Path("/s/unknown.journal"), None)])
-    assert "/s/unknown.journal" in capsys.readouterr().err
+    for count, sentence in ((1, "One interrupted run"), (5, "5 interrupted runs")):
+        with case(count):
+            logs.log_unfinished(runs[:count])
+            (line,) = capsys.readouterr().err.splitlines()
+            if terminal:
+                assert line == f"warning: {sentence}: see `sweeper runs`."
+                continue
+            entry = json.loads(line)
+            assert entry.pop("timestamp")
+            assert entry == {
+                "event": "journal.unfinished",
+                "level": "warning",
+                "runs": count,
+                "unfinished_run_id": names[count - 1],
+                "path": f"/s/{names[count - 1]}.journal",
+                "go_on_with": f"sweeper run --resume {names[count - 1]}",
+            }
+    logs.log_unfinished([])
+    assert not capsys.readouterr().err
+
+
+def test_options_decide_what_is_logged_and_how(capsys: pytest.CaptureFixture[str]) -> None:
+    place = factories.target()
+    counts = Examined(Counts(1, 2, 3))
+    usual = ["stage.started", "target.failed", "gone"]
+    detailed = ["stage.started", "target.failed", "target.examined", "gone"]
+    for terminal, style, events in (
+        (False, LogStyle(), usual),
+        (True, LogStyle(), ["target.failed", "gone"]),
+        (True, LogStyle(quiet=True), ["gone"]),
+        (False, LogStyle(quiet=True), ["gone"]),
+        (True, LogStyle(verbose=True), detailed),
+        (False, LogStyle(verbose=True), detailed),
+        (True, LogStyle(log_format="json"), usual),
+        (False, LogStyle(log_format="text"), usual),
+    ):
+        with case(terminal, style):
+            logs.configure(terminal=terminal, style=style)
+            observer = logs.LogObserver()
+            observer.begin(Stage.EXAMINE, 1)
+            observer.done(Stage.EXAMINE, [(place, FAILED), (place, counts)])
+            logs.log(logging.ERROR, "gone")
+            written = capsys.readouterr().err.splitlines()
+            if style.is_json(terminal=terminal):
+                assert [json.loads(line)["event"] for line in written] == events
+            else:
+                column = 1 if terminal else 2  # a file's lines say when, too
+                assert [line.split()[column] for line in written] == events
 
 
 def test_a_person_gets_warnings_only_and_no_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,18 +14,20 @@ from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.reasons import Reason
+from sweeper.storage.evidence.file import evidence_path
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalBusy, JournalFile, is_busy
 from sweeper.storage.run_state import (
     CHANGES,
+    discard_run,
     open_run,
+    read_header,
     reopen_run,
     require_same_config,
     resume_command,
     section_digests,
     state_directory,
     unfinished_journals,
-    unfinished_run_command,
 )
 from tests.cases import case
 from tests.fakes import make_config
@@ -308,12 +310,28 @@ def test_a_run_is_resumed_by_its_own_command_with_the_same_changes() -> None:
                 )
 
 
-def test_a_journal_that_was_left_tells_what_resumes_it(directory: Path) -> None:
-    assert unfinished_run_command(kept(directory)) == resume_command(HEADER)
+def test_a_journal_that_was_left_tells_which_run_it_is_of(directory: Path) -> None:
+    assert read_header(kept(directory)) == HEADER
     for run_kind in ("undo", "apply"):
         with case(run_kind):
             header = replace(HEADER, run_kind=run_kind, source=SOURCE)
             journal = kept(directory, lines.header(header) + b"{")
-            assert unfinished_run_command(journal) == resume_command(header)
-    assert unfinished_run_command(kept(directory, b"damaged\n")) is None
-    assert unfinished_run_command(directory / "missing") is None
+            assert read_header(journal) == header
+    assert read_header(kept(directory, b"damaged\n")) is None
+    assert read_header(directory / "missing") is None
+
+
+def test_a_run_is_discarded_with_its_evidence_unless_it_is_going_on(directory: Path) -> None:
+    run = open_run(directory, HEADER)
+    assert run.file
+    journal = run.file.path
+    evidence = evidence_path(journal)
+    evidence.write_bytes(b"{}\n")
+    with pytest.raises(JournalBusy):
+        discard_run(journal)
+    assert journal.exists()
+    assert evidence.exists()
+    run.close(finished=False)
+    discard_run(journal)
+    assert list(directory.iterdir()) == []
+    assert "cannot be removed" in problem(discard_run, journal)

@@ -39,10 +39,11 @@ _READS = ("Describe", "Get", "List")  # how the names of the operations begin th
 
 
 class Session(boto3.Session):
-    """A boto3 session, and the botocore session beneath it: `core`."""
+    """A boto3 session, and the botocore session beneath it: `core`. `profile` is named or None."""
 
-    def __init__(self) -> None:
-        self.core = Core()
+    def __init__(self, profile: str | None = None) -> None:
+        self.profile = profile
+        self.core = Core(profile=profile)
         super().__init__(botocore_session=self.core)
 
 
@@ -70,7 +71,7 @@ class Clients:
     ) -> None:
         self._central = central
         self._sessions = sessions
-        self._member = Session()
+        self._member = Session(central.profile)
         core = self._member.core
         # One loader: the SDK's models are read, and kept, once.
         core.register_component("data_loader", central.core.get_component("data_loader"))

@@ -45,11 +45,19 @@ _STS_SETTING, _STS_VARIABLE = "sts_regional_endpoints", "AWS_STS_REGIONAL_ENDPOI
 _logger = logging.getLogger(__name__)
 
 
-def callers_session() -> Session:
-    """Return a session with the caller's credentials and region; raise ConfigurationError."""
+def callers_session(profile: str | None = None) -> Session:
+    """Return a session with the caller's credentials and region; raise ConfigurationError.
+
+    A `profile` that is named goes before the credentials in the environment and AWS_PROFILE.
+    """
     _check_environment()
     try:
-        session = Session()  # reads the profile, which may not exist
+        if profile is not None and profile not in (known := Core().available_profiles):
+            raise ConfigurationError(
+                f"--profile: {profile!r} is not a profile of the AWS configuration; it has: "
+                f"{', '.join(known) or 'none'}"
+            )
+        session = Session(profile)  # reads the profile, which may not exist
         core = session.core
         region = os.environ.get("AWS_REGION") or core.get_config_variable("region")
         core.set_config_variable("region", region or FALLBACK_REGION)
@@ -129,14 +137,14 @@ def _register_parameters(params: dict[str, Any], **_: Any) -> None:
         masking.register_external_id(value)
 
 
-def read_remote(location: str) -> str:
+def read_remote(location: str, *, profile: str | None = None) -> str:
     """The configuration at ``ssm:<name>`` or ``s3://<bucket>/<key>``; raises ConfigurationError."""
-    return documents.read_document(callers_session(), location)
+    return documents.read_document(callers_session(profile), location)
 
 
-def read_object(location: str, use: Callable[[Source], T]) -> T:
+def read_object(location: str, use: Callable[[Source], T], *, profile: str | None = None) -> T:
     """What `use` makes of the object at ``s3://<bucket>/<key>``; raises ConfigurationError."""
-    return documents.read_object(callers_session(), location, use)
+    return documents.read_object(callers_session(profile), location, use)
 
 
 def refuse_unknown_regions(

@@ -10,7 +10,7 @@ from sweeper.entrypoints.cli.recorded import recorded_options, run_recorded
 
 
 @click.command()
-@recorded_options
+@recorded_options("max_changes")
 def apply(**options: Any) -> int:
     """Make the changes that a reviewed dry run planned.
 

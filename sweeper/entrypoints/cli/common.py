@@ -3,69 +3,47 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sweeper.entrypoints.log_style import AUTO, LogStyle
+
 if TYPE_CHECKING:
     from sweeper.config.loader import Loaded
-    from sweeper.config.schema import Config
     from sweeper.domain.report_model import Report
 
-config_option = click.option(
-    "--config",
-    "path",
-    type=click.Path(),
-    metavar="FILE",
-    help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY.",
-)
-_SWEEP_OPTIONS = (
-    click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account."),
-    click.option("--region", "regions", multiple=True, metavar="REGION", help="Only this region."),
-    click.option("--ou", "ous", multiple=True, metavar="ID", help="Only accounts below this OU."),
-    click.option(
-        "--output", type=click.Path(), metavar="DIR", help="Write the report into this directory."
-    ),
-)
 
+def loaded(
+    path: str | None,
+    options: Mapping[str, Any],
+    *,
+    profile: str | None = None,
+    style: LogStyle = AUTO,
+) -> Loaded:
+    """The configuration of the file, the environment and the options, and where it came from."""
+    from functools import partial
 
-def sweep_options(command: Callable[..., int]) -> Callable[..., int]:
-    """The options that stand for keys of the configuration: what `sweep_values` takes."""
-    for option in reversed(_SWEEP_OPTIONS):
-        command = option(command)
-    return command
-
-
-def sweep_values(
-    accounts: tuple[str, ...], regions: tuple[str, ...], ous: tuple[str, ...], output: str | None
-) -> dict[str, Any]:
-    """What the options say, nested like the file."""
-    options: dict[str, Any] = {}
-    for section, key, value in (
-        ("organization", "include_accounts", accounts),
-        ("organization", "within_ous", ous),
-        ("regions", "include", regions),
-        ("report", "directory", output),
-    ):
-        if value not in (None, ()):
-            options.setdefault(section, {})[key] = value
-    return options
-
-
-def configuration(path: str | None, options: Mapping[str, Any]) -> Config:
-    """The configuration of the file, the environment and the options."""
-    return loaded(path, options).config
-
-
-def loaded(path: str | None, options: Mapping[str, Any]) -> Loaded:
-    """As `configuration`, with where it came from."""
     from sweeper.aws.client.session import read_remote
     from sweeper.config.loader import load
     from sweeper.entrypoints import logs
 
-    logs.configure()
-    return load(path, dict(options), read_remote=read_remote)
+    logs.configure(style=style)
+    return load(path, dict(options), read_remote=partial(read_remote, profile=profile))
+
+
+def print_wanted(
+    report: Report, form: str | None, status: int, *, dry_run: bool, fail_on: Collection[int]
+) -> int:
+    """Print the report where that was asked for, or nobody would see a dry run; the exit status."""
+    from sweeper.domain.report import ExitStatus
+    from sweeper.entrypoints.logs import is_terminal
+
+    if not (form or (dry_run and not is_terminal(sys.stderr))):
+        return status
+    printed = print_report(report, form or "text", status)
+    return printed if printed != ExitStatus.NOT_DELIVERED or printed in fail_on else status
 
 
 def print_report(report: Report, form: str, status: int) -> int:
@@ -97,10 +75,3 @@ def say(text: str) -> None:
     from sweeper.engine.pool import or_defect
 
     or_defect(lambda: click.echo(f"sweeper: {mask_message(text)}", err=True))
-
-
-def scope_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Of `sweep_options` those that say what is looked at, and not where the report goes."""
-    for option in reversed(_SWEEP_OPTIONS[:-1]):
-        command = option(command)
-    return command

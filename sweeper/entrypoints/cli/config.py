@@ -6,13 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.entrypoints.cli.common import (
-    config_option,
-    loaded,
-    print_pieces,
-    sweep_options,
-    sweep_values,
-)
+from sweeper.entrypoints.cli.common import loaded, print_pieces
+from sweeper.entrypoints.cli.options import SWEEP, config_option, profile_option, value_options
 
 if TYPE_CHECKING:
     from sweeper.config.loader import Loaded
@@ -31,7 +26,8 @@ def config() -> None:
 
 @config.command()
 @click.argument("path", required=False, metavar="[FILE]", type=click.Path())
-def check(path: str | None) -> int:
+@profile_option
+def check(path: str | None, profile: str | None) -> int:
     """Check FILE and the environment, as a sweep would read them.
 
     FILE is a config.yaml: a path, ssm:NAME or s3://BUCKET/KEY; without it, that of a sweep.
@@ -51,11 +47,11 @@ def check(path: str | None) -> int:
     from sweeper.reporting.formats import chosen_formats
     from sweeper.reporting.sinks import chosen_plugins
 
-    read = loaded(path, {})
+    read = loaded(path, {}, profile=profile)
     chosen_formats(read.config)
     chosen_checks(read.config)
     chosen_plugins(read.config)
-    refuse_unknown_regions(read.config, callers_session())
+    refuse_unknown_regions(read.config, callers_session(profile))
     expired = "".join(
         f"The exemption of {plain(each.repository)} has expired on {each.expires}.\n"
         for each in read.config.exemptions
@@ -66,7 +62,8 @@ def check(path: str | None) -> int:
 
 @config.command()
 @config_option
-@sweep_options
+@profile_option
+@value_options(*SWEEP)
 @click.option(
     "--format",
     "form",
@@ -75,7 +72,7 @@ def check(path: str | None) -> int:
     show_default=True,
     help="How to show it.",
 )
-def show(path: str | None, form: str, **options: Any) -> int:
+def show(path: str | None, profile: str | None, form: str, values: dict[str, Any]) -> int:
     """Show every key, its value, and where that came from.
 
     The YAML is a config.yaml that says the same. The options are those of a sweep.
@@ -87,7 +84,7 @@ def show(path: str | None, form: str, **options: Any) -> int:
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.config.rendering import as_json, as_yaml
 
-    read = loaded(path, sweep_values(**options))
+    read = loaded(path, values, profile=profile)
     return _print(as_json(read) if form == "json" else as_yaml(read))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from sweeper import __version__
+from sweeper.entrypoints.cli.accounts import accounts
 from sweeper.entrypoints.cli.apply import apply
 from sweeper.entrypoints.cli.common import say
 from sweeper.entrypoints.cli.completion import completion
@@ -19,10 +20,23 @@ from sweeper.entrypoints.cli.demo import demo
 from sweeper.entrypoints.cli.preflight import preflight
 from sweeper.entrypoints.cli.report import report
 from sweeper.entrypoints.cli.run import run
+from sweeper.entrypoints.cli.runs import runs
 from sweeper.entrypoints.cli.template import template
 from sweeper.entrypoints.cli.undo import undo
 
-COMMANDS = (apply, completion, config, demo, preflight, report, run, template, undo)
+COMMANDS = (
+    accounts,
+    apply,
+    completion,
+    config,
+    demo,
+    preflight,
+    report,
+    run,
+    runs,
+    template,
+    undo,
+)
 INTERRUPTED = 130  # the shell's own for SIGINT, before any sweep has begun
 
 

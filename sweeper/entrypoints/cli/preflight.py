@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.entrypoints.cli.common import (
+from sweeper.entrypoints.cli.common import loaded, print_pieces
+from sweeper.entrypoints.cli.options import (
+    SCOPE,
     config_option,
-    loaded,
-    print_pieces,
-    scope_options,
-    sweep_values,
+    log_options,
+    profile_option,
+    value_options,
 )
+from sweeper.entrypoints.log_style import LogStyle
 
 if TYPE_CHECKING:
     from sweeper.config.loader import Loaded
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Check access and destinations before a sweep.")
 @config_option
-@scope_options
+@profile_option
+@value_options(*SCOPE)
 @click.option("--impact", is_flag=True, help="Ask for what `sweeper run --impact` reads, too.")
 @click.option(
     "--no-write-probe",
@@ -34,14 +37,15 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "form", type=click.Choice(["json", "text"]), default="text", help="Default: text."
 )
+@log_options
 def preflight(  # noqa: PLR0917 (click passes them by name)
     path: str | None,
-    accounts: tuple[str, ...],
-    regions: tuple[str, ...],
-    ous: tuple[str, ...],
+    profile: str | None,
+    values: dict[str, Any],
     impact: bool,
     no_write_probe: bool,
     form: str,
+    style: LogStyle,
 ) -> int:
     """Check access and destinations before a sweep.
 
@@ -67,17 +71,16 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
     from sweeper.entrypoints.preflight_text import rendered
     from sweeper.reporting.preflight.document import document
 
-    options = sweep_values(accounts, regions, ous, None)
     if impact:
-        options["remediation"] = {"assess_impact": True}
-    read = loaded(path, options)
-    facts = _look(read, write_probe=not no_write_probe)
+        values["remediation"] = {"assess_impact": True}
+    read = loaded(path, values, profile=profile, style=style)
+    facts = _look(read, profile, style, write_probe=not no_write_probe)
     verdict = judge(facts, read.config)
     render = document if form == "json" else rendered
     return print_pieces((render(facts, verdict, read.config),), int(verdict.status))
 
 
-def _look(read: Loaded, *, write_probe: bool) -> Facts:
+def _look(read: Loaded, profile: str | None, style: LogStyle, *, write_probe: bool) -> Facts:
     """Ask, with progress for a person at stderr and logs for a machine."""
     import secrets
     from contextlib import ExitStack
@@ -90,7 +93,7 @@ def _look(read: Loaded, *, write_probe: bool) -> Facts:
     from sweeper.entrypoints.runner import run_supervised
     from sweeper.reporting.formats import chosen_formats
 
-    config, session = read.config, callers_session()
+    config, session = read.config, callers_session(profile)
     chosen_formats(config)
     refuse_unknown_regions(config, session, read.provenance.regions_from)
 
@@ -110,5 +113,10 @@ def _look(read: Loaded, *, write_probe: bool) -> Facts:
             return run_preflight(cloud, asked, config, stop=stop, observer=observer)
 
     return run_supervised(
-        config, work, terminal=logs.is_terminal(sys.stderr), ask=None, show=lambda *_: None
+        config,
+        work,
+        terminal=logs.is_terminal(sys.stderr),
+        ask=None,
+        show=lambda *_: None,
+        style=style,
     )

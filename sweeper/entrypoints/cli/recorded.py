@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from sweeper.entrypoints.cli.common import config_option, loaded, print_report, say
+from sweeper.entrypoints.cli.common import loaded, print_wanted, say
+from sweeper.entrypoints.cli.options import (
+    account_option,
+    config_option,
+    exclude_account_option,
+    fail_on_option,
+    form_option,
+    log_options,
+    profile_option,
+    several,
+    value_options,
+)
+from sweeper.entrypoints.log_style import LogStyle
 
-_OPTIONS = (
+if TYPE_CHECKING:
+    from sweeper.domain.recorded_changes import RecordedChanges
+
+_BEFORE = (
     click.argument("report", metavar="REPORT"),
     config_option,
+    profile_option,
     click.option("--dry-run", is_flag=True, help="Check and plan; change nothing."),
     click.option("--resume", metavar="RUN", help="Resume an interrupted run (ID or journal path)."),
     click.option("--yes", is_flag=True, help="Do not ask before changing repositories."),
-    click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account."),
-    click.option(
+    account_option,
+    exclude_account_option,
+    several(
         "--repository",
         "repositories",
-        multiple=True,
         metavar="GLOB",
         help="Only repositories whose name matches.",
-    ),
-    click.option("--output", metavar="DIR", help="Write the report into this directory."),
-    click.option(
-        "--format", "form", type=click.Choice(["json", "text"]), help="Print the report to stdout."
     ),
 )
 _NOTHING = {
@@ -36,11 +48,16 @@ _NOTHING = {
 }
 
 
-def recorded_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Add the options that `run_recorded` takes."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def recorded_options(*values: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add the options that `run_recorded` takes; of those that stand for keys also `values`."""
+    keys = value_options("role_name", "output", "formats", *values)
+
+    def add(command: Callable[..., int]) -> Callable[..., int]:
+        for option in reversed((*_BEFORE, keys, form_option, fail_on_option, log_options)):
+            command = option(command)
+        return command
+
+    return add
 
 
 def run_recorded(
@@ -48,30 +65,34 @@ def run_recorded(
     *,
     report: str,
     path: str | None,
+    profile: str | None,
     dry_run: bool,
     resume: str | None,
     yes: bool,
     accounts: tuple[str, ...],
+    excluded: tuple[str, ...],
     repositories: tuple[str, ...],
-    output: str | None,
+    values: dict[str, Any],
     form: str | None,
+    fail_on: frozenset[int],
+    style: LogStyle,
 ) -> int:
     """Make or revert the changes of REPORT; return the exit status."""
+    from functools import partial
+
     from sweeper.aws.client.session import read_object
     from sweeper.checks import CHECKS, chosen_checks
     from sweeper.domain.escaping import plain
-    from sweeper.entrypoints.logs import is_terminal
     from sweeper.entrypoints.runner import require_prompt, run_interactive
     from sweeper.storage.change_reader import read_recorded_changes
 
     if not (yes or dry_run):
         require_prompt(kind)  # REPORT may be in S3, and nothing is called before
-    options: dict[str, Any] = {"report": {"directory": output}} if output is not None else {}
-    read = loaded(path, options)
+    read = loaded(path, values, profile=profile, style=style)
     recorded = read_recorded_changes(
         kind,
         report,
-        read_object,
+        partial(read_object, profile=profile),
         {kind.name: kind.resource for kind in (*CHECKS, *chosen_checks(read.config))},
         accounts=accounts,
         repositories=repositories,
@@ -84,10 +105,30 @@ def run_recorded(
         read.config,
         read.provenance,
         dry_run=dry_run,
-        recorded=recorded,
+        recorded=_without(recorded, excluded),
         resume=resume,
         ask=not yes,
+        profile=profile,
+        style=style,
+        fail_on=fail_on,
     )
-    if form or (dry_run and not is_terminal(sys.stderr)):
-        return print_report(done, form or "text", status)
-    return status
+    return print_wanted(done, form, status, dry_run=dry_run, fail_on=fail_on)
+
+
+def _without(recorded: RecordedChanges, excluded: Sequence[str]) -> RecordedChanges:
+    """The changes but for those in the excluded accounts.
+
+    Raises ConfigurationError where an account has none, as after a typing error, or none is left.
+    """
+    from sweeper.domain.errors import ConfigurationError
+
+    there = {finding.account_id for finding in recorded.findings}
+    for account_id in excluded:
+        if account_id not in there:
+            raise ConfigurationError(
+                f"--exclude-account {account_id}: the report has no such change there"
+            )
+    left = tuple(each for each in recorded.findings if each.account_id not in excluded)
+    if not left:
+        raise ConfigurationError("--exclude-account leaves none of the report's changes")
+    return replace(recorded, findings=left)

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeper.entrypoints.cli.common import print_pieces, say
+from sweeper.entrypoints.cli.options import profile_option
 from sweeper.reporting.formats import FORMATS
 
 if TYPE_CHECKING:
     from sweeper.domain.report_model import Report
     from sweeper.engine.ports import Source
 
+# What a file's name ends with, where that is not the name of its format.
+_ENDINGS = {"htm": "html", "txt": "text", "xml": "junit", "jsonl": "ocsf"}
 _MOST = 2
 
 
@@ -24,13 +27,18 @@ _MOST = 2
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="How to show it.",
+    help="How to show it. Default: as the name of --output ends, else text.",
 )
 @click.option("--output", type=click.Path(), metavar="FILE", help="Write it there, not to stdout.")
+@profile_option
 @click.option("--exit-status", "as_run", is_flag=True, help="Exit as the report's run did.")
-def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bool) -> int:
+def report(
+    locations: tuple[str, ...],
+    form: str | None,
+    output: str | None,
+    profile: str | None,
+    as_run: bool,
+) -> int:
     """Show a report again, or what changed between two.
 
     REPORT is a report.json: a path, or s3://BUCKET/KEY. Of two, the earlier comes first. The later
@@ -43,9 +51,9 @@ def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bo
     \b
     Examples:
       sweeper report ./report/report.json
-      sweeper report s3://my-reports/ecr/latest.json --format html --output report.html
+      sweeper report s3://my-reports/ecr/latest.json --output report.html
       sweeper report monday.json friday.json
-      sweeper report report.json --format junit --output report.xml --exit-status
+      sweeper report report.json --output report.xml --exit-status
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.domain.errors import ConfigurationError
     from sweeper.domain.report import exit_status
@@ -58,7 +66,8 @@ def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bo
         )
     if output is not None and output.rstrip("/") in ("", ".", ".."):
         raise ConfigurationError(f"--output: {output!r} is no file; needed: a file's path")
-    reports = [_read(location) for location in locations]
+    form = form or _format_of(output or "")
+    reports = [_read(location, profile) for location in locations]
     shown = compare(*reports) if len(reports) == _MOST else reports[0]
     pieces: Iterable[bytes] = load_format(form).render(shown)
     if form == "text" and len(reports) == _MOST:
@@ -67,18 +76,24 @@ def report(locations: tuple[str, ...], form: str, output: str | None, as_run: bo
     return _write(output, pieces, status) if output else print_pieces(pieces, status)
 
 
-def _read(location: str) -> Report:
+def _format_of(name: str) -> str:
+    """The format that the ending of a file's name stands for; text where it stands for none."""
+    ending = name.rpartition(".")[2].lower() if "." in name else ""
+    form = _ENDINGS.get(ending, ending)
+    return form if form in FORMATS else "text"
+
+
+def _read(location: str, profile: str | None) -> Report:
     from sweeper.storage.report_store import read_report
 
-    return read_report(location, _read_object)
+    def read_object(location: str, use: Callable[[Source], Report]) -> Report:
+        from sweeper.aws.client import session
+        from sweeper.entrypoints import logs
 
+        logs.configure()
+        return session.read_object(location, use, profile=profile)
 
-def _read_object(location: str, use: Callable[[Source], Report]) -> Report:
-    from sweeper.aws.client.session import read_object
-    from sweeper.entrypoints import logs
-
-    logs.configure()
-    return read_object(location, use)
+    return read_report(location, read_object)
 
 
 def _head(locations: tuple[str, ...], reports: list[Report]) -> bytes:

@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
-import sys
+from typing import Any
 
 import click
 
-from sweeper.entrypoints.cli.common import (
+from sweeper.entrypoints.cli.common import loaded, print_wanted
+from sweeper.entrypoints.cli.options import (
+    SWEEP,
     config_option,
-    loaded,
-    print_report,
-    sweep_options,
-    sweep_values,
+    fail_on_option,
+    form_option,
+    log_options,
+    profile_option,
+    value_options,
 )
+from sweeper.entrypoints.log_style import LogStyle
 
 
 @click.command()
 @config_option
+@profile_option
 @click.option("--dry-run", is_flag=True, help="Check and plan; change nothing.")
 @click.option(
     "--deliver", is_flag=True, help="Also send a dry-run report to S3, SNS and Security Hub."
 )
 @click.option("--resume", metavar="RUN", help="Resume an interrupted run (ID or journal path).")
-@click.option("--impact", is_flag=True, help="Report tags that appear intentionally mutable.")
 @click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
-@sweep_options
-@click.option(
-    "--format", "form", type=click.Choice(["json", "text"]), help="Print the report to stdout."
-)
+@value_options(*SWEEP)
+@form_option
+@fail_on_option
+@log_options
 def run(  # noqa: PLR0917 (click passes them by name)
     path: str | None,
+    profile: str | None,
     dry_run: bool,
     deliver: bool,
     resume: str | None,
-    impact: bool,
     yes: bool,
-    accounts: tuple[str, ...],
-    regions: tuple[str, ...],
-    ous: tuple[str, ...],
-    output: str | None,
+    values: dict[str, Any],
     form: str | None,
+    fail_on: frozenset[int],
+    style: LogStyle,
 ) -> int:
     """Sweep the organization.
 
@@ -58,9 +61,9 @@ def run(  # noqa: PLR0917 (click passes them by name)
       sweeper run --dry-run --output ./report
       sweeper run --dry-run --impact
       sweeper run --config ssm:/sweeper/config --yes
-      sweeper run --account 111122223333 --region eu-central-1
+      sweeper run --account 111122223333 --region eu-central-1,eu-west-1
+      sweeper run --dry-run --fail-on coverage,delivery --formats html,csv --output ./report
     """  # noqa: D301 (click's mark for lines to keep)
-    from sweeper.entrypoints.logs import is_terminal
     from sweeper.entrypoints.runner import run_interactive
 
     if deliver and not dry_run:
@@ -68,10 +71,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
             "--deliver is about a dry run: add --dry-run, or leave it out; what is no dry run is "
             "delivered everywhere"
         )
-    options = sweep_values(accounts, regions, ous, output)
-    if impact:
-        options["remediation"] = {"assess_impact": True}
-    read = loaded(path, options)
+    read = loaded(path, values, profile=profile, style=style)
     report, status = run_interactive(
         read.config,
         read.provenance,
@@ -79,7 +79,8 @@ def run(  # noqa: PLR0917 (click passes them by name)
         deliver_dry_run=deliver,
         resume=resume,
         ask=not yes,
+        profile=profile,
+        style=style,
+        fail_on=fail_on,
     )
-    if form or (dry_run and not is_terminal(sys.stderr)):
-        status = print_report(report, form or "text", status)
-    return status
+    return print_wanted(report, form, status, dry_run=dry_run, fail_on=fail_on)

@@ -10,7 +10,7 @@ from sweeper.entrypoints.cli.recorded import recorded_options, run_recorded
 
 
 @click.command()
-@recorded_options
+@recorded_options()
 def undo(**options: Any) -> int:
     """Revert the changes recorded in REPORT.
 

@@ -74,6 +74,27 @@ REPORTS = {
 }
 
 
+def test_the_ending_of_the_files_name_is_its_format(sweeper: Sweeper) -> None:
+    item = report([finding()])
+    file = write("a.json", item)
+    for name, form in (
+        ("x.html", "html"),
+        ("X.HTM", "html"),
+        ("x.csv", "csv"),
+        ("x.json", "json"),
+        ("x.xml", "junit"),
+        ("x.ocsf.jsonl", "ocsf"),
+        ("x.txt", "text"),
+        ("x.pdf", "text"),
+        ("html", "text"),
+    ):
+        with case(name):
+            assert sweeper("report", file, "--output", name) == (0, "", "")
+            assert Path(name).read_bytes() == rendered(form, item)
+    assert sweeper("report", file, "--output", "y.html", "--format", "csv") == (0, "", "")
+    assert Path("y.html").read_bytes() == rendered("csv", item)
+
+
 def test_it_exits_as_the_run_did_where_it_is_told_to(sweeper: Sweeper) -> None:
     for status, item in REPORTS.items():
         with case(status):
