@@ -2,7 +2,13 @@
 // Decodes the data that the page carries and shows it: tables and map by DataTables, the trend by
 // uPlot. Text is only ever shown through textContent, or escaped.
 (() => {
-  const PRINTED_ROWS = 1000;
+  const PRINTED = { accounts: 200, map: 200, findings: 100 }; // rows; the other tables are not printed
+  const NARROW_ROWS = 20;
+  const LONGEST_WORD = 40; // what is longer is broken anywhere
+  // On a phone a row has these columns until all are asked for.
+  const LEADING = ["State", "What became of it", "Time left", "Account", "Region", "Repository", "Mutable", "Failed regions"];
+  const UNPRINTED = ["Since last", "OU", "Account tags", "Setting", "Tags that look moved"];
+  const GROUPED = ["not-checked", "skipped"];
   const CHOICES = 200; // more different values than that are searched for, not chosen from
   // The codes of the map, as sweeper.formats.html.places.State has them.
   const STATES = ["none", "skipped", "empty", "compliant", "unseen"];
@@ -13,9 +19,10 @@
     "no longer visible": "unsure", closed: "good", resolved: "good", gone: "quiet",
     "still open": "quiet", compliant: "good", empty: "quiet", skipped: "quiet",
   };
-  const { texts, tables, trend } = JSON.parse(document.getElementById("data").textContent);
+  const narrow = matchMedia("screen and (max-width: 44rem)");
+  const { texts, tables, owners, trend } = JSON.parse(document.getElementById("data").textContent);
   const number = new Intl.NumberFormat("en");
-  const apis = [];
+  const built = []; // the tables, each with its `api`
 
   const element = (name, className, text) => {
     const made = document.createElement(name);
@@ -25,10 +32,19 @@
   };
   const escaped = (text) =>
     text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+  const counted = (count, one, many = `${one}s`) => `${number.format(count)} ${count === 1 ? one : many}`;
+  // A line ends after a separator, never in the middle of a word.
+  const broken = (text) => {
+    const cell = element("span");
+    for (const part of text.split(/(?<=[/\-_.:,@\s])/)) {
+      cell.append(part.length > LONGEST_WORD ? element("span", "anywhere", part) : part, element("wbr"));
+    }
+    return cell;
+  };
   const days = (left) => {
     if (left === null) return "no end";
-    if (left < 0) return `expired ${number.format(-left)} ${left === -1 ? "day" : "days"} ago`;
-    return left === 0 ? "last day" : `${number.format(left)} ${left === 1 ? "day" : "days"}`;
+    if (left < 0) return `expired ${counted(-left, "day")} ago`;
+    return left === 0 ? "last day" : counted(left, "day");
   };
 
   // The text of a value, as it is searched and copied.
@@ -36,7 +52,8 @@
     text: (value) => texts[value],
     mark: (value) => texts[value],
     account: (value) => texts[value],
-    number: (value) => String(value),
+    number: String,
+    bad: (value) => (value === null ? "all" : String(value)),
     days,
     state: (value) => {
       if (value < 0) return `${-value} closed`;
@@ -53,23 +70,25 @@
     mark: said.text,
     account: (value) => nameFirst(value).join(" "),
     number: (value) => value,
-    days: (value) => (value === null ? Infinity : value),
+    bad: (value) => value ?? Infinity,
+    days: (value) => value ?? Infinity,
     state: (value) => value,
   };
   const shown = {
-    text: (value) => element("span", "", texts[value]),
+    text: (value) => broken(texts[value]),
     mark: (value) => {
       const text = texts[value];
       return element("span", text && `mark ${MARKS[text.replace(/ \(.*/, "")]}`, text);
     },
     account: (value) => {
       const [name, id] = nameFirst(value);
-      const cell = element("span", "", name);
-      if (/^\d{12}$/.test(id)) cell.append(element("small", "", id));
-      else cell.textContent = texts[value];
+      if (!/^\d{12}$/.test(id)) return broken(texts[value]);
+      const cell = broken(name);
+      cell.append(element("small", "", id));
       return cell;
     },
-    number: (value) => element("span", value ? "bad" : "", number.format(value)),
+    number: (value) => element("span", "", number.format(value)),
+    bad: (value) => element("span", value === 0 ? "" : "bad", value === null ? "all" : number.format(value)),
     days: (value) =>
       element("span", value === null ? "" : value < 0 ? "mark bad" : value <= 30 ? "mark unsure" : "", days(value)),
     state: (value) => {
@@ -84,15 +103,16 @@
     },
   };
 
-  function build({ id, columns }) {
+  function build({ id, state, columns }) {
     const table = document.getElementById(id);
     const map = id === "map";
-    const pageLength = map ? 15 : 25;
+    const grouped = GROUPED.includes(id);
+    const pageLength = map ? 15 : narrow.matches ? NARROW_ROWS : 25;
     const paged = columns[0].values.length > pageLength;
     if (!map) table.classList.add("cards-when-narrow");
     const head = table.createTHead().insertRow();
     for (const column of columns) {
-      const cell = element("th", column.kind, texts[column.title]);
+      const cell = element("th", classes(id, column), texts[column.title]);
       cell.scope = "col";
       head.append(cell);
     }
@@ -106,25 +126,28 @@
           return sortable[column.kind](value);
         },
         type: ["text", "mark", "account"].includes(column.kind) ? "string" : "num",
-        className: `${column.kind} ${width(column)}`,
+        className: classes(id, column),
         searchable: column.kind !== "state",
         orderable: column.kind !== "state",
-        orderSequence: column.kind === "number" ? ["desc", "asc", ""] : ["asc", "desc", ""],
+        orderSequence: ["number", "bad"].includes(column.kind) ? ["desc", "asc", ""] : ["asc", "desc", ""],
         createdCell: (cell) => {
           cell.dataset.title = texts[column.title];
           cell.setAttribute("role", "cell");
         },
       })),
-      createdRow: (row) => row.setAttribute("role", "row"),
+      createdRow: (row, [index]) => {
+        row.setAttribute("role", "row");
+        if (map) spread(row, columns, index);
+      },
       autoWidth: false,
       deferRender: true,
       layout: {
         topStart: null,
         topEnd: null,
-        bottomStart: paged ? "info" : null,
-        bottomEnd: paged ? ["pageLength", "paging"] : null,
+        bottomStart: paged && !grouped ? "info" : null,
+        bottomEnd: paged && !grouped ? ["pageLength", "paging"] : null,
       },
-      lengthMenu: [15, 25, 100, 500],
+      lengthMenu: [15, NARROW_ROWS, 25, 100, 500],
       order: [],
       pageLength,
       language: {
@@ -149,26 +172,100 @@
     frame.tabIndex = 0; // what scrolls must be reached by the keyboard
     frame.setAttribute("role", "region");
     frame.setAttribute("aria-label", table.getAttribute("aria-label"));
-    api.table().container().prepend(tools(api, columns));
+    const container = api.table().container();
+    container.prepend(tools(api, id, columns));
+    if (grouped) showGroups(api, columns, frame);
+    else if (!map) container.append(moreRows(api));
     // Each table has pages of its own: a landmark needs a name that no other has.
     const nameThePages = () => {
-      for (const pages of api.table().container().querySelectorAll("nav"))
+      for (const pages of container.querySelectorAll("nav"))
         pages.setAttribute("aria-label", `${table.getAttribute("aria-label")}: pages`);
     };
     api.on("draw", nameThePages);
     nameThePages();
-    apis.push(api);
+    built.push({ api, id, state, columns });
   }
 
-  // Words stay on a line; names and sentences may be broken, and get room.
-  function width(column) {
-    if (column.kind !== "text") return "";
-    const longest = Math.max(...column.values.slice(0, 500).map((value) => texts[value].length));
-    return longest > 60 ? "long" : longest > 26 ? "name" : "";
+  function classes(id, { kind, title, values }) {
+    const name = texts[title];
+    const longest = kind === "text" ? Math.max(0, ...values.slice(0, 500).map((value) => texts[value].length)) : 0;
+    return [
+      kind,
+      name === "Region" ? "whole" : longest > 60 ? "long" : "",
+      LEADING.includes(name) || id === "map" ? "" : "rest",
+      id === "findings" && UNPRINTED.includes(name) ? "unprinted" : "",
+    ].join(" ");
   }
 
-  function tools(api, columns) {
+  // An account that could not be entered, or was skipped, is one cell: its regions are not known.
+  function spread(row, columns, index) {
+    const first = columns.findIndex(({ kind }) => kind === "state");
+    const states = columns.slice(first).map(({ values }) => values[index]);
+    if (!["skipped", "unseen"].includes(STATES[states[0]]) || new Set(states).size > 1) return;
+    const [cell, ...others] = [...row.cells].slice(first);
+    cell.colSpan = states.length;
+    cell.replaceChildren(element("span", `cell ${STATES[states[0]]}`, `${SIGNS[states[0]]} ${WORDS[states[0]]}`));
+    for (const other of others) other.hidden = true;
+  }
+
+  // One row for each reason and message, of the rows that the filters leave.
+  function showGroups(api, columns, frame) {
+    frame.hidden = true; // it is filtered and copied, not shown
+    const named = (title) => columns.find((column) => texts[column.title] === title);
+    const keys = ["Reason", "Message"].map(named).filter(Boolean);
+    const [account, region] = [named("Account"), named("Region")];
+    const list = element("ul", "groups");
+    frame.before(list);
+    const show = () => {
+      const groups = Map.groupBy(
+        api.rows({ search: "applied", order: "applied" }).data().toArray().map(([row]) => row),
+        (row) => keys.map(({ values }) => values[row]).join());
+      const bySize = [...groups.values()].sort((one, other) => other.length - one.length);
+      list.replaceChildren(...bySize.map((rows) => {
+        const item = element("li");
+        const details = element("details");
+        const summary = element("summary");
+        summary.append(element("strong", "tally", number.format(rows.length)), " ", element("code", "", texts[keys[0].values[rows[0]]]));
+        if (keys[1]) summary.append(" ", broken(texts[keys[1].values[rows[0]]]));
+        details.append(summary);
+        details.addEventListener("toggle", () => {
+          if (details.children.length > 1) return;
+          const places = element("ul", "places");
+          for (const [of, own] of Map.groupBy(rows, (row) => account.values[row])) {
+            const place = element("li", "", `${nameFirst(of).join(" ")}: `);
+            place.append(broken(own.map((row) => texts[region.values[row]]).join(", ")));
+            places.append(place);
+          }
+          details.append(places);
+        });
+        item.append(details);
+        return item;
+      }));
+      if (!bySize.length) list.append(element("li", "", "No row matches."));
+    };
+    api.on("draw", show);
+    show();
+  }
+
+  // On a phone there are no pages to turn.
+  function moreRows(api) {
+    const button = element("button", "more", `Show ${NARROW_ROWS} more`);
+    button.type = "button";
+    const update = () => {
+      const { end, recordsDisplay } = api.page.info();
+      button.hidden = end >= recordsDisplay;
+    };
+    button.addEventListener("click", () => api.page.len(api.page.len() + NARROW_ROWS).draw(false));
+    api.on("draw", update);
+    update();
+    return button;
+  }
+
+  function tools(api, id, columns) {
+    const fold = element("details", "fold");
+    fold.open = true;
     const row = element("div", "tools");
+    fold.append(element("summary", "", "Filter and copy these rows"), row);
     const search = field(row, element("input"), "Filter");
     search.type = "search";
     search.placeholder = "any part of any column";
@@ -178,11 +275,9 @@
       waiting = setTimeout(() => api.search(search.value).draw(), 120);
     });
     columns.forEach((column, index) => {
-      const values = column.choose ? [...new Set(column.values)].map((value) => texts[value]).sort() : [];
+      const values = column.choose ? [...new Set(column.values)].map((value) => texts[value]) : [];
       if (values.length < 2 || values.length > CHOICES) return;
-      const select = field(row, element("select"), texts[column.title]);
-      select.append(new Option("all", ""));
-      for (const value of values) if (value) select.append(new Option(value, value));
+      const select = field(row, choice(values), texts[column.title]);
       select.addEventListener("change", () =>
         api.column(index).search(select.value, { exact: select.value !== "", regex: false, smart: false }).draw());
     });
@@ -191,12 +286,85 @@
     const told = element("output");
     copy.addEventListener("click", async () => {
       const rows = api.rows({ search: "applied", order: "applied" }).data().toArray();
-      const counted = `${number.format(rows.length)} ${rows.length === 1 ? "row" : "rows"}`;
       const done = await write(copied(columns, rows));
-      told.textContent = done ? `${counted} copied` : "This browser does not let the page copy.";
+      told.textContent = done ? `${counted(rows.length, "row")} copied` : "This browser does not let the page copy.";
     });
     row.append(copy, told);
-    return row;
+    if (id !== "map" && !GROUPED.includes(id)) {
+      const all = element("button", "narrow", "All columns");
+      all.type = "button";
+      all.setAttribute("aria-pressed", "false");
+      all.addEventListener("click", () =>
+        all.setAttribute("aria-pressed", String(api.table().node().classList.toggle("whole"))));
+      row.append(all);
+    }
+    return fold;
+  }
+
+  function choice(values) {
+    const select = element("select");
+    select.append(new Option("all", ""));
+    for (const value of values.sort()) if (value) select.append(new Option(value, value));
+    return select;
+  }
+
+  // The filters of the page: every table shows the rows whose account and state they admit.
+  function filterAll() {
+    const row = document.querySelector("#filters .tools");
+    const accounts = new Map(); // id -> its text and its states
+    const idOf = (text) => text.split(" ", 1)[0];
+    for (const table of built) {
+      const account = table.columns.find(({ kind }) => kind === "account");
+      const mark = table.columns.find(({ kind }) => kind === "mark");
+      table.accountOf = (index) => texts[account.values[index]];
+      table.stateOf = (index) => texts[mark && !GROUPED.includes(table.id) ? mark.values[index] : table.state];
+      account.values.forEach((_, index) => {
+        const text = table.accountOf(index);
+        const known = accounts.get(idOf(text)) ?? { text, states: new Set() };
+        accounts.set(idOf(text), known);
+        known.states.add(table.stateOf(index));
+      });
+    }
+    if (!accounts.size) return document.getElementById("filters").remove();
+    const owner = (id) => owners[id] ?? [texts.indexOf(""), []];
+    const control = (title, values) => {
+      const distinct = [...new Set(values)].filter(Boolean);
+      if (!distinct.length) return { value: "" };
+      const made = field(row, distinct.length > CHOICES || title === "Account" ? element("input") : choice(distinct), title);
+      made.addEventListener("input", apply);
+      return made;
+    };
+    const ids = [...accounts.keys()];
+    const account = control("Account", ids);
+    const ou = control("OU", ids.map((id) => texts[owner(id)[0]]));
+    const tag = control("Owner (account tag)", ids.flatMap((id) => owner(id)[1].map((each) => texts[each])));
+    const state = control("State", [...accounts.values()].flatMap(({ states }) => [...states]));
+    const clear = element("button", "", "Clear");
+    clear.type = "button";
+    clear.addEventListener("click", () => {
+      for (const each of [account, ou, tag, state]) each.value = "";
+      apply();
+    });
+    const told = element("output");
+    row.append(clear, told);
+
+    function apply() {
+      const matches = ({ value, tagName }, text) =>
+        !value || (tagName === "SELECT" ? text === value : text.toLowerCase().includes(value.toLowerCase()));
+      const admitted = new Set(ids.filter((id) =>
+        matches(account, accounts.get(id).text)
+        && matches(ou, texts[owner(id)[0]] ?? "")
+        && (!tag.value || owner(id)[1].some((each) => matches(tag, texts[each])))
+        && (!state.value || accounts.get(id).states.has(state.value))));
+      const any = [account, ou, tag, state].some(({ value }) => value);
+      for (const { api, id, accountOf, stateOf } of built) {
+        // An account has all the states of its rows, in whichever table they are.
+        const whole = ["accounts", "map"].includes(id);
+        api.search.fixed("page", any ? (_, [index]) =>
+          admitted.has(idOf(accountOf(index))) && (whole || matches(state, stateOf(index))) : null).draw();
+      }
+      told.textContent = any ? `${number.format(admitted.size)} of ${counted(ids.length, "account")} match` : "";
+    }
   }
 
   function field(row, control, title) {
@@ -275,25 +443,42 @@
       if (place.clientWidth !== width) draw(place);
       width = place.clientWidth;
     }).observe(place);
-    // Paper is light, whatever the screen is.
-    matchMedia("screen and (prefers-color-scheme: dark)").addEventListener("change", () => draw(place));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(place));
   }
 
-  // On paper there is no paging and nothing to open.
+  // On paper: the accounts, or the map of few, and the open findings.
   function preparePrinting() {
-    let before = [];
+    let lengths = [];
+    const tables_ = () => built.filter(({ id }) => id in PRINTED);
     addEventListener("beforeprint", () => {
-      before = apis.map((api) => api.page.len());
-      for (const api of apis) api.page.len(PRINTED_ROWS).draw(false);
-      for (const details of document.querySelectorAll("main details")) details.open = true;
+      lengths = tables_().map(({ api }) => api.page.len());
+      const said_ = tables_().map(({ api, id, stateOf }) => {
+        if (id === "findings")
+          api.search.fixed("print", (_, [index]) => ["open", "undetermined"].includes(stateOf(index)));
+        api.page.len(PRINTED[id]).draw();
+        const { end, recordsDisplay } = api.page.info();
+        return `${number.format(end)} of ${counted(recordsDisplay, id === "findings" ? "open finding" : "account")}`;
+      });
+      document.getElementById("printed").textContent =
+        `Printed: ${[...new Set(said_)].join(", ")}. The other rows and tables are in report.csv, report.json and the page on a screen.`;
     });
     addEventListener("afterprint", () => {
-      apis.forEach((api, index) => api.page.len(before[index]).draw(false));
+      tables_().forEach(({ api }, index) => {
+        api.search.fixed("print", null);
+        api.page.len(lengths[index]).draw(false);
+      });
     });
+  }
+
+  function fold() {
+    for (const details of document.querySelectorAll("details.fold")) details.open = !narrow.matches;
   }
 
   document.documentElement.classList.add("scripted");
   tables.forEach(build);
+  filterAll();
+  fold();
+  narrow.addEventListener("change", fold);
   showTrend();
   preparePrinting();
 })();
