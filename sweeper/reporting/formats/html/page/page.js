@@ -75,7 +75,7 @@
     state: (value) => value,
   };
   const shown = {
-    text: (value) => broken(texts[value]),
+    text: (value, breaks) => (breaks ? broken(texts[value]) : element("span", "", texts[value])),
     mark: (value) => {
       const text = texts[value];
       return element("span", text && `mark ${MARKS[text.replace(/ \(.*/, "")]}`, text);
@@ -88,7 +88,7 @@
       return cell;
     },
     number: (value) => element("span", "", number.format(value)),
-    bad: (value) => element("span", value === 0 ? "" : "bad", value === null ? "all" : number.format(value)),
+    bad: (value) => element("span", value === 0 ? "zero" : "bad", value === null ? "all" : number.format(value)),
     days: (value) =>
       element("span", value === null ? "" : value < 0 ? "mark bad" : value <= 30 ? "mark unsure" : "", days(value)),
     state: (value) => {
@@ -121,7 +121,7 @@
       columns: columns.map((column) => ({
         data: ([row], type) => {
           const value = column.values[row];
-          if (type === "display") return shown[column.kind](value);
+          if (type === "display") return shown[column.kind](value, texts[column.title] !== "Region");
           if (type === "filter") return escaped(said[column.kind](value));
           return sortable[column.kind](value);
         },
@@ -208,40 +208,41 @@
     for (const other of others) other.hidden = true;
   }
 
-  // One row for each reason and message, of the rows that the filters leave.
+  // The list of reasons gets a row for each message, which opens to its accounts and regions.
   function showGroups(api, columns, frame) {
     frame.hidden = true; // it is filtered and copied, not shown
-    const named = (title) => columns.find((column) => texts[column.title] === title);
-    const keys = ["Reason", "Message"].map(named).filter(Boolean);
-    const [account, region] = [named("Account"), named("Region")];
-    const list = element("ul", "groups");
+    const named = (title) => columns.find((column) => texts[column.title] === title)?.values;
+    const [reason, message, account, region] = ["Reason", "Message", "Account", "Region"].map(named);
+    const list = document.querySelector(`.groups[data-table="${api.table().node().id}"]`);
     frame.before(list);
     const show = () => {
-      const groups = Map.groupBy(
-        api.rows({ search: "applied", order: "applied" }).data().toArray().map(([row]) => row),
-        (row) => keys.map(({ values }) => values[row]).join());
-      const bySize = [...groups.values()].sort((one, other) => other.length - one.length);
-      list.replaceChildren(...bySize.map((rows) => {
-        const item = element("li");
-        const details = element("details");
-        const summary = element("summary");
-        summary.append(element("strong", "tally", number.format(rows.length)), " ", element("code", "", texts[keys[0].values[rows[0]]]));
-        if (keys[1]) summary.append(" ", broken(texts[keys[1].values[rows[0]]]));
-        details.append(summary);
-        details.addEventListener("toggle", () => {
-          if (details.children.length > 1) return;
-          const places = element("ul", "places");
-          for (const [of, own] of Map.groupBy(rows, (row) => account.values[row])) {
-            const place = element("li", "", `${nameFirst(of).join(" ")}: `);
-            place.append(broken(own.map((row) => texts[region.values[row]]).join(", ")));
-            places.append(place);
-          }
-          details.append(places);
-        });
-        item.append(details);
-        return item;
-      }));
-      if (!bySize.length) list.append(element("li", "", "No row matches."));
+      const rows = api.rows({ search: "applied", order: "applied" }).data().toArray().map(([row]) => row);
+      const byReason = Map.groupBy(rows, (row) => texts[reason[row]]);
+      for (const item of list.children) {
+        const own = byReason.get(item.querySelector("code").textContent) ?? [];
+        item.hidden = !own.length;
+        item.querySelector(".tally").textContent = number.format(own.length);
+        for (const details of item.querySelectorAll("details")) details.remove();
+        const alike = [...Map.groupBy(own, (row) => message?.[row]).values()];
+        item.append(...alike.sort((one, other) => other.length - one.length).map((each) => group(each)));
+      }
+    };
+    const group = (rows) => {
+      const details = element("details");
+      const summary = element("summary", "", `${counted(rows.length, "row")}${message ? ": " : ""}`);
+      if (message) summary.append(broken(texts[message[rows[0]]]));
+      details.append(summary);
+      details.addEventListener("toggle", () => {
+        if (details.children.length > 1) return;
+        const places = element("ul", "places");
+        for (const [of, those] of Map.groupBy(rows, (row) => account[row])) {
+          const place = element("li", "", `${nameFirst(of).join(" ")}: `);
+          place.append(broken(those.map((row) => texts[region[row]]).join(", ")));
+          places.append(place);
+        }
+        details.append(places);
+      });
+      return details;
     };
     api.on("draw", show);
     show();
@@ -416,7 +417,7 @@
     place.replaceChildren();
     new uPlot({
       width: place.clientWidth,
-      height: 280,
+      height: narrow.matches ? 190 : 280,
       padding: [16, 44, 0, 0],
       scales: { y: { range: (_, __, high) => [0, Math.max(high * 1.1, 1)] } },
       axes: [{ ...axis, values: times, space: 110 }, { ...axis, values: counts, size: 64 }],
@@ -449,10 +450,10 @@
   // On paper: the accounts, or the map of few, and the open findings.
   function preparePrinting() {
     let lengths = [];
-    const tables_ = () => built.filter(({ id }) => id in PRINTED);
+    const printed = () => built.filter(({ id }) => id in PRINTED);
     addEventListener("beforeprint", () => {
-      lengths = tables_().map(({ api }) => api.page.len());
-      const said_ = tables_().map(({ api, id, stateOf }) => {
+      lengths = printed().map(({ api }) => api.page.len());
+      const counts = printed().map(({ api, id, stateOf }) => {
         if (id === "findings")
           api.search.fixed("print", (_, [index]) => ["open", "undetermined"].includes(stateOf(index)));
         api.page.len(PRINTED[id]).draw();
@@ -460,10 +461,10 @@
         return `${number.format(end)} of ${counted(recordsDisplay, id === "findings" ? "open finding" : "account")}`;
       });
       document.getElementById("printed").textContent =
-        `Printed: ${[...new Set(said_)].join(", ")}. The other rows and tables are in report.csv, report.json and the page on a screen.`;
+        `Printed: ${[...new Set(counts)].join(", ")}. The other rows and tables are in report.csv, report.json and the page on a screen.`;
     });
     addEventListener("afterprint", () => {
-      tables_().forEach(({ api }, index) => {
+      printed().forEach(({ api }, index) => {
         api.search.fixed("print", null);
         api.page.len(lengths[index]).draw(false);
       });
