@@ -321,13 +321,14 @@
       table.stateOf = (index) => texts[mark && !GROUPED.includes(table.id) ? mark.values[index] : table.state];
       account.values.forEach((_, index) => {
         const text = table.accountOf(index);
-        const known = accounts.get(idOf(text)) ?? { text, states: new Set() };
-        accounts.set(idOf(text), known);
-        known.states.add(table.stateOf(index));
+        const one = accounts.get(idOf(text)) ?? { text, states: new Set() };
+        accounts.set(idOf(text), one);
+        one.states.add(table.stateOf(index));
       });
     }
     if (!accounts.size) return document.getElementById("filters").remove();
-    const owner = (id) => owners[id] ?? [texts.indexOf(""), []];
+    const known = new Map(Object.entries(owners));
+    const owner = (id) => known.get(id) ?? [texts.indexOf(""), []];
     const control = (title, values) => {
       const distinct = [...new Set(values)].filter(Boolean);
       if (!distinct.length) return { value: "" };
@@ -452,6 +453,7 @@
     let lengths = [];
     const printed = () => built.filter(({ id }) => id in PRINTED);
     addEventListener("beforeprint", () => {
+      for (const details of document.querySelectorAll(".accounts details")) details.open = true;
       lengths = printed().map(({ api }) => api.page.len());
       const counts = printed().map(({ api, id, stateOf }) => {
         if (id === "findings")
