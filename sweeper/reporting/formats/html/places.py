@@ -13,7 +13,7 @@ from sweeper.domain.report_model import AccountSummary, Report
 
 
 class State(IntEnum):
-    """What a number of the map means, the better the lower; page.js shows them.
+    """What a number of the map means, the better the lower; cells.js shows them.
 
     Above NOT_CHECKED are findings that remain, 7 for three of them; below NONE are places in which
     the sweep left none of those that it found, -3 for three of them.

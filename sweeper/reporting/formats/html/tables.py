@@ -35,7 +35,7 @@ LONGEST = 700  # characters of one text; what is longer is in report.json
 _LARGEST_MAP = 100  # accounts; of more than that there are only the counts
 _SMALLEST_LIST = 26  # accounts; of fewer the map says it all
 
-# text: an index into the texts. mark: the same, a word that page.js colours. account: the same,
+# text: an index into the texts. mark: the same, a word that cells.js colours. account: the same,
 # "id name". days, number: itself. bad: a number that is bad unless 0, None for all of them.
 # state: the map's code, see places.
 Kind = Literal["text", "mark", "account", "state", "number", "bad", "days"]

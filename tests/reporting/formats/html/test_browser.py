@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,23 +14,14 @@ from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
-from tests import chromium
 from tests.cases import case
-from tests.factories import finding, hostile_report, impact, report, run
+from tests.factories import finding, hostile_report, report, run
 from tests.rendering import rendered
+from tests.reporting.formats.html.pages import IN_CHROMIUM, Open, column, table
 from tests.reporting.formats.html.reports import eventful_report, large_report, organization_report
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(chromium.missing(), reason=chromium.REASON),
-]
+pytestmark = IN_CHROMIUM
 
-Open = Callable[..., Page]
-WATCH = """
-window.violations = [];
-addEventListener("securitypolicyviolation", (event) =>
-  window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`));
-"""
 REPORTS: dict[str, Callable[[], Report]] = {
     "eventful": eventful_report,
     "hostile": hostile_report,
@@ -43,52 +31,6 @@ REPORTS: dict[str, Callable[[], Report]] = {
         run(), Failed(Stage.ENUMERATE, Reason.NOT_ALLOWED_TO_LIST, "no", "AccessDenied")
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium.browser() as started:
-        yield started
-
-
-@pytest.fixture
-def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Open a report; at the end it has asked for nothing else, and its policy was kept."""
-    contexts = []
-    path = tmp_path / "report.html"
-    asked: list[str] = []
-    said: list[str] = []
-
-    def opened(item: Report, *, width: int = 1280, **options: Any) -> Page:
-        path.write_bytes(rendered("html", item))
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        context.add_init_script(WATCH)
-        page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        page.goto(path.as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        for page in context.pages:
-            assert page.evaluate("window.violations ?? []") == []
-        context.close()
-    assert asked
-    assert set(asked) == {path.as_uri()}
-    assert said == []
-
-
-def table(page: Page, name: str) -> Locator:
-    return page.locator(f"#{name}_wrapper")
-
-
-def column(page: Page, name: str, title: str) -> list[str]:
-    cells = table(page, name).locator(f"tbody td[data-title='{title}']")
-    return cells.all_inner_texts()
 
 
 def head(page: Page, name: str, title: str) -> Locator:
@@ -236,125 +178,6 @@ def test_an_account_that_was_not_entered_is_one_cell(open_page: Open) -> None:
             assert cells.evaluate("cell => cell.colSpan") == 5
 
 
-def chosen(page: Page, label: str) -> Locator:
-    of = page.locator("#filters label").filter(has_text=re.compile(f"^{label}"))
-    return of.locator("input, select")
-
-
-def counts(page: Page) -> list[int]:
-    """The rows of the accounts, the findings, the failures and the exemptions."""
-    return [
-        page.evaluate(f"new DataTable.Api('#{name}').rows({{search: 'applied'}}).count()")
-        for name in ("accounts", "findings", "not-checked", "exemptions")
-    ]
-
-
-def test_the_filters_of_the_page_act_on_all_tables(open_page: Open) -> None:
-    page = open_page(organization_report())
-    everything = [200, 373, 162, 27]
-    assert counts(page) == everything
-    cases: list[tuple[str, str, list[int]]] = [
-        ("Account", "SHOP-00003", [1, 0, 8, 5]),
-        ("Account", "100000039595", [1, 3, 8, 2]),
-        ("OU", "Workloads / Shop", [40, 75, 32, 5]),
-        ("Owner", "owner: team-52", [2, 5, 8, 0]),
-        ("State", "open", [75, 248, 0, 0]),
-        ("State", "not checked", [22, 0, 162, 0]),
-        ("State", "exempt", [6, 0, 0, 27]),
-    ]
-    for label, value, expected in cases:
-        with case(label, value):
-            control = chosen(page, label)
-            is_select = control.evaluate("control => control.tagName") == "SELECT"
-            control.select_option(value) if is_select else control.fill(value)
-            found = counts(page)
-            assert found == expected
-            told = f"{found[0]} of 200 accounts match"
-            assert page.locator("#filters output").inner_text() == told
-            page.locator("#filters").get_by_role("button", name="Clear").click()
-            assert counts(page) == everything
-
-
-def test_the_filters_of_the_page_add_up_and_work_by_keyboard(open_page: Open) -> None:
-    page = open_page(organization_report())
-    chosen(page, "Account").focus()
-    page.keyboard.type("payments-00005")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
-    page.keyboard.type("open")
-    assert chosen(page, "State").input_value() == "open"
-    assert counts(page) == [1, 2, 0, 0]
-    assert set(column(page, "findings", "State")) == {"open"}
-    assert page.locator("#not-checked_wrapper .groups li:visible").count() == 0
-    assert Axe().run(page).violations_count == 0
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    assert counts(page) == [200, 373, 162, 27]
-
-
-def test_alike_failures_are_one_row_that_opens_to_its_places(open_page: Open) -> None:
-    page = open_page(organization_report(), permissions=["clipboard-read", "clipboard-write"])
-    groups = page.locator("#not-checked_wrapper .groups > li")
-    assert groups.locator(".tally").all_inner_texts() == ["160", "2"]
-    assert groups.locator("summary").count() == 2
-    groups.first.locator("summary").press("Enter")
-    places = groups.first.locator(".places li")
-    expect(places).to_have_count(20)
-    assert places.first.inner_text().startswith("payments-00000 100000000000: eu-west-1, eu-west-2")
-    table(page, "not-checked").get_by_label("Filter").fill("eu-west-1")
-    expect(groups.first.locator(".tally")).to_have_text("20")
-    table(page, "not-checked").get_by_role("button", name="Copy rows").click()
-    expect(table(page, "not-checked").locator("output")).to_have_text("20 rows copied")
-
-
-# The parts of a cell's text that no line may end in.
-BROKEN = """() => [...document.querySelectorAll("td:not(:has(.anywhere))")].flatMap((cell) => {
-  const nodes = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), found = [];
-  for (let node; (node = nodes.nextNode()); )
-    for (const { index, 0: word } of node.data.matchAll(/[\\w*]+/g)) {
-      const range = document.createRange();
-      range.setStart(node, index);
-      range.setEnd(node, index + word.length);
-      if (new Set([...range.getClientRects()].map(({ top }) => top)).size > 1) found.push(word);
-    }
-  return found;
-})"""
-
-
-def wide_report() -> Report:
-    """Each column that findings may have, with long values."""
-    item = eventful_report()
-    accounts = [replace(each, ou_names="Workloads / Production") for each in item.accounts]
-    findings = [replace(each, impact=impact("pr-1", "main")) for each in item.findings]
-    return replace(item, accounts=accounts, findings=findings)
-
-
-@pytest.mark.parametrize("made", [organization_report, wide_report])
-def test_no_column_is_cut_and_no_word_is_broken(open_page: Open, made: Any) -> None:
-    page = open_page(made())
-    cut = page.evaluate("""() => [...document.querySelectorAll(".table")]
-      .filter((frame) => frame.scrollWidth > frame.clientWidth).map((frame) => frame.ariaLabel)""")
-    assert cut == []
-    assert page.evaluate(BROKEN) == []
-
-
-def test_on_a_phone_tables_start_with_20_rows(open_page: Open) -> None:
-    page = open_page(organization_report(), width=390)
-    assert page.evaluate("document.documentElement.scrollHeight") < 6100
-    rows = table(page, "findings").locator("tbody tr")
-    expect(rows).to_have_count(20)
-    table(page, "findings").get_by_role("button", name="Show 20 more").click()
-    expect(rows).to_have_count(40)
-    setting = rows.first.locator("td[data-title='Setting']")
-    expect(setting).to_be_hidden()
-    table(page, "findings").get_by_text("Filter and copy these rows").click()
-    table(page, "findings").get_by_role("button", name="All columns").click()
-    expect(setting).to_be_visible()
-    page.set_viewport_size({"width": 1280, "height": 900})
-    expect(table(page, "accounts").get_by_label("Filter")).to_be_visible()
-
-
 def test_the_trend_is_drawn_and_told(open_page: Open) -> None:
     page = open_page(eventful_report())
     drawing = page.get_by_role("img", name="over the last 14 sweeps")
@@ -429,24 +252,6 @@ def test_without_scripts_the_verdict_and_the_figures_are_there(
         expect(page.get_by_text("What to do:").first).to_be_visible()
         expect(page.get_by_text("The rows need JavaScript").first).to_be_visible()
         expect(page.locator("#findings")).to_be_hidden()
-
-
-def test_a_large_organization_is_printed_on_few_pages(open_page: Open) -> None:
-    page = open_page(organization_report())
-    page.evaluate("""() => addEventListener("beforeprint", () => {
-      window.printed = ["accounts", "findings"].map((id) =>
-        document.querySelectorAll(`#${id} tbody tr`).length);
-    })""")
-    page.emulate_media(color_scheme="dark")
-    paper = page.pdf(format="A4")
-    assert len(re.findall(rb"/Type\s*/Page\b", paper)) <= 6
-    assert page.evaluate("window.printed") == [200, 100]
-    said = page.locator("#printed").text_content() or ""
-    assert "200 of 200 accounts" in said
-    assert "100 of 248 open findings" in said
-    assert "report.csv" in said
-    assert counts(page) == [200, 373, 162, 27]
-    assert table(page, "findings").locator("tbody tr").count() == 25
 
 
 def test_only_open_findings_are_printed_and_the_map_of_few_accounts(open_page: Open) -> None:

@@ -1,107 +1,18 @@
 "use strict";
-// Decodes the data that the page carries and shows it: tables and map by DataTables, the trend by
-// uPlot. Text is only ever shown through textContent, or escaped.
+// The tables and the map, shown by DataTables, and what is printed of them.
 (() => {
   const PRINTED = { accounts: 200, map: 200, findings: 100 }; // rows; the other tables are not printed
   const NARROW_ROWS = 20;
-  const LONGEST_WORD = 40; // what is longer is broken anywhere
   // On a phone a row has these columns until all are asked for.
   const LEADING = ["State", "What became of it", "Time left", "Account", "Region", "Repository", "Mutable", "Failed regions"];
   const UNPRINTED = ["Since last", "OU", "Account tags", "Setting", "Tags that look moved"];
   const GROUPED = ["not-checked", "skipped"];
-  const CHOICES = 200; // more different values than that are searched for, not chosen from
-  // The codes of the map, as sweeper.formats.html.places.State has them.
-  const STATES = ["none", "skipped", "empty", "compliant", "unseen"];
-  const SIGNS = ["", "–", "·", "✓", "?"];
-  const WORDS = ["", "skipped", "no repository", "compliant", "not checked"];
-  const MARKS = {
-    open: "bad", new: "bad", reopened: "bad", undetermined: "unsure", "not checked": "unsure",
-    "no longer visible": "unsure", closed: "good", resolved: "good", gone: "quiet",
-    "still open": "quiet", compliant: "good", empty: "quiet", skipped: "quiet",
-  };
-  const narrow = matchMedia("screen and (max-width: 44rem)");
-  const { texts, tables, owners, trend } = JSON.parse(document.getElementById("data").textContent);
-  const number = new Intl.NumberFormat("en");
+  const {
+    texts, tables, narrow, number, element, escaped, counted, broken, nameFirst, said, sortable, shown,
+    STATES, SIGNS, WORDS,
+  } = cells;
+  const { CHOICES, choice, field, filterAll } = filters;
   const built = []; // the tables, each with its `api`
-
-  const element = (name, className, text) => {
-    const made = document.createElement(name);
-    if (className) made.className = className;
-    if (text !== undefined) made.textContent = text;
-    return made;
-  };
-  const escaped = (text) =>
-    text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-  const counted = (count, one, many = `${one}s`) => `${number.format(count)} ${count === 1 ? one : many}`;
-  // A line ends after a separator, never in the middle of a word.
-  const broken = (text) => {
-    const cell = element("span");
-    for (const part of text.split(/(?<=[/\-_.:,@\s])/)) {
-      cell.append(part.length > LONGEST_WORD ? element("span", "anywhere", part) : part, element("wbr"));
-    }
-    return cell;
-  };
-  const days = (left) => {
-    if (left === null) return "no end";
-    if (left < 0) return `expired ${counted(-left, "day")} ago`;
-    return left === 0 ? "last day" : counted(left, "day");
-  };
-
-  // The text of a value, as it is searched and copied.
-  const said = {
-    text: (value) => texts[value],
-    mark: (value) => texts[value],
-    account: (value) => texts[value],
-    number: String,
-    bad: (value) => (value === null ? "all" : String(value)),
-    days,
-    state: (value) => {
-      if (value < 0) return `${-value} closed`;
-      return value < STATES.length ? WORDS[value] : `${value - STATES.length + 1} open`;
-    },
-  };
-  const nameFirst = (value) => {
-    const text = texts[value];
-    const space = text.indexOf(" ");
-    return space < 0 ? [text, ""] : [text.slice(space + 1), text.slice(0, space)];
-  };
-  const sortable = {
-    text: said.text,
-    mark: said.text,
-    account: (value) => nameFirst(value).join(" "),
-    number: (value) => value,
-    bad: (value) => value ?? Infinity,
-    days: (value) => value ?? Infinity,
-    state: (value) => value,
-  };
-  const shown = {
-    text: (value, breaks) => (breaks ? broken(texts[value]) : element("span", "", texts[value])),
-    mark: (value) => {
-      const text = texts[value];
-      return element("span", text && `mark ${MARKS[text.replace(/ \(.*/, "")]}`, text);
-    },
-    account: (value) => {
-      const [name, id] = nameFirst(value);
-      if (!/^\d{12}$/.test(id)) return broken(texts[value]);
-      const cell = broken(name);
-      cell.append(element("small", "", id));
-      return cell;
-    },
-    number: (value) => element("span", "", number.format(value)),
-    bad: (value) => element("span", value === 0 ? "zero" : "bad", value === null ? "all" : number.format(value)),
-    days: (value) =>
-      element("span", value === null ? "" : value < 0 ? "mark bad" : value <= 30 ? "mark unsure" : "", days(value)),
-    state: (value) => {
-      if (value === 0) return element("span");
-      const open = value >= STATES.length;
-      const kind = value < 0 ? "closed" : open ? "open" : STATES[value];
-      const sign = value < 0 ? `✓${-value}` : open ? number.format(value - STATES.length + 1) : SIGNS[value];
-      const cell = element("span", `cell ${kind}`);
-      cell.append(element("span", "", sign), element("span", "hidden", said.state(value)));
-      cell.firstChild.setAttribute("aria-hidden", "true");
-      return cell;
-    },
-  };
 
   function build({ id, state, columns }) {
     const table = document.getElementById(id);
@@ -302,80 +213,6 @@
     return fold;
   }
 
-  function choice(values) {
-    const select = element("select");
-    select.append(new Option("all", ""));
-    for (const value of values.sort()) if (value) select.append(new Option(value, value));
-    return select;
-  }
-
-  // The filters of the page: every table shows the rows whose account and state they admit.
-  function filterAll() {
-    const row = document.querySelector("#filters .tools");
-    const accounts = new Map(); // id -> its text and its states
-    const idOf = (text) => text.split(" ", 1)[0];
-    for (const table of built) {
-      const account = table.columns.find(({ kind }) => kind === "account");
-      const mark = table.columns.find(({ kind }) => kind === "mark");
-      table.accountOf = (index) => texts[account.values[index]];
-      table.stateOf = (index) => texts[mark && !GROUPED.includes(table.id) ? mark.values[index] : table.state];
-      account.values.forEach((_, index) => {
-        const text = table.accountOf(index);
-        const one = accounts.get(idOf(text)) ?? { text, states: new Set() };
-        accounts.set(idOf(text), one);
-        one.states.add(table.stateOf(index));
-      });
-    }
-    if (!accounts.size) return document.getElementById("filters").remove();
-    const known = new Map(Object.entries(owners));
-    const owner = (id) => known.get(id) ?? [texts.indexOf(""), []];
-    const control = (title, values) => {
-      const distinct = [...new Set(values)].filter(Boolean);
-      if (!distinct.length) return { value: "" };
-      const made = field(row, distinct.length > CHOICES || title === "Account" ? element("input") : choice(distinct), title);
-      made.addEventListener("input", apply);
-      return made;
-    };
-    const ids = [...accounts.keys()];
-    const account = control("Account", ids);
-    const ou = control("OU", ids.map((id) => texts[owner(id)[0]]));
-    const tag = control("Owner (account tag)", ids.flatMap((id) => owner(id)[1].map((each) => texts[each])));
-    const state = control("State", [...accounts.values()].flatMap(({ states }) => [...states]));
-    const clear = element("button", "", "Clear");
-    clear.type = "button";
-    clear.addEventListener("click", () => {
-      for (const each of [account, ou, tag, state]) each.value = "";
-      apply();
-    });
-    const told = element("output");
-    row.append(clear, told);
-
-    function apply() {
-      const matches = ({ value, tagName }, text) =>
-        !value || (tagName === "SELECT" ? text === value : text.toLowerCase().includes(value.toLowerCase()));
-      const admitted = new Set(ids.filter((id) =>
-        matches(account, accounts.get(id).text)
-        && matches(ou, texts[owner(id)[0]] ?? "")
-        && (!tag.value || owner(id)[1].some((each) => matches(tag, texts[each])))
-        && (!state.value || accounts.get(id).states.has(state.value))));
-      const any = [account, ou, tag, state].some(({ value }) => value);
-      for (const { api, id, accountOf, stateOf } of built) {
-        // An account has all the states of its rows, in whichever table they are.
-        const whole = ["accounts", "map"].includes(id);
-        api.search.fixed("page", any ? (_, [index]) =>
-          admitted.has(idOf(accountOf(index))) && (whole || matches(state, stateOf(index))) : null).draw();
-      }
-      told.textContent = any ? `${number.format(admitted.size)} of ${counted(ids.length, "account")} match` : "";
-    }
-  }
-
-  function field(row, control, title) {
-    const label = element("label", "", title);
-    label.append(control);
-    row.append(label);
-    return control;
-  }
-
   // Tab-separated, for a spreadsheet: no cell is computed there. As sweeper.escaping.csv_cell.
   function copied(columns, rows) {
     const cell = (text) => (/^[=+\-@\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text);
@@ -403,49 +240,6 @@
     const done = document.execCommand("copy");
     area.remove();
     return done;
-  }
-
-  // The lines of the trend; drawn anew where width, scheme or medium changes its colours.
-  function draw(place) {
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
-    const [text, line] = [colour("text"), colour("line")];
-    const when = (time, end) => new Date(time * 1000).toISOString().slice(0, end).replace("T", " ");
-    const times = (_, ticks) => ticks.map((tick) => when(tick, ticks[1] - ticks[0] < 86400 ? 16 : 10));
-    const counts = (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? number.format(tick) : ""));
-    const axis = { stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
-    const value = (_, shownValue) => (shownValue === null ? "–" : number.format(shownValue));
-    place.replaceChildren();
-    new uPlot({
-      width: place.clientWidth,
-      height: narrow.matches ? 190 : 280,
-      padding: [16, 44, 0, 0],
-      scales: { y: { range: (_, __, high) => [0, Math.max(high * 1.1, 1)] } },
-      axes: [{ ...axis, values: times, space: 110 }, { ...axis, values: counts, size: 64 }],
-      tzDate: (time) => uPlot.tzDate(new Date(time * 1000), "Etc/UTC"),
-      series: [
-        { label: "Sweep", value: (_, time) => (time === null ? "–" : when(time, 16)) },
-        { label: "Found mutable", stroke: colour("unsure-fill"), width: 2, dash: [6, 4], points: { show: true, size: 6 }, value },
-        { label: "Findings left", stroke: colour("bad-fill"), width: 3, fill: `${colour("bad-fill")}22`, points: { show: true, size: 7, fill: colour("bad-fill") }, value },
-        { label: "Coverage is incomplete", stroke: text, width: 0, points: { show: true, size: 13, width: 2, fill: "transparent" }, value },
-      ],
-    }, [
-      trend.map(([time]) => Date.parse(time) / 1000),
-      trend.map(([, open]) => open),
-      trend.map(([, , left]) => left),
-      trend.map(([, , left, complete]) => (complete ? null : left)),
-    ], place);
-  }
-
-  function showTrend() {
-    const place = document.getElementById("trend");
-    if (!place) return;
-    let width = 0;
-    new ResizeObserver(() => {
-      if (place.clientWidth !== width) draw(place);
-      width = place.clientWidth;
-    }).observe(place);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(place));
   }
 
   // On paper: the accounts, or the map of few, and the open findings.
@@ -479,7 +273,7 @@
 
   document.documentElement.classList.add("scripted");
   tables.forEach(build);
-  filterAll();
+  filterAll(built);
   fold();
   narrow.addEventListener("change", fold);
   showTrend();
