@@ -95,7 +95,9 @@ def _clauses(report: Report) -> list[str]:
     where_ = " in scope" if report.skipped else ""
     nothing = exempt_verdict(report, where_) or f"No mutable repository{where_}"
     said = [text for applies, text in clauses if applies]
-    return said or ["nothing reverted" if undo else nothing[0].lower() + nothing[1:]]
+    if undo:
+        return said or ["nothing reverted"]
+    return said or (nothing[0].lower() + nothing[1:]).split("; ")
 
 
 def message(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> str:

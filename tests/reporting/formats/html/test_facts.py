@@ -80,6 +80,19 @@ def test_an_exempt_mutable_repository_is_no_all_clear() -> None:
                     assert "none mutable" not in text
                     assert "can be overwritten" not in text
                 assert title.partition("; ")[2] in message(item, ())
+            assert len(subject(item)) < 100
+    many = [
+        replace(each, resource=resource)
+        for each in exempt
+        for resource in ("repository", "repository_creation_template")
+        for _ in range(600)
+    ]
+    skipped = [(account("000011112222"), Skipped(Reason.ACCOUNT_SUSPENDED))]
+    assert subject(report(exempt, [], skipped)) == (
+        "sweeper: no finding remains in scope, 2 exempt repositories are mutable"
+    )
+    too_long = subject(report(many, [], skipped, dry_run=True))
+    assert too_long == "sweeper (dry run): no finding remains in scope"
 
 
 def test_an_early_end_says_why_and_what_to_do() -> None:
