@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from sweeper.entrypoints.cli.main import cli
 from tests.cases import case
 
 ROOT = Path(__file__).parents[1]
@@ -28,15 +26,6 @@ def without_what_varies(text: str) -> list[str]:
     text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{6}", "<run>", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>", text)
     return re.sub(r"\bo-[a-z0-9]{10}\b", "<organization>", text).splitlines()
-
-
-def test_the_help_is_the_programs() -> None:
-    for name, arguments in (("commands", ["--help"]), ("help", ["run", "--help"])):
-        with case(name):
-            assert (
-                sample(name)
-                == CliRunner().invoke(cli, arguments, prog_name="sweeper", terminal_width=78).output
-            )
 
 
 @pytest.mark.slow  # the demo whole

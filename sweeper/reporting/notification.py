@@ -25,6 +25,7 @@ from sweeper.reporting.wording import (
     advice,
     as_last_seen,
     ended_early,
+    exempt_verdict,
     exemption_text,
     explanation,
     kind,
@@ -87,9 +88,12 @@ def _clauses(report: Report) -> list[str]:
         (changes.applied, f"{changes.applied:,} {'reverted' if undo else 'fixed'}"),
         (since and since.reopened, f"{since.reopened if since else 0:,} reopened"),
     )
-    nothing = "no mutable repository" + (" in scope" if report.skipped else "")
+    where_ = " in scope" if report.skipped else ""
+    nothing = exempt_verdict(report, where_) or f"No mutable repository{where_}"
     said = [text for applies, text in clauses if applies]
-    return said or ["nothing reverted" if undo else nothing]
+    if undo:
+        return said or ["nothing reverted"]
+    return said or (nothing[0].lower() + nothing[1:]).split("; ")
 
 
 def message(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> str:
@@ -142,14 +146,16 @@ def _found(report: Report) -> Iterator[str]:
     repositories = report.totals.repositories
     place = report.run.organization_id or report.run.account_id
     of = f" of {plain(place)}" if place else ""
+    where_ = " in this scope" if report.skipped else ""
     if repositories.non_compliant:
         found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
         yield (
             f"Image tags could be overwritten in {found}{of}: {count_applied(report):,} made "
             f"immutable by this run, {count_non_compliant(report):,} still mutable."
         )
+    elif verdict := exempt_verdict(report, f"{of}{where_}"):
+        yield f"{verdict}."
     elif repositories.examined:
-        where_ = " in this scope" if report.skipped else ""
         yield f"No ECR repository{of} was found{where_} whose image tags can be overwritten."
     else:
         yield f"No ECR repository{of} was found."

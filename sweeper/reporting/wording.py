@@ -5,6 +5,7 @@ Text that is returned is plain: one line, without anything hidden.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -281,6 +282,36 @@ def remaining(report: Report) -> str:
         if (report.run.kind == "undo")
         else number(count, "finding")
     )
+
+
+def exempt_verdict(report: Report, where: str = "") -> str:
+    """Return "No finding remains; 27 exempt repositories are mutable"; empty if no exempt one is.
+
+    It is for a report without open findings in repositories. Others may remain.
+    """
+    exempt: Counter[Resource] = Counter(
+        finding.resource
+        for finding in report.findings
+        if finding.compliance is Compliance.EXEMPT and finding.mutability != "IMMUTABLE"
+    )
+    parts = [
+        number(exempt[what], f"exempt {one}", f"exempt {many}")
+        for what, one, many in _EXEMPT
+        if exempt[what]
+    ]
+    if not parts:
+        return ""
+    none = "No finding remains"
+    if report.totals.remaining:
+        none = "No repository is mutable without an exemption"
+    verb = "is" if exempt.total() == 1 else "are"
+    return f"{none}{where}; {' and '.join(parts)} {verb} mutable"
+
+
+_EXEMPT: tuple[tuple[Resource, str, str], ...] = (
+    ("repository", "repository", "repositories"),
+    ("repository_creation_template", "creation template", "creation templates"),
+)
 
 
 def unseen(report: Report) -> str:

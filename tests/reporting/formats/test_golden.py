@@ -59,7 +59,7 @@ def test_html() -> None:
 def html(item: Report) -> str:
     """What is read on the page: its texts, how its figures are judged, and its tables' rows."""
     page = rendered("html", item).decode()
-    page = re.sub(r"<(style|script|details)\b.*?</\1>", "", page, flags=re.DOTALL)
+    page = re.sub(r"<(style|script)\b.*?</\1>|<details>.*?</details>", "", page, flags=re.DOTALL)
     lines = [
         text for text in (" ".join(each.split()) for each in re.split("<[^>]*>", page)) if text
     ]

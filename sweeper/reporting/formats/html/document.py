@@ -17,7 +17,10 @@ from sweeper.reporting.formats.html import facts, tables
 from sweeper.reporting.wording import number, percent
 
 STYLES = ("vendor/uplot.min.css", "page/page.css")
-SCRIPTS = ("vendor/datatables.min.js", "vendor/uplot.min.js", "page/page.js")
+SCRIPTS = (
+    *("vendor/datatables.min.js", "vendor/uplot.min.js"),
+    *("page/cells.js", "page/filters.js", "page/trend.js", "page/page.js"),
+)
 LICENCES = ("vendor/LICENSE.datatables", "vendor/LICENSE.uplot")
 
 

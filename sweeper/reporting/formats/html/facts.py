@@ -16,6 +16,7 @@ from sweeper.reporting.formats.html.bars import Bar, by_ou, by_region
 from sweeper.reporting.wording import (
     advice,
     ended_early,
+    exempt_verdict,
     explanation,
     number,
     percent,
@@ -155,11 +156,12 @@ def _verdict(report: Report) -> Banner:
         level, more = "bad", f"{more}; {number(others, 'finding')} of plugins"
     if not examined:
         return Banner(level, "No repository was found", "There was none in what was checked.")
+    where_ = "" if _everything(report) else ", in what was checked"
+    exempt = exempt_verdict(report, where_)
     return Banner(
         level,
-        "No image tag can be overwritten"
-        + ("" if _everything(report) else ", in what was checked"),
-        f"Of {repositories} checked, none mutable{more}.",
+        exempt or f"No image tag can be overwritten{where_}",
+        f"Of {repositories} checked, {'no other is' if exempt else 'none'} mutable{more}.",
     )
 
 

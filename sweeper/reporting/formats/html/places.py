@@ -1,4 +1,4 @@
-"""The map of accounts and regions: one number says what became of one account in one region."""
+"""Results by account: the map, in which a number is the result of one region, and the counts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from sweeper.domain.model import Compliance
+from sweeper.domain.model import ChangeStatus, Compliance
 from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import AccountSummary, Report
 
 
 class State(IntEnum):
-    """What a number of the map means, the better the lower; page.js shows them.
+    """What a number of the map means, the better the lower; cells.js shows them.
 
     Above NOT_CHECKED are findings that remain, 7 for three of them; below NONE are places in which
     the sweep left none of those that it found, -3 for three of them.
@@ -34,6 +34,43 @@ class AccountRow:
     worst: str
     open: int
     states: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class AccountCounts:
+    """What was found and done in an account; `failed` is None where it could not be entered."""
+
+    repositories: int = 0
+    mutable: int = 0
+    fixed: int = 0
+    exempt: int = 0
+    failed: int | None = 0
+
+
+def count_by_account(report: Report) -> dict[str, AccountCounts]:
+    """Account id -> its counts; creation templates count as findings, not as repositories."""
+    counts: dict[str, AccountCounts] = defaultdict(AccountCounts)
+    for account in report.accounts:
+        of = counts[account.id]
+        of.repositories = sum(map(sum, account.regions.values()))
+        of.exempt = sum(exempt for _, _, exempt in account.regions.values())
+    for finding in report.findings:
+        of = counts[finding.account_id]
+        change = finding.change
+        of.fixed += change is not None and change.status is ChangeStatus.APPLIED
+        if finding.compliance is Compliance.NON_COMPLIANT:
+            of.mutable += is_remaining(finding)
+        elif finding.compliance is Compliance.UNDETERMINED:
+            of.repositories += finding.resource == "repository"
+    for item in report.failures:
+        if item.account_id is None:
+            continue
+        of = counts[item.account_id]
+        if item.region is None:
+            of.failed = item.targets
+        elif of.failed is not None:
+            of.failed += 1
+    return counts
 
 
 def place_map(report: Report) -> tuple[list[str], list[AccountRow]]:

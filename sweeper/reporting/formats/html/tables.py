@@ -13,8 +13,14 @@ from typing import Any, Literal
 from sweeper.domain.escaping import shorten
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since
 from sweeper.domain.report import is_remaining
-from sweeper.domain.report_model import EarlierFinding, Report, SkippedItem
-from sweeper.reporting.formats.html.places import place_map
+from sweeper.domain.report_model import (
+    AccountSummary,
+    EarlierFinding,
+    FailedItem,
+    Report,
+    SkippedItem,
+)
+from sweeper.reporting.formats.html.places import AccountRow, count_by_account, place_map
 from sweeper.reporting.impact_wording import moved_tags
 from sweeper.reporting.wording import (
     account_names,
@@ -26,10 +32,13 @@ from sweeper.reporting.wording import (
 )
 
 LONGEST = 700  # characters of one text; what is longer is in report.json
+_LARGEST_MAP = 100  # accounts; of more than that there are only the counts
+_SMALLEST_LIST = 26  # accounts; of fewer the map says it all
 
-# text: an index into the texts. mark: the same, a word that page.js colours. account: the same,
-# "id name". days, number: itself. state: the map's code, see places.
-Kind = Literal["text", "mark", "account", "state", "number", "days"]
+# text: an index into the texts. mark: the same, a word that cells.js colours. account: the same,
+# "id name". days, number: itself. bad: a number that is bad unless 0, None for all of them.
+# state: the map's code, see places.
+Kind = Literal["text", "mark", "account", "state", "number", "bad", "days"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +53,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the page, by the id of the element that it fills."""
+    """A table of the page, by the id of the element that it fills.
+
+    `state` is that of all its rows, for a table that has no column of marks.
+    """
 
     id: str
     columns: tuple[Column, ...]
+    state: str = ""
 
     @property
     def rows(self) -> int:
@@ -69,8 +82,10 @@ class Texts:
 def tables(report: Report) -> tuple[Table, ...]:
     """The page's tables; those without rows too."""
     names = account_names(report)
+    regions, rows = place_map(report)
     return (
-        place_table(report, names),
+        account_table(report, rows if len(rows) >= _SMALLEST_LIST else [], names),
+        place_table(regions, rows if len(rows) <= _LARGEST_MAP else [], names),
         _findings(report),
         _earlier(report),
         _not_checked(report, names),
@@ -80,11 +95,12 @@ def tables(report: Report) -> tuple[Table, ...]:
 
 
 def payload(report: Report, shown: Iterable[Table]) -> dict[str, Any]:
-    """What the page's script reads: texts, tables, trend."""
+    """What the page's script reads: texts, tables, the accounts' owners, trend."""
     texts = Texts()
     encoded = [
         {
             "id": table.id,
+            "state": texts(table.state),
             "columns": [
                 {
                     "title": texts(column.title),
@@ -104,18 +120,42 @@ def payload(report: Report, shown: Iterable[Table]) -> dict[str, Any]:
         [point.finished_at, point.non_compliant, point.remaining, point.complete]
         for point in report.trend
     ]
-    return {"texts": list(texts.index), "tables": encoded, "trend": trend}
+    owners = {
+        account.id: [texts(account.ou_names or ""), [texts(tag) for tag in _tags(account)]]
+        for account in report.accounts
+        if account.ou_names or account.tags
+    }
+    return {"texts": list(texts.index), "tables": encoded, "owners": owners, "trend": trend}
 
 
-def place_table(report: Report, names: dict[str, str]) -> Table:
+def account_table(report: Report, rows: Sequence[AccountRow], names: dict[str, str]) -> Table:
+    """The counts of each account, the worst first."""
+    found = count_by_account(report)
+    ids = [row.account_id for row in rows]
+    counts = [found[account_id] for account_id in ids]
+    return Table(
+        "accounts",
+        (
+            Column("State", "mark", [row.worst for row in rows]),
+            Column("Account", "account", [_account(account_id, names) for account_id in ids]),
+            *_account_columns(report, ids),
+            Column("Repositories", "number", [each.repositories for each in counts]),
+            Column("Mutable", "bad", [each.mutable for each in counts]),
+            Column("Fixed", "number", [each.fixed for each in counts]),
+            Column("Exempt", "number", [each.exempt for each in counts]),
+            Column("Failed regions", "bad", [each.failed for each in counts]),
+        ),
+    )
+
+
+def place_table(regions: Sequence[str], rows: Sequence[AccountRow], names: dict[str, str]) -> Table:
     """The map: a row for each account, the worst first, a column for each region."""
-    regions, rows = place_map(report)
     return Table(
         "map",
         (
             Column("Account", "account", [_account(row.account_id, names) for row in rows]),
-            Column("State", "mark", [row.worst for row in rows], choose=True),
-            Column("Open", "number", [row.open for row in rows]),
+            Column("State", "mark", [row.worst for row in rows]),
+            Column("Open", "bad", [row.open for row in rows]),
             *(
                 Column(region, "state", [row.states[position] for row in rows])
                 for position, region in enumerate(regions)
@@ -130,7 +170,7 @@ def _findings(report: Report) -> Table:
         key=_urgency,
     )
     columns = [
-        Column("State", "mark", [_state(item) for item in findings], choose=True),
+        Column("State", "mark", [_state(item) for item in findings]),
         *_places(findings),
         Column("Setting", "text", list(map(_setting, findings)), choose=True),
         Column("What was done", "text", [_done(item, report) for item in findings]),
@@ -149,11 +189,11 @@ def _account_columns(report: Report, account_ids: Sequence[str | None]) -> Itera
     """Yield the columns that say whose accounts these are, as far as that is known."""
     for title, known in (
         ("OU", {account.id: account.ou_names or "" for account in report.accounts}),
-        ("Account tags", {account.id: _tags(account.tags) for account in report.accounts}),
+        ("Account tags", {account.id: ", ".join(_tags(account)) for account in report.accounts}),
     ):
         values = [known.get(account_id or "", "") for account_id in account_ids]
         if any(values):
-            yield Column(title, "text", values, choose=True)
+            yield Column(title, "text", values)
 
 
 def _places(findings: Sequence[Finding | EarlierFinding]) -> tuple[Column, ...]:
@@ -207,8 +247,8 @@ def _moved(finding: Finding) -> str:
     return moved_tags(impact) + filters
 
 
-def _tags(tags: Any) -> str:
-    return ", ".join(f"{key}: {value}" for key, value in sorted(tags.items()))
+def _tags(account: AccountSummary) -> list[str]:
+    return [f"{key}: {value}" for key, value in sorted(account.tags.items())]
 
 
 def _earlier(report: Report) -> Table:
@@ -219,7 +259,7 @@ def _earlier(report: Report) -> Table:
     return Table(
         "earlier",
         (
-            Column("What became of it", "mark", what, choose=True),
+            Column("What became of it", "mark", what),
             *_places(earlier),
             Column("Setting then", "text", [item.mutability for item in earlier]),
         ),
@@ -235,9 +275,18 @@ def _not_checked(report: Report, names: dict[str, str]) -> Table:
             Column("Account", "account", [_account(item.account_id, names) for item in failures]),
             *_account_columns(report, [item.account_id for item in failures]),
             Column("Region", "text", [item.region or "all" for item in failures], choose=True),
-            Column("Message", "text", [explanation(item) for item in failures]),
+            Column("Message", "text", list(map(_alike, failures))),
         ),
+        "not checked",
     )
+
+
+def _alike(failure: FailedItem) -> str:
+    """The message with ``*`` for its own account and region, so that alike ones are equal."""
+    text = explanation(failure)
+    for own in filter(None, (failure.account_id, failure.region)):
+        text = text.replace(own, "*")
+    return text
 
 
 def _exemptions(report: Report) -> Table:
@@ -264,6 +313,7 @@ def _exemptions(report: Report) -> Table:
             Column("Why", "text", [e.reason if e else "" for _, e, _ in rows]),
             Column("Rule", "text", [e.rule if e else "" for _, e, _ in rows], choose=True),
         ),
+        "exempt",
     )
 
 
@@ -283,6 +333,7 @@ def _skipped(skipped: Sequence[SkippedItem], names: dict[str, str]) -> Table:
             Column("Account", "account", [_account(item.account_id, names) for item in skipped]),
             Column("Region", "text", [item.region or "all" for item in skipped], choose=True),
         ),
+        "skipped",
     )
 
 

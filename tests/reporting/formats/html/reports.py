@@ -127,8 +127,21 @@ def _findings() -> Iterator[Finding]:
     yield finding("sandbox/d", compliance=Compliance.EXEMPT, exemption=exemption())
 
 
-def large_report(accounts: int, findings: int) -> Report:
-    """An organization of that size in 17 regions, a hundredth of it not seen."""
+def organization_report() -> Report:
+    """200 accounts in OUs: 400 findings, 27 of them exempt; 162 failures, most of them alike."""
+    item = large_report(200, 400, blocked=20, exempt=27)
+    accounts = [
+        replace(each, ou_names=f"Workloads / {TEAMS[index % 5].title()}")
+        for index, each in enumerate(item.accounts)
+    ]
+    return replace(item, accounts=accounts)
+
+
+def large_report(accounts: int, findings: int, *, blocked: int = 0, exempt: int = 0) -> Report:
+    """An organization of that size in 17 regions, a hundredth of it not seen.
+
+    Of `blocked` accounts a policy denies 8 regions; so many of the findings are `exempt`.
+    """
     owned = [
         Account(
             f"{100_000_000_000 + 7_919 * index}",
@@ -142,7 +155,10 @@ def large_report(accounts: int, findings: int) -> Report:
     seen = [each for index, each in enumerate(owned) if index % 100 != 99]
     places = cycle([(each, region) for each in seen for region in REGIONS[:5]])
     for index, (each, region) in enumerate(islice(places, findings)):
-        per_place.setdefault((each.id, region), []).append(_large_finding(index, each, region))
+        made = _large_finding(index, each, region)
+        if index < exempt:
+            made = replace(made, change=None, compliance=Compliance.EXEMPT, exemption=exemption())
+        per_place.setdefault((each.id, region), []).append(made)
     opened: list[AccountOutcome] = []
     targets: list[TargetOutcome] = []
     for index, each in enumerate(owned):
@@ -151,10 +167,14 @@ def large_report(accounts: int, findings: int) -> Report:
             continue
         opened.append((each, OpenedAccount(each, ())))
         for region in REGIONS:
+            if index < blocked and region in REGIONS[-8:]:
+                denied = failed(message=f"{each.id} is not authorized in {region} by an SCP")
+                targets.append((Target(each, region), denied))
+                continue
             found = tuple(per_place.get((each.id, region), ()))
-            targets.append(
-                (Target(each, region), Examined(Counts(index % 7, len(found), 0), found))
-            )
+            waived = sum(item.compliance is Compliance.EXEMPT for item in found)
+            counts = Counts(index % 7, len(found) - waived, waived)
+            targets.append((Target(each, region), Examined(counts, found)))
     item = aggregate(run(), opened, targets)
     tagged = [replace(each, tags={"owner": f"team-{each.id[-2:]}"}) for each in item.accounts]
     return replace(item, accounts=tagged, trend=trend(16))

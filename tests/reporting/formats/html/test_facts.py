@@ -4,11 +4,12 @@ import re
 from dataclasses import replace
 from datetime import date
 
-from sweeper.domain.model import ChangeStatus, Compliance, Skipped, Stage
+from sweeper.domain.model import ChangeStatus, Compliance, Finding, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate
 from sweeper.domain.report_model import Report
 from sweeper.reporting.formats.html.facts import Level, facts
+from sweeper.reporting.notification import message, subject
 from sweeper.reporting.wording import advice
 from tests.cases import case
 from tests.factories import (
@@ -47,6 +48,51 @@ def test_the_verdict() -> None:
             shown = facts(item)
             assert [each.level for each in shown.banners] == [verdict, coverage]
             assert shown.title == shown.banners[0].title
+
+
+def test_an_exempt_mutable_repository_is_no_all_clear() -> None:
+    exempt = [
+        finding(name, compliance=Compliance.EXEMPT, exemption=exemption()) for name in ("a", "b")
+    ]
+    immutable = finding("c", compliance=Compliance.EXEMPT, mutability="IMMUTABLE")
+    template = replace(exempt[0], resource="repository_creation_template")
+    cases: list[tuple[list[Finding], str]] = [
+        ([], "No image tag can be overwritten"),
+        ([immutable], "No image tag can be overwritten"),
+        ([*exempt, immutable], "No finding remains; 2 exempt repositories are mutable"),
+        (
+            [*exempt, template],
+            "No finding remains; 2 exempt repositories and 1 exempt creation template are mutable",
+        ),
+        (
+            [exempt[0], UNJUDGED],
+            "No repository is mutable without an exemption, in what was checked; "
+            "1 exempt repository is mutable",
+        ),
+    ]
+    for findings, title in cases:
+        with case(title):
+            item = report(findings)
+            banner = facts(item).banners[0]
+            assert banner.title == title
+            if "exempt" in title:
+                for text in (message(item, ()), subject(item), banner.text):
+                    assert "none mutable" not in text
+                    assert "can be overwritten" not in text
+                assert title.partition("; ")[2] in message(item, ())
+            assert len(subject(item)) < 100
+    many = [
+        replace(each, resource=resource)
+        for each in exempt
+        for resource in ("repository", "repository_creation_template")
+        for _ in range(600)
+    ]
+    skipped = [(account("000011112222"), Skipped(Reason.ACCOUNT_SUSPENDED))]
+    assert subject(report(exempt, [], skipped)) == (
+        "sweeper: no finding remains in scope, 2 exempt repositories are mutable"
+    )
+    too_long = subject(report(many, [], skipped, dry_run=True))
+    assert too_long == "sweeper (dry run): no finding remains in scope"
 
 
 def test_an_early_end_says_why_and_what_to_do() -> None:

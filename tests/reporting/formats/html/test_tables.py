@@ -5,7 +5,7 @@ from typing import Any
 
 from sweeper.domain.model import ChangeStatus, Compliance, Failed, Finding, Since, Skipped, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import ended_early
+from sweeper.domain.report import count_non_compliant, ended_early
 from sweeper.domain.report_model import Report
 from sweeper.reporting.formats.html.tables import Column, Table, Texts, payload, tables
 from sweeper.reporting.wording import outcome
@@ -22,7 +22,12 @@ from tests.factories import (
     target,
     unavailable,
 )
-from tests.reporting.formats.html.reports import since_last, trend
+from tests.reporting.formats.html.reports import (
+    large_report,
+    organization_report,
+    since_last,
+    trend,
+)
 
 
 def table(item: Report, name: str) -> Table:
@@ -171,6 +176,55 @@ def test_exemptions_expired_first_then_by_days_left() -> None:
     assert (row["Why"], row["Rule"]) == ("rebuilt nightly", "* * sandbox/*")
 
 
+def test_messages_are_alike_but_for_their_own_account_and_region() -> None:
+    failures = [
+        failed(message=f"arn:aws:iam::{number}:role/x may not act in {region}", error_code=None)
+        for number, region in (("111122223333", "ap-east-1"), ("222233334444", "us-east-1"))
+    ]
+    places = (target(region="ap-east-1"), target("222233334444", region="us-east-1"))
+    item = report([], [*zip(places, failures, strict=True)])
+    messages = {row["Message"] for row in rows(item, "not-checked")}
+    assert messages == {"arn:aws:iam::*:role/x may not act in *"}
+
+
+def test_many_accounts_are_a_list_and_too_many_have_no_map() -> None:
+    for accounts, is_list, is_map in (
+        (25, False, True),
+        (26, True, True),
+        (100, True, True),
+        (101, True, False),
+    ):
+        with case(accounts):
+            item = large_report(accounts, 30)
+            assert len(rows(item, "accounts")) == accounts * is_list
+            assert len(rows(item, "map")) == accounts * is_map
+
+
+def test_the_list_of_accounts_has_their_counts_the_worst_first() -> None:
+    item = organization_report()
+    shown = rows(item, "accounts")
+    assert shown[0] == {
+        "State": "open",
+        "Account": "100000063352 shop-00008",
+        "OU": "Workloads / Shop",
+        "Account tags": "owner: team-52",
+        "Repositories": 14,
+        "Mutable": 4,
+        "Fixed": 1,
+        "Exempt": 0,
+        "Failed regions": 8,
+    }
+    assert sum(row["Mutable"] for row in shown) == count_non_compliant(item)
+    assert sum(row["Fixed"] for row in shown) == item.totals.changes.applied
+    assert sum(row["Exempt"] for row in shown) == item.totals.repositories.exempt
+    assert sum(row["Repositories"] for row in shown) == item.totals.repositories.examined
+    entered = [row["Failed regions"] for row in shown if row["Failed regions"] is not None]
+    assert sum(entered) == item.totals.targets.failed
+    assert len(shown) - len(entered) == item.totals.accounts.failed
+    mutable = [row["Mutable"] for row in shown]
+    assert mutable == sorted(mutable, reverse=True)
+
+
 def test_the_map_has_a_column_for_each_region() -> None:
     item = report(
         [finding("a"), finding("b", region="us-east-1")],
@@ -205,18 +259,22 @@ def test_the_payload_refers_to_texts_and_leaves_out_empty_tables() -> None:
         Table("x", (Column("T", "text", ["u", "u"], choose=True), Column("N", "days", [1, None]))),
         Table("empty", (Column("T", "text", []),)),
     ]
-    item = replace(report(), trend=trend(1))
+    [known] = report().accounts
+    known = replace(known, ou_names="Workloads", tags={"team": "x", "owner": "u"})
+    item = replace(report(), accounts=[known], trend=trend(1))
     assert payload(item, shown) == {
-        "texts": ["T", "u", "N"],
+        "texts": ["", "T", "u", "N", "Workloads", "owner: u", "team: x"],
         "tables": [
             {
                 "id": "x",
+                "state": 0,
                 "columns": [
-                    {"title": 0, "kind": "text", "choose": True, "values": [1, 1]},
-                    {"title": 2, "kind": "days", "choose": False, "values": [1, None]},
+                    {"title": 1, "kind": "text", "choose": True, "values": [2, 2]},
+                    {"title": 3, "kind": "days", "choose": False, "values": [1, None]},
                 ],
             }
         ],
+        "owners": {known.id: [4, [5, 6]]},
         "trend": [["2026-11-24T01:04:10Z", 85, 75, True]],
     }
 
