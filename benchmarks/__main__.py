@@ -37,7 +37,7 @@ FULL = (*QUICK, "throttling", "large", "memory", "findings", "denied")
 
 def machine() -> dict[str, Any]:
     """On what it was measured."""
-    packages = ("sweeper", "botocore", "boto3", "urllib3")
+    packages = ("ecr-immutability-sweeper", "botocore", "boto3", "urllib3")
     model = Path("/proc/cpuinfo")
     lines = model.read_text(encoding="utf-8").splitlines() if model.exists() else []
     return {
