@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,6 +138,7 @@ def test_an_apply_makes_the_reviewed_changes_that_still_hold(
         assert (change.reason is None) is (key in due)
 
 
+@pytest.mark.slow  # every event; above, a random one
 def test_each_survives_a_kill_at_every_call_and_journal_line() -> None:
     facts = {
         key: make_repository(key[2], *setting)
