@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.errors import ConfigurationError, allowed_words
 
 
 def load_plugin(group: str, kind: type, name: str, *, key: str, own: Iterable[str]) -> Any:
@@ -19,8 +19,8 @@ def load_plugin(group: str, kind: type, name: str, *, key: str, own: Iterable[st
     installed = entry_points(group=group)
     found = [each for each in installed if each.name == name]
     if not found:
-        allowed = ", ".join(sorted({*own, *installed.names})) or "none, no plugin is installed"
-        raise ConfigurationError(f"{key}: {name!r} is unknown; allowed: {allowed}")
+        allowed = allowed_words(name, {*own, *installed.names})
+        raise ConfigurationError(f"{key}: {name!r} is unknown; {allowed}")
     if len(found) > 1:
         offers = ", ".join(sorted(each.value for each in found))
         raise ConfigurationError(f"{key}: several plugins are called {name!r}: {offers}")

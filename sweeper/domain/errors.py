@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sweeper.domain.masking import mask_message
 from sweeper.domain.reasons import Reason
 
@@ -58,3 +60,12 @@ class Invalid(ValueError):
         self.problem = problem
         self.place = place
         self.keys = keys
+
+
+def allowed_words(name: str, allowed: Iterable[str]) -> str:
+    """Return what an error says is allowed: the word that was probably meant, or all of them."""
+    from difflib import get_close_matches
+
+    words = sorted(allowed)
+    close = get_close_matches(name, words, n=1, cutoff=0.8)
+    return f"did you mean {close[0]}?" if close else f"allowed: {', '.join(words) or 'none'}"

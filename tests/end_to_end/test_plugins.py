@@ -142,8 +142,8 @@ def test_what_is_wrong_names_the_key_and_what_is_installed(
     aws: FakeAws, here: Here, site: Path
 ) -> None:
     for config, message in (
-        ({"checks": ["scan-on-pull"]}, "checks: 'scan-on-pull' is unknown"),
-        ({"checks": ["scan-on-pull"]}, f"ecr-tag-immutability, {CHECK}"),
+        ({"checks": ["another"]}, "checks: 'scan-on-pull' is unknown"),
+        ({"checks": ["another"]}, f"ecr-tag-immutability, {CHECK}"),
         ({"report": {"plugins": {"two_lines": None}}}, "'two_lines' is unknown; allowed: one_line"),
         (
             {"report": {"plugins": {"one_line": None}}},

@@ -23,7 +23,7 @@ from sweeper.aws.client.credentials import CallersCredentialResolver, is_usable,
 from sweeper.aws.client.parsers import CheckedParsers
 from sweeper.aws.client.partitions import FALLBACK_REGION, known_regions
 from sweeper.domain import masking
-from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.errors import ConfigurationError, allowed_words
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -168,6 +168,6 @@ def refuse_unknown_regions(
         for region in regions:
             if region not in known:
                 raise ConfigurationError(
-                    f"{key}: {region!r} is not a region of any partition that this version "
-                    f"knows; allowed: {', '.join(sorted(known))}"
+                    f"{key}: {region!r} is not a region of any partition that this version knows; "
+                    f"{allowed_words(region, known)}"
                 )

@@ -43,15 +43,25 @@ def check(path: str | None, profile: str | None) -> int:
 
     from sweeper.aws.client.session import callers_session, refuse_unknown_regions
     from sweeper.checks import chosen_checks
+    from sweeper.domain.errors import ConfigurationError
     from sweeper.domain.escaping import plain
     from sweeper.reporting.formats import chosen_formats
     from sweeper.reporting.sinks import chosen_plugins
 
     read = loaded(path, {}, profile=profile)
-    chosen_formats(read.config)
-    chosen_checks(read.config)
-    chosen_plugins(read.config)
-    refuse_unknown_regions(read.config, callers_session(profile))
+    problems = []
+    for check_ in (
+        lambda: chosen_formats(read.config),
+        lambda: chosen_checks(read.config),
+        lambda: chosen_plugins(read.config),
+        lambda: refuse_unknown_regions(read.config, callers_session(profile)),
+    ):
+        try:
+            check_()
+        except ConfigurationError as error:
+            problems.append(f"{read.file or 'the configuration'}: {error}")
+    if problems:
+        raise ConfigurationError("\n".join(problems))
     expired = "".join(
         f"The exemption of {plain(each.repository)} has expired on {each.expires}.\n"
         for each in read.config.exemptions

@@ -157,7 +157,7 @@ def test_what_cannot_be_used_is_refused(sweeper: Sweeper) -> None:
     cases: list[tuple[str, str]] = [
         ("limits: {max_workers: 0}", "config.yaml: limits.max_workers: 0 "),
         ("a: [", "config.yaml: line 1, column 5: "),
-        ("report: {formats: [pdf]}", "report.formats: 'pdf' "),
+        ("report: {formats: [pdf]}", "config.yaml: report.formats: 'pdf' "),
         ("regions: {include: [eu-moon-1]}", "regions.include: 'eu-moon-1' "),
         ("remdiation: {}\nx: 1", "config.yaml: remdiation: "),
     ]
@@ -207,3 +207,16 @@ def test_an_expired_exemption_is_named(sweeper: Sweeper) -> None:
     assert status == 0
     assert "old/* has expired on 2026-01-01" in shown
     assert "new/*" not in shown
+
+
+def test_every_unknown_name_is_told_in_one_pass_with_what_was_meant(sweeper: Sweeper) -> None:
+    Path("config.yaml").write_text(
+        "checks: [ecr-tag-immutabilty]\n"
+        "regions: {include: [eu-centrl-1]}\n"
+        "report: {formats: [jsn]}\n"
+    )
+    status, _, told = sweeper("config", "check")
+    assert status == 2
+    for meant in ("ecr-tag-immutability", "eu-central-1", "json"):
+        assert f"did you mean {meant}?" in told
+    assert told.count("config.yaml: ") == 3
