@@ -18,6 +18,7 @@ WORKDIR /src
 COPY pyproject.toml uv.lock ./
 RUN ["uv", "sync", "--locked", "--no-dev", "--extra", "lambda", "--no-install-project"]
 COPY README.md LICENSE ./
+COPY stacksets/*.yaml stacksets/*.json ./stacksets/
 COPY sweeper ./sweeper
 RUN ["uv", "sync", "--locked", "--no-dev", "--extra", "lambda", "--no-editable"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from enum import IntEnum
 from functools import lru_cache
 from itertools import chain, groupby
 from operator import attrgetter
 
+from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.model import (
     Account,
     ChangeStatus,
@@ -45,18 +45,6 @@ TargetOutcome = tuple[Target, Examined | Skipped | Failed]
 
 # Stands in a failure's message for its target's region: no service says it.
 _REGION = "\ue000"
-
-
-class ExitStatus(IntEnum):
-    """What the process says when it ends."""
-
-    CLEAN = 0
-    INTERNAL_ERROR = 1
-    UNUSABLE = 2
-    FINDINGS_REMAIN = 3
-    COVERAGE_INCOMPLETE = 4
-    NOT_DELIVERED = 5
-    LEASE_HELD = 6
 
 
 def is_remaining(finding: Finding) -> bool:

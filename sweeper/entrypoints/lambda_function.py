@@ -14,8 +14,8 @@ from sweeper.aws.client.session import read_remote
 from sweeper.config.loader import load
 from sweeper.domain.errors import ConfigurationError, SweeperError
 from sweeper.domain.escaping import plain
+from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.model import Stage
-from sweeper.domain.report import ExitStatus
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import or_defect
 from sweeper.entrypoints import logs

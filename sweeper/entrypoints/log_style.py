@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +20,8 @@ class LogStyle:
 
     def level(self, *, terminal: bool) -> int:
         """Return the least level of this program's own lines that is logged."""
+        import logging  # not for a --help
+
         if self.quiet:
             return logging.ERROR
         if self.verbose:

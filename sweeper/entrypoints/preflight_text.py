@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeper.domain.escaping import plain, shorten
+from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.masking import mask
-from sweeper.domain.report import ExitStatus
 from sweeper.engine.preflight.facts import Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem, Verdict
 from sweeper.engine.probe import ProbeStatus

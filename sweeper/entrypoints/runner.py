@@ -16,9 +16,10 @@ import click
 
 from sweeper.config import loader as config_loading
 from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.model import Finding
 from sweeper.domain.recorded_changes import RecordedChanges
-from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import DELIVERY_SECONDS, Stop, or_defect
 from sweeper.entrypoints import app, logs, metrics

@@ -10,6 +10,7 @@ import pytest
 
 from sweeper.config.schema import RegionsConfig
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.model import (
     Change,
     ChangeStatus,
@@ -41,7 +42,6 @@ from sweeper.domain.recorded_changes import (
     without_finding,
 )
 from sweeper.domain.report import (
-    ExitStatus,
     aggregate,
     cut_short,
     ended_early,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.model import (
     ChangeStatus,
     Compliance,
@@ -17,7 +18,6 @@ from sweeper.domain.model import (
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import (
     AccountOutcome,
-    ExitStatus,
     TargetOutcome,
     aggregate,
     cut_short,

@@ -172,7 +172,7 @@ def test_a_plan_that_is_none_is_refused(
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_named_report_is_read_or_refused(aws: FakeAws, tmp_path: Path, shape: str) -> None:
     (tmp_path / "it.json").write_bytes(record(shape))
-    used = launched(aws, tmp_path, *SWEEPER, "undo", "it.json")
+    used = launched(aws, tmp_path, *SWEEPER, "undo", "it.json", "--yes")
     assert used.status == (0 if shape in REPORTS else 2)
     assert "it.json" in (tmp_path / "stderr.txt").read_text()
     assert used.peak_mb < MOST_MB

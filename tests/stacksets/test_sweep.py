@@ -11,9 +11,10 @@ import boto3
 import pytest
 from moto.sts.models import sts_backends
 
+from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.model import ChangeStatus
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
 from sweeper.storage.lease import Holder
 from tests.stacksets import templates

@@ -5,8 +5,9 @@ from __future__ import annotations
 import boto3
 import pytest
 
+from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.domain.report import exit_status
 from tests.stacksets.deployment import MANAGEMENT, MEMBER_ROLE, Deployment
 
 pytestmark = pytest.mark.slow

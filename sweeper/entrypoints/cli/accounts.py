@@ -89,8 +89,8 @@ def accounts(
       sweeper accounts --format csv > accounts.csv
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.domain.escaping import plain
+    from sweeper.domain.exit_status import ExitStatus
     from sweeper.domain.json_encoding import document
-    from sweeper.domain.report import ExitStatus
 
     read = loaded(path, values, profile=profile)
     listing = _list(read, profile, check=check)

@@ -37,7 +37,7 @@ def print_wanted(
     report: Report, form: str | None, status: int, *, dry_run: bool, fail_on: Collection[int]
 ) -> int:
     """Print the report where that was asked for, or nobody would see a dry run; the exit status."""
-    from sweeper.domain.report import ExitStatus
+    from sweeper.domain.exit_status import ExitStatus
     from sweeper.entrypoints.logs import is_terminal
 
     if not (form or (dry_run and not is_terminal(sys.stderr))):
@@ -55,8 +55,8 @@ def print_report(report: Report, form: str, status: int) -> int:
 
 def print_pieces(pieces: Iterable[bytes], status: int) -> int:
     """As `print_report`, of what is rendered."""
+    from sweeper.domain.exit_status import ExitStatus
     from sweeper.domain.masking import mask
-    from sweeper.domain.report import ExitStatus
 
     try:
         sys.stdout.buffer.writelines(map(mask, pieces))

@@ -86,7 +86,7 @@ def main() -> None:
     """The console script: every end of a run has its exit status and no stack trace."""
     from sweeper.domain import masking
     from sweeper.domain.escaping import plain
-    from sweeper.domain.report import ExitStatus
+    from sweeper.domain.exit_status import ExitStatus
     from sweeper.engine.pool import or_defect
 
     _replace_closed_streams()
@@ -116,8 +116,8 @@ def _replace_closed_streams() -> None:
 def _main() -> int:
     from sweeper.domain.errors import ConfigurationError
     from sweeper.domain.escaping import plain
+    from sweeper.domain.exit_status import ExitStatus
     from sweeper.domain.masking import mask_message
-    from sweeper.domain.report import ExitStatus
     from sweeper.engine.pool import or_defect
 
     stdout = sys.stdout

@@ -112,7 +112,7 @@ def _write(name: str, pieces: Iterable[bytes], status: int) -> int:
 
     from sweeper.domain.errors import OperationFailed
     from sweeper.domain.escaping import plain
-    from sweeper.domain.report import ExitStatus
+    from sweeper.domain.exit_status import ExitStatus
     from sweeper.storage.files import write
 
     try:

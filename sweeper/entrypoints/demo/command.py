@@ -17,8 +17,9 @@ from sweeper.aws.client.session import read_object
 from sweeper.checks import checks
 from sweeper.config.loader import LEGACY_VARIABLES
 from sweeper.config.schema import ENVIRONMENT_PREFIX, Config
+from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.recorded_changes import RecordedChanges
-from sweeper.domain.report import ExitStatus, exit_status
+from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import Stop, or_defect
 from sweeper.engine.ports import Observers

@@ -8,11 +8,7 @@ it for where it is shown.
 from __future__ import annotations
 
 from collections import Counter
-from importlib import import_module
 from typing import TYPE_CHECKING
-
-from sweeper.config.plugins import load_plugin
-from sweeper.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -24,12 +20,16 @@ FORMATS = ("csv", "html", "json", "junit", "ocsf", "text")
 
 def load_format(name: str) -> Format:
     """Return the format of this name, which is one of FORMATS."""
+    from importlib import import_module
+
     format_: Format = import_module(f"{__name__}.{name}").FORMAT
     return format_
 
 
 def chosen_formats(config: Config) -> tuple[Format, ...]:
     """Return the formats of `report.formats`; raises ConfigurationError."""
+    from sweeper.config.plugins import load_plugin
+    from sweeper.domain.errors import ConfigurationError
     from sweeper.reporting.formats.base import Format
 
     key = "report.formats"

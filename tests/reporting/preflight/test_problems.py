@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.model import Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import ExitStatus
 from sweeper.engine.preflight.facts import Facts
 from sweeper.engine.preflight.problems import Kind, Problem, judge
 from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus
