@@ -218,11 +218,6 @@ def nothing_listed(report: Report) -> bool:
     return any(failure.account_id is None for failure in report.failures)
 
 
-def examined_nothing(report: Report) -> bool:
-    """Whether the run ended before it examined anything, or found nothing that it could."""
-    return report.totals.targets.examined == 0
-
-
 def may_have_changed(report: Report) -> bool:
     """Whether the sweep changed anything, or may have: its report is what an undo needs."""
     return any(finding.change and finding.change.may_be_made for finding in report.findings)

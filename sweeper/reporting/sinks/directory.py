@@ -11,7 +11,7 @@ from typing import Self
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import examined_nothing, may_have_changed
+from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.engine.probe import DestinationProbe, run_probe
 from sweeper.reporting.formats.base import Format
@@ -80,7 +80,7 @@ class DirectorySink(Sink):
 
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
-        is_apart = self._is_apart(report)
+        is_apart = report.run.kind != "sweep"  # only a sweep replaces the report of the last one
         keeps_own = self._keeps_every or may_have_changed(report) or is_apart
         if self._under_id and keeps_own:
             self.store(report)
@@ -100,16 +100,6 @@ class DirectorySink(Sink):
             note = store_history(self.records, report)
         self._reports.require_one()
         return Delivery(self.name, str(place), "delivered", message=note)
-
-    def _is_apart(self, report: Report) -> bool:
-        """Whether the report leaves that of the last sweep as it is, and lies below its run's id.
-
-        Only a sweep takes its place, and not one that examined nothing: a start that failed must
-        not cost the last good report.
-        """
-        if report.run.kind != "sweep":
-            return True
-        return examined_nothing(report) and (self._directory / LATEST).exists()
 
     def file(self, report: Report, location: str) -> str | None:
         """Where report.json lies: of a run that changed something, for good."""

@@ -11,7 +11,7 @@ from sweeper.aws.s3 import NOBODYS_ETAG, Bucket
 from sweeper.aws.s3_objects import Objects, Version
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import examined_nothing, may_have_changed
+from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.engine.probe import (
     DestinationProbe,
@@ -178,8 +178,6 @@ class S3Sink(Sink):
         about = {_STARTED_AT: run.started_at}
         for _ in range(ATTEMPTS):
             there = self.records.seen(LATEST)
-            if there and examined_nothing(report):
-                return f"{LATEST} was left as it is: this run examined nothing"
             if there and self._started_at(there) > run.started_at:
                 return f"{LATEST} was left as it is: it is of a sweep that started later"
             try:
