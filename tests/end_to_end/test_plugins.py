@@ -142,7 +142,7 @@ def test_what_is_wrong_names_the_key_and_what_is_installed(
     aws: FakeAws, here: Here, site: Path
 ) -> None:
     for config, message in (
-        ({"checks": ["another"]}, "checks: 'scan-on-pull' is unknown"),
+        ({"checks": ["another"]}, "checks: 'another' is unknown"),
         ({"checks": ["another"]}, f"ecr-tag-immutability, {CHECK}"),
         ({"report": {"plugins": {"two_lines": None}}}, "'two_lines' is unknown; allowed: one_line"),
         (

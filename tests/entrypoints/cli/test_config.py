@@ -158,7 +158,7 @@ def test_what_cannot_be_used_is_refused(sweeper: Sweeper) -> None:
         ("limits: {max_workers: 0}", "config.yaml: limits.max_workers: 0 "),
         ("a: [", "config.yaml: line 1, column 5: "),
         ("report: {formats: [pdf]}", "config.yaml: report.formats: 'pdf' "),
-        ("regions: {include: [eu-moon-1]}", "regions.include: 'eu-moon-1' "),
+        ("regions: {include: [eu-moon-1]}", "config.yaml: regions.include: 'eu-moon-1' "),
         ("remdiation: {}\nx: 1", "config.yaml: remdiation: "),
     ]
     for text, named in cases:
