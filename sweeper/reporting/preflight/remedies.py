@@ -70,7 +70,7 @@ def _of_kind(problem: Problem, facts: Facts, config: Config) -> Remedy | None:
         case Kind.REGIONS if denied:
             found = _list_regions(problem)
         case Kind.REGION | Kind.READ if denied:
-            found = _read(problem, facts)
+            found = _read(problem)
         case Kind.WRITE if denied:
             found = _write(problem, facts)
         case Kind.DESTINATION:
@@ -159,7 +159,7 @@ def _list_regions(problem: Problem) -> Remedy:
     )
 
 
-def _read(problem: Problem, facts: Facts) -> Remedy | None:
+def _read(problem: Problem) -> Remedy | None:
     what = " and ".join(problem.actions) or "the reads of ECR"
     match problem.reason:
         case _R.DENIED_BY_SCP if problem.whole_accounts:
@@ -171,18 +171,10 @@ def _read(problem: Problem, facts: Facts) -> Remedy | None:
                 _SCPS,
             )
         case _R.DENIED_BY_SCP:
-            tried = {region.place for region in facts.regions if region.name in problem.regions}
-            instead = "else except the member role from the service control policy"
-            if tried - set(problem.places):
-                # Excluding the regions would leave them out in the accounts that can be read, too.
-                gaps = ", ".join(
-                    f'{{reason: denied_by_scp, account: "{account}", region: {region}}}'
-                    for account, region in problem.places
-                )
-                return Remedy(f"if it is meant: coverage.accept: [{gaps}]; {instead}", _SCPS)
             return Remedy(
                 f"if it is meant: regions.exclude: {_named(problem.regions)}, or coverage.accept: "
-                f"[{{reason: denied_by_scp, region: {problem.regions[0]}}}]; {instead}",
+                f"[{{reason: denied_by_scp, region: {problem.regions[0]}}}]; else except the "
+                "member role from the service control policy",
                 _SCPS,
             )
         case _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:

@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from sweeper.checks import checks
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole, Region
+from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem
 from sweeper.engine.probe import NO_HINTS, ProbeStatus
 from sweeper.reporting.preflight.remedies import meaning, remedy
 from sweeper.reporting.sinks import s3, security_hub, sns
 from sweeper.reporting.wording import advice
 from tests.cases import case
-from tests.fakes import account_id, make_account, make_config
+from tests.fakes import account_id, make_config
 from tests.golden import assert_golden
 from tests.reporting.preflight.facts import CALLER, CLOSE, RULES, TEMPLATE, facts
 from tests.stacksets import templates
@@ -214,16 +213,3 @@ def test_each_parameter_permits_what_it_is_named_for() -> None:
         if isinstance(action, str)
     }
     assert parameter_of == PERMITTED_BY
-
-
-def test_regions_that_some_accounts_can_read_are_accepted_and_not_excluded() -> None:
-    denied, readable = PLACES[:2], (account_id(2), "eu-west-1")
-    found = problem(Kind.REGION, R.DENIED_BY_SCP, places=denied, whole_accounts=False)
-    regions = tuple(
-        Region(make_account(int(account)), name, {}, {}) for account, name in (*denied, readable)
-    )
-    text = remedy(found, replace(facts(), regions=regions), make_config()).text
-    assert "regions.exclude" not in text
-    accept = text.partition("coverage.accept: ")[2].partition(";")[0]
-    config = make_config(coverage={"accept": yaml.safe_load(accept)})
-    assert [(each.account, each.region) for each in config.coverage.accept] == list(denied)
