@@ -3,6 +3,8 @@
 PYTHON ?= python3
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 BIN := .venv/bin
+# As pip and git do: a company's proxy signs with a certificate that only the system's store has.
+export UV_SYSTEM_CERTS ?= true
 # Byte code is kept: the tests start hundreds of interpreters, and each would compile all anew.
 unexport PYTHONDONTWRITEBYTECODE
 
