@@ -71,7 +71,7 @@ def compare_reports(
 ) -> Report:
     """The report with what changed since `previous`; `checks` are the names of those that ran.
 
-    Where `previous` is of this very run, stopped and gone on with, it tells what the run was
+    Where `previous` is of this very run, stopped and resumed, it tells what the run was
     compared with then.
     """
     since = previous.since_last

@@ -258,6 +258,11 @@ class Skipped:
     reason: Reason
 
 
+# One value for all that the filters leave out.
+ACCOUNT_EXCLUDED = Skipped(Reason.ACCOUNT_EXCLUDED)
+REGION_EXCLUDED = Skipped(Reason.REGION_EXCLUDED)
+
+
 @dataclass(frozen=True, slots=True)
 class Failed:
     """An account, target, change or delivery that could not be done; `uncertain` as a Change is."""

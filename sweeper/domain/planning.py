@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sweeper.domain.errors import NothingToSweep
 from sweeper.domain.model import (
+    ACCOUNT_EXCLUDED,
+    REGION_EXCLUDED,
     Account,
     Change,
     ChangeStatus,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 Outcome = Examined | Skipped | Failed
+Remedy = Callable[[Finding], Change | None]
 
 # AWS Organizations, Account.State; the older Status has a subset of the words.
 INACTIVE_STATES = {
@@ -83,7 +86,7 @@ def why_left_out(account: Account, organization: OrganizationConfig) -> Skipped 
         message = "the account was listed, and unknown when Organizations was asked for its tags"
         return Failed(Stage.ENUMERATE, Reason.ACCOUNT_LEFT, message)
     if excluding_filter(account, organization):
-        return Skipped(Reason.ACCOUNT_EXCLUDED)
+        return ACCOUNT_EXCLUDED
     if account.state == "ACTIVE":
         return None
     if account.state in INACTIVE_STATES:
@@ -133,7 +136,6 @@ def plan_targets(
 
 # A region that the account did not enable holds nothing: it is no target.
 _DISABLED = Skipped(Reason.REGION_NOT_ENABLED)
-_EXCLUDED = Skipped(Reason.REGION_EXCLUDED)  # one value for all of them
 
 
 def named_regions(config: Config) -> tuple[tuple[str, str], ...]:
@@ -158,7 +160,7 @@ def _region_outcome(region: str, status: str, config: Config) -> Skipped | Faile
         case "DISABLED":
             return _DISABLED
         case _ if not _is_region_selected(region, config):
-            return _EXCLUDED
+            return REGION_EXCLUDED
         case "ENABLED" | "ENABLED_BY_DEFAULT":
             return None
         case "ENABLING":
@@ -290,7 +292,7 @@ def plan_changes(
     config: Config,
     coverage: Coverage,
     unknown_exclusions: str,
-    remedies: Mapping[str, Callable[[Finding], Change | None]],
+    remedies: Mapping[str, Remedy],
 ) -> list[Outcome]:
     """The outcomes, with each finding's change: what would be written, or why it is withheld.
 
@@ -335,7 +337,7 @@ def _due_changes(
     target: Target,
     outcome: Outcome,
     remediation: RemediationConfig,
-    remedies: Mapping[str, Callable[[Finding], Change | None]],
+    remedies: Mapping[str, Remedy],
 ) -> list[Change | None]:
     """The change of each finding, before it is known whether all are withheld."""
     if not isinstance(outcome, Examined):

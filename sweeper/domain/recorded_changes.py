@@ -26,7 +26,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.planning import INACTIVE_STATES
+from sweeper.domain.planning import INACTIVE_STATES, Remedy
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import RunSource
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from sweeper.domain.resume import ResumeState
 
 MatchesDesired = Callable[[Finding, Change], bool | None]
-Remedy = Callable[[Finding], Change | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,23 +182,23 @@ def recorded_targets(
     )
 
 
-def revert_if_unchanged(finding: Finding, is_made: MatchesDesired) -> Finding:
+def revert_if_unchanged(finding: Finding, matches_desired: MatchesDesired) -> Finding:
     """Return the finding, its change still planned only where the run's setting still holds.
 
-    `is_made` reads whether a finding's repository is as a change would make it, and raises
+    `matches_desired` reads whether a finding's repository is as a change would make it, and raises
     OperationFailed.
     """
     back = finding.change
     if back is None:
         raise ValueError(f"{finding.key}: there is nothing to revert to")
     written = Change(ChangeStatus.APPLIED, finding.mutability, finding.exclusion_filters)
-    match is_made(finding, written):
+    match matches_desired(finding, written):
         case True:
             return finding
         case None:
             reason = Reason.REPOSITORY_DELETED
         case False:
-            restored = is_made(finding, back)
+            restored = matches_desired(finding, back)
             reason = Reason.ALREADY_RESTORED if restored else Reason.CHANGED_SINCE_APPLIED
             reason = Reason.REPOSITORY_DELETED if restored is None else reason
     if reason is Reason.ALREADY_RESTORED:

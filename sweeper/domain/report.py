@@ -11,6 +11,7 @@ from operator import attrgetter
 
 from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.model import (
+    ACCOUNT_EXCLUDED,
     Account,
     ChangeStatus,
     Compliance,
@@ -206,7 +207,7 @@ def ended_early(run: Run, failure: Failed, unreached: Iterable[Finding] = ()) ->
 
 
 def cut_short(report: Report) -> bool:
-    """Whether the sweep was stopped before its end, so that there is something to go on with."""
+    """Whether the sweep was stopped before its end, so that it can be resumed."""
     changes = (finding.change for finding in report.findings if finding.change)
     return any(failure.reason.is_stop for failure in report.failures) or any(
         change.reason is not None and change.reason.is_stop for change in changes
@@ -318,11 +319,10 @@ def _summaries(
             regions.get(account.id, _NO_REGIONS),
         )
         for account, outcome in accounts
-        if outcome != _ACCOUNT_EXCLUDED
+        if outcome != ACCOUNT_EXCLUDED
     )
 
 
-_ACCOUNT_EXCLUDED = Skipped(Reason.ACCOUNT_EXCLUDED)
 _NO_REGIONS: Mapping[str, tuple[int, int, int]] = {}
 
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from sweeper.domain.model import Skipped
+from sweeper.domain.model import ACCOUNT_EXCLUDED, REGION_EXCLUDED
 from sweeper.domain.planning import INACTIVE_STATES, in_write_scope
-from sweeper.domain.reasons import Reason
 from sweeper.domain.report import AccountOutcome, TargetOutcome
 from sweeper.domain.report_model import Scope, WriteScope
 
 if TYPE_CHECKING:
     from sweeper.config.schema import RemediationConfig
 
-_ACCOUNT_EXCLUDED = Skipped(Reason.ACCOUNT_EXCLUDED)
-_REGION_EXCLUDED = Skipped(Reason.REGION_EXCLUDED)
 _WRITE_FILTERS = ("include_ous", "include_accounts", "exclude_accounts")
 
 
@@ -30,10 +27,10 @@ def scope_of(
     chosen: set[str] = set()
     for target, outcome in targets:
         enabled.add(target.region)
-        if outcome != _REGION_EXCLUDED:
+        if outcome != REGION_EXCLUDED:
             chosen.add(target.region)
     return Scope(
-        accounts=sum(outcome != _ACCOUNT_EXCLUDED for outcome in listed),
+        accounts=sum(outcome != ACCOUNT_EXCLUDED for outcome in listed),
         accounts_listed=len(listed),
         regions=tuple(sorted(chosen)),
         regions_enabled=len(enabled),
@@ -47,7 +44,7 @@ def write_scope_of(
     """Where a sweep of these accounts may write."""
     writable = sum(
         account.state == "ACTIVE"
-        and outcome != _ACCOUNT_EXCLUDED
+        and outcome != ACCOUNT_EXCLUDED
         and in_write_scope(account, remediation)
         for account, outcome in accounts
     )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import (
+    ACCOUNT_EXCLUDED,
+    REGION_EXCLUDED,
     Account,
-    Change,
     ChangeStatus,
     Counts,
     Examined,
@@ -20,7 +21,7 @@ from sweeper.domain.model import (
     Skipped,
     Target,
 )
-from sweeper.domain.planning import Outcome, plan_changes, plan_targets, select_accounts
+from sweeper.domain.planning import Outcome, Remedy, plan_targets, select_accounts
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import (
     RecordedChanges,
@@ -34,7 +35,7 @@ from sweeper.domain.recorded_changes import (
     unreached_findings,
     without_finding,
 )
-from sweeper.domain.report_model import Coverage, RunKind, RunSource
+from sweeper.domain.report_model import RunKind, RunSource
 from sweeper.engine.evidence import Evidence, examine_with_evidence
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ if TYPE_CHECKING:
 
 Selected = tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]
 Targets = tuple[tuple[Target, ...], tuple[tuple[Target, Skipped | Failed], ...]]
-_NOT_REVIEWED = Skipped(Reason.ACCOUNT_EXCLUDED)
-_REGION_NOT_REVIEWED = Skipped(Reason.REGION_EXCLUDED)
+PlanChanges = Callable[[Mapping[str, Remedy]], list[Outcome]]
 
 
 class SweepPlan:
@@ -89,23 +89,15 @@ class SweepPlan:
 
     def plan(
         self,
-        targets: Sequence[Target],
-        outcomes: Sequence[Outcome],
-        *,
-        config: Config,
-        coverage: Coverage,
-        unknown_exclusions: str,
-        remedies: Mapping[str, Callable[[Finding], Change | None]],
+        outcomes: Sequence[Outcome],  # noqa: ARG002 (see the others)
+        remedies: Mapping[str, Remedy],
+        plan_changes: PlanChanges,
     ) -> list[Outcome]:
-        """Return the outcomes with the change of each finding; see `planning.plan_changes`."""
-        return plan_changes(
-            targets,
-            outcomes,
-            config=config,
-            coverage=coverage,
-            unknown_exclusions=unknown_exclusions,
-            remedies=remedies,
-        )
+        """Return the outcomes with the change of each finding.
+
+        `plan_changes` is `planning.plan_changes`, which has all that it needs but the remedies.
+        """
+        return plan_changes(remedies)
 
     def unreached(
         self,
@@ -142,7 +134,7 @@ class ReviewedPlan(SweepPlan):
             organization,
             config,
         )
-        excluded = ((each, _NOT_REVIEWED) for each in chosen if each.id not in reviewed)
+        excluded = ((each, ACCOUNT_EXCLUDED) for each in chosen if each.id not in reviewed)
         return (
             tuple(account for account in chosen if account.id in reviewed),
             (*others, *excluded, *gone),
@@ -152,7 +144,7 @@ class ReviewedPlan(SweepPlan):
         """Choose the reviewed regions that the configuration still chooses."""
         targets, left_out = plan_targets(opened, config)
         excluded = (
-            (target, _REGION_NOT_REVIEWED) for target in targets if target.place not in self._places
+            (target, REGION_EXCLUDED) for target in targets if target.place not in self._places
         )
         return (
             tuple(target for target in targets if target.place in self._places),
@@ -176,24 +168,13 @@ class ReviewedPlan(SweepPlan):
 
     def plan(
         self,
-        targets: Sequence[Target],
-        outcomes: Sequence[Outcome],
-        *,
-        config: Config,
-        coverage: Coverage,
-        unknown_exclusions: str,
-        remedies: Mapping[str, Callable[[Finding], Change | None]],
+        outcomes: Sequence[Outcome],  # noqa: ARG002 (see the others)
+        remedies: Mapping[str, Remedy],
+        plan_changes: PlanChanges,
     ) -> list[Outcome]:
         """Plan as a sweep does, narrowed to the reviewed changes; limits count these alone."""
         reviewed = self.recorded.by_key
-        planned = super().plan(
-            targets,
-            outcomes,
-            config=config,
-            coverage=coverage,
-            unknown_exclusions=unknown_exclusions,
-            remedies=reviewed_remedies(reviewed, remedies),
-        )
+        planned = plan_changes(reviewed_remedies(reviewed, remedies))
         return [
             outcome.map_findings(lambda finding: supersede_unplanned(reviewed, finding))
             if isinstance(outcome, Examined)
@@ -269,9 +250,9 @@ class RevertedPlan(ReviewedPlan):
 
     def plan(
         self,
-        targets: Sequence[Target],  # noqa: ARG002
         outcomes: Sequence[Outcome],
-        **_: object,
+        remedies: Mapping[str, Remedy],  # noqa: ARG002
+        plan_changes: PlanChanges,  # noqa: ARG002
     ) -> list[Outcome]:
         """Return the outcomes: what was examined has its change."""
         return list(outcomes)

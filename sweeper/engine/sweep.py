@@ -21,6 +21,7 @@ from sweeper.domain.planning import (
     accept_known_gaps,
     account_outcome,
     apply_completed,
+    plan_changes,
     unknown_exclusions,
 )
 from sweeper.domain.report import aggregate, ended_early, measure_coverage, without_region
@@ -100,13 +101,18 @@ def sweep(
         environment.evidence.conclude(
             accounts, chain(zip(targets, examined, strict=True), left_out)
         )
+    coverage = measure_coverage(accounts, chain(zip(targets, examined, strict=True), left_out))
     outcomes = changes.plan(
-        targets,
         examined,
-        config=config,
-        coverage=measure_coverage(accounts, chain(zip(targets, examined, strict=True), left_out)),
-        unknown_exclusions=unknown_exclusions(organization.accounts, config),
-        remedies={check.name: check.remedy for check in checks},
+        {check.name: check.remedy for check in checks},
+        lambda remedies: plan_changes(
+            targets,
+            examined,
+            config=config,
+            coverage=coverage,
+            unknown_exclusions=unknown_exclusions(organization.accounts, config),
+            remedies=remedies,
+        ),
     )
     outcomes = apply_completed(outcomes, past.completed)
     if config.remediation.assess_impact:

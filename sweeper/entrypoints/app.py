@@ -51,7 +51,7 @@ from sweeper.storage.journal import lines
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A run's end: its report with its deliveries, and whether `resume` can go on with it.
+    """A run's end: its report with its deliveries, and whether it can be resumed.
 
     `file` is where its report.json lies, as `sweeper report` and `sweeper undo` take it; None where
     nothing keeps one.
@@ -238,7 +238,7 @@ def _log_started(open_run: state.OpenRun, config: Config, provenance: Provenance
 
 def unfinished(config: Config) -> list[tuple[Path, str | None]]:
     """The journals on this machine of runs that ended before they had finished, each with the
-    command that goes on with it.
+    command that resumes it.
     """
     journals = state.unfinished_journals(state.state_directory(config))
     headers = ((journal, state.read_header(journal)) for journal in journals)

@@ -302,7 +302,7 @@ def _log_change(finding: Finding) -> None:
 def log_unfinished(journals: Sequence[tuple[Path, str | None]]) -> None:
     """`journal.unfinished`: earlier runs on this machine ended before they had finished.
 
-    One event, with how many they are, the newest, and the command that goes on with it, where its
+    One event, with how many they are, the newest, and the command that resumes it, where its
     journal tells what it is of.
     """
     if not journals:

@@ -75,12 +75,15 @@ def run_interactive(
         require_prompt(recorded.kind if recorded else "run")
     terminal = is_terminal(sys.stderr) if terminal is None else terminal
     reverts = recorded is not None and recorded.kind == "undo"
-    warn = reverts and closes_again(config, recorded.findings if recorded else ())
+    warn = reverts and remediation_still_enabled(config, recorded.findings if recorded else ())
 
     def sweep(**guards: Any) -> app.RunResult:
         if warn:
             logs.log(
-                logging.WARNING, "remediation.enabled", sentence=CLOSES_AGAIN, message=CLOSES_AGAIN
+                logging.WARNING,
+                "remediation.enabled",
+                sentence=REMEDIATION_STILL_ENABLED,
+                message=REMEDIATION_STILL_ENABLED,
             )
         return app.run_sweep(
             config,
@@ -103,7 +106,7 @@ def run_interactive(
     def show(ended: app.RunResult, console: Console) -> None:
         _show(ended, console, show_commands=show_commands)
         if warn and ended.report.totals.changes.applied:
-            console.print(f"\nRemember: {CLOSES_AGAIN}", markup=False, soft_wrap=True)
+            console.print(f"\nRemember: {REMEDIATION_STILL_ENABLED}", markup=False, soft_wrap=True)
 
     ended = run_supervised(
         config,
@@ -127,13 +130,13 @@ def run_interactive(
     return report, int(status)
 
 
-CLOSES_AGAIN = (
+REMEDIATION_STILL_ENABLED = (
     "the next sweep makes these immutable again where it may write; first set "
     "remediation.auto_remediate: DISABLED, or put the accounts under remediation.exclude_accounts"
 )
 
 
-def closes_again(config: Config, findings: Sequence[Finding]) -> bool:
+def remediation_still_enabled(config: Config, findings: Sequence[Finding]) -> bool:
     """Whether the next sweep may make immutable what is reverted, as the configuration has it."""
     left_out = set(config.remediation.exclude_accounts)
     accounts = {finding.account_id for finding in findings}

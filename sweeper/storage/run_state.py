@@ -100,7 +100,7 @@ def state_directory(config: Config) -> Path | None:
 
 
 def section_digests(config: Config) -> dict[str, str]:
-    """Section -> a digest of what it says: the same where a run may be gone on with."""
+    """Section -> a digest of what it says: the same where a run may be resumed."""
     values = config.model_dump(mode="json", include=set(_SECTIONS))
     return {
         section: hashlib.sha256(json.dumps(values[section], sort_keys=True).encode()).hexdigest()

@@ -592,10 +592,10 @@ def test_reopened_is_what_a_sweep_closed_and_nothing_else(sweeps: tuple[Report, 
                 closed.add(key)
 
 
-# --- a run that was stopped, and is gone on with -------------------------------------------------
+# --- a run that was stopped, and is resumed -----------------------------------------------------
 
 
-def test_a_run_that_is_gone_on_with_is_compared_as_if_it_had_not_been_stopped() -> None:
+def test_a_run_that_is_resumed_is_compared_as_if_it_had_not_been_stopped() -> None:
     """First it saw one region, then both; between them its own report became the last one."""
     there = ("a-new", "b-open", "c-closed", "d-gone")
     elsewhere = "us-east-1"

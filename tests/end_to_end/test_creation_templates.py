@@ -209,7 +209,7 @@ def test_a_write_without_an_answer_is_read_again(aws: FakeAws, here: Here) -> No
     assert ended.status == 0
 
 
-def test_a_run_that_was_killed_while_it_wrote_templates_is_gone_on_with(
+def test_a_run_that_was_killed_while_it_wrote_templates_is_resumed(
     aws: FakeAws, here: Here, tmp_path: Path
 ) -> None:
     prefixes = [f"team-{number}" for number in range(4)]

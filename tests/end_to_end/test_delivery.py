@@ -173,7 +173,7 @@ def test_a_report_that_lies_nowhere_goes_to_the_fallback(
     assert kept["totals"]["repositories"]["examined"] > 0
     assert told["location"].startswith(str(tmp_path / "state" / "sweeper" / "reports"))
     assert told["location"] in ended.stderr
-    # The run is over: there is nothing to go on with.
+    # The run is over: there is nothing to resume.
     assert list((tmp_path / "state" / "sweeper").glob("*.journal")) == []
 
 

@@ -220,7 +220,7 @@ def test_a_repository_that_is_deleted_meanwhile(aws: FakeAws, here: Here) -> Non
 
 
 @pytest.mark.parametrize("during", ["DescribeImages", "PutImageTagMutability"])
-def test_a_run_that_is_gone_on_with_assesses_anew(
+def test_a_run_that_is_resumed_assesses_anew(
     aws: FakeAws, here: Here, tmp_path: Path, during: str
 ) -> None:
     aws.load(tagged())
@@ -243,7 +243,7 @@ def test_a_run_that_is_gone_on_with_assesses_anew(
     assert len([each for each in found.values() if each]) >= 2
 
 
-def test_the_plan_beside_the_report_can_be_gone_on_with(aws: FakeAws, tmp_path: Path) -> None:
+def test_the_plan_beside_the_report_can_be_resumed(aws: FakeAws, tmp_path: Path) -> None:
     world = tagged()
     aws.load(world)
     bucket = world.buckets[0]

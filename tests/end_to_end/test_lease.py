@@ -100,7 +100,7 @@ def killed(aws: FakeAws, directory: Path, world: World) -> None:
     aws.faults([])
 
 
-def test_a_killed_sweep_is_gone_on_with_at_once_and_keeps_others_out_for_a_while(
+def test_a_killed_sweep_is_resumed_at_once_and_keeps_others_out_for_a_while(
     aws: FakeAws, tmp_path: Path
 ) -> None:
     world = small_world(accounts=2)

@@ -1,4 +1,4 @@
-"""A run that was killed or stopped is gone on with: nothing is lost, nothing is done twice."""
+"""A run that was killed or stopped is resumed: nothing is lost, nothing is done twice."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def killed(aws: FakeAws, directory: Path, during: str, *, skip: int = 0, **confi
 
 
 @pytest.mark.parametrize("during", ["DescribeRepositories", "PutImageTagMutability"])
-def test_a_run_that_was_killed_is_gone_on_with(aws: FakeAws, tmp_path: Path, during: str) -> None:
+def test_a_run_that_was_killed_is_resumed(aws: FakeAws, tmp_path: Path, during: str) -> None:
     world = small_world(accounts=5)
     aws.load(world)
     undisturbed = run(aws, tmp_path / "whole", config=FEW)
@@ -166,7 +166,7 @@ def refused(aws: FakeAws, here: Here, *options: str, **config: Any) -> Ended:
     return ended
 
 
-def test_a_run_is_not_gone_on_with_otherwise(aws: FakeAws, here: Here, tmp_path: Path) -> None:
+def test_a_run_is_not_resumed_otherwise(aws: FakeAws, here: Here, tmp_path: Path) -> None:
     aws.load(small_world(accounts=3))
     killed(aws, tmp_path, "DescribeRepositories")
     aws.reset_statistics()
@@ -274,7 +274,7 @@ def test_a_run_that_cannot_list_the_accounts_leaves_no_journal(
     assert journals(tmp_path) == []
 
 
-def test_what_has_finished_is_not_gone_on_with_from_s3(aws: FakeAws, here: Here) -> None:
+def test_what_has_finished_is_not_resumed_from_s3(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=2)
     aws.load(world)
     report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps"}}

@@ -315,7 +315,7 @@ def test_what_cannot_be_seen_keeps_nothing_from_the_others(aws: FakeAws, tmp_pat
             assert truth(aws)[key] == before[key]
 
 
-def test_killed_in_the_middle_it_is_gone_on_with(aws: FakeAws, tmp_path: Path) -> None:
+def test_killed_in_the_middle_it_is_resumed(aws: FakeAws, tmp_path: Path) -> None:
     world = world_of(accounts=4)
     few = {"limits": {"max_workers": 2}}
     before = swept(aws, tmp_path, world, **few)
@@ -343,7 +343,7 @@ def test_killed_in_the_middle_it_is_gone_on_with(aws: FakeAws, tmp_path: Path) -
     assert not journal.exists()
 
 
-def test_a_sweep_is_not_gone_on_with_by_an_undo(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_sweep_is_not_resumed_by_an_undo(aws: FakeAws, tmp_path: Path) -> None:
     world = world_of(accounts=2)
     swept(aws, tmp_path, world)
     hold(aws, "DescribeRepositories")
@@ -510,9 +510,7 @@ def test_a_forged_report_opens_only_what_is_as_it_claims(aws: FakeAws, tmp_path:
     assert {each["account"] for each in aws.statistics().assume_role} == {account}
 
 
-def test_a_signal_ends_it_with_its_report_and_it_is_gone_on_with(
-    aws: FakeAws, tmp_path: Path
-) -> None:
+def test_a_signal_ends_it_with_its_report_and_it_is_resumed(aws: FakeAws, tmp_path: Path) -> None:
     before = swept(aws, tmp_path, world_of(accounts=6), limits={"max_workers": 2})
     hold(aws, "PutImageTagMutability", skip=5)
     process = start_command(aws, tmp_path, (*UNDO, "out/report.json", "--yes"))

@@ -223,7 +223,7 @@ def test_a_repository_that_cannot_be_read() -> None:
             assert bool(report.failures) is (expected[1] is ChangeStatus.FAILED)
 
 
-def test_an_undo_that_is_gone_on_with_reads_only_what_is_not_known() -> None:
+def test_an_undo_that_is_resumed_reads_only_what_is_not_known() -> None:
     done, begun, due = (applied_finding(name, ONE) for name in "abc")
     facts = {key_of(each): found(each) for each in (done, begun)} | {key_of(due): left(due)}
     registry = registry_of(facts)

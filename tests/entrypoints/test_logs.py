@@ -197,7 +197,7 @@ def test_what_changed_and_what_could_not_be_kept_is_told(
 
 
 @pytest.mark.parametrize("resumable", [True, False])
-def test_the_end_says_whether_it_can_be_gone_on_with(
+def test_the_end_says_whether_it_can_be_resumed(
     capsys: pytest.CaptureFixture[str], resumable: bool
 ) -> None:
     logs.configure(terminal=False)

@@ -295,7 +295,7 @@ def test_hostile_text_is_shown_as_text() -> None:
     assert "[red]markup[/red]" in shown
 
 
-def test_a_sweep_that_can_be_gone_on_with_says_how() -> None:
+def test_a_sweep_that_can_be_resumed_says_how() -> None:
     report = factories.report()
     assert "--resume" not in _shown(report)
     console, out = _console()

@@ -13,7 +13,7 @@ from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.engine.pool import Stop
 from sweeper.entrypoints import app
 from sweeper.entrypoints.bootstrap import new_header
-from sweeper.entrypoints.runner import closes_again
+from sweeper.entrypoints.runner import remediation_still_enabled
 from sweeper.storage import run_state as state
 from sweeper.storage.journal import lines
 from tests.cases import case
@@ -63,7 +63,9 @@ def test_what_is_done_about_the_next_sweep_ends_the_warning() -> None:
     findings = (applied_finding("a", make_target(1)), applied_finding("a", make_target(2)))
     for remediation, closes in cases:
         with case(remediation, closes):
-            assert closes_again(make_config(remediation=remediation), findings) is closes
+            assert (
+                remediation_still_enabled(make_config(remediation=remediation), findings) is closes
+            )
 
 
 def test_only_the_same_run_with_the_same_changes_is_resumed(tmp_path: Path) -> None:

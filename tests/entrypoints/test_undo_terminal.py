@@ -11,7 +11,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from sweeper.entrypoints.runner import CLOSES_AGAIN
+from sweeper.entrypoints.runner import REMEDIATION_STILL_ENABLED
 from sweeper.entrypoints.terminal import MAX_CHANGES
 from tests.cases import case
 from tests.end_to_end.harness import UNDO, environment, run, small_world, writes
@@ -76,8 +76,8 @@ def test_a_person_is_shown_what_is_opened_and_asked_once(aws: FakeAws, tmp_path:
             for each in swept.report["findings"][:MAX_CHANGES]:
                 place = f"{each['region']}  {each['repository']}: "
                 assert f"{place}IMMUTABLE -> {each['mutability']}" in shown
-            assert CLOSES_AGAIN in shown
-            assert (CLOSES_AGAIN in told) is (answer == "y")
+            assert REMEDIATION_STILL_ENABLED in shown
+            assert (REMEDIATION_STILL_ENABLED in told) is (answer == "y")
             assert aws.repositories() == after
             report = last_undo(tmp_path / "out")
             assert report["totals"]["changes"][outcome] == due

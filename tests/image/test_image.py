@@ -208,7 +208,7 @@ def test_a_task_that_is_stopped_while_a_call_hangs_delivers_what_it_has(
     assert aws.statistics().writes == []
 
 
-def test_a_killed_task_is_gone_on_with_from_the_plan_in_s3(aws: FakeAws, container: str) -> None:
+def test_a_killed_task_is_resumed_from_the_plan_in_s3(aws: FakeAws, container: str) -> None:
     # Without a lease, which would keep the other out until it has run out: five minutes.
     s3 = {"bucket": BUCKET, "prefix": "reports", "lease": False}
     variables = loaded(aws, {**ONE_AT_A_TIME, "report": {"s3": s3}})

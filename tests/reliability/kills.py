@@ -108,7 +108,7 @@ def _until_one_ends(
     config: dict[str, Any] | None,
     seed: int,
 ) -> tuple[Ended, Killed]:
-    """Kill the command after so many calls, and go on with it, until it ends by itself."""
+    """Kill the command after so many calls, and resume it, until it ends by itself."""
     moments = random.Random(seed)
     options: tuple[str, ...] = ()
 

@@ -14,7 +14,7 @@ from tests.reliability import kills
 @pytest.mark.parametrize(
     ("seed", "in_s3"), [(1, False), pytest.param(3, True, marks=pytest.mark.slow)]
 )
-def test_what_was_killed_is_gone_on_with(
+def test_what_was_killed_is_resumed(
     aws: FakeAws,
     tmp_path: Path,
     seed: int,
@@ -28,7 +28,7 @@ def test_what_was_killed_is_gone_on_with(
 
 
 @pytest.mark.slow
-def test_an_undo_that_was_killed_is_gone_on_with(
+def test_an_undo_that_was_killed_is_resumed(
     aws: FakeAws, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     killed = kills.undo_while_killing(aws, tmp_path, 1)

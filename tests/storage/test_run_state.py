@@ -150,7 +150,7 @@ def test_where_no_journal_can_be_kept_the_sweep_goes_on(directory: Path) -> None
 
 
 @pytest.mark.parametrize("by", ["id", "path"])
-def test_a_run_is_gone_on_with_by_its_id_or_its_path(directory: Path, by: str) -> None:
+def test_a_run_is_resumed_by_its_id_or_its_path(directory: Path, by: str) -> None:
     path = kept(directory, WHOLE + b'{"torn')
     begun = reopen_run(RUN_ID if by == "id" else str(path), directory, Plans())
     assert begun.header == HEADER
@@ -200,7 +200,7 @@ def test_a_journal_whose_plan_cannot_be_read_is_not_resumed(directory: Path) -> 
     assert "cannot be read: denied" in problem(reopen_run, RUN_ID, directory, Denied())
 
 
-def test_what_cannot_be_gone_on_with(directory: Path) -> None:
+def test_what_cannot_be_resumed(directory: Path) -> None:
     said = problem(reopen_run, RUN_ID, directory, None)
     assert said.endswith("No such file or directory; it is removed when a run has ended well")
     assert f"s3://reports/sweeps/{PLACE}: there is none; it is there once" in problem(

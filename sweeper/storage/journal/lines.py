@@ -204,7 +204,7 @@ def result(finding: Finding, change: Change) -> bytes:
 
 
 def finished(value: Header) -> bytes:
-    """A journal of a run that has finished: there is nothing to go on with."""
+    """A journal of a run that has finished: there is nothing to resume."""
     return encode_line(value) + encode_line(_Finished())
 
 

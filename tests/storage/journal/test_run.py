@@ -213,7 +213,7 @@ def test_the_plan_keeps_what_an_earlier_process_had_made() -> None:
             ]
 
 
-def test_the_plan_of_a_run_that_was_gone_on_with_is_whole() -> None:
+def test_the_plan_of_a_run_that_was_resumed_is_whole() -> None:
     past = ResumeState(opened={ACCOUNT.id: OPENED}, examined={TARGET.place: EXAMINED})
     found = snapshot([PLANNED, factories.finding("other")], past)
     assert found.opened == {ACCOUNT.id: OPENED}
