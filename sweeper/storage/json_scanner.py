@@ -14,11 +14,14 @@ MAX_TOKENS = 5_000_000  # brackets, keys and items: some ten for a finding
 MAX_DEPTH = 100  # of brackets within an item
 _CHUNK = 65_536
 _SPACE = re.compile(rb"[ \t\n\r]*+")
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_TEXT = rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")'  # with no bracket that is in no string
-_SHALLOW = rb"(?:" + _TEXT + rb"|[\[{]" + _TEXT + rb"*+[\]}])*+"
+# Repeated groups are atomic, `(?>(...)*)`, and not possessive: `(...)*+` matches wrongly before
+# Python 3.11.5 (CPython gh-106052).
+_QUOTED = rb'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"'
+_STRING = re.compile(_QUOTED, re.DOTALL)
+_TEXT = rb'[^"\[\]{}]*+(?>(?:' + _QUOTED + rb'[^"\[\]{}]*+)*)'  # a bracket is only in a string
+_SHALLOW = _TEXT + rb"(?>(?:[\[{]" + _TEXT + rb"[\]}]" + _TEXT + rb")*)"
 # A list or object of three levels at most, as all findings are.
-_WHOLE = rb"[\[{](?:" + _TEXT + rb"|[\[{]" + _SHALLOW + rb"[\]}])*+[\]}]"
+_WHOLE = rb"[\[{]" + _TEXT + rb"(?>(?:[\[{]" + _SHALLOW + rb"[\]}]" + _TEXT + rb")*)[\]}]"
 # Of one that is deeper, or longer than what is here, all up to the next bracket that stays open.
 _PART = _SHALLOW
 _SCALAR = re.compile(rb'[^ \t\n\r",:\[\]{}]*+')

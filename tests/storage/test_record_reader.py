@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import sweeper
 from sweeper.domain.errors import Invalid
 from sweeper.domain.model import Change, Finding
 from sweeper.storage import json_scanner
@@ -209,3 +212,11 @@ def test_a_hundred_thousand_findings_are_kept() -> None:
         budget = Budget(memory)
         for _ in range(100_000 // 100):
             budget.take((finding,) * 100)
+
+
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    """`(...)*+` matches wrongly before Python 3.11.5 (CPython gh-106052); `(?>(...)*)` does not."""
+    sources = Path(sweeper.__file__).parent.rglob("*.py")
+    lines = [line for each in sources for line in each.read_text().splitlines()]
+    repeated = [line for line in lines if re.search(r"\)(?:[*+?]|\{[0-9,]*\})\+", line)]
+    assert [line for line in repeated if not line.startswith("#")] == []
