@@ -102,6 +102,10 @@ def _acceptable(value: object) -> object:
     return value
 
 
+def _several(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
 IN_QUOTES = " in quotes"  # of YAML: it is left out of what is told of an option's value
 AccountId = Annotated[
     str, _matching(r"[0-9]{12}", f'an account id, 12 digits{IN_QUOTES}: "123456789012"')
@@ -121,6 +125,16 @@ RegionName = Annotated[
 ]
 RegionGlob = Annotated[
     str, _matching(r"[a-z0-9*?-]+", 'a region\'s name, with * and ? as wildcards: "ap-*"')
+]
+AccountGlobs = Annotated[  # one, or a list
+    tuple[AccountGlob, ...],
+    Field(min_length=1),
+    BeforeValidator(_several, json_schema_input_type=AccountGlob | list[AccountGlob]),
+]
+RegionGlobs = Annotated[
+    tuple[RegionGlob, ...],
+    Field(min_length=1),
+    BeforeValidator(_several, json_schema_input_type=RegionGlob | list[RegionGlob]),
 ]
 RepositoryGlob = Annotated[
     str,

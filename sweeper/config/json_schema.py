@@ -37,8 +37,8 @@ DESCRIPTIONS = {
     "skipped. Empty: all.",
     "regions.exclude": "Regions that are left out.",
     "coverage.accept.reason": "The reason that the report gave for it.",
-    "coverage.accept.account": "In which accounts, with * and ? as wildcards.",
-    "coverage.accept.region": "In which regions, with * and ? as wildcards.",
+    "coverage.accept.account": "In which accounts, with * and ? as wildcards: one, or a list.",
+    "coverage.accept.region": "In which regions, with * and ? as wildcards: one, or a list.",
     "policy.allowed_exclusions": "Exclusion filters that are compliant, as exact text.",
     "policy.exempt_pull_through_cache": "Whether repositories that a pull-through cache rule fills "
     "are exempt.",

@@ -22,6 +22,7 @@ from sweeper.config.field_types import (
     IS_NUMBER,
     AcceptableReason,
     AccountGlob,
+    AccountGlobs,
     AccountIds,
     BucketName,
     CheckNames,
@@ -33,6 +34,7 @@ from sweeper.config.field_types import (
     KmsKey,
     OuIds,
     RegionGlob,
+    RegionGlobs,
     RegionName,
     RegionNames,
     RepositoryGlob,
@@ -116,7 +118,9 @@ _NAMED_REGION = {
         "required": ["reason"],
     },
     "then": {
-        "properties": {"region": {"pattern": r"^[^*?\[]+$"}},
+        "properties": {
+            "region": {"pattern": r"^[^*?\[]+$", "items": {"pattern": r"^[^*?\[]+$"}},
+        },
         "required": ["region"],
     },
 }
@@ -126,18 +130,19 @@ class AcceptedGap(_Section, json_schema_extra=_NAMED_REGION):
     """What may stay unseen without breaking coverage."""
 
     reason: AcceptableReason
-    account: AccountGlob = "*"
-    region: Annotated[RegionGlob, Field(validate_default=True)] = "*"
+    account: AccountGlobs = ("*",)
+    region: Annotated[RegionGlobs, Field(validate_default=True)] = ("*",)
 
     @field_validator("region")
     @classmethod
-    def _named(cls, region: str, info: ValidationInfo) -> str:
+    def _named(cls, regions: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         reason = info.data.get("reason")
-        if reason is Reason.ENDPOINT_UNREACHABLE and set("*?[") & set(region):
-            raise ValueError(
-                f"{region!r} is not allowed for {reason}; allowed: the name of a region"
-            )
-        return region
+        for region in regions:
+            if reason is Reason.ENDPOINT_UNREACHABLE and set("*?[") & set(region):
+                raise ValueError(
+                    f"{region!r} is not allowed for {reason}; allowed: the name of a region"
+                )
+        return regions
 
 
 class CoverageConfig(_Section):

@@ -187,8 +187,10 @@ def accept_known_gaps(
     """
     if isinstance(outcome, Failed) and any(
         outcome.reason in _accepted_reasons(rule)
-        and fnmatchcase(account_id, rule.account)
-        and (rule.region == "*" if region is None else fnmatchcase(region, rule.region))
+        and any(fnmatchcase(account_id, each) for each in rule.account)
+        and any(
+            each == "*" if region is None else fnmatchcase(region, each) for each in rule.region
+        )
         for rule in rules
     ):
         return Skipped(outcome.reason)

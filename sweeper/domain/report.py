@@ -219,6 +219,14 @@ def nothing_listed(report: Report) -> bool:
     return any(failure.account_id is None for failure in report.failures)
 
 
+def replaces_last(report: Report) -> bool:
+    """Whether the report takes the place of the last sweep's.
+
+    Only a sweep that examined something does: a start that failed must not cost a good report.
+    """
+    return report.run.kind == "sweep" and report.totals.targets.examined > 0
+
+
 def may_have_changed(report: Report) -> bool:
     """Whether the sweep changed anything, or may have: its report is what an undo needs."""
     return any(finding.change and finding.change.may_be_made for finding in report.findings)

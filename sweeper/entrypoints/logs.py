@@ -360,12 +360,12 @@ def _withheld_because(report: Report) -> list[str]:
     return [reason for reason, _ in reasons.most_common()]
 
 
-def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -> None:
-    """What did not go well, one event each, and `sweep.finished` with the totals.
+def log_finished(
+    report: Report, exit_status: int, file: str | None = None, *, resumable: bool = False
+) -> None:
+    """Log what did not go well, one event each, and `sweep.finished` with the totals.
 
-    `enumerate.failed`, `delivery.failed`, `delivery.fallback`, and `delivery.incomplete` where what
-    the next sweep needs could not be kept; the sweep is `resumable` where `--resume` can go on
-    with it.
+    `file` is the stored report.json. A `resumable` sweep was stopped: `--resume` finishes it.
     """
     for failure in report.failures:
         if failure.stage is Stage.ENUMERATE and failure.account_id is None:
@@ -385,6 +385,7 @@ def log_finished(report: Report, exit_status: int, *, resumable: bool = False) -
         source=report.run.source and report.run.source.run_id,
         dry_run=report.run.dry_run,
         exit_status=exit_status,
+        report=file,
         accounts_opened=totals.accounts.opened,
         accounts_failed=totals.accounts.failed,
         targets_examined=totals.targets.examined,

@@ -126,7 +126,7 @@ def run_interactive(
             seconds = time.monotonic() - began
             or_defect(lambda: metrics.emit(report, seconds, sys.stderr, deployment=deployment))
     if not style.shows_summary(terminal=terminal):
-        or_defect(lambda: logs.log_finished(report, status, resumable=ended.resumable))
+        or_defect(lambda: logs.log_finished(report, status, ended.file, resumable=ended.resumable))
     return report, int(status)
 
 

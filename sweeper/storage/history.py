@@ -25,6 +25,7 @@ from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.json_encoding import document
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
+from sweeper.domain.report import replaces_last
 from sweeper.domain.report_model import Report, Run
 from sweeper.engine.pool import attempt
 from sweeper.engine.ports import Source
@@ -117,10 +118,11 @@ def store_history(records: Records, report: Report) -> str | None:
     """Write the history with this run; in words what could not be kept, None where all was.
 
     An undo is no part of it: a repository that it reverts is still one that a sweep made immutable.
+    Nor is a sweep that examined nothing.
 
     Raises nothing that reading or writing could cause: it is the report that is delivered.
     """
-    if report.run.kind == "undo":
+    if report.run.kind == "undo" or (report.run.kind == "sweep" and not replaces_last(report)):
         return None
     for _ in range(ATTEMPTS):
         begun_anew = None

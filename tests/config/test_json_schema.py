@@ -103,6 +103,7 @@ def test_what_the_program_takes_is_valid(validator: Draft202012Validator) -> Non
         "organization: {include_ous: [r-ab12, ou-ab12-11111111], include_tags: {env: [a, b]}}",
         "regions: {include: [eu-central-1, us-gov-west-1]}",
         "coverage: {accept: [{reason: denied_by_scp, region: 'ap-*'}]}",
+        "coverage: {accept: [{reason: denied_by_scp, account: ['123456789012'], region: [a-b-1]}]}",
         "policy: {allowed_exclusions: [latest, 'v*', 'a*b*']}",
         "exemptions: [{repository: 'a/*', reason: why, expires: 2027-01-31}]",
         "exemptions: [{repository: a, reason: ' x', expires: never, account: '12*', region: '*'}]",

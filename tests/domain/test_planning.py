@@ -242,7 +242,7 @@ def test_known_gaps() -> None:
 
 
 def test_an_endpoint_out_of_reach_is_accepted_where_the_region_is_named() -> None:
-    accept = (AcceptedGap(reason=Reason.ENDPOINT_UNREACHABLE, region="ap-south-1"),)
+    accept = (AcceptedGap(reason=Reason.ENDPOINT_UNREACHABLE, region=("ap-south-1",)),)
     for reason in Reason:
         with case(reason):
             outcome = Failed(Stage.EXAMINE, reason, "no answer")

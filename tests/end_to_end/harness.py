@@ -49,13 +49,20 @@ class Ended:
 
     @property
     def report(self) -> Any:
-        """report.json in the directory that `--output out` names."""
-        return json.loads((self.directory / "out" / "report.json").read_text(encoding="utf-8"))
+        """The newest report.json in the directory that `--output out` names."""
+        return newest_report(self.directory / "out")
 
     @property
     def logs(self) -> list[dict[str, Any]]:
         """The structured log lines: every line of stderr."""
         return [json.loads(line) for line in self.stderr.splitlines()]
+
+
+def newest_report(directory: Path) -> Any:
+    """The report.json that was written last, in the directory or below a run's id."""
+    written = [*directory.glob("report.json"), *directory.glob("*/report.json")]
+    newest = max(written, key=lambda path: path.stat().st_mtime_ns)
+    return json.loads(newest.read_text(encoding="utf-8"))
 
 
 def environment(aws: Aws, **extra: str | None) -> dict[str, str]:

@@ -16,7 +16,7 @@ from tests.end_to_end.harness import (
     start_command,
 )
 from tests.fake_aws.process import FakeAws
-from tests.fake_aws.world import Bucket, Repository
+from tests.fake_aws.world import Bucket, Fault, Repository
 
 BUCKET = "sweeper-reports"
 S3 = {"bucket": BUCKET, "prefix": "ecr"}
@@ -76,3 +76,28 @@ def test_a_configuration_in_s3_is_checked(aws: FakeAws, here: Here, tmp_path: Pa
     assert ended.status == 2  # a report is read, and is no configuration
     assert f"s3://{BUCKET}/{stored}: run: unknown key" in ended.stderr
     assert sweeper(aws, tmp_path, "config", "check").stdout.startswith("read: config.yaml\n")
+
+
+def test_a_failed_start_costs_no_earlier_report(aws: FakeAws, here: Here, tmp_path: Path) -> None:
+    world = small_world(accounts=3, regions=2)
+    region = next(iter(world.regions))
+    aws.load(dataclasses.replace(world, buckets=(Bucket(BUCKET, region),)))
+    config = {"report": {"s3": S3}, "remediation": {"auto_remediate": "DISABLED"}}
+    good = here.run(aws, config=config)
+    assert good.report["findings"]
+    report = (tmp_path / "out" / "report.json").read_bytes()
+
+    def records() -> dict[str, bytes]:
+        found = {each.key: each.body for each in aws.objects()}
+        return {name: found[f"ecr/{name}"] for name in ("latest.json", "history.json")}
+
+    before = records()
+    aws.faults([Fault("access_denied", operation="ListAccounts")])
+    failed = here.run(aws)
+    assert failed.status == 2
+    assert (tmp_path / "out" / "report.json").read_bytes() == report
+    assert records() == before
+    assert failed.report["failures"]
+    own = Path("out", failed.report["run"]["id"], "report.json")
+    assert json.loads((tmp_path / own).read_bytes()) == failed.report
+    assert failed.logs[-1]["report"] == str(own)

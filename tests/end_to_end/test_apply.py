@@ -78,7 +78,8 @@ def test_exactly_the_reviewed_changes_that_still_hold_are_made(
     run_ = report_of(ended)["run"]
     assert (run_["kind"], run_["source"]["run_id"]) == ("apply", review["run"]["id"])
     assert run_["scope"]["narrowed_by"] == [f"apply of run {review['run']['id']}"]
-    assert ended.report == review  # that of the last sweep stays
+    last = (tmp_path / "out" / "report.json").read_text(encoding="utf-8")
+    assert json.loads(last) == review
     assert [each["event"] for each in ended.logs if each["event"].startswith("apply.")] == [
         "apply.started",
         "apply.finished",

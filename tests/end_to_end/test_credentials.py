@@ -18,7 +18,7 @@ import pexpect
 import pytest
 
 from tests.cases import case
-from tests.end_to_end.harness import COMMAND, Here, calls, environment, small_world
+from tests.end_to_end.harness import COMMAND, Here, calls, environment, newest_report, small_world
 from tests.fake_aws.process import FakeAws
 
 WORLD = small_world(accounts=2, regions=1)
@@ -229,8 +229,7 @@ def test_without_a_terminal_no_mfa_code_is_read(aws: FakeAws, tmp_path: Path) ->
     assert ended.returncode == 2
     assert "Enter MFA code" not in ended.stderr
     assert "Traceback" not in ended.stderr
-    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
-    (failure,) = report["failures"]
+    (failure,) = newest_report(tmp_path / "out")["failures"]
     assert (failure["reason"], failure["error_code"]) == ("no_credentials", "MfaCodeNeeded")
     assert "a profile without mfa_serial" in failure["message"]
     assert os.read(read, 100) == b"123456\n"

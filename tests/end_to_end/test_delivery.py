@@ -150,8 +150,10 @@ def test_a_sweep_that_ended_early_is_delivered_everywhere(aws: FakeAws, here: He
     aws.load(world)
     ended = here.run(aws, config=_config(world))
     assert ended.status == 2
-    latest = next(each for each in aws.objects() if each.key == "ecr/latest.json")
-    assert json.loads(latest.body)["failures"][0]["reason"] == "not_allowed_to_list"
+    keys = {each.key.rpartition("/")[2]: each for each in aws.objects()}
+    stored = json.loads(keys["report.json"].body)
+    assert stored["failures"][0]["reason"] == "not_allowed_to_list"
+    assert not keys.keys() & {"latest.json", "history.json"}
     (message,) = aws.messages()
     assert "organizations:ListAccounts" in message["message"]
 

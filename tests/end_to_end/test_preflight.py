@@ -193,7 +193,7 @@ BROKEN = {
     "a policy that closes a region": Broken(
         "denied_by_scp",
         4,
-        f"regions.exclude: [{SCP_REGION}]",
+        f"coverage.accept: [{{reason: denied_by_scp, region: [{SCP_REGION}]}}]",
         "region",
         world={"denies": [{"regions": [SCP_REGION], "actions": ["ecr:*"]}]},
         accounts=tuple(range(1, ACCOUNTS)),  # it does not bind the management account

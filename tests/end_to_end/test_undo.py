@@ -96,7 +96,7 @@ def test_everything_is_as_it_was_before(aws: FakeAws, tmp_path: Path) -> None:
     assert outcomes(ended) == {("applied", None): changed}
     assert report["totals"]["changes"]["applied"] == changed >= len(world.accounts) * len(CHANGED)
     assert {each["repository"] for each in changes(ended)} == set(CHANGED)
-    swept_run = ended.report["run"]
+    swept_run = json.loads((tmp_path / "out" / "report.json").read_bytes())["run"]
     assert (report["run"]["kind"], report["run"]["source"]) == (
         "undo",
         {

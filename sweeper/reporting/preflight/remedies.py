@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.engine.preflight.facts import Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem
 from sweeper.engine.probe import ProbeStatus
-from sweeper.reporting.wording import advice, number
+from sweeper.reporting.wording import advice
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -22,7 +23,6 @@ _SCPS = "https://console.aws.amazon.com/organizations/v2/home/policies"
 _DENIED = _DOCS + "IAM/latest/UserGuide/troubleshoot_access-denied.html"
 _DEPLOY = 'make stackset-deploy OUS="…" PARAMETERS="CentralRoleArn=… OrganizationId=…"'
 _UPDATE = 'make stackset-deploy OUS="…" PARAMETERS="{}=true"'
-_MOST_NAMED = 5  # of the regions or accounts that are named in a key
 _CLOSE = "ecr:PutImageTagMutability"
 # Actions that STS asks for besides, where a session brings tags or a source identity with it.
 _BROUGHT = {"sts:TagSession", "sts:SetSourceIdentity"}
@@ -70,7 +70,7 @@ def _of_kind(problem: Problem, facts: Facts, config: Config) -> Remedy | None:
         case Kind.REGIONS if denied:
             found = _list_regions(problem)
         case Kind.REGION | Kind.READ if denied:
-            found = _read(problem)
+            found = _read(problem, facts)
         case Kind.WRITE if denied:
             found = _write(problem, facts)
         case Kind.DESTINATION:
@@ -139,42 +139,40 @@ def _member_role(problem: Problem, facts: Facts, config: Config) -> Remedy:
     return Remedy(text, _STACKSETS)
 
 
-# Neither is a cure: what is not known is not examined.
-_UNTIL_THEN = (
-    "until then only the regions that regions.include names are examined, and coverage.accept: "
-    "[{reason: regions_unreadable, account: …}] accepts that nobody knows the others"
-)
-
-
 def _list_regions(problem: Problem) -> Remedy:
+    # Neither is a cure: what is not known is not examined.
+    until_then = (
+        "until then only the regions that regions.include names are examined, and "
+        f"coverage.accept: [{{reason: regions_unreadable, account: {_listed(problem.accounts)}}}] "
+        "accepts that nobody knows the others"
+    )
     if problem.reason is _R.DENIED_BY_SCP:
         text = (
             "except account:ListRegions, which is served from us-east-1, from the region-deny "
-            f"policy for the member role; {_UNTIL_THEN}"
+            f"policy for the member role; {until_then}"
         )
         return Remedy(text, _SCPS)
     return Remedy(
-        f"{_DEPLOY}: the role's policy there lacks account:ListRegions; {_UNTIL_THEN}",
+        f"{_DEPLOY}: the role's policy there lacks account:ListRegions; {until_then}",
         _STACKSETS,
     )
 
 
-def _read(problem: Problem) -> Remedy | None:
+def _read(problem: Problem, facts: Facts) -> Remedy | None:
     what = " and ".join(problem.actions) or "the reads of ECR"
     match problem.reason:
         case _R.DENIED_BY_SCP if problem.whole_accounts:
             return Remedy(
                 "except the member role from the service control policy of these accounts or of "
                 f"their OU; or leave them out: organization.exclude_accounts: "
-                f"{_named(problem.accounts)}; "
-                "or accept it: coverage.accept: [{reason: denied_by_scp, account: …}]",
+                f"{_listed(problem.accounts)}; or accept it: coverage.accept: "
+                f"[{{reason: denied_by_scp, account: {_listed(problem.accounts)}}}]",
                 _SCPS,
             )
         case _R.DENIED_BY_SCP:
             return Remedy(
-                f"if it is meant: regions.exclude: {_named(problem.regions)}, or coverage.accept: "
-                f"[{{reason: denied_by_scp, region: {problem.regions[0]}}}]; else except the "
-                "member role from the service control policy",
+                f"if it is meant: {_leave_out(problem, facts)}; else except the member role from "
+                "the service control policy",
                 _SCPS,
             )
         case _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
@@ -222,8 +220,35 @@ def _destination(problem: Problem) -> Remedy | None:
     return Remedy(hints.failed) if hints.failed else None
 
 
-def _named(values: tuple[str, ...]) -> str:
-    """A list as it stands in config.yaml; of many the first."""
-    quoted = [f'"{value}"' if value.isdigit() else value for value in values[:_MOST_NAMED]]
-    more = [f"and {number(len(values) - _MOST_NAMED, 'more', 'more')}"]
-    return f"[{', '.join(quoted + (more if len(values) > _MOST_NAMED else []))}]"
+def _leave_out(problem: Problem, facts: Facts) -> str:
+    """Return the keys that leave out the denied regions, and nothing that can be read."""
+    regions = _listed(problem.regions)
+    tried = {region.place for region in facts.regions if region.name in problem.regions}
+    readable = {account for account, _ in tried.difference(problem.places)}
+    accept = f"coverage.accept: [{{reason: denied_by_scp, region: {regions}}}]"
+    if not readable:
+        return f"regions.exclude: {regions}, or {accept}"
+    if facts.caller and readable == {facts.caller.management_account}:  # no such policy binds it
+        return accept
+    rules = ", ".join(
+        f"{{reason: denied_by_scp, account: {_listed(accounts)}, region: {_listed(denied)}}}"
+        for denied, accounts in _accounts_by_regions(problem.places).items()
+    )
+    return f"coverage.accept: [{rules}]"
+
+
+def _accounts_by_regions(places: Sequence[tuple[str, str]]) -> dict[tuple[str, ...], list[str]]:
+    """Group the accounts of (account, region) pairs by the regions that each has."""
+    regions_of: dict[str, list[str]] = {}
+    for account, region in places:
+        regions_of.setdefault(account, []).append(region)
+    grouped: dict[tuple[str, ...], list[str]] = {}
+    for account, regions in regions_of.items():
+        grouped.setdefault(tuple(sorted(regions)), []).append(account)
+    return grouped
+
+
+def _listed(values: Sequence[str]) -> str:
+    """Return a list as it stands in config.yaml, ready to paste."""
+    quoted = (f'"{value}"' if value.isdigit() else value for value in values)
+    return f"[{', '.join(quoted)}]"

@@ -11,7 +11,7 @@ from typing import Self
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import may_have_changed
+from sweeper.domain.report import may_have_changed, replaces_last
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.engine.probe import DestinationProbe, run_probe
 from sweeper.reporting.formats.base import Format
@@ -30,8 +30,8 @@ class DirectorySink(Sink):
     Of a run that changed something there is ``<run id>/report.json``, too, which no later run
     replaces, and no process of the same run that lacks some of its changes; of any other one only
     until the files that it replaces have been read, unless it is one of `keeps_every`. All files of
-    an apply or an undo lie there: those of the last sweep stay. With `keeps_history` history.json
-    too, but in dry runs.
+    an apply, an undo, and a sweep that examined nothing lie there: those of the last sweep stay.
+    With `keeps_history` history.json too, but in dry runs.
     """
 
     name = "directory"
@@ -80,7 +80,7 @@ class DirectorySink(Sink):
 
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Write the files, and the directory where it is missing; raises OperationFailed."""
-        is_apart = report.run.kind != "sweep"  # only a sweep replaces the report of the last one
+        is_apart = not replaces_last(report)
         keeps_own = self._keeps_every or may_have_changed(report) or is_apart
         if self._under_id and keeps_own:
             self.store(report)
@@ -106,7 +106,7 @@ class DirectorySink(Sink):
         changed = may_have_changed(report)
         if not changed and JSON not in self._formats:
             return None
-        own = changed and report.run.kind == "sweep" and self._under_id
+        own = self._under_id and changed and replaces_last(report)
         return str(Path(location, report.run.id if own else "", LATEST))
 
     def probe(self) -> list[DestinationProbe]:

@@ -11,7 +11,7 @@ from sweeper.aws.s3 import NOBODYS_ETAG, Bucket
 from sweeper.aws.s3_objects import Objects, Version
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import may_have_changed
+from sweeper.domain.report import may_have_changed, replaces_last
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.engine.probe import (
     DestinationProbe,
@@ -81,13 +81,13 @@ class S3Sink(Sink):
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Write the objects; raises OperationFailed.
 
-        latest.json is moved when all the others are there, by a sweep only. Then the history is
-        written. A dry run does neither.
+        latest.json is moved when all the others are there, by a sweep that examined something. Then
+        the history is written. A dry run does neither.
         """
         names = self._put(report, self._formats_of(report))
         notes = []
         if not report.run.dry_run:
-            if report.run.kind == "sweep":
+            if replaces_last(report):
                 notes.append(self._move_latest(report))
             notes.append(store_history(self.records, report))
         self._reports.require_one()

@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sweeper.checks import checks
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole
+from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole, Region
 from sweeper.engine.preflight.problems import Kind, Problem
 from sweeper.engine.probe import NO_HINTS, ProbeStatus
 from sweeper.reporting.preflight.remedies import meaning, remedy
 from sweeper.reporting.sinks import s3, security_hub, sns
 from sweeper.reporting.wording import advice
 from tests.cases import case
-from tests.fakes import account_id, make_config
+from tests.fakes import account_id, make_account, make_config
 from tests.golden import assert_golden
 from tests.reporting.preflight.facts import CALLER, CLOSE, RULES, TEMPLATE, facts
 from tests.stacksets import templates
@@ -140,7 +141,7 @@ def test_what_is_typed_has_what_is_known_in_it() -> None:
         ),
         (
             problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES, whole_accounts=False),
-            "[eu-west-1, eu-west-2, eu-west-3, eu-west-4, eu-west-5, and 2 more]",
+            f"regions.exclude: [{', '.join(region for _, region in PLACES)}]",
         ),
         (
             problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES, accounts=(account_id(1),)),
@@ -213,3 +214,35 @@ def test_each_parameter_permits_what_it_is_named_for() -> None:
         if isinstance(action, str)
     }
     assert parameter_of == PERMITTED_BY
+
+
+MANAGEMENT, OTHER = account_id(2), account_id(3)
+
+
+@pytest.mark.parametrize(
+    ("readable", "accepted"),
+    [
+        ((), {("*", "eu-west-1"), ("*", "eu-west-2")}),
+        ((MANAGEMENT,), {("*", "eu-west-1"), ("*", "eu-west-2")}),  # which no such policy binds
+        ((OTHER,), set(PLACES[:2])),
+        ((MANAGEMENT, OTHER), set(PLACES[:2])),
+    ],
+)
+def test_no_region_that_an_account_can_read_is_excluded(
+    readable: tuple[str, ...], accepted: set[tuple[str, str]]
+) -> None:
+    """What is to be pasted is complete, and leaves out only what is denied."""
+    found = problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES[:2], whole_accounts=False)
+    places = (*PLACES[:2], *((account, "eu-west-1") for account in readable))
+    known = facts()
+    assert known.caller
+    known = replace(
+        known,
+        caller=replace(known.caller, management_account=MANAGEMENT),
+        regions=tuple(Region(make_account(int(each)), name, {}, {}) for each, name in places),
+    )
+    text = remedy(found, known, make_config()).text
+    assert ("regions.exclude: [eu-west-1, eu-west-2]" in text) is (not readable)
+    accept = text.partition("coverage.accept: ")[2].partition(";")[0]
+    rules = make_config(coverage={"accept": yaml.safe_load(accept)}).coverage.accept
+    assert accepted == {each for rule in rules for each in product(rule.account, rule.region)}
