@@ -17,7 +17,7 @@ WORKDIR /src
 # What changes least comes first: the dependencies are a layer of their own.
 COPY pyproject.toml uv.lock ./
 RUN ["uv", "sync", "--locked", "--no-dev", "--extra", "lambda", "--no-install-project"]
-COPY README.md LICENSE ./
+COPY README.md LICENSE config.yaml ./
 COPY stacksets/*.yaml stacksets/*.json ./stacksets/
 COPY sweeper ./sweeper
 RUN ["uv", "sync", "--locked", "--no-dev", "--extra", "lambda", "--no-editable"]

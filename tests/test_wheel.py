@@ -55,6 +55,14 @@ def test_it_prints_its_templates(installed: Path, tmp_path: Path) -> None:
         assert printed == (ROOT / "stacksets" / name).read_bytes()
 
 
+def test_it_writes_a_configuration(installed: Path, tmp_path: Path) -> None:
+    for words in (("init",), ("check",)):
+        ended = subprocess.run(
+            [installed, "config", *words], check=False, capture_output=True, cwd=tmp_path, text=True
+        )
+        assert ended.returncode == 0, ended.stderr
+
+
 def test_the_demo_runs(installed: Path, tmp_path: Path) -> None:
     ended = subprocess.run(
         [installed, "demo"],

@@ -42,7 +42,7 @@ from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import chosen_plugins, make_sinks
 from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is_kept, store
-from sweeper.reporting.sinks.directory import DirectorySink
+from sweeper.reporting.sinks.directory import DirectorySink, require_writable
 from sweeper.storage import run_state as state
 from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.history import HistoryStore, attach_comparison
@@ -89,7 +89,7 @@ def run_sweep(
     session = _session(recorded, profile)
     kinds, into, plugins = chosen_checks(config), chosen_formats(config), chosen_plugins(config)
     refuse_unknown_regions(config, session, provenance.regions_from)
-    directory = state.state_directory(config)
+    directory = _writable_directories(config)
     changes = change_source(recorded)
     with ExitStack() as at_the_end:
         if resume:
@@ -254,6 +254,13 @@ def close_plan(context: RunContext, open_run: state.OpenRun, *, resumed: bool) -
         attempt(
             Stage.DELIVER, lambda place: put_plan(place, open_run.header, (end,)), context.bucket
         )
+
+
+def _writable_directories(config: Config) -> Path | None:
+    """Return the state directory; refuse a run whose directories cannot be written."""
+    if config.report.directory:
+        require_writable(config.report.directory)
+    return state.state_directory(config)
 
 
 def _fallback(

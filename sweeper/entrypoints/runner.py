@@ -16,6 +16,7 @@ import click
 
 from sweeper.config import loader as config_loading
 from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.escaping import plain
 from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.model import Finding
 from sweeper.domain.recorded_changes import RecordedChanges
@@ -23,6 +24,7 @@ from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import DELIVERY_SECONDS, Stop, or_defect
 from sweeper.entrypoints import app, logs, metrics
+from sweeper.entrypoints.cli.common import say
 from sweeper.entrypoints.log_style import AUTO, LogStyle
 from sweeper.entrypoints.logs import is_terminal
 
@@ -74,6 +76,7 @@ def run_interactive(
     if ask and may_write:
         require_prompt(recorded.kind if recorded else "run")
     terminal = is_terminal(sys.stderr) if terminal is None else terminal
+    _say_configuration(provenance, shown=style.shows_summary(terminal=terminal))
     reverts = recorded is not None and recorded.kind == "undo"
     warn = reverts and remediation_still_enabled(config, recorded.findings if recorded else ())
 
@@ -128,6 +131,13 @@ def run_interactive(
     if not style.shows_summary(terminal=terminal):
         or_defect(lambda: logs.log_finished(report, status, ended.file, resumable=ended.resumable))
     return report, int(status)
+
+
+def _say_configuration(provenance: Provenance | None, *, shown: bool) -> None:
+    """Name the file of the configuration: a ./config.yaml is read without being asked for."""
+    if provenance and shown:
+        files = [each.name for each in provenance.configuration.sources if each.kind == "file"]
+        say(f"configuration: {plain(', '.join(files)) or 'no file; all defaults'}")
 
 
 REMEDIATION_STILL_ENABLED = (

@@ -92,12 +92,24 @@ def test_a_missing_bucket_does_not_keep_the_report_from_people(aws: FakeAws, her
     assert "delivery.failed" in {entry["event"] for entry in ended.logs}
 
 
-def test_a_directory_that_cannot_be_written_is_exit_status_5(
+def test_a_directory_that_cannot_be_written_is_found_before_the_sweep(
     aws: FakeAws, here: Here, tmp_path: Path
 ) -> None:
     world = _world()
     aws.load(world)
     (tmp_path / "out").write_text("a file, not a directory")
+    ended = here.run(aws, config=_config(world))
+    assert ended.status == 2
+    assert "report.directory: out: " in ended.stderr
+    assert calls(aws) == {}
+
+
+def test_a_file_that_cannot_be_written_is_exit_status_5(
+    aws: FakeAws, here: Here, tmp_path: Path
+) -> None:
+    world = _world()
+    aws.load(world)
+    (tmp_path / "out" / "report.csv").mkdir(parents=True)
     ended = here.run(aws, config=_config(world))
     assert ended.status == 5
     assert len(aws.objects()) == 6

@@ -183,7 +183,7 @@ def test_a_second_signal_ends_the_process_at_once(
         time.sleep(0.1)
     ended = end(process, tmp_path)
     assert ended.status == -number
-    assert not (tmp_path / "out").exists()
+    assert list((tmp_path / "out").iterdir()) == []
     assert "Traceback" not in ended.stderr
     (journal,) = (tmp_path / "state" / "sweeper").glob("*.journal")
     aws.faults([])

@@ -60,7 +60,8 @@ def test_a_person_is_shown_what_is_opened_and_asked_once(aws: FakeAws, tmp_path:
     before = aws.repositories()
     swept = run(aws, tmp_path, config={})
     closed = aws.repositories()
-    due = swept.report["totals"]["changes"]["applied"]
+    earlier = swept.report
+    due = earlier["totals"]["changes"]["applied"]
     for answer, status, outcome, after in (
         ("n", 3, "withheld", closed),
         ("y", 0, "applied", before),
@@ -70,10 +71,10 @@ def test_a_person_is_shown_what_is_opened_and_asked_once(aws: FakeAws, tmp_path:
             shown, asked, told, ended = at_terminal(aws, tmp_path, answer)
             assert ended == status
             assert sum(map(int, re.findall(r"(\d+) repositor", asked))) == due
-            for each in (" 2 accounts ", swept.report["run"]["id"], "report out/report.json"):
+            for each in (" 2 accounts ", earlier["run"]["id"], "report out/report.json"):
                 assert each in asked
             assert shown.count(" -> ") == min(due, MAX_CHANGES)
-            for each in swept.report["findings"][:MAX_CHANGES]:
+            for each in earlier["findings"][:MAX_CHANGES]:
                 place = f"{each['region']}  {each['repository']}: "
                 assert f"{place}IMMUTABLE -> {each['mutability']}" in shown
             assert REMEDIATION_STILL_ENABLED in shown
@@ -83,4 +84,4 @@ def test_a_person_is_shown_what_is_opened_and_asked_once(aws: FakeAws, tmp_path:
             assert report["totals"]["changes"][outcome] == due
             assert f"out/{report['run']['id']}" in told
             latest = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
-            assert latest == swept.report
+            assert latest == earlier

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeper.entrypoints.cli.common import loaded, print_pieces
+from sweeper.entrypoints.cli.config_init import init
 from sweeper.entrypoints.cli.options import SWEEP, config_option, profile_option, value_options
 
 if TYPE_CHECKING:
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def config() -> None:
-    """Check the configuration, show it, or print its schema.
+    """Write a configuration, check it, show it, or print its schema.
 
     \b
     Examples:
+      sweeper config init
       sweeper config check
       sweeper config show --format json
     """  # noqa: D301 (click's mark for lines to keep)
+
+
+config.add_command(init)
 
 
 @config.command()

@@ -45,7 +45,7 @@ config_option = click.option(
     "path",
     type=click.Path(),
     metavar="FILE",
-    help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY.",
+    help="config.yaml: a path, ssm:NAME or s3://BUCKET/KEY; default: ./config.yaml, if it exists.",
 )
 profile_option = click.option(
     "--profile", metavar="NAME", help="Call AWS with this profile of the AWS configuration."

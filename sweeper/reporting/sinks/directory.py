@@ -7,9 +7,10 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Self
 
-from sweeper.domain.errors import OperationFailed
+from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import may_have_changed, replaces_last
 from sweeper.domain.report_model import Delivery, Report
@@ -139,6 +140,20 @@ class DirectorySink(Sink):
             with suppress(OSError):
                 (self._directory / name).unlink()
                 (self._directory / report.run.id).rmdir()
+
+
+def require_writable(directory: Path) -> None:
+    """Make the directory where it is missing; raise ConfigurationError if it cannot be written.
+
+    So that a run learns it before it calls or changes anything, and not with its report in hand.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=directory):
+            pass
+    except (OSError, ValueError) as error:  # ValueError: no path has a NUL in it
+        problem = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"report.directory: {directory}: {problem}") from None
 
 
 def _make(directory: Path) -> None:

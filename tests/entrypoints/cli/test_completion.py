@@ -47,7 +47,7 @@ def test_what_bash_is_told(sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) ->
         ("sweeper run --for", ["plain,--formats", "plain,--format"]),
         ("sweeper run --format ", ["plain,json", "plain,text"]),
         ("sweeper rep", ["plain,report"]),
-        ("sweeper config ", ["plain,check", "plain,schema", "plain,show"]),
+        ("sweeper config ", ["plain,check", "plain,init", "plain,schema", "plain,show"]),
         ("sweeper config show --form", ["plain,--formats", "plain,--format"]),
         ("sweeper report --format h", ["plain,html"]),
         ("sweeper report ./re", ["file,./re"]),
