@@ -183,6 +183,7 @@ def _holds(assertion: Any, values: Mapping[str, str]) -> bool:
     """Whether the assertion holds; the subnets that are given are all in VPC."""
 
     def value(node: Any) -> Any:
+        found: Any
         match node:
             case {"Ref": name}:
                 found = values[name]
