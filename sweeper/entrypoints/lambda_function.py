@@ -1,20 +1,22 @@
-"""The Lambda: one event, one sweep, within the time that the function has.
+"""The Lambda: one event, one sweep or preflight, within the time that the function has.
 
 The configuration is read anew for each event, so that a change of it needs no new deployment.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
 
 from sweeper.aws.client.clients import CONNECT_TIMEOUT, READ_TIMEOUT
 from sweeper.aws.client.session import read_remote
-from sweeper.config.loader import load
+from sweeper.config.loader import Loaded, load
 from sweeper.domain.errors import ConfigurationError, SweeperError
 from sweeper.domain.escaping import plain
 from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.masking import mask
 from sweeper.domain.model import Stage
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import or_defect
@@ -33,7 +35,8 @@ SCHEDULERS = {"aws.events", "aws.scheduler"}
 # What EventBridge puts into the event of a schedule: it says nothing about the sweep.
 _ENVELOPE = ("version", "id", "detail-type", "source", "account", "time", "region", "resources")
 _NO_DETAIL: tuple[object, ...] = ({}, "{}")  # a rule's, and EventBridge Scheduler's
-_SWITCHES = ("dry_run", "deliver")
+_OF_A_SWEEP = ("dry_run", "deliver")
+_SWITCHES = (*_OF_A_SWEEP, "preflight")
 _LISTS = {
     "accounts": ("organization", "include_accounts"),
     "regions": ("regions", "include"),
@@ -57,7 +60,8 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
 
     An event of a schedule, or an empty one, is the run that the configuration describes. It may
     have what the command line has as options: dry_run and deliver (true or false), accounts,
-    regions and ous (lists), which only narrow what the configuration says. Raises
+    regions and ous (lists), which only narrow what the configuration says. With preflight: true
+    nothing is swept: access is checked, and what `sweeper preflight` prints is returned. Raises
     ConfigurationError, and SweepFailed where the exit status would be 1, 2 or 6; findings, gaps and
     failed deliveries are in the summary.
     """
@@ -71,14 +75,14 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
 
 
 def _swept(event: object, context: LambdaContext) -> dict[str, Any] | SweeperError:
-    """Return the summary, or the error that says why there is none."""
+    """Return what the function answers, or the error that says why there is nothing to answer."""
     try:
-        return _summary(event, context)
+        return _answer(event, context)
     except SweeperError as error:
         return error
 
 
-def _summary(event: object, context: LambdaContext) -> dict[str, Any]:
+def _answer(event: object, context: LambdaContext) -> dict[str, Any]:
     overrides = _overrides(event)
     options: dict[str, dict[str, Any]] = {}
     for key, (section, field) in _LISTS.items():
@@ -91,6 +95,26 @@ def _summary(event: object, context: LambdaContext) -> dict[str, Any]:
         option_names={key: f"event: {name}" for name, key in _LISTS.items()},
         read_remote=read_remote,
     )
+    seconds = max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE)
+    if overrides.get("preflight", False):
+        return _preflight(loaded, seconds)
+    return _summary(loaded, overrides, seconds)
+
+
+def _preflight(loaded: Loaded, seconds: float) -> dict[str, Any]:
+    """Return the document of `sweeper preflight --format json`."""
+    # A sweep has no use for them: what it does not import costs it neither time nor memory.
+    from sweeper.engine.preflight.problems import judge
+    from sweeper.entrypoints.preflight import check_access
+    from sweeper.reporting.preflight.document import document
+
+    facts = check_access(loaded, write_probe=True, terminal=False, at_most_seconds=seconds)
+    content = document(facts, judge(facts, loaded.config), loaded.config)
+    answer: dict[str, Any] = json.loads(mask(content))
+    return answer
+
+
+def _summary(loaded: Loaded, overrides: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     report, status = run_interactive(
         loaded.config,
         loaded.provenance,
@@ -98,7 +122,7 @@ def _summary(event: object, context: LambdaContext) -> dict[str, Any]:
         deliver_dry_run=overrides.get("deliver", False),
         ask=False,
         terminal=False,
-        at_most_seconds=max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE),
+        at_most_seconds=seconds,
     )
     if status in (ExitStatus.INTERNAL_ERROR, ExitStatus.UNUSABLE, ExitStatus.LEASE_HELD):
         raise SweepFailed(_cause(report))
@@ -129,6 +153,10 @@ def _overrides(event: object) -> Mapping[str, Any]:
         else:
             allowed = ", ".join((*_SWITCHES, *_LISTS))
             raise ConfigurationError(f"event: {key!r} is unknown; allowed: {allowed}")
+    if said.get("preflight") and (sweeps := [key for key in _OF_A_SWEEP if key in said]):
+        raise ConfigurationError(
+            f"event: {', '.join(sweeps)}: not allowed with preflight, which sweeps nothing"
+        )
     return said
 
 

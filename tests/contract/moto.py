@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
@@ -25,15 +25,20 @@ def serve() -> None:
     os._exit(0)
 
 
+def moto() -> AbstractContextManager[str]:
+    """Start the server and give its endpoint."""
+    return serving(__name__)
+
+
 @contextmanager
-def moto() -> Iterator[str]:
-    """Start the server and give its endpoint.
+def serving(module: str) -> Iterator[str]:
+    """Run a module that calls `serve`, and give its endpoint.
 
     Raises:
         RuntimeError: When it ends before it listens.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-m", module],
         cwd=Path(__file__).parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -124,11 +124,43 @@ def test_an_event_narrows_ous(aws: FakeAws) -> None:
     assert summary["totals"]["accounts"]["opened"] == len(expected) > 0
 
 
+def test_a_preflight_checks_access_and_sweeps_nothing(
+    aws: FakeAws, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = open_repositories(aws)
+    account = WORLD.accounts[1].id
+    answer = handler({"preflight": True, "accounts": [account]}, Context())
+    assert answer["exit_status"] == 0
+    assert answer["accounts"]["with_role"] == 1
+    written = answer["actions"]["ecr:PutImageTagMutability"]
+    assert written["works"] == answer["account_regions"] > 0
+    assert {each["answer"] for each in answer["destinations"]} == {"works"}
+    assert open_repositories(aws) == before
+    assert aws.objects() == []
+    assert "sweep.metrics" not in capfd.readouterr().err
+
+
+def test_a_preflight_names_what_would_not_work(aws: FakeAws) -> None:
+    aws.load(small_world(accounts=2, regions=1, role={"exists": False}))
+    answer = handler({"preflight": True}, Context())
+    assert answer["exit_status"] == 4
+    assert len(answer["accounts"]["without_role"]) == 2
+    assert json.loads(json.dumps(answer)) == answer
+
+
+def test_a_preflight_ends_before_the_functions_time(aws: FakeAws) -> None:
+    answer = handler({"preflight": True}, Context(RESERVE))
+    assert answer["exit_status"] != 0
+    assert "sts:AssumeRole" not in calls(aws)
+
+
 def test_a_bad_event_is_refused_before_anything_is_called(aws: FakeAws) -> None:
     cases: list[tuple[object, str]] = [
         ([], "event: list is not allowed; allowed: a mapping"),
         (None, "event: NoneType is not allowed; allowed: a mapping"),
-        ({"dryrun": True}, "'dryrun' is unknown; allowed: dry_run, deliver, accounts, regions"),
+        ({"dryrun": True}, "'dryrun' is unknown; allowed: dry_run, deliver, preflight, accounts"),
+        ({"preflight": "yes"}, "preflight: 'yes' is not allowed; allowed: true or false"),
+        ({"preflight": True, "deliver": True}, "deliver: not allowed with preflight"),
         ({"source": "aws.events"}, "'source' is unknown"),
         ({"dry_run": "true"}, "dry_run: 'true' is not allowed; allowed: true or false"),
         ({"deliver": 1}, "deliver: 1 is not allowed; allowed: true or false"),

@@ -5,16 +5,11 @@ In a package of its own: moto has one organization in a process, and tests.stack
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.parse import parse_qs
+from typing import Any
 
 import boto3
 import pytest
@@ -156,8 +151,11 @@ def _sent(monkeypatch: pytest.MonkeyPatch, operation: str) -> list[Mapping[str, 
 # --- what it deploys ------------------------------------------------------------------------------
 
 
-def test_the_role_is_in_every_account_of_the_unit(rollouts: Rollouts) -> None:
+def test_the_role_is_in_every_account_of_the_unit(
+    rollouts: Rollouts, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert rollouts.deploy(f"{NEEDED} ExternalId=a=b AllowRemediation=true") == 0
+    assert capsys.readouterr().err == ""
     assert rollouts.accounts_with_role == rollouts.accounts[:2]
     assert rollouts.parameters == {
         "CentralRoleArn": CENTRAL,
@@ -325,71 +323,6 @@ def test_without_a_region_nothing_is_created(
     monkeypatch.delenv("AWS_REGION", raising=False)
     assert rollouts.deploy() == 2
     assert "AWS_REGION" in capsys.readouterr().err
-
-
-class _CloudFormation(BaseHTTPRequestHandler):
-    """Knows no StackSet, records the one that is created, and refuses what follows."""
-
-    created: ClassVar[list[Mapping[str, str]]] = []
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        form = {name: values[0] for name, values in parse_qs(body).items()}
-        if form["Action"] == "CreateStackSet":
-            self.created.append(form)
-            self._answer(
-                200, "<CreateStackSetResponse><CreateStackSetResult/></CreateStackSetResponse>"
-            )
-        else:
-            code = "StackSetNotFoundException" if form["Action"] == "DescribeStackSet" else "Last"
-            error = f"<Error><Code>{code}</Code><Message>no</Message></Error>"
-            self._answer(400, f"<ErrorResponse>{error}</ErrorResponse>")
-
-    def _answer(self, status: int, body: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Nothing: the test asserts what was asked."""
-
-
-def test_make_passes_every_value_as_it_is(tmp_path: Path) -> None:
-    """The recipe itself, over HTTP: a value with =, $, quotes and ; reaches the StackSet whole."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _CloudFormation)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
-        **SETUP,
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-    }
-    given = f"PARAMETERS={NEEDED} ExternalId=a=b RolePath=/a$$b'c;d\"e`f/"
-    ended = subprocess.run(
-        ["make", "--silent", "stackset-deploy", "OUS=r-ab12", given, "CALL_AS=DELEGATED_ADMIN"],
-        cwd=ROOT,
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    server.shutdown()
-    server.server_close()
-    assert "Last" in ended.stderr
-    assert ended.returncode != 0
-    (form,) = _CloudFormation.created
-    assert (form["StackSetName"], form["CallAs"]) == (NAME, "DELEGATED_ADMIN")
-    numbers = range(1, 1 + sum(name.endswith(".ParameterKey") for name in form))
-    values = {
-        form[f"Parameters.member.{each}.ParameterKey"]: form[
-            f"Parameters.member.{each}.ParameterValue"
-        ]
-        for each in numbers
-    }
-    assert values["ExternalId"] == "a=b"
-    assert values["RolePath"] == "/a$b'c;d\"e`f/"
 
 
 def test_the_documented_commands_name_parameters_that_there_are() -> None:

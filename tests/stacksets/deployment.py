@@ -111,7 +111,7 @@ class Deployment:
             {"ExternalId": EXTERNAL_ID, "SecurityHubRegion": HUB, "AutoRemediate": "ENABLED"},
         )
         self.central_role_arn = self.stack["CentralRoleArn"]
-        self.environment = self._environment()
+        self.environment = self.variables("sweeper")
 
     def central_stack(self, name: str, parameters: Mapping[str, str]) -> dict[str, str]:
         """Make a stack of the central template; its outputs."""
@@ -139,13 +139,13 @@ class Deployment:
         (stack,) = client.describe_stacks(StackName=name)["Stacks"]
         return {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
 
-    def _environment(self) -> dict[str, str]:
+    def variables(self, stack: str) -> dict[str, str]:
         """The variables that the stack gives to its task or its function."""
         if self.central == "central-lambda":
-            client = boto3.client("lambda")
-            (function,) = client.list_functions()["Functions"]
-            return dict(function["Environment"]["Variables"])
-        described = boto3.client("ecs").describe_task_definition(taskDefinition="sweeper")
+            functions = boto3.client("lambda").list_functions()["Functions"]
+            given = [each["Environment"]["Variables"] for each in functions]
+            return next(dict(each) for each in given if each["SWEEPER_DEPLOYMENT"] == stack)
+        described = boto3.client("ecs").describe_task_definition(taskDefinition=stack)
         (container,) = described["taskDefinition"]["containerDefinitions"]
         # moto leaves AWS::NoValue in a list as null.
         return {item["name"]: item["value"] for item in container["environment"] if item}

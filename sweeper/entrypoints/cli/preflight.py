@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,12 +16,6 @@ from sweeper.entrypoints.cli.options import (
     value_options,
 )
 from sweeper.entrypoints.log_style import LogStyle
-
-if TYPE_CHECKING:
-    from sweeper.config.loader import Loaded
-    from sweeper.engine.pool import Stop
-    from sweeper.engine.ports import Observer
-    from sweeper.engine.preflight.facts import Facts
 
 
 @click.command(short_help="Check access and destinations before a sweep.")
@@ -68,55 +62,21 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
       sweeper preflight --format json | jq .accounts.without_role
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.engine.preflight.problems import judge
+    from sweeper.entrypoints.logs import is_terminal
+    from sweeper.entrypoints.preflight import check_access
     from sweeper.entrypoints.preflight_text import rendered
     from sweeper.reporting.preflight.document import document
 
     if impact:
         values["remediation"] = {"assess_impact": True}
     read = loaded(path, values, profile=profile, style=style)
-    facts = _look(read, profile, style, write_probe=not no_write_probe)
+    facts = check_access(
+        read,
+        write_probe=not no_write_probe,
+        terminal=is_terminal(sys.stderr),
+        profile=profile,
+        style=style,
+    )
     verdict = judge(facts, read.config)
     render = document if form == "json" else rendered
     return print_pieces((render(facts, verdict, read.config),), int(verdict.status))
-
-
-def _look(read: Loaded, profile: str | None, style: LogStyle, *, write_probe: bool) -> Facts:
-    """Ask, with progress for a person at stderr and logs for a machine."""
-    import secrets
-    from contextlib import ExitStack
-
-    from sweeper.aws.client.session import callers_session, refuse_unknown_regions
-    from sweeper.engine.preflight.look import run_preflight
-    from sweeper.entrypoints import logs
-    from sweeper.entrypoints.app import unfinished
-    from sweeper.entrypoints.bootstrap import questions
-    from sweeper.entrypoints.runner import run_supervised
-    from sweeper.reporting.formats import chosen_formats
-
-    config, session = read.config, callers_session(profile)
-    chosen_formats(config)
-    refuse_unknown_regions(config, session, read.provenance.regions_from)
-
-    def work(*, stop: Stop, observer: Observer, **_: object) -> Facts:
-        run_id = f"preflight-{secrets.token_hex(3)}"
-        logs.bind_run(run_id)
-        logs.log_unfinished(unfinished(config))
-        with ExitStack() as at_the_end:
-            cloud, asked = questions(
-                config,
-                session=session,
-                stop=stop,
-                run_id=run_id,
-                write_probe=write_probe,
-                at_the_end=at_the_end,
-            )
-            return run_preflight(cloud, asked, config, stop=stop, observer=observer)
-
-    return run_supervised(
-        config,
-        work,
-        terminal=logs.is_terminal(sys.stderr),
-        ask=None,
-        show=lambda *_: None,
-        style=style,
-    )
