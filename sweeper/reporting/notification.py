@@ -128,7 +128,7 @@ def _opening(report: Report) -> Iterator[str]:
     if report.run.kind == "undo":
         yield f"Changes: {undo_words(report)}."
     else:
-        yield from _found(report)
+        yield from verdict(report)
     if report.run.dry_run:
         yield "This was a dry run: nothing was changed."
     if changes.failed:
@@ -142,7 +142,8 @@ def _opening(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _found(report: Report) -> Iterator[str]:
+def verdict(report: Report) -> Iterator[str]:
+    """Yield what was found, and what was done about it, a sentence each."""
     repositories = report.totals.repositories
     place = report.run.organization_id or report.run.account_id
     of = f" of {plain(place)}" if place else ""

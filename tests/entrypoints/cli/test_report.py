@@ -84,6 +84,7 @@ def test_the_ending_of_the_files_name_is_its_format(sweeper: Sweeper) -> None:
         ("x.json", "json"),
         ("x.xml", "junit"),
         ("x.ocsf.jsonl", "ocsf"),
+        ("x.md", "markdown"),
         ("x.txt", "text"),
         ("x.pdf", "text"),
         ("html", "text"),

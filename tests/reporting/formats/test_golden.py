@@ -44,6 +44,12 @@ def test_junit() -> None:
     assert_golden("report.junit.xml", rendered("junit", whole()))
 
 
+def test_markdown() -> None:
+    names = ("everything", "planned", "templates", "clean", "disabled", "ended early")
+    shown = {name: rendered("markdown", every()[name]).decode() for name in names}
+    assert_golden("report.md", sections(shown))
+
+
 def test_text() -> None:
     assert_golden("report.txt", of_every(lambda item: rendered("text", item).decode()))
 

@@ -95,7 +95,7 @@ def test_a_name_is_read_as_what_it_is(forms: dict[str, str]) -> None:
 
 def test_what_is_very_long_is_cut(forms: dict[str, str]) -> None:
     """report.json and the table keep the facts whole; what is shown or has limits does not."""
-    for form in ("asff", "junit", "message", "ocsf", "text"):
+    for form in ("asff", "junit", "markdown", "message", "ocsf", "text"):
         with case(form):
             text = forms[form].replace("}, {", "}\n{")
             assert "x" * 60 in text
