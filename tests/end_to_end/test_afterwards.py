@@ -35,7 +35,7 @@ def test_a_sweeps_reports_are_shown_again_and_compared(
     world = small_world(accounts=3, regions=2)
     region = next(iter(world.regions))
     aws.load(dataclasses.replace(world, buckets=(Bucket(BUCKET, region),)))
-    formats = ["json", "text", "html", "csv", "junit", "markdown", "ocsf"]
+    formats = ["json", "text", "html", "csv", "junit", "markdown", "ocsf", "sarif"]
     config = {"report": {"s3": S3, "formats": formats}}
     assert here.run(aws, config=config).status == 0
     out = tmp_path / "out"

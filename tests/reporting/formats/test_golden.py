@@ -40,6 +40,10 @@ def test_ocsf() -> None:
     assert_golden("report.ocsf.jsonl", rendered("ocsf", whole()))
 
 
+def test_sarif() -> None:
+    assert_golden("report.sarif", rendered("sarif", whole()))
+
+
 def test_junit() -> None:
     assert_golden("report.junit.xml", rendered("junit", whole()))
 

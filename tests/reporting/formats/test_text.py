@@ -91,5 +91,6 @@ def test_the_formats() -> None:
         "junit": "junit.xml",
         "markdown": "md",
         "ocsf": "ocsf.jsonl",
+        "sarif": "sarif",
         "text": "txt",
     }
