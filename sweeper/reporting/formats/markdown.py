@@ -15,6 +15,7 @@ from sweeper.domain.pieces import in_pieces
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import count_findings
 from sweeper.domain.report_model import FailedItem, Report, Run
+from sweeper.reporting.console import console_url
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.notification import listed, subject, verdict
 from sweeper.reporting.wording import (
@@ -140,7 +141,10 @@ def _row(finding: Finding, report: Report, details: str | None) -> str:
     result = outcome(finding, report.run)
     if finding.compliance is Compliance.NON_COMPLIANT and (cause := why(finding)):
         result += f"; {cause}"
-    cells = (account, _code(finding.region), _code(named(finding)), state, _text(result))
+    repository = _code(named(finding))
+    if address := console_url(finding, report.run.partition):
+        repository = f"[{repository}]({address})"
+    cells = (account, _code(finding.region), repository, state, _text(result))
     return f"| {' | '.join(cells)} |\n"
 
 

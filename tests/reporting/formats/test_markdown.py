@@ -10,6 +10,7 @@ from markdown_it.token import Token
 from sweeper.domain.model import ChangeStatus, Compliance, Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
+from sweeper.reporting.console import console_url
 from sweeper.reporting.formats.markdown import LIMIT
 from tests.cases import case
 from tests.factories import (
@@ -101,6 +102,13 @@ def test_no_text_is_taken_for_an_address_or_a_mention() -> None:
                 assert not re.search(r"#\d", text)
             source = re.sub(r"`[^`]*`", "", text_of(with_text(attack)))
             assert not re.search(r"https?://|www\.", source, re.IGNORECASE)
+
+
+def test_a_repository_leads_to_the_console_and_nothing_else_is_a_link() -> None:
+    item = report([finding("team/a"), finding("not | a name")])
+    links = [each.attrGet("href") for each in tokens(item) if each.type == "link_open"]
+    assert links == [console_url(finding("team/a"), "aws")]
+    assert not [each for each in tokens(hostile_report()) if each.type == "link_open"]
 
 
 def test_verdict_and_coverage_come_first() -> None:
