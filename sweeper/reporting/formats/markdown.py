@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from sweeper.domain.escaping import plain, shorten
-from sweeper.domain.masking import mask
+from sweeper.domain.masking import MASK, mask
 from sweeper.domain.model import Compliance, Finding
 from sweeper.domain.pieces import in_pieces
 from sweeper.domain.reasons import Reason
@@ -222,10 +222,13 @@ def _text(text: str) -> str:
     """The text of a sentence: whatever Markdown obeys is a character reference.
 
     References are resolved before GitHub looks for mentions, addresses and numbers of issues:
-    these have their sign in a code span. No secret is found any more in what is escaped.
+    these have their sign in a code span, and so has a mask. No secret is found any more in what is
+    escaped.
     """
     shown = mask(shorten(text, 3 * _LONGEST))
-    escaped = _OBEYED.sub(lambda sign: f"&#{ord(sign[0])};", shown)
+    escaped = f"`{MASK}`".join(
+        _OBEYED.sub(lambda sign: f"&#{ord(sign[0])};", part) for part in shown.split(MASK)
+    )
     return re.sub(r"(?:@|(?<!&)#)+", r"`\g<0>`", escaped)
 
 
