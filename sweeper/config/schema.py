@@ -49,6 +49,7 @@ from sweeper.domain.reasons import Reason
 ENVIRONMENT_PREFIX = "SWEEPER_"
 MAX_ACCOUNT_TAGS = 10  # they stand beside each finding
 SECRET_KEYS = (("organization", "external_id"),)  # whose values are never shown
+Notify = Literal["when_needed", "on_change", "always"]
 CHECKS = ("ecr-tag-immutability",)  # those that run, and that may write, where nothing else is said
 
 
@@ -202,7 +203,7 @@ class ReportConfig(_Section):
     sns_topic_arn: TopicArn | None = None
     security_hub: SecurityHubConfig | None = None
     formats: Annotated[FormatNames, Field(min_length=1)] = ("json", "csv")
-    notify: Literal["when_needed", "always"] = "when_needed"
+    notify: Notify = "when_needed"
     account_tags: Annotated[TagKeys, Field(max_length=MAX_ACCOUNT_TAGS)] = ()
     evidence: bool = False
     plugins: Annotated[dict[SinkName, dict[str, Any] | None], FROM_TEXT] = {}
@@ -211,6 +212,10 @@ class ReportConfig(_Section):
     def _consistent(self) -> Self:
         if self.evidence and not (self.directory or self.s3):
             raise ValueError("evidence: true needs report.directory or report.s3")
+        if self.notify == "on_change" and not (self.directory or self.s3):
+            raise ValueError(
+                "notify: on_change needs report.directory or report.s3, where the last report is"
+            )
         return self
 
 

@@ -120,6 +120,7 @@ REFUSED = (
     ("limits: {deadline_seconds: 0}", "limits.deadline_seconds"),
     ("report: {formats: []}", "report.formats"),
     ("report: {notify: never}", "report.notify"),
+    ("report: {notify: on_change}", "report"),
     ("report: {s3: {bucket: B}}", "report.s3.bucket"),
     ("report: {s3: {bucket: abc, kms_key_id: reports}}", "report.s3.kms_key_id"),
     ("report: {sns_topic_arn: news}", "report.sns_topic_arn"),
