@@ -43,6 +43,9 @@ DESCRIPTIONS = {
     "policy.exempt_pull_through_cache": "Whether repositories that a pull-through cache rule fills "
     "are exempt.",
     "exemptions.account": "In which accounts, with * and ? as wildcards.",
+    "exemptions.ous": "Only in accounts below one of these OUs or roots. Empty: in every account.",
+    "exemptions.account_tags": "Account tags, key: [values]; only in accounts that have one of the "
+    "values of each key.",
     "exemptions.region": "In which regions, with * and ? as wildcards.",
     "exemptions.repository": "The repositories' name, with * and ? as wildcards.",
     "exemptions.reason": "Why, for those who read the report.",

@@ -158,6 +158,8 @@ class ExemptionRule(_Section):
     """Repositories that may stay as they are, why, and until when (inclusive, UTC)."""
 
     account: AccountGlob = "*"
+    ous: OuIds = ()
+    account_tags: Tags = {}
     region: RegionGlob = "*"
     repository: RepositoryGlob
     reason: Text
@@ -250,12 +252,24 @@ class Config(_Section):
     state: StateConfig = StateConfig()
     limits: LimitsConfig = LimitsConfig()
 
+    @property
+    def exempt_ous(self) -> tuple[str, ...]:
+        """The OUs that exemptions name."""
+        return tuple(ou for rule in self.exemptions for ou in rule.ous)
+
+    @property
+    def tag_exemptions(self) -> tuple[ExemptionRule, ...]:
+        """The exemptions that depend on tags of the account."""
+        return tuple(rule for rule in self.exemptions if rule.account_tags)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         organization = self.organization
         for key, value in (
             ("remediation.include_ous", self.remediation.include_ous),
             ("report.account_tags", self.report.account_tags),
+            ("exemptions: ous", self.exempt_ous),
+            ("exemptions: account_tags", self.tag_exemptions),
         ):
             if value and (organization.role_name is None or not organization.enumerate):
                 raise ValueError(

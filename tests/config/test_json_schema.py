@@ -135,7 +135,7 @@ REFUSED_TOO = (
 
 
 # What an editor does not tell: JSON has neither times nor nan.
-NOT_TOLD = ("expires: 2027-01-31T10:00:00", "min_coverage: .nan", "notify: on_change")
+NOT_TOLD = ("expires: 2027-01-31T10:00:00", "min_coverage: .nan")
 
 
 def test_what_the_program_refuses_is_not(validator: Draft202012Validator) -> None:

@@ -96,6 +96,14 @@ REFUSED = (
     ),
     ("remediation: {assess_impact: perhaps}", "remediation.assess_impact"),
     ("exemptions: [{repository: a, reason: b}]", "exemptions[0].expires"),
+    (
+        "exemptions: [{repository: a, reason: b, expires: never, ous: [ou-1]}]",
+        "exemptions[0].ous[0]",
+    ),
+    (
+        "exemptions: [{repository: a, reason: b, expires: never, account_tags: {env: dev}}]",
+        "exemptions[0].account_tags.env",
+    ),
     ("exemptions: [{repository: a, reason: b, expires: soon}]", "exemptions[0].expires"),
     (
         "exemptions: [{repository: a, reason: b, expires: 2027-01-31T10:00:00}]",
@@ -120,7 +128,6 @@ REFUSED = (
     ("limits: {deadline_seconds: 0}", "limits.deadline_seconds"),
     ("report: {formats: []}", "report.formats"),
     ("report: {notify: never}", "report.notify"),
-    ("report: {notify: on_change}", "report"),
     ("report: {s3: {bucket: B}}", "report.s3.bucket"),
     ("report: {s3: {bucket: abc, kms_key_id: reports}}", "report.s3.kms_key_id"),
     ("report: {sns_topic_arn: news}", "report.sns_topic_arn"),
@@ -139,6 +146,17 @@ REFUSED = (
 
 # Keys that contradict each other.
 CONTRADICTIONS = (
+    ("report: {notify: on_change}", "report"),
+    (
+        "{organization: {role_name: null}, exemptions: "
+        "[{repository: a, reason: b, expires: never, ous: [r-ab12]}]}",
+        "exemptions: ous",
+    ),
+    (
+        "{organization: {enumerate: false, include_accounts: ['111122223333']}, exemptions: "
+        "[{repository: a, reason: b, expires: never, account_tags: {env: [dev]}}]}",
+        "exemptions: account_tags",
+    ),
     ("remediation: {checks: [ecr-tag-immutability, other]}", "remediation.checks"),
     ("organization: {enumerate: false}", "organization"),
     ("organization: {enumerate: false, include_tags: {env: [prod]}}", "organization"),
