@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from moto.sns.utils import FilterPolicyMatcher
 
@@ -145,11 +146,35 @@ def test_every_command_that_the_text_names_is_there() -> None:
             assert f"sweeper {command}" in names, (page, command)
 
 
-@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+WORKFLOWS = [each for each in blocks("yaml") if each.body.startswith("on:\n")]
+
+
+@pytest.mark.parametrize(
+    "block", [each for each in blocks("yaml") if each not in WORKFLOWS], ids=str
+)
 def test_a_configuration_is_one(block: Block, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(block.body, encoding="utf-8")
     load_config(str(path))
+
+
+def test_the_steps_of_a_workflow_are_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _, context in commands():
+        if not hasattr(context.command, "commands"):
+            monkeypatch.setattr(context.command, "callback", lambda **given: None)
+    steps = [
+        step for block in WORKFLOWS for step in yaml.safe_load(block.body)["jobs"]["sweep"]["steps"]
+    ]
+    lines = [
+        shlex.split(line)
+        for step in steps
+        for line in step.get("run", "").replace("\\\n", " ").splitlines()
+    ]
+    ran = [words[1:] for words in lines if words[0] == "sweeper"]
+    assert ran
+    for arguments in ran:
+        result = CliRunner().invoke(cli, [each for each in arguments if each != ">"])
+        assert result.exit_code == 0, (arguments, result.output)
 
 
 def test_the_event_of_a_lambda_is_one() -> None:

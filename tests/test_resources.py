@@ -52,7 +52,7 @@ def showing(name: str) -> Callable[[Report], str]:
 
 def test_a_template_is_shown_as_one() -> None:
     views: dict[str, Callable[[Report], str]] = {
-        **{name: showing(name) for name in ("text", "csv", "html", "junit")},
+        **{name: showing(name) for name in ("text", "csv", "html", "junit", "markdown")},
         "terminal": shown,
         "message": lambda item: message(item, ()),
         "subject": subject,

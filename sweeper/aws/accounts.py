@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.credentials import ReadOnlyCredentials
@@ -31,8 +32,14 @@ from sweeper.aws.client.partitions import FALLBACK_REGION, first_region, partiti
 from sweeper.aws.organizations import Organizations
 from sweeper.domain import masking
 from sweeper.domain.errors import NothingToSweep, OperationFailed
+from sweeper.domain.exemptions import covers_account
 from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Stage
-from sweeper.domain.planning import INACTIVE_STATES, in_write_scope, named_regions
+from sweeper.domain.planning import (
+    INACTIVE_STATES,
+    in_write_scope,
+    named_regions,
+    why_left_out,
+)
 from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
 
@@ -220,8 +227,39 @@ class AwsCloud:
             if organization.include_accounts:
                 wanted.intersection_update(organization.include_accounts)
             accounts = organizations.with_tags(accounts, wanted)
-            self._tags = {item.id: item.tags for item in accounts if item.tags is not None}
+        accounts = self._with_facts_of_exemptions(organizations, accounts)
+        self._tags = {item.id: item.tags for item in accounts if item.tags is not None}
         return organization_id, accounts
+
+    def _with_facts_of_exemptions(
+        self, organizations: Organizations, accounts: tuple[Account, ...]
+    ) -> tuple[Account, ...]:
+        """The accounts with the OUs and tags that exemptions depend on, as far as they can be read.
+
+        What cannot be read ends nothing: see `undecided_exemption`. NothingToSweep where an OU
+        that an exemption names is not in the organization.
+        """
+        if ous := self._config.exempt_ous:
+            try:
+                accounts = organizations.with_ou_paths(accounts, ous)
+            except OperationFailed as error:
+                if error.reason is Reason.UNKNOWN_OU or error.reason.is_stop:
+                    raise
+        rules = self._config.tag_exemptions
+        unread = [
+            account.id
+            for account in accounts
+            if account.tags is None
+            and why_left_out(account, self._config.organization) is None
+            and any(covers_account(rule, account) is not False for rule in rules)
+        ]
+        found = organizations.tags(unread) if unread else {}
+        return tuple(
+            account
+            if isinstance(tags := found.get(account.id), Failed) or tags is None
+            else replace(account, tags=tags)
+            for account in accounts
+        )
 
     def _assume(self, account_id: str) -> MemberSession:
         organization = self._config.organization

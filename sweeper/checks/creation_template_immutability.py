@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from sweeper.domain.exemptions import configured_exemption, undecided_exemption
 from sweeper.domain.masking import mask
 from sweeper.domain.model import (
     Change,
@@ -26,7 +27,6 @@ from sweeper.domain.model import (
 from sweeper.domain.mutability import (
     Setting,
     Verdict,
-    configured_exemption,
     evaluate,
     exclusions_of,
     remedy,
@@ -35,6 +35,9 @@ from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
 from sweeper.engine.ports import Check, Record
 from sweeper.engine.probe import Probe, nonexistent_name
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import ExemptionRule
 
 NAME = "ecr-creation-template-immutability"
 ROOT_PREFIX = "ROOT"  # ECR: the template for every name without another one
@@ -204,23 +207,28 @@ class CreationTemplateImmutability(Check):
         reason = _sentence(template, verdict)
         item = _as_repository(template)
         finding = self.finding(target, item, compliance, reason, exemption=exemption)
-        obstacle = self._obstacle(template, closing=True)
-        if not open_ or exempt or not obstacle:
+        if not open_ or exempt:
             return finding
-        change = replace(
-            self.remedy(finding),
-            status=ChangeStatus.WITHHELD,
-            reason=Reason.MANUAL_REVIEW_REQUIRED,
-            error=obstacle,
-        )
+        if obstacle := self._obstacle(template, closing=True):
+            return self._withheld(finding, Reason.MANUAL_REVIEW_REQUIRED, obstacle)
+        rules = self._rules(template)
+        if unknown := undecided_exemption(target, _namespace(template.prefix), rules, self.today):
+            return self._withheld(finding, Reason.EXEMPTION_UNDECIDED, unknown)
+        return finding
+
+    def _withheld(self, finding: Finding, reason: Reason, error: str) -> Finding:
+        withheld = ChangeStatus.WITHHELD
+        change = replace(self.remedy(finding), status=withheld, reason=reason, error=error)
         return replace(finding, change=change)
+
+    def _rules(self, template: Template) -> list[ExemptionRule]:
+        """The rules that cover every name that the template makes."""
+        return [rule for rule in self.config.exemptions if covers(rule.repository, template.prefix)]
 
     def _exemption(self, target: Target, template: Template) -> Exemption | None:
         """By a rule that covers every name that the template makes, or as a cache's template."""
-        prefix = template.prefix
-        rules = [rule for rule in self.config.exemptions if covers(rule.repository, prefix)]
         configured = configured_exemption(
-            target.account.id, target.region, _namespace(template.prefix), rules, self.today
+            target, _namespace(template.prefix), self._rules(template), self.today
         )
         only_caches = set(template.applied_for) == {PULL_THROUGH_CACHE}
         if not (self.config.policy.exempt_pull_through_cache and only_caches) or (

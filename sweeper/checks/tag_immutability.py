@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.exemptions import configured_exemption, undecided_exemption
 from sweeper.domain.impact import assess
 from sweeper.domain.model import (
     Change,
@@ -28,7 +29,7 @@ from sweeper.domain.model import (
     Resource,
     Target,
 )
-from sweeper.domain.mutability import Verdict, configured_exemption, evaluate, exclusions_of, remedy
+from sweeper.domain.mutability import Verdict, evaluate, exclusions_of, remedy
 from sweeper.domain.planning import in_write_scope
 from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
@@ -217,11 +218,14 @@ class TagImmutability(Check):
         exemption = None
         if compliance is Compliance.NON_COMPLIANT:
             rules = self.config.exemptions
-            exemption = configured_exemption(
-                target.account.id, target.region, repository.name, rules, self.today
-            )
+            exemption = configured_exemption(target, repository.name, rules, self.today)
             if exemption and not exemption.expired:
                 compliance = Compliance.EXEMPT
+            elif unknown := undecided_exemption(target, repository.name, rules, self.today):
+                found = self.finding(
+                    target, repository, compliance, verdict.reason, exemption=exemption
+                )
+                return self._withheld(found, Reason.EXEMPTION_UNDECIDED, unknown)
         return self.finding(target, repository, compliance, verdict.reason, exemption=exemption)
 
     def _with_pull_through_cache(self, target: Target, findings: list[Finding]) -> list[Finding]:
@@ -268,7 +272,7 @@ class TagImmutability(Check):
 
     def _judged(self, finding: Finding, prefixes: Iterable[str], *, withholds: bool) -> Finding:
         if exemption := pull_through_exemption(finding.repository, prefixes):
-            return replace(finding, compliance=Compliance.EXEMPT, exemption=exemption)
+            return replace(finding, compliance=Compliance.EXEMPT, exemption=exemption, change=None)
         if withholds:
             return self._withheld(finding, Reason.MANUAL_REVIEW_REQUIRED, _UNDER_ROOT_RULE)
         return finding

@@ -43,6 +43,9 @@ DESCRIPTIONS = {
     "policy.exempt_pull_through_cache": "Whether repositories that a pull-through cache rule fills "
     "are exempt.",
     "exemptions.account": "In which accounts, with * and ? as wildcards.",
+    "exemptions.ous": "Only in accounts below one of these OUs or roots. Empty: in every account.",
+    "exemptions.account_tags": "Account tags, key: [values]; only in accounts that have one of the "
+    "values of each key.",
     "exemptions.region": "In which regions, with * and ? as wildcards.",
     "exemptions.repository": "The repositories' name, with * and ? as wildcards.",
     "exemptions.reason": "Why, for those who read the report.",
@@ -75,7 +78,8 @@ DESCRIPTIONS = {
     "report.security_hub.region": "The region to import findings in.",
     "report.formats": "The formats to write.",
     "report.notify": "when_needed: findings that remain, changes made or failed, or incomplete "
-    "coverage. always: after each sweep.",
+    "coverage. on_change: something is new, reopened, resolved, fixed or failed, or other accounts "
+    "and regions could not be checked. always: after each sweep.",
     "report.account_tags": "The keys of the account tags to show beside findings.",
     "report.evidence": "Store every repository that was examined, with its verdict, beside the "
     "report: evidence.jsonl.gz.",

@@ -51,6 +51,7 @@ from sweeper.domain.reasons import Reason
 ENVIRONMENT_PREFIX = "SWEEPER_"
 MAX_ACCOUNT_TAGS = 10  # they stand beside each finding
 SECRET_KEYS = (("organization", "external_id"),)  # whose values are never shown
+Notify = Literal["when_needed", "on_change", "always"]
 CHECKS = ("ecr-tag-immutability",)  # those that run, and that may write, where nothing else is said
 
 
@@ -162,6 +163,8 @@ class ExemptionRule(_Section):
     """Repositories that may stay as they are, why, and until when (inclusive, UTC)."""
 
     account: AccountGlob = "*"
+    ous: OuIds = ()
+    account_tags: Tags = {}
     region: RegionGlob = "*"
     repository: RepositoryGlob
     reason: Text
@@ -207,7 +210,7 @@ class ReportConfig(_Section):
     sns_topic_arn: TopicArn | None = None
     security_hub: SecurityHubConfig | None = None
     formats: Annotated[FormatNames, Field(min_length=1)] = ("json", "csv")
-    notify: Literal["when_needed", "always"] = "when_needed"
+    notify: Notify = "when_needed"
     account_tags: Annotated[TagKeys, Field(max_length=MAX_ACCOUNT_TAGS)] = ()
     evidence: bool = False
     plugins: Annotated[dict[SinkName, dict[str, Any] | None], FROM_TEXT] = {}
@@ -216,6 +219,10 @@ class ReportConfig(_Section):
     def _consistent(self) -> Self:
         if self.evidence and not (self.directory or self.s3):
             raise ValueError("evidence: true needs report.directory or report.s3")
+        if self.notify == "on_change" and not (self.directory or self.s3):
+            raise ValueError(
+                "notify: on_change needs report.directory or report.s3, where the last report is"
+            )
         return self
 
 
@@ -250,12 +257,24 @@ class Config(_Section):
     state: StateConfig = StateConfig()
     limits: LimitsConfig = LimitsConfig()
 
+    @property
+    def exempt_ous(self) -> tuple[str, ...]:
+        """The OUs that exemptions name."""
+        return tuple(ou for rule in self.exemptions for ou in rule.ous)
+
+    @property
+    def tag_exemptions(self) -> tuple[ExemptionRule, ...]:
+        """The exemptions that depend on tags of the account."""
+        return tuple(rule for rule in self.exemptions if rule.account_tags)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         organization = self.organization
         for key, value in (
             ("remediation.include_ous", self.remediation.include_ous),
             ("report.account_tags", self.report.account_tags),
+            ("exemptions: ous", self.exempt_ous),
+            ("exemptions: account_tags", self.tag_exemptions),
         ):
             if value and (organization.role_name is None or not organization.enumerate):
                 raise ValueError(

@@ -8,6 +8,7 @@ when it is found open years later.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -116,13 +117,51 @@ def compare_reports(
             reopened=kinds.count(Since.REOPENED),
             resolved=tuple(resolved),
             not_visible=tuple(not_visible),
+            gaps=_gaps(report),
+            coverage_changed=_coverage_changed(report, previous),
         ),
     )
 
 
 def comparison_unavailable(report: Report, why: str) -> Report:
     """The report that says why it cannot tell what changed."""
-    return replace(report, since_last=SinceLast(None, None, why, 0, 0, 0))
+    return replace(report, since_last=SinceLast(None, None, why, 0, 0, 0, gaps=_gaps(report)))
+
+
+def _gaps(report: Report) -> str:
+    gaps = sorted(
+        (failure.account_id or "", failure.region or "", failure.reason, failure.targets or 0)
+        for failure in report.failures
+    )
+    return hashlib.sha256(repr(gaps).encode()).hexdigest()
+
+
+def _coverage_changed(report: Report, previous: Report) -> bool | None:
+    """Whether something else could not be checked than in the sweep before."""
+    before = previous.since_last.gaps if previous.since_last else None
+    if before is None or previous.run.dry_run or previous.run.id == report.run.id:
+        return None
+    return before != _gaps(report)
+
+
+def is_changed(report: Report) -> bool:
+    """Whether the sweep has something to tell that the sweep before did not, or may have.
+
+    What that sweep fixed itself, and what could not be checked as before, is nothing new. A sweep
+    that checked nothing always is.
+    """
+    since, changes = report.since_last, report.totals.changes
+    return bool(
+        since is None
+        or since.unavailable
+        or since.coverage_changed is not False
+        or since.new
+        or since.reopened
+        or any(item.was_open for item in since.resolved)
+        or changes.applied
+        or changes.failed
+        or not report.totals.targets.examined
+    )
 
 
 def add_trend(report: Report, history: History, *, narrowed: bool) -> Report:

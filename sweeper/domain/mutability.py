@@ -7,16 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from fnmatch import fnmatchcase
 from itertools import chain
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from sweeper.domain.model import MAX_EXCLUSION_FILTERS, Change, ChangeStatus, Compliance, Exemption
+from sweeper.domain.model import MAX_EXCLUSION_FILTERS, Change, ChangeStatus, Compliance
 from sweeper.domain.reasons import Reason
-
-if TYPE_CHECKING:
-    from sweeper.config.schema import ExemptionRule
 
 WILDCARD = "WILDCARD"  # ECR: ImageTagMutabilityExclusionFilterType
 
@@ -107,32 +102,6 @@ def exclusions_of(
     """The filters for a repository: `exclusions`, then those of every glob that concerns it."""
     own = (filters for glob, filters in by_repository.items() if concerns(glob))
     return tuple(dict.fromkeys((*exclusions, *chain.from_iterable(own))))
-
-
-def configured_exemption(
-    account_id: str, region: str, name: str, rules: Iterable[ExemptionRule], today: date
-) -> Exemption | None:
-    """The first rule in force for the repository, else the first that expired, else None."""
-    expired = None
-    for rule in rules:
-        if (
-            fnmatchcase(account_id, rule.account)
-            and fnmatchcase(region, rule.region)
-            and fnmatchcase(name, rule.repository)
-        ):
-            expires = rule.expires if isinstance(rule.expires, date) else None
-            pattern = f"{rule.account} {rule.region} {rule.repository}"
-            exemption = Exemption(
-                source="config",
-                rule=pattern,
-                reason=rule.reason,
-                expires=expires,
-                expired=expires is not None and expires < today,
-            )
-            if not exemption.expired:
-                return exemption
-            expired = expired or exemption
-    return expired
 
 
 def unknown_filter_types(setting: Setting) -> tuple[str, ...]:

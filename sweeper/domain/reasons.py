@@ -312,6 +312,12 @@ class Reason(StrEnum):
         "the pull-through cache rules could not be read, so a cache may fill the repository",
         "let the member role call ecr:DescribePullThroughCacheRules",
     )
+    EXEMPTION_UNDECIDED = _Row(
+        "exemption_undecided",
+        "an exemption depends on the account's OU or tags, which could not be read",
+        "let the caller call organizations:ListTagsForResource, organizations:ListChildren and "
+        "organizations:ListAccountsForParent, and run again",
+    )
     NOT_CONFIRMED = _Row("not_confirmed", "it was not confirmed")
     WRITE_NOT_GRANTED = _Row(
         "write_not_granted",

@@ -119,6 +119,10 @@ def undo_config(config: Config, findings: Collection[Finding]) -> Config:
         update={
             "checks": checks,
             "coverage": config.coverage.model_copy(update={"accept": ()}),
+            # An undo reads neither OUs nor tags.
+            "exemptions": tuple(
+                rule for rule in config.exemptions if not (rule.ous or rule.account_tags)
+            ),
             "organization": config.organization.model_copy(update=organization),
             "regions": config.regions.model_copy(update={"include": (), "exclude": ()}),
             "remediation": config.remediation.model_copy(update=remediation),

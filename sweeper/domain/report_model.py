@@ -232,7 +232,8 @@ class FailedItem:
 class Delivery:
     """What became of the report at one sink; `location` is where it lies when it was delivered.
 
-    The `message` of one that was delivered says what could not be kept for the next sweep.
+    The `message` of one that was delivered says what could not be kept for the next sweep, that of
+    one that was not needed says why.
     `content` is what was delivered: the report, the findings, the evidence. `advice` is what to do
     about one that failed, where the sink itself knows.
     """
@@ -274,6 +275,10 @@ class SinceLast:
     `new`, `still_open` and `reopened` part the findings that are not exempt, as they were found.
     `resolved` are gone; `not_visible` are those whose place was not examined this time, which is
     never resolved: what was open is kept here from report to report until its place is seen.
+
+    `gaps` is a digest of what could not be checked this time, and why: equal where the same could
+    not. `coverage_changed` says whether it is another one than before; None where that is not
+    known, as after a dry run, which notifies nobody.
     """
 
     run_id: str | None
@@ -284,6 +289,8 @@ class SinceLast:
     reopened: int
     resolved: Sequence[EarlierFinding] = ()
     not_visible: Sequence[EarlierFinding] = ()
+    gaps: str | None = None
+    coverage_changed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

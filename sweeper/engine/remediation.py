@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sweeper.domain.exemptions import enters_exemption
 from sweeper.domain.model import Change, ChangeStatus, Examined, Failed, Finding, Key, Stage, Target
 from sweeper.domain.planning import Outcome, map_changes, no_longer_writable, planned_findings
 from sweeper.domain.reasons import Reason
@@ -13,6 +14,8 @@ from sweeper.engine.pool import NOT_REACHED, attempt
 from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from sweeper.config.schema import Config
 
 
@@ -34,7 +37,8 @@ def apply_changes(
     writer = _Writer(checks, environment)
     outcomes = _settled(pool, writer, targets, outcomes)
     if any(planned_findings(outcomes)) and not environment.stop.reason:
-        outcomes = _still_writable(cloud, config, outcomes)
+        today = environment.started.date()
+        outcomes = _still_writable(cloud, config, targets, outcomes, today)
         outcomes = _allowed(environment, targets, outcomes)
     writer.note_applied(outcomes)
     due = [i for i, outcome in enumerate(outcomes) if any(planned_findings((outcome,)))]
@@ -108,18 +112,24 @@ def _mapped(
     return changed
 
 
-def _still_writable(cloud: Cloud, config: Config, outcomes: list[Outcome]) -> list[Outcome]:
+def _still_writable(
+    cloud: Cloud, config: Config, targets: Sequence[Target], outcomes: list[Outcome], today: date
+) -> list[Outcome]:
     """Look at the organization again: an account may have left it, or its OU, since it was listed.
 
-    What is no longer in the scope of remediation is left alone.
+    What is no longer in the scope of remediation, or may be exempt by now, is left alone.
     """
     now = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)
     if isinstance(now, Failed):
         return [_all(outcome, _withholding(now)) for outcome in outcomes]
     accounts = {account.id: account for account in now.accounts}
+    before = {target.account.id: target.account for target in targets}
 
     def check(finding: Finding, change: Change) -> Change:
-        reason = no_longer_writable(accounts.get(finding.account_id), config)
+        account = accounts.get(finding.account_id)
+        reason = no_longer_writable(account, config)
+        if account and enters_exemption(before[account.id], account, config.exemptions, today):
+            reason = reason or Reason.ACCOUNT_MOVED
         return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason) if reason else change
 
     return [map_changes(outcome, check) for outcome in outcomes]

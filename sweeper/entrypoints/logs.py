@@ -322,7 +322,7 @@ def log_unfinished(journals: Sequence[tuple[Path, str | None]]) -> None:
 
 
 def log_deliveries(deliveries: Sequence[Delivery]) -> None:
-    """`delivery.failed`, `delivery.incomplete` and `delivery.fallback`."""
+    """`delivery.failed`, `delivery.incomplete`, `delivery.not_needed` and `delivery.fallback`."""
     failed = any(each.status == "failed" for each in deliveries)
     for delivery in deliveries:
         if delivery.status == "failed":
@@ -335,9 +335,10 @@ def log_deliveries(deliveries: Sequence[Delivery]) -> None:
                 message=delivery.message,
             )
         elif delivery.message:
+            is_needed = delivery.status == "delivered"
             log(
-                logging.WARNING,
-                "delivery.incomplete",
+                logging.WARNING if is_needed else logging.INFO,
+                "delivery.incomplete" if is_needed else "delivery.not_needed",
                 sink=delivery.sink,
                 location=delivery.location,
                 message=delivery.message,

@@ -19,6 +19,7 @@ from sweeper.domain.report import (
     remaining_rule,
 )
 from sweeper.domain.report_model import Delivery, Report
+from sweeper.reporting.console import console_url
 from sweeper.reporting.wording import (
     account_details,
     account_names,
@@ -102,16 +103,26 @@ def message(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> s
     tail = "\n" + "\n".join(_closing(report, so_far)) + "\n"
     findings = listed(report)
     left = limit - size(head) - size(tail) - size(_left_out(len(findings)))
-    details = account_details(report)
-    entries: list[str] = []
-    for position, finding in enumerate(findings, 1):
-        entry = _entry(position, finding, report, details.get(finding.account_id))
-        left -= size(entry)
-        if left < 0:
-            break
-        entries.append(entry)
+    entries = list(_entries(findings, report, left, linked=True))
+    if len(entries) < len(findings):  # a finding is worth more than an address
+        entries = list(_entries(findings, report, left, linked=False))
     more = _left_out(len(findings) - len(entries)) if len(entries) < len(findings) else ""
     return head + "".join(entries) + more + tail
+
+
+def _entries(
+    findings: Sequence[Finding], report: Report, left: int, *, linked: bool
+) -> Iterator[str]:
+    """The entries of the findings, until `left` is used."""
+    details = account_details(report)
+    for position, finding in enumerate(findings, 1):
+        entry = _entry(position, finding, report, details.get(finding.account_id))
+        if linked and (address := console_url(finding, report.run.partition)):
+            entry += f"   {address}\n"
+        left -= size(entry)
+        if left < 0:
+            return
+        yield entry
 
 
 def size(text: str) -> int:
@@ -128,7 +139,7 @@ def _opening(report: Report) -> Iterator[str]:
     if report.run.kind == "undo":
         yield f"Changes: {undo_words(report)}."
     else:
-        yield from _found(report)
+        yield from verdict(report)
     if report.run.dry_run:
         yield "This was a dry run: nothing was changed."
     if changes.failed:
@@ -142,7 +153,8 @@ def _opening(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _found(report: Report) -> Iterator[str]:
+def verdict(report: Report) -> Iterator[str]:
+    """Yield what was found, and what was done about it, a sentence each."""
     repositories = report.totals.repositories
     place = report.run.organization_id or report.run.account_id
     of = f" of {plain(place)}" if place else ""

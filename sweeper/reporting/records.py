@@ -16,7 +16,15 @@ from sweeper.domain.model import ChangeStatus, Compliance, Finding, Resource, Si
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import EarlierFinding, Report, Run
-from sweeper.reporting.wording import exemption_text, kind, named, number, outcome, setting
+from sweeper.reporting.wording import (
+    as_last_seen,
+    exemption_text,
+    kind,
+    named,
+    number,
+    outcome,
+    setting,
+)
 
 _GUIDE = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/"
 _LONGEST_ID = 512  # ASFF: Id
@@ -59,7 +67,17 @@ class Record:
     @property
     def guide(self) -> str:
         """The page of AWS on it."""
-        return _GUIDE + ("image-tag-mutability.html" if self.resource in _TITLES else "")
+        return _guide(self.resource)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a check asks for: its name, what is wrong where it is not so, and what to do then."""
+
+    check: str
+    title: str
+    advice: str
+    guide: str
 
 
 def records(report: Report) -> Iterator[Record]:
@@ -86,6 +104,23 @@ def items(report: Report) -> Iterator[tuple[State, Finding | EarlierFinding]]:
     yield from ((State.CLOSED, earlier) for earlier in gone if _id(earlier) not in now)
 
 
+def not_checked(report: Report) -> Iterator[tuple[State, EarlierFinding]]:
+    """What was mutable when it was last checked, and could not be checked this time."""
+    earlier = report.since_last.not_visible if report.since_last else ()
+    yield from ((State.UNDETERMINED, item) for item in earlier if item.was_open)
+
+
+def rule(check: str, resource: Resource) -> Rule:
+    """Return what a check asks of such resources."""
+    title = _TITLES.get(resource, _OTHER_TITLES)[State.OPEN].removesuffix(": {where}")
+    return Rule(
+        plain(check),
+        title.format(check=plain(check)),
+        _advice(resource, State.OPEN),
+        _guide(resource),
+    )
+
+
 def recorder(report: Report) -> Callable[[State, Finding | EarlierFinding], Record]:
     """What makes a record of each of the report's `items`, one at a time: they are large."""
     run = report.run
@@ -98,7 +133,7 @@ def recorder(report: Report) -> Callable[[State, Finding | EarlierFinding], Reco
     def record(state: State, item: Finding | EarlierFinding) -> Record:
         if isinstance(item, Finding):
             return _of_finding(item, state, run, tags.get(item.account_id, {}))
-        return _of_earlier(item, run)
+        return _of_earlier(item, state, run)
 
     return record
 
@@ -145,14 +180,24 @@ def _of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str
     )
 
 
-def _of_earlier(earlier: EarlierFinding, run: Run) -> Record:
+def _of_earlier(earlier: EarlierFinding, state: State, run: Run) -> Record:
     account, region = plain(earlier.account_id), plain(earlier.region)
     repository = plain(earlier.repository)
+    gone = (
+        f"The finding of the sweep before is gone: the {kind(earlier)} was closed by others, or "
+        f"deleted. It was {plain(earlier.mutability)}",
+        _ADVICE[State.CLOSED],
+    )
+    unknown = (
+        f"The {kind(earlier)} could not be checked this time. It was {as_last_seen(earlier)}",
+        "See what could not be checked, and why.",
+    )
+    description, to_do = gone if state is State.CLOSED else unknown
     arn = f"arn:{run.partition or 'aws'}:ecr:{region}:{account}:repository/{repository}"
     return Record(
         id=_id(earlier),
         check=plain(earlier.check),
-        state=State.CLOSED,
+        state=state,
         since=None,
         account_id=account,
         account_name=plain(earlier.account_name),
@@ -162,10 +207,9 @@ def _of_earlier(earlier: EarlierFinding, run: Run) -> Record:
         repository=repository,
         named=named(earlier),
         setting=plain(earlier.mutability),
-        title=_title(earlier, State.CLOSED),
-        description=f"The finding of the sweep before is gone: the {kind(earlier)} was closed by "
-        f"others, or deleted. It was {plain(earlier.mutability)}",
-        advice=_ADVICE[State.CLOSED],
+        title=_title(earlier, state),
+        description=description,
+        advice=to_do,
     )
 
 
@@ -179,6 +223,10 @@ def _title(item: Finding | EarlierFinding, state: State) -> str:
     title = _TITLES.get(item.resource, _OTHER_TITLES)[state]
     where = f"{named(item)} ({plain(item.account_id)}, {plain(item.region)})"
     return title.format(check=plain(item.check), where=where)
+
+
+def _guide(resource: Resource) -> str:
+    return _GUIDE + ("image-tag-mutability.html" if resource in _TITLES else "")
 
 
 def _advice(resource: Resource, state: State) -> str:

@@ -153,6 +153,61 @@ def test_tags_that_cannot_be_read_are_not_absent(enter: Enter) -> None:
     assert caught.value.reason is Reason.NOT_ALLOWED_TO_LIST
 
 
+def rule(**values: Any) -> dict[str, Any]:
+    return {"repository": "*", "reason": "because", "expires": "never", **values}
+
+
+def test_tags_are_read_of_the_accounts_that_an_exemption_depends_on(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=6, regions=1))
+    first, second, excluded, *_ = (account.id for account in aws.world.accounts)
+    below = {
+        each.id for each in aws.world.accounts if PAYMENTS in _expected_paths(aws.world)[each.id]
+    }
+    tags: dict[str, Any] = {"account_tags": {"team": ["search"]}}
+    cases: list[tuple[list[dict[str, Any]], dict[str, Any], set[str]]] = [
+        ([], {}, set()),
+        ([rule(), rule(ous=[PAYMENTS])], {}, set()),
+        ([rule(account=first, **tags), rule(account=second, **tags)], {}, {first, second}),
+        ([rule(**tags, ous=[PAYMENTS])], {}, below),
+        (
+            [rule(**tags)],
+            {"exclude_accounts": [excluded]},
+            {each.id for each in aws.world.accounts} - {excluded},
+        ),
+    ]
+    assert 0 < len(below) < 6
+    for rules, organization, asked in cases:
+        with case(rules, organization):
+            before = _organization_calls(aws).get("ListTagsForResource", 0)
+            cloud = make_cloud(exemptions=rules, organization=organization)
+            listed = cloud.list_accounts().accounts
+            assert {account.id for account in listed if account.tags is not None} == asked
+            assert _organization_calls(aws).get("ListTagsForResource", 0) - before == len(asked)
+
+
+def test_tags_for_exemptions_that_cannot_be_read_end_nothing(enter: Enter) -> None:
+    aws = enter(World.generate(accounts=6, regions=1))
+    aws.faults([Fault("access_denied", operation="ListTagsForResource", skip=2)])
+    cloud = make_cloud(exemptions=[rule(account_tags={"team": ["search"]})])
+    listed = cloud.list_accounts().accounts
+    assert sum(account.tags is None for account in listed) == 4
+
+
+def test_ous_of_exemptions(enter: Enter) -> None:
+    for give_paths in (True, False):
+        with case(give_paths):
+            world = World.generate(accounts=8, regions=1, give_paths=give_paths)
+            aws = enter(world)
+            listed = make_cloud(exemptions=[rule(ous=[PAYMENTS])]).list_accounts().accounts
+            assert {account.id: account.ou_path for account in listed} == _expected_paths(world)
+            with pytest.raises(NothingToSweep, match=UNKNOWN) as caught:
+                make_cloud(exemptions=[rule(ous=[UNKNOWN])]).list_accounts()
+            assert caught.value.reason is Reason.UNKNOWN_OU
+            aws.faults([Fault("access_denied", operation="ListChildren")])
+            listed = make_cloud(exemptions=[rule(ous=[PAYMENTS])]).list_accounts().accounts
+            assert all((account.ou_path is not None) is give_paths for account in listed)
+
+
 def test_the_tags_of_some_accounts_for_the_report(enter: Enter) -> None:
     aws = enter(World.generate(accounts=6, regions=1))
     cloud = make_cloud()

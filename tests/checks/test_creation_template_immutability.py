@@ -113,6 +113,16 @@ def test_a_finding_whole() -> None:
     )
 
 
+def test_an_exemption_by_tags_that_were_not_read_withholds_the_change() -> None:
+    rule = {"reason": "play", "expires": "never", "account_tags": {"env": ["dev"]}}
+    for repository, withheld in (("apps/*", True), ("other/*", False)):
+        with case(repository):
+            found = judged(Template(), exemptions=[rule | {"repository": repository}])
+            assert found.compliance is BAD
+            reason = found.change and found.change.reason
+            assert (reason is Reason.EXEMPTION_UNDECIDED) is withheld
+
+
 def test_verdict() -> None:
     cases: list[tuple[Template, Compliance, str]] = [
         (Template("ROOT"), BAD, "for 'ROOT', applied for REPLICATION, makes repositories in"),

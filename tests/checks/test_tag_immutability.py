@@ -229,6 +229,37 @@ def test_the_rules_are_read_only_where_they_could_matter() -> None:
             assert bool(registry.calls) is asked
 
 
+def test_an_exemption_by_what_was_not_read_of_the_account_withholds_the_change() -> None:
+    rule = {"repository": "*/app", "reason": "play", "expires": "never"}
+    cases: list[dict[str, Any]] = [
+        {"ous": ["ou-ab12-11111111"]},
+        {"account_tags": {"env": ["dev"]}},
+    ]
+    for depends in cases:
+        with case(depends):
+            examined = examine(
+                registry_of(
+                    make_repository("a/app"),
+                    make_repository("other"),
+                    make_repository("cache/app"),
+                    make_repository("b/app", "IMMUTABLE"),
+                    prefixes={PLACE: ("cache",)},
+                ),
+                exemptions=[rule | depends],
+            )
+            assert examined.counts == Counts(1, 2, 1)
+            undecided, other, cached = examined.findings
+            assert undecided.compliance is BAD
+            assert undecided.change is not None
+            assert (undecided.change.status, undecided.change.reason) == (
+                ChangeStatus.WITHHELD,
+                Reason.EXEMPTION_UNDECIDED,
+            )
+            assert (other.compliance, other.change) == (BAD, None)
+            # It is exempt, whatever the account's tags are.
+            assert (cached.compliance, cached.change) == (EXEMPT, None)
+
+
 def test_where_the_rules_cannot_be_read_the_finding_stands_and_its_change_is_withheld() -> None:
     examined = examine(
         registry_of(

@@ -96,6 +96,14 @@ REFUSED = (
     ),
     ("remediation: {assess_impact: perhaps}", "remediation.assess_impact"),
     ("exemptions: [{repository: a, reason: b}]", "exemptions[0].expires"),
+    (
+        "exemptions: [{repository: a, reason: b, expires: never, ous: [ou-1]}]",
+        "exemptions[0].ous[0]",
+    ),
+    (
+        "exemptions: [{repository: a, reason: b, expires: never, account_tags: {env: dev}}]",
+        "exemptions[0].account_tags.env",
+    ),
     ("exemptions: [{repository: a, reason: b, expires: soon}]", "exemptions[0].expires"),
     (
         "exemptions: [{repository: a, reason: b, expires: 2027-01-31T10:00:00}]",
@@ -138,6 +146,17 @@ REFUSED = (
 
 # Keys that contradict each other.
 CONTRADICTIONS = (
+    ("report: {notify: on_change}", "report"),
+    (
+        "{organization: {role_name: null}, exemptions: "
+        "[{repository: a, reason: b, expires: never, ous: [r-ab12]}]}",
+        "exemptions: ous",
+    ),
+    (
+        "{organization: {enumerate: false, include_accounts: ['111122223333']}, exemptions: "
+        "[{repository: a, reason: b, expires: never, account_tags: {env: [dev]}}]}",
+        "exemptions: account_tags",
+    ),
     ("remediation: {checks: [ecr-tag-immutability, other]}", "remediation.checks"),
     ("organization: {enumerate: false}", "organization"),
     ("organization: {enumerate: false, include_tags: {env: [prod]}}", "organization"),

@@ -103,6 +103,36 @@ def superseded(reason: Reason) -> Change:
     return change(ChangeStatus.SUPERSEDED, reason=reason)
 
 
+def test_whether_other_places_could_not_be_checked() -> None:
+    east, west = ([(target(region=f"us-{way}-1"), failed())] for way in ("east", "west"))
+    denied = [(target(region="us-east-1"), failed(Reason.DENIED_BY_IDENTITY_POLICY))]
+    cases: list[tuple[Any, Any, dict[str, Any], bool | None]] = [
+        ([], [], {}, False),
+        (east, east, {}, False),
+        ([*east, *west], [*west, *east], {}, False),
+        ([], east, {}, True),
+        (east, [], {}, True),
+        (east, west, {}, True),
+        (east, denied, {}, True),
+        (east, east, {"dry_run": True}, None),  # which told nobody
+    ]
+    for before, after, run_changes, expected in cases:
+        with case(before, after, run_changes):
+            first = comparison_unavailable(sweep_at(FIRST, [], before, **run_changes), "none")
+            result = compare_reports(sweep_at(SECOND, [], after), first, NO_HISTORY, CHECKS)
+            assert result.since_last
+            assert result.since_last.coverage_changed is expected
+    # A report of an earlier version does not say.
+    first = sweep_at(FIRST)
+    result = compare_reports(sweep_at(SECOND), first, NO_HISTORY, CHECKS)
+    assert result.since_last
+    assert result.since_last.coverage_changed is None
+    # Neither does this very run, resumed.
+    again = compare_reports(sweep_at(SECOND), result, NO_HISTORY, CHECKS)
+    assert again.since_last
+    assert again.since_last.coverage_changed is None
+
+
 def test_a_finding_then_and_now() -> None:
     cases: list[tuple[dict[str, Any] | None, dict[str, Any], Since | None, tuple[int, ...]]] = [
         (None, {}, Since.NEW, (1, 0, 0, 0, 0)),

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
 
-from sweeper.config.schema import ExemptionRule
 from sweeper.domain.model import ChangeStatus, Compliance
-from sweeper.domain.mutability import configured_exemption, evaluate, exclusions_of, remedy
+from sweeper.domain.mutability import evaluate, exclusions_of, remedy
 from sweeper.domain.reasons import Reason
 from tests.cases import case
-from tests.fakes import REGION, TODAY, account_id, make_repository
+from tests.fakes import REGION, account_id, make_repository
 
 PLACE = (account_id(1), REGION)
 OK, BAD = Compliance.COMPLIANT, Compliance.NON_COMPLIANT
@@ -84,55 +81,6 @@ def test_more_than_five_filters_are_not_written() -> None:
     )
     assert (change.status, change.reason) == (ChangeStatus.WITHHELD, Reason.TOO_MANY_FILTERS)
     assert change.to_exclusion_filters == tuple("abcdef")
-
-
-def rule(**values: Any) -> ExemptionRule:
-    return ExemptionRule.model_validate(
-        {"repository": "*", "reason": "because", "expires": "never", **values}
-    )
-
-
-def test_an_exemption_holds_through_its_last_day() -> None:
-    cases: list[tuple[object, bool]] = [
-        ("never", False),
-        (date(2026, 6, 14), True),
-        (date(2026, 6, 15), False),
-        (date(2026, 6, 16), False),
-    ]
-    for expires, expired in cases:
-        with case(expires, expired):
-            exemption = configured_exemption(*PLACE, "app", (rule(expires=expires),), TODAY)
-            assert exemption is not None
-            assert exemption.expired is expired
-            assert exemption.expires == (None if expires == "never" else expires)
-            assert (exemption.source, exemption.rule) == ("config", "* * *")
-
-
-def test_an_exemption_matches_account_region_and_repository() -> None:
-    cases: list[tuple[dict[str, str], bool]] = [
-        ({"repository": "sandbox/*"}, True),
-        ({"repository": "sandbox"}, False),
-        ({"repository": "sandbox/?"}, False),
-        ({"repository": "*", "account": account_id(1)}, True),
-        ({"repository": "*", "account": account_id(2)}, False),
-        ({"repository": "*", "account": "00000000000?"}, True),
-        ({"repository": "*", "region": "eu-*"}, True),
-        ({"repository": "*", "region": "us-*"}, False),
-    ]
-    for values, matches in cases:
-        with case(values, matches):
-            found = configured_exemption(*PLACE, "sandbox/app", (rule(**values),), TODAY)
-            assert (found is not None) is matches
-
-
-def test_an_exemption_in_force_wins_over_expired_ones() -> None:
-    old = rule(reason="old", expires=date(2020, 1, 1))
-    older = rule(reason="older", expires=date(2019, 1, 1))
-    current = rule(reason="current")
-    for rules, expected in (((old, older), "old"), ((old, older, current), "current")):
-        exemption = configured_exemption(*PLACE, "app", rules, TODAY)
-        assert exemption is not None
-        assert exemption.reason == expected
 
 
 def test_every_glob_that_matches_adds_its_filters() -> None:

@@ -18,6 +18,7 @@ from tests.end_to_end.harness import (
     writes,
 )
 from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import Fault
 
 SECRET = "an-external-id"
 
@@ -158,6 +159,48 @@ def test_accounts_can_be_chosen_by_their_tags(aws: FakeAws, here: Here) -> None:
     }
     assert {item["reason"] for item in ended.report["skipped"]} == {"account_excluded"}
     assert calls(aws)["organizations:ListTagsForResource"] == 8
+
+
+EXEMPTED = {"repository": "*", "reason": "play", "expires": "never"}
+
+
+def test_accounts_are_exempt_by_their_ou_and_their_tags(aws: FakeAws, here: Here) -> None:
+    world = small_world(accounts=8, regions=1)
+    aws.load(world)
+    before = open_repositories(aws)
+    unit = world.accounts[1].parent
+    rules = [
+        EXEMPTED | {"ous": [unit]},
+        EXEMPTED | {"account_tags": {"team": [world.accounts[0].tags["team"]]}},
+    ]
+    ended = here.run(aws, config={"exemptions": rules})
+    below = {unit, *(each.id for each in world.units if each.parent == unit)}
+    exempt = {
+        account.id
+        for account in world.accounts
+        if account.parent in below or account.tags["team"] == world.accounts[0].tags["team"]
+    }
+    kept = {key for key in before if key[0] in exempt}
+    assert 0 < len(kept) < len(before)
+    assert set(open_repositories(aws)) == kept
+    assert ended.report["totals"]["repositories"]["exempt"] == len(kept)
+    assert ended.status == 0
+
+
+def test_where_tags_cannot_be_read_nothing_that_they_may_exempt_is_changed(
+    aws: FakeAws, here: Here
+) -> None:
+    aws.load(small_world(accounts=4, regions=1))
+    aws.faults([Fault("access_denied", operation="ListTagsForResource")])
+    rule = EXEMPTED | {"account_tags": {"team": ["nobody"]}}
+    ended = here.run(aws, config={"exemptions": [rule]})
+    assert writes(aws) == []
+    assert ended.status == 3
+    assert ended.report["totals"]["repositories"]["exempt"] == 0
+    changes = [each["change"] for each in ended.report["findings"]]
+    assert {(each["status"], each["reason"]) for each in changes} == {
+        ("withheld", "exemption_undecided")
+    }
 
 
 def test_only_what_an_option_names_is_swept(aws: FakeAws, here: Here) -> None:

@@ -35,12 +35,13 @@ def test_a_sweeps_reports_are_shown_again_and_compared(
     world = small_world(accounts=3, regions=2)
     region = next(iter(world.regions))
     aws.load(dataclasses.replace(world, buckets=(Bucket(BUCKET, region),)))
-    formats = ["json", "text", "html", "csv", "junit", "ocsf"]
+    formats = ["json", "text", "html", "csv", "junit", "markdown", "ocsf", "sarif"]
     config = {"report": {"s3": S3, "formats": formats}}
     assert here.run(aws, config=config).status == 0
     out = tmp_path / "out"
     first = (out / "report.json").read_bytes()
-    for name, file in (("json", "json"), ("text", "txt"), ("html", "html"), ("csv", "csv")):
+    files = {"json": "json", "text": "txt", "html": "html", "csv": "csv", "markdown": "md"}
+    for name, file in files.items():
         shown = sweeper(aws, tmp_path, "report", "out/report.json", "--format", name)
         assert (shown.status, shown.stderr) == (0, "")
         assert shown.stdout.encode() == (out / f"report.{file}").read_bytes()

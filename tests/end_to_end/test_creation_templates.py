@@ -246,7 +246,7 @@ def test_another_choice_of_checks_is_another_run(aws: FakeAws, here: Here, tmp_p
 
 def test_every_report_says_what_it_is(aws: FakeAws, here: Here) -> None:
     aws.load(world(CreationTemplate("apps")))
-    formats = ["json", "csv", "text", "html", "junit", "ocsf"]
+    formats = ["json", "csv", "text", "html", "junit", "markdown", "ocsf", "sarif"]
     ended = here.run(aws, config={"checks": BOTH, "report": {"formats": formats}})
     files = sorted((ended.directory / "out").glob("report.*"))
     assert len(files) == len(formats)

@@ -24,7 +24,7 @@ from tests.plugins import install
 DOCS = Path(__file__).parents[2] / "docs"
 CHECK = "scan-on-push"
 MODULES = ("scan_on_push", "one_line")
-EVERY_FORMAT = ["json", "csv", "html", "junit", "ocsf", "text"]
+EVERY_FORMAT = ["json", "csv", "html", "junit", "markdown", "ocsf", "sarif", "text"]
 SCANNED = Repository("scanned", "IMMUTABLE", scan_on_push=True)
 WORLD = small_world(
     accounts=3,
@@ -88,7 +88,7 @@ def test_a_check_and_a_sink_that_are_installed_work_where_they_are_named(
     assert report["totals"]["repositories"]["non_compliant"] == 0
     line = f"{report['run']['id']}: {len(expected)} remain\n"
     assert (site.parent / "line.txt").read_text(encoding="utf-8") == line
-    for extension in ("txt", "csv", "html", "junit.xml", "ocsf.jsonl"):
+    for extension in ("txt", "csv", "html", "junit.xml", "md", "ocsf.jsonl", "sarif"):
         text = (site.parent / "out" / f"report.{extension}").read_text(encoding="utf-8")
         assert "b/plain" in text, extension
     evidence = site.parent / "out" / report["run"]["id"] / "evidence.jsonl.gz"

@@ -24,7 +24,7 @@ from tests.fake_aws.world import Role, World
 
 WORLD = small_world(accounts=4, regions=3)
 ONE, *OTHERS = list(WORLD.regions)[:3]
-FORMATS = {"report": {"formats": ["json", "csv", "text", "html", "junit"]}}
+FORMATS = {"report": {"formats": ["json", "csv", "text", "html", "junit", "markdown"]}}
 LEFT_OUT = {
     (account.id, region, "region_excluded") for account in WORLD.accounts for region in OTHERS
 }
@@ -76,7 +76,9 @@ def test_the_regions_that_are_not_included_are_skipped_in_every_form(
     with (out / "report.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["record"] == "skipped"]
     assert {(row["account_id"], row["region"], row["reason"]) for row in rows} == LEFT_OUT
-    for form in (text, page, junit):
+    summary = (out / "report.md").read_text(encoding="utf-8")
+    assert said in summary
+    for form in (text, page, junit, summary):
         assert "8 account-regions" in " ".join(form.split())
 
 

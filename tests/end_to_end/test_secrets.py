@@ -19,7 +19,7 @@ TOKEN = "IQoJb3JpZ2luX2VjEXAMPLEtokenOfTheCaller0123456789"
 MOUNTED = "AQoDYXdzEJr-mounted-secret-EXAMPLE-000111222333"
 REGION = "us-east-1"
 BUCKET = "sweeper-reports"
-FORMATS = ["json", "csv", "text", "html", "junit", "ocsf"]
+FORMATS = ["json", "csv", "text", "html", "junit", "markdown", "ocsf", "sarif"]
 WORLD = small_world(
     accounts=4,
     regions=2,
@@ -100,7 +100,7 @@ def test_the_leaks_reach_every_output_but_for_the_masks(aws: FakeAws, here: Here
     masked = {Path(place).name for place, text in found.items() if "***" in text}
     assert masked >= {
         *("report.json", "report.csv", "report.txt", "report.html", "report.ocsf.jsonl"),
-        *("report.junit.xml", "stdout", "messages", "findings"),
+        *("report.junit.xml", "report.md", "report.sarif", "stdout", "messages", "findings"),
     }
     assert_hidden(found, EXTERNAL_ID, *aws.secrets())
 

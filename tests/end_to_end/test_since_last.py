@@ -208,6 +208,37 @@ def test_three_sweeps_of_a_changing_organization(sweeps: Sweeps) -> None:
     assert fifth.report["trend"][1]["complete"] is False
 
 
+def test_people_are_told_only_of_what_changed(sweeps: Sweeps) -> None:
+    sweeps.config["report"]["notify"] = "on_change"
+    sweeps.config["remediation"] = {"auto_remediate": "DISABLED"}
+    account, region = sweeps.world.accounts[0].id, next(iter(sweeps.world.regions))
+
+    def sweep(*, told: bool) -> None:
+        before = len(sweeps.aws.messages())
+        ended = sweeps.sweep("--format", "json")
+        assert ended.status in (3, 4)
+        (delivery,) = (
+            each for each in json.loads(ended.stdout)["deliveries"] if each["sink"] == "sns"
+        )
+        assert len(sweeps.aws.messages()) - before == told
+        assert delivery["status"] == ("delivered" if told else "not_needed")
+        assert ("nothing changed" in (delivery["message"] or "")) is not told
+        events = [each["event"] for each in ended.logs]
+        assert ("delivery.not_needed" in events) is not told
+
+    sweep(told=True)  # there is no earlier report
+    sweep(told=False)
+    sweeps.open((account, region, "made/later"))
+    sweep(told=True)
+    sweep(told=False)
+    sweeps.blind(account)
+    sweep(told=True)
+    sweep(told=False)
+    sweeps.blind(sweeps.world.accounts[1].id)  # another account, and as many
+    sweep(told=True)
+    sweep(told=False)
+
+
 def test_a_narrower_sweep_resolves_nothing_and_is_no_point(sweeps: Sweeps) -> None:
     _, two, kept, lost, _ = (account.id for account in sweeps.world.accounts)
     first = sweeps.sweep()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sweeper.checks.tag_immutability import TagImmutability
@@ -320,6 +321,23 @@ def changed_in(cloud: FakeCloud, registry: FakeRegistry, **sections: Any) -> Cha
     pool = Pool(1, make_environment())
     (changed,) = change(pool, (check,), [ONE], [CHANGE], cloud, **sections)
     return changes_of(changed)[0]
+
+
+def test_an_account_that_may_be_exempt_by_now_is_left_alone() -> None:
+    rule = {"repository": "*", "reason": "play", "expires": "never", "ous": [DEV]}
+    target = replace(ONE, account=make_account(1, ou_path=(ROOT,)))
+    for path, reason in (
+        ((ROOT,), None),
+        ((ROOT, DEV), Reason.ACCOUNT_MOVED),
+        (None, Reason.ACCOUNT_MOVED),
+    ):
+        with case(path):
+            check = TagImmutability(registry_of(ONE), make_config(), TODAY)
+            cloud = FakeCloud([make_account(1, ou_path=path)])
+            (changed,) = change(
+                Pool(1, make_environment()), (check,), [target], [CHANGE], cloud, exemptions=[rule]
+            )
+            assert changes_of(changed)[0].reason is reason
 
 
 def test_an_account_that_is_not_as_it_was_is_left_alone() -> None:

@@ -131,6 +131,15 @@ def many(count: int) -> list[Finding]:
     ]
 
 
+def test_repositories_have_an_address_where_all_findings_have_room_with_theirs() -> None:
+    for count, linked in ((1, True), (700, True), (1000, False)):
+        with case(count):
+            text = message(report(many(count)), ())
+            assert len(entries(text)) == count
+            assert text.count("https://") == (count if linked else 0)
+    assert "https://" not in message(report(many(1), partition="aws-iso"), ())
+
+
 def test_five_thousand_findings_fit_and_the_rest_is_counted() -> None:
     item = report(many(5000), [(account("777788889999"), failed(Reason.ASSUME_ROLE_DENIED))])
     text = message(item, ())

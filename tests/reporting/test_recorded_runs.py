@@ -316,7 +316,7 @@ def test_people_are_told_of_a_change_whose_account_was_not_opened() -> None:
     for name, format_ in formats().items():
         with case(name):
             # How a repository stands that could not be read, no system is told.
-            is_told = name not in ("junit", "ocsf")
+            is_told = name not in ("junit", "ocsf", "sarif")
             assert (b"not-opened" in rendered(format_.name, not_opened())) is is_told
 
 

@@ -52,6 +52,7 @@ def check(path: str | None, profile: str | None) -> int:
     from sweeper.domain.escaping import plain
     from sweeper.reporting.formats import chosen_formats
     from sweeper.reporting.sinks import chosen_plugins
+    from sweeper.reporting.wording import number
 
     read = loaded(path, {}, profile=profile)
     problems = []
@@ -72,7 +73,13 @@ def check(path: str | None, profile: str | None) -> int:
         for each in read.config.exemptions
         if isinstance(each.expires, date) and each.expires < datetime.now(UTC).date()
     )
-    return _print(f"read: {_what_was_read(read)}\n{expired}The configuration can be used.\n")
+    needs = ""
+    if rules := read.config.tag_exemptions:
+        needs = (
+            f"{number(len(rules), 'exemption')} by account tag: the caller needs "
+            "organizations:ListTagsForResource.\n"
+        )
+    return _print(f"read: {_what_was_read(read)}\n{expired}{needs}The configuration can be used.\n")
 
 
 @config.command()

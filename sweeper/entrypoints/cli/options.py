@@ -51,7 +51,10 @@ profile_option = click.option(
     "--profile", metavar="NAME", help="Call AWS with this profile of the AWS configuration."
 )
 form_option = click.option(
-    "--format", "form", type=click.Choice(["json", "text"]), help="Print the report to stdout."
+    "--format",
+    "form",
+    type=click.Choice(["json", "markdown", "text"]),
+    help="Print the report to stdout.",
 )
 account_option = several("--account", "accounts", metavar="ID", help="Only this account.")
 exclude_account_option = several(

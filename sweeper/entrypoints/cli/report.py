@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sweeper.engine.ports import Source
 
 # What a file's name ends with, where that is not the name of its format.
-_ENDINGS = {"htm": "html", "txt": "text", "xml": "junit", "jsonl": "ocsf"}
+_ENDINGS = {"htm": "html", "md": "markdown", "txt": "text", "xml": "junit", "jsonl": "ocsf"}
 _MOST = 2
 
 

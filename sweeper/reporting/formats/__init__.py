@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sweeper.reporting.formats.base import Format
 
 # Names, so that a format that is not used is not imported.
-FORMATS = ("csv", "html", "json", "junit", "ocsf", "text")
+FORMATS = ("csv", "html", "json", "junit", "markdown", "ocsf", "sarif", "text")
 
 
 def load_format(name: str) -> Format:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sweeper.aws.client.errors import translate_errors
+from sweeper.domain.comparison import is_changed
 from sweeper.domain.masking import mask
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.engine.probe import DestinationProbe, Hints, run_probe
@@ -13,6 +14,10 @@ from sweeper.reporting.notification import subject
 from sweeper.reporting.notification_json import attributes, structured
 from sweeper.reporting.sinks.base import KEY_ACTIONS, Sink, SinkContext
 
+if TYPE_CHECKING:
+    from sweeper.config.schema import Notify
+
+_UNCHANGED = "nothing changed since the last sweep (report.notify: on_change)"
 HINTS = Hints(
     missing="create the topic (the central stack does: docs/deploy.md), or correct "
     "report.sns_topic_arn",
@@ -31,7 +36,7 @@ class SnsSink(Sink):
     def __init__(
         self,
         topic_arn: str,
-        notify: Literal["when_needed", "always"],
+        notify: Notify,
         central: Callable[[str, str | None], Any],
     ) -> None:
         """Calls nothing."""
@@ -50,7 +55,8 @@ class SnsSink(Sink):
         """Publish one message, or find that none is needed; raises OperationFailed."""
         undelivered = any(delivery.status == "failed" for delivery in so_far)
         if not undelivered and not needed(report, self._notify):
-            return Delivery(self.name, self.location, "not_needed")
+            why = _UNCHANGED if self._notify == "on_change" else None
+            return Delivery(self.name, self.location, "not_needed", message=why)
         once = {}
         if self.location.endswith(".fifo"):
             once = {"MessageGroupId": "sweeper", "MessageDeduplicationId": report.run.id}
@@ -81,8 +87,13 @@ class SnsSink(Sink):
         return self._central("sns", self.location.split(":")[3])
 
 
-def needed(report: Report, notify: Literal["when_needed", "always"]) -> bool:
-    """Whether people are to be told: of what remains, was changed, failed or was not checked."""
+def needed(report: Report, notify: Notify) -> bool:
+    """Whether people are to be told: of what remains, was changed, failed or was not checked.
+
+    With `on_change`, only of what the sweep before did not have.
+    """
+    if notify == "on_change":
+        return is_changed(report)
     changes = report.totals.changes
     return bool(
         notify == "always"

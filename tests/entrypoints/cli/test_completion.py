@@ -45,7 +45,7 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 def test_what_bash_is_told(sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) -> None:
     for words, answers in (
         ("sweeper run --for", ["plain,--formats", "plain,--format"]),
-        ("sweeper run --format ", ["plain,json", "plain,text"]),
+        ("sweeper run --format ", ["plain,json", "plain,markdown", "plain,text"]),
         ("sweeper rep", ["plain,report"]),
         ("sweeper config ", ["plain,check", "plain,init", "plain,schema", "plain,show"]),
         ("sweeper config show --form", ["plain,--formats", "plain,--format"]),

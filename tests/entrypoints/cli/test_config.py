@@ -95,6 +95,16 @@ def test_each_value_says_where_it_came_from(sweeper: Sweeper, monkeypatch: Envir
     }
 
 
+def test_what_exemptions_by_tag_need_is_named(sweeper: Sweeper) -> None:
+    rule = {"repository": "a", "reason": "b", "expires": "never"}
+    for more, named in (({}, False), ({"account_tags": {"env": ["dev"]}}, True)):
+        with case(more):
+            write({"exemptions": [rule | more]})
+            status, text, _ = sweeper("config", "check")
+            assert status == 0
+            assert ("organizations:ListTagsForResource" in text) is named
+
+
 def test_json_says_what_yaml_says() -> None:
     write(FULL)
     loaded = load()

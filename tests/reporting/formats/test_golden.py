@@ -40,8 +40,18 @@ def test_ocsf() -> None:
     assert_golden("report.ocsf.jsonl", rendered("ocsf", whole()))
 
 
+def test_sarif() -> None:
+    assert_golden("report.sarif", rendered("sarif", whole()))
+
+
 def test_junit() -> None:
     assert_golden("report.junit.xml", rendered("junit", whole()))
+
+
+def test_markdown() -> None:
+    names = ("everything", "planned", "templates", "clean", "disabled", "ended early")
+    shown = {name: rendered("markdown", every()[name]).decode() for name in names}
+    assert_golden("report.md", sections(shown))
 
 
 def test_text() -> None:

@@ -58,6 +58,7 @@ READ: dict[str, Callable[[str], list[str]]] = {
     "json": lambda text: [*_strings(json.loads(text))],
     "ocsf": _json_lines,
     "asff": lambda text: [*_strings(json.loads(text))],
+    "sarif": lambda text: [*_strings(json.loads(text))],
     "csv": lambda text: [cell for row in csv.reader(io.StringIO(text)) for cell in row],
     "junit": lambda text: [
         string
@@ -95,7 +96,7 @@ def test_a_name_is_read_as_what_it_is(forms: dict[str, str]) -> None:
 
 def test_what_is_very_long_is_cut(forms: dict[str, str]) -> None:
     """report.json and the table keep the facts whole; what is shown or has limits does not."""
-    for form in ("asff", "junit", "message", "ocsf", "text"):
+    for form in ("asff", "junit", "markdown", "message", "ocsf", "sarif", "text"):
         with case(form):
             text = forms[form].replace("}, {", "}\n{")
             assert "x" * 60 in text

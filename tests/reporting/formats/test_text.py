@@ -89,6 +89,8 @@ def test_the_formats() -> None:
         "html": "html",
         "json": "json",
         "junit": "junit.xml",
+        "markdown": "md",
         "ocsf": "ocsf.jsonl",
+        "sarif": "sarif",
         "text": "txt",
     }

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import count
 from typing import Any, Literal
@@ -8,10 +9,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from sweeper.config.schema import Notify
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import ChangeStatus, Compliance
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Delivery, Report
+from sweeper.domain.report import ended_early
+from sweeper.domain.report_model import Delivery, Report, SinceLast
 from sweeper.reporting.notification import subject
 from sweeper.reporting.notification_json import structured
 from sweeper.reporting.sinks.sns import SnsSink, needed
@@ -19,11 +22,14 @@ from tests.cases import case
 from tests.factories import (
     HOSTILE,
     change,
+    earlier,
     exemption,
     failed,
     finding,
     hostile_report,
     report,
+    run,
+    since_last,
     target,
 )
 
@@ -48,6 +54,41 @@ def test_needed() -> None:
         with case(item, expected):
             assert needed(item, "when_needed") is expected
             assert needed(item, "always") is True
+
+
+def test_needed_on_change() -> None:
+    same = since_last(coverage_changed=False)
+    was_open, was_fixed = earlier(), earlier(was_open=False)
+    cases: list[tuple[Report, SinceLast | None, bool]] = [
+        (report(), same, False),
+        (report([finding()]), replace(same, still_open=1), False),
+        (
+            report([finding(change=change(ChangeStatus.PLANNED))]),
+            replace(same, still_open=1),
+            False,
+        ),
+        (report([], [(target(region="us-east-1"), failed())]), same, False),
+        (report(), replace(same, not_visible=(was_open,)), False),
+        (report(), replace(same, resolved=(was_fixed,)), False),
+        (report(), replace(same, resolved=(was_open,)), True),
+        (report([finding()]), replace(same, new=1), True),
+        (report([finding()]), replace(same, reopened=1), True),
+        (report([finding(change=change())]), replace(same, still_open=1), True),
+        (
+            report([finding(change=change(ChangeStatus.FAILED, reason=Reason.DENIED))]),
+            replace(same, still_open=1),
+            True,
+        ),
+        (report(), replace(same, coverage_changed=True), True),
+        # Nobody knows what was told before.
+        (report(), None, True),
+        (report(), since_last(), True),
+        (report(), replace(same, unavailable="denied"), True),
+        (ended_early(run(), failed(Reason.NOT_ALLOWED_TO_LIST)), same, True),
+    ]
+    for item, since, expected in cases:
+        with case(item, since):
+            assert needed(replace(item, since_last=since), "on_change") is expected
 
 
 Received = Callable[[], list[dict[str, Any]]]
@@ -83,7 +124,7 @@ def topic(suffix: str = "") -> tuple[str, Received]:
     return arn, received
 
 
-def sink(arn: str, notify: Literal["when_needed", "always"] = "when_needed") -> SnsSink:
+def sink(arn: str, notify: Notify = "when_needed") -> SnsSink:
     def central(service: str, region: str | None) -> Any:
         assert (service, region) == ("sns", REGION)
         return client_of("sns")
@@ -139,6 +180,12 @@ def test_a_subscription_can_ask_for_what_it_wants_to_hear() -> None:
 def test_nothing_is_sent_when_nothing_is_to_be_told() -> None:
     arn, received = topic()
     assert sink(arn).deliver(report(), ()) == Delivery("sns", arn, "not_needed")
+    known = replace(
+        report([finding()]), since_last=since_last(still_open=1, coverage_changed=False)
+    )
+    left = sink(arn, "on_change").deliver(known, ())
+    assert (left.status, left.reason) == ("not_needed", None)
+    assert "nothing changed" in (left.message or "")
     assert received() == []
     assert sink(arn, "always").deliver(report(), ()).status == "delivered"
     assert len(received()) == 1

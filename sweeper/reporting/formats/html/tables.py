@@ -18,8 +18,10 @@ from sweeper.domain.report_model import (
     EarlierFinding,
     FailedItem,
     Report,
+    Run,
     SkippedItem,
 )
+from sweeper.reporting.console import console_template, console_url
 from sweeper.reporting.formats.html.places import AccountRow, count_by_account, place_map
 from sweeper.reporting.impact_wording import moved_tags
 from sweeper.reporting.wording import (
@@ -36,19 +38,23 @@ _LARGEST_MAP = 100  # accounts; of more than that there are only the counts
 _SMALLEST_LIST = 26  # accounts; of fewer the map says it all
 
 # text: an index into the texts. mark: the same, a word that cells.js colours. account: the same,
-# "id name". days, number: itself. bad: a number that is bad unless 0, None for all of them.
-# state: the map's code, see places.
-Kind = Literal["text", "mark", "account", "state", "number", "bad", "days"]
+# "id name". repository: a text that may lead to the console. days, number: itself. bad: a number
+# that is bad unless 0, None for all of them. state: the map's code, see places.
+Kind = Literal["text", "mark", "account", "repository", "state", "number", "bad", "days"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's title, how it is shown, its values, and whether one may choose among them."""
+    """A column's title, how it is shown, its values, and whether one may choose among them.
+
+    Of repositories, `linked` says which ones the console shows.
+    """
 
     title: str
     kind: Kind
     values: Sequence[str | int | None]
     choose: bool = False
+    linked: Sequence[bool] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ def tables(report: Report) -> tuple[Table, ...]:
 
 
 def payload(report: Report, shown: Iterable[Table]) -> dict[str, Any]:
-    """What the page's script reads: texts, tables, the accounts' owners, trend."""
+    """What the page's script reads: texts, tables, the accounts' owners, trend, the console."""
     texts = Texts()
     encoded = [
         {
@@ -106,6 +112,7 @@ def payload(report: Report, shown: Iterable[Table]) -> dict[str, Any]:
                     "title": texts(column.title),
                     "kind": column.kind,
                     "choose": column.choose,
+                    **({"linked": list(map(int, column.linked))} if column.linked else {}),
                     "values": [
                         texts(value) if isinstance(value, str) else value for value in column.values
                     ],
@@ -125,7 +132,13 @@ def payload(report: Report, shown: Iterable[Table]) -> dict[str, Any]:
         for account in report.accounts
         if account.ou_names or account.tags
     }
-    return {"texts": list(texts.index), "tables": encoded, "owners": owners, "trend": trend}
+    return {
+        "texts": list(texts.index),
+        "tables": encoded,
+        "owners": owners,
+        "trend": trend,
+        "console": console_template(report.run.partition),
+    }
 
 
 def account_table(report: Report, rows: Sequence[AccountRow], names: dict[str, str]) -> Table:
@@ -171,7 +184,7 @@ def _findings(report: Report) -> Table:
     )
     columns = [
         Column("State", "mark", [_state(item) for item in findings]),
-        *_places(findings),
+        *_places(findings, report.run),
         Column("Setting", "text", list(map(_setting, findings)), choose=True),
         Column("What was done", "text", [_done(item, report) for item in findings]),
     ]
@@ -196,11 +209,12 @@ def _account_columns(report: Report, account_ids: Sequence[str | None]) -> Itera
             yield Column(title, "text", values)
 
 
-def _places(findings: Sequence[Finding | EarlierFinding]) -> tuple[Column, ...]:
+def _places(findings: Sequence[Finding | EarlierFinding], run: Run) -> tuple[Column, ...]:
+    linked = [console_url(item, run.partition) is not None for item in findings]
     return (
         Column("Account", "account", [f"{f.account_id} {f.account_name}" for f in findings]),
         Column("Region", "text", [item.region for item in findings], choose=True),
-        Column("Repository", "text", list(map(named, findings))),
+        Column("Repository", "repository", list(map(named, findings)), linked=linked),
     )
 
 
@@ -260,7 +274,7 @@ def _earlier(report: Report) -> Table:
         "earlier",
         (
             Column("What became of it", "mark", what),
-            *_places(earlier),
+            *_places(earlier, report.run),
             Column("Setting then", "text", [item.mutability for item in earlier]),
         ),
     )
@@ -308,7 +322,7 @@ def _exemptions(report: Report) -> Table:
                 [str(e.expires) if e and e.expires else "never" for _, e, _ in rows],
                 choose=True,
             ),
-            *_places([item for item, _, _ in rows]),
+            *_places([item for item, _, _ in rows], report.run),
             Column("Setting", "text", [_setting(item) for item, _, _ in rows]),
             Column("Why", "text", [e.reason if e else "" for _, e, _ in rows]),
             Column("Rule", "text", [e.rule if e else "" for _, e, _ in rows], choose=True),

@@ -14,6 +14,7 @@ from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
+from sweeper.reporting.console import console_url
 from tests.cases import case
 from tests.factories import finding, hostile_report, report, run
 from tests.rendering import rendered
@@ -41,6 +42,20 @@ def test_findings_come_in_the_order_of_their_urgency(open_page: Open) -> None:
     page = open_page(eventful_report())
     assert column(page, "findings", "State") == [*["open"] * 4, "undetermined", "closed", "gone"]
     assert column(page, "findings", "Repository")[0] == "payments/refunds"
+
+
+def test_a_repository_leads_to_the_console(open_page: Open) -> None:
+    item = report([finding("team/a"), finding("A name that ECR does not give")])
+    page = open_page(item)
+    links = table(page, "findings").locator("tbody a")
+    expect(links).to_have_count(1)
+    expect(links).to_have_text("team/a")
+    expect(links).to_have_attribute("href", str(console_url(finding("team/a"), "aws")))
+    expect(links).to_have_attribute("rel", "noreferrer")
+    expect(links).to_have_attribute("target", "_blank")
+    expect(
+        table(open_page(report([finding()], partition="aws-iso")), "findings").locator("tbody a")
+    ).to_have_count(0)
 
 
 def test_a_column_sorts_either_way_by_click_and_by_key(open_page: Open) -> None:

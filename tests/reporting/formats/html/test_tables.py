@@ -7,6 +7,7 @@ from sweeper.domain.model import ChangeStatus, Compliance, Failed, Finding, Sinc
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import count_non_compliant, ended_early
 from sweeper.domain.report_model import Report
+from sweeper.reporting.console import console_template
 from sweeper.reporting.formats.html.tables import Column, Table, Texts, payload, tables
 from sweeper.reporting.wording import outcome
 from tests.cases import case
@@ -20,6 +21,7 @@ from tests.factories import (
     report,
     run,
     target,
+    template,
     unavailable,
 )
 from tests.reporting.formats.html.reports import (
@@ -276,6 +278,26 @@ def test_the_payload_refers_to_texts_and_leaves_out_empty_tables() -> None:
         ],
         "owners": {known.id: [4, [5, 6]]},
         "trend": [["2026-11-24T01:04:10Z", 85, 75, True]],
+        "console": console_template("aws"),
+    }
+
+
+def test_repositories_that_the_console_shows_are_linked() -> None:
+    findings = [finding("b/a"), finding("A name that ECR does not give"), template("c")]
+    linked = {
+        item.run.partition: [
+            dict(zip(column.values, column.linked, strict=True))
+            for table in tables(item)
+            if table.id == "findings"
+            for column in table.columns
+            if column.kind == "repository"
+        ]
+        for item in (report(findings), report(findings, partition="aws-iso"))
+    }
+    names = ["b/a", "A name that ECR does not give", "creation template c"]
+    assert linked == {
+        "aws": [dict(zip(names, (True, False, False), strict=True))],
+        "aws-iso": [dict.fromkeys(names, False)],
     }
 
 

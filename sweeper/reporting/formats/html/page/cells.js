@@ -13,7 +13,7 @@ const cells = (() => {
     "still open": "quiet", compliant: "good", empty: "quiet", skipped: "quiet",
   };
   const narrow = matchMedia("screen and (max-width: 44rem)");
-  const { texts, tables, owners, trend } = JSON.parse(document.getElementById("data").textContent);
+  const { texts, tables, owners, trend, console: template } = JSON.parse(document.getElementById("data").textContent);
   const number = new Intl.NumberFormat("en");
 
   const element = (name, className, text) => {
@@ -44,6 +44,7 @@ const cells = (() => {
     text: (value) => texts[value],
     mark: (value) => texts[value],
     account: (value) => texts[value],
+    repository: (value) => texts[value],
     number: String,
     bad: (value) => (value === null ? "all" : String(value)),
     days,
@@ -61,6 +62,7 @@ const cells = (() => {
     text: said.text,
     mark: said.text,
     account: (value) => nameFirst(value).join(" "),
+    repository: said.text,
     number: (value) => value,
     bad: (value) => value ?? Infinity,
     days: (value) => value ?? Infinity,
@@ -79,6 +81,14 @@ const cells = (() => {
       cell.append(element("small", "", id));
       return cell;
     },
+    repository: (value, _breaks, address) => {
+      const cell = broken(texts[value]);
+      if (!address) return cell;
+      const link = element("a", "console");
+      Object.assign(link, { href: address, target: "_blank", rel: "noreferrer", title: "Open in the AWS console" });
+      link.append(cell);
+      return link;
+    },
     number: (value) => element("span", "", number.format(value)),
     bad: (value) => element("span", value === 0 ? "zero" : "bad", value === null ? "all" : number.format(value)),
     days: (value) =>
@@ -95,8 +105,17 @@ const cells = (() => {
     },
   };
 
+  // The page of a row's repository in the AWS console, where there is one.
+  const consoleAddress = (columns, column, row) => {
+    if (!column.linked?.[row]) return null;
+    const [, account] = nameFirst(columns.find(({ kind }) => kind === "account").values[row]);
+    const region = texts[columns.find(({ title }) => texts[title] === "Region").values[row]];
+    const parts = { account, region, repository: texts[column.values[row]] };
+    return template.replace(/\{(\w+)\}/g, (_, part) => parts[part]);
+  };
+
   return {
-    texts, tables, owners, trend, narrow, number, element, escaped, counted, broken, nameFirst,
+    texts, tables, owners, trend, consoleAddress, narrow, number, element, escaped, counted, broken, nameFirst,
     said, sortable, shown, STATES, SIGNS, WORDS,
   };
 })();

@@ -9,7 +9,7 @@
   const GROUPED = ["not-checked", "skipped"];
   const {
     texts, tables, narrow, number, element, escaped, counted, broken, nameFirst, said, sortable, shown,
-    STATES, SIGNS, WORDS,
+    consoleAddress, STATES, SIGNS, WORDS,
   } = cells;
   const { CHOICES, choice, field, filterAll } = filters;
   const built = []; // the tables, each with its `api`
@@ -32,11 +32,14 @@
       columns: columns.map((column) => ({
         data: ([row], type) => {
           const value = column.values[row];
-          if (type === "display") return shown[column.kind](value, texts[column.title] !== "Region");
+          if (type === "display") {
+            const address = consoleAddress(columns, column, row);
+            return shown[column.kind](value, texts[column.title] !== "Region", address);
+          }
           if (type === "filter") return escaped(said[column.kind](value));
           return sortable[column.kind](value);
         },
-        type: ["text", "mark", "account"].includes(column.kind) ? "string" : "num",
+        type: ["text", "mark", "account", "repository"].includes(column.kind) ? "string" : "num",
         className: classes(id, column),
         searchable: column.kind !== "state",
         orderable: column.kind !== "state",
@@ -99,7 +102,7 @@
 
   function classes(id, { kind, title, values }) {
     const name = texts[title];
-    const longest = kind === "text" ? Math.max(0, ...values.slice(0, 500).map((value) => texts[value].length)) : 0;
+    const longest = ["text", "repository"].includes(kind) ? Math.max(0, ...values.slice(0, 500).map((value) => texts[value].length)) : 0;
     return [
       kind,
       name === "Region" ? "whole" : longest > 60 ? "long" : "",
