@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import ipaddress
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +16,12 @@ from botocore import exceptions as sdk
 from botocore.config import Config as ClientConfig
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from urllib3 import Timeout
 
 from sweeper.aws.client import shared_http as sender
 from sweeper.aws.client.credentials import bound_to
 from sweeper.aws.client.shared_http import SharedHttpSession
+from tests.authority import Authority
 from tests.aws.conftest import Enter
 from tests.aws.support import REGION, opened
 from tests.fake_aws.world import World
@@ -395,75 +390,6 @@ def test_a_proxy_that_is_not_there_is_named_without_its_password(
 
 
 # --- TLS --------------------------------------------------------------------------------------
-
-
-class Authority:
-    """A certificate authority of the test's own, and servers that it vouches for."""
-
-    def __init__(self, directory: Path, name: str) -> None:
-        self._directory = directory
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(
-            self._name,
-            self._key.public_key(),
-            x509.BasicConstraints(ca=True, path_length=None),
-            x509.KeyUsage(
-                digital_signature=True,
-                key_cert_sign=True,
-                crl_sign=True,
-                content_commitment=False,
-                key_encipherment=False,
-                data_encipherment=False,
-                key_agreement=False,
-                encipher_only=False,
-                decipher_only=False,
-            ),
-        )
-        self.bundle = directory / f"{name}.pem"
-        self.bundle.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def server(self, *names: str) -> ssl.SSLContext:
-        """The server side for a certificate on these names or addresses."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
-        certificate = self._sign(
-            subject, key.public_key(), x509.SubjectAlternativeName([_general(n) for n in names])
-        )
-        file = self._directory / "server.pem"
-        file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
-
-    def _sign(self, subject: x509.Name, key: Any, *extensions: Any) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
-        )
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=False)
-        return builder.sign(self._key, hashes.SHA256())
-
-
-def _general(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
 
 
 @pytest.fixture
