@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import socket
 import ssl
 import threading
@@ -19,6 +20,7 @@ from botocore.session import Session
 from urllib3 import Timeout
 
 from sweeper.aws.client import shared_http as sender
+from sweeper.aws.client import total_time
 from sweeper.aws.client.credentials import bound_to
 from sweeper.aws.client.shared_http import SharedHttpSession
 from tests.authority import Authority
@@ -387,6 +389,44 @@ def test_a_proxy_that_is_not_there_is_named_without_its_password(
         make_client(url, own=own).describe_repositories()
     assert "127.0.0.1" in str(caught.value)
     assert "hidden" not in str(caught.value)
+
+
+# --- what is sent -----------------------------------------------------------------------------
+
+BODIES: dict[str, tuple[Any, int]] = {
+    "none": (b"", 1),
+    "a short one goes with its head": (b"x" * 1_000, 1),
+    "a long one is not copied": (b"x" * 20_000, 2),
+    "a stream is sent as it is read": (io.BytesIO(b"x" * 1_000), 2),
+}
+
+
+@pytest.mark.parametrize(("body", "count"), BODIES.values(), ids=BODIES)
+def test_in_how_many_pieces_a_request_is_sent(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch, body: Any, count: int
+) -> None:
+    requests: list[bytes] = []
+    server = listen(answer(WHOLE, requests))
+    pieces: list[bytes] = []
+    send = total_time._Socket.sendall
+
+    def sendall(self: total_time._Socket, data: bytes) -> None:
+        pieces.append(data)
+        send(self, data)
+
+    monkeypatch.setattr(total_time._Socket, "sendall", sendall)
+    content = body.getvalue() if isinstance(body, io.BytesIO) else body
+    headers = {"content-length": str(len(content))}
+    pool = total_time.POOLS["http"]("127.0.0.1", server.port, timeout=TIMEOUT)
+    for _ in range(2):  # the second by the same connection
+        if isinstance(body, io.BytesIO):
+            body.seek(0)
+        pool.urlopen("POST", "/", body=body or None, headers=headers)
+    pool.close()
+    assert server.connections == 1
+    assert len(pieces) == 2 * count
+    assert b"".join(pieces) == b"".join(requests)
+    assert [each.partition(b"\r\n\r\n")[2] for each in requests] == [content] * 2
 
 
 # --- TLS --------------------------------------------------------------------------------------
