@@ -21,6 +21,8 @@ from benchmarks.tables import Section, render
 _BUSY = 0.5  # load average
 SCENARIOS: dict[str, Callable[[], list[Section]]] = {
     "organization": scenarios.organization,
+    "first_sweep": scenarios.first_sweep,
+    "real_names": scenarios.real_names,
     "small": scenarios.small,
     "imports": scenarios.imports,
     "throttling": scenarios.throttling,
@@ -31,7 +33,7 @@ SCENARIOS: dict[str, Callable[[], list[Section]]] = {
     "peers": peers.beside_sweeper,
     "html": html_report.html_report,
 }
-QUICK = ("organization", "imports")
+QUICK = ("organization", "first_sweep", "real_names", "imports")
 FULL = (*QUICK, "throttling", "large", "memory", "findings", "denied")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from tests.fake_aws.generate import DEFAULT_REGIONS
 from tests.fake_aws.world import Fault, Registry, Repository, World
 
 REGIONS = 17
@@ -29,27 +31,56 @@ def organization(
 ) -> tuple[World, Truth]:
     """An organization with one tag-mutable repository an account; every other one is immutable.
 
-    So few findings that what is measured is the sweep, and enough to see that it was done. They
-    have no `/` in their names, so that an audit need not ask for pull-through cache rules. In
+    So few findings that what is measured is the sweep, and enough to see that it was done.
+    """
+    return _organization(accounts, regions, {_WITH_A_FINDING: 1}, latency)
+
+
+def first_sweep(accounts: int) -> tuple[World, Truth]:
+    """The organization before anyone made repositories immutable: a third of them are mutable.
+
+    In every account 29 of 85 repositories, one or two of the five in each region.
+    """
+    mutable = {name: 1 + (index < 12) for index, name in enumerate(DEFAULT_REGIONS)}
+    return _organization(accounts, REGIONS, mutable, LATENCY_SECONDS)
+
+
+def _organization(
+    accounts: int, regions: int, mutable: Mapping[str, int], latency: float
+) -> tuple[World, Truth]:
+    """An organization with so many tag-mutable repositories in each account's regions.
+
+    They have no `/` in their names, so that an audit need not ask for pull-through cache rules. In
     every tenth account the mutability is MUTABLE_WITH_EXCLUSION.
     """
-    closed = tuple(
-        Repository(f"closed-{index}", "IMMUTABLE") for index in range(1, REPOSITORIES_PER_TARGET)
-    )
-    half_open = Repository("half-open", "MUTABLE_WITH_EXCLUSION", ("latest",))
+
+    def registry(accounts: str, region: str, count: int, repository: Repository) -> Registry:
+        found = [replace(repository, name=f"{repository.name}-{index}") for index in range(count)]
+        closed = [
+            Repository(f"closed-{index}", "IMMUTABLE")
+            for index in range(count, REPOSITORIES_PER_TARGET)
+        ]
+        return Registry(accounts, region, repositories=(*found, *closed))
+
+    kinds = {
+        "0*": Repository("half-open", "MUTABLE_WITH_EXCLUSION", ("latest",)),
+        "*": Repository("open"),
+    }
     world = World.generate(
         accounts,
         regions,
         REPOSITORIES_PER_TARGET,
         non_compliant_share=0.0,
         latency=latency,
-        registries=(
-            Registry("0*", _WITH_A_FINDING, repositories=(half_open, *closed)),
-            Registry("*", _WITH_A_FINDING, repositories=(Repository("open"), *closed)),
+        registries=tuple(
+            registry(glob, region, count, repository)
+            for region, count in mutable.items()
+            for glob, repository in kinds.items()
         ),
     )
     targets = accounts * regions
-    return world, Truth(targets, targets * REPOSITORIES_PER_TARGET, accounts)
+    found = accounts * sum(mutable.get(region, 0) for region in world.regions)
+    return world, Truth(targets, targets * REPOSITORIES_PER_TARGET, found)
 
 
 def throttled_accounts(world: World, count: int) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import urllib3
 
@@ -38,12 +38,23 @@ class Keys(NamedTuple):
     token: str
 
 
-class Endpoint:
-    """One pool of kept-alive connections to the endpoint that every service shares."""
+class Endpoints:
+    """Kept-alive connections: to one endpoint for all, or, without its URL, to AWS's own hosts."""
 
-    def __init__(self, url: str) -> None:
-        self._host = urlsplit(url).netloc
-        self._pool = urllib3.connection_from_url(url, maxsize=THREADS, block=True)
+    def __init__(self, url: str | None) -> None:
+        self._url = url
+        self._manager = urllib3.PoolManager(
+            num_pools=1000, maxsize=THREADS, block=True, ca_certs=os.environ.get("AWS_CA_BUNDLE")
+        )
+        self._pools: dict[tuple[str, str], urllib3.HTTPConnectionPool] = {}
+
+    def _pool(self, service: str, region: str) -> urllib3.HTTPConnectionPool:
+        pool = self._pools.get((service, region))
+        if pool is None:
+            name = "api.ecr" if service == "ecr" else service
+            url = self._url or f"https://{name}.{region}.amazonaws.com"
+            pool = self._pools[service, region] = self._manager.connection_from_url(url)
+        return pool
 
     def call(
         self,
@@ -57,9 +68,11 @@ class Endpoint:
         content_type: str = _JSON,
     ) -> bytes:
         """Sign, send, and give the answer's body; RuntimeError for any status but 200."""
+        pool = self._pool(service, region)
+        host = pool.host if self._url is None else f"{pool.host}:{pool.port}"
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         date = stamp[:8]
-        headers = {"host": self._host, "x-amz-date": stamp}
+        headers = {"host": host, "x-amz-date": stamp}
         if keys.token:
             headers["x-amz-security-token"] = keys.token
         if target:
@@ -78,19 +91,19 @@ class Endpoint:
             f"AWS4-HMAC-SHA256 Credential={keys.access}/{scope}, "
             f"SignedHeaders={signed}, Signature={signature}"
         )
-        response = self._pool.urlopen("POST", path, body=body, headers=headers, retries=False)
+        response = pool.urlopen("POST", path, body=body, headers=headers, retries=False)
         if response.status != 200:
             raise RuntimeError(f"{service} in {region}: status {response.status}")
         return response.data
 
 
-def accounts_of(endpoint: Endpoint, keys: Keys) -> list[str]:
+def accounts_of(endpoints: Endpoints, keys: Keys) -> list[str]:
     """Every account's id."""
     ids: list[str] = []
     request: dict[str, str] = {}
     while True:
         page = json.loads(
-            endpoint.call(
+            endpoints.call(
                 keys,
                 "organizations",
                 GLOBAL_REGION,
@@ -104,7 +117,7 @@ def accounts_of(endpoint: Endpoint, keys: Keys) -> list[str]:
         request = {"NextToken": page["NextToken"]}
 
 
-def open_account(endpoint: Endpoint, central: Keys, account_id: str) -> list[tuple[Keys, str]]:
+def open_account(endpoints: Endpoints, central: Keys, account_id: str) -> list[tuple[Keys, str]]:
     """The credentials in an account, with each of its enabled regions."""
     form = {
         "Action": "AssumeRole",
@@ -113,14 +126,14 @@ def open_account(endpoint: Endpoint, central: Keys, account_id: str) -> list[tup
         "RoleSessionName": "floor",
     }
     body = urlencode(form).encode()
-    answer = endpoint.call(central, "sts", GLOBAL_REGION, body, content_type=_FORM).decode()
+    answer = endpoints.call(central, "sts", GLOBAL_REGION, body, content_type=_FORM).decode()
     match = _CREDENTIALS.search(answer)
     if match is None:
         raise RuntimeError("sts: no credentials in the answer")
     keys = Keys(*match.groups())
     body = b'{"MaxResults":50,"RegionOptStatusContains":["ENABLED","ENABLED_BY_DEFAULT"]}'
     listed = json.loads(
-        endpoint.call(
+        endpoints.call(
             keys,
             "account",
             GLOBAL_REGION,
@@ -132,11 +145,11 @@ def open_account(endpoint: Endpoint, central: Keys, account_id: str) -> list[tup
     return [(keys, region["RegionName"]) for region in listed["Regions"]]
 
 
-def examine(endpoint: Endpoint, target: tuple[Keys, str]) -> tuple[int, int]:
+def examine(endpoints: Endpoints, target: tuple[Keys, str]) -> tuple[int, int]:
     """Repositories and tag-mutable repositories of one account and region."""
     keys, region = target
     answer: dict[str, Any] = json.loads(
-        endpoint.call(
+        endpoints.call(
             keys,
             "ecr",
             region,
@@ -150,17 +163,17 @@ def examine(endpoint: Endpoint, target: tuple[Keys, str]) -> tuple[int, int]:
 
 def main() -> None:
     """Sweep the organization that the environment names and print the counts."""
-    endpoint = Endpoint(os.environ["AWS_ENDPOINT_URL"])
+    endpoints = Endpoints(os.environ.get("AWS_ENDPOINT_URL"))
     central = Keys(
         os.environ["AWS_ACCESS_KEY_ID"],
         os.environ["AWS_SECRET_ACCESS_KEY"],
         os.environ.get("AWS_SESSION_TOKEN", ""),
     )
-    accounts = accounts_of(endpoint, central)
+    accounts = accounts_of(endpoints, central)
     with ThreadPoolExecutor(THREADS) as pool:
-        opened = list(pool.map(lambda each: open_account(endpoint, central, each), accounts))
+        opened = list(pool.map(lambda each: open_account(endpoints, central, each), accounts))
         targets = [target for account in opened for target in account]
-        counts = list(pool.map(lambda target: examine(endpoint, target), targets))
+        counts = list(pool.map(lambda target: examine(endpoints, target), targets))
     repositories, found = (sum(column) for column in zip(*counts, strict=True))
     print(json.dumps({"targets": len(targets), "repositories": repositories, "found": found}))
 

@@ -20,7 +20,7 @@ MASK = "***"
 MIN_LENGTH = 16
 _SHORTEST = 4  # of a secret that is masked at all
 # Up to so many secrets it is faster to look for each of them in a large document.
-_FEW = 256
+_FEW = 16
 _LARGE = 10_000  # bytes
 
 _VARIABLES = (
@@ -43,6 +43,7 @@ class _Secrets:
         self.pattern = re.compile(r"(?!)")
         self.pattern_of_bytes = re.compile(rb"(?!)")
         self.pattern_of_words = re.compile(r"(?!)")
+        self.blanks = b" " * 256  # for bytes.translate: a space for what no secret has
 
 
 _lock = threading.Lock()
@@ -139,6 +140,9 @@ def _add_long(value: str, *, of_run: bool) -> None:
             known.characters.update(value, "%", hexdigits)
             run = f"[{re.escape(''.join(sorted(known.characters)))}]{{{MIN_LENGTH},}}"
             known.pattern, known.pattern_of_bytes = re.compile(run), re.compile(run.encode())
+            known.blanks = bytes(
+                code if chr(code) in known.characters else ord(" ") for code in range(256)
+            )
         known.lengths[beginning] = max(len(value), known.lengths.get(beginning, 0))
 
 
@@ -160,8 +164,10 @@ def _has_secret(known: _Secrets, document: bytes) -> bool:
             for beginning in beginnings
             for spelling in {beginning, quote(beginning, safe="")}
         )
-    runs = (match[0].decode("ascii") for match in known.pattern_of_bytes.finditer(document))
-    return any(_masked(known, run) is not run for run in runs)
+    # What the pattern finds, in a fifth of its time; and most runs stand in each line.
+    runs = set(document.translate(known.blanks).split())
+    texts = (run.decode("ascii") for run in runs if len(run) >= MIN_LENGTH)
+    return any(_masked(known, text) is not text for text in texts)
 
 
 def _masked(known: _Secrets, run: str) -> str:

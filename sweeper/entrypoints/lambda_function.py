@@ -5,6 +5,7 @@ The configuration is read anew for each event, so that a change of it needs no n
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -65,6 +66,7 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     ConfigurationError, and SweepFailed where the exit status would be 1, 2 or 6; findings, gaps and
     failed deliveries are in the summary.
     """
+    gc.set_threshold(10_000, 10, 10)  # as the command line's
     logs.configure(terminal=False)
     result = or_defect(lambda: _swept(event, context))
     if isinstance(result, SweeperError):

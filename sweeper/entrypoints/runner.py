@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -180,7 +179,6 @@ def run_supervised(
     this person with logs and the question.
     """
     logs.configure(terminal=terminal, style=style)
-    gc.set_threshold(10_000, 10, 10)  # a call leaves hundreds of objects and no cycles: -5 % CPU
     deadlines = (config.limits.deadline_seconds, at_most_seconds)
     stop = Stop(
         min((each for each in deadlines if each is not None), default=None),

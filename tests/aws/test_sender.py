@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import ipaddress
+import io
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,13 @@ from botocore import exceptions as sdk
 from botocore.config import Config as ClientConfig
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from urllib3 import Timeout
 
 from sweeper.aws.client import shared_http as sender
+from sweeper.aws.client import total_time
 from sweeper.aws.client.credentials import bound_to
 from sweeper.aws.client.shared_http import SharedHttpSession
+from tests.authority import Authority
 from tests.aws.conftest import Enter
 from tests.aws.support import REGION, opened
 from tests.fake_aws.world import World
@@ -394,76 +391,45 @@ def test_a_proxy_that_is_not_there_is_named_without_its_password(
     assert "hidden" not in str(caught.value)
 
 
+# --- what is sent -----------------------------------------------------------------------------
+
+BODIES: dict[str, tuple[Any, int]] = {
+    "none": (b"", 1),
+    "a short one goes with its head": (b"x" * 1_000, 1),
+    "a long one is not copied": (b"x" * 20_000, 2),
+    "a stream is sent as it is read": (io.BytesIO(b"x" * 1_000), 2),
+}
+
+
+@pytest.mark.parametrize(("body", "count"), BODIES.values(), ids=BODIES)
+def test_in_how_many_pieces_a_request_is_sent(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch, body: Any, count: int
+) -> None:
+    requests: list[bytes] = []
+    server = listen(answer(WHOLE, requests))
+    pieces: list[bytes] = []
+    send = total_time._Socket.sendall
+
+    def sendall(self: total_time._Socket, data: bytes) -> None:
+        pieces.append(data)
+        send(self, data)
+
+    monkeypatch.setattr(total_time._Socket, "sendall", sendall)
+    content = body.getvalue() if isinstance(body, io.BytesIO) else body
+    headers = {"content-length": str(len(content))}
+    pool = total_time.POOLS["http"]("127.0.0.1", server.port, timeout=TIMEOUT)
+    for _ in range(2):  # the second by the same connection
+        if isinstance(body, io.BytesIO):
+            body.seek(0)
+        pool.urlopen("POST", "/", body=body or None, headers=headers)
+    pool.close()
+    assert server.connections == 1
+    assert len(pieces) == 2 * count
+    assert b"".join(pieces) == b"".join(requests)
+    assert [each.partition(b"\r\n\r\n")[2] for each in requests] == [content] * 2
+
+
 # --- TLS --------------------------------------------------------------------------------------
-
-
-class Authority:
-    """A certificate authority of the test's own, and servers that it vouches for."""
-
-    def __init__(self, directory: Path, name: str) -> None:
-        self._directory = directory
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(
-            self._name,
-            self._key.public_key(),
-            x509.BasicConstraints(ca=True, path_length=None),
-            x509.KeyUsage(
-                digital_signature=True,
-                key_cert_sign=True,
-                crl_sign=True,
-                content_commitment=False,
-                key_encipherment=False,
-                data_encipherment=False,
-                key_agreement=False,
-                encipher_only=False,
-                decipher_only=False,
-            ),
-        )
-        self.bundle = directory / f"{name}.pem"
-        self.bundle.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def server(self, *names: str) -> ssl.SSLContext:
-        """The server side for a certificate on these names or addresses."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
-        certificate = self._sign(
-            subject, key.public_key(), x509.SubjectAlternativeName([_general(n) for n in names])
-        )
-        file = self._directory / "server.pem"
-        file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
-
-    def _sign(self, subject: x509.Name, key: Any, *extensions: Any) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
-        )
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=False)
-        return builder.sign(self._key, hashes.SHA256())
-
-
-def _general(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
 
 
 @pytest.fixture

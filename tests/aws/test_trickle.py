@@ -23,13 +23,13 @@ from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
+from tests.authority import Authority
 from tests.aws.support import REGION, make_cloud, opened
 from tests.aws.test_sender import (
     ANSWER,
     HEAD,
     TIMEOUT,
     WHOLE,
-    Authority,
     Listener,
     Serve,
     answer,

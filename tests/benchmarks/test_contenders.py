@@ -14,6 +14,7 @@ import pytest
 from benchmarks import launcher, worlds
 from benchmarks.contenders import FLOOR, SWEEPER, USUAL, sweeper_report
 from benchmarks.measure import Contender, ContenderFailed, launch, measure
+from benchmarks.real_names import AwsByTls
 from benchmarks.worlds import Truth
 from tests.fake_aws.process import FakeAws
 
@@ -58,6 +59,27 @@ def test_a_contender_finds_the_truth_with_the_same_calls(
     assert not measurement.errors
     assert measurement.usage.cpu > 0
     assert measurement.usage.wall > 0
+
+
+@pytest.mark.parametrize("contender", [SWEEPER, FLOOR], ids=lambda each: each.name)
+def test_a_contender_finds_the_truth_by_tls_at_awss_names(
+    tmp_path: Path, contender: Contender
+) -> None:
+    with AwsByTls(WORLD, tmp_path) as aws:
+        assert aws.environment.keys().isdisjoint({"AWS_ENDPOINT_URL"})
+        (tmp_path / "run").mkdir()
+        measurement, _ = measure(contender, aws, tmp_path / "run")
+    assert measurement.found == TRUTH
+    hosts = 3 + 2  # organizations, sts and account; ECR in each region
+    assert measurement.connections >= hosts
+
+
+def test_of_a_first_sweep_a_third_of_the_repositories_is_mutable() -> None:
+    world, truth = worlds.first_sweep(2)
+    assert truth.found == 2 * 29
+    with FakeAws(world) as aws:
+        found = [each for each in aws.repositories() if not each.mutability.startswith("IMMU")]
+    assert len(found) == truth.found
 
 
 def test_a_contender_that_fails_is_no_measurement(aws: FakeAws, tmp_path: Path) -> None:

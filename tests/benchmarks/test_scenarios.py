@@ -21,6 +21,8 @@ pytestmark = pytest.mark.slow
 
 SMALL: dict[str, Callable[[], list[Section]]] = {
     "organization": partial(scenarios.organization, accounts=2, rounds=1),
+    "first_sweep": partial(scenarios.first_sweep, accounts=2, rounds=1),
+    "real_names": partial(scenarios.real_names, accounts=2, rounds=1),
     "large": partial(scenarios.large, some=1, most=2, rounds=1),
     "memory": partial(scenarios.memory, accounts=2),
     "findings": partial(extremes.findings, 50),

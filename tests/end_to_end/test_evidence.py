@@ -20,7 +20,7 @@ from tests.fake_aws.world import CreationTemplate, Fault, Registry, Repository, 
 
 TAGS, TEMPLATES = "ecr-tag-immutability", "ecr-creation-template-immutability"
 NAME = "evidence.jsonl.gz"
-EXAMINED = b'"kind": "examined"'  # in a line of the journal
+EXAMINED = b'"kind":"examined"'  # in a line of the journal
 FEW = {"limits": {"max_workers": 2}}
 REPOSITORIES = (
     Repository("done", "IMMUTABLE"),

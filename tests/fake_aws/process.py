@@ -72,13 +72,22 @@ class Statistics:
 
 
 class FakeAws:
-    """A context manager around the process; `world` may be changed at run time with `load`."""
+    """A context manager around the process; `world` may be changed at run time with `load`.
+
+    With `tls`, a file with a key and its certificate, it listens by TLS too, on `tls_port`.
+    """
 
     def __init__(
-        self, world: World | Mapping[str, Any] | None = None, *, region: str | None = None
+        self,
+        world: World | Mapping[str, Any] | None = None,
+        *,
+        region: str | None = None,
+        tls: Path | None = None,
     ) -> None:
         self.world = _world(world)
+        self.tls_port: int | None = None
         self._region = region
+        self._tls = tls
         self._process: subprocess.Popen[str] | None = None
         self._endpoint = ""
 
@@ -91,12 +100,14 @@ class FakeAws:
             json.dump(self.world.to_json(), file)
             file.flush()
             command = [sys.executable, "-m", "tests.fake_aws", "--world", file.name]
+            command += ["--tls", str(self._tls)] if self._tls else []
             self._process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
             assert self._process.stdout is not None
             line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"the fake AWS ended with {self._process.wait()} before it listened")
-        self._endpoint = json.loads(line)["endpoint"]
+        where = json.loads(line)
+        self._endpoint, self.tls_port = where["endpoint"], where.get("tls_port")
         return self
 
     def __exit__(

@@ -35,6 +35,7 @@ else:
     _Plain = _Tls = object  # of what is mixed into urllib3's connections, and into the SDK's
 
 TOTAL_TIMEOUT = 30.0  # seconds of waiting; what is transferred gives time back
+_SHORT_BODY = 16_384  # bytes; it is copied behind its head
 SLOWEST = 50_000  # bytes a second: at this rate a call of any size ends in its own time
 
 R = TypeVar("R")
@@ -189,11 +190,38 @@ def _context(ca_certs: str | None) -> ssl.SSLContext:
     return context
 
 
-class _Connection(_Timed, HTTPConnection):
+class _OneWrite(_Plain):
+    """A connection that sends a short request as one piece.
+
+    urllib3 sends the head and the body one after the other: a system call more, a TLS record more,
+    and the GIL is given up and waited for once more.
+    """
+
+    _holds_head = False
+    _head = b""
+
+    def request(self, method: str, url: str, body: Any = None, *rest: Any, **options: Any) -> None:
+        """As the connection's; the head waits for a body that is short."""
+        self._holds_head = isinstance(body, bytes) and 0 < len(body) <= _SHORT_BODY
+        self._head = b""
+        super().request(method, url, body, *rest, **options)
+
+    def send(self, data: Any) -> None:
+        """As the connection's, behind the head that was held."""
+        if self._holds_head:
+            self._holds_head = False
+            self._head = data
+            return
+        if self._head:
+            data, self._head = self._head + data, b""
+        super().send(data)
+
+
+class _Connection(_OneWrite, _Timed, HTTPConnection):
     pass
 
 
-class _TlsConnection(_TimedTls, _Timed, HTTPSConnection):
+class _TlsConnection(_OneWrite, _TimedTls, _Timed, HTTPSConnection):
     pass
 
 

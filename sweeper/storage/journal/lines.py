@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt
+from pydantic_core import PydanticSerializationError, to_json
 
 from sweeper.config.field_types import AccountId, RegionName
 from sweeper.domain.errors import ConfigurationError, Invalid
@@ -155,39 +156,39 @@ _AnyLine = Annotated[_Line, Field(discriminator="kind")]
 
 def header(value: Header) -> bytes:
     """The first line."""
-    return encode_line(value)
+    return _line(value)
 
 
 def lease(token: str) -> bytes:
     """The lease is about to be taken with this token."""
-    return encode_line(_Lease(token))
+    return _line(_Lease(token))
 
 
 def opened(value: OpenedAccount) -> bytes:
     """An account was opened."""
-    return encode_line(_Opened(value.account, value.regions, value.unread))
+    return _line(_Opened(value.account, value.regions, value.unread))
 
 
 def examined(target: Target, value: Examined) -> Iterator[bytes]:
     """A target was examined: a line for each finding, and its own."""
     for finding in value.findings:
-        yield encode_line(_Found(_as_found(finding)))
+        yield _line(_Found(_as_found(finding)))
     # Of these there may be hundred thousands; neither id nor region needs escaping.
-    place = f'"account_id": "{target.account.id}", "region": "{target.region}"'
-    counts = f'"counts": {list(value.counts)}, "findings": {len(value.findings)}'
-    yield f'{{{place}, {counts}, "kind": "examined"}}\n'.encode()
+    place = f'"account_id":"{target.account.id}","region":"{target.region}"'
+    counts = f'"counts":[{",".join(map(str, value.counts))}],"findings":{len(value.findings)}'
+    yield f'{{{place},{counts},"kind":"examined"}}\n'.encode()
 
 
 def failed(account_id: str, region: str | None, value: Failed) -> bytes:
     """An account or a target failed."""
-    return encode_line(
+    return _line(
         _Failed(account_id, region, value.stage, value.reason, value.error_code, value.message)
     )
 
 
 def intent(finding: Finding, change: Change) -> bytes:
     """The change is about to be written."""
-    return encode_line(
+    return _line(
         _Intent(
             *finding.key,
             from_mutability=finding.mutability,
@@ -200,12 +201,23 @@ def intent(finding: Finding, change: Change) -> bytes:
 
 def result(finding: Finding, change: Change) -> bytes:
     """The change ended."""
-    return encode_line(_Result(*finding.key, change))
+    return _line(_Result(*finding.key, change))
 
 
 def finished(value: Header) -> bytes:
     """A journal of a run that has finished: there is nothing to resume."""
-    return encode_line(value) + encode_line(_Finished())
+    return _line(value) + _line(_Finished())
+
+
+def _line(value: _Line) -> bytes:
+    """Return the value as a line; what a terminal would obey or hide is an escape."""
+    try:
+        line = to_json(value)
+    except PydanticSerializationError:  # half of a character, which is no UTF-8
+        return encode_line(value)
+    if line.isascii() and b"\x7f" not in line:  # JSON escapes every other control character
+        return line + b"\n"
+    return encode_line(value)
 
 
 def _as_found(finding: Finding) -> Finding:

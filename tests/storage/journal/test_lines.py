@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from typing import Any, get_args
 
@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import (
     Account,
     Change,
@@ -240,6 +241,44 @@ def test_half_a_character_keeps_nothing_from_being_read() -> None:
     assert found.account.name == "lone?surrogate\U000e0041 \\ud800"
     assert opened.decode().isprintable() is False  # its end
     assert opened[:-1].decode().isprintable()
+
+
+@pytest.mark.parametrize("text", [*factories.HOSTILE, "Zürich", "plain"])
+def test_a_line_shows_nothing_hidden_and_has_one_end(text: str) -> None:
+    finding = factories.finding(repository=text, reason=text)
+    found, _ = lines.examined(factories.target(), Examined(Counts(0, 1, 0), (finding,)))
+    shown = found.decode()
+    assert shown.endswith("\n")
+    assert not any(map(is_hidden, shown[:-1]))
+    # A half of a character comes back as what stands for it.
+    assert json.loads(found)["finding"]["reason"] == text.replace("\ud800", "?")
+
+
+def test_a_journal_of_the_version_before_is_read() -> None:
+    """It had other spaces, and another spelling of the time zone."""
+    account = factories.account("1" * 12)
+    finding = factories.finding(account_id=account.id, region="eu-west-1")
+    of_finding = ("check", "account_id", "region", "repository")
+    key = dict(zip(of_finding, finding.key, strict=True))
+    earlier = [
+        {**asdict(HEADER), "started_at": HEADER.started_at.isoformat()},
+        {"account": asdict(account), "regions": [["eu-west-1", "ENABLED"]], "unread": None}
+        | {"kind": "opened"},
+        {"finding": asdict(replace(finding, change=None)), "kind": "found"},
+        {"account_id": account.id, "region": "eu-west-1", "counts": [4, 1, 0], "findings": 1}
+        | {"kind": "examined"},
+        {**key, "from_mutability": "MUTABLE", "from_exclusion_filters": []}
+        | {"to_mutability": "IMMUTABLE", "to_exclusion_filters": [], "kind": "intent"},
+    ]
+    data = b"".join(line(**each) for each in earlier)
+    assert b'"started_at": "2026-06-15T12:00:00+00:00"' in data
+    header, found, size = read(data)
+    assert (header, size) == (HEADER, len(data))
+    assert found.opened[account.id].regions == (("eu-west-1", "ENABLED"),)
+    assert [each.repository for each in found.examined[account.id, "eu-west-1"].findings] == [
+        finding.repository
+    ]
+    assert found.in_doubt == {finding.key}
 
 
 def test_failures_are_for_people() -> None:

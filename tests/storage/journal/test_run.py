@@ -102,13 +102,13 @@ def test_what_was_seen_is_on_record_as_soon_as_it_is_known(file: JournalFile) ->
     past = read(file)
     assert past.opened == {ACCOUNT.id: OPENED}
     assert set(past.examined) == {TARGET.place}
-    assert file.path.read_bytes().count(b'"kind": "failed"') == 2
+    assert file.path.read_bytes().count(b'"kind":"failed"') == 2
 
 
 def test_what_stands_there_is_not_written_again(file: JournalFile) -> None:
     past = ResumeState(opened={ACCOUNT.id: OPENED}, examined={TARGET.place: EXAMINED})
     after_stages(make(file, past=past))
-    assert file.path.read_bytes().count(b'"kind": "failed"') == 2
+    assert file.path.read_bytes().count(b'"kind":"failed"') == 2
     assert read(file) == ResumeState(in_doubt=set())
 
 
