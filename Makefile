@@ -80,7 +80,7 @@ test-all: install $(EMULATOR) $(MINISTACK) $(SEAWEEDFS) ## run the slow tests to
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check: install ## format, lint, types, layers, and what the README promises
+check: install ## format, lint, types, import contracts, templates, Dockerfile
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

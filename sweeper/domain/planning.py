@@ -308,7 +308,7 @@ def plan_changes(
     ]
     statuses = (change and change.status for change in chain.from_iterable(due))
     count = sum(status is ChangeStatus.PLANNED for status in statuses)
-    hold = _held_back(count, config.remediation, coverage, unknown_exclusions)
+    hold = _reason_to_withhold_all(count, config.remediation, coverage, unknown_exclusions)
     error = unknown_exclusions if hold is Reason.UNKNOWN_ACCOUNT else None
 
     @cache  # of thousands of changes most are alike
@@ -364,7 +364,7 @@ def _with_changes(outcome: Outcome, changes: Iterator[Change | None]) -> Outcome
     return outcome.map_findings(planned) if isinstance(outcome, Examined) else outcome
 
 
-def _held_back(
+def _reason_to_withhold_all(
     count: int,
     remediation: RemediationConfig,
     coverage: Coverage,

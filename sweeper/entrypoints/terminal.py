@@ -44,7 +44,7 @@ from sweeper.reporting.wording import (
     source_words,
 )
 
-MAX_CHANGES = 25  # that the question lists one by one
+LISTED_CHANGES = 25  # that the question lists one by one
 MAX_ACCOUNTS = 10  # in which it counts the others
 MAX_NAME = 60  # characters of an account's name
 MAX_PLACES = 3  # accounts that are named for each reason
@@ -105,8 +105,8 @@ def _was_stopped(outcome: object) -> bool:
 
 def question(findings: Sequence[Finding], recorded: RecordedChanges | None) -> tuple[str, str]:
     """Return what is about to be changed, as lines to show and as a sentence to ask."""
-    lines = [_planned(each, each.change) for each in findings[:MAX_CHANGES] if each.change]
-    if more := findings[MAX_CHANGES:]:
+    lines = [_planned(each, each.change) for each in findings[:LISTED_CHANGES] if each.change]
+    if more := findings[LISTED_CHANGES:]:
         lines.append(f"  … and {len(more):,} more; --dry-run --format text lists all")
         lines += _by_account(more)
     accounts = number(len({finding.account_id for finding in findings}), "account")
@@ -202,7 +202,7 @@ def _is_declined(report: Report) -> bool:
 def _show_failures(report: Report, console: Console) -> None:
     if not report.failures:
         return
-    console.print(Text(f"Could not be checked ({len(report.failures):,})", style="italic"))
+    console.print(Text("Could not be checked", style="italic"))
     failures = sorted(report.failures, key=lambda failure: failure.reason)
     for reason, group in groupby(failures, key=lambda failure: failure.reason):
         items = list(group)
@@ -250,14 +250,14 @@ def _show_totals(report: Report, console: Console) -> None:
         (
             "Coverage",
             f"{complete}: {percent(coverage.accounts)} of accounts, "
-            f"{percent(coverage.targets)} of targets",
+            f"{percent(coverage.targets)} of account-regions",
         ),
         (
             "Accounts",
             f"{accounts.opened} opened, {accounts.failed} failed, {accounts.skipped} skipped",
         ),
         (
-            "Targets",
+            "Account-regions",
             f"{targets.examined} examined, {targets.failed} failed, {targets.skipped} skipped",
         ),
         ("Repositories", "" if report.run.kind == "undo" else _examined(report)),

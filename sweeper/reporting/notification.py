@@ -25,6 +25,8 @@ from sweeper.reporting.wording import (
     account_names,
     advice,
     as_last_seen,
+    checked_sentence,
+    coverage_sentence,
     ended_early,
     exempt_verdict,
     exemption_text,
@@ -36,14 +38,12 @@ from sweeper.reporting.wording import (
     outcome,
     run_words,
     scope,
-    seen,
     setting,
     since_last,
     skipped_counts,
     tags_unavailable,
     told_findings,
     undo_words,
-    unseen,
     where,
 )
 
@@ -85,7 +85,7 @@ def _clauses(report: Report) -> list[str]:
         (others, number(others, "other finding")),
         (left, f"{left:,} not reverted"),
         (changes.failed, f"{number(changes.failed, 'change')} failed"),
-        (not report.coverage.complete, "coverage incomplete"),
+        (not report.coverage.complete, _gap(report)),
         (changes.applied, f"{changes.applied:,} {'reverted' if undo else 'fixed'}"),
         (since and since.reopened, f"{since.reopened if since else 0:,} reopened"),
     )
@@ -95,6 +95,10 @@ def _clauses(report: Report) -> list[str]:
     if undo:
         return said or ["nothing reverted"]
     return said or (nothing[0].lower() + nothing[1:]).split("; ")
+
+
+def _gap(report: Report) -> str:
+    return "coverage incomplete" if report.totals.targets.examined else "nothing was checked"
 
 
 def message(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> str:
@@ -147,7 +151,7 @@ def _opening(report: Report) -> Iterator[str]:
     if changes.withheld:
         yield f"{number(changes.withheld, 'change')} not made: each has its reason."
     if not report.coverage.complete:
-        yield unseen(report)
+        yield coverage_sentence(report)
     if words := since_last(report):
         yield f"Since the last sweep: {words}."
     yield ""
@@ -234,7 +238,8 @@ def _closing(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
 
 
 def _coverage(report: Report) -> Iterator[str]:
-    yield f"Coverage: {'complete' if report.coverage.complete else 'INCOMPLETE'}. {seen(report)}"
+    state = "complete" if report.coverage.complete else "INCOMPLETE"
+    yield f"Coverage: {state}. {checked_sentence(report)}"
     # There may be some for every reason: a short name leaves room for the findings.
     names = {key: shorten(name, 20) for key, name in account_names(report).items()}
     failures = sorted(report.failures, key=lambda failure: failure.reason)

@@ -314,7 +314,7 @@ _EXEMPT: tuple[tuple[Resource, str, str], ...] = (
 )
 
 
-def unseen(report: Report) -> str:
+def coverage_sentence(report: Report) -> str:
     """A sentence that says what was not checked, or that all was that was to be."""
     if report.coverage.complete:
         if not report.skipped:
@@ -356,7 +356,7 @@ def _gaps(report: Report) -> Iterator[str]:
         yield f"{number(count, 'creation template')} could not be determined"
 
 
-def seen(report: Report) -> str:
+def checked_sentence(report: Report) -> str:
     """A sentence that says how much was checked."""
     totals = report.totals
     where_ = (

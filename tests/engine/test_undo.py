@@ -261,3 +261,16 @@ def test_the_name_of_an_account_is_the_organizations() -> None:
     assert [each.account_name for each in report.findings] == ["own"]
     assert report.run.organization_id == "o-1"
     assert report.run.account_id == account_id(1)
+
+
+def test_no_limit_of_a_sweep_holds_back_an_undo() -> None:
+    made = [
+        applied_finding(
+            f"r{number}", make_target(), before=("MUTABLE", ()), after=("IMMUTABLE", ())
+        )
+        for number in range(3)
+    ]
+    registry = registry_of({key_of(each): left(each) for each in made})
+    limits = {"max_changes": 1, "min_coverage": 1.0}
+    report = undo_here(registry, FakeCloud([make_account(1)]), made, remediation=limits)
+    assert outcomes(report) == [(ChangeStatus.APPLIED, None)] * 3

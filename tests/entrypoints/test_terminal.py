@@ -191,7 +191,7 @@ def test_the_question_counts_what_would_be_done() -> None:
 
 
 def test_a_long_plan_is_counted_by_account() -> None:
-    shown = [factories.finding(change=factories.change())] * terminal.MAX_CHANGES
+    shown = [factories.finding(change=factories.change())] * terminal.LISTED_CHANGES
     for accounts in (1, terminal.MAX_ACCOUNTS, terminal.MAX_ACCOUNTS + 3):
         with case(accounts):
             more = [
@@ -204,8 +204,8 @@ def test_a_long_plan_is_counted_by_account() -> None:
                 for _ in range(number)
             ]
             lines = terminal.question([*shown, *more], None)[0].splitlines()
-            counted = lines[terminal.MAX_CHANGES + 1 :]
-            assert f" {len(more)} more" in lines[terminal.MAX_CHANGES]
+            counted = lines[terminal.LISTED_CHANGES + 1 :]
+            assert f" {len(more)} more" in lines[terminal.LISTED_CHANGES]
             most = range(accounts, max(accounts - terminal.MAX_ACCOUNTS, 0), -1)
             for line, number in zip(counted, most, strict=False):
                 assert line.split() == [f"{number:012d}", "(team", f"{number}):", str(number)]

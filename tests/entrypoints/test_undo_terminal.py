@@ -12,7 +12,7 @@ import pexpect
 import pytest
 
 from sweeper.entrypoints.runner import REMEDIATION_STILL_ENABLED
-from sweeper.entrypoints.terminal import MAX_CHANGES
+from sweeper.entrypoints.terminal import LISTED_CHANGES
 from tests.cases import case
 from tests.end_to_end.harness import UNDO, environment, run, small_world, writes
 from tests.fake_aws.process import FakeAws
@@ -73,8 +73,8 @@ def test_a_person_is_shown_what_is_opened_and_asked_once(aws: FakeAws, tmp_path:
             assert sum(map(int, re.findall(r"(\d+) repositor", asked))) == due
             for each in (" 2 accounts ", earlier["run"]["id"], "report out/report.json"):
                 assert each in asked
-            assert shown.count(" -> ") == min(due, MAX_CHANGES)
-            for each in earlier["findings"][:MAX_CHANGES]:
+            assert shown.count(" -> ") == min(due, LISTED_CHANGES)
+            for each in earlier["findings"][:LISTED_CHANGES]:
                 place = f"{each['region']}  {each['repository']}: "
                 assert f"{place}IMMUTABLE -> {each['mutability']}" in shown
             assert REMEDIATION_STILL_ENABLED in shown

@@ -75,8 +75,8 @@ def run_demo() -> int:
                 "\nThe account that could not be opened has no member role, as it happens in every "
                 "real\norganization: it is named, and the sweep does not say that all is well."
                 f"\nThe reports are in {directory.resolve()}: open report.html in a browser;\n"
-                "report.txt, report.json and report.csv say the same. The second sweep's are in "
-                "its folder second."
+                "report.txt, report.json and report.csv say the same. Folders: second has those of "
+                "the\nsecond sweep, review those of the dry run; the others are named by run ids."
             )
     return ExitStatus.CLEAN
 

@@ -26,11 +26,11 @@ from sweeper.reporting.records import Record, State, items, recorder
 from sweeper.reporting.wording import (
     account_details,
     advice,
+    checked_sentence,
+    coverage_sentence,
     explanation,
     number,
     scope,
-    seen,
-    unseen,
 )
 
 _LONGEST = 2000  # characters of a message
@@ -98,14 +98,17 @@ def _suite_of_the_sweep(report: Report) -> Iterator[str]:
         )
     )
     if report.coverage.complete:
-        result, told = "system-out", _output(f"{unseen(report)} {seen(report)}")
+        result, told = (
+            "system-out",
+            _output(f"{coverage_sentence(report)} {checked_sentence(report)}"),
+        )
     else:
         why = [
             f"{failure.reason}: {explanation(failure)}"
             for failure in report.failures
             if failure.account_id is None
         ]
-        message = " ".join((unseen(report), *why))
+        message = " ".join((coverage_sentence(report), *why))
         result, told = "error", _outcome("error", "coverage_incomplete", message)
     content = (f"  <properties>\n{properties}  </properties>\n", _test("sweep", "coverage", told))
     return _suite("sweep", report, Counter((result,)), content)

@@ -23,6 +23,8 @@ from sweeper.reporting.wording import (
     account_names,
     advice,
     as_last_seen,
+    checked_sentence,
+    coverage_sentence,
     explanation,
     known_as,
     named,
@@ -31,12 +33,10 @@ from sweeper.reporting.wording import (
     remaining,
     run_words,
     scope,
-    seen,
     setting,
     since_last,
     skipped_counts,
     undo_words,
-    unseen,
     where,
     why,
 )
@@ -83,7 +83,7 @@ def _fitting(entries: Iterable[str], count: int, room: int, what: str) -> Iterat
 def _head(report: Report) -> Iterator[str]:
     yield f"## {_text(subject(report))}"
     yield ""
-    yield f"**{_text(unseen(report))}** {_text(seen(report))}"
+    yield f"**{_text(coverage_sentence(report))}** {_text(checked_sentence(report))}"
     yield ""
     if report.run.kind == "undo":
         yield _text(f"Changes: {undo_words(report)}.")

@@ -23,10 +23,10 @@ from sweeper.reporting.records import Record, State, items, not_checked, recorde
 from sweeper.reporting.wording import (
     account_names,
     advice,
+    coverage_sentence,
     exemption_text,
     explanation,
     number,
-    unseen,
     where,
 )
 
@@ -118,7 +118,7 @@ def _invocation(report: Report) -> dict[str, Any]:
 def _notifications(report: Report, left_out: int) -> Iterator[dict[str, Any]]:
     """What the results do not show: gaps, findings without room, no earlier report to compare."""
     if not report.coverage.complete:
-        yield _notification("coverage_incomplete", "error", unseen(report))
+        yield _notification("coverage_incomplete", "error", coverage_sentence(report))
     names = account_names(report)
     for failure in report.failures[:_MOST_GAPS]:
         text = f"{where(failure, names)}: {explanation(failure)}"

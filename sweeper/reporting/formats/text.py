@@ -28,6 +28,8 @@ from sweeper.reporting.wording import (
     account_names,
     advice,
     as_last_seen,
+    checked_sentence,
+    coverage_sentence,
     exemption_text,
     explanation,
     known_as,
@@ -37,13 +39,11 @@ from sweeper.reporting.wording import (
     remaining,
     run_words,
     scope,
-    seen,
     setting,
     since_last,
     tags_unavailable,
     told_findings,
     undo_words,
-    unseen,
     where,
     why,
 )
@@ -95,7 +95,7 @@ def _heading(report: Report) -> list[str]:
         plain(", ".join(filter(None, (times, organization, caller)))),
         plain(f"Auto-Remediation: {run.auto_remediate}, sweeper {run.version}"),
         "",
-        *_wrapped(f"{unseen(report)} {seen(report)}", ""),
+        *_wrapped(f"{coverage_sentence(report)} {checked_sentence(report)}", ""),
     ]
 
 
@@ -108,23 +108,23 @@ def _totals(report: Report) -> list[str]:
         totals.changes,
     )
     return [
-        f"Accounts       {accounts.planned:,}: {accounts.opened:,} opened, "
+        f"Accounts           {accounts.planned:,}: {accounts.opened:,} opened, "
         f"{accounts.skipped:,} skipped, {accounts.failed:,} failed",
-        f"Their regions  {targets.planned:,}: {targets.examined:,} examined, "
+        f"Account-regions  {targets.planned:,}: {targets.examined:,} examined, "
         f"{targets.skipped:,} skipped, {targets.failed:,} failed",
         *([] if undo else _repositories(repositories)),
-        f"Changes        {changes.planned:,} planned: {changes.applied:,} applied, "
+        f"Changes            {changes.planned:,} planned: {changes.applied:,} applied, "
         f"{changes.failed:,} failed, {changes.withheld:,} withheld, "
         f"{changes.superseded:,} superseded",
-        f"Remaining      {remaining(report)}",
-        *(_wrapped(f"Undo           {undo_words(report)}", "", " " * 15) if undo else ()),
+        f"Remaining          {remaining(report)}",
+        *(_wrapped(f"Undo               {undo_words(report)}", "", " " * 17) if undo else ()),
         *_since_last(report),
     ]
 
 
 def _repositories(totals: RepositoryTotals) -> list[str]:
     return [
-        f"Repositories   {totals.examined:,}: {totals.compliant:,} compliant, "
+        f"Repositories       {totals.examined:,}: {totals.compliant:,} compliant, "
         f"{totals.non_compliant:,} non-compliant, {totals.exempt:,} exempt, "
         f"{totals.undetermined:,} undetermined"
     ]
@@ -136,7 +136,7 @@ def _since_last(report: Report) -> list[str]:
         return []
     if since.run_id:
         words += f"; compared with sweep {plain(since.run_id)}"
-    return [*_wrapped(f"Since last     {words}", "", " " * 15)]
+    return [*_wrapped(f"Since last     {words}", "", " " * 17)]
 
 
 def _findings(report: Report) -> Iterator[str]:
@@ -246,7 +246,7 @@ def _failures(report: Report) -> list[str]:
     if not report.failures:
         return []
     names = account_names(report)
-    lines = [f"COULD NOT BE CHECKED ({len(report.failures):,})"]
+    lines = ["COULD NOT BE CHECKED"]
     failures = sorted(report.failures, key=lambda failure: failure.reason)
     for reason, group in groupby(failures, key=lambda failure: failure.reason):
         lines.append("")

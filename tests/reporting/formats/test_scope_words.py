@@ -9,7 +9,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report, Scope
 from sweeper.reporting.formats.html.facts import facts
 from sweeper.reporting.notification import message, subject
-from sweeper.reporting.wording import scope, unseen
+from sweeper.reporting.wording import coverage_sentence, scope
 from tests.factories import account, failed, report, target
 from tests.rendering import rendered
 
@@ -51,7 +51,7 @@ def test_where_something_was_skipped_nothing_claims_all() -> None:
     for item, everything in ((report(), True), (narrowed(), False)):
         assert item.coverage.complete
         assert facts(item).everything is everything
-        said = [unseen(item), subject(item), message(item, ()).partition("\n\n")[0]]
+        said = [coverage_sentence(item), subject(item), message(item, ()).partition("\n\n")[0]]
         said += [banner.title for banner in facts(item).banners]
         scoped = ["in scope", "in this scope", "in what was checked"]
         for sentence in said:
@@ -61,7 +61,7 @@ def test_where_something_was_skipped_nothing_claims_all() -> None:
 def test_an_account_that_was_examined_in_part_is_told_from_one_that_was_not() -> None:
     unread = failed(Reason.REGIONS_UNREADABLE)
     item = report([], [(account(), unread), (account("777788889999"), unread)])
-    assert unseen(item) == (
+    assert coverage_sentence(item) == (
         "COVERAGE IS INCOMPLETE: 1 of 2 accounts could not be checked; of 1 of 2 accounts only "
         "the named regions were examined, others are unknown."
     )

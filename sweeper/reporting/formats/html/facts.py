@@ -15,15 +15,15 @@ from sweeper.domain.report_model import ChangeTotals, Report, SinceLast
 from sweeper.reporting.formats.html.bars import Bar, by_ou, by_region
 from sweeper.reporting.wording import (
     advice,
+    checked_sentence,
+    coverage_sentence,
     ended_early,
     exempt_verdict,
     explanation,
     number,
     percent,
     scope,
-    seen,
     undo_words,
-    unseen,
 )
 
 Level = Literal["bad", "unsure", "good", "plain"]
@@ -167,9 +167,11 @@ def _verdict(report: Report) -> Banner:
 
 def _coverage_banner(report: Report) -> Banner:
     if report.coverage.complete:
-        return Banner("good", unseen(report).removesuffix("."), seen(report))
-    title, _, text = unseen(report).partition(": ")
-    return Banner("bad", title.capitalize(), f"{text[:1].upper()}{text[1:]} {seen(report)}")
+        return Banner("good", coverage_sentence(report).removesuffix("."), checked_sentence(report))
+    title, _, text = coverage_sentence(report).partition(": ")
+    return Banner(
+        "bad", title.capitalize(), f"{text[:1].upper()}{text[1:]} {checked_sentence(report)}"
+    )
 
 
 def _repositories(report: Report) -> Card:
