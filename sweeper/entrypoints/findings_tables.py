@@ -72,7 +72,10 @@ def show_findings(report: Report, console: Console, *, is_kept: bool) -> None:
         return
     _show_accounts(report, console)
     rows = list(_rows(report))
-    console.print(_table(rows, console.width))
+    table = _table(rows, console.width)
+    if any(finding.compliance is Compliance.EXEMPT for finding in report.findings):
+        table.title = "Findings, the exempt ones last"
+    console.print(table)
     left = len(report.findings) - len(rows)
     if left > 0:
         where = "all of them in the report" if is_kept else "--output DIR keeps a report of all"

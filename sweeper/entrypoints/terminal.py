@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from shlex import quote
 from typing import Any
@@ -30,6 +30,7 @@ from sweeper.domain.report_model import FailedItem, Report
 from sweeper.entrypoints.findings_tables import plain, show_findings
 from sweeper.reporting.impact_wording import brief, counted
 from sweeper.reporting.wording import (
+    account_names,
     advice,
     explanation,
     kind,
@@ -203,11 +204,14 @@ def _show_failures(report: Report, console: Console) -> None:
     if not report.failures:
         return
     console.print(Text("Could not be checked", style="italic"))
+    known_names = account_names(report)
     failures = sorted(report.failures, key=lambda failure: failure.reason)
     for reason, group in groupby(failures, key=lambda failure: failure.reason):
         items = list(group)
         head = Text(f"\n  {reason} ({len(items):,}): ", style="bold red")
-        console.print(head.append(_places(items), style="not bold default"), soft_wrap=True)
+        console.print(
+            head.append(_places(items, known_names), style="not bold default"), soft_wrap=True
+        )
         example = explanation(items[0], MAX_MESSAGE)
         console.print(Text(f"    {plain(example)}"), soft_wrap=True)
         if text := advice(Stage.EXAMINE, reason, report.run):
@@ -215,7 +219,7 @@ def _show_failures(report: Report, console: Console) -> None:
     console.print()
 
 
-def _places(failures: Sequence[FailedItem]) -> str:
+def _places(failures: Sequence[FailedItem], known_names: Mapping[str, str]) -> str:
     """Where, briefly: an account that cannot be read in 17 regions is one place."""
     regions: dict[str | None, list[str]] = {}
     for failure in failures:
@@ -226,7 +230,9 @@ def _places(failures: Sequence[FailedItem]) -> str:
     for account_id, names in list(regions.items())[:MAX_PLACES]:
         more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
         where = f" {plain(names[0])}{more}" if names else ""
-        told.append((plain(account_id) if account_id else "the whole run") + where)
+        name = known_names.get(account_id or "")
+        account = plain(account_id or "the whole run") + (f" ({shorten(name, 40)})" if name else "")
+        told.append(account + where)
     if left := len(regions) - len(told):
         told.append(f"and {number(left, 'more account')}")
     return ", ".join(told)

@@ -30,7 +30,7 @@ def shown(report: Report, width: int = 200) -> list[str]:
 
 def details(lines: list[str]) -> tuple[list[str], list[list[str]]]:
     """The lines of the headers of the findings, and those of each finding."""
-    lines = lines[lines.index(next(line for line in lines if line.strip() == "Findings")) :]
+    lines = lines[lines.index(next(line for line in lines if re.match("Findings(,| *$)", line))) :]
     rule = next(number for number, line in enumerate(lines) if "──" in line)
     rows = lines[rule + 1 :]
     starts = [number for number, line in enumerate(rows) if re.match(r" \d{12} ", line)]
@@ -151,7 +151,7 @@ def test_many_accounts_are_told_by_account_first_worst_first() -> None:
     for width in WIDTHS:
         with case(width):
             lines = shown(factories.report([*accounts_of(count), exempt]), width)
-            end = lines.index("Findings".ljust(len(lines[lines.index("") + 1])))
+            end = next(i for i, line in enumerate(lines) if re.match("Findings(,| *$)", line))
             rows = [line.split() for line in lines[:end] if re.match(r" \d{12} ", line)]
             assert rows == [
                 [f"{number:012d}", "team", *map(str, (number, number, 1, number - 1))]
