@@ -375,6 +375,11 @@ def _failed_item(
     return FailedItem(f.stage, account_id, region, f.reason, f.error_code, message, targets)
 
 
+def with_region(failure: Failed, region: str) -> Failed:
+    """Return the failure with the region's name in its message again; see `without_region`."""
+    return replace(failure, message=failure.message.replace(_REGION, region))
+
+
 def without_region(target: Target, outcome: Examined | Failed) -> Examined | Failed:
     """The outcome of a target, of a failure without the region's name in its message.
 

@@ -7,7 +7,7 @@ process ended: it is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Literal
@@ -25,6 +25,7 @@ from sweeper.domain.model import (
     Examined,
     Failed,
     Finding,
+    Impact,
     Key,
     OpenedAccount,
     Stage,
@@ -99,7 +100,7 @@ class _Examined:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """For people: what failed is tried again."""
+    """In a journal for people: what failed is tried again. In a part it is a fact."""
 
     account_id: str
     region: str | None
@@ -108,6 +109,18 @@ class _Failed:
     error_code: str | None
     message: str
     kind: Literal["failed"] = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Assessed:
+    """What the change of a finding before may break; in parts alone."""
+
+    check: str
+    account_id: str
+    region: str
+    repository: str
+    impact: Impact
+    kind: Literal["assessed"] = "assessed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +157,16 @@ class _Finished:
     kind: Literal["finished"] = "finished"
 
 
-_Line = Header | _Lease | _Opened | _Found | _Examined | _Failed | _Intent | _Result | _Finished
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The part of a worker is whole; so many lines stand before."""
+
+    lines: NonNegativeInt
+    kind: Literal["end"] = "end"
+
+
+_Facts = _Opened | _Found | _Examined | _Failed | _Assessed
+_Line = Header | _Lease | _Facts | _Intent | _Result | _Finished | _End
 
 
 _AnyLine = Annotated[_Line, Field(discriminator="kind")]
@@ -185,6 +207,11 @@ def failed(account_id: str, region: str | None, value: Failed) -> bytes:
     )
 
 
+def assessed(finding: Finding, impact: Impact) -> bytes:
+    """What the finding's change may break was read."""
+    return encode_line(_Assessed(*finding.key, impact))
+
+
 def intent(finding: Finding, change: Change) -> bytes:
     """The change is about to be written."""
     return encode_line(
@@ -208,6 +235,15 @@ def finished(value: Header) -> bytes:
     return encode_line(value) + encode_line(_Finished())
 
 
+def whole(written: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a part, and its last line, without which it is not whole."""
+    count = 0
+    for line in written:
+        yield line
+        count += 1
+    yield encode_line(_End(count))
+
+
 def _as_found(finding: Finding) -> Finding:
     """The finding as its check left it: itself, mostly, because a copy costs as much as a line."""
     if _is_seen(finding) and finding.impact is None:
@@ -228,8 +264,24 @@ def read(source: Source, name: str) -> tuple[Header, ResumeState, int]:
 
     Raises ConfigurationError that gives `name` and the number of the line.
     """
-    first: Header | None = None
     past = _Gathered(Budget(MAX_MEMORY))
+    header, size = _gather(source, name, past)
+    return header, past.past().to_resume(), size
+
+
+def read_part(source: Source, name: str) -> tuple[Header, ResumeState, bool]:
+    """The run of a worker's part, what the worker did, and whether the part is whole.
+
+    Raises ConfigurationError as `read` does.
+    """
+    past = _Gathered(Budget(MAX_MEMORY))
+    header, _ = _gather(source, name, past)
+    return header, past.past(), past.is_whole
+
+
+def _gather(source: Source, name: str, past: _Gathered) -> tuple[Header, int]:
+    """Take all whole lines in; return the first, and how many bytes they are."""
+    first: Header | None = None
     size, number = 0, 1
     try:
         for line in json_scanner.lines(source, limit=MAX_SIZE):
@@ -241,6 +293,10 @@ def read(source: Source, name: str) -> tuple[Header, ResumeState, int]:
                 problem = "the first line, and no other, says which run it is"
             elif isinstance(value, Header):
                 first = value
+            elif past.is_whole:
+                problem = "a line after the end"
+            elif isinstance(value, _End):
+                problem = past.end(value, number - 1)
             else:
                 problem = past.add(value)
             if problem:
@@ -253,7 +309,7 @@ def read(source: Source, name: str) -> tuple[Header, ResumeState, int]:
         raise ConfigurationError(f"{name}: too large: {error}") from None
     if first is None:
         raise ConfigurationError(f"{name}: no journal: it has no whole line")
-    return first, past.past(), size
+    return first, size
 
 
 class _Gathered:
@@ -267,11 +323,21 @@ class _Gathered:
         self._healthy: dict[Counts, Examined] = {}
         self._leases: set[str] = set()
         self._found: dict[tuple[str, str], set[Key]] = {}
+        self._failures: dict[tuple[str, str | None], Failed] = {}
+        self._impacts: dict[Key, Impact] = {}
+        self._decided: dict[Key, Change] = {}
+        self.is_whole = False
+
+    def end(self, value: _End, before: int) -> str | None:
+        """Take the last line of a part in, which `before` lines precede; what is wrong with it."""
+        if value.lines != before:
+            return f"the end of {value.lines:,} lines, of which {before:,} stand before"
+        self.is_whole = True
+        return None
 
     def add(self, value: _Line) -> str | None:
         """Take a line in; what is wrong with it, if anything. Raises TooLarge."""
-        if not isinstance(value, _Failed):  # which is not kept
-            self._budget.take(value)
+        self._budget.take(value)
         match value:
             case _Lease(token=token):
                 self._leases.add(token)
@@ -281,12 +347,24 @@ class _Gathered:
                 return self._add_finding(finding)
             case _Examined():
                 return self._examine(value)
+            case _Failed():
+                failure = Failed(value.stage, value.reason, value.message, value.error_code)
+                self._failures[value.account_id, value.region] = failure
+            case _Assessed():
+                return self._assess(value)
             case _Finished():
                 return "the run has finished: its report has all of it"
             case _Intent() | _Result():
                 return self._change(value)
             case _:
                 pass
+        return None
+
+    def _assess(self, value: _Assessed) -> str | None:
+        key = _key(value)
+        if not self._is_found(key):
+            return "an impact on what the lines before did not find"
+        self._impacts[key] = value.impact
         return None
 
     def _add_finding(self, finding: Finding) -> str | None:
@@ -326,6 +404,7 @@ class _Gathered:
         if isinstance(value, _Intent):
             self._unsettled.add(key)
         else:
+            self._decided[key] = value.change
             self._settle(key, value.change)
         return None
 
@@ -340,11 +419,18 @@ class _Gathered:
 
     def past(self) -> ResumeState:
         return ResumeState(
-            self._opened, self._examined, self._settled, self._unsettled, frozenset(self._leases)
+            self._opened,
+            self._examined,
+            self._settled,
+            self._unsettled,
+            frozenset(self._leases),
+            self._failures,
+            self._impacts,
+            self._decided,
         )
 
 
-def _key(value: _Intent | _Result) -> Key:
+def _key(value: _Intent | _Result | _Assessed) -> Key:
     return value.check, value.account_id, value.region, value.repository
 
 
