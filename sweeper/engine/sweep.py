@@ -72,7 +72,7 @@ def sweep(
     listing = list_accounts(cloud, config, changes, past)
     if listing.failure:
         return report_early(config, environment, changes, listing)
-    scan = scan_accounts(pool, cloud, checks, config, changes, listing.chosen)
+    scan = scan_accounts(pool, cloud, checks, config, changes=changes, accounts=listing.chosen)
     facts = accept_gaps(scan, listing, config)
     if environment.evidence:
         environment.evidence.conclude(facts.accounts, facts.targets_with(facts.outcomes))
@@ -150,6 +150,7 @@ def scan_accounts(
     cloud: Cloud,
     checks: Sequence[Check],
     config: Config,
+    *,
     changes: SweepPlan,
     accounts: Sequence[Account],
 ) -> Scan:

@@ -30,7 +30,7 @@ from sweeper.storage import run_state as state
 from sweeper.storage.change_reader import digest
 from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.journal import lines
-from sweeper.storage.journal.lines import Header
+from sweeper.storage.journal.kinds import Header
 from sweeper.storage.journal.run import RunJournal
 from sweeper.storage.lease import Lease
 

@@ -20,9 +20,9 @@ from sweeper.domain.resume import ResumeState
 from sweeper.storage.evidence.file import NAME as EVIDENCE
 from sweeper.storage.evidence.file import EvidenceFile, evidence_path, remove_evidence
 from sweeper.storage.evidence.log import EvidenceLog
-from sweeper.storage.journal import lines
+from sweeper.storage.journal import kinds, lines
 from sweeper.storage.journal.file import JournalFile, is_busy
-from sweeper.storage.journal.lines import Header
+from sweeper.storage.journal.kinds import Header
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -162,7 +162,7 @@ def reopen_run(name: str, directory: Path | None, bucket: Bucket | None) -> Open
     ConfigurationError that names what is wrong, JournalBusy where the run is still going on.
     """
     path = Path(name)
-    if re.fullmatch(lines.RUN_ID, name):
+    if re.fullmatch(kinds.RUN_ID, name):
         path = (directory or Path()) / f"{name}{SUFFIX}"
         if bucket and not path.exists():
             return _from_bucket(bucket, plan_name(name))
