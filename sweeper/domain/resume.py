@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
@@ -72,3 +72,31 @@ class ResumeState:
         now = {account.id: account for account in organization.accounts}
         then = {opened.account.id: opened.account for opened in self.opened.values()}
         return replace(organization, accounts=tuple({**now, **then}.values()))
+
+
+def join_parts(parts: Iterable[ResumeState]) -> ResumeState:
+    """Return what workers did of whom no two had the same account."""
+    opened: dict[str, OpenedAccount] = {}
+    examined: dict[tuple[str, str], Examined] = {}
+    completed: dict[Key, Change] = {}
+    in_doubt: set[Key] = set()
+    failures: dict[tuple[str, str | None], Failed] = {}
+    impacts: dict[Key, Impact] = {}
+    decided: dict[Key, Change] = {}
+    for part in parts:
+        opened.update(part.opened)
+        examined.update(part.examined)
+        completed.update(part.completed)
+        in_doubt.update(part.in_doubt)
+        failures.update(part.failures)
+        impacts.update(part.impacts)
+        decided.update(part.decided)
+    return ResumeState(
+        opened,
+        examined,
+        completed,
+        in_doubt,
+        failures=failures,
+        impacts=impacts,
+        decided=decided,
+    )
