@@ -64,6 +64,13 @@ def write_changes(
     return [writer.lost(outcome) for outcome in outcomes]
 
 
+def end_planned(
+    outcomes: Sequence[Outcome], status: ChangeStatus, failure: Failed
+) -> list[Outcome]:
+    """Return the outcomes, each change that is still planned ended as the failure says. Pure."""
+    return [_all(outcome, _ending(status, failure)) for outcome in outcomes]
+
+
 def settle_changes(
     pool: Pool, checks: Sequence[Check], targets: Sequence[Target], outcomes: list[Outcome]
 ) -> list[Outcome]:

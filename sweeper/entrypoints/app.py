@@ -129,7 +129,7 @@ def run_sweep(
             return RunResult(deliver(report, local), resumable=False)
         if context.lease:
             at_the_end.callback(context.lease.release)
-        _log_started(open_run, config, provenance)
+        log_started(open_run.header, config, provenance)
         report = sweep(context.cloud, context.checks, config, context.environment, changes)
         context.cloud.forget_members()
         if evidence:
@@ -221,7 +221,7 @@ def _session(recorded: RecordedChanges | None, profile: str | None) -> Session:
     return session
 
 
-def _log_started(open_run: state.OpenRun, config: Config, provenance: Provenance) -> None:
+def log_started(header: Header, config: Config, provenance: Provenance) -> None:
     """`sweep.started`, and `variable.unprefixed` for each of the parent tool's that has an effect.
 
     Such a variable may have been meant for another program, and decides what is written here.
@@ -238,11 +238,11 @@ def _log_started(open_run: state.OpenRun, config: Config, provenance: Provenance
             )
     logs.log(
         logging.INFO,
-        f"{open_run.header.run_kind}.started",
-        run_id=open_run.header.run_id,
-        source=open_run.header.source,
-        version=open_run.header.version,
-        dry_run=open_run.header.dry_run,
+        f"{header.run_kind}.started",
+        run_id=header.run_id,
+        source=header.source,
+        version=header.version,
+        dry_run=header.dry_run,
         auto_remediate=config.remediation.auto_remediate,
         scope=list(provenance.narrowed_by),
         write_scope=list(write_filters(config.remediation)),
