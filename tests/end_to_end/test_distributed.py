@@ -132,6 +132,12 @@ def stages(request: pytest.FixtureRequest, aws: FakeAws, tmp_path: Path) -> Stag
 
 
 @pytest.fixture
+def in_directory(aws: FakeAws, tmp_path: Path) -> Stages:
+    aws.load(WORLD)
+    return Stages(aws, tmp_path / "stages", in_s3=False)
+
+
+@pytest.fixture
 def in_s3(aws: FakeAws, tmp_path: Path) -> Stages:
     aws.load(WORLD)
     return Stages(aws, tmp_path / "stages", in_s3=True)
@@ -257,15 +263,15 @@ def kill_in(stages: Stages, call: str, stage: str, *options: str, skip: int = 0)
     stages.aws.faults([])
 
 
-def test_a_scan_that_was_killed_is_run_again(stages: Stages) -> None:
-    whole = by_one_process(stages)
-    stages.begin()
-    stages.scan(0, 2)
-    kill_in(stages, "DescribeRepositories", "scan", "--shard", "1", skip=4)
-    stages.scan(1)
-    stages.succeed("plan")
-    stages.apply_all()
-    finished = stages.run("finish")
+def test_a_scan_that_was_killed_is_run_again(in_directory: Stages) -> None:
+    whole = by_one_process(in_directory)
+    in_directory.begin()
+    in_directory.scan(0, 2)
+    kill_in(in_directory, "DescribeRepositories", "scan", "--shard", "1", skip=4)
+    in_directory.scan(1)
+    in_directory.succeed("plan")
+    in_directory.apply_all()
+    finished = in_directory.run("finish")
     assert same(finished.report, whole.report)
 
 
@@ -297,7 +303,15 @@ def damaged(stages: Stages) -> None:
     stages.write("scan/1.jsonl", b'{"kind": "nothing"}\n')
 
 
-@pytest.mark.parametrize("damage", [None, truncated, torn, forged, of_another_shard, damaged])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        None,
+        truncated,
+        forged,
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (torn, of_another_shard, damaged)),
+    ],
+)
 def test_a_shard_without_a_whole_part_has_failed(
     in_s3: Stages, damage: Callable[[Stages], None] | None
 ) -> None:
@@ -325,29 +339,29 @@ def test_a_shard_without_a_whole_part_has_failed(
     assert written_once(in_s3.aws)
 
 
-def test_an_apply_that_was_killed_is_run_again(stages: Stages) -> None:
-    whole = by_one_process(stages)
-    stages.to_plan()
-    first, *others = stages.shards_to_apply()
+def test_an_apply_that_was_killed_is_run_again(in_s3: Stages) -> None:
+    whole = by_one_process(in_s3)
+    in_s3.to_plan()
+    first, *others = in_s3.shards_to_apply()
     # Its first writes took effect, and nobody recorded that.
-    kill_in(stages, WRITE, "apply", "--shard", str(first), skip=2)
-    assert b'"kind": "end"' not in stages.read(f"apply/{first}.jsonl")
+    kill_in(in_s3, WRITE, "apply", "--shard", str(first), skip=2)
+    assert b'"kind": "end"' not in in_s3.read(f"apply/{first}.jsonl")
     for shard in (first, *others):
-        stages.succeed("apply", "--shard", str(shard))
-    finished = stages.run("finish")
+        in_s3.succeed("apply", "--shard", str(shard))
+    finished = in_s3.run("finish")
     assert finished.status == 0
     assert same(finished.report, whole.report)
-    assert open_repositories(stages.aws) == {}
-    assert written_once(stages.aws)
+    assert open_repositories(in_s3.aws) == {}
+    assert written_once(in_s3.aws)
 
 
-def test_an_apply_that_was_killed_and_not_run_again(stages: Stages) -> None:
-    opened = set(open_repositories(stages.aws))
-    stages.to_plan()
-    first, *_ = stages.shards_to_apply()
-    kill_in(stages, WRITE, "apply", "--shard", str(first), skip=2)
-    finished = stages.run("finish")
-    left = set(open_repositories(stages.aws))
+def test_an_apply_that_was_killed_and_not_run_again(in_directory: Stages) -> None:
+    opened = set(open_repositories(in_directory.aws))
+    in_directory.to_plan()
+    first, *_ = in_directory.shards_to_apply()
+    kill_in(in_directory, WRITE, "apply", "--shard", str(first), skip=2)
+    finished = in_directory.run("finish")
+    left = set(open_repositories(in_directory.aws))
     report = finished.report
     made = {
         (each["account_id"], each["region"], each["repository"]): each["change"]
@@ -387,14 +401,14 @@ def test_one_process_resumes_what_the_workers_left(in_s3: Stages) -> None:
     assert written_once(in_s3.aws)
 
 
-def test_it_finishes_without_a_plan(stages: Stages) -> None:
-    stages.begin()
-    stages.scan(0)
-    finished = stages.run("finish")
+def test_it_finishes_without_a_plan(in_directory: Stages) -> None:
+    in_directory.begin()
+    in_directory.scan(0)
+    finished = in_directory.run("finish")
     assert finished.status == 4
     assert changes(finished.report) == {("withheld", "worker_failed")}
     assert {item[0] for item in failures(finished.report)} >= accounts_of(1)
-    assert writes(stages.aws) == []
+    assert writes(in_directory.aws) == []
 
 
 def test_one_run_at_a_time(in_s3: Stages, tmp_path: Path) -> None:
@@ -421,16 +435,16 @@ def test_workers_write_nothing_when_another_run_took_the_lease(in_s3: Stages) ->
     assert changes(finished.report) == {("failed", "lease_lost")}
 
 
-def test_what_a_stage_refuses(stages: Stages) -> None:
-    stages.begin()
-    assert "it has no shard 9" in refused(stages.run("scan", "--shard", "9"))
-    assert "nothing is planned in shard 0" in refused(stages.run("apply", "--shard", "0"))
-    stages.sections = {"policy": {"allowed_exclusions": ["latest"]}}
-    assert "another configuration of policy" in refused(stages.run("plan"))
-    stages.run_id = "20260101T000000Z-abcdef"
-    assert "it has no work here" in refused(stages.run("plan"))
-    stages.run_id = "../x"
-    assert "is no run" in refused(stages.run("plan"))
+def test_what_a_stage_refuses(in_directory: Stages) -> None:
+    in_directory.begin()
+    assert "it has no shard 9" in refused(in_directory.run("scan", "--shard", "9"))
+    assert "nothing is planned in shard 0" in refused(in_directory.run("apply", "--shard", "0"))
+    in_directory.sections = {"policy": {"allowed_exclusions": ["latest"]}}
+    assert "another configuration of policy" in refused(in_directory.run("plan"))
+    in_directory.run_id = "20260101T000000Z-abcdef"
+    assert "it has no work here" in refused(in_directory.run("plan"))
+    in_directory.run_id = "../x"
+    assert "is no run" in refused(in_directory.run("plan"))
 
 
 def refused(ended: Ended) -> str:
