@@ -32,7 +32,6 @@ from tests.end_to_end.test_lambda import Context
 from tests.end_to_end.test_resuming import without_what_varies
 from tests.end_to_end.test_two_resumes import end_lease, put
 from tests.fake_aws.process import FakeAws
-from tests.fake_aws.world import World
 
 WRITE = "PutImageTagMutability"
 WORLD = small_world(accounts=12, regions=3)
@@ -468,7 +467,7 @@ def test_an_organization_that_cannot_be_listed_has_a_report(in_s3: Stages) -> No
 def test_the_lambda_runs_the_stages(
     in_s3: Stages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    whole = by_one_process(in_s3, "--region", list(WORLD.regions)[0])
+    whole = by_one_process(in_s3, "--region", next(iter(WORLD.regions)))
     for name, value in in_s3.aws.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -487,7 +486,7 @@ def test_the_lambda_runs_the_stages(
         for item in items:
             assert invoke(stage=stage, **item).items() >= item.items()
 
-    begun = invoke(stage="start", regions=[list(WORLD.regions)[0]])
+    begun = invoke(stage="start", regions=[next(iter(WORLD.regions))])
     run_id = begun["run"]
     mapped("scan", begun)
     mapped("apply", invoke(stage="plan", run=run_id))
