@@ -243,6 +243,12 @@ class LimitsConfig(_Section):
     http_sender: Literal["own", "botocore"] = "own"
 
 
+class DistributedConfig(_Section):
+    """How a distributed sweep is cut."""
+
+    accounts_per_shard: Annotated[int, IS_NUMBER, Field(ge=1, le=10_000)] = 100
+
+
 class Config(_Section):
     """The whole configuration, checked and frozen, but for names that others know."""
 
@@ -256,6 +262,7 @@ class Config(_Section):
     report: ReportConfig = ReportConfig()
     state: StateConfig = StateConfig()
     limits: LimitsConfig = LimitsConfig()
+    distributed: DistributedConfig = DistributedConfig()
 
     @property
     def exempt_ous(self) -> tuple[str, ...]:
