@@ -259,7 +259,7 @@ def test_the_plan_beside_the_report_can_be_resumed(aws: FakeAws, tmp_path: Path)
     end(process, tmp_path)
     aws.faults([])
     (plan,) = (each for each in aws.objects() if each.key.endswith("plan.jsonl"))
-    assert b'"impact": null' in plan.body
+    assert b'"impact":null' in plan.body
     assert b"moved" not in plan.body
     ended = run(aws, tmp_path / "another", "--resume", run_id(tmp_path), config=config)
     assert changes(ended.report) == {("applied", None)}
