@@ -410,6 +410,25 @@ def test_it_finishes_without_a_plan(in_directory: Stages) -> None:
     assert writes(in_directory.aws) == []
 
 
+@pytest.mark.parametrize("name", ["plan.jsonl", "shards/apply.json", "apply"])
+def test_what_was_applied_is_reported_whatever_is_damaged(in_directory: Stages, name: str) -> None:
+    opened = set(open_repositories(in_directory.aws))
+    in_directory.to_plan()
+    first, *_ = in_directory.shards_to_apply()
+    in_directory.succeed("apply", "--shard", str(first))
+    left = set(open_repositories(in_directory.aws))
+    in_directory.write(f"apply/{first}.jsonl" if name == "apply" else name, b"{")
+    finished = in_directory.run("finish")
+    applied = {
+        (each["account_id"], each["region"], each["repository"])
+        for each in finished.report["findings"]
+        if each["change"] and each["change"]["status"] == "applied"
+    }
+    assert applied == opened - left
+    assert applied
+    assert finished.report["totals"]["changes"]["planned"] == len(opened)
+
+
 def test_one_run_at_a_time(in_s3: Stages, tmp_path: Path) -> None:
     in_s3.begin()
     other = run(in_s3.aws, tmp_path / "other", config=in_s3.config)
