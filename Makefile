@@ -107,7 +107,7 @@ mutants: install ## a hundred mutants of what decides on writes and reports: hou
 image-test: install $(EMULATOR) ## build the container image and run it as a task and as a Lambda (root; buildah, podman, runc)
 	REQUIRE_CONTAINERS=1 $(BIN)/pytest -v tests/image
 
-bench: install ## what a sweep costs beside the alternatives: 3 minutes
+bench: install ## what a sweep costs beside the alternatives: 5 minutes
 	$(BIN)/python -m benchmarks
 
 bench-full: install ## the same for up to 10,000 accounts, and with throttled ones: a quarter of an hour
