@@ -90,11 +90,38 @@ class AwsCloud:
         """Who the caller is, and the accounts to choose from, as they are now."""
         own_id, arn = self._identity()
         organization_id, accounts = self._accounts(own_id, arn)
+        self._admit(accounts)
+        return Organization(organization_id, self._partition, own_id, accounts)
+
+    def adopt_accounts(self, organization: Organization) -> None:
+        """Go on with the accounts that another process of the run listed. Lists nothing.
+
+        Raises OperationFailed where this process has credentials of another account.
+        """
+        own_id, arn = self._identity()
+        if own_id != organization.account_id:
+            raise OperationFailed(
+                Reason.OTHER_ORGANIZATION,
+                f"the run was started in account {organization.account_id}, and this process has "
+                f"credentials of account {own_id}",
+            )
+        self._admit(organization.accounts)
+        self._tags = {each.id: each.tags for each in organization.accounts if each.tags is not None}
+        if organization.id is not None:
+            self._ask_organizations(arn)
+
+    def _admit(self, accounts: Iterable[Account]) -> None:
+        """Let these accounts be entered, and those in the scope of remediation be written to."""
+        accounts = tuple(accounts)
         self._known = frozenset(account.id for account in accounts)
         self._writable = frozenset(
             account.id for account in accounts if in_write_scope(account, self._config.remediation)
         )
-        return Organization(organization_id, self._partition, own_id, accounts)
+
+    def _ask_organizations(self, caller_arn: str) -> Organizations:
+        client = self.clients.central("organizations", self._global_region)
+        self._organizations = Organizations(client, caller_arn, self._stop)
+        return self._organizations
 
     def open_account(self, account: Account) -> OpenedAccount:
         """Assume the member role once, and read the account's regions.
@@ -205,8 +232,7 @@ class AwsCloud:
         if not organization.enumerate:
             ids = dict.fromkeys(organization.include_accounts)
             return None, tuple(Account(account_id, "", "ACTIVE") for account_id in ids)
-        client = self.clients.central("organizations", self._global_region)
-        organizations = self._organizations = Organizations(client, caller_arn, self._stop)
+        organizations = self._ask_organizations(caller_arn)
         organization_id, accounts = organizations.accounts()
         if named_ous := (*organization.named_ous, *self._config.remediation.include_ous):
             accounts = organizations.with_ou_paths(accounts, named_ous)

@@ -88,6 +88,7 @@ DESCRIPTIONS = {
     "seconds.",
     "limits.http_sender": "own: one HTTP session for all clients. botocore: the SDK's, one per "
     "client.",
+    "distributed.accounts_per_shard": "How many accounts a worker of a distributed sweep scans.",
 }
 # What pydantic writes of a limit that stands behind a validator of our own, by the type.
 _LIMITS = {

@@ -236,6 +236,12 @@ class LimitsConfig(_Section):
     http_sender: Literal["own", "botocore"] = "own"
 
 
+class DistributedConfig(_Section):
+    """How a distributed sweep is cut."""
+
+    accounts_per_shard: Annotated[int, IS_NUMBER, Field(ge=1, le=10_000)] = 100
+
+
 class Config(_Section):
     """The whole configuration, checked and frozen, but for names that others know."""
 
@@ -249,6 +255,7 @@ class Config(_Section):
     report: ReportConfig = ReportConfig()
     state: StateConfig = StateConfig()
     limits: LimitsConfig = LimitsConfig()
+    distributed: DistributedConfig = DistributedConfig()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -323,6 +323,29 @@ def plan_changes(
     ]
 
 
+def restore_plan(
+    targets: Sequence[Target],
+    outcomes: Sequence[Outcome],
+    planned: Collection[Key],
+    *,
+    config: Config,
+    remedies: Mapping[str, Remedy],
+) -> list[Outcome]:
+    """Return the outcomes with the changes that a plan of all targets has: those `planned`.
+
+    Each is made anew from its finding. Limits held when all was planned, and are not applied again.
+    """
+
+    def only(remedy: Remedy) -> Remedy:
+        return lambda finding: remedy(finding) if finding.key in planned else None
+
+    remedies = {name: only(remedy) for name, remedy in remedies.items()}
+    return [
+        _with_changes(outcome, iter(_due_changes(target, outcome, config.remediation, remedies)))
+        for target, outcome in zip(targets, outcomes, strict=True)
+    ]
+
+
 def map_changes(outcome: Outcome, edit: Callable[[Finding, Change], Change]) -> Outcome:
     """Return the outcome with each planned change replaced by `edit` of it."""
 

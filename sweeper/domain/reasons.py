@@ -281,6 +281,11 @@ class Reason(StrEnum):
         "raise limits.deadline_seconds, or sweep fewer accounts at a time; --resume resumes the "
         "run",
     )
+    WORKER_FAILED = _Row(
+        "worker_failed",
+        "the worker of a distributed sweep that had it to do left no whole record",
+        "read the log of that worker, and run again, or resume the run: sweeper run --resume ID",
+    )
     INTERRUPTED = _Row(
         "interrupted",
         "a signal ended the sweep before it was reached",

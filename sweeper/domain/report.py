@@ -207,10 +207,14 @@ def ended_early(run: Run, failure: Failed, unreached: Iterable[Finding] = ()) ->
 
 
 def cut_short(report: Report) -> bool:
-    """Whether the sweep was stopped before its end, so that it can be resumed."""
+    """Whether the sweep was stopped before its end, or a worker was, so that it can be resumed."""
     changes = (finding.change for finding in report.findings if finding.change)
-    return any(failure.reason.is_stop for failure in report.failures) or any(
-        change.reason is not None and change.reason.is_stop for change in changes
+    reasons = chain(
+        (failure.reason for failure in report.failures), (change.reason for change in changes)
+    )
+    return any(
+        reason is Reason.WORKER_FAILED or (reason is not None and reason.is_stop)
+        for reason in reasons
     )
 
 
@@ -373,6 +377,11 @@ def _failed_item(
 ) -> FailedItem:
     message = f.message.replace(_REGION, region or "*")
     return FailedItem(f.stage, account_id, region, f.reason, f.error_code, message, targets)
+
+
+def with_region(failure: Failed, region: str) -> Failed:
+    """Return the failure with the region's name in its message again; see `without_region`."""
+    return replace(failure, message=failure.message.replace(_REGION, region))
 
 
 def without_region(target: Target, outcome: Examined | Failed) -> Examined | Failed:

@@ -44,6 +44,11 @@ def assess_impact(
     return after
 
 
+def recall_impact(outcomes: Sequence[Outcome], impacts: Mapping[Key, Impact]) -> list[Outcome]:
+    """Return the outcomes with the impacts that other processes of the run read. Pure."""
+    return [_with(outcome, impacts) if impacts else outcome for outcome in outcomes]
+
+
 def _due(outcome: Outcome, able: _Checks) -> Iterator[tuple[Finding, Change]]:
     if isinstance(outcome, Examined):
         for finding in outcome.findings:

@@ -31,21 +31,50 @@ def apply_changes(
     not be refused there again and again. The outcomes come back with what became of each change.
     """
     environment = pool.environment
-    writer = _Writer(checks, environment)
-    outcomes = _settled(pool, writer, targets, outcomes)
-    if any(planned_findings(outcomes)) and not environment.stop.reason:
-        outcomes = _still_writable(cloud, config, outcomes)
-        outcomes = _allowed(environment, targets, outcomes)
+    outcomes = settle_changes(pool, checks, targets, outcomes)
+    if not environment.stop.reason:
+        outcomes = allow_changes(cloud, config, environment, targets, outcomes)
+    return write_changes(pool, checks, targets, outcomes)
+
+
+def allow_changes(
+    cloud: Cloud,
+    config: Config,
+    environment: RunEnvironment,
+    targets: Sequence[Target],
+    outcomes: list[Outcome],
+) -> list[Outcome]:
+    """Return the outcomes, with those changes still planned that may be written now.
+
+    The accounts are looked at as they are now, a person is asked, and the plan is recorded.
+    """
+    if not any(planned_findings(outcomes)):
+        return outcomes
+    return _allowed(environment, targets, _still_writable(cloud, config, outcomes))
+
+
+def write_changes(
+    pool: Pool, checks: Sequence[Check], targets: Sequence[Target], outcomes: list[Outcome]
+) -> list[Outcome]:
+    """Write each change that is planned, and return the outcomes with what became of it."""
+    writer = _Writer(checks, pool.environment)
     writer.note_applied(outcomes)
     due = [i for i, outcome in enumerate(outcomes) if any(planned_findings((outcome,)))]
     outcomes = _mapped(pool, writer.change, due, targets, outcomes)
     return [writer.lost(outcome) for outcome in outcomes]
 
 
-def _settled(
-    pool: Pool, writer: _Writer, targets: Sequence[Target], outcomes: list[Outcome]
+def end_planned(
+    outcomes: Sequence[Outcome], status: ChangeStatus, failure: Failed
 ) -> list[Outcome]:
-    """The outcomes, with the end of each change that was begun when the run last ended.
+    """Return the outcomes, each change that is still planned ended as the failure says. Pure."""
+    return [_all(outcome, _ending(status, failure)) for outcome in outcomes]
+
+
+def settle_changes(
+    pool: Pool, checks: Sequence[Check], targets: Sequence[Target], outcomes: list[Outcome]
+) -> list[Outcome]:
+    """Return the outcomes, with the end of each change that was begun when the run last ended.
 
     That is read whatever may be written now: what took effect is the run's own change.
     """
@@ -57,8 +86,11 @@ def _settled(
         and isinstance(outcome, Examined)
         and any(finding.key in in_doubt for finding in outcome.findings)
     ]
+    if not due:
+        return outcomes
+    writer = _Writer(checks, pool.environment)
     items = [(targets[i], outcomes[i]) for i in due]
-    results = pool.map(Stage.CHANGE, lambda item: writer.settle(*item), items) if due else []
+    results = pool.map(Stage.CHANGE, lambda item: writer.settle(*item), items)
     changed = list(outcomes)
     for i, after in zip(due, results, strict=True):
         changed[i] = (

@@ -1,31 +1,47 @@
-"""The sweep, from top to bottom: read this first."""
+"""The sweep, from top to bottom: read this first.
+
+`sweep` calls the stages one after another in one process. The stages of a distributed sweep
+(`sweeper.entrypoints.distributed`) call the same functions, each in a process of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from sweeper.domain.model import (
+    Account,
     Counts,
     Examined,
     Failed,
     OpenedAccount,
     Organization,
+    Skipped,
     Stage,
+    Target,
 )
 from sweeper.domain.planning import (
+    Outcome,
     accept_known_gaps,
     account_outcome,
     apply_completed,
     plan_changes,
     unknown_exclusions,
 )
-from sweeper.domain.report import aggregate, ended_early, measure_coverage, without_region
+from sweeper.domain.report import (
+    AccountOutcome,
+    TargetOutcome,
+    aggregate,
+    ended_early,
+    measure_coverage,
+    without_region,
+)
 from sweeper.domain.report_model import Report, Run
+from sweeper.domain.resume import ResumeState
 from sweeper.domain.scope import scope_of, write_scope_of
 from sweeper.engine.assessment import assess_impact
 from sweeper.engine.change_source import SweepPlan
@@ -53,85 +69,218 @@ def sweep(
     past = environment.journal.past
     pool = Pool(config.limits.max_workers, environment)
 
+    listing = list_accounts(cloud, config, changes, past)
+    if listing.failure:
+        return report_early(config, environment, changes, listing)
+    scan = scan_accounts(pool, cloud, checks, config, changes=changes, accounts=listing.chosen)
+    facts = accept_gaps(scan, listing, config)
+    if environment.evidence:
+        environment.evidence.conclude(facts.accounts, facts.targets_with(facts.outcomes))
+    outcomes = apply_completed(make_plan(facts, checks, config, changes), past.completed)
+    if config.remediation.assess_impact:
+        outcomes = assess_impact(pool, checks, facts.targets, outcomes)
+    if not environment.dry_run:
+        outcomes = apply_changes(
+            pool, cloud, checks, config, targets=facts.targets, outcomes=outcomes
+        )
+    return report_run(facts, outcomes, config, environment, changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The accounts of the organization: those to open, and each of the others with why not.
+
+    `failure` is why there is nothing to open; `organization` is None where it could not be listed.
+    """
+
+    organization: Organization | None
+    chosen: tuple[Account, ...] = ()
+    others: tuple[tuple[Account, Skipped | Failed], ...] = ()
+    failure: Failed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What was found in each of the accounts and targets, in their order."""
+
+    accounts: Sequence[Account]
+    opened: Sequence[OpenedAccount | Failed]
+    targets: Sequence[Target]
+    examined: Sequence[Examined | Failed]
+    left_out: Sequence[tuple[Target, Skipped | Failed]]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is planned from: one outcome for each account and target, accepted gaps as such."""
+
+    organization: Organization
+    accounts: Sequence[AccountOutcome]
+    targets: Sequence[Target]
+    outcomes: Sequence[Outcome]
+    left_out: Sequence[tuple[Target, Skipped | Failed]]
+
+    def targets_with(self, outcomes: Sequence[Outcome]) -> Iterator[TargetOutcome]:
+        """Return each target with its outcome, those that were left out last."""
+        return chain(zip(self.targets, outcomes, strict=True), self.left_out)
+
+
+def list_accounts(cloud: Cloud, config: Config, changes: SweepPlan, past: ResumeState) -> Listing:
+    """List the accounts and choose among them. Raises nothing."""
     organization = attempt(
         Stage.ENUMERATE, lambda _: past.merge_accounts(cloud.list_accounts()), None
     )
     if isinstance(organization, Failed):
-        run = build_run(config, environment, None, changes)
-        return ended_early(run, organization, changes.ended(organization, past))
+        return Listing(None, failure=organization)
+    return choose_accounts(organization, config, changes)
+
+
+def choose_accounts(organization: Organization, config: Config, changes: SweepPlan) -> Listing:
+    """Choose among the accounts that were listed. Calls nothing, and raises nothing."""
     selected = attempt(
         Stage.ENUMERATE, lambda _: changes.select_accounts(organization, config), None
     )
     if isinstance(selected, Failed):
-        run = build_run(config, environment, organization, changes)
-        return ended_early(run, selected, changes.ended(selected, past))
-    chosen, others = selected
+        return Listing(organization, failure=selected)
+    return Listing(organization, *selected)
 
+
+def scan_accounts(
+    pool: Pool,
+    cloud: Cloud,
+    checks: Sequence[Check],
+    config: Config,
+    *,
+    changes: SweepPlan,
+    accounts: Sequence[Account],
+) -> Scan:
+    """Open the accounts, and examine each target in them. What is known is not read again."""
+    environment = pool.environment
+    past = environment.journal.past
     opened = pool.map(
         Stage.OPEN_ACCOUNT,
         lambda account: changes.open_account(cloud, account),
-        chosen,
+        accounts,
         known=lambda account: past.opened.get(account.id),
     )
-    targets, left_out = changes.plan_targets(
-        (account for account in opened if isinstance(account, OpenedAccount)), config
+    targets, left_out = changes.plan_targets(_opened(opened), config)
+    examined = pool.map(
+        Stage.EXAMINE,
+        lambda target: _shared(changes.examine(checks, target, environment.evidence)),
+        targets,
+        known=lambda target: changes.known(past, target),
+        keep=without_region,
     )
+    return Scan(accounts, opened, targets, examined, left_out)
+
+
+def recall_scan(
+    past: ResumeState,
+    accounts: Sequence[Account],
+    config: Config,
+    changes: SweepPlan,
+    missing: Callable[[Account, Stage], Failed],
+) -> Scan:
+    """Return what other processes found in the accounts. Pure.
+
+    `missing` says why nothing is known of an account, or of a target in it.
+    """
+    opened = [
+        past.opened.get(account.id)
+        or past.failures.get((account.id, None))
+        or missing(account, Stage.OPEN_ACCOUNT)
+        for account in accounts
+    ]
+    targets, left_out = changes.plan_targets(_opened(opened), config)
     examined = [
-        accept_known_gaps(outcome, target.account.id, target.region, config.coverage.accept)
-        for target, outcome in zip(
-            targets,
-            pool.map(
-                Stage.EXAMINE,
-                lambda target: _shared(changes.examine(checks, target, environment.evidence)),
-                targets,
-                known=lambda target: changes.known(past, target),
-                keep=without_region,
-            ),
-            strict=True,
+        past.examined.get(target.place)
+        or without_region(
+            target,
+            past.failures.get(target.place) or missing(target.account, Stage.EXAMINE),
         )
+        for target in targets
     ]
-    accounts = [
-        *(
-            (account, account_outcome(outcome, account, config.coverage.accept))
-            for account, outcome in zip(chosen, opened, strict=True)
-        ),
-        *others,
+    return Scan(accounts, opened, targets, examined, left_out)
+
+
+def accept_gaps(scan: Scan, listing: Listing, config: Config) -> Facts:
+    """Return the facts to plan from: what was found, less the gaps that the configuration accepts.
+
+    Raises ValueError for a listing that failed.
+    """
+    if listing.organization is None:
+        raise ValueError("nothing was listed")
+    rules = config.coverage.accept
+    outcomes: list[Outcome] = [
+        accept_known_gaps(outcome, target.account.id, target.region, rules)
+        for target, outcome in zip(scan.targets, scan.examined, strict=True)
     ]
-    if environment.evidence:
-        environment.evidence.conclude(
-            accounts, chain(zip(targets, examined, strict=True), left_out)
-        )
-    coverage = measure_coverage(accounts, chain(zip(targets, examined, strict=True), left_out))
-    outcomes = changes.plan(
-        examined,
+    accounts: list[AccountOutcome] = [
+        (account, account_outcome(outcome, account, rules))
+        for account, outcome in zip(scan.accounts, scan.opened, strict=True)
+    ]
+    accounts += listing.others
+    return Facts(listing.organization, accounts, scan.targets, outcomes, scan.left_out)
+
+
+def make_plan(
+    facts: Facts, checks: Sequence[Check], config: Config, changes: SweepPlan
+) -> list[Outcome]:
+    """Return the outcomes with the change of each finding. Pure.
+
+    Coverage, caps and limits are those of all the facts: plan once, from all of them.
+    """
+    return changes.plan(
+        facts.outcomes,
         {check.name: check.remedy for check in checks},
         lambda remedies: plan_changes(
-            targets,
-            examined,
+            facts.targets,
+            facts.outcomes,
             config=config,
-            coverage=coverage,
-            unknown_exclusions=unknown_exclusions(organization.accounts, config),
+            coverage=measure_coverage(facts.accounts, facts.targets_with(facts.outcomes)),
+            unknown_exclusions=unknown_exclusions(facts.organization.accounts, config),
             remedies=remedies,
         ),
     )
-    outcomes = apply_completed(outcomes, past.completed)
-    if config.remediation.assess_impact:
-        outcomes = assess_impact(pool, checks, targets, outcomes)
-    if not environment.dry_run:
-        outcomes = apply_changes(pool, cloud, checks, config, targets=targets, outcomes=outcomes)
-    run = build_run(config, environment, organization, changes)
+
+
+def report_early(
+    config: Config, environment: RunEnvironment, changes: SweepPlan, listing: Listing
+) -> Report:
+    """Return the report of a run that found nothing to open, as the listing's failure says."""
+    if listing.failure is None:
+        raise ValueError("the listing did not fail")
+    run = build_run(config, environment, listing.organization, changes)
+    past = environment.journal.past
+    return ended_early(run, listing.failure, changes.ended(listing.failure, past))
+
+
+def report_run(
+    facts: Facts,
+    outcomes: Sequence[Outcome],
+    config: Config,
+    environment: RunEnvironment,
+    changes: SweepPlan,
+) -> Report:
+    """Return the report: the facts, and what became of the changes in the `outcomes`."""
+    run = build_run(config, environment, facts.organization, changes)
     if changes.kind != "undo":
         run = replace(
             run,
             scope=scope_of(
-                accounts,
-                chain(zip(targets, examined, strict=True), left_out),
+                facts.accounts,
+                facts.targets_with(facts.outcomes),
                 environment.provenance.narrowed_by,
             ),
-            write_scope=write_scope_of(accounts, config.remediation),
+            write_scope=write_scope_of(facts.accounts, config.remediation),
         )
-    ended = list(chain(zip(targets, outcomes, strict=True), left_out))
-    return aggregate(run, accounts, ended, changes.unreached(accounts, ended, past))
+    ended = list(facts.targets_with(outcomes))
+    unreached = changes.unreached(facts.accounts, ended, environment.journal.past)
+    return aggregate(run, facts.accounts, ended, unreached)
+
+
+def _opened(opened: Sequence[OpenedAccount | Failed]) -> Iterator[OpenedAccount]:
+    return (account for account in opened if isinstance(account, OpenedAccount))
 
 
 def _shared(examined: Examined) -> Examined:

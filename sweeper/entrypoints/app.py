@@ -47,6 +47,7 @@ from sweeper.storage import run_state as state
 from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.history import HistoryStore, attach_comparison
 from sweeper.storage.journal import lines
+from sweeper.storage.journal.kinds import Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def run_sweep(
     session = _session(recorded, profile)
     kinds, into, plugins = chosen_checks(config), chosen_formats(config), chosen_plugins(config)
     refuse_unknown_regions(config, session, provenance.regions_from)
-    directory = _writable_directories(config)
+    directory = writable_directories(config)
     changes = change_source(recorded)
     with ExitStack() as at_the_end:
         if resume:
@@ -117,39 +118,54 @@ def run_sweep(
             SinkContext(config, into, central, evidence=evidence.file if evidence else None),
             plugins,
         )
-        keeper = _keeper(changes.kind, sinks)
-        sinks = sinks if deliver_dry_run or not dry_run else _local(sinks)
+        keeper = history_keeper(changes.kind, sinks)
+        sinks = sinks if deliver_dry_run or not dry_run else local_sinks(sinks)
         if context.lease and (held := acquire_lease(context.lease, open_run if resume else None)):
             open_run.close(finished=not resume)
             run = build_run(config, context.environment, None, changes)
             report = ended_early(run, held, changes.ended(held, open_run.past))
             # The place in S3, and who is told, are the other sweep's business.
-            local = [sink for sink in _local(sinks) if sink.keeps]
+            local = [sink for sink in local_sinks(sinks) if sink.keeps]
             return RunResult(deliver(report, local), resumable=False)
         if context.lease:
             at_the_end.callback(context.lease.release)
-        _log_started(open_run, config, provenance)
+        log_started(open_run.header, config, provenance)
         report = sweep(context.cloud, context.checks, config, context.environment, changes)
         context.cloud.forget_members()
-        report = _with_account_details(report, config, context.cloud)
         if evidence:
             evidence.finish()
-        names = {check.name for check in context.checks}
-        fallback = _fallback(directory, open_run, into)
-        must_keep = may_have_changed(report)
-        if keeper:
-            store(report, sinks, fallback if must_keep else None)
-        report = attach_comparison(report, keeper, names, narrowed=provenance.once)
-        report = deliver(
-            report, sinks, delivery_backoff(config, stop), fallback, must_keep=must_keep
+        fallback = fallback_sink(directory, open_run.header, into)
+        report = deliver_report(
+            report, config, context, provenance, sinks=sinks, keeper=keeper, fallback=fallback
         )
-        finished = _is_finished(report, [*sinks, fallback], resumed=resume is not None)
+        finished = is_finished(report, [*sinks, fallback], resumed=resume is not None)
         resumable = not finished and (open_run.file is not None or context.journal.is_archived)
         # The journal goes first: beside a plan that has ended, it could not be resumed.
         open_run.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
         if finished:
-            close_plan(context, open_run, resumed=resume is not None)
+            close_plan(context, open_run.header, resumed=resume is not None)
     return RunResult(report, resumable, report_file(report, [*sinks, fallback]))
+
+
+def deliver_report(
+    report: Report,
+    config: Config,
+    context: RunContext,
+    provenance: Provenance,
+    *,
+    sinks: Sequence[Sink],
+    keeper: HistoryStore | None,
+    fallback: DirectorySink | None,
+) -> Report:
+    """Complete the report, compare it with the last one in `keeper`, and deliver it."""
+    report = _with_account_details(report, config, context.cloud)
+    must_keep = may_have_changed(report)
+    if keeper:
+        store(report, sinks, fallback if must_keep else None)
+    names = {check.name for check in context.checks}
+    report = attach_comparison(report, keeper, names, narrowed=provenance.once)
+    backoff = delivery_backoff(config, context.environment.stop)
+    return deliver(report, sinks, backoff, fallback, must_keep=must_keep)
 
 
 def _with_account_details(report: Report, config: Config, cloud: AwsCloud) -> Report:
@@ -205,7 +221,7 @@ def _session(recorded: RecordedChanges | None, profile: str | None) -> Session:
     return session
 
 
-def _log_started(open_run: state.OpenRun, config: Config, provenance: Provenance) -> None:
+def log_started(header: Header, config: Config, provenance: Provenance) -> None:
     """`sweep.started`, and `variable.unprefixed` for each of the parent tool's that has an effect.
 
     Such a variable may have been meant for another program, and decides what is written here.
@@ -222,11 +238,11 @@ def _log_started(open_run: state.OpenRun, config: Config, provenance: Provenance
             )
     logs.log(
         logging.INFO,
-        f"{open_run.header.run_kind}.started",
-        run_id=open_run.header.run_id,
-        source=open_run.header.source,
-        version=open_run.header.version,
-        dry_run=open_run.header.dry_run,
+        f"{header.run_kind}.started",
+        run_id=header.run_id,
+        source=header.source,
+        version=header.version,
+        dry_run=header.dry_run,
         auto_remediate=config.remediation.auto_remediate,
         scope=list(provenance.narrowed_by),
         write_scope=list(write_filters(config.remediation)),
@@ -247,28 +263,27 @@ def unfinished(config: Config) -> list[tuple[Path, str | None]]:
     ]
 
 
-def close_plan(context: RunContext, open_run: state.OpenRun, *, resumed: bool) -> None:
+def close_plan(context: RunContext, header: Header, *, resumed: bool) -> None:
     """The report has all that the plan in S3 had: nobody is to go on from there."""
     if context.bucket and (context.journal.is_archived or resumed):
-        end = lines.finished(open_run.header)
-        attempt(
-            Stage.DELIVER, lambda place: put_plan(place, open_run.header, (end,)), context.bucket
-        )
+        end = lines.finished(header)
+        attempt(Stage.DELIVER, lambda place: put_plan(place, header, (end,)), context.bucket)
 
 
-def _writable_directories(config: Config) -> Path | None:
+def writable_directories(config: Config) -> Path | None:
     """Return the state directory; refuse a run whose directories cannot be written."""
     if config.report.directory:
         require_writable(config.report.directory)
     return state.state_directory(config)
 
 
-def _fallback(
-    directory: Path | None, open_run: state.OpenRun, formats: Sequence[Format]
+def fallback_sink(
+    directory: Path | None, header: Header, formats: Sequence[Format]
 ) -> DirectorySink | None:
+    """Return where a report goes that no sink keeps: below the state directory, if there is one."""
     if directory is None:
         return None
-    own = directory / "reports" / open_run.header.run_id
+    own = directory / "reports" / header.run_id
     into = [format_ for format_ in formats if format_ is not JSON]
     return DirectorySink(own, [JSON, *into], "fallback", under_id=False)
 
@@ -284,13 +299,14 @@ def report_file(report: Report, sinks: Iterable[Sink | None]) -> str | None:
     return next(filter(None, files), None)
 
 
-def _keeper(kind: RunKind, sinks: Sequence[Sink]) -> HistoryStore | None:
+def history_keeper(kind: RunKind, sinks: Sequence[Sink]) -> HistoryStore | None:
     """Return what a sweep is compared with: of several the last, S3 rather than a directory."""
     keepers = [sink for sink in sinks if isinstance(sink, HistoryStore)]
     return keepers[-1] if keepers and kind == "sweep" else None
 
 
-def _local(sinks: Sequence[Sink]) -> list[Sink]:
+def local_sinks(sinks: Sequence[Sink]) -> list[Sink]:
+    """Return the sinks of a dry run."""
     return [sink for sink in sinks if sink.is_local]
 
 
@@ -309,7 +325,7 @@ def delivery_backoff(config: Config, stop: Stop) -> Callable[[float], bool]:
     return lambda seconds: stop.now() + seconds < until and stop.wait(seconds)
 
 
-def _is_finished(report: Report, sinks: Sequence[Sink | None], *, resumed: bool) -> bool:
+def is_finished(report: Report, sinks: Sequence[Sink | None], *, resumed: bool) -> bool:
     """Whether the run has come to its end, and its whole report lies somewhere that keeps it."""
     is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
     return is_whole and is_kept(report.deliveries, sinks)

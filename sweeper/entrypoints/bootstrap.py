@@ -30,7 +30,7 @@ from sweeper.storage import run_state as state
 from sweeper.storage.change_reader import digest
 from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.journal import lines
-from sweeper.storage.journal.lines import Header
+from sweeper.storage.journal.kinds import Header
 from sweeper.storage.journal.run import RunJournal
 from sweeper.storage.lease import Lease
 
@@ -64,11 +64,12 @@ def build_context(
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool],
     at_the_end: ExitStack,
+    lease_token: str | None = None,
 ) -> RunContext:
     """Make the parts of the open run, with checks of the classes `kinds`; call nothing.
 
     `may_write` is whether the members' sessions allow writes. What must be closed is left to
-    `at_the_end`.
+    `at_the_end`. `lease_token` is that with which the run holds the lease already.
     """
     header = open_run.header
     cloud = make_cloud(
@@ -80,7 +81,13 @@ def build_context(
     lease = None
     if bucket and bucket.config.lease and not header.dry_run:
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        lease = Lease(bucket, run_id=header.run_id, host=socket.gethostname(), since=since)
+        lease = Lease(
+            bucket,
+            run_id=header.run_id,
+            host=socket.gethostname(),
+            since=since,
+            token=lease_token,
+        )
         if open_run.file:  # before it is taken: else nobody could say that its holder has ended
             with suppress(OperationFailed):
                 open_run.file.append(lines.lease(lease.token), durable=True)

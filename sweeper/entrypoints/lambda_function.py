@@ -37,6 +37,9 @@ _ENVELOPE = ("version", "id", "detail-type", "source", "account", "time", "regio
 _NO_DETAIL: tuple[object, ...] = ({}, "{}")  # a rule's, and EventBridge Scheduler's
 _OF_A_SWEEP = ("dry_run", "deliver")
 _SWITCHES = (*_OF_A_SWEEP, "preflight")
+_OF_A_STAGE = ("stage", "run", "shard")
+STAGES = ("start", "scan", "plan", "apply", "finish")
+MAPPED = ("scan", "apply")  # over shards
 _LISTS = {
     "accounts": ("organization", "include_accounts"),
     "regions": ("regions", "include"),
@@ -61,7 +64,8 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     An event of a schedule, or an empty one, is the run that the configuration describes. It may
     have what the command line has as options: dry_run and deliver (true or false), accounts,
     regions and ous (lists), which only narrow what the configuration says. With preflight: true
-    nothing is swept: access is checked, and what `sweeper preflight` prints is returned. Raises
+    nothing is swept: access is checked, and what `sweeper preflight` prints is returned. With stage
+    it is a stage of a distributed sweep, of the `run` and the `shard` that it names. Raises
     ConfigurationError, and SweepFailed where the exit status would be 1, 2 or 6; findings, gaps and
     failed deliveries are in the summary.
     """
@@ -87,18 +91,42 @@ def _answer(event: object, context: LambdaContext) -> dict[str, Any]:
     options: dict[str, dict[str, Any]] = {}
     for key, (section, field) in _LISTS.items():
         if key in overrides:
-            options.setdefault(section, {})[field] = overrides[key]
-    loaded = load(
+            options.setdefault(section, {})[field] = tuple(overrides[key])
+    seconds = max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE)
+    if "stage" in overrides:
+        return _stage(overrides, options, seconds)
+    loaded = _load(options)
+    if overrides.get("preflight", False):
+        return _preflight(loaded, seconds)
+    return _summary(loaded, overrides, seconds)
+
+
+def _load(options: Mapping[str, Mapping[str, Any]]) -> Loaded:
+    return load(
         None,
-        options,
+        {section: dict(values) for section, values in options.items()},
         options_from="event",
         option_names={key: f"event: {name}" for name, key in _LISTS.items()},
         read_remote=read_remote,
     )
-    seconds = max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE)
-    if overrides.get("preflight", False):
-        return _preflight(loaded, seconds)
-    return _summary(loaded, overrides, seconds)
+
+
+def _stage(
+    overrides: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]], seconds: float
+) -> dict[str, Any]:
+    """Run a stage of a distributed sweep. Raises OperationFailed where it should be run again."""
+    from sweeper.entrypoints.distributed.running import run_stage
+
+    return run_stage(
+        overrides["stage"],
+        load=_load,
+        run=overrides.get("run"),
+        shard=overrides.get("shard"),
+        options=options,
+        dry_run=overrides.get("dry_run", False),
+        deliver_dry_run=overrides.get("deliver", False),
+        at_most_seconds=seconds,
+    )
 
 
 def _preflight(loaded: Loaded, seconds: float) -> dict[str, Any]:
@@ -150,14 +178,35 @@ def _overrides(event: object) -> Mapping[str, Any]:
             # An empty list must not widen what the configuration narrows.
             good = isinstance(value, list) and value and all(isinstance(v, str) for v in value)
             _require(bool(good), key, value, "a list of texts that is not empty, or leave it out")
+        elif key == "stage":
+            _require(value in STAGES, key, value, ", ".join(STAGES))
+        elif key == "run":
+            _require(isinstance(value, str), key, value, "the id of a run")
+        elif key == "shard":
+            good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+            _require(good, key, value, "the number of a shard, from 0")
         else:
-            allowed = ", ".join((*_SWITCHES, *_LISTS))
+            allowed = ", ".join((*_SWITCHES, *_LISTS, *_OF_A_STAGE))
             raise ConfigurationError(f"event: {key!r} is unknown; allowed: {allowed}")
     if said.get("preflight") and (sweeps := [key for key in _OF_A_SWEEP if key in said]):
         raise ConfigurationError(
             f"event: {', '.join(sweeps)}: not allowed with preflight, which sweeps nothing"
         )
+    _require_stage(said)
     return said
+
+
+def _require_stage(said: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError where keys of a stage and of other events contradict each other."""
+    stage = said.get("stage")
+    allowed = {"stage", *_OF_A_SWEEP, *_LISTS} if stage == "start" else {"stage", "run"}
+    if stage in MAPPED:
+        allowed.add("shard")
+    if stage is None:
+        allowed = {*_SWITCHES, *_LISTS}
+    if others := sorted(said.keys() - allowed):
+        what = f"with stage {stage}" if stage else "without stage"
+        raise ConfigurationError(f"event: {', '.join(others)}: not allowed {what}")
 
 
 def _without_envelope(event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -71,7 +71,7 @@ def run_interactive(
     report, and the exit status.
     """
     began = time.monotonic()
-    deployment = config_loading.deployment()
+    config_loading.deployment()  # an error of the configuration, if it has one
     may_write = not dry_run and (recorded or config.remediation.auto_remediate == "ENABLED")
     if ask and may_write:
         require_prompt(recorded.kind if recorded else "run")
@@ -122,15 +122,24 @@ def run_interactive(
     )
     report = ended.report
     status = exit_status(report, fail_on)
-    if not terminal:
-        # Alarms wait for whole sweeps, be they quiet; one that met another's lease was no sweep.
-        narrowed = recorded is not None or (provenance is not None and provenance.once)
-        if not (dry_run or narrowed or status is ExitStatus.LEASE_HELD):
-            seconds = time.monotonic() - began
-            or_defect(lambda: metrics.emit(report, seconds, sys.stderr, deployment=deployment))
-    if not style.shows_summary(terminal=terminal):
-        or_defect(lambda: logs.log_finished(report, status, ended.file, resumable=ended.resumable))
+    shows_summary = style.shows_summary(terminal=terminal)
+    # Alarms wait for whole sweeps, be they quiet; one that met another's lease was no sweep.
+    narrowed = recorded is not None or (provenance is not None and provenance.once)
+    counts = not (terminal or dry_run or narrowed or status is ExitStatus.LEASE_HELD)
+    seconds = time.monotonic() - began
+    tell_machine(ended, status, seconds, metrics_count=counts, logged=not shows_summary)
     return report, int(status)
+
+
+def tell_machine(
+    ended: app.RunResult, status: int, seconds: float, *, metrics_count: bool, logged: bool = True
+) -> None:
+    """Write the metrics of a run, where they count for the deployment, and log how it ended."""
+    report, deployment = ended.report, config_loading.deployment()
+    if metrics_count:
+        or_defect(lambda: metrics.emit(report, seconds, sys.stderr, deployment=deployment))
+    if logged:
+        or_defect(lambda: logs.log_finished(report, status, ended.file, resumable=ended.resumable))
 
 
 def _say_configuration(provenance: Provenance | None, *, shown: bool) -> None:

@@ -37,8 +37,9 @@ _Text = Annotated[str, Field(max_length=200)]
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What the object says; `token` is new for each process, `renewal` for each time it is written:
-    equal objects would have equal ETags, and a condition on one could not tell them apart.
+    """What the object says; `token` is new for each process, or that of a run whose processes share
+    it; `renewal` is new for each time it is written: equal objects would have equal ETags, and a
+    condition on one could not tell them apart.
     """
 
     run_id: _Text
@@ -72,12 +73,13 @@ class Lease:
         run_id: str,
         host: str,
         since: str,
+        token: str | None = None,
         clock: Callable[[], float] = _clock,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Calls nothing."""
+        """Calls nothing. `token` is that with which the run holds the lease already."""
         self._bucket = bucket
-        self._me = Holder(run_id, host[:200], since, secrets.token_hex(8))
+        self._me = Holder(run_id, host[:200], since, token or secrets.token_hex(8))
         self._clocks = (clock, wall)
         self._etag = ""
         self._renewal = 0
@@ -112,6 +114,28 @@ class Lease:
             if self._etag:
                 self._give_back()
             raise self._problem from None
+        self._begin_renewing()
+
+    def join(self) -> None:
+        """Hold the lease that another process of the run took with this token, and renew it.
+
+        Raises OperationFailed: lease_lost, where the run has it no more, or lease_unavailable.
+        """
+        try:
+            self._adopt()
+        except OperationFailed as error:
+            self._problem = OperationFailed(
+                Reason.LEASE_UNAVAILABLE,
+                f"{self._bucket.at(NAME)}: {error.reason}: {error.message}",
+                error.error_code,
+            )
+        if self._problem is None:
+            self.renew()
+        if self._problem:
+            raise self._problem
+        self._begin_renewing()
+
+    def _begin_renewing(self) -> None:
         self._renewer = threading.Thread(target=self._renew_until_over, name="lease", daemon=True)
         self._renewer.start()
 
@@ -127,13 +151,16 @@ class Lease:
                 Reason.LEASE_LOST, f"{self._bucket.at(NAME)} could not be renewed in time"
             )
 
+    def leave(self) -> None:
+        """Renew it no more, and leave it to the next process of the run. Raises nothing."""
+        self._over.set()
+        if self._renewer:
+            self._renewer.join(JOIN)
+
     def release(self) -> None:
         """Let the next sweep have it; raises nothing: it would end by itself."""
-        self._over.set()
-        if self._renewer is None:
-            return
-        self._renewer.join(JOIN)
-        if self._problem is None:
+        self.leave()
+        if self._renewer is not None and self._problem is None:
             try:
                 self._write({"IfMatch": self._etag}, released=True)
             except OperationFailed:
@@ -238,22 +265,32 @@ class Lease:
 
     def _adopt_or_lose(self) -> None:
         """A renewal met another object: our own, whose answer was lost, or another sweep's."""
+        with suppress(OperationFailed):  # it is tried again
+            self._adopt()
+
+    def _adopt(self) -> None:
+        """Take over what this run wrote, or note that the run has the lease no more.
+
+        Raises OperationFailed where that cannot be read.
+        """
+        place = self._bucket.at(NAME)
         try:
             stored = self._bucket.get(NAME, MAX_BYTES)
         except OperationFailed as error:
-            if error.reason is Reason.DESTINATION_MISSING:
-                self._problem = OperationFailed(
-                    Reason.LEASE_LOST, f"{self._bucket.at(NAME)} was deleted"
-                )
+            if error.reason is not Reason.DESTINATION_MISSING:
+                raise
+            self._problem = OperationFailed(Reason.LEASE_LOST, f"{place} was deleted")
             return
         holder = _holder(stored)
-        if holder.token == self._me.token:
+        if holder.token != self._me.token:
+            problem = f"{place} is held by {_described(holder)} now"
+        elif holder.released:
+            problem = f"{place} was released when the run finished"
+        else:
+            self._renewal = max(self._renewal, holder.renewal)
             self._holds(stored.etag, self._now(), stored.age)
             return
-        self._problem = OperationFailed(
-            Reason.LEASE_LOST,
-            f"{self._bucket.at(NAME)} is held by {_described(holder)} now",
-        )
+        self._problem = OperationFailed(Reason.LEASE_LOST, problem)
 
     def _renew_until_over(self) -> None:
         while not self._over.wait(RENEW_EVERY) and self._problem is None:

@@ -20,9 +20,10 @@ from sweeper.domain.resume import ResumeState
 from sweeper.storage.evidence.file import NAME as EVIDENCE
 from sweeper.storage.evidence.file import EvidenceFile, evidence_path, remove_evidence
 from sweeper.storage.evidence.log import EvidenceLog
-from sweeper.storage.journal import lines
+from sweeper.storage.journal import kinds, lines
 from sweeper.storage.journal.file import JournalFile, is_busy
-from sweeper.storage.journal.lines import Header
+from sweeper.storage.journal.kinds import Header
+from sweeper.storage.work import BucketPlace, Work, read_to_resume
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -42,6 +43,7 @@ _SECTIONS = (
 )
 
 
+_RUN_OF_PLAN = re.compile(rf"[0-9-]+/({kinds.RUN_ID})/{re.escape(PLAN)}")
 CHANGES = "changes"  # what the digest of a report's changes is filed under, among the sections'
 
 
@@ -162,7 +164,7 @@ def reopen_run(name: str, directory: Path | None, bucket: Bucket | None) -> Open
     ConfigurationError that names what is wrong, JournalBusy where the run is still going on.
     """
     path = Path(name)
-    if re.fullmatch(lines.RUN_ID, name):
+    if re.fullmatch(kinds.RUN_ID, name):
         path = (directory or Path()) / f"{name}{SUFFIX}"
         if bucket and not path.exists():
             return _from_bucket(bucket, plan_name(name))
@@ -204,8 +206,7 @@ def require_same_config(header: Header, config: Config, expected: Header) -> Non
             f"--resume: {header.run_kind} {header.run_id} was begun with another report, or other "
             "--account and --repository: use the same, or begin anew"
         )
-    now = section_digests(config)
-    if differing := [name for name in _SECTIONS if header.config.get(name) != now[name]]:
+    if differing := differing_sections(header, config):
         raise ConfigurationError(
             f"--resume: run {header.run_id} was begun with another configuration of "
             f"{', '.join(differing)}: use the same file, variables and options, or begin anew"
@@ -214,6 +215,12 @@ def require_same_config(header: Header, config: Config, expected: Header) -> Non
         raise ConfigurationError(
             f"--resume: run {header.run_id} was {'' if header.dry_run else 'not '}a dry run"
         )
+
+
+def differing_sections(header: Header, config: Config) -> list[str]:
+    """Return the sections that were different when the run began, of those that decide it."""
+    now = section_digests(config)
+    return [name for name in _SECTIONS if header.config.get(name) != now[name]]
 
 
 def plan_name(run_id: str) -> str:
@@ -237,6 +244,11 @@ def open_evidence(
     run.evidence = EvidenceLog(file, checks, run.past, now)
     run.evidence.begin_file(run.header, configuration)
     return run.evidence
+
+
+def work_name(run_id: str) -> str:
+    """Return where the work of a distributed run lies, beside its report."""
+    return f"{_folder(run_id)}/work"
 
 
 def _folder(run_id: str) -> str:
@@ -265,12 +277,26 @@ def _from_file(path: Path, name: str) -> OpenRun:
 
 
 def _from_bucket(bucket: Bucket, name: str) -> OpenRun:
-    if plan := _read_plan(bucket, name):
+    plan = _read_plan(bucket, name)
+    if plan is None and (run_id := _RUN_OF_PLAN.fullmatch(name)):
+        plan = _of_workers(bucket, run_id[1])
+    if plan:
         header, past = plan
         return OpenRun(header, past, None)
     raise ConfigurationError(
         f"--resume: {bucket.at(name)}: there is none; it is there once a run has begun to write"
     )
+
+
+def _of_workers(bucket: Bucket, run_id: str) -> tuple[Header, ResumeState] | None:
+    """What the stages of a distributed run left in S3; None where there was no such run."""
+    try:
+        return read_to_resume(Work(BucketPlace(bucket, work_name(run_id)), run_id))
+    except OperationFailed as error:
+        raise ConfigurationError(
+            f"--resume: {bucket.at(work_name(run_id))}: cannot be read: {error.reason}: "
+            f"{error.message}"
+        ) from None
 
 
 def _plan_of(bucket: Bucket, header: Header) -> ResumeState:

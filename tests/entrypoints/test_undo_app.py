@@ -15,7 +15,7 @@ from sweeper.entrypoints import app
 from sweeper.entrypoints.bootstrap import new_header
 from sweeper.entrypoints.runner import remediation_still_enabled
 from sweeper.storage import run_state as state
-from sweeper.storage.journal import lines
+from sweeper.storage.journal import kinds, lines
 from tests.cases import case
 from tests.fakes import FakeObserver, account_id, make_change, make_config, make_target
 from tests.golden import assert_golden, sections
@@ -26,7 +26,7 @@ UNDO = recorded(APPLIED)
 APPLY = recorded([replace(finding, change=make_change()) for finding in APPLIED], "apply")
 
 
-def refusal(directory: Path, header: lines.Header, changes: RecordedChanges | None) -> str:
+def refusal(directory: Path, header: kinds.Header, changes: RecordedChanges | None) -> str:
     """What is said where the run with this header is resumed with these changes."""
     journal = directory / f"{header.run_id}{state.SUFFIX}"
     journal.write_bytes(lines.header(header))
@@ -46,7 +46,7 @@ def refusal(directory: Path, header: lines.Header, changes: RecordedChanges | No
 
 def header_of(
     directory: Path, changes: RecordedChanges | None, *, dry_run: bool = False
-) -> lines.Header:
+) -> kinds.Header:
     config = make_config(state={"directory": str(directory)})
     if changes and changes.kind == "undo":
         config = undo_config(config, changes.findings)
@@ -72,7 +72,7 @@ def test_only_the_same_run_with_the_same_changes_is_resumed(tmp_path: Path) -> N
     forged = applied_finding("app-b", before=("MUTABLE_WITH_EXCLUSION", ("a",)))
     undo, apply = header_of(tmp_path, UNDO), header_of(tmp_path, APPLY)
     configured = replace(undo, config={**undo.config, "organization": "another"})
-    cases: dict[str, tuple[lines.Header, RecordedChanges | None]] = {
+    cases: dict[str, tuple[kinds.Header, RecordedChanges | None]] = {
         "another run": (replace(undo, source="20260101T000000Z-ffffff"), UNDO),
         "fewer changes": (undo, recorded(APPLIED[:1])),
         "other changes": (undo, recorded([APPLIED[0], forged])),

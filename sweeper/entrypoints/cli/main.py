@@ -17,6 +17,7 @@ from sweeper.entrypoints.cli.common import say
 from sweeper.entrypoints.cli.completion import completion
 from sweeper.entrypoints.cli.config import config
 from sweeper.entrypoints.cli.demo import demo
+from sweeper.entrypoints.cli.distributed import distributed
 from sweeper.entrypoints.cli.preflight import preflight
 from sweeper.entrypoints.cli.report import report
 from sweeper.entrypoints.cli.run import run
@@ -30,6 +31,7 @@ COMMANDS = (
     completion,
     config,
     demo,
+    distributed,
     preflight,
     report,
     run,

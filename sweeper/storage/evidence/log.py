@@ -29,7 +29,7 @@ from sweeper.storage.evidence.file import CompressedLines, EvidenceFile, read_li
 
 if TYPE_CHECKING:
     from sweeper.engine.ports import Check
-    from sweeper.storage.journal.lines import Header
+    from sweeper.storage.journal.kinds import Header
 
 SCHEMA_VERSION = "1"
 _VERDICT = encode_line({"kind": "verdict"})[:-2]  # what such a line begins with

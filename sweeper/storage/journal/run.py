@@ -22,7 +22,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import ResumeState
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile
-from sweeper.storage.journal.lines import Header
+from sweeper.storage.journal.kinds import Header
 
 
 class RunJournal:

@@ -20,7 +20,7 @@ from sweeper.engine.evidence import examine_with_evidence
 from sweeper.engine.ports import Record
 from sweeper.storage.evidence.file import EvidenceFile, evidence_path, read_lines
 from sweeper.storage.evidence.log import EvidenceLog
-from sweeper.storage.journal.lines import Header
+from sweeper.storage.journal.kinds import Header
 from tests.fakes import (
     NOW,
     TODAY,

@@ -33,7 +33,7 @@ from sweeper.domain.report_model import RunKind
 from sweeper.domain.resume import ResumeState
 from sweeper.storage import json_scanner
 from sweeper.storage.journal import lines
-from sweeper.storage.journal.lines import Header
+from sweeper.storage.journal.kinds import Header
 from tests import factories
 from tests.cases import case
 

@@ -7,7 +7,7 @@ from io import BytesIO
 
 from sweeper.domain.model import Failed, OpenedAccount, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.storage.journal import lines
+from sweeper.storage.journal import kinds, lines
 from tests import factories
 
 
@@ -15,7 +15,7 @@ def test_why_an_accounts_regions_could_not_be_read_is_kept() -> None:
     unread = Failed(Stage.OPEN_ACCOUNT, Reason.REGIONS_UNREADABLE, "no", "AccessDenied")
     account = factories.account()
     opened = OpenedAccount(account, (("eu-central-1", "ENABLED"),), unread)
-    header = lines.Header(
+    header = kinds.Header(
         "20260615T120000Z-0a1b2c", datetime(2026, 6, 15, tzinfo=UTC), "1", False, {}
     )
     stored = lines.header(header) + lines.opened(opened)

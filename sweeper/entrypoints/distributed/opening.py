@@ -1,0 +1,210 @@
+"""What every stage of a distributed sweep begins with: its configuration, its run, its work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.aws.client.clients import Session
+from sweeper.aws.client.session import callers_session, refuse_unknown_regions
+from sweeper.checks import chosen_checks
+from sweeper.domain.errors import ConfigurationError, OperationFailed
+from sweeper.domain.model import Account, Stage
+from sweeper.domain.planning import Remedy
+from sweeper.domain.reasons import Reason
+from sweeper.domain.resume import ResumeState
+from sweeper.engine.change_source import SweepPlan
+from sweeper.engine.pool import Stop, attempt
+from sweeper.engine.ports import Observer, Pool, RunEnvironment
+from sweeper.engine.sweep import Listing, choose_accounts
+from sweeper.entrypoints import logs
+from sweeper.entrypoints.bootstrap import (
+    RunContext,
+    bootstrap_client_factory,
+    build_context,
+    reports_bucket,
+)
+from sweeper.entrypoints.distributed.journal import StageJournal
+from sweeper.storage import run_state as state
+from sweeper.storage.journal.kinds import Header
+from sweeper.storage.work import BucketPlace, DirectoryPlace, Options, Work, WorkHeader
+
+if TYPE_CHECKING:
+    from sweeper.config.loader import Loaded
+    from sweeper.config.schema import Config
+
+
+@dataclass(frozen=True, slots=True)
+class StageSettings:
+    """How a stage is run: its configuration by the options that narrow it, and where work lies.
+
+    `directory` is None where it lies in S3.
+    """
+
+    load: Callable[[Options], Loaded]
+    directory: Path | None
+    profile: str | None
+    stop: Stop
+    observer: Observer
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStage:
+    """A stage that may begin: what the run is, and what the stage works with."""
+
+    config: Config
+    loaded: Loaded
+    context: RunContext
+    work: Work
+    header: WorkHeader
+    listing: Listing
+    changes: SweepPlan
+
+    @property
+    def run(self) -> Header:
+        """The run."""
+        return self.header.run
+
+    def shard(self, number: int) -> Sequence[Account]:
+        """Return the accounts of a shard. Raises ConfigurationError where there is no such one."""
+        size = self.header.accounts_per_shard
+        accounts = self.listing.chosen[number * size : (number + 1) * size] if number >= 0 else ()
+        if not accounts:
+            raise ConfigurationError(f"run {self.run.run_id}: it has no shard {number}")
+        return accounts
+
+    def adopt_accounts(self) -> None:
+        """Let the accounts that were listed be entered. Raises OperationFailed."""
+        if self.listing.organization:
+            self.context.cloud.adopt_accounts(self.listing.organization)
+
+    def pool(self, past: ResumeState) -> Pool:
+        """Return the pool of the stage; `past` is what it need not do again."""
+        return Pool(self.config.limits.max_workers, self.environment(past))
+
+    def environment(self, past: ResumeState) -> RunEnvironment:
+        """Return the environment of the stage; `past` is what it need not do again."""
+        return replace(self.context.environment, journal=StageJournal(past))
+
+    @property
+    def remedies(self) -> dict[str, Remedy]:
+        """What would close a finding, by the name of its check."""
+        return {check.name: check.remedy for check in self.context.checks}
+
+    def require_unfinished(self) -> None:
+        """Raise ConfigurationError where the report was delivered: nothing is done after it."""
+        if self.work.result():
+            raise ConfigurationError(f"run {self.run.run_id}: it has finished; start another one")
+
+    def require_uninterrupted(self, *reasons: Reason) -> None:
+        """Raise OperationFailed where the stage was told to stop: nothing is recorded of it then.
+
+        `reasons` are those beside a signal.
+        """
+        reason = self.context.environment.stop.reason
+        if reason in (Reason.INTERRUPTED, *reasons):
+            raise OperationFailed(reason, "the stage was stopped; run it again")
+
+
+def make_work(
+    config: Config,
+    run_id: str,
+    directory: Path | None,
+    central: Callable[[str, str | None], Any],
+) -> Work:
+    """Return the work of a run. Raises ConfigurationError where there is no place for it."""
+    if directory:
+        return Work(DirectoryPlace(directory / state.work_name(run_id)), run_id)
+    bucket = reports_bucket(config, central)
+    if bucket is None:
+        raise ConfigurationError(
+            "a distributed sweep needs a place for its work: set report.s3, or pass --work DIR"
+        )
+    return Work(BucketPlace(bucket, state.work_name(run_id)), run_id)
+
+
+def refuse_evidence(config: Config) -> None:
+    """Raise ConfigurationError for what a distributed sweep does not have."""
+    if config.report.evidence:
+        raise ConfigurationError(
+            "report.evidence: a distributed sweep stores none: set it to false, or use sweeper run"
+        )
+
+
+@contextmanager
+def open_stage(
+    settings: StageSettings, run_id: str, *, may_write: bool = False
+) -> Iterator[OpenStage]:
+    """Open a run that was started: read its header, and hold its lease.
+
+    `may_write` is whether the members' sessions allow writes. Raises ConfigurationError where there
+    is no such run, or its configuration is another one now.
+    """
+    logs.bind_run(run_id)
+    loaded = settings.load({})
+    session = callers_session(settings.profile)
+    central = bootstrap_client_factory(session, settings.stop)
+    header = make_work(loaded.config, run_id, settings.directory, central).header()
+    if header is None:
+        raise ConfigurationError(f"run {run_id}: it has no work here; begin with the stage start")
+    if header.options:
+        loaded = settings.load(header.options)
+    config = loaded.config
+    if differing := state.differing_sections(header.run, config):
+        raise ConfigurationError(
+            f"run {run_id} was started with another configuration of {', '.join(differing)}: use "
+            "the same file and variables"
+        )
+    with ExitStack() as at_the_end:
+        context = open_context(
+            settings,
+            loaded,
+            header.run,
+            session,
+            may_write=may_write,
+            lease_token=header.lease,
+            at_the_end=at_the_end,
+        )
+        if lease := context.lease:
+            at_the_end.callback(lease.leave)
+            # Where it is lost, `lease.check` lets nothing be written.
+            attempt(Stage.CHANGE, lambda _: lease.join(), None)
+        changes = SweepPlan()
+        organization = header.organization
+        listing = Listing(organization, failure=header.failure)
+        if organization and not header.failure:
+            listing = choose_accounts(organization, config, changes)
+        work = make_work(config, run_id, settings.directory, context.cloud.clients.central)
+        yield OpenStage(config, loaded, context, work, header, listing, changes)
+
+
+def open_context(
+    settings: StageSettings,
+    loaded: Loaded,
+    header: Header,
+    session: Session,
+    *,
+    may_write: bool,
+    lease_token: str | None,
+    at_the_end: ExitStack,
+) -> RunContext:
+    """Make the parts of a stage; its journal records nothing."""
+    config = loaded.config
+    refuse_evidence(config)
+    refuse_unknown_regions(config, session, loaded.provenance.regions_from)
+    return build_context(
+        config,
+        state.OpenRun(header, ResumeState(), None),
+        chosen_checks(config),
+        provenance=loaded.provenance,
+        session=session,
+        may_write=may_write,
+        stop=settings.stop,
+        observer=settings.observer,
+        approve=lambda _: True,
+        at_the_end=at_the_end,
+        lease_token=lease_token,
+    )

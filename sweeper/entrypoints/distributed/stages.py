@@ -1,0 +1,376 @@
+"""The stages of a distributed sweep, one function each: read `sweeper.engine.sweep` first.
+
+Each may be run again, by a scheduler that saw it fail or that lost its answer: a stage that has
+left its whole part does nothing more. Each raises OperationFailed where it cannot do its work, so
+that its scheduler runs it again, and ConfigurationError where that would not help.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from sweeper.aws.client.session import callers_session
+from sweeper.config.schema import Config
+from sweeper.domain.errors import ConfigurationError, OperationFailed
+from sweeper.domain.model import (
+    Change,
+    ChangeStatus,
+    Examined,
+    Failed,
+    Finding,
+    Key,
+    Stage,
+    Target,
+)
+from sweeper.domain.planning import (
+    Outcome,
+    apply_completed,
+    planned_findings,
+    restore_plan,
+)
+from sweeper.domain.reasons import Reason
+from sweeper.domain.resume import ResumeState
+from sweeper.engine.assessment import assess_impact, recall_impact
+from sweeper.engine.change_source import SweepPlan
+from sweeper.engine.pool import attempt
+from sweeper.engine.remediation import (
+    allow_changes,
+    settle_changes,
+    write_changes,
+)
+from sweeper.engine.sweep import (
+    Listing,
+    Scan,
+    accept_gaps,
+    list_accounts,
+    make_plan,
+    report_early,
+    scan_accounts,
+)
+from sweeper.entrypoints import app, logs
+from sweeper.entrypoints.bootstrap import acquire_lease, new_header
+from sweeper.entrypoints.distributed.facts import (
+    changes_of,
+    findings_of,
+    gather,
+    lines_of_changes,
+    lines_of_scan,
+    narrow_scan,
+    read_plan,
+)
+from sweeper.entrypoints.distributed.finishing import Finished, deliver, make_report
+from sweeper.entrypoints.distributed.opening import (
+    OpenStage,
+    StageSettings,
+    make_work,
+    open_context,
+    open_stage,
+)
+from sweeper.storage.journal import lines
+from sweeper.storage.journal.kinds import Header
+from sweeper.storage.lease import Lease
+from sweeper.storage.work import (
+    PLAN,
+    Mapped,
+    Options,
+    Part,
+    Work,
+    WorkHeader,
+    apply_part,
+    count_shards,
+    list_name,
+    planned_part,
+    scan_part,
+)
+
+
+class RunBusy(OperationFailed):
+    """Another sweep holds the lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """What the next stage is mapped over: `count` shards, listed at `location`."""
+
+    run: str
+    count: int
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShardDone:
+    """A shard of a mapped stage that was done: how many of its items, and how many failed."""
+
+    run: str
+    shard: int
+    done: int
+    failed: int
+
+
+def start(
+    settings: StageSettings, options: Options, *, dry_run: bool, deliver_dry_run: bool
+) -> Shards:
+    """Begin a run: take its lease, list and choose the accounts, and cut them into shards.
+
+    What keeps the accounts from being listed is recorded: the run then has no shard, and a report.
+    Raises RunBusy where another sweep holds the lease.
+    """
+    loaded = settings.load(options)
+    config = loaded.config
+    run = new_header(config, dry_run=dry_run)
+    logs.bind_run(run.run_id)
+    session = callers_session(settings.profile)
+    with ExitStack() as at_the_end:
+        context = open_context(
+            settings,
+            loaded,
+            run,
+            session,
+            may_write=False,
+            lease_token=None,
+            at_the_end=at_the_end,
+        )
+        central = context.cloud.clients.central
+        work = make_work(config, run.run_id, settings.directory, central)
+        app.writable_directories(config)
+        lease = context.lease
+        if lease and (held := acquire_lease(lease, None)):
+            raise RunBusy(held.reason, held.message, held.error_code)
+        try:
+            app.log_started(run, config, loaded.provenance)
+            listing = list_accounts(context.cloud, config, SweepPlan(), ResumeState())
+            settings.stop.check()
+            header = replace(_header(run, listing, options, config, lease), deliver=deliver_dry_run)
+            count = count_shards(len(listing.chosen), header.accounts_per_shard)
+            work.put_shards("scan", range(count))
+            work.put_header(header)
+        except BaseException:
+            if lease:
+                lease.release()
+            raise
+        if lease:
+            lease.leave()  # to the next stage
+    return _shards(work, run.run_id, "scan", count)
+
+
+def scan(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
+    """Open and examine the accounts of a shard, and record what was found."""
+    with open_stage(settings, run_id) as stage:
+        accounts = stage.shard(shard)
+        part = _readable_part(stage.work, scan_part(shard))
+        if part and part.is_whole:
+            return _scanned(run_id, shard, len(part.past.examined), len(part.past.failures))
+        stage.adopt_accounts()
+        pool = stage.pool(ResumeState())
+        checks, config = stage.context.checks, stage.config
+        found = scan_accounts(
+            pool, stage.context.cloud, checks, config, changes=stage.changes, accounts=accounts
+        )
+        assessed: Iterable[Finding] = ()
+        if config.remediation.assess_impact:
+            # Which changes are due does not depend on the other shards, only whether they are made.
+            listing = replace(stage.listing, chosen=tuple(accounts), others=())
+            facts = accept_gaps(found, listing, config)
+            outcomes = make_plan(facts, checks, config, stage.changes)
+            assessed = findings_of(assess_impact(pool, checks, facts.targets, outcomes))
+        stage.require_uninterrupted()
+        written = lines_of_scan(stage.run, found, assessed)
+        stage.work.put_part(scan_part(shard), lines.whole(written))
+        failed = sum(isinstance(each, Failed) for each in (*found.opened, *found.examined))
+        return _scanned(run_id, shard, _examined(found), failed)
+
+
+def plan(settings: StageSettings, run_id: str) -> Shards:
+    """Plan from the parts of all shards: coverage, caps and limits are those of the whole run.
+
+    The organization is looked at again. A dry run has no shard to apply.
+    """
+    with open_stage(settings, run_id) as stage:
+        work = stage.work
+        stage.require_unfinished()
+        planned = work.shards("apply") if read_plan(stage) else None
+        if planned is not None:  # workers may apply it already
+            return _shards(work, run_id, "apply", len(planned))
+        if stage.listing.failure:
+            work.put_shards("apply", ())
+            return _shards(work, run_id, "apply", 0)
+        checks, config, context = stage.context.checks, stage.config, stage.context
+        known = gather(stage, None)
+        outcomes = make_plan(known.facts, checks, config, stage.changes)
+        outcomes = recall_impact(outcomes, known.past.impacts)
+        if not stage.run.dry_run:
+            environment = stage.environment(ResumeState())
+            outcomes = allow_changes(
+                context.cloud, config, environment, known.facts.targets, outcomes
+            )
+        stage.require_uninterrupted(Reason.DEADLINE)
+        due: set[Key] = set()
+        if not stage.run.dry_run:
+            due.update(finding.key for finding in planned_findings(outcomes))
+        shards = [] if stage.run.dry_run else _put_planned(stage, known.scan, outcomes)
+        work.put_shards("apply", shards)
+        # Comes last: from here on the plan stands.
+        work.put_part(PLAN, lines.whole(_lines_of_plan(stage, known.scan, outcomes, due)))
+        return _shards(work, run_id, "apply", len(shards))
+
+
+def apply(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
+    """Make the changes that are planned in a shard, and no others; record what became of each.
+
+    Where an earlier process began them, each is read again first.
+    """
+    with open_stage(settings, run_id, may_write=True) as stage:
+        stage.require_unfinished()
+        work = stage.work
+        own = work.part(apply_part(shard))
+        if own and own.is_whole:
+            return _applied(run_id, shard, own.past.decided.values())
+        planned = work.part(planned_part(shard))
+        if shard not in (work.shards("apply") or ()) or not (planned and planned.is_whole):
+            raise ConfigurationError(f"run {run_id}: nothing is planned in shard {shard}")
+        past = planned.past
+        due = past.in_doubt
+        accounts = frozenset(account.id for account in stage.shard(shard))
+        targets = [
+            Target(past.opened[account_id].account, region)
+            for account_id, region in sorted(past.examined)
+            if account_id in accounts and account_id in past.opened
+        ]
+        facts: list[Outcome] = [past.examined[target.place] for target in targets]
+        outcomes = restore_plan(targets, facts, due, config=stage.config, remedies=stage.remedies)
+        begun = [
+            *_lines_of_targets(stage, past, targets),
+            *lines_of_changes(outcomes, due),
+        ]
+        if own is None:
+            work.put_part(apply_part(shard), begun)  # each intent, before the first write
+        stage.adopt_accounts()
+        before = own.past if own else ResumeState()
+        outcomes = apply_completed(outcomes, before.completed)
+        pool = stage.pool(replace(before, in_doubt=before.in_doubt & due))
+        checks = stage.context.checks
+        outcomes = settle_changes(pool, checks, targets, outcomes)
+        outcomes = write_changes(pool, checks, targets, outcomes)
+        ended = [
+            (finding, change)
+            for finding, change in changes_of(outcomes)
+            if finding.key in due and not (change.reason and change.reason.is_stop)
+        ]
+        written = chain(begun, (lines.result(*each) for each in ended))
+        if stage.context.environment.stop.reason:
+            work.put_part(apply_part(shard), written)
+            stage.require_uninterrupted(Reason.DEADLINE)
+        work.put_part(apply_part(shard), lines.whole(written))
+        return _applied(run_id, shard, (change for _, change in ended))
+
+
+def finish(settings: StageSettings, run_id: str) -> Finished:
+    """Report on all that the stages left, deliver the report, and release the lease.
+
+    There is a report whatever is missing. What a worker began and did not record is read; what it
+    did not begin has failed.
+    """
+    with open_stage(settings, run_id) as stage:
+        if result := stage.work.result():
+            return Finished(result)
+        environment, config = stage.context.environment, stage.config
+        # Account tags and the names of OUs are read for the report; so are changes in doubt.
+        attempt(Stage.ENUMERATE, lambda _: stage.adopt_accounts(), None)
+        is_over = True
+        if stage.listing.failure:
+            report = report_early(config, environment, stage.changes, stage.listing)
+        else:
+            report, is_over = make_report(stage)
+        finished = deliver(stage, report)
+        if stage.context.lease and is_over:
+            stage.context.lease.release()
+        return finished
+
+
+def _header(
+    run: Header, listing: Listing, options: Options, config: Config, lease: Lease | None
+) -> WorkHeader:
+    organization = listing.organization
+    return WorkHeader(
+        run=run,
+        options=options,
+        lease=lease.token if lease else None,
+        accounts_per_shard=config.distributed.accounts_per_shard,
+        partition=organization.partition if organization else None,
+        organization_id=organization.id if organization else None,
+        account_id=organization.account_id if organization else None,
+        failure=listing.failure,
+        accounts=organization.accounts if organization else (),
+    )
+
+
+def _put_planned(stage: OpenStage, found: Scan, outcomes: Sequence[Outcome]) -> list[int]:
+    """Write what each worker is to apply; return the shards that have something."""
+    size = stage.header.accounts_per_shard
+    shard_of = {
+        account.id: position // size for position, account in enumerate(stage.listing.chosen)
+    }
+    by_shard: dict[int, list[int]] = {}
+    for position, outcome in enumerate(outcomes):
+        if any(planned_findings((outcome,))):
+            shard = shard_of[found.targets[position].account.id]
+            by_shard.setdefault(shard, []).append(position)
+    for shard, positions in by_shard.items():
+        intents = (
+            lines.intent(finding, finding.change)
+            for finding in planned_findings(outcomes[position] for position in positions)
+            if finding.change
+        )
+        written = chain(lines_of_scan(stage.run, narrow_scan(found, positions), ()), intents)
+        stage.work.put_part(planned_part(shard), lines.whole(written))
+    return sorted(by_shard)
+
+
+def _lines_of_plan(
+    stage: OpenStage, found: Scan, outcomes: Sequence[Outcome], due: set[Key]
+) -> Iterator[bytes]:
+    yield from lines_of_scan(stage.run, found, findings_of(outcomes))
+    yield from lines_of_changes(outcomes, due)
+
+
+def _lines_of_targets(
+    stage: OpenStage, past: ResumeState, targets: Sequence[Target]
+) -> Iterator[bytes]:
+    yield lines.header(stage.run)
+    for account_id in dict.fromkeys(target.account.id for target in targets):
+        yield lines.opened(past.opened[account_id])
+    for target in targets:
+        yield from lines.examined(target, past.examined[target.place])
+
+
+def _readable_part(work: Work, name: str) -> Part | None:
+    """Return a part; None where there is none that can be used: it is written anew."""
+    try:
+        return work.part(name)
+    except ConfigurationError:
+        return None
+
+
+def _shards(work: Work, run_id: str, stage: Mapped, count: int) -> Shards:
+    return Shards(run_id, count, work.at(list_name(stage)))
+
+
+def _examined(found: Scan) -> int:
+    return sum(isinstance(each, Examined) for each in found.examined)
+
+
+def _scanned(run_id: str, shard: int, done: int, failed: int) -> ShardDone:
+    logs.log(logging.INFO, "shard.scanned", shard=shard, targets=done, failed=failed)
+    return ShardDone(run_id, shard, done, failed)
+
+
+def _applied(run_id: str, shard: int, changes: Iterable[Change]) -> ShardDone:
+    statuses = [change.status for change in changes]
+    done = statuses.count(ChangeStatus.APPLIED)
+    failed = statuses.count(ChangeStatus.FAILED)
+    logs.log(logging.INFO, "shard.applied", shard=shard, applied=done, failed=failed)
+    return ShardDone(run_id, shard, done, failed)

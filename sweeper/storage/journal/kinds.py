@@ -1,0 +1,145 @@
+"""The kinds of line in a journal and in a worker's part: types to check what is read by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt
+
+from sweeper.config.field_types import AccountId, RegionName
+from sweeper.domain import model
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import RunKind
+
+RUN_ID = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line: which run this is. `config` has a digest of each section that a run needs
+    to be the same when it is resumed. `source` is the run whose changes an apply makes, or an undo
+    reverts.
+    """
+
+    run_id: Annotated[str, Field(pattern=f"^{RUN_ID}$")]
+    started_at: datetime
+    version: str
+    dry_run: bool
+    config: dict[str, str]
+    run_kind: RunKind = "sweep"
+    source: Annotated[str, Field(pattern=f"^{RUN_ID}$")] | None = None
+    journal: Literal[3] = 3
+    kind: Literal["run"] = "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A process of the run is about to take the lease, with this token."""
+
+    token: Annotated[str, Field(min_length=1, max_length=200)]
+    kind: Literal["lease"] = "lease"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An account whose member role was assumed, with its regions."""
+
+    account: model.Account
+    regions: tuple[tuple[RegionName, str], ...]
+    unread: model.Failed | None = None
+    kind: Literal["opened"] = "opened"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finding of a target whose line follows those of all its findings."""
+
+    finding: model.Finding
+    kind: Literal["found"] = "found"
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A target; so many lines before are its findings."""
+
+    account_id: AccountId
+    region: RegionName
+    counts: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
+    findings: NonNegativeInt
+    kind: Literal["examined"] = "examined"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """In a journal for people: what failed is tried again. In a part it is a fact."""
+
+    account_id: str
+    region: str | None
+    stage: model.Stage
+    reason: Reason
+    error_code: str | None
+    message: str
+    kind: Literal["failed"] = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """What the change of a finding before may break; in parts alone."""
+
+    check: str
+    account_id: str
+    region: str
+    repository: str
+    impact: model.Impact
+    kind: Literal["assessed"] = "assessed"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A change that is about to be written, with the state that it replaces."""
+
+    check: str
+    account_id: str
+    region: str
+    repository: str
+    from_mutability: str
+    from_exclusion_filters: tuple[str, ...]
+    to_mutability: str
+    to_exclusion_filters: tuple[str, ...]
+    kind: Literal["intent"] = "intent"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a change."""
+
+    check: str
+    account_id: str
+    region: str
+    repository: str
+    change: model.Change
+    kind: Literal["result"] = "result"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The run has ended, and its report lies where it should."""
+
+    kind: Literal["finished"] = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The part of a worker is whole; so many lines stand before."""
+
+    lines: NonNegativeInt
+    kind: Literal["end"] = "end"
+
+
+Facts = Opened | Found | Examined | Failed | Assessed
+Line = Header | Lease | Facts | Intent | Result | Finished | End
+
+
+AnyLine = Annotated[Line, Field(discriminator="kind")]

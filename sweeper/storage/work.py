@@ -1,0 +1,288 @@
+"""The work of a distributed run: what its stages leave for each other, in S3 or in a directory.
+
+Below ``<day>/<run id>/work/`` lie the header of the run, the lists of shards, a part for each
+shard of each mapped stage, and the plan. Parts and plan are journals (`sweeper.storage.journal`).
+Each is written whole, in the place of an earlier one. Whatever is read here may have been damaged
+or forged: it is checked against types and limits, and an error names the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal, Protocol, TypeVar
+
+from pydantic import Field, NonNegativeInt
+
+from sweeper.aws.s3 import Bucket, whole
+from sweeper.aws.s3_objects import Objects
+from sweeper.domain.errors import ConfigurationError, Invalid
+from sweeper.domain.json_encoding import document
+from sweeper.domain.model import Account, Failed, Organization
+from sweeper.domain.report_model import SCHEMA_VERSION
+from sweeper.domain.resume import ResumeState, join_parts
+from sweeper.engine.ports import Source
+from sweeper.storage import files
+from sweeper.storage.journal import lines
+from sweeper.storage.journal.kinds import Header
+from sweeper.storage.json_scanner import TooLarge
+from sweeper.storage.record_reader import OtherVersion, Selection, parse, read
+
+HEADER = "header.json"
+PLAN = "plan.jsonl"
+RESULT = "finish.json"
+MAX_HEADER = 100_000_000  # bytes: the accounts of the largest organization have 10
+MAX_HEADER_MEMORY = 200_000_000  # bytes
+MAX_LIST = 10_000_000  # bytes
+MAX_RESULT = 100_000  # bytes
+
+Mapped = Literal["scan", "apply"]
+Options = Mapping[str, Mapping[str, tuple[str, ...]]]
+
+T = TypeVar("T")
+
+
+class Place(Protocol):
+    """Where the work lies, by name; every method raises OperationFailed."""
+
+    def at(self, name: str) -> str:
+        """The location of a file, for people."""
+
+    def read(self, name: str, use: Callable[[Source], T]) -> T | None:
+        """What `use` makes of the file; None where there is none."""
+
+    def write(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Write the file whole: readers see the old one or the new one."""
+
+
+class BucketPlace:
+    """Objects below a folder of the reports' place in S3."""
+
+    def __init__(self, bucket: Bucket, folder: str) -> None:
+        """Calls nothing."""
+        self._bucket = bucket
+        self._folder = folder
+
+    def at(self, name: str) -> str:
+        """``s3://…`` of the object."""
+        return self._bucket.at(f"{self._folder}/{name}")
+
+    def read(self, name: str, use: Callable[[Source], T]) -> T | None:
+        """What `use` makes of the object; None where there is none."""
+        return Objects(self._bucket).read(f"{self._folder}/{name}", use)
+
+    def write(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Write the object."""
+        self._bucket.put(f"{self._folder}/{name}", pieces, "application/json")
+
+
+class DirectoryPlace:
+    """Files below a directory, which several machines may share."""
+
+    def __init__(self, directory: Path) -> None:
+        """Calls nothing."""
+        self._directory = directory
+
+    def at(self, name: str) -> str:
+        """The path of the file."""
+        return str(self._directory / name)
+
+    def read(self, name: str, use: Callable[[Source], T]) -> T | None:
+        """What `use` makes of the file; None where there is none."""
+        return files.Directory(self._directory).read(name, use)
+
+    def write(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Write a temporary file, and move it there."""
+        path = self._directory / name
+        with files.write_errors(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.replace(path, pieces)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkHeader:
+    """What the first stage knew: the run, and the accounts as they were listed.
+
+    `options` narrow the configuration, nested like the file; every stage applies them. `lease` is
+    the token with which the run holds the lease. `failure` is why there is nothing to scan.
+    `deliver` is whether a dry run is delivered everywhere.
+    """
+
+    schema_version: Literal["2"] = SCHEMA_VERSION
+    run: Header
+    options: Options = field(default_factory=dict)
+    deliver: bool = False
+    lease: str | None = None
+    accounts_per_shard: int
+    partition: str | None = None
+    organization_id: str | None = None
+    account_id: str | None = None
+    failure: Failed | None = None
+    accounts: tuple[Account, ...] = ()
+
+    @property
+    def organization(self) -> Organization | None:
+        """The organization as it was listed; None where it could not be."""
+        if self.partition is None or self.account_id is None:
+            return None
+        return Organization(self.organization_id, self.partition, self.account_id, self.accounts)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a worker left: what it did, and whether that is all of its shard."""
+
+    past: ResumeState
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended: its exit status, and where its report lies; see `Work.result`."""
+
+    run: Annotated[str, Field(max_length=100)]
+    exit_status: Annotated[int, Field(ge=0, le=255)]
+    report: Annotated[str, Field(max_length=4096)] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    run: str
+    shard: NonNegativeInt
+
+
+class Work:
+    """The work of the run `run_id`. Every method raises OperationFailed.
+
+    What reads raises ConfigurationError, too, for content that cannot be used.
+    """
+
+    def __init__(self, place: Place, run_id: str) -> None:
+        """Calls nothing."""
+        self._place = place
+        self._run_id = run_id
+
+    def put_header(self, header: WorkHeader) -> None:
+        """Write the header."""
+        self._place.write(HEADER, document(header))
+
+    def header(self) -> WorkHeader | None:
+        """Read the header; None where there is none."""
+
+        def use(source: Source) -> WorkHeader:
+            selection = Selection(MAX_HEADER_MEMORY)
+            return read(WorkHeader, source, limit=MAX_HEADER, selection=selection)
+
+        header = self._checked(HEADER, use)
+        if header and header.run.run_id != self._run_id:
+            raise self._of_another_run(HEADER, header.run.run_id)
+        if header and header.accounts_per_shard < 1:
+            raise self._damaged(HEADER, "accounts_per_shard: less than 1")
+        return header
+
+    def put_shards(self, stage: Mapped, shards: Iterable[int]) -> None:
+        """Write the list that the stage is mapped over."""
+        items = [{"run": self._run_id, "shard": shard} for shard in shards]
+        self._place.write(list_name(stage), [json.dumps(items).encode() + b"\n"])
+
+    def shards(self, stage: Mapped) -> tuple[int, ...] | None:
+        """Read the list that the stage is mapped over; None where there is none."""
+        name = list_name(stage)
+
+        def use(source: Source) -> Sequence[_Shard]:
+            content = whole(source, MAX_LIST)
+            if len(content) > MAX_LIST:
+                raise TooLarge(f"more than {MAX_LIST:,} bytes")
+            items: Sequence[_Shard] = parse(tuple[_Shard, ...], content)
+            return items
+
+        items = self._checked(name, use)
+        if items is None:
+            return None
+        if others := {item.run for item in items} - {self._run_id}:
+            raise self._of_another_run(name, min(others))
+        return tuple(item.shard for item in items)
+
+    def put_part(self, name: str, written: Iterable[bytes]) -> None:
+        """Write a part, or the plan; what names it is below."""
+        self._place.write(name, written)
+
+    def part(self, name: str) -> Part | None:
+        """Read a part, or the plan; None where there is none."""
+        found = self._place.read(name, lambda source: lines.read_part(source, self._place.at(name)))
+        if found is None:
+            return None
+        header, past, is_whole = found
+        if header.run_id != self._run_id:
+            raise self._of_another_run(name, header.run_id)
+        return Part(past, is_whole)
+
+    def put_result(self, result: Result) -> None:
+        """Write how the run ended: its report lies where it should, and nothing is left to do."""
+        self._place.write(RESULT, document(result))
+
+    def result(self) -> Result | None:
+        """Read how the run ended; None where it has not ended well."""
+        return self._checked(RESULT, lambda source: parse(Result, whole(source, MAX_RESULT)))
+
+    def at(self, name: str) -> str:
+        """The location of a file, for people."""
+        return self._place.at(name)
+
+    def _checked(self, name: str, use: Callable[[Source], T]) -> T | None:
+        try:
+            return self._place.read(name, use)
+        except (Invalid, TooLarge, OtherVersion) as error:
+            raise self._damaged(name, str(error)) from None
+
+    def _damaged(self, name: str, problem: str) -> ConfigurationError:
+        return ConfigurationError(f"{self._place.at(name)}: cannot be used: {problem}")
+
+    def _of_another_run(self, name: str, run_id: str) -> ConfigurationError:
+        return ConfigurationError(f"{self._place.at(name)}: it is of run {run_id}")
+
+
+def scan_part(shard: int) -> str:
+    """The name of what the scan of a shard found."""
+    return f"scan/{shard}.jsonl"
+
+
+def planned_part(shard: int) -> str:
+    """The name of what the plan has for a shard: the changes, and the targets that they are in."""
+    return f"plan/{shard}.jsonl"
+
+
+def apply_part(shard: int) -> str:
+    """The name of what became of the changes of a shard."""
+    return f"apply/{shard}.jsonl"
+
+
+def list_name(stage: Mapped) -> str:
+    """The name of the list that a stage is mapped over."""
+    return f"shards/{stage}.json"
+
+
+def count_shards(accounts: int, accounts_per_shard: int) -> int:
+    """How many shards there are of so many accounts."""
+    return -(-accounts // accounts_per_shard)
+
+
+def read_to_resume(work: Work) -> tuple[Header, ResumeState] | None:
+    """Return the run and what its stages did, for one process that resumes it.
+
+    None where there is no such work. Raises OperationFailed and ConfigurationError.
+    """
+    header = work.header()
+    if header is None:
+        return None
+    plan = work.part(PLAN)
+    if plan and plan.is_whole:
+        facts = plan.past
+    else:
+        scanned = (work.part(scan_part(shard)) for shard in work.shards("scan") or ())
+        facts = join_parts(part.past for part in scanned if part and part.is_whole)
+    applied = (work.part(apply_part(shard)) for shard in work.shards("apply") or ())
+    changes = join_parts(part.past for part in applied if part)
+    return header.run, facts.merge(changes).to_resume()
