@@ -492,3 +492,63 @@ def test_a_lease_that_was_deleted_is_lost(sweeps: Sweeps) -> None:
     lease.renew()
     error = refused(lease.check)
     assert (error.reason, "was deleted" in error.message) == (Reason.LEASE_LOST, True)
+
+
+# --- the processes of one run --------------------------------------------------------------------
+
+
+def begun_by_another(sweeps: Sweeps) -> str:
+    """Let a process of run-1 take the lease and leave it to the next; the token."""
+    first = sweeps.lease("run-1")
+    first.acquire()
+    first.leave()
+    return first.token
+
+
+def test_processes_of_a_run_hold_one_lease(sweeps: Sweeps) -> None:
+    token = begun_by_another(sweeps)
+    workers = [sweeps.lease("run-1", token=token) for _ in range(3)]
+    for worker in workers:
+        worker.join()
+    for worker in (*workers, *workers):
+        worker.renew()  # each meets what another one wrote
+        worker.check()
+    assert refused(sweeps.lease("run-2").acquire).reason is Reason.LEASE_HELD
+
+
+def test_a_run_goes_on_with_an_expired_lease_that_nobody_took(sweeps: Sweeps) -> None:
+    token = begun_by_another(sweeps)
+    place = Place(sweeps.aws)
+    place.later = LIFE + 10
+    worker = sweeps.lease("run-1", place, token=token)
+    worker.join()
+    worker.check()
+
+
+def test_an_expired_lease_is_taken_from_a_run_that_was_stopped(sweeps: Sweeps) -> None:
+    token = begun_by_another(sweeps)
+    place = Place(sweeps.aws)
+    place.later = LIFE + 10
+    sweeps.lease("run-2", place).acquire()
+    worker = sweeps.lease("run-1", token=token)
+    assert "is held by run run-2" in refused(worker.join).message
+    assert refused(worker.check).reason is Reason.LEASE_LOST
+
+
+def test_a_worker_that_is_late_does_not_hold_what_was_released(sweeps: Sweeps) -> None:
+    token = begun_by_another(sweeps)
+    late, last = (sweeps.lease("run-1", token=token) for _ in range(2))
+    late.join()
+    last.join()
+    last.release()
+    late.renew()
+    assert refused(late.check).reason is Reason.LEASE_LOST
+    assert refused(sweeps.lease("run-1", token=token).join).reason is Reason.LEASE_LOST
+
+
+def test_without_an_answer_a_worker_writes_nothing(sweeps: Sweeps) -> None:
+    token = begun_by_another(sweeps)
+    sweeps.aws.faults([Fault("access_denied", operation="GetObject", service="s3")])
+    worker = sweeps.lease("run-1", token=token)
+    assert refused(worker.join).reason is Reason.LEASE_UNAVAILABLE
+    assert refused(worker.check).reason is Reason.LEASE_UNAVAILABLE

@@ -132,6 +132,8 @@ REFUSED_TOO = (
     ("exemptions: {repository: a}", "exemptions"),
     ("limits: {max_workers: 1025}", "limits.max_workers"),
     ("limits: {delivery_seconds: -1}", "limits.delivery_seconds"),
+    ("distributed: {accounts_per_shard: 0}", "distributed.accounts_per_shard"),
+    ("distributed: {accounts_per_shard: many}", "distributed.accounts_per_shard"),
 )
 
 

@@ -33,6 +33,7 @@ from sweeper.domain.planning import (
     plan_changes,
     plan_targets,
     planned_findings,
+    restore_plan,
     select_accounts,
     unknown_exclusions,
 )
@@ -486,3 +487,27 @@ def test_an_account_without_a_place_says_why() -> None:
         Reason.ACCOUNT_OU_UNKNOWN,
         "the account is in no OU of the tree as it was read: it moved, or just came",
     )
+
+
+def test_a_plan_is_restored_change_by_change() -> None:
+    """Limits of a whole plan do not hold again, but what is not due is never restored."""
+    due, unplanned = make_finding("due"), make_finding("unplanned")
+    exempt = make_finding("exempt", compliance=Compliance.EXEMPT)
+    withheld = make_change(ChangeStatus.WITHHELD, reason=Reason.MANUAL_REVIEW_REQUIRED)
+    by_check = make_finding("by check", change=withheld)
+    outcome = Examined(Counts(0, 3, 1), (due, unplanned, exempt, by_check))
+    target = make_target()
+    for remediation, expected in (
+        ({"max_changes": 0, "min_coverage": 1.0}, [make_change(), None, None, withheld]),
+        ({"exclude_accounts": [target.account.id]}, [None] * 4),
+    ):
+        with case(remediation):
+            (restored,) = restore_plan(
+                [target],
+                [outcome],
+                {due.key, exempt.key},
+                config=make_config(remediation=remediation),
+                remedies={due.check: lambda _: make_change()},
+            )
+            assert isinstance(restored, Examined)
+            assert [finding.change for finding in restored.findings] == expected

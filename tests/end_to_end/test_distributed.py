@@ -32,7 +32,6 @@ from tests.end_to_end.test_lambda import Context
 from tests.end_to_end.test_resuming import without_what_varies
 from tests.end_to_end.test_two_resumes import end_lease, put
 from tests.fake_aws.process import FakeAws
-from tests.fake_aws.world import World
 
 WRITE = "PutImageTagMutability"
 WORLD = small_world(accounts=12, regions=3)
@@ -411,6 +410,25 @@ def test_it_finishes_without_a_plan(in_directory: Stages) -> None:
     assert writes(in_directory.aws) == []
 
 
+@pytest.mark.parametrize("name", ["plan.jsonl", "shards/apply.json", "apply"])
+def test_what_was_applied_is_reported_whatever_is_damaged(in_directory: Stages, name: str) -> None:
+    opened = set(open_repositories(in_directory.aws))
+    in_directory.to_plan()
+    first, *_ = in_directory.shards_to_apply()
+    in_directory.succeed("apply", "--shard", str(first))
+    left = set(open_repositories(in_directory.aws))
+    in_directory.write(f"apply/{first}.jsonl" if name == "apply" else name, b"{")
+    finished = in_directory.run("finish")
+    applied = {
+        (each["account_id"], each["region"], each["repository"])
+        for each in finished.report["findings"]
+        if each["change"] and each["change"]["status"] == "applied"
+    }
+    assert applied == opened - left
+    assert applied
+    assert finished.report["totals"]["changes"]["planned"] == len(opened)
+
+
 def test_one_run_at_a_time(in_s3: Stages, tmp_path: Path) -> None:
     in_s3.begin()
     other = run(in_s3.aws, tmp_path / "other", config=in_s3.config)
@@ -468,7 +486,7 @@ def test_an_organization_that_cannot_be_listed_has_a_report(in_s3: Stages) -> No
 def test_the_lambda_runs_the_stages(
     in_s3: Stages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    whole = by_one_process(in_s3, "--region", list(WORLD.regions)[0])
+    whole = by_one_process(in_s3, "--region", next(iter(WORLD.regions)))
     for name, value in in_s3.aws.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -487,7 +505,7 @@ def test_the_lambda_runs_the_stages(
         for item in items:
             assert invoke(stage=stage, **item).items() >= item.items()
 
-    begun = invoke(stage="start", regions=[list(WORLD.regions)[0]])
+    begun = invoke(stage="start", regions=[next(iter(WORLD.regions))])
     run_id = begun["run"]
     mapped("scan", begun)
     mapped("apply", invoke(stage="plan", run=run_id))

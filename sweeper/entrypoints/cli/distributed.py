@@ -111,7 +111,7 @@ def scan(run_id: str, shard: int, **common: Any) -> int:
 def plan(run_id: str, **common: Any) -> int:
     """Plan the changes from what all workers found.
 
-    Prints the run and how many shards it has at most; shards/apply.json lists those to apply.
+    Prints the run and how many shards have changes; shards/apply.json lists them.
 
     \b
     Examples:

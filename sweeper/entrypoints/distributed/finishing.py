@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from sweeper.domain.errors import ConfigurationError
@@ -30,11 +31,13 @@ from sweeper.engine.remediation import (
     settle_changes,
 )
 from sweeper.engine.sweep import (
+    Facts,
     make_plan,
     report_run,
 )
 from sweeper.entrypoints import app
 from sweeper.entrypoints.distributed.facts import (
+    changes_of,
     gather,
     read_plan,
 )
@@ -45,6 +48,7 @@ from sweeper.reporting.formats import chosen_formats
 from sweeper.reporting.sinks import chosen_plugins, make_sinks
 from sweeper.reporting.sinks.base import SinkContext, is_kept
 from sweeper.storage.work import (
+    Part,
     Result,
     apply_part,
 )
@@ -68,54 +72,81 @@ def make_report(stage: OpenStage) -> tuple[Report, bool]:
     plan_part = read_plan(stage)
     known = gather(stage, plan_part)
     facts = known.facts
-    is_over = True
     if plan_part:
-        past = plan_part.past
-        outcomes = restore_plan(
-            facts.targets, facts.outcomes, past.in_doubt, config=config, remedies=stage.remedies
-        )
-        outcomes = apply_completed(outcomes, past.decided)
-        if past.in_doubt:
-            outcomes, is_over = _after_apply(stage, facts.targets, outcomes, past.in_doubt)
+        planned, decided = plan_part.past.in_doubt, plan_part.past.decided
     else:
-        outcomes = make_plan(facts, stage.context.checks, config, stage.changes)
-        if not stage.run.dry_run:
-            failure = Failed(
-                Stage.CHANGE,
-                Reason.WORKER_FAILED,
-                "there was no whole plan when the run was finished",
-            )
-            outcomes = end_planned(outcomes, ChangeStatus.WITHHELD, failure)
+        planned, decided = _without_plan(stage, facts)
+    outcomes = restore_plan(
+        facts.targets, facts.outcomes, planned, config=config, remedies=stage.remedies
+    )
+    outcomes = apply_completed(outcomes, decided)
+    is_over = True
+    if planned:
+        outcomes, is_over = _after_apply(stage, facts.targets, outcomes, planned)
     outcomes = recall_impact(outcomes, known.past.impacts)
     return report_run(facts, outcomes, config, environment, stage.changes), is_over
+
+
+def _without_plan(stage: OpenStage, facts: Facts) -> tuple[set[Key], dict[Key, Change]]:
+    """Return what workers began all the same, and the decision about every other change.
+
+    A dry run is planned now. Else nothing was planned, or the plan was damaged since.
+    """
+    outcomes = make_plan(facts, stage.context.checks, stage.config, stage.changes)
+    begun: set[Key] = set()
+    if not stage.run.dry_run:
+        failure = Failed(
+            Stage.CHANGE,
+            Reason.WORKER_FAILED,
+            "there was no whole plan when the run was finished",
+        )
+        outcomes = end_planned(outcomes, ChangeStatus.WITHHELD, failure)
+        for shard in sorted(set(stage.shard_of.values())):
+            if part := _read_applied(stage, shard):
+                begun.update(part.past.in_doubt, part.past.decided)
+    decided = {finding.key: change for finding, change in changes_of(outcomes)}
+    return begun, {key: change for key, change in decided.items() if key not in begun}
+
+
+def _read_applied(stage: OpenStage, shard: int) -> Part | None:
+    """Return what the worker did; None where that cannot be read, or it did nothing."""
+    try:
+        return stage.work.part(apply_part(shard))
+    except ConfigurationError:
+        return None
 
 
 def _after_apply(
     stage: OpenStage,
     targets: Sequence[Target],
     outcomes: list[Outcome],
-    planned: Iterable[Key],
+    planned: AbstractSet[Key],
 ) -> tuple[list[Outcome], bool]:
     """Return the outcomes with the end of each planned change, and whether all workers ended."""
+    shard_of = stage.shard_of
+    by_shard: dict[int, set[Key]] = {}
+    for key in planned:
+        if key[1] in shard_of:
+            by_shard.setdefault(shard_of[key[1]], set()).add(key)
     ended: dict[Key, Change] = {}
     in_doubt: set[Key] = set()
     is_over = True
-    for shard in stage.work.shards("apply") or ():
+    for shard, keys in sorted(by_shard.items()):
         try:
             part = stage.work.part(apply_part(shard))
         except ConfigurationError:  # nobody knows what the worker did
-            accounts = {account.id for account in stage.shard(shard)}
-            in_doubt.update(key for key in planned if key[1] in accounts)
-            part = None
+            in_doubt |= keys
+            is_over = False
+            continue
         is_over = is_over and part is not None and part.is_whole
         if part:
-            ended.update(part.past.decided)
-            begun = part.past.in_doubt
-            in_doubt.update(begun - part.past.decided.keys() if part.is_whole else begun)
-    ended = {key: ended[key] for key in planned if key in ended}
+            decided = {key: part.past.decided[key] for key in keys & part.past.decided.keys()}
+            ended |= decided
+            begun = keys & part.past.in_doubt
+            in_doubt |= begun - decided.keys() if part.is_whole else begun
     certain = {key: change for key, change in ended.items() if key not in in_doubt}
     outcomes = apply_completed(outcomes, certain)
-    pool = stage.pool(ResumeState(in_doubt=in_doubt.intersection(planned)))
+    pool = stage.pool(ResumeState(in_doubt=in_doubt))
     outcomes = settle_changes(pool, stage.context.checks, targets, outcomes)
     failures = {
         finding.key: ended[finding.key]
@@ -123,7 +154,8 @@ def _after_apply(
         if finding.key in ended
     }
     failure = Failed(Stage.CHANGE, Reason.WORKER_FAILED, "no worker recorded what became of it")
-    return end_planned(apply_completed(outcomes, failures), ChangeStatus.FAILED, failure), is_over
+    outcomes = apply_completed(outcomes, failures)
+    return end_planned(outcomes, ChangeStatus.FAILED, failure), is_over
 
 
 def deliver(stage: OpenStage, report: Report) -> Finished:

@@ -76,6 +76,12 @@ class OpenStage:
             raise ConfigurationError(f"run {self.run.run_id}: it has no shard {number}")
         return accounts
 
+    @property
+    def shard_of(self) -> dict[str, int]:
+        """The shard of each account."""
+        size = self.header.accounts_per_shard
+        return {each.id: i // size for i, each in enumerate(self.listing.chosen)}
+
     def adopt_accounts(self) -> None:
         """Let the accounts that were listed be entered. Raises OperationFailed."""
         if self.listing.organization:

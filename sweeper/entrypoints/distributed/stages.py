@@ -78,6 +78,7 @@ from sweeper.storage.work import (
     Mapped,
     Options,
     Part,
+    Result,
     Work,
     WorkHeader,
     apply_part,
@@ -275,7 +276,7 @@ def finish(settings: StageSettings, run_id: str) -> Finished:
     did not begin has failed.
     """
     with open_stage(settings, run_id) as stage:
-        if result := stage.work.result():
+        if result := _readable_result(stage.work):
             return Finished(result)
         environment, config = stage.context.environment, stage.config
         # Account tags and the names of OUs are read for the report; so are changes in doubt.
@@ -310,10 +311,7 @@ def _header(
 
 def _put_planned(stage: OpenStage, found: Scan, outcomes: Sequence[Outcome]) -> list[int]:
     """Write what each worker is to apply; return the shards that have something."""
-    size = stage.header.accounts_per_shard
-    shard_of = {
-        account.id: position // size for position, account in enumerate(stage.listing.chosen)
-    }
+    shard_of = stage.shard_of
     by_shard: dict[int, list[int]] = {}
     for position, outcome in enumerate(outcomes):
         if any(planned_findings((outcome,))):
@@ -351,6 +349,14 @@ def _readable_part(work: Work, name: str) -> Part | None:
     """Return a part; None where there is none that can be used: it is written anew."""
     try:
         return work.part(name)
+    except ConfigurationError:
+        return None
+
+
+def _readable_result(work: Work) -> Result | None:
+    """Return how the run ended; None where that cannot be read: it is reported again."""
+    try:
+        return work.result()
     except ConfigurationError:
         return None
 
