@@ -247,7 +247,7 @@ class Deployment:
         service_control_policies: Sequence[Any] = (),
     ) -> tuple[Report, Authority]:
         """The real sweep, configured by the stack's variables, with IAM enforced."""
-        with self._entered(role_arn, service_control_policies) as authority:
+        with self.entered(role_arn, service_control_policies) as authority:
             ended = app.run_sweep(
                 load_config(options=dict(options or {})),
                 dry_run=dry_run,
@@ -259,7 +259,7 @@ class Deployment:
 
     def undo(self, location: str) -> tuple[Report, Authority]:
         """The real undo of the report at `location`, in the same way."""
-        with self._entered() as authority:
+        with self.entered() as authority:
             about = {name: check.resource for name, check in CHECKS.items()}
             ended = app.run_sweep(
                 load_config(),
@@ -275,7 +275,7 @@ class Deployment:
         self, service_control_policies: Sequence[Any] = (), **variables: str
     ) -> tuple[Any, Authority]:
         """What `sweeper preflight --format json` prints, run as the sweep is."""
-        with self._entered(None, service_control_policies) as authority:
+        with self.entered(None, service_control_policies) as authority:
             ended = CliRunner().invoke(
                 cli, ["preflight", "--format", "json"], env=variables, standalone_mode=False
             )
@@ -285,7 +285,7 @@ class Deployment:
         return said, authority
 
     @contextmanager
-    def _entered(
+    def entered(
         self, role_arn: str | None = None, service_control_policies: Sequence[Any] = ()
     ) -> Iterator[Authority]:
         """The stack's variables and the central role's session, with IAM enforced."""
