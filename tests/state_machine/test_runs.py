@@ -23,7 +23,7 @@ from tests.end_to_end.harness import (
 from tests.end_to_end.test_distributed import same
 from tests.end_to_end.test_two_resumes import end_lease
 from tests.fake_aws.process import FakeAws
-from tests.fake_aws.world import World
+from tests.fake_aws.world import Fault, World
 from tests.state_machine.interpreter import Interpreter, definition, interpreter
 
 pytestmark = pytest.mark.slow
@@ -238,3 +238,16 @@ def test_one_process_resumes_what_was_stopped_between_stages(
     assert ended.report["run"]["id"] == run_id
     assert same(ended.report, whole.report)
     assert len(writes(machine.aws)) == whole.report["totals"]["changes"]["applied"]
+
+
+def test_where_the_accounts_cannot_be_listed_there_is_a_report_and_the_execution_fails(
+    machine: Machine,
+) -> None:
+    machine.aws.faults([Fault("access_denied", operation="ListAccounts")])
+    with machine.running() as sfn:
+        execution = sfn.run({})
+    machine.aws.faults([])
+    assert stages(sfn) == ["start", "plan", "finish"]
+    assert (execution.status, execution.error) == ("FAILED", "SweepFailed")
+    assert execution.cause == "the sweep ended with exit status 2"
+    assert failures(machine.report) == {(None, None, "not_allowed_to_list")}
