@@ -14,8 +14,11 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) * 3 // 2
 # The emulator of Lambda's runtime API ships in the wheel of aws-sam-cli, of which only it is kept.
 EMULATOR := .tools/aws-lambda-rie
 SAM_CLI = $(firstword $(shell grep ^aws-sam-cli tests/lambda_runtime/emulator.txt))
-# The Python of the Lambda in stacksets/central-lambda.yaml.
+# The Python of the functions in stacksets/central-lambda.yaml and central-stepfunctions.yaml.
 RUNTIME := 3.13
+# Which of the two the sam- targets are about.
+TEMPLATE ?= central-lambda
+STAGES := Start Scan Plan Apply Finish
 
 # An independent emulator of AWS, for tests/contract.
 MINISTACK := .tools/ministack/.installed
@@ -126,25 +129,25 @@ screenshots: install ## write docs/images anew from a demo run; needs Chromium
 build: ## the container image, for the architecture of this machine
 	$(or $(shell command -v docker),$(shell command -v buildah),docker) build --build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE) .
 
-# What sam build runs for the function: the locked dependencies as wheels for Lambda, and the package.
+# What sam build runs for each function: the locked dependencies as wheels for Lambda, and the package.
 # It is run in this folder: a copy of it, which sam makes otherwise, would hold .venv and .tools too.
-build-Function: $(filter .uv/%,$(UV))
+build-Function $(STAGES:%=build-%Function): $(filter .uv/%,$(UV))
 	$(UV) export --locked --quiet --no-dev --no-emit-project --output-file "$(ARTIFACTS_DIR)/requirements.txt"
 	$(UV) pip install --quiet --target "$(ARTIFACTS_DIR)" --only-binary :all: --require-hashes \
 		--python-platform x86_64-manylinux_2_28 --python-version $(RUNTIME) --requirement "$(ARTIFACTS_DIR)/requirements.txt"
 	cp -R sweeper "$(ARTIFACTS_DIR)/"
 
-sam-package: $(filter .uv/%,$(UV)) ## build the Lambda's package in .aws-sam
-	$(SAM) validate --lint --template stacksets/central-lambda.yaml
-	$(SAM) build --build-in-source --template stacksets/central-lambda.yaml
+sam-package: $(filter .uv/%,$(UV)) ## build the packages of TEMPLATE's functions in .aws-sam
+	$(SAM) validate --lint --template stacksets/$(TEMPLATE).yaml
+	$(SAM) build --build-in-source --template stacksets/$(TEMPLATE).yaml
 
 sam-test: install $(EMULATOR) ## validate and build the Lambda's package, and run it under Lambda's emulator
 	$(BIN)/pytest -v tests/lambda_runtime/test_package.py
 
-sam-deploy: sam-package ## deploy the Lambda; PARAMETERS="Key=value ..."
+sam-deploy: sam-package ## deploy TEMPLATE, central-lambda or central-stepfunctions; PARAMETERS="Key=value ..."
 	$(SAM) deploy --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_NAMED_IAM $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
-sam-tail-logs: ## follow the Lambda's log
+sam-tail-logs: ## follow the log of the stack's functions
 	$(SAM) logs --stack-name $(STACK) --tail
 
 stackset-deploy: install ## create or update the member role's StackSet; OUS="ou-..." PARAMETERS="CentralRoleArn=... OrganizationId=o-..."

@@ -12,7 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 UV = next((path for path in (ROOT / ".uv/bin/uv",) if path.exists()), Path("uv"))
-TEMPLATES = ("member-role.yaml", "central-fargate.yaml", "central-lambda.yaml")
+TEMPLATES = tuple(
+    f"{name}.yaml"
+    for name in ("member-role", "central-fargate", "central-lambda", "central-stepfunctions")
+)
 
 pytestmark = pytest.mark.slow
 

@@ -304,7 +304,8 @@ class AwsCloud:
             return MemberSession(credentials, None, allowed)
         parameters: dict[str, Any] = {
             "RoleArn": f"arn:{self._partition}:iam::{account_id}:role/{organization.role_name}",
-            "RoleSessionName": f"sweeper-{self._run_id}",
+            # The member role grants no write to a session of the second name, whoever opened it.
+            "RoleSessionName": f"sweeper-{'' if self._write_actions else 'read-'}{self._run_id}",
             "Policy": session_policy(allowed),
         }
         if organization.external_id:

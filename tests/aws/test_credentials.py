@@ -348,7 +348,7 @@ def test_a_dry_run_opens_sessions_that_can_only_read(aws: FakeAws) -> None:
             ],
             "Resource": "*",
         }
-        assert record["session_name"] == "sweeper-run-1"
+        assert record["session_name"] == "sweeper-read-run-1"
 
 
 def test_only_the_write_scope_gets_sessions_that_can_write(aws: FakeAws) -> None:

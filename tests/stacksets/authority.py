@@ -93,6 +93,7 @@ class Authority:
         context = {
             "aws:principalarn": session.role_arn,
             "aws:principalaccount": session.account_id,
+            "aws:userid": session.user_id,
             "aws:requestedregion": call.region,
             "aws:securetransport": "true",
             **self._organization_of("aws:principalorgid", session.account_id),
@@ -137,7 +138,7 @@ class Authority:
 
     def _why_not(self, request: Request, session: AssumedRole, role: Role) -> str | None:
         policies: list[tuple[str, Statements | None]] = [
-            ("identity-based policy", _identity_policies(role)),
+            ("identity-based policy", identity_policies(role)),
             ("session policy", parse(session.policy) if session.policy else None),
             ("permissions boundary", _boundary(role)),
         ]
@@ -163,6 +164,7 @@ class Authority:
             "aws:principalaccount": session.account_id,
             **self._organization_of("aws:principalorgid", session.account_id),
         }
+        context["sts:rolesessionname"] = call.parameters["RoleSessionName"]
         if "ExternalId" in call.parameters:
             context["sts:externalid"] = call.parameters["ExternalId"]
         request = Request(call.action, role.arn, context)
@@ -334,15 +336,18 @@ def _role(arn: str) -> Role:
     return iam_backends[arn.split(":")[4]][PARTITION].get_role_by_arn(arn)
 
 
-def _identity_policies(role: Role) -> Statements:
-    if role.managed_policies:
-        raise NotImplementedError("managed policies")
-    return tuple(statement for policy in role.policies.values() for statement in parse(policy))
+def identity_policies(role: Role) -> Statements:
+    """The statements of the role's own policies, and of those attached to it."""
+    inline = [parse(policy) for policy in role.policies.values()]
+    attached = [_managed(role, arn) for arn in role.managed_policies]
+    return tuple(statement for policy in (*inline, *attached) for statement in policy)
 
 
 def _boundary(role: Role) -> Statements | None:
     arn = role.permissions_boundary_arn
-    if not arn:
-        return None
+    return _managed(role, arn) if arn else None
+
+
+def _managed(role: Role, arn: str) -> Statements:
     versions = iam_backends[role.account_id][PARTITION].list_policy_versions(arn)
     return parse(next(version.document for version in versions if version.is_default))

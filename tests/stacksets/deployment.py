@@ -7,7 +7,7 @@ import json
 import os
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from unittest import mock
@@ -15,6 +15,7 @@ from unittest import mock
 import boto3
 from click.testing import CliRunner
 from moto import mock_aws
+from moto.cloudformation import parsing
 from moto.ecr.models import ecr_backends
 from moto.iam.models import Role, iam_backends
 from moto.s3.models import s3_backends
@@ -115,7 +116,7 @@ class Deployment:
 
     def central_stack(self, name: str, parameters: Mapping[str, str]) -> dict[str, str]:
         """Make a stack of the central template; its outputs."""
-        if self.central == "central-lambda":
+        if self.central != "central-fargate":
             template = templates.transformed(self.central, _uploaded_code())
         else:
             template = templates.load(self.central)
@@ -128,11 +129,14 @@ class Deployment:
                 "SubnetIds": ",".join(subnet["SubnetId"] for subnet in subnets),
             }
         client = boto3.client("cloudformation")
-        with warnings.catch_warnings():  # of what moto does not make: the schedule and the like
+        with (
+            warnings.catch_warnings(),  # of what moto does not make: the schedule and the like
+            mock.patch.object(parsing, "clean_json", _without_nulls(parsing.clean_json)),
+        ):
             warnings.simplefilter("ignore", UserWarning)
             client.create_stack(
                 StackName=name,
-                TemplateBody=json.dumps(template),
+                TemplateBody=json.dumps(_with_definitions_as_text(template)),
                 Parameters=_parameters(parameters),
                 Capabilities=["CAPABILITY_NAMED_IAM"],
             )
@@ -141,7 +145,7 @@ class Deployment:
 
     def variables(self, stack: str) -> dict[str, str]:
         """The variables that the stack gives to its task or its function."""
-        if self.central == "central-lambda":
+        if self.central != "central-fargate":
             functions = boto3.client("lambda").list_functions()["Functions"]
             given = [each["Environment"]["Variables"] for each in functions]
             return next(dict(each) for each in given if each["SWEEPER_DEPLOYMENT"] == stack)
@@ -243,7 +247,7 @@ class Deployment:
         service_control_policies: Sequence[Any] = (),
     ) -> tuple[Report, Authority]:
         """The real sweep, configured by the stack's variables, with IAM enforced."""
-        with self._entered(role_arn, service_control_policies) as authority:
+        with self.entered(role_arn, service_control_policies) as authority:
             ended = app.run_sweep(
                 load_config(options=dict(options or {})),
                 dry_run=dry_run,
@@ -255,7 +259,7 @@ class Deployment:
 
     def undo(self, location: str) -> tuple[Report, Authority]:
         """The real undo of the report at `location`, in the same way."""
-        with self._entered() as authority:
+        with self.entered() as authority:
             about = {name: check.resource for name, check in CHECKS.items()}
             ended = app.run_sweep(
                 load_config(),
@@ -271,7 +275,7 @@ class Deployment:
         self, service_control_policies: Sequence[Any] = (), **variables: str
     ) -> tuple[Any, Authority]:
         """What `sweeper preflight --format json` prints, run as the sweep is."""
-        with self._entered(None, service_control_policies) as authority:
+        with self.entered(None, service_control_policies) as authority:
             ended = CliRunner().invoke(
                 cli, ["preflight", "--format", "json"], env=variables, standalone_mode=False
             )
@@ -281,7 +285,7 @@ class Deployment:
         return said, authority
 
     @contextmanager
-    def _entered(
+    def entered(
         self, role_arn: str | None = None, service_control_policies: Sequence[Any] = ()
     ) -> Iterator[Authority]:
         """The stack's variables and the central role's session, with IAM enforced."""
@@ -337,6 +341,31 @@ def without(role: Role, sid: str, action: str) -> Iterator[None]:
     finally:
         role.policies.clear()
         role.policies.update(original)
+
+
+def _with_definitions_as_text(template: Any) -> Any:
+    """The template with DefinitionString for Definition, which moto does not read."""
+    resources = {
+        name: each | {"Properties": {**each["Properties"], **_definition_as_text(each)}}
+        for name, each in template["Resources"].items()
+    }
+    return {**template, "Resources": resources}
+
+
+def _definition_as_text(resource: Any) -> dict[str, Any]:
+    if resource["Type"] != "AWS::StepFunctions::StateMachine":
+        return {}
+    return {"DefinitionString": {"Fn::ToJsonString": resource["Properties"]["Definition"]}}
+
+
+def _without_nulls(clean_json: Callable[..., Any]) -> Callable[..., Any]:
+    """moto's resolution of a template, but for AWS::NoValue in a list, which it leaves as null."""
+
+    def clean(value: Any, resources: Any) -> Any:
+        found = clean_json(value, resources)
+        return [each for each in found if each is not None] if isinstance(found, list) else found
+
+    return clean
 
 
 def _member_stack(parameters: Mapping[str, str]) -> Any:

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).parents[2] / "stacksets"
-NAMES = ("member-role", "central-fargate", "central-lambda")
+NAMES = ("member-role", "central-fargate", "central-lambda", "central-stepfunctions")
 CENTRAL = NAMES[1:]
+ONE_PROCESS = ("central-fargate", "central-lambda")  # the whole sweep in one role
 
 
 class _Loader(yaml.CSafeLoader):
@@ -58,7 +59,9 @@ def transformed(name: str, code_uri: str) -> Any:
     from samtranslator.translator.transform import transform  # a second to import
 
     template = json.loads(json.dumps(load(name)))
-    template["Resources"]["Function"]["Properties"]["CodeUri"] = code_uri
+    for each in template["Resources"].values():
+        if each["Type"] == "AWS::Serverless::Function":
+            each["Properties"]["CodeUri"] = code_uri
     return transform(template, {}, _NoManagedPolicies())
 
 

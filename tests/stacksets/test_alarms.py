@@ -35,6 +35,8 @@ PASSING: list[tuple[Sent, bool]] = [((0,), False), ((1,), True), ((1, None), Fal
 ALARMS: dict[str, list[tuple[Sent, bool]]] = {
     "NotStartedAlarm": PASSING,
     "FunctionFailedAlarm": PASSING,
+    "ExecutionFailedAlarm": PASSING,
+    "ExecutionAbortedAlarm": PASSING,
     "CoverageIncompleteAlarm": STANDING,
     "ChangesFailedAlarm": STANDING,
     "PlanWithheldAlarm": STANDING,
@@ -45,6 +47,14 @@ ALARMS: dict[str, list[tuple[Sent, bool]]] = {
         ((None, None, None), True),
     ],
 }
+
+
+OWN: dict[str, set[str]] = {
+    "central-fargate": set(),
+    "central-lambda": {"FunctionFailedAlarm"},
+    "central-stepfunctions": {"ExecutionFailedAlarm", "ExecutionAbortedAlarm"},
+}
+SHARED = ALARMS.keys() - set[str]().union(*OWN.values())
 
 
 def alarms(template: str) -> dict[str, Any]:
@@ -79,9 +89,7 @@ def raised(alarm: dict[str, Any], sent: Sent) -> bool:
 @pytest.mark.parametrize("template", templates.CENTRAL)
 def test_each_alarm_is_raised_and_ends_as_it_is_meant_to(template: str) -> None:
     there = alarms(template)
-    assert there.keys() == ALARMS.keys() - (
-        {"FunctionFailedAlarm"} if template == "central-fargate" else set()
-    )
+    assert there.keys() == SHARED | OWN[template]
     for name, alarm in there.items():
         assert alarm["AlarmActions"] == [TOPIC], name
         for sent, expected in ALARMS[name]:

@@ -32,16 +32,19 @@ def test_the_commands_that_are_named_are_outputs() -> None:
     named = set(re.findall(r"\b\w+Command\b", PAGE))
     for name in templates.CENTRAL:
         outputs = {each for each in templates.load(name)["Outputs"] if each.endswith("Command")}
-        assert named == outputs, name
+        # No role of the state machine's stages may do all that preflight tries.
+        missing = {"PreflightCommand"} if name == "central-stepfunctions" else set()
+        assert named - missing == outputs, name
 
 
 def test_the_resource_policy_delegates_what_the_central_role_may_read() -> None:
     (policy,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     (statement,) = json.loads(policy)["Statement"]
     for name in templates.CENTRAL:
+        role = "StartRole" if name == "central-stepfunctions" else "CentralRole"
         (granted,) = (
             each["PolicyDocument"]["Statement"]
-            for each in templates.resource(name, "CentralRole")["Policies"]
+            for each in templates.resource(name, role)["Policies"]
             if each["PolicyName"] == "sweep"
         )
         actions = {

@@ -32,7 +32,7 @@ def _nothing_changed(deployment: Deployment) -> bool:
     )
 
 
-@pytest.mark.parametrize("stacks", templates.CENTRAL, indirect=True)
+@pytest.mark.parametrize("stacks", templates.ONE_PROCESS, indirect=True)
 def test_the_central_role_needs_nothing_more_for_it(deployment: Deployment) -> None:
     said, authority = deployment.preflight()
     assert said["exit_status"] == 0

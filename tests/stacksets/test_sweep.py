@@ -50,7 +50,7 @@ def _member_sessions(deployment: Deployment) -> Iterator[tuple[str, set[str]]]:
     "stacks",
     [
         pytest.param(name, marks=pytest.mark.slow if name != "central-fargate" else ())
-        for name in templates.CENTRAL
+        for name in templates.ONE_PROCESS
     ],
     indirect=True,
 )
@@ -78,8 +78,8 @@ def test_a_sweep_closes_everything_and_its_report_lies_in_the_stacks_bucket(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stacks", templates.CENTRAL, indirect=True)
-class TestBothCentralTemplates:
+@pytest.mark.parametrize("stacks", templates.ONE_PROCESS, indirect=True)
+class TestBothTemplatesOfOneProcess:
     def test_a_dry_run_sees_everything_and_writes_nothing(self, deployment: Deployment) -> None:
         report, authority = deployment.sweep(dry_run=True)
         assert report.coverage.complete

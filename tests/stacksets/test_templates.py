@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import subprocess
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
@@ -56,12 +57,12 @@ SHARED_RESOURCES = {
     "PlanWithheldAlarm",
     "SilenceAlarm",
 }
-# Equal but for EventBridge, whose rule only one of them has.
+# Equal but for EventBridge, whose rule only central-fargate has.
 NEARLY_SHARED = {"Key": "KeyPolicy", "TopicPolicy": "PolicyDocument"}
 
 
 def test_what_is_shared_is_equal() -> None:
-    fargate, function = (templates.load(name) for name in templates.CENTRAL)
+    fargate, function = (templates.load(name) for name in templates.ONE_PROCESS)
     for logical_id in SHARED_RESOURCES:
         assert fargate["Resources"][logical_id] == function["Resources"][logical_id], logical_id
     for logical_id, policy in NEARLY_SHARED.items():
@@ -97,6 +98,21 @@ def test_what_is_shared_is_equal() -> None:
     assert sweeps[0] == sweeps[1]
     for key in ("CentralRoleArn", "ReportBucketName", "TopicArn", "KeyArn", "LogGroupName"):
         assert fargate["Outputs"][key] == function["Outputs"][key]
+
+
+def test_the_state_machine_has_the_same_around_it() -> None:
+    machine, function = (
+        templates.load(name) for name in ("central-stepfunctions", "central-lambda")
+    )
+    for logical_id in (*SHARED_RESOURCES, *NEARLY_SHARED):
+        assert machine["Resources"][logical_id] == function["Resources"][logical_id], logical_id
+    for section in ("Rules", "Mappings", "Conditions"):
+        for key, value in function[section].items():
+            assert machine[section][key] == value, key
+    for key in set(function["Parameters"]) - {"CentralRoleName"}:  # -scan is put behind it
+        assert machine["Parameters"][key] == function["Parameters"][key], key
+    for key in ("ReportBucketName", "TopicArn", "KeyArn", "LogGroupName", "NewestReportCommand"):
+        assert machine["Outputs"][key] == function["Outputs"][key], key
 
 
 @pytest.mark.parametrize("name", templates.CENTRAL)
@@ -202,6 +218,9 @@ class TestCentral:
 def _environment(name: str) -> dict[str, Any]:
     if name == "central-lambda":
         return dict(templates.resource(name, "Function")["Environment"]["Variables"])
+    if name == "functions of central-stepfunctions":
+        template = templates.load("central-stepfunctions")
+        return dict(template["Globals"]["Function"]["Environment"]["Variables"])
     (container,) = templates.resource(name, "TaskDefinition")["ContainerDefinitions"]
     variables = {}
     for item in container["Environment"]:
@@ -213,9 +232,11 @@ def _environment(name: str) -> dict[str, Any]:
     return variables
 
 
-def test_both_give_the_program_the_same_variables_and_it_knows_them() -> None:
-    fargate, function = (_environment(name) for name in templates.CENTRAL)
-    assert fargate == function
+def test_all_give_the_program_the_same_variables_and_it_knows_them() -> None:
+    fargate, *others = (
+        _environment(name) for name in (*templates.CENTRAL, "functions of central-stepfunctions")
+    )
+    assert others == [fargate] * 3
     assert set(fargate) <= {*dict(_variables()), CONFIG_VARIABLE, DEPLOYMENT_VARIABLE}
     assert fargate[DEPLOYMENT_VARIABLE] == {"Ref": "AWS::StackName"}  # as the alarms name it
     # An empty text is refused by the program: what is not given is not set.
@@ -299,7 +320,20 @@ def test_the_function_is_the_programs_handler() -> None:
     assert callable(getattr(importlib.import_module(module), name))
     metadata = templates.load("central-lambda")["Resources"]["Function"]["Metadata"]
     assert metadata == {"BuildMethod": "makefile"}
-    assert "build-Function:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_make_builds_every_function() -> None:
+    functions = [
+        name
+        for template in templates.CENTRAL
+        for name, each in templates.load(template)["Resources"].items()
+        if each["Type"] == "AWS::Serverless::Function"
+    ]
+    assert len(functions) == 6
+    for name in functions:
+        command = ["make", "--dry-run", f"build-{name}", "ARTIFACTS_DIR=artifacts"]
+        shown = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        assert 'cp -R sweeper "artifacts/"' in shown.stdout
 
 
 def test_the_application_is_this_version_of_the_project() -> None:

@@ -13,6 +13,7 @@ _TEMPLATES = {
     "member-role": "member-role.yaml",
     "central-fargate": "central-fargate.yaml",
     "central-lambda": "central-lambda.yaml",
+    "central-stepfunctions": "central-stepfunctions.yaml",
     "deny-tag-mutability-changes": "deny-tag-mutability-changes.json",
 }
 _PACKAGE = Path(sweeper.__file__).parent
