@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_member_role_trusts_one_role_of_one_organization() -> None:
     properties = templates.resource("member-role", "MemberRole")
-    statement, _ = properties["AssumeRolePolicyDocument"]["Statement"]
+    statement, read, _ = properties["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"]["AWS"]["Fn::Sub"][0].endswith(":iam::${CentralAccountId}:root")
     assert statement["Condition"] == {
         "ArnEquals": {"aws:PrincipalArn": {"Ref": "CentralRoleArn"}},
@@ -35,6 +35,17 @@ def test_the_member_role_trusts_one_role_of_one_organization() -> None:
             "aws:PrincipalOrgID": {"Ref": "OrganizationId"},
             "sts:ExternalId": {"Fn::If": ["HasExternalId", {"Ref": "ExternalId"}, NO_VALUE]},
         },
+    }
+    # The stages that only read, whose sessions are named so that no write is granted to them.
+    assert read["Principal"] == statement["Principal"]
+    assert read["Condition"] == {
+        **statement["Condition"],
+        "ArnEquals": {
+            "aws:PrincipalArn": [
+                {"Fn::Sub": f"${{CentralRoleArn}}-{stage}"} for stage in ("scan", "finish")
+            ]
+        },
+        "StringLike": {"sts:RoleSessionName": "sweeper-read-*"},
     }
     assert properties["PermissionsBoundary"] == {
         "Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, NO_VALUE]
