@@ -73,6 +73,12 @@ def _section(
     return Section(name, title, columns, (row,), goals, (), data)
 
 
+def _report(directory: Path) -> Path:
+    """Find report.json: of a run that examined nothing, it lies below the run's id."""
+    (path,) = (directory / "report").rglob("report.json")
+    return path
+
+
 def _swept(
     world: World, formats: tuple[str, ...], status: int
 ) -> tuple[Measurement, dict[str, float]]:
@@ -85,7 +91,7 @@ def _swept(
         return [str(console_script()), "run", *options]
 
     def answer(directory: Path) -> Truth:
-        totals = json.loads((directory / "report/report.json").read_bytes())["totals"]
+        totals = json.loads(_report(directory).read_bytes())["totals"]
         repositories = totals["repositories"]
         targets = totals["targets"]["planned"]
         return Truth(targets, repositories["examined"], repositories["non_compliant"])
@@ -97,5 +103,5 @@ def _swept(
             Contender("sweeper", prepare, answer, statuses=(status,)), aws, directory
         )
         names = ("stdout.txt", "stderr.txt")
-        files = [*(directory / "report").iterdir(), *(directory / each for each in names)]
+        files = [*_report(directory).parent.iterdir(), *(directory / each for each in names)]
         return measurement, {path.name: path.stat().st_size / 1e6 for path in sorted(files)}

@@ -37,10 +37,10 @@ pytestmark = [
 
 ROLES = {
     "start": "StartRole",
-    "scan": "ecr-immutability-sweeper-central-scan",
+    "scan": "ScanRole",
     "plan": "PlanRole",
-    "apply": "ecr-immutability-sweeper-central",
-    "finish": "ecr-immutability-sweeper-central-finish",
+    "apply": "CentralRole",
+    "finish": "FinishRole",
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}  # Lambda's own, which moto does not run
 WRITES = {
@@ -69,8 +69,10 @@ class Stages:
 
     def role(self, stage: str) -> Role:
         """The role of the stage."""
-        names = [role["RoleName"] for role in boto3.client("iam").list_roles()["Roles"]]
-        (name,) = (name for name in names if name == ROLES[stage] or f"-{ROLES[stage]}-" in name)
+        found = boto3.client("cloudformation").describe_stack_resource(
+            StackName="sweeper", LogicalResourceId=ROLES[stage]
+        )
+        name = found["StackResourceDetail"]["PhysicalResourceId"]
         return self._deployment.role(MANAGEMENT, name)
 
     def run(self, stage: str, **event: Any) -> Any:

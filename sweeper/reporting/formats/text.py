@@ -108,23 +108,23 @@ def _totals(report: Report) -> list[str]:
         totals.changes,
     )
     return [
-        f"Accounts           {accounts.planned:,}: {accounts.opened:,} opened, "
+        f"Accounts         {accounts.planned:,}: {accounts.opened:,} opened, "
         f"{accounts.skipped:,} skipped, {accounts.failed:,} failed",
         f"Account-regions  {targets.planned:,}: {targets.examined:,} examined, "
         f"{targets.skipped:,} skipped, {targets.failed:,} failed",
         *([] if undo else _repositories(repositories)),
-        f"Changes            {changes.planned:,} planned: {changes.applied:,} applied, "
+        f"Changes          {changes.planned:,} planned: {changes.applied:,} applied, "
         f"{changes.failed:,} failed, {changes.withheld:,} withheld, "
         f"{changes.superseded:,} superseded",
-        f"Remaining          {remaining(report)}",
-        *(_wrapped(f"Undo               {undo_words(report)}", "", " " * 17) if undo else ()),
+        f"Remaining        {remaining(report)}",
+        *(_wrapped(f"Undo             {undo_words(report)}", "", " " * 17) if undo else ()),
         *_since_last(report),
     ]
 
 
 def _repositories(totals: RepositoryTotals) -> list[str]:
     return [
-        f"Repositories       {totals.examined:,}: {totals.compliant:,} compliant, "
+        f"Repositories     {totals.examined:,}: {totals.compliant:,} compliant, "
         f"{totals.non_compliant:,} non-compliant, {totals.exempt:,} exempt, "
         f"{totals.undetermined:,} undetermined"
     ]
@@ -136,7 +136,7 @@ def _since_last(report: Report) -> list[str]:
         return []
     if since.run_id:
         words += f"; compared with sweep {plain(since.run_id)}"
-    return [*_wrapped(f"Since last     {words}", "", " " * 17)]
+    return [*_wrapped(f"Since last       {words}", "", " " * 17)]
 
 
 def _findings(report: Report) -> Iterator[str]:
