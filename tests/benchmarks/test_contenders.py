@@ -18,6 +18,8 @@ from benchmarks.real_names import AwsByTls
 from benchmarks.worlds import Truth
 from tests.fake_aws.process import FakeAws
 
+pytestmark = pytest.mark.slow
+
 WORLD, TRUTH = worlds.organization(2, 2, latency=0)
 
 

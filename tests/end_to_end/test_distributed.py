@@ -124,7 +124,12 @@ class Stages:
         return {str(path.relative_to(top)) for path in top.rglob("*") if path.is_file()}
 
 
-@pytest.fixture(params=[False, True], ids=["directory", "s3"])
+@pytest.fixture(
+    params=[
+        pytest.param(False, id="directory", marks=pytest.mark.slow),
+        pytest.param(True, id="s3"),
+    ]
+)
 def stages(request: pytest.FixtureRequest, aws: FakeAws, tmp_path: Path) -> Stages:
     aws.load(WORLD)
     return Stages(aws, tmp_path / "stages", request.param)
@@ -190,6 +195,7 @@ def test_a_remediating_run_has_the_report_of_one_process(stages: Stages) -> None
     ]
 
 
+@pytest.mark.slow
 def test_a_dry_run_has_the_report_of_one_process(stages: Stages) -> None:
     stages.sections = {"remediation": {"assess_impact": True}}
     whole = by_one_process(stages, "--dry-run")
@@ -220,6 +226,7 @@ def test_limits_hold_for_the_whole_run(in_s3: Stages, remediation: dict[str, Any
     assert same(finished.report, whole.report)
 
 
+@pytest.mark.slow
 def test_every_stage_can_be_run_twice(stages: Stages) -> None:
     whole = by_one_process(stages)
     stages.begin()
@@ -262,6 +269,7 @@ def kill_in(stages: Stages, call: str, stage: str, *options: str, skip: int = 0)
     stages.aws.faults([])
 
 
+@pytest.mark.slow
 def test_a_scan_that_was_killed_is_run_again(in_directory: Stages) -> None:
     whole = by_one_process(in_directory)
     in_directory.begin()
@@ -305,10 +313,11 @@ def damaged(stages: Stages) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        None,
         truncated,
-        forged,
-        *(pytest.param(each, marks=pytest.mark.slow) for each in (torn, of_another_shard, damaged)),
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in (None, forged, torn, of_another_shard, damaged)
+        ),
     ],
 )
 def test_a_shard_without_a_whole_part_has_failed(
@@ -354,6 +363,7 @@ def test_an_apply_that_was_killed_is_run_again(in_s3: Stages) -> None:
     assert written_once(in_s3.aws)
 
 
+@pytest.mark.slow
 def test_an_apply_that_was_killed_and_not_run_again(in_directory: Stages) -> None:
     opened = set(open_repositories(in_directory.aws))
     in_directory.to_plan()
@@ -400,6 +410,7 @@ def test_one_process_resumes_what_the_workers_left(in_s3: Stages) -> None:
     assert written_once(in_s3.aws)
 
 
+@pytest.mark.slow
 def test_it_finishes_without_a_plan(in_directory: Stages) -> None:
     in_directory.begin()
     in_directory.scan(0)
@@ -411,6 +422,7 @@ def test_it_finishes_without_a_plan(in_directory: Stages) -> None:
 
 
 @pytest.mark.parametrize("name", ["plan.jsonl", "shards/apply.json", "apply"])
+@pytest.mark.slow
 def test_what_was_applied_is_reported_whatever_is_damaged(in_directory: Stages, name: str) -> None:
     opened = set(open_repositories(in_directory.aws))
     in_directory.to_plan()
@@ -429,6 +441,7 @@ def test_what_was_applied_is_reported_whatever_is_damaged(in_directory: Stages, 
     assert finished.report["totals"]["changes"]["planned"] == len(opened)
 
 
+@pytest.mark.slow
 def test_one_run_at_a_time(in_s3: Stages, tmp_path: Path) -> None:
     in_s3.begin()
     other = run(in_s3.aws, tmp_path / "other", config=in_s3.config)
@@ -471,6 +484,7 @@ def refused(ended: Ended) -> str:
     return ended.stderr
 
 
+@pytest.mark.slow
 def test_an_organization_that_cannot_be_listed_has_a_report(in_s3: Stages) -> None:
     in_s3.sections = {"organization": {"include_accounts": ["999999999999"]}}
     whole = by_one_process(in_s3)

@@ -270,7 +270,16 @@ def _configured(
         return load_config()
 
 
-@pytest.mark.parametrize("stacks", templates.CENTRAL, indirect=True)
+@pytest.mark.parametrize(
+    "stacks",
+    ["central-lambda"]
+    + [
+        pytest.param(each, marks=pytest.mark.slow)
+        for each in templates.CENTRAL
+        if each != "central-lambda"
+    ],
+    indirect=True,
+)
 def test_a_parameter_is_the_programs_configuration(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

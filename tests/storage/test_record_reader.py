@@ -197,6 +197,7 @@ def test_brackets_keys_and_items_have_a_limit(monkeypatch: pytest.MonkeyPatch) -
     assert problem(b"{%s}" % keys) == "more than 50 brackets, keys and items"
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_findings_are_kept() -> None:
     """With the longest names that AWS allows, by each reader."""
     name, region, arn = "r" * 256, "ap-southeast-1", f"arn:{'a' * 330}"

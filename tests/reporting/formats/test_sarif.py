@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Schema
 
 from sweeper.domain.escaping import is_hidden
@@ -173,6 +174,7 @@ def test_many_gaps_are_counted() -> None:
     assert dict(found)["gaps_left_out"].startswith("234 ")
 
 
+@pytest.mark.slow
 def test_the_limits_of_code_scanning_hold_and_what_has_no_room_is_counted() -> None:
     """With names as long as ECR takes, of which hardly anything can be compressed."""
     source = random.Random(1)
