@@ -44,12 +44,13 @@ def check(path: str | None, profile: str | None) -> int:
       sweeper config check deployed.yaml
       sweeper config check ssm:/sweeper/config
     """  # noqa: D301 (click's mark for lines to keep)
-    from datetime import UTC, date, datetime
+    from datetime import UTC, datetime
 
     from sweeper.aws.client.session import callers_session, refuse_unknown_regions
     from sweeper.checks import chosen_checks
     from sweeper.domain.errors import ConfigurationError
     from sweeper.domain.escaping import plain
+    from sweeper.domain.exemptions import has_expired
     from sweeper.reporting.formats import chosen_formats
     from sweeper.reporting.sinks import chosen_plugins
     from sweeper.reporting.wording import number
@@ -71,7 +72,7 @@ def check(path: str | None, profile: str | None) -> int:
     expired = "".join(
         f"The exemption of {plain(each.repository)} has expired on {each.expires}.\n"
         for each in read.config.exemptions
-        if isinstance(each.expires, date) and each.expires < datetime.now(UTC).date()
+        if has_expired(each, datetime.now(UTC).date())
     )
     needs = ""
     if rules := read.config.tag_exemptions:

@@ -20,12 +20,11 @@ from sweeper.storage.work import PLAN, Part, count_shards, scan_part
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a run: its facts, and what its plan has, if there is a whole one."""
+    """What is known of a run: what its processes recorded, and the facts in it."""
 
     past: ResumeState
     scan: Scan
     facts: Facts
-    has_plan: bool
 
 
 def read_plan(stage: OpenStage) -> Part | None:
@@ -51,7 +50,7 @@ def gather(stage: OpenStage, plan: Part | None) -> Known:
         return Failed(at, Reason.WORKER_FAILED, message)
 
     scan = recall_scan(past, stage.listing.chosen, stage.config, stage.changes, why)
-    return Known(past, scan, accept_gaps(scan, stage.listing, stage.config), plan is not None)
+    return Known(past, scan, accept_gaps(scan, stage.listing, stage.config))
 
 
 def _scanned(stage: OpenStage, missing: dict[str, str]) -> Iterator[ResumeState]:
