@@ -13,8 +13,10 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from subprocess import TimeoutExpired
@@ -23,6 +25,27 @@ from typing import Self
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["tests.end_to_end.preload"])
+# A process says its exit status once, through a pipe. Two threads that read it at a time, one of them
+# because it starts a process of its own, would leave one with the status 255.
+_STATUS = threading.RLock()
+
+
+def start(process: BaseProcess) -> None:
+    """Start a process of a server, from any thread."""
+    with _STATUS:
+        process.start()
+
+
+def status(process: BaseProcess) -> int | None:
+    """Return a process's exit status, from any thread; None while it runs."""
+    with _STATUS:
+        return process.exitcode
+
+
+def wait_for(process: BaseProcess, timeout: float | None = None) -> int | None:
+    """Wait for a process's end, from any thread; return its exit status, None after `timeout`."""
+    wait([process.sentinel], timeout)
+    return status(process)
 
 
 class Process:
@@ -46,7 +69,7 @@ class Process:
                 str(self._stderr),
             ),
         )
-        self._process.start()
+        start(self._process)
         # A test that fails may leave it stopped, and the end of the tests waits for its processes.
         weakref.finalize(self, _forget, self._process, streams)
 
@@ -71,7 +94,7 @@ class Process:
     @property
     def returncode(self) -> int | None:
         """The exit status, the signal that ended it as a negative number, or None."""
-        return self._process.exitcode
+        return status(self._process)
 
     def poll(self) -> int | None:
         """Return `returncode`."""
@@ -82,11 +105,11 @@ class Process:
 
         Raises TimeoutExpired after `timeout` seconds.
         """
-        self._process.join(timeout)
-        if self.returncode is None:
+        found = wait_for(self._process, timeout)
+        if found is None:
             assert timeout is not None
             raise TimeoutExpired(self._arguments, timeout)
-        return self.returncode
+        return found
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """Wait for the end; return what was printed to stdout and stderr.
@@ -111,7 +134,7 @@ class Process:
 
 
 def _forget(process: BaseProcess, streams: str) -> None:
-    if process.is_alive():
+    if status(process) is None:
         process.kill()
     shutil.rmtree(streams, ignore_errors=True)
 

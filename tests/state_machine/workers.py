@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.end_to_end.processes import Process
+from tests.end_to_end.processes import Process, start, wait_for
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["tests.end_to_end.preload", "sweeper.lambda_handler"])
@@ -75,9 +75,8 @@ class Functions:
                 target=target,
                 args=(event, str(self.directory), dict(self.environment), str(answer)),
             )
-            process.start()
-            process.join()
-            status = process.exitcode
+            start(process)
+            status = wait_for(process)
             if not answer.exists():
                 error = {
                     "errorType": "Runtime.ExitError",
