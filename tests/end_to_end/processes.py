@@ -25,8 +25,8 @@ from typing import Self
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["tests.end_to_end.preload"])
-# A process says its exit status once, through a pipe. Two threads that read it at a time, one of them
-# because it starts a process of its own, would leave one with the status 255.
+# A process says its exit status once, through a pipe. When two threads read it at a time, one gets
+# 255. A start reads, too: the statuses of all earlier processes.
 _STATUS = threading.RLock()
 
 
