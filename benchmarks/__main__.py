@@ -27,6 +27,7 @@ SCENARIOS: dict[str, Callable[[], list[Section]]] = {
     "imports": scenarios.imports,
     "throttling": scenarios.throttling,
     "large": scenarios.large,
+    "processes": scenarios.processes,
     "memory": scenarios.memory,
     "findings": extremes.findings,
     "denied": extremes.denied,
@@ -34,7 +35,7 @@ SCENARIOS: dict[str, Callable[[], list[Section]]] = {
     "html": html_report.html_report,
 }
 QUICK = ("organization", "first_sweep", "real_names", "imports")
-FULL = (*QUICK, "throttling", "large", "memory", "findings", "denied")
+FULL = (*QUICK, "throttling", "large", "processes", "memory", "findings", "denied")
 
 
 def machine() -> dict[str, Any]:

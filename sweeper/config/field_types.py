@@ -14,6 +14,7 @@ from sweeper.domain.model import MAX_EXCLUSION_FILTERS
 from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 
 MAX_WILDCARDS = 2  # ECR: in one filter
+MAX_PROCESSES = 64
 
 
 def _decoded(value: object) -> object:
@@ -81,6 +82,13 @@ def _number(value: object) -> object:
     if isinstance(value, bool):  # which Python takes for a number
         raise ValueError(f"{value!r} is not allowed; allowed: a number")  # noqa: TRY004
     return value
+
+
+def _processes(value: object) -> object:
+    text = str(value)
+    if value == "auto" or (text.isdecimal() and 1 <= int(text) <= MAX_PROCESSES):
+        return value
+    raise ValueError(f"{value!r} is not allowed; allowed: 1 to {MAX_PROCESSES}, or auto")
 
 
 def _directory(value: object) -> object:
@@ -188,6 +196,18 @@ FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json
 
 IS_NUMBER = BeforeValidator(_number)
 FROM_TEXT = BeforeValidator(_decoded)
+Processes = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_processes),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MAX_PROCESSES},
+                {"type": "string", "const": "auto"},
+            ]
+        }
+    ),
+]
 Directory = Annotated[
     Path, BeforeValidator(_directory), WithJsonSchema({"type": "string", "minLength": 1})
 ]

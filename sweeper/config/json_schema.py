@@ -86,7 +86,9 @@ DESCRIPTIONS = {
     "report.plugins": "Sinks that are installed as plugins, by name, each with its own settings.",
     "state.directory": "A run's journal, and a report that could not be delivered. null: "
     "$XDG_STATE_HOME/sweeper or ~/.local/state/sweeper, if it can be written.",
-    "limits.max_workers": "Threads.",
+    "limits.max_workers": "Threads of a process.",
+    "limits.processes": "How many processes of this machine check the accounts. auto: one for each "
+    "core.",
     "limits.deadline_seconds": "No new work starts after it. null: no deadline.",
     "limits.delivery_seconds": "How long a failed delivery is tried again, within the deadline; "
     "seconds.",

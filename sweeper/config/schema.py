@@ -33,6 +33,7 @@ from sweeper.config.field_types import (
     FormatNames,
     KmsKey,
     OuIds,
+    Processes,
     RegionGlob,
     RegionGlobs,
     RegionName,
@@ -236,6 +237,7 @@ class LimitsConfig(_Section):
     """How much at once, and for how long."""
 
     max_workers: Annotated[int, IS_NUMBER, Field(ge=1, le=1024)] = 64
+    processes: Processes = 1
     deadline_seconds: Annotated[
         Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, IS_NUMBER
     ] = None
@@ -288,6 +290,11 @@ class Config(_Section):
                     f"{key} needs Organizations: "
                     "it cannot be used with enumerate: false or role_name: null"
                 )
+        if self.report.evidence and self.limits.processes != 1:
+            raise ValueError(
+                "report.evidence: one process stores it: set limits.processes to 1, or "
+                "report.evidence to false"
+            )
         others = [name for name in self.remediation.checks if name not in self.checks]
         if others and "checks" in self.remediation.model_fields_set:
             raise ValueError(

@@ -186,7 +186,7 @@ class RunEnvironment:
 
     `approve` is asked once, with the findings whose change is about to be written. `may_write`
     raises OperationFailed where another sweep may be at work; any thread calls it. `evidence` is
-    None where none is to be stored.
+    None where none is to be stored, and `scanner` where this process scans alone.
     """
 
     run_id: str
@@ -201,6 +201,25 @@ class RunEnvironment:
     may_write: Callable[[], None]
     provenance: Provenance
     evidence: Evidence | None = None
+    scanner: Scanner | None = None
+
+    @property
+    def observers(self) -> Observers:
+        """The journal and the observer."""
+        return Observers((self.journal, self.observer))
+
+
+class Scanner(Protocol):
+    """Scans in other processes of this machine; see `scan_accounts`, which they call."""
+
+    def scan(
+        self, organization: Organization, accounts: Sequence[Account], observer: Observer
+    ) -> ResumeState:
+        """Open the accounts, and examine each target in them; return what was found.
+
+        The observer sees what it would see of one process. Raises nothing: what a process did not
+        get to is not in the answer.
+        """
 
 
 class Pool:
@@ -224,7 +243,7 @@ class Pool:
         says what is kept of an outcome, after it was observed.
         """
         # Who watches must not end what is watched: a broken terminal stops no sweep.
-        observer = Observers((self.environment.journal, self.environment.observer))
+        observer = self.environment.observers
         observer.begin(stage, len(items))
         before = [known(item) for item in items]
         if seen := [pair for pair in zip(items, before, strict=True) if pair[1] is not None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ from sweeper.domain.planning import (
     plan_changes,
     unknown_exclusions,
 )
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import (
     AccountOutcome,
     TargetOutcome,
@@ -45,7 +46,7 @@ from sweeper.domain.resume import ResumeState
 from sweeper.domain.scope import scope_of, write_scope_of
 from sweeper.engine.assessment import assess_impact
 from sweeper.engine.change_source import SweepPlan
-from sweeper.engine.pool import attempt
+from sweeper.engine.pool import NOT_REACHED, Stop, attempt
 from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
 from sweeper.engine.remediation import apply_changes
 
@@ -72,7 +73,14 @@ def sweep(
     listing = list_accounts(cloud, config, changes, past)
     if listing.failure:
         return report_early(config, environment, changes, listing)
-    scan = scan_accounts(pool, cloud, checks, config, changes=changes, accounts=listing.chosen)
+    if environment.scanner and listing.organization:
+        found = environment.scanner.scan(
+            listing.organization, listing.chosen, environment.observers
+        )
+        lost = partial(_lost, environment.stop)
+        scan = recall_scan(found, listing.chosen, config, changes, lost)
+    else:
+        scan = scan_accounts(pool, cloud, checks, config, changes=changes, accounts=listing.chosen)
     facts = accept_gaps(scan, listing, config)
     if environment.evidence:
         environment.evidence.conclude(facts.accounts, facts.targets_with(facts.outcomes))
@@ -277,6 +285,13 @@ def report_run(
     ended = list(facts.targets_with(outcomes))
     unreached = changes.unreached(facts.accounts, ended, environment.journal.past)
     return aggregate(run, facts.accounts, ended, unreached)
+
+
+def _lost(stop: Stop, _: Account, stage: Stage) -> Failed:
+    """Return why another process of this machine did not get to an account, or a target in it."""
+    if reason := stop.reason:
+        return Failed(stage, reason, NOT_REACHED)
+    return Failed(stage, Reason.WORKER_FAILED, "the process that checked it was ended")
 
 
 def _opened(opened: Sequence[OpenedAccount | Failed]) -> Iterator[OpenedAccount]:
