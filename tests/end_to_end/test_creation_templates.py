@@ -199,6 +199,7 @@ def test_a_denied_write_is_told_and_ends_no_other_checks_changes(
     assert ended.status == 3
 
 
+@pytest.mark.slow
 def test_a_write_without_an_answer_is_read_again(aws: FakeAws, here: Here) -> None:
     aws.load(world(CreationTemplate("apps")))
     operation = WRITE.partition(":")[2]
