@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pexpect
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ViewportSize
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
@@ -24,7 +24,7 @@ from tests import chromium
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 _COLUMNS = (80, 120)  # of the terminals
-_PAPER = {"width": 794, "height": 1123}  # A4 in pixels of CSS
+_PAPER: ViewportSize = {"width": 794, "height": 1123}  # A4 in pixels of CSS
 _SHOWN: dict[str, dict[str, Any]] = {
     "report-desktop": {"viewport": {"width": 1280, "height": 1650}},
     "report-dark": {"viewport": {"width": 1280, "height": 1650}, "color_scheme": "dark"},
