@@ -241,9 +241,9 @@ def _places(failures: Sequence[FailedItem], known_names: Mapping[str, str]) -> s
 def _examined(report: Report) -> str:
     totals = report.totals.repositories
     return (
-        f"{totals.examined} examined: {totals.compliant} compliant, "
-        f"{totals.non_compliant} non-compliant, {totals.exempt} exempt, "
-        f"{totals.undetermined} undetermined"
+        f"{totals.examined:,} examined: {totals.compliant:,} compliant, "
+        f"{totals.non_compliant:,} non-compliant, {totals.exempt:,} exempt, "
+        f"{totals.undetermined:,} undetermined"
     )
 
 
@@ -260,17 +260,17 @@ def _show_totals(report: Report, console: Console) -> None:
         ),
         (
             "Accounts",
-            f"{accounts.opened} opened, {accounts.failed} failed, {accounts.skipped} skipped",
+            f"{accounts.opened:,} opened, {accounts.failed:,} failed, {accounts.skipped:,} skipped",
         ),
         (
             "Account-regions",
-            f"{targets.examined} examined, {targets.failed} failed, {targets.skipped} skipped",
+            f"{targets.examined:,} examined, {targets.failed:,} failed, {targets.skipped:,} skipped",
         ),
         ("Repositories", "" if report.run.kind == "undo" else _examined(report)),
         (
             "Changes",
-            f"{changes.planned} planned: {changes.applied} applied, {changes.failed} failed, "
-            f"{changes.withheld} withheld, {changes.superseded} superseded"
+            f"{changes.planned:,} planned: {changes.applied:,} applied, {changes.failed:,} failed, "
+            f"{changes.withheld:,} withheld, {changes.superseded:,} superseded"
             + (" (dry run)" if report.run.dry_run else ""),
         ),
         ("Remaining", remaining(report)),
