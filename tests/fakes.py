@@ -134,6 +134,7 @@ class WorldCloud(AwsCloud):
             read_actions=(),
             write_actions=(),
             may_write=False,
+            today=TODAY,
         )
         self._facts = facts
 

@@ -66,14 +66,27 @@ def _not_only_wildcards(value: str) -> str:
     return value
 
 
-def _expiry(value: object) -> object:
-    if isinstance(value, str) and value != "never":
+def _day(value: object) -> date | None:
+    """The date that YAML or text gives; None where it is none."""
+    if isinstance(value, str):
         try:
             return date.fromisoformat(value)
         except ValueError:
-            pass
-    elif value == "never" or (isinstance(value, date) and not isinstance(value, datetime)):
+            return None
+    return value if isinstance(value, date) and not isinstance(value, datetime) else None
+
+
+def _required_day(value: object) -> date:
+    if day := _day(value):
+        return day
+    raise ValueError(f"{value!r} is not allowed; allowed: a date such as 2027-01-31")
+
+
+def _expiry(value: object) -> object:
+    if value == "never":
         return value
+    if day := _day(value):
+        return day
     raise ValueError(f"{value!r} is not allowed; allowed: a date such as 2027-01-31, or never")
 
 
@@ -192,6 +205,7 @@ Directory = Annotated[
     Path, BeforeValidator(_directory), WithJsonSchema({"type": "string", "minLength": 1})
 ]
 Text = Annotated[str, _matching(r"[\s\S]*\S[\s\S]*", "text that is not empty")]
+Day = Annotated[date, BeforeValidator(_required_day)]
 Expiry = Annotated[date | Literal["never"], BeforeValidator(_expiry)]
 AcceptableReason = Annotated[
     Reason, BeforeValidator(_acceptable), WithJsonSchema({"enum": list(ACCEPTABLE_REASONS)})

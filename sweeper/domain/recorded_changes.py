@@ -26,9 +26,10 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.planning import INACTIVE_STATES, Remedy
+from sweeper.domain.planning import Remedy
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import RunSource
+from sweeper.domain.selection import INACTIVE_STATES
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -114,6 +115,7 @@ def undo_config(config: Config, findings: Collection[Finding]) -> Config:
         "checks": checks,
         "include_accounts": tuple(sorted({finding.account_id for finding in findings})),
         "assess_impact": False,
+        "rollout": (),
     }
     return config.model_copy(
         update={

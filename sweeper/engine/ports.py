@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
@@ -15,6 +15,7 @@ from sweeper.domain.model import (
     Failed,
     Finding,
     Impact,
+    Key,
     OpenedAccount,
     Organization,
     Repository,
@@ -22,8 +23,9 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.report_model import Provenance
+from sweeper.domain.report_model import Provenance, Run
 from sweeper.domain.resume import ResumeState
+from sweeper.domain.withholding import Announced
 from sweeper.engine.evidence import Evidence
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, attempt, concurrently
@@ -186,7 +188,8 @@ class RunEnvironment:
 
     `approve` is asked once, with the findings whose change is about to be written. `may_write`
     raises OperationFailed where another sweep may be at work; any thread calls it. `evidence` is
-    None where none is to be stored.
+    None where none is to be stored. `read_announced` reads from earlier reports which of a run's
+    findings had their change announced; it raises nothing.
     """
 
     run_id: str
@@ -201,6 +204,7 @@ class RunEnvironment:
     may_write: Callable[[], None]
     provenance: Provenance
     evidence: Evidence | None = None
+    read_announced: Callable[[Run, Collection[Key]], Announced] = lambda _run, _keys: Announced()
 
 
 class Pool:
