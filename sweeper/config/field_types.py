@@ -215,6 +215,8 @@ OuIds = Annotated[tuple[OuId, ...], FROM_TEXT, AfterValidator(_distinct)]
 RegionNames = Annotated[tuple[RegionName, ...], FROM_TEXT, AfterValidator(_distinct)]
 ExclusionFilters = Annotated[tuple[ExclusionFilter, ...], FROM_TEXT, AfterValidator(_distinct)]
 CheckNames = Annotated[tuple[CheckName, ...], FROM_TEXT, AfterValidator(_distinct)]
+Feature = Literal["REPLICATION", "CREATE_ON_PUSH", "PULL_THROUGH_CACHE"]  # ECR: RCTAppliedFor
+Features = Annotated[tuple[Feature, ...], FROM_TEXT, AfterValidator(_distinct)]
 ExclusionsByRepository = Annotated[
     dict[RepositoryGlob, Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)]],
     FROM_TEXT,

@@ -75,8 +75,10 @@ DESCRIPTIONS = {
     "remediation.max_changes": "A plan with more changes changes nothing.",
     "remediation.max_changes_per_account": "An account with more changes is left as it is; the "
     "others are not. null: no limit.",
-    "remediation.create_root_templates": "Create a creation template for ROOT, with immutable "
-    "tags, in each registry without one. Needs the check ecr-creation-template-immutability.",
+    "remediation.root_template_applied_for": "Create a creation template for ROOT with immutable "
+    "tags, applied for these features, in each registry without one. Empty: create none. "
+    "CREATE_ON_PUSH also turns creation on push on. Needs the check "
+    "ecr-creation-template-immutability.",
     "remediation.min_coverage": "Below this share of accounts or account-regions checked, nothing "
     "is changed. 0: off.",
     "report.directory": "Where to write the reports.",

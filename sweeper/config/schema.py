@@ -31,6 +31,7 @@ from sweeper.config.field_types import (
     ExclusionFilters,
     ExclusionsByRepository,
     Expiry,
+    Features,
     FormatNames,
     KmsKey,
     OuIds,
@@ -195,7 +196,7 @@ class RemediationConfig(_Section):
     exclusions_by_repository: ExclusionsByRepository = {}
     ignore_root_cache_rule: bool = False
     assess_impact: bool = False
-    create_root_templates: bool = False
+    root_template_applied_for: Features = ()
     max_changes: Annotated[int, IS_NUMBER, Field(ge=0)] = 500
     max_changes_per_account: Annotated[Annotated[int, Field(ge=0)] | None, IS_NUMBER] = None
     min_coverage: Annotated[float, IS_NUMBER, Field(ge=0, le=1)] = 0.0
@@ -319,6 +320,13 @@ class Config(_Section):
             raise ValueError(
                 "remediation.grace_days needs the earlier report: set report.s3, or "
                 "report.directory with json among report.formats"
+            )
+        if "PULL_THROUGH_CACHE" in self.remediation.root_template_applied_for and (
+            self.policy.exempt_pull_through_cache
+        ):
+            raise ValueError(
+                "remediation.root_template_applied_for: PULL_THROUGH_CACHE: tags of caches have to "
+                "move; leave it out, or set policy.exempt_pull_through_cache: false"
             )
         others = [name for name in self.remediation.checks if name not in self.checks]
         if others and "checks" in self.remediation.model_fields_set:

@@ -184,8 +184,11 @@ class Impact:
 
 
 Key = tuple[str, str, str, str]  # check, account id, region, repository
-# "repository" and "repository_creation_template", which are AWS's own words, or a plugin's.
+# "repository", "repository_creation_template" and "registry", which are AWS's own words, or a
+# plugin's.
 Resource = str
+# A finding about a registry is about what ECR creates in it where no creation template matches.
+REGISTRY: Resource = "registry"
 
 
 class Since(StrEnum):

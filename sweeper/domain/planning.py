@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from sweeper.domain.model import (
+    REGISTRY,
     Change,
     ChangeStatus,
     Compliance,
@@ -161,11 +162,18 @@ def _due_changes(
         # A check may have withheld the change itself: it could not tell whether it is due.
         finding.change or remedies[finding.check](finding)
         if writable
-        and finding.check in remediation.checks
+        and _is_switched_on(finding, remediation)
         and finding.compliance is Compliance.NON_COMPLIANT
         else None
         for finding in outcome.findings
     ]
+
+
+def _is_switched_on(finding: Finding, remediation: RemediationConfig) -> bool:
+    """Whether the configuration asks for such a change: to create a template has its own key."""
+    if finding.resource == REGISTRY:
+        return bool(remediation.root_template_applied_for)
+    return finding.check in remediation.checks
 
 
 def _with_changes(outcome: Outcome, changes: Iterator[Change | None]) -> Outcome:

@@ -67,9 +67,11 @@ class Check:
 
     name: str  # what its findings are filed under
     resource: Resource  # what its findings are about
+    other_resources: tuple[Resource, ...] = ()  # what some of them are about instead
     read_actions: frozenset[str]  # IAM's, that `examine` needs
     exemption_actions: frozenset[str] = frozenset()  # of these, those for exemptions only
     write_actions: frozenset[str] = frozenset()  # that `apply` needs beyond them
+    create_actions: frozenset[str] = frozenset()  # and what it needs to create, and to undo that
     assess_actions: frozenset[str] = frozenset()  # that `assess` needs; none: it cannot assess
     probes: ClassVar[Mapping[str, Probe]] = {}  # how preflight tries an action
     permitted_by: ClassVar[Mapping[str, str]] = {}  # the member role's stack: action -> parameter

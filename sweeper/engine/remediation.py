@@ -186,7 +186,8 @@ def _allowed(
     return [_all(outcome, _withholding(held)) for outcome in outcomes]
 
 
-_Permission = tuple[str, str]  # account id and check: what one IAM policy grants, or does not
+# Account id, check and resource: what one IAM policy grants, or does not.
+_Permission = tuple[str, str, str]
 _NOT_TRIED = "another change in this account was denied before"
 
 
@@ -303,7 +304,7 @@ class _Writer:
 
 
 def _permission(finding: Finding) -> _Permission:
-    return finding.account_id, finding.check
+    return finding.account_id, finding.check, finding.resource
 
 
 Edit = Callable[[Change], Change]

@@ -208,7 +208,12 @@ def questions(
 
 
 def _write_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
-    return _actions(kind.write_actions for kind in kinds if kind.name in config.remediation.checks)
+    remediation = config.remediation
+    return _actions(
+        (kind.write_actions if kind.name in remediation.checks else frozenset())
+        | (kind.create_actions if remediation.root_template_applied_for else frozenset())
+        for kind in kinds
+    )
 
 
 def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:

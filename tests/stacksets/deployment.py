@@ -103,6 +103,7 @@ class Deployment:
             "ExternalId": EXTERNAL_ID,
             "AllowRemediation": "true",
             "AllowTemplateRemediation": "true",
+            "AllowRootTemplates": "true",
         }
         self._roll_out()
 
