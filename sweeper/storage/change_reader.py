@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -91,7 +91,7 @@ def read_recorded_changes(
     kind: Literal["apply", "undo"],
     location: str,
     read_object: ObjectReader,
-    checks: Mapping[str, Collection[Resource]],
+    checks: Mapping[str, tuple[Resource, ...]],
     *,
     accounts: Sequence[str] = (),
     repositories: Sequence[str] = (),
@@ -149,7 +149,7 @@ def _findings(
     kind: Literal["apply", "undo"],
     report: Report,
     location: str,
-    checks: Mapping[str, Collection[Resource]],
+    checks: Mapping[str, tuple[Resource, ...]],
 ) -> tuple[Finding, ...]:
     """Return the findings whose change is meant; raises ConfigurationError that names the place."""
     if report.run.kind == "undo":
