@@ -53,6 +53,7 @@ from sweeper.domain.reasons import Reason
 ENVIRONMENT_PREFIX = "SWEEPER_"
 MAX_ACCOUNT_TAGS = 10  # they stand beside each finding
 MAX_GRACE_DAYS = 366
+MAX_WAVES = 100  # each is a row of every report
 SECRET_KEYS = (("organization", "external_id"),)  # whose values are never shown
 Notify = Literal["when_needed", "on_change", "always"]
 CHECKS = ("ecr-tag-immutability",)  # those that run, and that may write, where nothing else is said
@@ -190,7 +191,7 @@ class RemediationConfig(_Section):
     include_ous: OuIds = ()
     include_accounts: AccountIds = ()
     exclude_accounts: AccountIds = ()
-    rollout: Annotated[tuple[Wave, ...], FROM_TEXT] = ()
+    rollout: Annotated[tuple[Wave, ...], FROM_TEXT, Field(max_length=MAX_WAVES)] = ()
     grace_days: Annotated[int, IS_NUMBER, Field(ge=0, le=MAX_GRACE_DAYS)] = 0
     exclusions: Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)] = ()
     exclusions_by_repository: ExclusionsByRepository = {}

@@ -264,15 +264,13 @@ class Reason(ReasonType):
     # Changes
     IN_GRACE_PERIOD = Row(
         "in_grace_period",
-        "notice is given first: remediation.grace_days",
-        "nothing: a sweep makes the change from that day on; exempt what must stay mutable, or "
-        "name exclusions for it",
+        "its grace period (remediation.grace_days) has not ended",
+        "exempt what must stay mutable, or name exclusions for it, before its day",
     )
     IN_LATER_WAVE = Row(
         "in_later_wave",
         "its account is in a later wave of remediation.rollout",
-        "nothing: a sweep makes the change from that day on; exempt what must stay mutable, or "
-        "name exclusions for it",
+        "exempt what must stay mutable, or name exclusions for it, before its day",
     )
     MAX_CHANGES_PER_ACCOUNT = Row(
         "max_changes_per_account",
