@@ -124,7 +124,8 @@ def apply_default(
 
 
 def _as_default(template: Template) -> RegistryDefault:
-    if template.not_modelled or not is_as_created(template.rest):
+    is_mutable = template.mutability == NO_TEMPLATE.mutability
+    if is_mutable or template.not_modelled or not is_as_created(template.rest):
         return RegistryDefault("a template of others", template=template)
     return RegistryDefault(
         template.mutability, template.exclusion_filters, template.filter_types, template
