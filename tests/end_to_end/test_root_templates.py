@@ -47,6 +47,7 @@ def undo(aws: FakeAws, here: Here, report: Any, *options: str) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_a_registry_without_one_is_reported_and_left_as_it_is(aws: FakeAws, here: Here) -> None:
     aws.load(world())
     ended = here.run(aws, config=config(checks=BOTH))
@@ -97,6 +98,7 @@ def test_one_is_planned_created_and_deleted_again(aws: FakeAws, here: Here) -> N
     assert registry_of(again)["since_last"] == "reopened"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -118,6 +120,7 @@ def test_one_that_was_changed_since_is_not_deleted(
     assert templates(aws) == {"ROOT": changed}
 
 
+@pytest.mark.slow
 def test_one_that_others_created_meanwhile_is_left_alone(aws: FakeAws, here: Here) -> None:
     aws.load(world())
     review = here.run(aws, "--dry-run", config=config("REPLICATION"))
@@ -132,6 +135,7 @@ def test_one_that_others_created_meanwhile_is_left_alone(aws: FakeAws, here: Her
         assert templates(aws) == {"ROOT": theirs}
 
 
+@pytest.mark.slow
 def test_without_its_permission_it_is_withheld(aws: FakeAws, here: Here) -> None:
     actions = tuple(action for action in Role().actions if action != CREATE)
     aws.load(world(CreationTemplate("apps"), role=Role(actions=actions)))
@@ -140,6 +144,7 @@ def test_without_its_permission_it_is_withheld(aws: FakeAws, here: Here) -> None
     assert set(templates(aws)) == {"apps"}
 
 
+@pytest.mark.slow
 def test_what_creates_nothing_or_breaks_caches_is_refused(aws: FakeAws, here: Here) -> None:
     aws.load(world())
     for sections, said in (

@@ -115,6 +115,7 @@ def test_a_change_is_announced_first_and_made_after_its_grace_period(
     assert changes(fourth.report) == {("applied", None), NOTICE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["damaged", "denied"])
 def test_where_the_last_report_cannot_be_read_the_notice_begins_anew(
     aws: FakeAws, here: Here, records: Records, damage: str
@@ -135,6 +136,7 @@ def test_where_the_last_report_cannot_be_read_the_notice_begins_anew(
     assert writes(aws) == []
 
 
+@pytest.mark.slow
 def test_a_reviewed_report_makes_no_notice_shorter(
     aws: FakeAws, here: Here, records: Records
 ) -> None:
@@ -243,6 +245,7 @@ def test_a_rollout_changes_an_account_on_the_day_of_its_wave_and_not_before(
     assert open_repositories(aws) == {}
 
 
+@pytest.mark.slow
 def test_only_the_account_above_its_cap_is_withheld(aws: FakeAws, here: Here) -> None:
     first, second = (account.id for account in WORLD.accounts)
     few = Registry(account=second, repositories=(Repository("app"),))
