@@ -26,10 +26,12 @@ from sweeper.config.field_types import (
     AccountIds,
     BucketName,
     CheckNames,
+    Day,
     Directory,
     ExclusionFilters,
     ExclusionsByRepository,
     Expiry,
+    Features,
     FormatNames,
     KmsKey,
     OuIds,
@@ -51,6 +53,8 @@ from sweeper.domain.reasons import Reason
 
 ENVIRONMENT_PREFIX = "SWEEPER_"
 MAX_ACCOUNT_TAGS = 10  # they stand beside each finding
+MAX_GRACE_DAYS = 366
+MAX_WAVES = 100  # each is a row of every report
 SECRET_KEYS = (("organization", "external_id"),)  # whose values are never shown
 Notify = Literal["when_needed", "on_change", "always"]
 CHECKS = ("ecr-tag-immutability",)  # those that run, and that may write, where nothing else is said
@@ -172,20 +176,43 @@ class ExemptionRule(_Section):
     expires: Expiry
 
 
+class Wave(_Section, serialize_by_alias=True):
+    """Accounts in which repositories may be changed from a day on."""
+
+    include_ous: OuIds = ()
+    include_accounts: AccountIds = ()
+    start: Annotated[Day, Field(alias="from")]
+
+
 class RemediationConfig(_Section):
-    """Whether, where and how much may be written."""
+    """Whether, where, when and how much may be written."""
 
     auto_remediate: Literal["ENABLED", "DISABLED"] = "ENABLED"
     checks: CheckNames = CHECKS
     include_ous: OuIds = ()
     include_accounts: AccountIds = ()
     exclude_accounts: AccountIds = ()
+    rollout: Annotated[tuple[Wave, ...], FROM_TEXT, Field(max_length=MAX_WAVES)] = ()
+    grace_days: Annotated[int, IS_NUMBER, Field(ge=0, le=MAX_GRACE_DAYS)] = 0
     exclusions: Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)] = ()
     exclusions_by_repository: ExclusionsByRepository = {}
     ignore_root_cache_rule: bool = False
     assess_impact: bool = False
+    root_template_applied_for: Features = ()
     max_changes: Annotated[int, IS_NUMBER, Field(ge=0)] = 500
+    max_changes_per_account: Annotated[Annotated[int, Field(ge=0)] | None, IS_NUMBER] = None
     min_coverage: Annotated[float, IS_NUMBER, Field(ge=0, le=1)] = 0.0
+
+    @property
+    def named_ous(self) -> tuple[str, ...]:
+        """The OUs of the write scope and its waves: it matters which of them an account is in."""
+        return (*self.include_ous, *(ou for wave in self.rollout for ou in wave.include_ous))
+
+    @property
+    def named_accounts(self) -> tuple[str, ...]:
+        """The accounts of the write scope and its waves."""
+        of_waves = (account for wave in self.rollout for account in wave.include_accounts)
+        return (*self.include_accounts, *of_waves)
 
 
 class S3Config(_Section):
@@ -281,6 +308,7 @@ class Config(_Section):
         organization = self.organization
         for key, value in (
             ("remediation.include_ous", self.remediation.include_ous),
+            ("remediation.rollout: include_ous", self.remediation.named_ous),
             ("report.account_tags", self.report.account_tags),
             ("exemptions: ous", self.exempt_ous),
             ("exemptions: account_tags", self.tag_exemptions),
@@ -294,6 +322,19 @@ class Config(_Section):
             raise ValueError(
                 "report.evidence: one process stores it: set limits.processes to 1, or "
                 "report.evidence to false"
+            )
+        stored = self.report.s3 or (self.report.directory and "json" in self.report.formats)
+        if self.remediation.grace_days and not stored:
+            raise ValueError(
+                "remediation.grace_days needs the earlier report: set report.s3, or "
+                "report.directory with json among report.formats"
+            )
+        if "PULL_THROUGH_CACHE" in self.remediation.root_template_applied_for and (
+            self.policy.exempt_pull_through_cache
+        ):
+            raise ValueError(
+                "remediation.root_template_applied_for: PULL_THROUGH_CACHE: tags of caches have to "
+                "move; leave it out, or set policy.exempt_pull_through_cache: false"
             )
         others = [name for name in self.remediation.checks if name not in self.checks]
         if others and "checks" in self.remediation.model_fields_set:

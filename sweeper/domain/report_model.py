@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
 from sweeper.domain.model import Finding, Resource, Stage
@@ -29,16 +30,30 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class WaveSummary:
+    """The accounts that a rollout opens on a day, and the changes in them that need no person.
+
+    These are the changes that were, would be, or could not be made, and those that wait.
+    """
+
+    day: date
+    accounts: int
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
 class WriteScope:
     """Where the sweep may change something: in so many of its accounts, for findings of `checks`.
 
     There are none where `auto_remediate` is DISABLED. A dry run has the scope of a run.
-    `narrowed_by` names the keys that leave accounts out.
+    `narrowed_by` names the keys that leave accounts out. Of a rollout, `waves` are in the order of
+    their days; accounts whose day has not come are counted, too.
     """
 
     accounts: int
     checks: tuple[str, ...]
     narrowed_by: tuple[str, ...]
+    waves: Sequence[WaveSummary] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +268,7 @@ class EarlierFinding:
     """A finding of an earlier report that is none now, as it was when it was last seen.
 
     `was_open` is false where the sweep that saw it closed it, or found it closed by others;
-    `last_seen` is when that sweep ended.
+    `last_seen` is when that sweep ended. `announced` is as a Finding has it.
     """
 
     check: str
@@ -266,6 +281,7 @@ class EarlierFinding:
     reopened: int = 0
     last_seen: str | None = None
     resource: Resource = "repository"
+    announced: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +291,8 @@ class SinceLast:
     `new`, `still_open` and `reopened` part the findings that are not exempt, as they were found.
     `resolved` are gone; `not_visible` are those whose place was not examined this time, which is
     never resolved: what was open is kept here from report to report until its place is seen.
+
+    `announced` counts the findings whose change this report is the first to announce.
 
     `gaps` is a digest of what could not be checked this time, and why: equal where the same could
     not. `coverage_changed` says whether it is another one than before; None where that is not
@@ -291,6 +309,7 @@ class SinceLast:
     not_visible: Sequence[EarlierFinding] = ()
     gaps: str | None = None
     coverage_changed: bool | None = None
+    announced: int = 0
 
 
 @dataclass(frozen=True, slots=True)

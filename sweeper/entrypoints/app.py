@@ -46,7 +46,7 @@ from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is
 from sweeper.reporting.sinks.directory import DirectorySink, require_writable
 from sweeper.storage import run_state as state
 from sweeper.storage.evidence.log import EvidenceLog
-from sweeper.storage.history import HistoryStore, attach_comparison
+from sweeper.storage.history import HistoryStore, attach_comparison, last_store
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.kinds import Header
 
@@ -311,9 +311,8 @@ def report_file(report: Report, sinks: Iterable[Sink | None]) -> str | None:
 
 
 def history_keeper(kind: RunKind, sinks: Sequence[Sink]) -> HistoryStore | None:
-    """Return what a sweep is compared with: of several the last, S3 rather than a directory."""
-    keepers = [sink for sink in sinks if isinstance(sink, HistoryStore)]
-    return keepers[-1] if keepers and kind == "sweep" else None
+    """Return what a sweep is compared with."""
+    return last_store(sinks) if kind == "sweep" else None
 
 
 def local_sinks(sinks: Sequence[Sink]) -> list[Sink]:
