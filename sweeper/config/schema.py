@@ -185,6 +185,7 @@ class RemediationConfig(_Section):
     assess_impact: bool = False
     max_changes: Annotated[int, IS_NUMBER, Field(ge=0)] = 500
     min_coverage: Annotated[float, IS_NUMBER, Field(ge=0, le=1)] = 0.0
+    max_reopened: Annotated[int, IS_NUMBER, Field(ge=0, le=100)] = 3
 
 
 class S3Config(_Section):

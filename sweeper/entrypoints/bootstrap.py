@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper import __version__
 from sweeper.aws.accounts import AwsCloud
-from sweeper.aws.client.clients import Session
+from sweeper.aws.client.clients import Clients, Session
+from sweeper.aws.client.credentials import MemberSession
 from sweeper.aws.client.documents import make_client
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.s3 import Bucket
@@ -23,7 +24,7 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Failed, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
-from sweeper.domain.report_model import Provenance
+from sweeper.domain.report_model import Provenance, RunKind
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Check, Observer, RunEnvironment
 from sweeper.storage import run_state as state
@@ -65,18 +66,27 @@ def build_context(
     approve: Callable[[Sequence[Finding]], bool],
     at_the_end: ExitStack,
     lease_token: str | None = None,
+    make_registry: Callable[[Clients], EcrRegistry] = EcrRegistry,
+    sessions: dict[str, MemberSession] | None = None,
 ) -> RunContext:
     """Make the parts of the open run, with checks of the classes `kinds`; call nothing.
 
     `may_write` is whether the members' sessions allow writes. What must be closed is left to
-    `at_the_end`. `lease_token` is that with which the run holds the lease already.
+    `at_the_end`. `lease_token` is that with which the run holds the lease already. `sessions` are
+    those that earlier runs of this process left.
     """
     header = open_run.header
     cloud = make_cloud(
-        config, kinds, session=session, stop=stop, run_id=header.run_id, may_write=may_write
+        config,
+        kinds,
+        session=session,
+        stop=stop,
+        run_id=header.run_id,
+        may_write=may_write,
+        sessions=sessions,
     )
     at_the_end.callback(cloud.clients.close)
-    registry = EcrRegistry(cloud.clients)
+    registry = make_registry(cloud.clients)
     bucket = reports_bucket(config, cloud.clients.central)
     lease = None
     if bucket and bucket.config.lease and not header.dry_run:
@@ -132,6 +142,7 @@ def make_cloud(
     stop: Stop,
     run_id: str,
     may_write: bool,
+    sessions: dict[str, MemberSession] | None = None,
 ) -> AwsCloud:
     """AWS with the actions that the checks declare; its clients are to be closed."""
     return AwsCloud(
@@ -142,6 +153,7 @@ def make_cloud(
         read_actions=_read_actions(kinds, config),
         write_actions=_write_actions(kinds, config),
         may_write=may_write,
+        sessions=sessions,
     )
 
 
@@ -197,11 +209,17 @@ def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:
     return frozenset().union(*actions)
 
 
-def new_header(config: Config, recorded: RecordedChanges | None = None, *, dry_run: bool) -> Header:
+def new_header(
+    config: Config,
+    recorded: RecordedChanges | None = None,
+    *,
+    dry_run: bool,
+    kind: RunKind = "sweep",
+) -> Header:
     """Return the header of a run that begins now; `recorded` are the changes of its report."""
     started = datetime.now(UTC).replace(microsecond=0)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    header = Header(run_id, started, __version__, dry_run, state.section_digests(config))
+    header = Header(run_id, started, __version__, dry_run, state.section_digests(config), kind)
     if recorded is None:
         return header
     digests = {**header.config, state.CHANGES: digest(recorded)}
