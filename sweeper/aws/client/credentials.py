@@ -66,6 +66,7 @@ class MemberSessions:
         masking.forget_run()
         self._assume = assume
         self._now = now
+        self._reuses = sessions is not None
         self._sessions = {} if sessions is None else sessions
         self._locks: dict[str, threading.Lock] = {}
         # By account: made because those before were not known. What does not know these either
@@ -77,8 +78,8 @@ class MemberSessions:
         self._sessions[account_id] = self._assume(account_id)
 
     def holds(self, account_id: str, allowed_actions: frozenset[str]) -> bool:
-        """Whether there is a session from before, good for a while, that allows just that."""
-        session = self._sessions.get(account_id)
+        """Whether a run before left a session, good for a while, that allows just that."""
+        session = self._sessions.get(account_id) if self._reuses else None
         if (
             session is None
             or session.allowed_actions != allowed_actions
