@@ -12,7 +12,7 @@ import pytest
 
 from sweeper.domain.errors import ConfigurationError
 from sweeper.entrypoints.events import batch as events_batch
-from sweeper.entrypoints.events.run import WarmSessions
+from sweeper.entrypoints.events.run import Warm
 from sweeper.entrypoints.lambda_function import SweepFailed, handle_events, handler
 from tests import cloudtrail
 from tests.cases import case
@@ -42,7 +42,7 @@ def aws(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SWEEPER_LIMITS__DELIVERY_SECONDS", "0")
-    monkeypatch.setattr(events_batch, "_sessions", WarmSessions())
+    monkeypatch.setattr(events_batch, "_warm", Warm())
     write_config(Path(), CONFIG)
     return aws
 
@@ -129,6 +129,31 @@ def test_a_warm_function_assumes_no_role_again(aws: FakeAws) -> None:
     assert handled(cloudtrail.created(account, REGION, "three")) == []
     assert calls(aws)["sts:AssumeRole"] == 2
     assert setting(aws, account, "three") == "MUTABLE"
+
+
+def test_the_accounts_are_listed_once_in_five_minutes(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(events_batch, "_warm", Warm(lambda: now[0]))
+    account = ACCOUNTS[7]
+
+    def listings(event: Any) -> int:
+        aws.reset_statistics()
+        handled(event)
+        return calls(aws).get("organizations:ListAccounts", 0)
+
+    put(aws, account, "payments")
+    pages = listings(cloudtrail.created(account, REGION, "payments"))
+    assert pages == 3  # of 50 accounts, for the plan and for the write
+    assert listings(cloudtrail.created(account, REGION, "payments")) == 0
+    # Another account may be new.
+    assert listings(cloudtrail.created("999999999999", REGION, "payments")) == pages
+    now[0] += 301
+    assert listings(cloudtrail.created(account, REGION, "payments")) == pages
+    now[0] += 1
+    write_config(Path(), {**CONFIG, "organization": {"exclude_accounts": [ACCOUNTS[1]]}})
+    assert listings(cloudtrail.created(account, REGION, "payments")) == pages
 
 
 def test_a_warm_session_that_was_revoked_is_replaced(aws: FakeAws) -> None:
@@ -260,7 +285,9 @@ def test_only_what_may_pass_is_delivered_again(aws: FakeAws) -> None:
     assert setting(aws, throttled, "payments") == "IMMUTABLE"
 
 
-def test_what_cannot_be_listed_or_stored_is_an_error_of_the_function(aws: FakeAws) -> None:
+def test_what_cannot_be_listed_or_stored_is_an_error_of_the_function(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account = ACCOUNTS[7]
     put(aws, account, "payments")
     event = cloudtrail.batch([cloudtrail.created(account, REGION, "payments")])
@@ -269,6 +296,7 @@ def test_what_cannot_be_listed_or_stored_is_an_error_of_the_function(aws: FakeAw
         handle_events(event, Context())
     assert setting(aws, account, "payments") == "MUTABLE"  # no record, no write
     aws.load(small_world(accounts=2, regions=1, caller_mode="not_allowed"))
+    monkeypatch.setattr(events_batch, "_warm", Warm())
     with pytest.raises(SweepFailed, match="not_allowed_to_list: "):
         handle_events(event, Context())
 

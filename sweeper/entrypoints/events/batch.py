@@ -21,7 +21,7 @@ from sweeper.domain.report_model import Report
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Observer
 from sweeper.entrypoints import logs
-from sweeper.entrypoints.events.run import Handled, WarmSessions, require_place, run_hints
+from sweeper.entrypoints.events.run import Handled, Warm, require_place, run_hints
 from sweeper.entrypoints.runner import run_supervised
 
 _NOT_HERE = "its account is not in the organization"
@@ -38,7 +38,7 @@ _TRIED_AGAIN = frozenset(
         Reason.INTERNAL_ERROR,
     }
 )
-_sessions = WarmSessions()
+_warm = Warm()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,7 @@ def handle_batch(event: object, load: Callable[[], Loaded], seconds: float) -> A
     due = join_hints(hints.values())
 
     def work(*, stop: Stop, observer: Observer, **_: object) -> Handled:
-        return run_hints(
-            loaded, due, session=session, sessions=_sessions, stop=stop, observer=observer
-        )
+        return run_hints(loaded, due, session=session, warm=_warm, stop=stop, observer=observer)
 
     handled = run_supervised(
         loaded.config,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Clients, Session
 from sweeper.aws.client.credentials import MemberSession
 from sweeper.aws.client.session import refuse_unknown_regions
@@ -13,9 +16,10 @@ from sweeper.aws.named_ecr import NamedRegistry
 from sweeper.aws.s3_objects import Objects
 from sweeper.checks import checks, chosen_checks
 from sweeper.config.loader import Loaded
-from sweeper.config.schema import Config, OrganizationConfig
+from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.hints import Hint
+from sweeper.domain.model import Account, OpenedAccount, Organization
 from sweeper.domain.report_model import Report
 from sweeper.domain.resume import ResumeState
 from sweeper.engine.hinted_plan import HintedPlan
@@ -32,23 +36,65 @@ from sweeper.storage import run_state as state
 from sweeper.storage.reopenings import record_reopenings
 
 FOLDER = "events"  # below report.s3.prefix
+LISTED_FOR = 300.0  # seconds that a list of the accounts is used for
 
 
-class WarmSessions:
-    """The members' sessions of one process, from one batch to the next, until they expire.
+class Warm:
+    """What one process keeps from one batch to the next, until the configuration changes.
 
-    There are none left where accounts are entered in another way than before.
+    That is the members' sessions until they expire, and the accounts for LISTED_FOR seconds.
     """
 
-    def __init__(self) -> None:
-        self._entered_as: OrganizationConfig | None = None
-        self._sessions: dict[str, MemberSession] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._config: Config | None = None
+        self._listed: tuple[float, Organization] | None = None
+        self.sessions: dict[str, MemberSession] = {}
 
-    def of(self, organization: OrganizationConfig) -> dict[str, MemberSession]:
-        """Return the sessions, to be added to."""
-        if organization != self._entered_as:
-            self._entered_as, self._sessions = organization, {}
-        return self._sessions
+    def adapt(self, config: Config) -> None:
+        """Forget all if the configuration is another one."""
+        if config != self._config:
+            self._config, self._listed, self.sessions = config, None, {}
+
+    def recall(self, account_ids: AbstractSet[str]) -> Organization | None:
+        """Return the accounts that were listed lately, if these are among them."""
+        if self._listed is None or self._clock() - self._listed[0] > LISTED_FOR:
+            return None
+        organization = self._listed[1]
+        known = {account.id for account in organization.accounts}
+        return organization if account_ids <= known else None
+
+    def keep(self, organization: Organization) -> None:
+        """Keep the accounts that were listed now."""
+        self._listed = self._clock(), organization
+
+
+class _WarmCloud:
+    """AWS as the engine sees it; the accounts are listed anew only where that was long ago.
+
+    A large organization has hundreds of pages of accounts: to read all of them for each event would
+    take longer than all else.
+    """
+
+    def __init__(self, cloud: AwsCloud, warm: Warm, account_ids: AbstractSet[str]) -> None:
+        self._cloud = cloud
+        self._warm = warm
+        self._account_ids = account_ids
+
+    def list_accounts(self) -> Organization:
+        organization = self._warm.recall(self._account_ids)
+        if organization:
+            self._cloud.adopt_accounts(organization)
+            return organization
+        organization = self._cloud.list_accounts()
+        self._warm.keep(organization)
+        return organization
+
+    def open_account(self, account: Account) -> OpenedAccount:
+        return self._cloud.open_account(account)
+
+    def enter(self, account: Account) -> None:
+        self._cloud.enter(account)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +123,7 @@ def run_hints(
     hints: Sequence[Hint],
     *,
     session: Session,
-    sessions: WarmSessions,
+    warm: Warm,
     stop: Stop,
     observer: Observer,
 ) -> Handled:
@@ -87,6 +133,7 @@ def run_hints(
     where there is something in it. Raises ConfigurationError.
     """
     config = _narrow(loaded.config)
+    warm.adapt(config)
     refuse_unknown_regions(config, session, loaded.provenance.regions_from)
     own = checks()
     kinds = [kind for kind in chosen_checks(config) if kind.name in own]  # a plugin lists all
@@ -118,7 +165,7 @@ def run_hints(
             approve=lambda _: True,
             at_the_end=at_the_end,
             make_registry=make_registry,
-            sessions=sessions.of(config.organization),
+            sessions=warm.sessions,
         )
         bucket = reports_bucket(config, context.cloud.clients.central)
         if bucket is None:
@@ -128,7 +175,8 @@ def run_hints(
         changes = HintedPlan(
             hints, lambda due: record_reopenings(Objects(bucket), due, now(), limit)
         )
-        report = sweep(context.cloud, context.checks, config, context.environment, changes)
+        cloud = _WarmCloud(context.cloud, warm, {hint.account_id for hint in hints})
+        report = sweep(cloud, context.checks, config, context.environment, changes)
         file = None
         if report.findings or report.failures:
             central = context.cloud.clients.central
