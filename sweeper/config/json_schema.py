@@ -70,7 +70,7 @@ DESCRIPTIONS = {
     "remediation.min_coverage": "Below this share of accounts or account-regions checked, nothing "
     "is changed. 0: off.",
     "remediation.max_reopened": "A repository that somebody makes mutable again more often in 7 "
-    "days is left alone by runs about events, and reported as contested.",
+    "days, after events, is left alone and reported as contested.",
     "report.directory": "Where to write the reports.",
     "report.s3.bucket": "The bucket's name.",
     "report.s3.prefix": "What the names of the objects begin with.",

@@ -7,16 +7,12 @@ nothing: it names an account, a region and a repository, which are then read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from sweeper.domain.model import Finding
-from sweeper.domain.report_model import SCHEMA_VERSION
 
-WINDOW = timedelta(days=7)  # in which reopenings are counted
-_MOST = 10_000  # reopenings that are remembered: the latest
 _MOST_TEXT = 300  # characters of who did something
 # CloudTrail's names of the calls after which something may be mutable.
 CREATED = "CreateRepository"
@@ -59,28 +55,8 @@ class Hint:
 
     @property
     def place(self) -> tuple[str, str, str | None]:
-        """What names the thing that it is about."""
+        """Account id, region and repository."""
         return self.account_id, self.region, self.repository
-
-
-@dataclass(frozen=True, slots=True)
-class Reopening:
-    """A repository that somebody made mutable again, and that was then made immutable again."""
-
-    account_id: str
-    region: str
-    repository: str
-    event_id: str
-    finished_at: str
-    by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reopenings:
-    """What is remembered between events, of WINDOW alone: reopened.json as it stands."""
-
-    schema_version: Literal["2"] = SCHEMA_VERSION
-    reopenings: tuple[Reopening, ...] = ()
 
 
 def read_hint(
@@ -139,44 +115,10 @@ def join_hints(hints: Iterable[Hint]) -> tuple[Hint, ...]:
     return tuple(joined.values())
 
 
-def count_reopenings(
-    before: Sequence[Reopening], due: Iterable[Hint], now: datetime, limit: int
-) -> tuple[tuple[Reopening, ...], Mapping[object, str]]:
-    """Return what is to be remembered, and why each repository above the limit is left alone.
-
-    `due` are the hints whose repository was found mutable, and would be made immutable. An event
-    counts once, however often it is delivered; what is left alone is not counted.
-    """
-    since = _utc(now - WINDOW)
-    kept = [each for each in before if each.finished_at > since]
-    contested: dict[object, str] = {}
-    for hint in due:
-        if hint.repository is None:
-            continue
-        place = (hint.account_id, hint.region, hint.repository)
-        others = [
-            each
-            for each in kept
-            if (each.account_id, each.region, each.repository) == place
-            and each.event_id != hint.event_id
-        ]
-        if len(others) >= limit:
-            contested[hint.place] = _contested(hint, len(others) + 1)
-        elif all(each.event_id != hint.event_id for each in kept):
-            kept.append(Reopening(*place, hint.event_id, _utc(now), hint.by))
-    return tuple(kept[-_MOST:]), contested
-
-
 def hint_of(finding: Finding, hints: Mapping[object, Hint]) -> Hint | None:
     """Return the hint that led to the finding."""
     name = finding.repository if finding.resource == "repository" else None
     return hints.get((finding.account_id, finding.region, name))
-
-
-def _contested(hint: Hint, count: int) -> str:
-    times = "once" if count == 1 else f"{count} times"
-    by = hint.by or "an unknown caller"
-    return f"made mutable again {times} in {WINDOW.days} days, last by {by}; {hint.where}"
 
 
 def _is_own(identity: Mapping[str, Any], account: str, role_name: str | None) -> bool:
@@ -204,7 +146,3 @@ def _mapping(value: object, key: str) -> Mapping[str, Any]:
 def _text(value: object, key: str) -> str:
     found = value.get(key) if isinstance(value, Mapping) else None
     return found if isinstance(found, str) else ""
-
-
-def _utc(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

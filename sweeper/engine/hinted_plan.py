@@ -17,7 +17,7 @@ from sweeper.domain.model import (
     Stage,
 )
 from sweeper.domain.planning import Outcome, Remedy, map_changes, planned_findings
-from sweeper.domain.reasons import Reason
+from sweeper.domain.reopenings import Place, withhold_contested
 from sweeper.engine.change_source import PlanChanges, Selected, SweepPlan
 from sweeper.engine.pool import attempt
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # Counts what is about to be made immutable again, and says why each of the others is left alone, by
 # its hint's place. Raises OperationFailed.
-CountReopenings = Callable[[Sequence[Hint]], Mapping[object, str]]
+CountReopenings = Callable[[Sequence[Hint]], Mapping[Place, str]]
 
 
 class HintedPlan(SweepPlan):
@@ -74,16 +74,15 @@ class HintedPlan(SweepPlan):
         if not due:
             return planned
         contested = attempt(Stage.CHANGE, lambda _: self._count(due), None)
+        if not isinstance(contested, Failed):
+            return withhold_contested(planned, contested)
+        failed = contested
 
-        def edit(finding: Finding, change: Change) -> Change:
+        def withhold(finding: Finding, change: Change) -> Change:
             hint = hint_of(finding, self._hints)
             if hint is None or not hint.reopens:
                 return change
-            if isinstance(contested, Failed):
-                reason, error = contested.reason, contested.message
-                return replace(change, status=ChangeStatus.WITHHELD, reason=reason, error=error)
-            if (why := contested.get(hint.place)) is None:
-                return change
-            return replace(change, status=ChangeStatus.WITHHELD, reason=Reason.CONTESTED, error=why)
+            reason, error = failed.reason, failed.message
+            return replace(change, status=ChangeStatus.WITHHELD, reason=reason, error=error)
 
-        return [map_changes(outcome, edit) for outcome in planned]
+        return [map_changes(outcome, withhold) for outcome in planned]

@@ -36,6 +36,7 @@ from sweeper.entrypoints.bootstrap import (
     new_header,
     put_plan,
     reports_bucket,
+    sweep_plan,
 )
 from sweeper.reporting.formats import chosen_formats
 from sweeper.reporting.formats.base import Format
@@ -112,6 +113,8 @@ def run_sweep(
             approve=approve,
             at_the_end=at_the_end,
         )
+        if recorded is None:
+            changes = sweep_plan(config, context.bucket)
         central = context.cloud.clients.central
         evidence = open_run.evidence
         sinks = make_sinks(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,15 +19,19 @@ from sweeper.aws.client.credentials import MemberSession
 from sweeper.aws.client.documents import make_client
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.s3 import Bucket
+from sweeper.aws.s3_objects import Objects
 from sweeper.checks import chosen_checks
 from sweeper.config.schema import Config
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Failed, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
+from sweeper.domain.reopenings import Place
 from sweeper.domain.report_model import Provenance, RunKind
+from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Check, Observer, RunEnvironment
+from sweeper.entrypoints.logs import log
 from sweeper.storage import run_state as state
 from sweeper.storage.change_reader import digest
 from sweeper.storage.evidence.log import EvidenceLog
@@ -34,6 +39,7 @@ from sweeper.storage.journal import lines
 from sweeper.storage.journal.kinds import Header
 from sweeper.storage.journal.run import RunJournal
 from sweeper.storage.lease import Lease
+from sweeper.storage.reopenings import read_contested
 
 if TYPE_CHECKING:
     from sweeper.engine.preflight.look import Questions
@@ -239,6 +245,24 @@ def bootstrap_client_factory(session: Session, stop: Stop) -> Callable[[str, str
 def put_plan(bucket: Bucket, header: Header, plan: Iterable[bytes]) -> None:
     """Write the run's plan beside its report; raises OperationFailed."""
     bucket.put(state.plan_name(header.run_id), plan, "application/jsonl")
+
+
+def sweep_plan(config: Config, bucket: Bucket | None) -> SweepPlan:
+    """Return the plan of a sweep, which leaves alone what events found to be contested."""
+
+    def contested() -> Mapping[Place, str]:
+        if bucket is None:
+            return {}
+        now, limit = datetime.now(UTC), config.remediation.max_reopened
+        found = attempt(
+            Stage.CHANGE, lambda place: read_contested(Objects(place), now, limit), bucket
+        )
+        if isinstance(found, Failed):
+            log(logging.WARNING, "contested.unknown", reason=found.reason, message=found.message)
+            return {}
+        return found
+
+    return SweepPlan(contested=contested)
 
 
 def acquire_lease(lease: Lease, resumed: state.OpenRun | None) -> Failed | None:

@@ -8,12 +8,14 @@ from functools import partial
 
 from sweeper.aws.s3_objects import Objects
 from sweeper.domain.errors import Invalid, OperationFailed
-from sweeper.domain.hints import Hint, Reopenings, count_reopenings
+from sweeper.domain.hints import Hint
 from sweeper.domain.json_encoding import document
 from sweeper.domain.reasons import Reason
+from sweeper.domain.reopenings import Place, Reopenings, count_reopenings, list_contested
 from sweeper.storage.json_scanner import TooLarge
 from sweeper.storage.record_reader import OtherVersion, Selection, read
 
+FOLDER = "events"  # of all that events leave, below report.s3.prefix
 NAME = "reopened.json"
 ATTEMPTS = 5  # to replace what another batch replaces too
 _MOST = 20_000_000  # bytes: as many reopenings as are remembered, with the longest names
@@ -22,13 +24,13 @@ _MEMORY = 50_000_000  # bytes
 
 def record_reopenings(
     objects: Objects, due: Sequence[Hint], now: datetime, limit: int
-) -> Mapping[object, str]:
+) -> Mapping[Place, str]:
     """Remember the reopenings, and return why each repository above the limit is left alone.
 
     Raises OperationFailed where that cannot be counted: then nothing may be made immutable again.
     """
     for _ in range(ATTEMPTS):
-        before = _read(objects)
+        before = _read(objects, NAME)
         after, contested = count_reopenings(before.reopenings, due, now, limit)
         if after == before.reopenings:
             return contested
@@ -44,16 +46,24 @@ def record_reopenings(
     )
 
 
-def _read(objects: Objects) -> Reopenings:
+def read_contested(objects: Objects, now: datetime, limit: int) -> Mapping[Place, str]:
+    """Return why a sweep leaves a repository alone that it finds mutable.
+
+    Raises OperationFailed where that cannot be read.
+    """
+    return list_contested(_read(objects, f"{FOLDER}/{NAME}").reopenings, now, limit)
+
+
+def _read(objects: Objects, name: str) -> Reopenings:
     use = partial(read, Reopenings, limit=_MOST, selection=Selection(_MEMORY))
     try:
-        return objects.read(NAME, use) or Reopenings()
+        return objects.read(name, use) or Reopenings()
     except OperationFailed as error:
         raise _not_counted(error) from None
     except (Invalid, OtherVersion, TooLarge) as error:
         raise OperationFailed(
             Reason.JOURNAL_UNAVAILABLE,
-            f"{objects.bucket.at(NAME)} cannot be used: {error}; delete it to count anew",
+            f"{objects.bucket.at(name)} cannot be used: {error}; delete it to count anew",
         ) from None
 
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.domain.hints import (
-    Hint,
-    Reopening,
-    count_reopenings,
-    join_hints,
-    read_hint,
-)
+from sweeper.domain.hints import Hint, join_hints, read_hint
 from tests import cloudtrail
 from tests.cases import case
 
 ACCOUNT, OTHER, REGION = "111122223333", "444455556666", "eu-central-1"
 ROLE = "security/ecr-immutability-sweeper"
-NOW = datetime(2026, 11, 29, 13, tzinfo=UTC)
 CREATED = cloudtrail.created(ACCOUNT, REGION, "team/payments")
 
 
@@ -149,35 +141,3 @@ def test_events_about_one_thing_are_one_hint() -> None:
         templates,
     )
     assert join_hints([HINT, created]) == (HINT,)
-
-
-def reopening(event_id: str, days_ago: float = 1, repository: str = "app") -> Reopening:
-    at = (NOW - timedelta(days=days_ago)).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Reopening(ACCOUNT, REGION, repository, event_id, at, "somebody")
-
-
-def test_what_is_contested() -> None:
-    three = [reopening("a"), reopening("b"), reopening("c")]
-    cases: list[tuple[list[Reopening], int, int, bool]] = [
-        ([], 3, 1, False),
-        (three[:2], 3, 3, False),
-        (three, 3, 3, True),
-        (three, 4, 4, False),
-        ([], 0, 0, True),
-        ([*three[:2], reopening("c", days_ago=7)], 3, 3, False),  # the third is forgotten
-        ([*three[:2], reopening("c", repository="other")], 3, 4, False),
-        ([*three[:2], reopening("e-1")], 3, 3, False),  # this very event, delivered again
-    ]
-    for before, limit, kept, is_contested in cases:
-        with case(before, limit):
-            after, contested = count_reopenings(before, [HINT], NOW, limit)
-            assert len(after) == kept
-            assert (HINT.place in contested) is is_contested
-    _, contested = count_reopenings(three, [HINT], NOW, 3)
-    assert contested[HINT.place] == (
-        "made mutable again 4 times in 7 days, last by somebody; there"
-    )
-
-
-def test_templates_are_not_counted() -> None:
-    assert count_reopenings([], [replace(HINT, repository=None)], NOW, 0) == ((), {})

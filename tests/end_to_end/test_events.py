@@ -25,7 +25,7 @@ WORLD = small_world(accounts=50, regions=2)
 REGION = next(iter(WORLD.regions))
 ACCOUNTS = [account.id for account in WORLD.accounts]
 MEMBER_ROLE = "ecr-immutability-sweeper"
-REPORT = {
+REPORT: dict[str, Any] = {
     "s3": {"bucket": WORLD.buckets[0].name, "prefix": "audit"},
     "sns_topic_arn": WORLD.topics[0],
 }
@@ -351,6 +351,36 @@ def test_a_fight_of_five_rounds_ends_contested_after_three(aws: FakeAws) -> None
     assert "assumed-role/deploy/ci" in message["message"]
     (kept,) = (each for each in aws.objects() if each.key == "audit/events/reopened.json")
     assert len(json.loads(kept.body)["reopenings"]) == 3
+
+
+def test_a_sweep_leaves_alone_what_is_contested(aws: FakeAws) -> None:
+    account = ACCOUNTS[7]
+    write_config(Path(), {**CONFIG, "remediation": {"max_reopened": 1}})
+    for _ in range(2):
+        put(aws, account, "fought")
+        handled(cloudtrail.changed(account, REGION, "fought"))
+    assert setting(aws, account, "fought") == "MUTABLE"
+    put(aws, account, "plain")
+    handler({"accounts": [account]}, Context())
+    assert setting(aws, account, "plain") == "IMMUTABLE"
+    assert setting(aws, account, "fought") == "MUTABLE"
+    (latest,) = (json.loads(each.body) for each in aws.objects() if each.key == "audit/latest.json")
+    (change,) = (each["change"] for each in latest["findings"] if each["repository"] == "fought")
+    assert (change["status"], change["reason"]) == ("withheld", "contested")
+    assert change["error"].startswith("made mutable again 2 times in 7 days, last by arn:aws:sts::")
+
+
+def test_where_that_cannot_be_read_a_sweep_goes_on(
+    aws: FakeAws, capfd: pytest.CaptureFixture[str]
+) -> None:
+    account = ACCOUNTS[7]
+    put(aws, account, "plain")
+    aws.faults([Fault("access_denied", operation="GetObject")])
+    write_config(Path(), {"report": {"s3": {**REPORT["s3"], "lease": False}}})
+    handler({"accounts": [account]}, Context())
+    assert setting(aws, account, "plain") == "IMMUTABLE"
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line["reason"] for line in lines if line["event"] == "contested.unknown"] == ["denied"]
 
 
 def test_an_event_that_comes_twice_counts_once(aws: FakeAws) -> None:

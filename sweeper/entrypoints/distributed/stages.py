@@ -176,7 +176,7 @@ def scan(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
             # Which changes are due does not depend on the other shards, only whether they are made.
             listing = replace(stage.listing, chosen=tuple(accounts), others=())
             facts = accept_gaps(found, listing, config)
-            outcomes = make_plan(facts, checks, config, stage.changes)
+            outcomes = make_plan(facts, checks, config, SweepPlan())
             assessed = findings_of(assess_impact(pool, checks, facts.targets, outcomes))
         stage.require_uninterrupted()
         written = lines_of_scan(stage.run, found, assessed)

@@ -33,9 +33,8 @@ from sweeper.reporting.sinks import chosen_plugins, make_sinks
 from sweeper.reporting.sinks.base import SinkContext
 from sweeper.reporting.wording import number
 from sweeper.storage import run_state as state
-from sweeper.storage.reopenings import record_reopenings
+from sweeper.storage.reopenings import FOLDER, record_reopenings
 
-FOLDER = "events"  # below report.s3.prefix
 LISTED_FOR = 300.0  # seconds that a list of the accounts is used for
 
 
