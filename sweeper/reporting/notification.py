@@ -12,6 +12,7 @@ from itertools import groupby
 
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import REGISTRY, ChangeStatus, Compliance, Finding, Resource
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import (
     count_applied,
     count_findings,
@@ -75,6 +76,10 @@ def _clauses(report: Report) -> list[str]:
     """Return what the subject says, the most important first; there is at least one."""
     changes, since, undo = report.totals.changes, report.since_last, report.run.kind == "undo"
     failure = ended_early(report)
+    contested = sum(
+        item.change is not None and item.change.reason is Reason.CONTESTED
+        for item in report.findings
+    )
     mutable = count_non_compliant(report)
     templates = count_non_compliant(report, _TEMPLATE)
     registries = count_non_compliant(report, REGISTRY)
@@ -88,6 +93,7 @@ def _clauses(report: Report) -> list[str]:
         (others, number(others, "other finding")),
         (left, f"{left:,} not reverted"),
         (changes.failed, f"{number(changes.failed, 'change')} failed"),
+        (contested, f"{contested:,} contested"),
         (not report.coverage.complete, _gap(report)),
         (changes.applied, f"{changes.applied:,} {'reverted' if undo else 'fixed'}"),
         (since and since.reopened, f"{since.reopened if since else 0:,} reopened"),
@@ -174,6 +180,8 @@ def verdict(report: Report) -> Iterator[str]:
     place = report.run.organization_id or report.run.account_id
     of = f" of {plain(place)}" if place else ""
     where_ = " in this scope" if report.skipped else ""
+    if report.run.kind == "events":
+        where_ = " among what the events name"
     if repositories.non_compliant:
         found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
         yield (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sweeper.aws.client.errors import translate_errors
 from sweeper.domain.comparison import is_changed
 from sweeper.domain.masking import mask
+from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.engine.probe import DestinationProbe, Hints, run_probe
 from sweeper.reporting.notification import subject
@@ -31,6 +32,7 @@ class SnsSink(Sink):
 
     name = "sns"
     is_message = True
+    takes_events = True
     actions = frozenset({"sns:Publish", *KEY_ACTIONS})
 
     def __init__(
@@ -90,8 +92,11 @@ class SnsSink(Sink):
 def needed(report: Report, notify: Notify) -> bool:
     """Whether people are to be told: of what remains, was changed, failed or was not checked.
 
-    With `on_change`, only of what the sweep before did not have.
+    With `on_change`, only of what the sweep before did not have. What could not be checked because
+    of an event, the next sweep tells.
     """
+    if report.run.kind == "events":
+        return bool(report.totals.remaining or may_have_changed(report))
     if notify == "on_change":
         return is_changed(report)
     changes = report.totals.changes
