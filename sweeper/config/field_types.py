@@ -180,6 +180,9 @@ KmsKey = (
         ),
     ]
 )
+AggregatorName = Annotated[
+    str, _matching(r"[0-9A-Za-z_-]{1,256}", "the name of an AWS Config aggregator, not its ARN")
+]
 CheckName = Annotated[
     str, _matching(r"[a-z][a-z0-9-]*", "a check's name, such as ecr-tag-immutability")
 ]

@@ -69,6 +69,8 @@ DESCRIPTIONS = {
     "remediation.max_changes": "A plan with more changes changes nothing.",
     "remediation.min_coverage": "Below this share of accounts or account-regions checked, nothing "
     "is changed. 0: off.",
+    "inventory.config_aggregator.name": "The aggregator's name.",
+    "inventory.config_aggregator.region": "The aggregator's region.",
     "report.directory": "Where to write the reports.",
     "report.s3.bucket": "The bucket's name.",
     "report.s3.prefix": "What the names of the objects begin with.",

@@ -24,6 +24,7 @@ from sweeper.config.field_types import (
     AccountGlob,
     AccountGlobs,
     AccountIds,
+    AggregatorName,
     BucketName,
     CheckNames,
     Directory,
@@ -187,6 +188,19 @@ class RemediationConfig(_Section):
     min_coverage: Annotated[float, IS_NUMBER, Field(ge=0, le=1)] = 0.0
 
 
+class ConfigAggregatorConfig(_Section):
+    """The aggregator of AWS Config: of the caller's account, in one region."""
+
+    name: AggregatorName
+    region: RegionName
+
+
+class InventoryConfig(_Section):
+    """What else has a list of the repositories, which is compared with what was checked."""
+
+    config_aggregator: ConfigAggregatorConfig | None = None
+
+
 class S3Config(_Section):
     """Where in S3 the report goes; the prefix has no slash at either end."""
 
@@ -259,6 +273,7 @@ class Config(_Section):
     policy: PolicyConfig = PolicyConfig()
     exemptions: Annotated[tuple[ExemptionRule, ...], FROM_TEXT] = ()
     remediation: RemediationConfig = RemediationConfig()
+    inventory: InventoryConfig = InventoryConfig()
     report: ReportConfig = ReportConfig()
     state: StateConfig = StateConfig()
     limits: LimitsConfig = LimitsConfig()

@@ -168,6 +168,20 @@ class Reason(StrEnum):
         "where the account's regions cannot be listed and it has not enabled this one",
         is_acceptable=True,
     )
+    # AWS Config
+    RECORDED_NOT_PLANNED = _Row(
+        "recorded_not_planned",
+        "AWS Config has recorded repositories there, and the sweep did not know of the account or "
+        "region",
+        "check why the account or region is not among those that were listed, or accept the reason "
+        "under coverage.accept",
+        is_acceptable=True,
+    )
+    AGGREGATOR_MISSING = _Row(
+        "aggregator_missing",
+        "AWS Config has no aggregator of this name in this region",
+        "correct name and region of inventory.config_aggregator; run in the aggregator's account",
+    )
     # Denied: by what, where AWS says it
     DENIED = _Row(
         "denied",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sweeper.aws import config_aggregator
 from sweeper.checks import checks
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
@@ -36,6 +37,11 @@ HINTS = {
     "report.s3.kms_key_id": s3.KEY_HINTS,
     "report.sns_topic_arn": sns.HINTS,
     "report.security_hub.region": security_hub.HINTS,
+    config_aggregator.KEY: config_aggregator.HINTS,
+}
+KEYS: dict[Kind, tuple[str, ...]] = {
+    Kind.DESTINATION: tuple(key for key in HINTS if key.startswith("report.")),
+    Kind.INVENTORY: (config_aggregator.KEY,),
 }
 
 
@@ -49,7 +55,7 @@ def test_there_is_something_to_do_about_everything() -> None:
     """Whatever kind and reason there is; a remedy has its golden text once, with the first."""
     texts: dict[str, str] = {}
     for kind, reason, answer in product(Kind, Reason, (ProbeStatus.DENIED, ProbeStatus.FAILED)):
-        for key in HINTS if kind is Kind.DESTINATION else (None,):
+        for key in KEYS.get(kind, (None,)):
             with case(kind, reason, answer, key):
                 found = problem(
                     kind,
