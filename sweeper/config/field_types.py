@@ -165,6 +165,13 @@ TopicArn = Annotated[
         "an SNS topic's ARN: arn:aws:sns:eu-central-1:123456789012:name",
     ),
 ]
+EventBusArn = Annotated[
+    str,
+    _matching(
+        r"arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9/._-]{1,256}",
+        "an event bus' ARN: arn:aws:events:eu-central-1:123456789012:event-bus/name",
+    ),
+]
 BucketName = Annotated[
     str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name, 3 to 63 characters")
 ]

@@ -77,6 +77,12 @@ DESCRIPTIONS = {
     "report.s3.kms_key_id": "The KMS key that encrypts them; null: the bucket's default.",
     "report.s3.lease": "Whether only one run at a time may use the prefix.",
     "report.sns_topic_arn": "The topic to notify.",
+    "report.chat_topic_arn": "The topic of a chat channel (Amazon Q Developer in chat "
+    "applications).",
+    "report.event_bus": "The event bus that gets an event for the run, and one for each finding "
+    "that changed.",
+    "report.owner_tag": "One of account_tags: each of its values gets a message to sns_topic_arn, "
+    "with the attribute owner.",
     "report.security_hub.region": "The region to import findings in.",
     "report.formats": "The formats to write.",
     "report.notify": "when_needed: findings that remain, changes made or failed, or incomplete "

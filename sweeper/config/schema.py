@@ -28,6 +28,7 @@ from sweeper.config.field_types import (
     BucketName,
     CheckNames,
     Directory,
+    EventBusArn,
     ExclusionFilters,
     ExclusionsByRepository,
     Expiry,
@@ -41,6 +42,7 @@ from sweeper.config.field_types import (
     RepositoryGlob,
     RoleName,
     SinkName,
+    TagKey,
     TagKeys,
     Tags,
     Text,
@@ -222,10 +224,13 @@ class ReportConfig(_Section):
     directory: Directory | None = None
     s3: S3Config | None = None
     sns_topic_arn: TopicArn | None = None
+    chat_topic_arn: TopicArn | None = None
+    event_bus: EventBusArn | None = None
     security_hub: SecurityHubConfig | None = None
     formats: Annotated[FormatNames, Field(min_length=1)] = ("json", "csv")
     notify: Notify = "when_needed"
     account_tags: Annotated[TagKeys, Field(max_length=MAX_ACCOUNT_TAGS)] = ()
+    owner_tag: TagKey | None = None
     evidence: bool = False
     plugins: Annotated[dict[SinkName, dict[str, Any] | None], FROM_TEXT] = {}
 
@@ -236,6 +241,22 @@ class ReportConfig(_Section):
         if self.notify == "on_change" and not (self.directory or self.s3):
             raise ValueError(
                 "notify: on_change needs report.directory or report.s3, where the last report is"
+            )
+        if self.event_bus and not (self.directory or self.s3):
+            raise ValueError(
+                "event_bus needs report.directory or report.s3, where the last report is: it "
+                "tells which findings are new"
+            )
+        if self.owner_tag and (
+            self.owner_tag not in self.account_tags or self.sns_topic_arn is None
+        ):
+            raise ValueError(
+                "owner_tag must be one of report.account_tags, and needs report.sns_topic_arn"
+            )
+        if self.chat_topic_arn and self.chat_topic_arn == self.sns_topic_arn:
+            raise ValueError(
+                "chat_topic_arn must be another topic than report.sns_topic_arn: a chat channel "
+                "shows no message but its own"
             )
         return self
 

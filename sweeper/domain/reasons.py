@@ -401,9 +401,9 @@ class Reason(StrEnum):
     )
     DESTINATION_MISSING = _Row(
         "destination_missing",
-        "the bucket or topic does not exist, or Security Hub is not enabled",
-        "create the bucket or topic, enable Security Hub, or correct its name or region under "
-        "report",
+        "the bucket, topic or event bus does not exist, or Security Hub is not enabled",
+        "create the bucket, topic or event bus, enable Security Hub, or correct its name or region "
+        "under report",
     )
     CONCURRENT_MODIFICATION = _Row(
         "concurrent_modification", "another sweep wrote to the same S3 prefix at the same time"

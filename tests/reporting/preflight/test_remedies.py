@@ -19,7 +19,8 @@ from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole, Regi
 from sweeper.engine.preflight.problems import Kind, Problem
 from sweeper.engine.probe import NO_HINTS, ProbeStatus
 from sweeper.reporting.preflight.remedies import meaning, remedy
-from sweeper.reporting.sinks import s3, security_hub, sns
+from sweeper.reporting.sinks import chat, event_bus, s3, security_hub, sns
+from sweeper.reporting.topic import hints
 from sweeper.reporting.wording import advice
 from tests.cases import case
 from tests.fakes import account_id, make_account, make_config
@@ -35,7 +36,8 @@ HINTS = {
     "report.directory": NO_HINTS,
     "report.s3.bucket": s3.HINTS,
     "report.s3.kms_key_id": s3.KEY_HINTS,
-    "report.sns_topic_arn": sns.HINTS,
+    **{key: hints(key) for key in (sns.KEY, chat.KEY)},
+    event_bus.KEY: event_bus.HINTS,
     "report.security_hub.region": security_hub.HINTS,
     config_aggregator.KEY: config_aggregator.HINTS,
 }
