@@ -44,7 +44,7 @@ HINTS = Hints(
     denied="allow the caller {actions} on the aggregator (docs/continuous.md)",
 )
 _LARGEST_PAGE = 100  # both operations
-_EXPRESSION = (
+EXPRESSION = (
     "SELECT accountId, awsRegion, configurationItemCaptureTime, configuration.ImageTagMutability "
     "WHERE resourceType = 'AWS::ECR::Repository' "
     "AND configurationItemStatus IN ('OK', 'ResourceDiscovered')"
@@ -71,7 +71,7 @@ class ConfigAggregator:
         began = since.timestamp()
         found: dict[str, dict[str, Recorded]] = {}
         for page in self._pages(
-            "select_aggregate_resource_config", Expression=_EXPRESSION, MaxResults=_LARGEST_PAGE
+            "select_aggregate_resource_config", Expression=EXPRESSION, MaxResults=_LARGEST_PAGE
         ):
             for text in require_strs(page, "Results"):
                 item = _decoded(text)
@@ -100,7 +100,7 @@ class ConfigAggregator:
     def probe(self) -> list[DestinationProbe]:
         """Try both calls, for one result."""
         calls: dict[str, dict[str, Any]] = {
-            "select_aggregate_resource_config": {"Expression": _EXPRESSION, "MaxResults": 1},
+            "select_aggregate_resource_config": {"Expression": EXPRESSION, "MaxResults": 1},
             "describe_configuration_aggregator_sources_status": {"Limit": 1},
         }
         location = f"{self._name} in {self._region}"

@@ -12,6 +12,7 @@ from unittest import mock
 import pytest
 from moto.organizations.models import FakeAccount
 
+from sweeper.aws import config_aggregator
 from sweeper.aws.accounts import CORE_ACTIONS
 from sweeper.domain.model import ChangeStatus, Stage
 from sweeper.domain.reasons import Reason
@@ -233,10 +234,14 @@ CONFIG: set[Row] = {
     ("ConfigObject", "s3:GetObject"),
     ("ConfigKey", "kms:Decrypt"),
 }
+# Granted only where its parameter is given; see the test at the end.
+AGGREGATOR: set[Row] = {("ConfigAggregator", action) for action in config_aggregator.ACTIONS}
+TEAMS: set[Row] = {("EventBus", "events:PutEvents"), ("ChatTopic", "sns:Publish")}
 
 
 def test_the_role_grants_what_the_sinks_declare() -> None:
     core = {action for _, action in CENTRAL if action.startswith(("organizations:", "sts:"))}
+    core |= config_aggregator.ACTIONS
     declared = set[str]().union(*(sink.actions for sink in SINKS))
     for template in templates.ONE_PROCESS:
         with case(template):
@@ -247,7 +252,7 @@ def test_the_role_grants_what_the_sinks_declare() -> None:
 def test_the_central_table_is_complete() -> None:
     for template in templates.ONE_PROCESS:
         with case(template):
-            assert set(CENTRAL) | CONFIG == _rows(template, "CentralRole")
+            assert set(CENTRAL) | CONFIG | AGGREGATOR | TEAMS == _rows(template, "CentralRole")
 
 
 def _sweep_by_everything(deployment: Deployment) -> Report:
@@ -382,6 +387,54 @@ def test_findings_may_be_imported_as_this_account_in_that_region_alone(
     assert not may("eu-central-1", MANAGEMENT, own)
     assert not may(HUB, "111111111111", "111111111111/default")
     assert not may(HUB, MANAGEMENT, "aws/guardduty")
+
+
+BUS = f"arn:aws:events:eu-west-1:{MANAGEMENT}:event-bus/findings"
+CHAT = f"arn:aws:sns:eu-west-1:{MANAGEMENT}:chat"
+RECORDED = f"arn:aws:config:eu-west-3:{MANAGEMENT}:config-aggregator/config-aggregator-a1b2c3"
+WITNESS = {"ConfigAggregatorName": "organization", "ConfigAggregatorRegion": "eu-west-3"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("parameters", "more"),
+    [
+        ({}, set()),
+        (WITNESS, set(config_aggregator.ACTIONS)),
+        ({"EventBusArn": BUS}, {"events:PutEvents"}),
+        ({"ChatTopicArn": CHAT}, set()),  # sns:Publish is granted, on the other topic
+        ({"OwnerTag": "owner"}, set()),
+    ],
+)
+def test_where_teams_work_and_what_is_recorded_is_reached_and_nothing_else(
+    deployment: Deployment, parameters: dict[str, str], more: set[str]
+) -> None:
+    name = "-".join(["teams", *sorted(parameters)])[:60]
+    deployment.central_stack(name, {**parameters, "CentralRoleName": name})
+    role = deployment.role(MANAGEMENT, name)
+    statements = [each for policy in role.policies.values() for each in parse(policy)]
+    always = {action for _, action in CENTRAL} - {HUB_ACTION}
+    assert set(actions(statements)) == more | always
+    source = {"events:source": "sweeper"}
+    may = {
+        "recorded": Request("config:SelectAggregateResourceConfig", RECORDED),
+        "sources": Request("config:DescribeConfigurationAggregatorSourcesStatus", RECORDED),
+        "elsewhere": Request(
+            "config:SelectAggregateResourceConfig", RECORDED.replace("eu-west-3", "eu-west-1")
+        ),
+        "bus": Request("events:PutEvents", BUS, source),
+        "as another": Request("events:PutEvents", BUS, {"events:source": "aws.ec2"}),
+        "another bus": Request("events:PutEvents", f"{BUS}-2", source),
+        "chat": Request("sns:Publish", CHAT),
+        "another topic": Request("sns:Publish", f"{CHAT}-2"),
+    }
+    allowed = {what for what, request in may.items() if allows(statements, request)}
+    expected = {
+        "ConfigAggregatorName": {"recorded", "sources"},
+        "EventBusArn": {"bus"},
+        "ChatTopicArn": {"chat"},
+    }
+    assert allowed == set[str]().union(*(expected.get(key, set()) for key in parameters))
 
 
 @pytest.mark.slow
