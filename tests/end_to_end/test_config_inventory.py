@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -206,6 +207,22 @@ def test_three_thousand_repositories_in_thirty_one_pages(
         assert said == []
     [summary] = (ended.directory / "out").glob("**/report.md")
     assert "### AWS Config, aggregator organization in us-east-1" in summary.read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_a_distributed_sweep_asks_in_its_last_stage(aws: FakeAws, here: Here) -> None:
+    base = world()
+    dark = base.accounts[1].id
+    aws.load(with_changes(base, denies=[{"accounts": [dark], "actions": ["ecr:*"]}]))
+    config = {**NAMED, **AUDIT, "report": {"directory": "out"}}
+    ended = here.command(aws, "distributed", "start", "--work", "work", config=config)
+    run = json.loads(ended.stdout)["run"]
+    for stage in (("scan", "--shard", "0"), ("plan",)):
+        here.command(aws, "distributed", stage[0], "--run", run, *stage[1:], "--work", "work")
+    assert "config:SelectAggregateResourceConfig" not in calls(aws)
+    ended = here.command(aws, "distributed", "finish", "--run", run, "--work", "work")
+    assert places(ended.report["config_inventory"]["not_checked"]) == [(dark, None, 25)]
+    assert json.loads(ended.stdout)["exit_status"] == 4
 
 
 @pytest.mark.slow

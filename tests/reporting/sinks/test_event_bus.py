@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import boto3
 import pytest
 from jsonschema import Draft202012Validator
 from moto import mock_aws
+from moto.events.models import EventPattern
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.json_encoding import encoded
@@ -103,6 +105,31 @@ def test_an_event_says_where_to_look() -> None:
     assert detail.console_url.endswith("team/a?region=eu-central-1")
     assert detail.id == "ecr-tag-immutability/111122223333/eu-central-1/team/a"
     assert run_finished(report(), SO_FAR).report == "s3://b/report.json"
+
+
+def test_the_pattern_of_the_page_matches_what_somebody_has_to_do() -> None:
+    page = (PUBLISHED.parent / "notifications.md").read_text(encoding="utf-8")
+    [text] = re.findall(r"```json\n(\{\n.*?)```", page, re.DOTALL)
+    pattern = EventPattern.load(text)
+    item = compared(
+        finding("new", since_last=Since.NEW),
+        finding("fixed", since_last=Since.NEW, change=change()),
+        resolved=(earlier("gone"),),
+    )
+    bus = Bus()
+    sink(bus).deliver(item, ())
+    matched = [
+        json.loads(entry["Detail"])["repository"]
+        for entry in bus.accepted
+        if pattern.matches_event(
+            {
+                "source": entry["Source"],
+                "detail-type": entry["DetailType"],
+                "detail": json.loads(entry["Detail"]),
+            }
+        )
+    ]
+    assert matched == ["new"]
 
 
 class Bus:

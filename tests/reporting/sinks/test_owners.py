@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,8 +107,9 @@ def test_on_change_only_who_has_news() -> None:
 
 def test_a_filter_policy_finds_the_team() -> None:
     arn, everything = topic()
-    payments = subscriber(arn, policy={"owner": ["payments"]})
-    summaries = subscriber(arn, policy={"owner": [{"exists": False}]})
+    page = (Path(__file__).parents[3] / "docs/notifications.md").read_text(encoding="utf-8")
+    policies = [json.loads(text) for text in re.findall(r'\{"owner": .*\]\}', page)]
+    payments, summaries = (subscriber(arn, policy=policy) for policy in policies)
     sink = OwnersSink(made(arn), "owner", "when_needed")
     delivery = sink.deliver(owned_report(), ())
     assert (delivery.status, delivery.message) == ("delivered", None)
