@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from sweeper.domain.escaping import shorten
+from sweeper.domain.masking import MASK, mask
 from sweeper.domain.model import Finding
 from sweeper.domain.report import remaining_rule
 from sweeper.domain.report_model import Delivery, Report
@@ -31,6 +32,7 @@ _NAMED = 10  # findings; the others are counted
 _NEXT_STEPS = 3
 _LONGEST = 100  # characters of a name
 _RELATED = 20
+_MASK = "(masked)"
 # What a chat program obeys, each as a sign that looks like it.
 _OBEYED = str.maketrans(
     {
@@ -111,7 +113,8 @@ def _next_steps(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
 
 
 def _text(text: str, limit: int = _LONGEST) -> str:
-    return shorten(text, limit).translate(_OBEYED)
+    # No secret is found any more once its signs are replaced.
+    return mask(shorten(text, limit)).replace(MASK, _MASK).translate(_OBEYED)
 
 
 def _code(text: str, limit: int = _LONGEST) -> str:

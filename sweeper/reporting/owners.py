@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +99,7 @@ def owner_message(owned: Owned, tag: str, report: Report, so_far: Sequence[Deliv
     return by_protocol(one, lambda limit: _text(owned, tag, report, so_far, limit), LIMIT)
 
 
-def owner_attributes(owned: Owned, report: Report) -> Mapping[str, Any]:
+def owner_attributes(owned: Owned, report: Report) -> dict[str, dict[str, str]]:
     """Return what a subscription's filter policy may ask for."""
     return {
         "owner": {"DataType": "String", "StringValue": owned.owner},

@@ -24,7 +24,7 @@ class Topic:
         *,
         once: str,
         subject: str | None = None,
-        attributes: Mapping[str, Any] | None = None,
+        attributes: Mapping[str, Mapping[str, str]] | None = None,
         by_protocol: bool = False,
     ) -> None:
         """Publish a message, masked; raises OperationFailed.
@@ -39,12 +39,13 @@ class Topic:
             more["Subject"] = mask(subject)
         if by_protocol:
             more["MessageStructure"] = "json"
+        masked = {
+            name: {**each, "StringValue": mask(each["StringValue"])}
+            for name, each in (attributes or {}).items()
+        }
         with translate_errors():
             self._client().publish(
-                TopicArn=self.arn,
-                Message=mask(message),
-                MessageAttributes=attributes or {},
-                **more,
+                TopicArn=self.arn, Message=mask(message), MessageAttributes=masked, **more
             )
 
     def probe(self, key: str) -> list[DestinationProbe]:
