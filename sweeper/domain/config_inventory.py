@@ -192,7 +192,8 @@ def _not_recorded(
         if places.is_in_scope(source.account_id, source.region):
             by_account.setdefault(source.account_id, []).append(source)
     found = places.accounts
-    for account_id in sorted(by_account.keys() | {each.id for each in report.accounts}):
+    regions = {each.id: len(each.regions) for each in report.accounts}
+    for account_id in sorted(by_account.keys() | regions.keys()):
         if of_account := by_account.get(account_id):
             failed = [each for each in of_account if each.status == "failed"]
             updates = [each.updated for each in of_account if each.updated is not None]
@@ -204,8 +205,7 @@ def _not_recorded(
                 next((each.error for each in (*failed, *of_account) if each.error), None),
             )
         elif found.get(account_id) and not recorded.get(account_id):
-            regions = sum(place[0] == account_id for place in places.examined)
-            yield RecordingGap(account_id, "no_record", regions)
+            yield RecordingGap(account_id, "no_record", regions[account_id])
 
 
 def _utc(seconds: float) -> str:
