@@ -165,8 +165,9 @@ destroy: ## delete the central stack; its reports and their key are kept
 	aws cloudformation delete-stack --stack-name $(STACK)
 	aws cloudformation wait stack-delete-complete --stack-name $(STACK)
 
-schema: install ## write docs/report.schema.json and docs/config.schema.json anew
+schema: install ## write the JSON schemas in docs/ anew
 	$(BIN)/python -m sweeper.reporting.report_schema > docs/report.schema.json
+	$(BIN)/python -m sweeper.reporting.report_schema events > docs/events.schema.json
 	$(BIN)/sweeper config schema > docs/config.schema.json
 
 commands: install ## write docs/commands.md anew

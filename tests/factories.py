@@ -27,7 +27,15 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import AccountOutcome, TargetOutcome, aggregate
-from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, Run, SinceLast
+from sweeper.domain.report_model import (
+    ConfigInventory,
+    EarlierFinding,
+    FailedItem,
+    RecordingGap,
+    Report,
+    Run,
+    SinceLast,
+)
 
 ACCOUNT_ID = "111122223333"
 REGION = "eu-central-1"
@@ -284,6 +292,15 @@ def hostile_report() -> Report:
         accounts=tuple(tagged.values()),
         since_last=changed,
         account_tags_unavailable="".join(HOSTILE),
+        config_inventory=ConfigInventory(
+            "organization",
+            REGION,
+            sources_unavailable="".join(HOSTILE),
+            not_recorded=tuple(
+                RecordingGap(f"2222333344{index:02}", "failed", 1, "2026-11-01T00:00:00Z", text)
+                for index, text in enumerate(HOSTILE)
+            ),
+        ),
     )
 
 

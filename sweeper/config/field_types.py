@@ -186,6 +186,13 @@ TopicArn = Annotated[
         "an SNS topic's ARN: arn:aws:sns:eu-central-1:123456789012:name",
     ),
 ]
+EventBusArn = Annotated[
+    str,
+    _matching(
+        r"arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9/._-]{1,256}",
+        "an event bus' ARN: arn:aws:events:eu-central-1:123456789012:event-bus/name",
+    ),
+]
 BucketName = Annotated[
     str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name, 3 to 63 characters")
 ]
@@ -201,6 +208,9 @@ KmsKey = (
         ),
     ]
 )
+AggregatorName = Annotated[
+    str, _matching(r"[0-9A-Za-z_-]{1,256}", "the name of an AWS Config aggregator, not its ARN")
+]
 CheckName = Annotated[
     str, _matching(r"[a-z][a-z0-9-]*", "a check's name, such as ecr-tag-immutability")
 ]

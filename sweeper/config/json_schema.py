@@ -83,12 +83,20 @@ DESCRIPTIONS = {
     "is changed. 0: off.",
     "remediation.max_reopened": "A repository that somebody makes mutable again more often in 7 "
     "days, after events, is left alone and reported as contested.",
+    "inventory.config_aggregator.name": "The aggregator's name.",
+    "inventory.config_aggregator.region": "The aggregator's region.",
     "report.directory": "Where to write the reports.",
     "report.s3.bucket": "The bucket's name.",
     "report.s3.prefix": "What the names of the objects begin with.",
     "report.s3.kms_key_id": "The KMS key that encrypts them; null: the bucket's default.",
     "report.s3.lease": "Whether only one run at a time may use the prefix.",
     "report.sns_topic_arn": "The topic to notify.",
+    "report.chat_topic_arn": "The topic of a chat channel (Amazon Q Developer in chat "
+    "applications).",
+    "report.event_bus": "The event bus that gets an event for the run, and one for each finding "
+    "that changed.",
+    "report.owner_tag": "One of account_tags: each of its values gets a message to sns_topic_arn, "
+    "with the attribute owner.",
     "report.security_hub.region": "The region to import findings in.",
     "report.formats": "The formats to write.",
     "report.notify": "when_needed: findings that remain, changes made or failed, or incomplete "

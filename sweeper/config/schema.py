@@ -24,10 +24,12 @@ from sweeper.config.field_types import (
     AccountGlob,
     AccountGlobs,
     AccountIds,
+    AggregatorName,
     BucketName,
     CheckNames,
     Day,
     Directory,
+    EventBusArn,
     ExclusionFilters,
     ExclusionsByRepository,
     Expiry,
@@ -43,6 +45,7 @@ from sweeper.config.field_types import (
     RepositoryGlob,
     RoleName,
     SinkName,
+    TagKey,
     TagKeys,
     Tags,
     Text,
@@ -216,6 +219,19 @@ class RemediationConfig(_Section):
         return (*self.include_accounts, *of_waves)
 
 
+class ConfigAggregatorConfig(_Section):
+    """The aggregator of AWS Config: of the caller's account, in one region."""
+
+    name: AggregatorName
+    region: RegionName
+
+
+class InventoryConfig(_Section):
+    """What else has a list of the repositories, which is compared with what was checked."""
+
+    config_aggregator: ConfigAggregatorConfig | None = None
+
+
 class S3Config(_Section):
     """Where in S3 the report goes; the prefix has no slash at either end."""
 
@@ -237,10 +253,13 @@ class ReportConfig(_Section):
     directory: Directory | None = None
     s3: S3Config | None = None
     sns_topic_arn: TopicArn | None = None
+    chat_topic_arn: TopicArn | None = None
+    event_bus: EventBusArn | None = None
     security_hub: SecurityHubConfig | None = None
     formats: Annotated[FormatNames, Field(min_length=1)] = ("json", "csv")
     notify: Notify = "when_needed"
     account_tags: Annotated[TagKeys, Field(max_length=MAX_ACCOUNT_TAGS)] = ()
+    owner_tag: TagKey | None = None
     evidence: bool = False
     plugins: Annotated[dict[SinkName, dict[str, Any] | None], FROM_TEXT] = {}
 
@@ -251,6 +270,22 @@ class ReportConfig(_Section):
         if self.notify == "on_change" and not (self.directory or self.s3):
             raise ValueError(
                 "notify: on_change needs report.directory or report.s3, where the last report is"
+            )
+        if self.event_bus and not (self.directory or self.s3):
+            raise ValueError(
+                "event_bus needs report.directory or report.s3, where the last report is: it "
+                "tells which findings are new"
+            )
+        if self.owner_tag and (
+            self.owner_tag not in self.account_tags or self.sns_topic_arn is None
+        ):
+            raise ValueError(
+                "owner_tag must be one of report.account_tags, and needs report.sns_topic_arn"
+            )
+        if self.chat_topic_arn and self.chat_topic_arn == self.sns_topic_arn:
+            raise ValueError(
+                "chat_topic_arn must be another topic than report.sns_topic_arn: a chat channel "
+                "shows no message but its own"
             )
         return self
 
@@ -289,6 +324,7 @@ class Config(_Section):
     policy: PolicyConfig = PolicyConfig()
     exemptions: Annotated[tuple[ExemptionRule, ...], FROM_TEXT] = ()
     remediation: RemediationConfig = RemediationConfig()
+    inventory: InventoryConfig = InventoryConfig()
     report: ReportConfig = ReportConfig()
     state: StateConfig = StateConfig()
     limits: LimitsConfig = LimitsConfig()

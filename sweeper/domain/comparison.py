@@ -15,6 +15,7 @@ from datetime import date
 from typing import Literal, Protocol
 
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Key, Since
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import (
     SCHEMA_VERSION,
@@ -172,6 +173,11 @@ def _gaps(report: Report) -> str:
         (failure.account_id or "", failure.region or "", failure.reason, failure.targets or 0)
         for failure in report.failures
     )
+    if inventory := report.config_inventory:
+        gaps += sorted(
+            (place.account_id, place.region or "", Reason.RECORDED_NOT_PLANNED, 0)
+            for place in inventory.not_planned
+        )
     return hashlib.sha256(repr(gaps).encode()).hexdigest()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.pieces import in_pieces
-from sweeper.domain.report_model import SinceLast
+from sweeper.domain.report_model import ConfigInventory, SinceLast
 
 
 def document(value: Any) -> Iterator[bytes]:
@@ -26,7 +26,7 @@ def _members(value: Any, newline: str) -> Iterator[str]:
         yield f'{separator}{newline}  "{name}": '
         if isinstance(item, list | tuple):
             yield from _items(item, f"{newline}  ")
-        elif isinstance(item, SinceLast):
+        elif isinstance(item, ConfigInventory | SinceLast):
             yield from _members(item, f"{newline}  ")
         else:
             yield encoded(item)

@@ -138,6 +138,20 @@ class Reason(ReasonType):
         "where the account's regions cannot be listed and it has not enabled this one",
         is_acceptable=True,
     )
+    # AWS Config
+    RECORDED_NOT_PLANNED = Row(
+        "recorded_not_planned",
+        "AWS Config has recorded repositories there, and the sweep did not know of the account or "
+        "region",
+        "check why the account or region is not among those that were listed, or accept the reason "
+        "under coverage.accept",
+        is_acceptable=True,
+    )
+    AGGREGATOR_MISSING = Row(
+        "aggregator_missing",
+        "AWS Config has no aggregator of this name in this region",
+        "correct name and region of inventory.config_aggregator; run in the aggregator's account",
+    )
     # Denied: by what, where AWS says it
     DENIED = Row(
         "denied",
@@ -379,9 +393,9 @@ class Reason(ReasonType):
     )
     DESTINATION_MISSING = Row(
         "destination_missing",
-        "the bucket or topic does not exist, or Security Hub is not enabled",
-        "create the bucket or topic, enable Security Hub, or correct its name or region under "
-        "report",
+        "the bucket, topic or event bus does not exist, or Security Hub is not enabled",
+        "create the bucket, topic or event bus, enable Security Hub, or correct its name or region "
+        "under report",
     )
     CONCURRENT_MODIFICATION = Row(
         "concurrent_modification", "another sweep wrote to the same S3 prefix at the same time"

@@ -24,6 +24,7 @@ from sweeper.domain.report_model import Provenance, Report, RunKind
 from sweeper.domain.scope import write_filters
 from sweeper.engine.account_details import with_account_tags, with_ou_names
 from sweeper.engine.change_source import change_source
+from sweeper.engine.config_inventory import with_config_inventory
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer, RunEnvironment
 from sweeper.engine.sweep import build_run, sweep
@@ -33,6 +34,7 @@ from sweeper.entrypoints.bootstrap import (
     acquire_lease,
     bootstrap_client_factory,
     build_context,
+    config_aggregator,
     new_header,
     put_plan,
     reports_bucket,
@@ -199,6 +201,7 @@ def deliver_report(
     must_keep = may_have_changed(report)
     if keeper:
         store(report, sinks, fallback if must_keep else None)
+    report = _with_config_inventory(report, config, context.cloud)
     names = {check.name for check in context.checks}
     report = attach_comparison(report, keeper, names, narrowed=provenance.once)
     backoff = delivery_backoff(config, context.environment.stop)
@@ -216,6 +219,14 @@ def _with_account_details(report: Report, config: Config, cloud: AwsCloud) -> Re
             message=failed.message,
         )
     return with_account_tags(report, config.report.account_tags, cloud.account_tags)
+
+
+def _with_config_inventory(report: Report, config: Config, cloud: AwsCloud) -> Report:
+    report = with_config_inventory(report, config, config_aggregator(config, cloud.clients))
+    if inventory := report.config_inventory:
+        for reason in filter(None, (inventory.unavailable, inventory.sources_unavailable)):
+            logs.log(logging.WARNING, "config_inventory.unavailable", message=reason)
+    return report
 
 
 def _reopen_run(config: Config, resume: str, session: Session, stop: Stop) -> state.OpenRun:

@@ -17,6 +17,7 @@ from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Clients, Session
 from sweeper.aws.client.credentials import MemberSession
 from sweeper.aws.client.documents import make_client
+from sweeper.aws.config_aggregator import ConfigAggregator
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.s3 import Bucket
 from sweeper.aws.s3_objects import Objects
@@ -205,12 +206,14 @@ def questions(
     at_the_end.callback(cloud.clients.close)
     probes = {action: probe for kind in kinds for action, probe in kind.probes.items()}
     context = SinkContext(config, (), cloud.clients.until_stopped)
+    aggregator = config_aggregator(config, cloud.clients)
     return cloud, Questions(
         reads=_read_actions(kinds, config),
         writes=writes if may_write else frozenset(),
         ask=partial(probe_action, probes, EcrRegistry(cloud.clients)),
         destinations=[
-            partial(probe_sink, sink) for sink in make_sinks(context, chosen_plugins(config))
+            *((aggregator.probe,) if aggregator else ()),
+            *(partial(probe_sink, sink) for sink in make_sinks(context, chosen_plugins(config))),
         ],
         may_change=bool(writes),
         permitted_by={action: name for kind in kinds for action, name in kind.permitted_by.items()},
@@ -251,6 +254,12 @@ def new_header(
 def reports_bucket(config: Config, central: Callable[[str, str | None], Any]) -> Bucket | None:
     """The reports' place in S3, where one is configured; `central` makes its client."""
     return Bucket(config.report.s3, central) if config.report.s3 else None
+
+
+def config_aggregator(config: Config, clients: Clients) -> ConfigAggregator | None:
+    """The aggregator of AWS Config, where one is configured; it is asked until the run's stop."""
+    named = config.inventory.config_aggregator
+    return ConfigAggregator(named.name, named.region, clients.until_stopped) if named else None
 
 
 def bootstrap_client_factory(session: Session, stop: Stop) -> Callable[[str, str | None], Any]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
+from sweeper.domain.comparison import is_changed
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import REGISTRY, ChangeStatus, Compliance, Finding, Resource
 from sweeper.domain.reasons import Reason
@@ -17,6 +19,7 @@ from sweeper.domain.report import (
     count_applied,
     count_findings,
     count_non_compliant,
+    may_have_changed,
     remaining_rule,
 )
 from sweeper.domain.report_model import Delivery, Report
@@ -49,10 +52,14 @@ from sweeper.reporting.wording import (
     where,
 )
 
+if TYPE_CHECKING:
+    from sweeper.config.schema import Notify
+
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: 256 KiB for all of it; what is
 # left is for the envelope that a subscriber gets. The subject: under 100 ASCII characters.
 LIMIT = 250_000
 _SUBJECT_LIMIT = 99
+UNCHANGED = "nothing changed since the last sweep (report.notify: on_change)"
 _NAMED_FAILURES = 2  # of each reason; the others are counted
 _NAMED_EARLIER = 10  # resolved, and not checked; the others are counted
 _MESSAGE_LIMIT = 160  # characters of a service's message
@@ -110,17 +117,41 @@ def _gap(report: Report) -> str:
     return "coverage incomplete" if report.totals.targets.examined else "nothing was checked"
 
 
+def needed(report: Report, notify: Notify) -> bool:
+    """Whether people are to be told: of what remains, was changed, failed or was not checked.
+
+    With `on_change`, only of what the sweep before did not have. What could not be checked because
+    of an event, the next sweep tells.
+    """
+    if report.run.kind == "events":
+        return bool(report.totals.remaining or may_have_changed(report))
+    if notify == "on_change":
+        return is_changed(report)
+    changes = report.totals.changes
+    return bool(
+        notify == "always"
+        or report.totals.remaining
+        or changes.applied
+        or changes.failed
+        or not report.coverage.complete
+    )
+
+
 def message(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> str:
     """The text, at most `limit` by `size`; it says how many findings it leaves out."""
     head = "\n".join(_opening(report)) + "\n"
     tail = "\n" + "\n".join(_closing(report, so_far)) + "\n"
-    findings = listed(report)
-    left = limit - size(head) - size(tail) - size(_left_out(len(findings)))
-    entries = list(_entries(findings, report, left, linked=True))
-    if len(entries) < len(findings):  # a finding is worth more than an address
-        entries = list(_entries(findings, report, left, linked=False))
-    more = _left_out(len(findings) - len(entries)) if len(entries) < len(findings) else ""
-    return head + "".join(entries) + more + tail
+    return head + entries(listed(report), report, limit - size(head) - size(tail)) + tail
+
+
+def entries(findings: Sequence[Finding], report: Report, limit: int) -> str:
+    """The findings as a numbered list of at most `limit` by `size`, and how many are left out."""
+    left = limit - size(_left_out(len(findings)))
+    made = list(_entries(findings, report, left, linked=True))
+    if len(made) < len(findings):  # a finding is worth more than an address
+        made = list(_entries(findings, report, left, linked=False))
+    more = _left_out(len(findings) - len(made)) if len(made) < len(findings) else ""
+    return "".join(made) + more
 
 
 def _entries(
@@ -259,7 +290,7 @@ def _closing(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
     yield from _coverage(report)
     yield from _earlier(report)
     yield ""
-    yield from _whereabouts(so_far)
+    yield from whereabouts(so_far)
     run = report.run
     times = f"{run.started_at} to {run.finished_at}"
     yield plain(f"{run.kind.capitalize()} {run.id}, {times}, sweeper {run.version}")
@@ -302,7 +333,8 @@ def _earlier(report: Report) -> Iterator[str]:
             yield f"  … and {len(items) - _NAMED_EARLIER:,} more"
 
 
-def _whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
+def whereabouts(so_far: Sequence[Delivery]) -> Iterator[str]:
+    """Where the report is, and where it could not be delivered."""
     for delivery in so_far:
         location = shorten(delivery.location, 1100)
         what = "The full report" if _is_whole(delivery) else f"The {plain(delivery.content)}"

@@ -6,10 +6,11 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-send-custom-platform-specific-payl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sweeper.domain.json_encoding import encoded
+from sweeper.domain.model import Finding
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.notification import LIMIT, listed, message, size
 
@@ -21,9 +22,14 @@ _LARGEST_EVENT = 24_000  # by `size`: SNS counts one copy for each protocol
 def structured(report: Report, so_far: Sequence[Delivery], limit: int = LIMIT) -> str:
     """What Publish takes with ``MessageStructure: json``; at most `limit` bytes of UTF-8."""
     one = event(report, so_far, min(_LARGEST_EVENT, limit // 2 // len(PROGRAMS)))
+    return by_protocol(one, lambda left: message(report, so_far, left), limit)
+
+
+def by_protocol(one: str, text: Callable[[int], str], limit: int) -> str:
+    """`one` for programs, and for all others the `text` that fits into what is left of `limit`."""
     frame = _encoded({"default": "", **dict.fromkeys(PROGRAMS, one)})
-    text = message(report, so_far, limit - len(frame.encode()))
-    return _encoded({"default": text, **dict.fromkeys(PROGRAMS, one)})
+    said = text(limit - len(frame.encode()))
+    return _encoded({"default": said, **dict.fromkeys(PROGRAMS, one)})
 
 
 def event(report: Report, so_far: Sequence[Delivery], largest: int) -> str:
@@ -49,8 +55,13 @@ def event(report: Report, so_far: Sequence[Delivery], largest: int) -> str:
             "not_visible": len(since.not_visible),
         },
         "deliveries": so_far,
-        "findings_left_out": len(findings),
     }
+    return fitted(head, findings, largest)
+
+
+def fitted(head: Mapping[str, Any], findings: Sequence[Finding], largest: int) -> str:
+    """Return an object of these members and the first `findings`, at most `largest` by `size`."""
+    head = {**head, "findings_left_out": len(findings)}
     left = largest - size(_object(head, ()))
     chosen: list[str] = []
     for finding in findings:

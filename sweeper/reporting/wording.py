@@ -361,6 +361,8 @@ def _gaps(report: Report) -> Iterator[str]:
         yield f"{number(count, 'repository', 'repositories')} could not be determined"
     if count := count_findings(report, Compliance.UNDETERMINED):
         yield f"{number(count, 'creation template')} could not be determined"
+    if report.config_inventory and (places := report.config_inventory.not_planned):
+        yield f"AWS Config knows of repositories in {number(len(places), 'other account-region')}"
 
 
 def checked_sentence(report: Report) -> str:
@@ -385,14 +387,18 @@ def skipped_counts(report: Report) -> str:
 
 
 def where(failure: FailedItem, names: dict[str, str]) -> str:
-    """The place of a failure: account, its name where it is known, and region."""
+    """The place of a failure."""
     if failure.account_id is None:
         return "the whole run"
-    name = names.get(failure.account_id)
-    account = plain(failure.account_id) + (f" ({shorten(name, 60)})" if name else "")
-    if failure.targets:
-        return f"{account}, all {number(failure.targets, 'region')}"
-    return f"{account} {plain(failure.region)}" if failure.region else account
+    every = f", all {number(failure.targets, 'region')}" if failure.targets else ""
+    return place(failure.account_id, failure.region, names) + every
+
+
+def place(account_id: str, region: str | None, names: dict[str, str]) -> str:
+    """An account, its name where it is known, and the region, if it is about one."""
+    name = names.get(account_id)
+    account = plain(account_id) + (f" ({shorten(name, 60)})" if name else "")
+    return f"{account} {plain(region)}" if region else account
 
 
 def explanation(failure: FailedItem, limit: int = 600) -> str:

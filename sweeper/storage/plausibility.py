@@ -10,7 +10,7 @@ from typing import Any
 
 MAX_TEXT = 100_000  # characters; nothing that AWS names is nearly as long
 _MAX_COUNT = 10**9
-_TIMES = (".started_at", ".finished_at", ".closed_at", ".last_seen")
+_TIMES = (".started_at", ".finished_at", ".closed_at", ".last_seen", ".captured_at", ".updated_at")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 

@@ -11,7 +11,9 @@ from sweeper.engine.ports import Source
 from sweeper.storage.record_reader import Selection, read
 
 MAX_SIZE = 100_000_000  # bytes: 100,000 findings and as many failures
-_UNCOMPARED = frozenset({"accounts", "skipped", "failures", "deliveries", "trend"})
+_UNCOMPARED = frozenset(
+    {"accounts", "skipped", "failures", "deliveries", "trend", "config_inventory"}
+)
 
 
 def _without_impact(item: Any) -> Any:

@@ -17,7 +17,17 @@ from tests.contract.calls import BUCKET, FAR_BUCKET, Scenario, wildcards
 from tests.contract.ministack import ministack, root_keys
 from tests.contract.moto import moto
 from tests.fake_aws.process import FakeAws
-from tests.fake_aws.world import Account, Bucket, Caller, Key, Registry, Role, Unit, World
+from tests.fake_aws.world import (
+    Account,
+    Aggregator,
+    Bucket,
+    Caller,
+    Key,
+    Registry,
+    Role,
+    Unit,
+    World,
+)
 
 Keys = Mapping[str, str]
 
@@ -166,6 +176,8 @@ def _world(registry: Registry = _EMPTY) -> World:
         topics=(f"arn:aws:sns:{HOME}:{MANAGEMENT}:contract",),
         keys=(Key(f"arn:aws:kms:{HOME}:{MANAGEMENT}:key/one"),),
         security_hub_regions=(HOME,),
+        aggregators=(Aggregator("all", HOME, failed=(f"*/{HOME}",)),),
+        event_buses=(f"arn:aws:events:{HOME}:{MANAGEMENT}:event-bus/contract",),
     )
 
 

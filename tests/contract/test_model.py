@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from botocore.session import get_session
 
+from sweeper.aws.config_aggregator import EXPRESSION
 from tests.contract.answers import run
 from tests.contract.calls import Scenario, Step, ecr
-from tests.contract.endpoints import fake_endpoint
+from tests.contract.endpoints import HOME, MANAGEMENT, fake_endpoint
 from tests.contract.model import problems
 from tests.contract.scenarios import SCENARIOS
 from tests.fake_aws.dispatch import SERVICES
@@ -39,6 +40,8 @@ FULL = Registry(
         ),
     ),
 )
+BUS = f"arn:aws:events:{HOME}:{MANAGEMENT}:event-bus/contract"
+EVENT = {"EventBusName": BUS, "Source": "sweeper", "DetailType": "t", "Detail": "{}"}
 MORE = (
     ecr("templates", "describe_repository_creation_templates"),
     ecr("rules", "describe_pull_through_cache_rules"),
@@ -46,6 +49,16 @@ MORE = (
     ecr("written", "update_repository_creation_template", prefix="apps"),
     ecr("full images", "describe_images", repositoryName="a"),
     Step("ec2", "ec2", "describe_regions", {"AllRegions": True}),
+    Step("a bus", "events", "describe_event_bus", {"Name": BUS}),
+    Step("events", "events", "put_events", {"Entries": [EVENT, {**EVENT, "Detail": "{"}]}),
+    Step(
+        *("recorded", "config", "select_aggregate_resource_config"),
+        {"ConfigurationAggregatorName": "all", "Expression": EXPRESSION},
+    ),
+    Step(
+        *("sources", "config", "describe_configuration_aggregator_sources_status"),
+        {"ConfigurationAggregatorName": "all"},
+    ),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,17 @@ MOUNTED = "AQoDYXdzEJr-mounted-secret-EXAMPLE-000111222333"
 REGION = "us-east-1"
 BUCKET = "sweeper-reports"
 FORMATS = ["json", "csv", "text", "html", "junit", "markdown", "ocsf", "sarif"]
+BUS = f"arn:aws:events:{REGION}:111111111111:event-bus/findings"
+CHAT = f"arn:aws:sns:{REGION}:111111111111:chat"
 WORLD = small_world(
     accounts=4,
     regions=2,
     security_hub_regions=(REGION,),
     role={"external_id": EXTERNAL_ID},
+    event_buses=[BUS],
+    aggregators=[{"name": "all", "region": REGION, "failed": ["*/us-*"], "error": EXTERNAL_ID}],
 )
+WORLD = replace(WORLD, topics=(*WORLD.topics, CHAT))
 CONFIG = {
     "organization": {"external_id": EXTERNAL_ID},
     "remediation": {"assess_impact": True},
@@ -34,9 +40,13 @@ CONFIG = {
         "s3": {"bucket": BUCKET, "prefix": "ecr"},
         "sns_topic_arn": WORLD.topics[0],
         "security_hub": {"region": REGION},
+        "chat_topic_arn": CHAT,
+        "event_bus": BUS,
         "account_tags": ["team"],
+        "owner_tag": "team",
         "notify": "always",
     },
+    "inventory": {"config_aggregator": {"name": "all", "region": REGION}},
     "state": {"directory": "state"},
 }
 
@@ -56,6 +66,7 @@ def outputs(ended: Ended, aws: FakeAws) -> dict[str, str]:
         "stderr": ended.stderr,
         "messages": json.dumps(aws.messages()),
         "findings": json.dumps(aws.findings()),
+        "events": json.dumps(aws.put_events()),
     }
 
 
@@ -101,6 +112,7 @@ def test_the_leaks_reach_every_output_but_for_the_masks(aws: FakeAws, here: Here
     assert masked >= {
         *("report.json", "report.csv", "report.txt", "report.html", "report.ocsf.jsonl"),
         *("report.junit.xml", "report.md", "report.sarif", "stdout", "messages", "findings"),
+        "events",
     }
     assert_hidden(found, EXTERNAL_ID, *aws.secrets())
 

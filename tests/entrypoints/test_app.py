@@ -14,6 +14,7 @@ from sweeper.reporting.formats.base import Format
 from sweeper.reporting.sinks.directory import DirectorySink
 from sweeper.reporting.sinks.s3 import S3Sink
 from sweeper.reporting.sinks.sns import SnsSink
+from sweeper.reporting.topic import Topic
 from tests.cases import case
 from tests.factories import change, finding, report
 from tests.rendering import formats
@@ -50,7 +51,7 @@ def test_where_the_report_lies() -> None:
             sinks = (
                 DirectorySink(Path("out"), (chosen,)),
                 S3Sink(Bucket(S3Config(bucket="reports"), no_client), (chosen,)),
-                SnsSink("arn:topic", "always", no_client),
+                SnsSink(Topic("arn:topic", no_client), "always"),
                 DirectorySink(Path("/state"), (JSON, chosen), "fallback", under_id=False),
                 None,
             )

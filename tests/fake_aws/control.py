@@ -75,6 +75,8 @@ def _act(  # noqa: C901, PLR0911, PLR0912 - a table
             return _objects(state)
         case "GET", "messages":
             return state.messages
+        case "GET", "put_events":
+            return state.put_events
         case "GET", "findings":
             return [{"region": region, **each} for (region, _), each in state.findings.items()]
         case "PUT", "world":

@@ -13,8 +13,10 @@ from tests.fake_aws.faults import Asked, Met
 from tests.fake_aws.leaks import error_with, leaked
 from tests.fake_aws.services import (
     account,
+    config,
     ec2,
     ecr,
+    events,
     kms,
     organizations,
     s3,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 SERVICES = {
     each.name: each
     for each in (
+        *(config.SERVICE, events.SERVICE),
         *(account.SERVICE, ec2.SERVICE, ecr.SERVICE, kms.SERVICE, organizations.SERVICE),
         *(s3.SERVICE, securityhub.SERVICE, sns.SERVICE, sts.SERVICE),
     )

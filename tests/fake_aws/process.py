@@ -233,6 +233,11 @@ class FakeAws:
         messages: list[dict[str, Any]] = self._ask("GET", "messages")
         return messages
 
+    def put_events(self) -> list[dict[str, Any]]:
+        """Give the entries of PutEvents that were accepted, each `Detail` decoded."""
+        entries: list[dict[str, Any]] = self._ask("GET", "put_events")
+        return entries
+
     def findings(self) -> list[dict[str, Any]]:
         """Give every finding in Security Hub, each with the `region` that it was imported into."""
         findings: list[dict[str, Any]] = self._ask("GET", "findings")

@@ -57,6 +57,8 @@ class State:
         self.objects: dict[str, dict[str, StoredObject]] = {
             bucket.name: {} for bucket in world.buckets
         }
+        self.put_events: list[dict[str, Any]] = []
+        self.throttled_entries = world.throttled_entries
         self.messages: list[dict[str, Any]] = []
         self.findings: dict[tuple[str, str], dict[str, Any]] = {}  # region, id
         caller = world.caller

@@ -212,6 +212,36 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedRepository:
+    """A repository that AWS Config has recorded and that no registry has."""
+
+    account: str
+    region: str
+    name: str
+    mutability: str = "MUTABLE"
+    captured: float = 1_750_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregator:
+    """An aggregator of AWS Config; it has what the registries have, and `others`.
+
+    `unrecorded`, `failed` and `outdated` are globs of ``account/region``. `captured` is when all
+    was recorded. With `nested_text` an item's configuration is a JSON text in the JSON text.
+    """
+
+    name: str
+    region: str
+    unrecorded: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
+    others: tuple[RecordedRepository, ...] = ()
+    captured: float = 1_750_000_000.0
+    nested_text: bool = False
+    error: str = "The configuration recorder is not available."
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """A fault for matching calls: after `skip` calls, `times` times (null: for ever).
 
@@ -302,6 +332,9 @@ class World:
     topics: tuple[str, ...] = ()
     keys: tuple[Key, ...] = ()
     security_hub_regions: tuple[str, ...] = ()
+    aggregators: tuple[Aggregator, ...] = ()
+    event_buses: tuple[str, ...] = ()
+    throttled_entries: int = 0  # so many entries of PutEvents are refused first
     latency: float = 0.0
     service_latency: dict[str, float] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()

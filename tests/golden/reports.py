@@ -20,7 +20,16 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate, ended_early
-from sweeper.domain.report_model import Delivery, Report, TrendPoint, WaveSummary, WriteScope
+from sweeper.domain.report_model import (
+    ConfigInventory,
+    Delivery,
+    RecordedPlace,
+    RecordingGap,
+    Report,
+    TrendPoint,
+    WaveSummary,
+    WriteScope,
+)
 from tests.factories import (
     account,
     change,
@@ -38,6 +47,24 @@ from tests.factories import (
 )
 
 TREND = TrendPoint("run-1", "2026-11-23T01:04:10Z", 40, 9, 5, 7, 2, 1.0, 0.9, complete=False)
+INVENTORY = ConfigInventory(
+    "organization",
+    "eu-west-1",
+    sources_unavailable="denied, AccessDeniedException: no",
+    repositories=1234,
+    mutable=56,
+    deleted_since=1,
+    recorded_since=2,
+    not_checked=(
+        RecordedPlace("111122223333", "ap-east-1", 12, 5, 1, "2026-11-20T10:00:00Z"),
+        RecordedPlace("777788889999", None, 0, 0, 0, None),
+    ),
+    not_planned=(RecordedPlace("111122223333", "me-south-1", 1, 1, 0, "2026-11-20T10:00:00Z"),),
+    not_recorded=(
+        RecordingGap("444455556666", "no_record", 2),
+        RecordingGap("777788889999", "failed", 17, "2026-11-01T00:00:00Z", "NoRecorder: no"),
+    ),
+)
 DELIVERIES = (
     Delivery("directory", "/out", "delivered"),
     Delivery("s3", "s3://b/p/report.json", "delivered", message="latest.json was left as it is"),
@@ -83,6 +110,7 @@ def whole() -> Report:
             not_visible=(earlier("e", account_id="777788889999", account_name="", reopened=3),),
         ),
         trend=(TREND,),
+        config_inventory=INVENTORY,
     )
 
 

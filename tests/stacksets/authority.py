@@ -98,6 +98,9 @@ class Authority:
             "aws:securetransport": "true",
             **self._organization_of("aws:principalorgid", session.account_id),
         }
+        if call.action == "events:PutEvents":
+            (source,) = {entry["Source"] for entry in call.parameters["Entries"]}
+            context["events:source"] = source
         for resource in call.resources(session.account_id, self._management, self._organization.id):
             owner = resource.split(":")[4] if resource != "*" else ""
             owner = owner or session.account_id
@@ -171,6 +174,7 @@ class Authority:
         return trusts(role.assume_role_policy_document, session.role_arn, request)
 
 
+_AGGREGATOR = "config-aggregator/config-aggregator-a1b2c3d4"  # by an id that AWS makes
 _S3_OPERATIONS = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "ListBucket"}
 _KEY_ACTIONS = {
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
@@ -271,6 +275,15 @@ class Call:
                 arns = [given["TopicArn"]]
             case "securityhub:BatchImportFindings":
                 arns = sorted({finding["ProductArn"] for finding in given["Findings"]})
+            case (
+                "config:SelectAggregateResourceConfig"
+                | "config:DescribeConfigurationAggregatorSourcesStatus"
+            ):
+                arns = [f"arn:{PARTITION}:config:{self.region}:{account}:{_AGGREGATOR}"]
+            case "events:PutEvents":
+                arns = sorted({entry["EventBusName"] for entry in given["Entries"]})
+            case "events:DescribeEventBus":
+                arns = [given["Name"]]
             case "securityhub:DescribeHub":
                 arns = [f"arn:{PARTITION}:securityhub:{self.region}:{account}:hub/default"]
             case unknown:
@@ -311,7 +324,7 @@ class Call:
 
     def refusal(self, message: str) -> Response:
         """An access denial in the service's own protocol."""
-        if self.service in ("ecr", "organizations"):
+        if self.service in ("ecr", "organizations", "config", "events"):
             body = {"__type": "AccessDeniedException", "message": message}
             return 400, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(body)
         if self.service in ("account", "securityhub"):

@@ -30,7 +30,7 @@ from sweeper.entrypoints.cli.main import cli
 from sweeper.entrypoints.demo import moto_additions
 from sweeper.entrypoints.logs import LogObserver
 from sweeper.storage.change_reader import read_recorded_changes
-from tests.stacksets import creation_templates, templates
+from tests.stacksets import aggregator, creation_templates, templates
 from tests.stacksets.authority import Authority, enforced
 from tests.stacksets.creation_templates import TEMPLATES
 from tests.stacksets.iam import listed, parse
@@ -74,6 +74,7 @@ class Deployment:
         self.environment: dict[str, str] = {}
         self.member_parameters: dict[str, str] = {}
         self.stack: dict[str, str] = {}
+        self.bus_arn = self.chat_arn = ""
 
     def build(self, additions: moto_additions.Additions) -> None:
         """Everything that a person would do, in its order."""
@@ -108,9 +109,21 @@ class Deployment:
         self._roll_out()
 
     def _deploy_central(self) -> None:
+        bus = boto3.client("events").create_event_bus(Name="findings")
+        self.bus_arn = bus["EventBusArn"]
+        self.chat_arn = boto3.client("sns").create_topic(Name="chat")["TopicArn"]
         self.stack = self.central_stack(
             "sweeper",
-            {"ExternalId": EXTERNAL_ID, "SecurityHubRegion": HUB, "AutoRemediate": "ENABLED"},
+            {
+                "ExternalId": EXTERNAL_ID,
+                "SecurityHubRegion": HUB,
+                "AutoRemediate": "ENABLED",
+                "ConfigAggregatorName": aggregator.NAME,
+                "ConfigAggregatorRegion": HUB,
+                "EventBusArn": self.bus_arn,
+                "ChatTopicArn": self.chat_arn,
+                "OwnerTag": "swept",
+            },
         )
         self.central_role_arn = self.stack["CentralRoleArn"]
         self.environment = self.variables("sweeper")
@@ -320,6 +333,7 @@ def deployed(central: str) -> Iterator[Deployment]:
         stack.enter_context(mock_aws())
         additions = stack.enter_context(moto_additions.installed())
         stack.enter_context(creation_templates.installed())
+        stack.enter_context(aggregator.installed())
         stack.enter_context(mock.patch.dict(os.environ, SETUP))
         deployment = Deployment(central)
         deployment.build(additions)

@@ -12,6 +12,7 @@ from unittest import mock
 import pytest
 from moto.organizations.models import FakeAccount
 
+from sweeper.aws import config_aggregator
 from sweeper.aws.accounts import CORE_ACTIONS
 from sweeper.domain.model import ChangeStatus, Stage
 from sweeper.domain.reasons import Reason
@@ -212,6 +213,15 @@ def _not_compared(action: str) -> Callable[[Report], bool]:
     return is_said
 
 
+def _not_recorded(member: str) -> Callable[[Report], bool]:
+    def is_said(report: Report) -> bool:
+        inventory = report.config_inventory
+        why = getattr(inventory, member) or ""
+        return report.coverage.complete and why.startswith("denied_by_identity_policy")
+
+    return is_said
+
+
 CENTRAL: dict[Row, Callable[[Report], bool]] = {
     ("Accounts", "organizations:ListAccounts"): _not_listed,
     ("Accounts", "organizations:ListRoots"): _not_listed,
@@ -227,11 +237,19 @@ CENTRAL: dict[Row, Callable[[Report], bool]] = {
     ("ReportKey", "kms:GenerateDataKey"): _undelivered("s3"),
     ("Topic", "sns:Publish"): _undelivered("sns"),
     ("SecurityHub", "securityhub:BatchImportFindings"): _undelivered("security_hub"),
+    ("ConfigAggregator", "config:SelectAggregateResourceConfig"): _not_recorded("unavailable"),
+    (
+        "ConfigAggregator",
+        "config:DescribeConfigurationAggregatorSourcesStatus",
+    ): _not_recorded("sources_unavailable"),
+    ("EventBus", "events:PutEvents"): _undelivered("event_bus"),
+    ("ChatTopic", "sns:Publish"): _undelivered("chat"),
     ("TopicKey", "kms:Decrypt"): _undelivered("sns"),
     ("TopicKey", "kms:GenerateDataKey"): _undelivered("sns"),
 }
-# Granted only where SecurityHubRegion is given, as it is in the deployment here.
 HUB_ACTION = "securityhub:BatchImportFindings"
+# Granted only where their parameters are given, as they are in the deployment here.
+GIVEN = {HUB_ACTION, "events:PutEvents", *config_aggregator.ACTIONS}
 # Granted only where ConfigLocation is given; see the test at the end.
 CONFIG: set[Row] = {
     ("ConfigParameter", "ssm:GetParameter"),
@@ -242,6 +260,7 @@ CONFIG: set[Row] = {
 
 def test_the_role_grants_what_the_sinks_declare() -> None:
     core = {action for _, action in CENTRAL if action.startswith(("organizations:", "sts:"))}
+    core |= config_aggregator.ACTIONS
     declared = set[str]().union(*(sink.actions for sink in SINKS))
     for template in templates.ONE_PROCESS:
         with case(template):
@@ -367,7 +386,7 @@ def test_the_configuration_can_be_read_where_it_is_and_nowhere_else(
     assert read == allowed
     elsewhere = Request(PARAMETER.action, PARAMETER.resource + "s")
     assert not allows(statements, elsewhere)
-    always = {action for _, action in CENTRAL} - {HUB_ACTION}
+    always = {action for _, action in CENTRAL} - GIVEN
     assert set(actions(statements)) == allowed | always
 
 
@@ -387,6 +406,54 @@ def test_findings_may_be_imported_as_this_account_in_that_region_alone(
     assert not may("eu-central-1", MANAGEMENT, own)
     assert not may(HUB, "111111111111", "111111111111/default")
     assert not may(HUB, MANAGEMENT, "aws/guardduty")
+
+
+BUS = f"arn:aws:events:eu-west-1:{MANAGEMENT}:event-bus/findings"
+CHAT = f"arn:aws:sns:eu-west-1:{MANAGEMENT}:chat"
+RECORDED = f"arn:aws:config:eu-west-3:{MANAGEMENT}:config-aggregator/config-aggregator-a1b2c3"
+WITNESS = {"ConfigAggregatorName": "organization", "ConfigAggregatorRegion": "eu-west-3"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("parameters", "more"),
+    [
+        ({}, set()),
+        (WITNESS, set(config_aggregator.ACTIONS)),
+        ({"EventBusArn": BUS}, {"events:PutEvents"}),
+        ({"ChatTopicArn": CHAT}, set()),  # sns:Publish is granted, on the other topic
+        ({"OwnerTag": "owner"}, set()),
+    ],
+)
+def test_where_teams_work_and_what_is_recorded_is_reached_and_nothing_else(
+    deployment: Deployment, parameters: dict[str, str], more: set[str]
+) -> None:
+    name = "-".join(["teams", *sorted(parameters)])[:60]
+    deployment.central_stack(name, {**parameters, "CentralRoleName": name})
+    role = deployment.role(MANAGEMENT, name)
+    statements = [each for policy in role.policies.values() for each in parse(policy)]
+    always = {action for _, action in CENTRAL} - GIVEN
+    assert set(actions(statements)) == more | always
+    source = {"events:source": "sweeper"}
+    may = {
+        "recorded": Request("config:SelectAggregateResourceConfig", RECORDED),
+        "sources": Request("config:DescribeConfigurationAggregatorSourcesStatus", RECORDED),
+        "elsewhere": Request(
+            "config:SelectAggregateResourceConfig", RECORDED.replace("eu-west-3", "eu-west-1")
+        ),
+        "bus": Request("events:PutEvents", BUS, source),
+        "as another": Request("events:PutEvents", BUS, {"events:source": "aws.ec2"}),
+        "another bus": Request("events:PutEvents", f"{BUS}-2", source),
+        "chat": Request("sns:Publish", CHAT),
+        "another topic": Request("sns:Publish", f"{CHAT}-2"),
+    }
+    allowed = {what for what, request in may.items() if allows(statements, request)}
+    expected = {
+        "ConfigAggregatorName": {"recorded", "sources"},
+        "EventBusArn": {"bus"},
+        "ChatTopicArn": {"chat"},
+    }
+    assert allowed == set[str]().union(*(expected.get(key, set()) for key in parameters))
 
 
 @pytest.mark.slow

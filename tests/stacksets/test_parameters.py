@@ -13,7 +13,7 @@ from sweeper.config.schema import Config
 from tests.cases import case
 from tests.rendering import formats
 from tests.stacksets import templates
-from tests.stacksets.deployment import Deployment
+from tests.stacksets.deployment import REGION, Deployment
 
 ALLOWED = {
     "Interval": (
@@ -36,6 +36,15 @@ ALLOWED = {
     "SNSTopicKmsKeyArn": ("",),
     "NotificationEmail": ("", "security@example.com"),
     "SecurityHubRegion": ("", "eu-central-1", "us-gov-west-1"),
+    "ConfigAggregatorName": ("", "organization", "aws-controltower_Aggregator"),
+    "ConfigAggregatorRegion": ("", "eu-central-1", "us-gov-west-1"),
+    "EventBusArn": (
+        "",
+        "arn:aws:events:eu-central-1:123456789012:event-bus/default",
+        "arn:aws-cn:events:cn-north-1:123456789012:event-bus/security/findings",
+    ),
+    "ChatTopicArn": ("", "arn:aws:sns:eu-west-1:123456789012:chat"),
+    "OwnerTag": ("", "owner", "cost center", "team:name"),
     "CentralRoleArn": (
         "arn:aws:iam::123456789012:role/ecr-immutability-sweeper-central",
         "arn:aws-cn:iam::123456789012:role/security/central",
@@ -81,6 +90,11 @@ REFUSED = {
     "SNSTopicKmsKeyArn": ("alias/aws/sns",),
     "NotificationEmail": ("security",),
     "SecurityHubRegion": ("*", "EU-CENTRAL-1", "eu-central"),
+    "ConfigAggregatorName": ("arn:aws:config:eu-west-1:1:config-aggregator/a", "a b", "*"),
+    "ConfigAggregatorRegion": ("*", "EU-CENTRAL-1", "eu-central"),
+    "EventBusArn": ("default", "arn:aws:sns:eu-west-1:123456789012:audit", "*"),
+    "ChatTopicArn": ("chat", "arn:aws:sns:eu-west-1:123456789012:chat.fifo"),
+    "OwnerTag": ('own"er', "a,b", "[owner]"),
     "CentralRoleArn": (
         "",
         "arn:aws:iam::123456789012:root",
@@ -275,6 +289,10 @@ EVERYTHING = {
     "MaxChanges": "25",
     "AssessImpact": "true",
     "Formats": "html,ocsf",
+    "ConfigAggregatorName": "organization",
+    "EventBusArn": "arn:aws:events:eu-central-1:123456789012:event-bus/findings",
+    "ChatTopicArn": "arn:aws:sns:eu-central-1:123456789012:chat",
+    "OwnerTag": "cost center",
 }
 
 
@@ -309,6 +327,13 @@ def test_a_parameter_is_the_programs_configuration(
     assert config.remediation.max_changes == 25
     assert config.remediation.assess_impact is True
     assert config.report.formats == ("html", "ocsf")
+    aggregator = config.inventory.config_aggregator
+    assert aggregator is not None
+    assert (aggregator.name, aggregator.region) == ("organization", REGION)
+    assert config.report.event_bus == EVERYTHING["EventBusArn"]
+    assert config.report.chat_topic_arn == EVERYTHING["ChatTopicArn"]
+    assert config.report.account_tags == ("cost center",)
+    assert config.report.owner_tag == "cost center"
     # What is empty is the program's default, or what ConfigLocation says: nothing is set.
     config = _configured(deployment, monkeypatch, "defaults", {})
     assert "html" in config.report.formats
@@ -317,7 +342,13 @@ def test_a_parameter_is_the_programs_configuration(
     assert config.remediation == Config().remediation.model_copy(
         update={"auto_remediate": "DISABLED"}
     )
-    config = _configured(deployment, monkeypatch, "program", {"Formats": ""})
+    assert config.inventory == Config().inventory
+    assert config.report.account_tags == ()
+    given = {"ConfigAggregatorName": "organization", "ConfigAggregatorRegion": "eu-west-3"}
+    config = _configured(deployment, monkeypatch, "program", {"Formats": "", **given})
+    aggregator = config.inventory.config_aggregator
+    assert aggregator is not None
+    assert aggregator.region == "eu-west-3"
     assert config.report.formats == Config().report.formats
 
 

@@ -104,6 +104,9 @@ def test_the_roles_of_the_stacks_are_without_fault(deployment: Deployment) -> No
         {
             "CentralRoleName": "with-configuration",
             "SecurityHubRegion": "eu-west-1",
+            "ConfigAggregatorName": "organization",
+            "EventBusArn": f"arn:aws:events:eu-west-1:{MANAGEMENT}:event-bus/findings",
+            "ChatTopicArn": f"arn:aws:sns:eu-west-1:{MANAGEMENT}:chat",
             "ConfigLocation": "s3://settings/config.yaml",
             "ConfigKmsKeyArn": f"arn:aws:kms:eu-central-1:{MANAGEMENT}:key/1",
             "SNSTopicARN": f"arn:aws:sns:eu-west-1:{MANAGEMENT}:audit",

@@ -196,6 +196,35 @@ def test_the_report_lies_where_only_finish_may_write(
     }
 
 
+def test_only_finish_reaches_teams_and_what_is_recorded(deployment: Deployment) -> None:
+    bus = f"arn:aws:events:{REGION}:{MANAGEMENT}:event-bus/findings"
+    chat = f"arn:aws:sns:{REGION}:{MANAGEMENT}:chat"
+    given = {"ConfigAggregatorName": "organization", "EventBusArn": bus, "ChatTopicArn": chat}
+    deployment.central_stack("teams", {**given, "CentralRoleName": "teams"})
+    cloudformation = boto3.client("cloudformation")
+    roles = {
+        stage: deployment.role(
+            MANAGEMENT,
+            cloudformation.describe_stack_resource(StackName="teams", LogicalResourceId=name)[
+                "StackResourceDetail"
+            ]["PhysicalResourceId"],
+        )
+        for stage, name in ROLES.items()
+    }
+    recorded = f"arn:aws:config:{REGION}:{MANAGEMENT}:config-aggregator/config-aggregator-a1"
+    for request in (
+        Request("config:SelectAggregateResourceConfig", recorded),
+        Request("config:DescribeConfigurationAggregatorSourcesStatus", recorded),
+        Request("events:PutEvents", bus, {"events:source": "sweeper"}),
+        Request("sns:Publish", chat),
+    ):
+        with case(request):
+            found = {
+                stage for stage, role in roles.items() if allows(identity_policies(role), request)
+            }
+            assert found == {"finish"}
+
+
 def test_only_apply_has_sessions_that_may_write(stages: Stages, deployment: Deployment) -> None:
     account = deployment.accounts[1]
     member = deployment.role(account)

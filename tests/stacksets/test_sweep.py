@@ -61,7 +61,7 @@ def test_a_sweep_closes_everything_and_its_report_lies_in_the_stacks_bucket(
     report, authority = deployment.sweep()
     assert report.coverage.complete
     assert report.totals.changes.applied == OPEN * len(deployment.accounts)
-    assert [delivery.status for delivery in report.deliveries] == ["delivered"] * 3
+    assert [delivery.status for delivery in report.deliveries] == ["delivered"] * 6
     for account in deployment.accounts:
         assert deployment.mutability(account) == {"IMMUTABLE"}
     bucket = deployment.stack["ReportBucketName"]
@@ -84,7 +84,7 @@ class TestBothTemplatesOfOneProcess:
         report, authority = deployment.sweep(dry_run=True)
         assert report.coverage.complete
         assert report.totals.changes.planned == OPEN * len(deployment.accounts)
-        assert [delivery.status for delivery in report.deliveries] == ["delivered"] * 3
+        assert [delivery.status for delivery in report.deliveries] == ["delivered"] * 6
         assert (MEMBER_ROLE, "ecr:PutImageTagMutability") not in authority.used
         assert deployment.mutability(MANAGEMENT) == {"MUTABLE"}
 

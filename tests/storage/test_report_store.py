@@ -100,6 +100,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.samp
     ]
 )
 moments = st.datetimes().map(lambda moment: moment.isoformat(timespec="seconds") + "Z")
+TIMES = ("started_at", "finished_at", "last_seen", "captured_at", "updated_at")
 SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     str: texts,
     int: st.integers(0, 10**9),
@@ -129,7 +130,7 @@ def values_of(  # noqa: PLR0911 (one for each kind of type)
     if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
         return st.builds(kind, **{key: values_of(hint, key) for key, hint in hints.items()})
-    if kind is str and name in ("started_at", "finished_at", "last_seen"):
+    if kind is str and name in TIMES:
         return moments
     return SCALARS[kind] if kind in SCALARS else st.sampled_from(kind)
 

@@ -101,6 +101,10 @@ _CODES = {
     "ParameterVersionNotFound": Reason.DESTINATION_MISSING,
     "NotFound": Reason.DESTINATION_MISSING,
     "NotFoundException": Reason.DESTINATION_MISSING,
+    "ResourceNotFoundException": Reason.DESTINATION_MISSING,
+    # EventBridge, for one event of many.
+    "InternalFailure": Reason.SERVICE_ERROR,
+    "NoSuchConfigurationAggregatorException": Reason.AGGREGATOR_MISSING,
     # Security Hub that is not enabled, for a call and for one finding of many.
     "InvalidAccessException": Reason.DESTINATION_MISSING,
     "InvalidAccess": Reason.DESTINATION_MISSING,

@@ -155,11 +155,13 @@ def refuse_unknown_regions(
     `include_from` is what named those of regions.include.
     """
     hub = config.report.security_hub
+    aggregator = config.inventory.config_aggregator
     named = (
         (include_from, config.regions.include),
         ("regions.exclude", config.regions.exclude),
         ("organization.sts_region", tuple(filter(None, (config.organization.sts_region,)))),
         ("report.security_hub.region", (hub.region,) if hub else ()),
+        ("inventory.config_aggregator.region", (aggregator.region,) if aggregator else ()),
     )
     if not any(regions for _, regions in named):
         return  # what the SDK knows is a large file

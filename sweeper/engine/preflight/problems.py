@@ -37,6 +37,7 @@ class Kind(StrEnum):
     READ = "read"
     WRITE = "write"
     DESTINATION = "destination"
+    INVENTORY = "inventory"
 
 
 # What STS names in the place of sts:AssumeRole, where the caller's session brings tags with it.
@@ -280,7 +281,7 @@ def _of_destinations(asked: Iterable[DestinationProbe]) -> Iterator[Problem]:
             alike[each.key, each.location, each.probed.answer, each.probed.reason].append(each)
     for first, *others in alike.values():
         yield Problem(
-            Kind.DESTINATION,
+            Kind.DESTINATION if first.key.startswith("report.") else Kind.INVENTORY,
             first.probed.answer,
             first.probed.reason,
             first.probed.message,

@@ -17,6 +17,11 @@ from sweeper.domain.report import count_findings
 from sweeper.domain.report_model import FailedItem, Report, Run
 from sweeper.reporting.console import console_url
 from sweeper.reporting.formats.base import Format
+from sweeper.reporting.inventory_wording import (
+    inventory_name,
+    inventory_sentences,
+    recorded_words,
+)
 from sweeper.reporting.notification import listed, subject, verdict
 from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
@@ -31,6 +36,7 @@ from sweeper.reporting.wording import (
     named,
     number,
     outcome,
+    place,
     remaining,
     run_words,
     scope,
@@ -60,7 +66,7 @@ def render(report: Report) -> Iterator[bytes]:
 
 def _sections(report: Report) -> Iterator[str]:
     head = "".join(_lines((*_head(report), *_waves(report))))
-    coverage = "".join(_coverage(report))
+    coverage = "".join((*_coverage(report), *_config_inventory(report)))
     tail = "".join((*_earlier(report), *_lines(_closing(report))))
     room = LIMIT - sum(len(text.encode()) for text in (head, coverage, tail))
     yield from (head, coverage, *_table(report, room), tail)
@@ -183,6 +189,28 @@ def _gap(items: Sequence[FailedItem], names: dict[str, str], run: Run) -> Iterat
         yield f"    - … and {len(items) - _NAMED_FAILURES:,} more"
     if text := advice(items[0].stage, reason, run):
         yield f"    - What to do: {_text(text)}."
+
+
+def _config_inventory(report: Report) -> Iterator[str]:
+    """What AWS Config recorded where this sweep did not look, shortly."""
+    inventory = report.config_inventory
+    if inventory is None:
+        return
+    yield f"\n### AWS Config, {_text(inventory_name(inventory))}\n\n"
+    yield f"{' '.join(map(_text, inventory_sentences(inventory)))}\n\n"
+    names = account_names(report)
+    for title, places in (
+        ("not known to this sweep", inventory.not_planned),
+        ("not checked", inventory.not_checked),
+    ):
+        lines = (
+            f"- {title}: {_code(place(each.account_id, each.region, names))}: "
+            f"{_text(recorded_words(each))}\n"
+            for each in places
+        )
+        yield from _fitting(lines, len(places), LIMIT // 12, "account-region")
+    if count := len(inventory.not_recorded):
+        yield f"- {number(count, 'account')} not recorded, or not up to date: see report.json\n"
 
 
 def _earlier(report: Report) -> Iterator[str]:

@@ -23,6 +23,12 @@ from sweeper.domain.report_model import (
 )
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.impact_wording import as_yaml, counted, sentences
+from sweeper.reporting.inventory_wording import (
+    inventory_name,
+    inventory_sentences,
+    recorded_words,
+    recording_words,
+)
 from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
     account_details,
@@ -37,6 +43,7 @@ from sweeper.reporting.wording import (
     named,
     number,
     outcome,
+    place,
     remaining,
     run_words,
     scope,
@@ -67,6 +74,7 @@ def render(report: Report) -> Iterator[bytes]:
         _exempt(report),
         *_earlier(report),
         _failures(report),
+        _config_inventory(report),
         _skipped(report),
         _deliveries(report),
     )
@@ -284,6 +292,33 @@ def _failures_alike(
             yield from _wrapped(", ".join(where(item, names) for item in items), "    ")
 
 
+def _config_inventory(report: Report) -> Iterator[str]:
+    inventory = report.config_inventory
+    if inventory is None:
+        return
+    names = account_names(report)
+    yield f"AWS CONFIG ({inventory_name(inventory)})"
+    yield ""
+    for sentence in inventory_sentences(inventory):
+        yield from _wrapped(sentence, "  ")
+    for title, places in (
+        ("Recorded, and not known to this sweep", inventory.not_planned),
+        ("Last recorded where this sweep could not check", inventory.not_checked),
+    ):
+        if places:
+            yield from ("", f"  {title} ({len(places):,})")
+        for each in places:
+            where_ = place(each.account_id, each.region, names)
+            yield from _wrapped(f"{where_}: {recorded_words(each)}", "    ")
+        if places is inventory.not_planned and places:
+            yield from _wrapped(f"What to do: {Reason.RECORDED_NOT_PLANNED.advice}.", "    ")
+    if inventory.not_recorded:
+        yield from ("", f"  Not recorded, or not up to date ({len(inventory.not_recorded):,})")
+    for gap in inventory.not_recorded:
+        where_ = place(gap.account_id, None, names)
+        yield from _wrapped(f"{where_}: {recording_words(gap)}", "    ")
+
+
 def _skipped(report: Report) -> list[str]:
     if not report.skipped:
         return []
@@ -291,13 +326,13 @@ def _skipped(report: Report) -> list[str]:
     skipped = sorted(report.skipped, key=lambda item: item.reason)
     for reason, group in groupby(skipped, key=lambda item: item.reason):
         items = list(group)
-        named = ", ".join(map(_place, items[:_NAMED_SKIPS]))
+        named = ", ".join(map(_skipped_place, items[:_NAMED_SKIPS]))
         more = ", …" if len(items) > _NAMED_SKIPS else ""
         lines.append(f"  {reason}: {len(items):,} ({named}{more})")
     return lines
 
 
-def _place(item: SkippedItem) -> str:
+def _skipped_place(item: SkippedItem) -> str:
     return plain(f"{item.account_id} {item.region}" if item.region else item.account_id)
 
 

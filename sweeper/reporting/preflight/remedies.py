@@ -24,6 +24,7 @@ _DENIED = _DOCS + "IAM/latest/UserGuide/troubleshoot_access-denied.html"
 _DEPLOY = 'make stackset-deploy OUS="…" PARAMETERS="CentralRoleArn=… OrganizationId=…"'
 _UPDATE = 'make stackset-deploy OUS="…" PARAMETERS="{}=true"'
 _CLOSE = "ecr:PutImageTagMutability"
+_NAMED = (Kind.DESTINATION, Kind.INVENTORY)
 # Actions that STS asks for besides, where a session brings tags or a source identity with it.
 _BROUGHT = {"sts:TagSession", "sts:SetSourceIdentity"}
 
@@ -53,7 +54,7 @@ def meaning(problem: Problem) -> str:
     """What the problem is, in a sentence."""
     if problem.answer is ProbeStatus.NOT_KNOWN:
         return "it cannot be told without doing it"
-    if problem.kind is Kind.DESTINATION and problem.answer is ProbeStatus.DENIED:
+    if problem.kind in _NAMED and problem.answer is ProbeStatus.DENIED:
         return "the caller is not permitted to use it"
     if problem.kind is Kind.REGION and problem.answer is ProbeStatus.DENIED:
         return f"nothing can be read there: {(problem.reason or _R.DENIED).meaning}"
@@ -73,7 +74,7 @@ def _of_kind(problem: Problem, facts: Facts, config: Config) -> Remedy | None:
             found = _read(problem, facts)
         case Kind.WRITE if denied:
             found = _write(problem, facts)
-        case Kind.DESTINATION:
+        case Kind.DESTINATION | Kind.INVENTORY:
             found = _destination(problem)
         case _:
             found = None
@@ -213,7 +214,9 @@ def _write(problem: Problem, facts: Facts) -> Remedy | None:
 
 def _destination(problem: Problem) -> Remedy | None:
     hints = problem.hints
-    if problem.reason is _R.DESTINATION_MISSING and hints.missing:
+    is_inventory = problem.kind is Kind.INVENTORY
+    missing = _R.AGGREGATOR_MISSING if is_inventory else _R.DESTINATION_MISSING
+    if problem.reason is missing and hints.missing:
         return Remedy(hints.missing)
     if problem.answer is ProbeStatus.DENIED and hints.denied:
         return Remedy(hints.denied.format(actions=", ".join(problem.actions)), hints.link)

@@ -11,9 +11,12 @@ from pydantic import BaseModel, ValidationError
 from sweeper.config.plugins import load_plugin
 from sweeper.domain.errors import ConfigurationError
 from sweeper.reporting.sinks.base import Sink, SinkContext
+from sweeper.reporting.sinks.chat import ChatSink
 from sweeper.reporting.sinks.directory import DirectorySink
+from sweeper.reporting.sinks.event_bus import EventBusSink
 from sweeper.reporting.sinks.evidence_directory import EvidenceDirectorySink
 from sweeper.reporting.sinks.evidence_s3 import EvidenceS3Sink
+from sweeper.reporting.sinks.owners import OwnersSink
 from sweeper.reporting.sinks.s3 import S3Sink
 from sweeper.reporting.sinks.security_hub import SecurityHubSink
 from sweeper.reporting.sinks.sns import SnsSink
@@ -28,6 +31,9 @@ SINKS: tuple[type[Sink], ...] = (
     SecurityHubSink,
     EvidenceDirectorySink,
     EvidenceS3Sink,
+    EventBusSink,
+    OwnersSink,
+    ChatSink,
     SnsSink,
 )
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sweeper.aws import config_aggregator
 from sweeper.checks import checks
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
@@ -18,7 +19,8 @@ from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole, Regi
 from sweeper.engine.preflight.problems import Kind, Problem
 from sweeper.engine.probe import NO_HINTS, ProbeStatus
 from sweeper.reporting.preflight.remedies import meaning, remedy
-from sweeper.reporting.sinks import s3, security_hub, sns
+from sweeper.reporting.sinks import chat, event_bus, s3, security_hub, sns
+from sweeper.reporting.topic import hints
 from sweeper.reporting.wording import advice
 from tests.cases import case
 from tests.fakes import account_id, make_account, make_config
@@ -35,8 +37,14 @@ HINTS = {
     "report.directory": NO_HINTS,
     "report.s3.bucket": s3.HINTS,
     "report.s3.kms_key_id": s3.KEY_HINTS,
-    "report.sns_topic_arn": sns.HINTS,
+    **{key: hints(key) for key in (sns.KEY, chat.KEY)},
+    event_bus.KEY: event_bus.HINTS,
     "report.security_hub.region": security_hub.HINTS,
+    config_aggregator.KEY: config_aggregator.HINTS,
+}
+KEYS: dict[Kind, tuple[str, ...]] = {
+    Kind.DESTINATION: tuple(key for key in HINTS if key.startswith("report.")),
+    Kind.INVENTORY: (config_aggregator.KEY,),
 }
 
 
@@ -50,7 +58,7 @@ def test_there_is_something_to_do_about_everything() -> None:
     """Whatever kind and reason there is; a remedy has its golden text once, with the first."""
     texts: dict[str, str] = {}
     for kind, reason, answer in product(Kind, Reason, (ProbeStatus.DENIED, ProbeStatus.FAILED)):
-        for key in HINTS if kind is Kind.DESTINATION else (None,):
+        for key in KEYS.get(kind, (None,)):
             with case(kind, reason, answer, key):
                 found = problem(
                     kind,

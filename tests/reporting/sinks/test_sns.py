@@ -1,11 +1,7 @@
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
-from itertools import count
-from typing import Any, Literal
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -15,9 +11,9 @@ from sweeper.domain.model import ChangeStatus, Compliance
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Delivery, Report, SinceLast
-from sweeper.reporting.notification import subject
+from sweeper.reporting.notification import needed, subject
 from sweeper.reporting.notification_json import structured
-from sweeper.reporting.sinks.sns import SnsSink, needed
+from sweeper.reporting.sinks.sns import SnsSink
 from tests.cases import case
 from tests.factories import (
     HOSTILE,
@@ -32,8 +28,8 @@ from tests.factories import (
     since_last,
     target,
 )
+from tests.reporting.sinks.topics import REGION, client_of, made, topic
 
-REGION = "eu-west-1"  # not the caller's own
 SO_FAR = (Delivery("s3", "s3://b/report.json", "delivered"),)
 
 
@@ -91,45 +87,14 @@ def test_needed_on_change() -> None:
             assert needed(replace(item, since_last=since), "on_change") is expected
 
 
-Received = Callable[[], list[dict[str, Any]]]
-NUMBERS = count()
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _aws() -> Iterator[None]:
     with mock_aws():
         yield
 
 
-@cache
-def client_of(service: Literal["sns", "sqs"]) -> Any:
-    return boto3.Session("testing", "testing", region_name=REGION).client(service)
-
-
-def topic(suffix: str = "") -> tuple[str, Received]:
-    """A new topic's ARN, and what its subscriber received."""
-    sns, sqs = client_of("sns"), client_of("sqs")
-    name = f"{next(NUMBERS)}{suffix}"
-    fifo = {"FifoTopic": "true"} if suffix else {}
-    arn = sns.create_topic(Name=f"reports-{name}", Attributes=fifo)["TopicArn"]
-    fifo = {"FifoQueue": "true"} if suffix else {}
-    url = sqs.create_queue(QueueName=f"inbox-{name}", Attributes=fifo)["QueueUrl"]
-    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue["Attributes"]["QueueArn"])
-
-    def received() -> list[dict[str, Any]]:
-        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-        return [json.loads(item["Body"]) for item in found]
-
-    return arn, received
-
-
 def sink(arn: str, notify: Notify = "when_needed") -> SnsSink:
-    def central(service: str, region: str | None) -> Any:
-        assert (service, region) == ("sns", REGION)
-        return client_of("sns")
-
-    return SnsSink(arn, notify, central)
+    return SnsSink(made(arn), notify)
 
 
 @pytest.mark.parametrize("suffix", ["", ".fifo"])

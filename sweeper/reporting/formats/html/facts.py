@@ -13,6 +13,7 @@ from sweeper.domain.model import REGISTRY, ChangeStatus, Stage
 from sweeper.domain.report import count_applied, count_non_compliant
 from sweeper.domain.report_model import ChangeTotals, Report, SinceLast
 from sweeper.reporting.formats.html.bars import Bar, by_ou, by_region
+from sweeper.reporting.inventory_wording import inventory_sentences
 from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
     advice,
@@ -82,6 +83,7 @@ class Facts:
     exemptions: str
     title: str
     scope: str | None
+    config_inventory: tuple[str, ...]
     everything: bool  # nothing was skipped, and all else was checked
     waves: tuple[tuple[str, str, str, str], ...]
 
@@ -100,6 +102,9 @@ def facts(report: Report) -> Facts:
         exemptions=_exemptions(report),
         title=banners[0].title,
         scope=scope(report),
+        config_inventory=tuple(
+            inventory_sentences(report.config_inventory) if report.config_inventory else ()
+        ),
         everything=_everything(report),
         waves=tuple(waves(report)),
     )

@@ -17,6 +17,8 @@ from sweeper.domain.report_model import (
     AccountSummary,
     EarlierFinding,
     FailedItem,
+    RecordedPlace,
+    RecordingGap,
     Report,
     Run,
     SkippedItem,
@@ -24,6 +26,7 @@ from sweeper.domain.report_model import (
 from sweeper.reporting.console import console_template, console_url
 from sweeper.reporting.formats.html.places import AccountRow, count_by_account, place_map
 from sweeper.reporting.impact_wording import moved_tags
+from sweeper.reporting.inventory_wording import recorded_words, recording_words
 from sweeper.reporting.wording import (
     account_names,
     exemption_text,
@@ -95,6 +98,7 @@ def tables(report: Report) -> tuple[Table, ...]:
         _findings(report),
         _earlier(report),
         _not_checked(report, names),
+        _config_inventory(report, names),
         _exemptions(report),
         _skipped(report.skipped, names),
     )
@@ -301,6 +305,37 @@ def _alike(failure: FailedItem) -> str:
     for own in filter(None, (failure.account_id, failure.region)):
         text = text.replace(own, "*")
     return text
+
+
+def _config_inventory(report: Report, names: dict[str, str]) -> Table:
+    """What AWS Config recorded where this sweep did not look, and whom it does not record."""
+    inventory = report.config_inventory
+    rows: list[RecordedPlace] = []
+    gaps: list[RecordingGap] = []
+    states: list[str] = []
+    if inventory:
+        rows = [*inventory.not_planned, *inventory.not_checked]
+        gaps = [*inventory.not_recorded]
+        states = ["not known"] * len(inventory.not_planned)
+        states += ["not checked"] * len(inventory.not_checked) + ["not recorded"] * len(gaps)
+    ids = [*(item.account_id for item in rows), *(gap.account_id for gap in gaps)]
+    none = [None] * len(gaps)
+    return Table(
+        "config-inventory",
+        (
+            Column("State", "mark", states),
+            Column("Account", "account", [_account(account_id, names) for account_id in ids]),
+            *_account_columns(report, ids),
+            Column("Region", "text", [*(item.region or "all" for item in rows), *[""] * len(gaps)]),
+            Column("Repositories", "number", [*(item.repositories for item in rows), *none]),
+            Column("Mutable", "number", [*(item.mutable for item in rows), *none]),
+            Column(
+                "AWS Config",
+                "text",
+                [*map(recorded_words, rows), *map(recording_words, gaps)],
+            ),
+        ),
+    )
 
 
 def _exemptions(report: Report) -> Table:

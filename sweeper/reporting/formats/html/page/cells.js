@@ -8,7 +8,7 @@ const cells = (() => {
   const SIGNS = ["", "–", "·", "✓", "?"];
   const WORDS = ["", "skipped", "no repository", "compliant", "not checked"];
   const MARKS = {
-    open: "bad", new: "bad", reopened: "bad", undetermined: "unsure", "not checked": "unsure",
+    open: "bad", new: "bad", reopened: "bad", undetermined: "unsure", "not checked": "unsure", "not recorded": "unsure", "not known": "bad",
     "no longer visible": "unsure", closed: "good", resolved: "good", gone: "quiet",
     "still open": "quiet", compliant: "good", empty: "quiet", skipped: "quiet",
   };
@@ -45,7 +45,7 @@ const cells = (() => {
     mark: (value) => texts[value],
     account: (value) => texts[value],
     repository: (value) => texts[value],
-    number: String,
+    number: (value) => (value === null ? "" : String(value)),
     bad: (value) => (value === null ? "all" : String(value)),
     days,
     state: (value) => {
@@ -89,7 +89,7 @@ const cells = (() => {
       link.append(cell);
       return link;
     },
-    number: (value) => element("span", "", number.format(value)),
+    number: (value) => element("span", "", value === null ? "" : number.format(value)),
     bad: (value) => element("span", value === 0 ? "zero" : "bad", value === null ? "all" : number.format(value)),
     days: (value) =>
       element("span", value === null ? "" : value < 0 ? "mark bad" : value <= 30 ? "mark unsure" : "", days(value)),

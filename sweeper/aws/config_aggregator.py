@@ -1,0 +1,161 @@
+"""An aggregator of AWS Config: what it has recorded of ECR repositories, and of whom nothing.
+
+https://docs.aws.amazon.com/config/latest/developerguide/querying-AWS-resources.html: results are
+JSON texts. The item of a repository has no exclusion filters
+(https://github.com/awslabs/aws-config-resource-schema).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal
+
+from sweeper.aws.client.answers import (
+    MAX_OPAQUE,
+    account_id,
+    optional_str,
+    region,
+    require_datetime,
+    require_list,
+    require_str,
+    require_strs,
+)
+from sweeper.aws.client.errors import shortened_message, translate_errors
+from sweeper.aws.client.paging import PageTokens
+from sweeper.domain.config_inventory import Recorded, Source
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.masking import mask_message
+from sweeper.domain.reasons import Reason
+from sweeper.engine.probe import DestinationProbe, Hints, run_probe
+
+ACTIONS = frozenset(
+    {
+        "config:DescribeConfigurationAggregatorSourcesStatus",
+        "config:SelectAggregateResourceConfig",
+    }
+)
+KEY = "inventory.config_aggregator"
+HINTS = Hints(
+    missing="create the aggregator, or correct inventory.config_aggregator; the caller must be in "
+    "the aggregator's account",
+    denied="allow the caller {actions} on the aggregator (docs/continuous.md)",
+)
+_LARGEST_PAGE = 100  # both operations
+EXPRESSION = (
+    "SELECT accountId, awsRegion, configurationItemCaptureTime, configuration.ImageTagMutability "
+    "WHERE resourceType = 'AWS::ECR::Repository' "
+    "AND configurationItemStatus IN ('OK', 'ResourceDiscovered')"
+)
+_STATUSES: dict[str, Literal["failed", "outdated"]] = {"FAILED": "failed", "OUTDATED": "outdated"}
+
+
+class ConfigAggregator:
+    """An aggregator with the caller's credentials; every method raises OperationFailed.
+
+    `make_client` makes the client of a service in a region.
+    """
+
+    def __init__(
+        self, name: str, in_region: str, make_client: Callable[[str, str | None], Any]
+    ) -> None:
+        """Calls nothing."""
+        self._name = name
+        self._region = in_region
+        self._make_client = make_client
+
+    def inventory(self, since: datetime) -> dict[str, dict[str, Recorded]]:
+        """Count the repositories that are recorded, page by page: no page is kept."""
+        began = since.timestamp()
+        found: dict[str, dict[str, Recorded]] = {}
+        for page in self._pages(
+            "select_aggregate_resource_config", Expression=EXPRESSION, MaxResults=_LARGEST_PAGE
+        ):
+            for text in require_strs(page, "Results"):
+                item = _decoded(text)
+                regions = found.setdefault(account_id(item, "accountId"), {})
+                where = region(item, "awsRegion")
+                captured = require_datetime(item, "configurationItemCaptureTime").timestamp()
+                regions[where] = regions.get(where, Recorded()).with_repository(
+                    _mutability(item), captured, since=captured > began
+                )
+        return found
+
+    def sources(self) -> list[Source]:
+        """List the sources of which the aggregator has no data, or old data."""
+        pages = self._pages(
+            "describe_configuration_aggregator_sources_status",
+            UpdateStatus=list(_STATUSES),
+            Limit=_LARGEST_PAGE,
+        )
+        return [
+            _source(item)
+            for page in pages
+            for item in require_list(page, "AggregatedSourceStatusList")
+            if item.get("SourceType") == "ACCOUNT" and item.get("LastUpdateStatus") in _STATUSES
+        ]
+
+    def probe(self) -> list[DestinationProbe]:
+        """Try both calls, for one result."""
+        calls: dict[str, dict[str, Any]] = {
+            "select_aggregate_resource_config": {"Expression": EXPRESSION, "MaxResults": 1},
+            "describe_configuration_aggregator_sources_status": {"Limit": 1},
+        }
+        location = f"{self._name} in {self._region}"
+        return [
+            DestinationProbe(
+                KEY,
+                location,
+                f"config:{''.join(word.capitalize() for word in operation.split('_'))}",
+                run_probe(partial(self._call, operation, parameters)),
+                HINTS,
+            )
+            for operation, parameters in calls.items()
+        ]
+
+    def _call(self, operation: str, parameters: Mapping[str, Any]) -> Any:
+        client = self._make_client("config", self._region)
+        with translate_errors():
+            return getattr(client, operation)(ConfigurationAggregatorName=self._name, **parameters)
+
+    def _pages(self, operation: str, **parameters: Any) -> Iterator[Any]:
+        tokens = PageTokens()
+        while True:
+            page = self._call(operation, parameters)
+            yield page
+            token = optional_str(page, "NextToken", MAX_OPAQUE)
+            if not token:
+                return
+            tokens.follow(token)
+            parameters["NextToken"] = token
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        message = "a result of AWS Config is no JSON: it is not what AWS sends"
+        raise OperationFailed(Reason.UNEXPECTED_RESPONSE, message) from None
+
+
+def _mutability(item: Mapping[str, Any]) -> str:
+    """Return the setting; empty where none is given."""
+    configuration = item.get("configuration")
+    if isinstance(configuration, str):
+        configuration = _decoded(configuration)
+    return optional_str(configuration or {}, "ImageTagMutability")
+
+
+def _source(item: Mapping[str, Any]) -> Source:
+    updated = item.get("LastUpdateTime")
+    parts = (optional_str(item, key, MAX_OPAQUE) for key in ("LastErrorCode", "LastErrorMessage"))
+    error = shortened_message(mask_message(": ".join(filter(None, parts))))
+    return Source(
+        account_id(item, "SourceId"),
+        region(item, "AwsRegion"),
+        _STATUSES[require_str(item, "LastUpdateStatus")],
+        require_datetime(item, "LastUpdateTime").timestamp() if updated is not None else None,
+        error or None,
+    )

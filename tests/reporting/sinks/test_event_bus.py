@@ -1,0 +1,219 @@
+"""Events on a bus: what changed, in batches within the limits, and what was refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from jsonschema import Draft202012Validator
+from moto import mock_aws
+from moto.events.models import EventPattern
+
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.json_encoding import encoded
+from sweeper.domain.model import ChangeStatus, Compliance, Since
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, Report
+from sweeper.reporting import report_schema
+from sweeper.reporting.events import findings_changed, run_finished
+from sweeper.reporting.sinks.event_bus import MAX_BATCH, MAX_SIZE, EventBusSink
+from tests.cases import case
+from tests.factories import (
+    change,
+    earlier,
+    exemption,
+    finding,
+    hostile_report,
+    report,
+    since_last,
+)
+
+REGION = "eu-west-1"
+BUS = f"arn:aws:events:{REGION}:123456789012:event-bus/findings"
+PUBLISHED = Path(__file__).parents[3] / "docs/events.schema.json"
+SO_FAR = (Delivery("s3", "s3://b/report.json", "delivered"),)
+
+
+def changed(item: Report) -> list[tuple[str, str, str]]:
+    return [(each.repository, each.change, each.state) for each in findings_changed(item)]
+
+
+def compared(*findings: Any, **changes: Any) -> Report:
+    return replace(report(list(findings)), since_last=since_last(**changes))
+
+
+def test_what_changed_is_an_event_and_nothing_else() -> None:
+    item = compared(
+        finding("known", since_last=Since.STILL_OPEN),
+        finding("new", since_last=Since.NEW),
+        finding("fixed", since_last=Since.NEW, change=change()),
+        finding("again", since_last=Since.REOPENED, reopened=2),
+        finding("box", compliance=Compliance.EXEMPT, exemption=exemption()),
+        resolved=(earlier("gone"), earlier("was-fixed", was_open=False)),
+        not_visible=(earlier("unseen"),),
+    )
+    assert sorted(changed(item)) == [
+        ("again", "reopened", "open"),
+        ("fixed", "new", "closed"),
+        ("gone", "resolved", "closed"),
+        ("new", "new", "open"),
+        ("was-fixed", "resolved", "closed"),
+    ]
+
+
+def test_where_nothing_can_be_compared_every_open_finding_is_new() -> None:
+    first = report([finding("a"), finding("b", change=change())])
+    assert changed(first) == [("a", "new", "open")]
+    damaged = replace(first, since_last=since_last(unavailable="damaged"))
+    assert changed(damaged) == [("a", "new", "open")]
+    assert run_finished(damaged, ()).since_last is None
+    assert changed(report([finding("a")], kind="undo")) == []
+
+
+def valid() -> Draft202012Validator:
+    published = json.loads(PUBLISHED.read_text())
+    Draft202012Validator.check_schema(published)
+    return Draft202012Validator(published)
+
+
+def test_the_published_schema_is_current_and_events_are_valid() -> None:
+    assert PUBLISHED.read_text() == report_schema.text(report_schema.events_schema()), (
+        "run: make schema"
+    )
+    validator = valid()
+    unclear = finding(compliance=Compliance.UNDETERMINED, mutability="FROZEN")
+    for item in (
+        hostile_report(),
+        compared(unclear, finding("x", since_last=Since.NEW), new=1, resolved=(earlier(),)),
+        report(dry_run=True, organization_id=None),
+    ):
+        for detail in (*findings_changed(item), run_finished(item, SO_FAR)):
+            validator.validate(json.loads(encoded(detail)))
+    surprise = {**json.loads(encoded(run_finished(report(), ()))), "surprise": 1}
+    assert not validator.is_valid(surprise)
+
+
+def test_an_event_says_where_to_look() -> None:
+    [detail] = findings_changed(report([finding("team/a")]))
+    assert detail.console_url is not None
+    assert detail.console_url.endswith("team/a?region=eu-central-1")
+    assert detail.id == "ecr-tag-immutability/111122223333/eu-central-1/team/a"
+    assert run_finished(report(), SO_FAR).report == "s3://b/report.json"
+
+
+def test_the_pattern_of_the_page_matches_what_somebody_has_to_do() -> None:
+    page = (PUBLISHED.parent / "notifications.md").read_text(encoding="utf-8")
+    [text] = re.findall(r"```json\n(\{\n.*?)```", page, re.DOTALL)
+    pattern = EventPattern.load(text)
+    item = compared(
+        finding("new", since_last=Since.NEW),
+        finding("fixed", since_last=Since.NEW, change=change()),
+        resolved=(earlier("gone"),),
+    )
+    bus = Bus()
+    sink(bus).deliver(item, ())
+    matched = [
+        json.loads(entry["Detail"])["repository"]
+        for entry in bus.accepted
+        if pattern.matches_event(
+            {
+                "source": entry["Source"],
+                "detail-type": entry["DetailType"],
+                "detail": json.loads(entry["Detail"]),
+            }
+        )
+    ]
+    assert matched == ["new"]
+
+
+class Bus:
+    """A client that refuses the given entries, by their position among all of them."""
+
+    def __init__(self, *refused: int, code: str = "ThrottlingException") -> None:
+        self.calls: list[list[dict[str, Any]]] = []
+        self.accepted: list[dict[str, Any]] = []
+        self._refused = set(refused)
+        self._code = code
+        self._seen = 0
+
+    def put_events(self, **parameters: list[dict[str, Any]]) -> Any:
+        [entries] = parameters.values()
+        self.calls.append(entries)
+        results: list[dict[str, Any]] = []
+        for entry in entries:
+            if self._seen in self._refused:
+                results.append({"ErrorCode": self._code, "ErrorMessage": "no"})
+            else:
+                self.accepted.append(entry)
+                results.append({"EventId": "1"})
+            self._seen += 1
+        return {"FailedEntryCount": 0, "Entries": results}
+
+
+def sink(bus: Any) -> EventBusSink:
+    def central(service: str, region: str | None) -> Any:
+        assert (service, region) == ("events", REGION)
+        return bus
+
+    return EventBusSink(BUS, central)
+
+
+def test_by_ten_and_within_the_size() -> None:
+    bus = Bus()
+    sink(bus).deliver(report([finding(f"r-{number}") for number in range(25)]), SO_FAR)
+    assert [len(call) for call in bus.calls] == [10, 10, 6]
+    assert [entry["DetailType"] for entry in bus.accepted][-1] == "Sweeper Run Finished"
+    assert {entry["EventBusName"] for entry in bus.accepted} == {BUS}
+    large = Bus()
+    sink(large).deliver(hostile_report(), SO_FAR)
+    for call in large.calls:
+        texts = [json.dumps(entry) for entry in call]
+        assert len(call) <= MAX_BATCH
+        assert sum(len(text.encode()) for text in texts) <= MAX_SIZE + 10_000
+
+
+def test_what_is_refused_is_put_again_and_nothing_else() -> None:
+    item = report([finding(f"r-{number}") for number in range(12)])
+    bus = Bus(3, 11)
+    made = sink(bus)
+    with pytest.raises(OperationFailed) as caught:
+        made.deliver(item, SO_FAR)
+    assert caught.value.reason is Reason.THROTTLED
+    assert caught.value.message == "2 events were refused, such as: no; 11 events were put"
+    assert made.deliver(item, SO_FAR).status == "delivered"
+    names = [json.loads(entry["Detail"]).get("repository") for entry in bus.accepted]
+    assert sorted(filter(None, names)) == sorted(f"r-{number}" for number in range(12))
+    assert names.count(None) == 1
+
+
+def test_why_an_event_was_refused() -> None:
+    cases = [
+        ("InternalFailure", Reason.SERVICE_ERROR),
+        ("AccessDeniedException", Reason.DENIED),
+        ("MalformedDetail", Reason.REQUEST_REFUSED),
+    ]
+    for code, reason in cases:
+        with case(code), pytest.raises(OperationFailed) as caught:
+            sink(Bus(0, code=code)).deliver(report(), SO_FAR)
+        assert (caught.value.reason, caught.value.error_code) == (reason, code)
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    with mock_aws():
+        yield boto3.Session("testing", "testing", region_name=REGION).client("events")
+
+
+def test_a_real_client_puts_them(client: Any) -> None:
+    client.create_event_bus(Name="findings")
+    item = report([finding(change=change(ChangeStatus.FAILED, reason=Reason.DENIED))])
+    made = sink(client)
+    assert made.deliver(item, SO_FAR) == Delivery("event_bus", BUS, "delivered")
+    [answer] = made.probe()
+    assert (answer.key, answer.probed.answer) == ("report.event_bus", "works")
