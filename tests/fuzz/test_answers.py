@@ -72,7 +72,13 @@ JSON: dict[str, Any] = {
         "registryId": ID,
         "repositoryCreationTemplates": [TEMPLATE],
     },
-    "UpdateRepositoryCreationTemplate": {"registryId": ID, "repositoryCreationTemplate": TEMPLATE},
+    **{
+        f"{verb}RepositoryCreationTemplate": {
+            "registryId": ID,
+            "repositoryCreationTemplate": TEMPLATE,
+        }
+        for verb in ("Update", "Create", "Delete")
+    },
     "ListRegions": {"Regions": [{"RegionName": "eu-central-1", "RegionOptStatus": "ENABLED"}]},
     "ListAccounts": {
         "Accounts": [
@@ -184,6 +190,14 @@ CALLS: dict[str, list[Callable[[Wire], object]]] = {
         lambda wire: wire.registry.update_repository_creation_template(
             TARGET, "app", "IMMUTABLE", (), "{}"
         )
+    ],
+    "CreateRepositoryCreationTemplate": [
+        lambda wire: wire.registry.create_repository_creation_template(
+            TARGET, "app", "IMMUTABLE", (), '{"appliedFor": ["REPLICATION"]}'
+        )
+    ],
+    "DeleteRepositoryCreationTemplate": [
+        lambda wire: wire.registry.delete_repository_creation_template(TARGET, "app")
     ],
     "ListRegions": [lambda wire: recorded(wire.cloud.open_account(ACCOUNT))],
     "AssumeRole": [lambda wire: wire.cloud.open_account(ACCOUNT)],
