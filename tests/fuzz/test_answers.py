@@ -116,6 +116,7 @@ class Everything:
     read_actions = TagImmutability.read_actions | CreationTemplateImmutability.read_actions
     assess_actions = TagImmutability.assess_actions
     write_actions = TagImmutability.write_actions | CreationTemplateImmutability.write_actions
+    create_actions = CreationTemplateImmutability.create_actions
 
 
 class Wire:
@@ -197,7 +198,7 @@ CALLS: dict[str, list[Callable[[Wire], object]]] = {
         )
     ],
     "DeleteRepositoryCreationTemplate": [
-        lambda wire: wire.registry.delete_repository_creation_template(TARGET, "app")
+        lambda wire: [wire.registry.delete_repository_creation_template(TARGET, "app")]
     ],
     "ListRegions": [lambda wire: recorded(wire.cloud.open_account(ACCOUNT))],
     "AssumeRole": [lambda wire: wire.cloud.open_account(ACCOUNT)],

@@ -103,15 +103,18 @@ MEMBER: dict[Row, Callable[[Report, str], bool]] = {
 
 # Used by an undo alone, which deletes what was created. See test_undo.py.
 DELETE: Row = ("RootTemplates", "ecr:DeleteRepositoryCreationTemplate")
-# What WhatCreationTemplatesDo grants, too.
-ALSO: Row = ("WhatRootTemplatesDo", "ecr:CreateRepository")
+# What WhatCreationTemplatesDo grants, too; and what only an account's first template needs.
+ALSO: set[Row] = {
+    ("WhatRootTemplatesDo", "ecr:CreateRepository"),
+    ("WhatTheFirstRootTemplateDoes", "iam:CreateServiceLinkedRole"),
+}
 # Used only where impact is assessed; without it all is done as with it. See the test below.
 IMAGES: Row = ("Images", "ecr:DescribeImages")
 ASSESSED = {"remediation": {"assess_impact": True}}
 
 
 def test_the_member_table_is_complete() -> None:
-    assert {*MEMBER, IMAGES, DELETE, ALSO} == _rows("member-role", "MemberRole")
+    assert {*MEMBER, IMAGES, DELETE, *ALSO} == _rows("member-role", "MemberRole")
 
 
 @pytest.mark.slow
