@@ -38,6 +38,7 @@ FINDING = {
     "exclusion_filters": [],
     "compliance": "non_compliant",
     "reason": "",
+    "announced": MOMENT[:10],
 }
 CLOSURE = {
     "check": "c",
@@ -137,14 +138,17 @@ def world(aws: FakeAws) -> World:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("grace_days", [0, 3])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_sweep_ends_with_its_report_whatever_lies_there(
-    aws: FakeAws, tmp_path: Path, world: World, shape: str
+    aws: FakeAws, tmp_path: Path, world: World, shape: str, grace_days: int
 ) -> None:
+    """Also where records are read before anything is written, for what they announced."""
     content = record(shape)
     for name in ("latest.json", "history.json", "lease.json"):
         put(aws, world, f"sweeps/{name}", content)
-    (tmp_path / "config.yaml").write_text(json.dumps(config(world)))
+    given = {**config(world), "remediation": {"grace_days": grace_days}}
+    (tmp_path / "config.yaml").write_text(json.dumps(given))
     used = launched(aws, tmp_path, *COMMAND, "--config", "config.yaml", "--yes")
     said = (tmp_path / "stderr.txt").read_text()
     assert used.status == 3, said[-2000:]
