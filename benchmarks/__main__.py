@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import extremes, html_report, peers, scenarios
+from benchmarks import distributed, extremes, html_report, peers, scenarios
 from benchmarks.measure import RESULTS, ContenderFailed
 from benchmarks.tables import Section, render
 
@@ -27,6 +27,8 @@ SCENARIOS: dict[str, Callable[[], list[Section]]] = {
     "imports": scenarios.imports,
     "throttling": scenarios.throttling,
     "large": scenarios.large,
+    "processes": scenarios.processes,
+    "distributed": distributed.distributed,
     "memory": scenarios.memory,
     "findings": extremes.findings,
     "denied": extremes.denied,
@@ -34,7 +36,7 @@ SCENARIOS: dict[str, Callable[[], list[Section]]] = {
     "html": html_report.html_report,
 }
 QUICK = ("organization", "first_sweep", "real_names", "imports")
-FULL = (*QUICK, "throttling", "large", "memory", "findings", "denied")
+FULL = (*QUICK, "throttling", "large", "processes", "distributed", "memory", "findings", "denied")
 
 
 def machine() -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,13 @@ def console_script() -> Path:
     return Path(sys.executable).with_name("sweeper")
 
 
-def _prepare_sweeper(_: FakeAws, directory: Path) -> list[str]:
+def _prepare_sweeper(_: FakeAws, directory: Path, processes: int = 1) -> list[str]:
     # An audit, as the others are. JSON is YAML.
-    audit = {"auto_remediate": "DISABLED"}
-    config = {"policy": {"allowed_exclusions": FILTERS}, "remediation": audit}
+    config = {
+        "policy": {"allowed_exclusions": FILTERS},
+        "remediation": {"auto_remediate": "DISABLED"},
+        "limits": {"processes": processes},
+    }
     (directory / "config.yaml").write_text(json.dumps(config), encoding="utf-8")
     return [
         *(str(console_script()), "run", "--dry-run"),
@@ -52,6 +57,9 @@ def _own_answer(directory: Path) -> Truth:
 
 SWEEPER = Contender(
     "sweeper", _prepare_sweeper, _sweeper_answer, statuses=(0, _FINDINGS_REMAIN, _NOT_ALL_SEEN)
+)
+TWO_PROCESSES = replace(
+    SWEEPER, name="two processes", prepare=partial(_prepare_sweeper, processes=2), tree=True
 )
 USUAL = Contender("usual", lambda *_: [sys.executable, str(_PROGRAMS / "usual.py")], _own_answer)
 FLOOR = Contender("floor", lambda *_: [sys.executable, str(_PROGRAMS / "floor.py")], _own_answer)

@@ -13,7 +13,14 @@ from statistics import median
 from typing import Any
 
 from benchmarks import worlds
-from benchmarks.contenders import FLOOR, SWEEPER, USUAL, console_script, sweeper_report
+from benchmarks.contenders import (
+    FLOOR,
+    SWEEPER,
+    TWO_PROCESSES,
+    USUAL,
+    console_script,
+    sweeper_report,
+)
 from benchmarks.measure import Contender, Measurement, Usage, compiled, launch, measure
 from benchmarks.real_names import AwsByTls
 from benchmarks.tables import Goal, Row, Section, comparison, medians, ratio
@@ -189,6 +196,20 @@ def large(some: int = LARGE, most: int = LARGEST, rounds: int = 3) -> list[Secti
             goals = (Goal(f"CPU a target, times that of {some:,} accounts", growth, 1.25),)
         sections.append(Section("large", title, columns, cells, goals, (), data_of(runs)))
     return sections
+
+
+def processes(accounts: int = LARGE, rounds: int = 3) -> list[Section]:
+    """1,000 accounts with one process, and with two: how long it takes on two cores."""
+    world, truth = worlds.organization(accounts)
+    say(f"processes: {described(accounts, truth, world.latency)}")
+    with FakeAws(world) as aws:
+        rows, runs = compare(aws, {SWEEPER: rounds, TWO_PROCESSES: rounds}, truth)
+    columns, cells = comparison(list(rows.values()), truth)
+    one, two = rows["sweeper"], rows["two processes"]
+    wall = two.wall / one.wall if one.correct and two.correct else None
+    goal = Goal("duration with two processes, times that of one", wall, 0.6)
+    title = described(accounts, truth, world.latency)
+    return [Section("processes", title, columns, cells, (goal,), (), data_of(runs))]
 
 
 def memory(accounts: int = MEMORY) -> list[Section]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ from sweeper.domain.mutability import WILDCARD
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.domain.resume import ResumeState
+from sweeper.domain.withholding import Announced
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Cloud, RunEnvironment
 from sweeper.engine.sweep import sweep
@@ -134,6 +135,7 @@ class WorldCloud(AwsCloud):
             read_actions=(),
             write_actions=(),
             may_write=False,
+            today=TODAY,
         )
         self._facts = facts
 
@@ -324,6 +326,13 @@ MUTABILITIES = (
     "MUTABLE_WITH_EXCLUSION",
     "NEW_WORD",
 )
+GRACE_DAYS = 3
+ROLLOUTS = (
+    [{"from": TODAY}],
+    [{"from": TODAY + timedelta(days=1)}],
+    [{"include_ous": [PROD], "from": TODAY}],
+    [{"include_ous": [PROD], "from": TODAY}, {"from": TODAY + timedelta(days=9)}],
+)
 PASSING = (Reason.THROTTLED, Reason.TIMED_OUT, Reason.SERVICE_ERROR)
 DENIALS = (Reason.DENIED, Reason.DENIED_BY_SCP)
 
@@ -341,6 +350,7 @@ class World:
     config: Config
     dry_run: bool
     approved: bool
+    announced: Mapping[Key, date]
 
     def sweep(
         self, workers: int = 2, pushed: Mapping[Key, Sequence[Image | Exception]] | None = None
@@ -357,6 +367,8 @@ class World:
         environment = make_environment(
             dry_run=self.dry_run, approve=lambda _: self.approved, config=self.config
         )
+        days = {(NAME, *key): day for key, day in self.announced.items()}
+        environment = replace(environment, read_announced=lambda *_: Announced(days))
         return run_sweep(cloud, registry, config, environment), registry
 
 
@@ -400,6 +412,7 @@ def configs(draw: st.DrawFn) -> Config:
         }
     )
     return make_config(
+        report={"directory": "out"},  # grace periods need one, and the sweep itself writes none
         organization={
             "include_ous": draw(some_ous),
             "exclude_ous": draw(rarely(st.just([DEV]), st.just([]))),
@@ -431,7 +444,10 @@ def configs(draw: st.DrawFn) -> Config:
                 st.dictionaries(st.sampled_from(["app", "cache/*", "*"]), filters, max_size=2)
             ),
             "ignore_root_cache_rule": draw(st.booleans()),
+            "rollout": draw(rarely(st.sampled_from(ROLLOUTS), st.just([]), one_in=3)),
+            "grace_days": draw(rarely(st.just(GRACE_DAYS), st.just(0), one_in=3)),
             "max_changes": draw(st.sampled_from([500, 500, 1, 3])),
+            "max_changes_per_account": draw(st.sampled_from([None, None, 1, 2])),
             "min_coverage": draw(rarely(st.sampled_from([0.5, 1.0]), st.just(0.0))),
         },
     )
@@ -460,6 +476,8 @@ def worlds(draw: st.DrawFn, denials: Sequence[Reason] = DENIALS) -> World:
     prefixes: dict[Place, Any] = {}
     reread: dict[Key, Any] = {}
     answers: dict[Key, Any] = {}
+    announced: dict[Key, date] = {}
+    ages = st.sampled_from([-1, 0, GRACE_DAYS - 1, GRACE_DAYS, 400])
     for account in accounts:
         present = draw(st.lists(st.sampled_from(REGIONS), unique=True, min_size=1))
         regions[account.id] = draw(
@@ -473,6 +491,8 @@ def worlds(draw: st.DrawFn, denials: Sequence[Reason] = DENIALS) -> World:
                 if draw(rarely(st.just(True), st.just(False))):
                     changed = st.none() | repositories(fact.name) | writing
                     reread[*place, fact.name] = draw(changed)
+                if draw(st.booleans()):
+                    announced[*place, fact.name] = TODAY - timedelta(days=draw(ages))
                 if draw(rarely(st.just(True), st.just(False))):
                     answers[*place, fact.name] = draw(repositories(fact.name) | writing)
             if draw(rarely(st.just(True), st.just(False))):
@@ -491,4 +511,5 @@ def worlds(draw: st.DrawFn, denials: Sequence[Reason] = DENIALS) -> World:
         draw(configs()),
         dry_run=draw(rarely(st.just(True), st.just(False))),
         approved=draw(rarely(st.just(False), st.just(True))),
+        announced=announced,
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pexpect
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ViewportSize
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
@@ -23,7 +23,8 @@ from rich.text import Text
 from tests import chromium
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-_COLUMNS = 140
+_COLUMNS = (80, 120)  # of the terminals
+_PAPER: ViewportSize = {"width": 794, "height": 1123}  # A4 in pixels of CSS
 _SHOWN: dict[str, dict[str, Any]] = {
     "report-desktop": {"viewport": {"width": 1280, "height": 1650}},
     "report-dark": {"viewport": {"width": 1280, "height": 1650}, "color_scheme": "dark"},
@@ -47,9 +48,13 @@ def main(images: Path = IMAGES) -> None:
     """Run the demo in a terminal of its own, and write what it and its report look like."""
     images.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, chromium.browser() as browser:
-        printed = _demo(Path(folder))
-        _terminal(browser, printed, images / "terminal.png")
-        report = Path(folder) / "sweeper-demo" / "report.html"
+        for columns in _COLUMNS:
+            directory = Path(folder, str(columns))
+            directory.mkdir()
+            printed = _demo(directory, columns)
+            _terminal(browser, printed, columns, images / f"terminal-{columns}.png")
+        report = directory / "sweeper-demo" / "report.html"
+        _print(browser, report, images / "report-print.png")
         for name, options in _SHOWN.items():
             with browser.new_context(**options) as context:
                 page = context.new_page()
@@ -72,16 +77,27 @@ def _described(png: bytes, text: str) -> bytes:
     return png[:-_END_BYTES] + whole + png[-_END_BYTES:]
 
 
-def _demo(folder: Path) -> str:
+def _print(browser: Browser, report: Path, path: Path) -> None:
+    """Take the first sheet of the printed report."""
+    with browser.new_context(viewport=_PAPER) as context:
+        page = context.new_page()
+        page.goto(report.as_uri())
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")  # as a printer has it
+        page.emulate_media(media="print")
+        text = page.locator("header, #verdict").all_inner_texts()
+        path.write_bytes(_described(page.screenshot(), "\n".join(text)))
+
+
+def _demo(folder: Path, columns: int) -> str:
     """What the demo's first sweep prints to a terminal at its end, colours included."""
     demo = pexpect.spawn(
         sys.executable,
         ["-m", "sweeper", "demo"],
         cwd=str(folder),
-        env={**os.environ, "COLUMNS": str(_COLUMNS)},
+        env={**os.environ, "COLUMNS": str(columns)},
         encoding="utf-8",
         timeout=120,
-        dimensions=(50, _COLUMNS),
+        dimensions=(50, columns),
     )
     demo.expect_exact("Second sweep")
     printed = str(demo.before)
@@ -94,15 +110,16 @@ def _demo(folder: Path) -> str:
     return shown.replace("\r\n", "\n").replace("\r", "").removesuffix("=== ").strip()
 
 
-def _terminal(browser: Browser, printed: str, path: Path) -> None:
+def _terminal(browser: Browser, printed: str, columns: int, path: Path) -> None:
     with Path("/dev/null").open("w", encoding="utf-8") as nowhere:
-        console = Console(record=True, width=_COLUMNS, file=nowhere, force_terminal=True)
+        console = Console(record=True, width=columns, file=nowhere, force_terminal=True)
         text = Text.from_ansi(printed)
         console.print(text)
         picture = console.export_svg(theme=MONOKAI, code_format=_SVG)
-    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+    width = 10 * columns
+    with browser.new_context(viewport={"width": width + 40, "height": 800}) as context:
         page = context.new_page()
-        page.set_content(f"<style>svg {{ width: 1240px; height: auto }}</style>{picture}")
+        page.set_content(f"<style>svg {{ width: {width}px; height: auto }}</style>{picture}")
         path.write_bytes(_described(page.locator("svg").screenshot(), text.plain))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date, timedelta
 from itertools import combinations
 
 import pytest
@@ -24,6 +26,7 @@ from tests.fakes import (
     PROD,
     REGION,
     TODAY,
+    FakeCloud,
     FakeRegistry,
     Key,
     World,
@@ -33,6 +36,7 @@ from tests.fakes import (
     make_target,
     worlds,
 )
+from tests.recorded_support import undo_here
 
 
 def ended_early(report: Report) -> bool:
@@ -171,7 +175,26 @@ def is_closable(world: World, finding: Finding) -> bool:
     in_scope = (
         not remediation.include_ous or PROD in path
     ) and account.id not in remediation.exclude_accounts
+    in_scope = in_scope and (not remediation.rollout or bool(waves_of(world, finding)))
     return is_open and not exempt and not cached and in_scope
+
+
+def waves_of(world: World, finding: Finding) -> list[date]:
+    """The days on which the rollout opens the finding's account; said anew."""
+    (account,) = (found for found in world.accounts if found.id == finding.account_id)
+    return [
+        wave.start
+        for wave in world.config.remediation.rollout
+        if not wave.include_ous or PROD in (account.ou_path or ())
+    ]
+
+
+def waits(world: World, key: Key, finding: Finding) -> bool:
+    """Whether the day of its change has not come; said anew."""
+    days = world.config.remediation.grace_days
+    notice = days > 0 and TODAY - world.announced.get(key, TODAY) < timedelta(days=days)
+    waves = waves_of(world, finding)
+    return notice or (bool(waves) and all(day > TODAY for day in waves))
 
 
 @given(worlds())
@@ -186,8 +209,13 @@ def test_a_write_needs_all_of_its_conditions(world: World) -> None:
     fitting = {
         key
         for key, finding in closable.items()
-        if finding.change and finding.change.reason is not Reason.TOO_MANY_FILTERS
+        if finding.change
+        and finding.change.reason is not Reason.TOO_MANY_FILTERS
+        and not waits(world, key, finding)
     }
+    counts = Counter(account for account, _, _ in fitting)
+    most = remediation.max_changes_per_account
+    fitting = {key for key in fitting if most is None or counts[key[0]] <= most}
     seen = min(report.coverage.accounts, report.coverage.targets)
     excluded = {*remediation.exclude_accounts, *world.config.organization.exclude_accounts}
     may_write = (
@@ -292,6 +320,20 @@ def test_the_plan_of_a_dry_run_is_what_a_run_changes(world: World) -> None:
         if found.change and found.change.status is ChangeStatus.PLANNED
     }
     assert {(*key, kept) for key, _, kept in registry.writes} == planned
+
+
+@pytest.mark.slow
+@given(worlds(denials=()))
+def test_an_undo_leaves_the_organization_as_the_run_found_it(world: World) -> None:
+    """What the run found, and what it wrote; writes that were refused, and others, aside."""
+    report, registry = replace(world, reread={}, answers={}).sweep()
+    made = [each for each in report.findings if each.change and each.change.may_be_made]
+    event(f"undone: {min(len(made), 2)}")
+    undone = undo_here(registry, FakeCloud(world.accounts), made)
+    assert undone.totals.changes.applied == len(made)
+    for finding in made:
+        now = registry.written[finding.account_id, finding.region, finding.repository]
+        assert is_same(now, finding)
 
 
 @pytest.mark.parametrize("own", [(), ("a",), ("a", "latest", "v*")])

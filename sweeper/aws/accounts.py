@@ -34,16 +34,14 @@ from sweeper.domain import masking
 from sweeper.domain.errors import NothingToSweep, OperationFailed
 from sweeper.domain.exemptions import covers_account
 from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Stage
-from sweeper.domain.planning import (
-    INACTIVE_STATES,
-    in_write_scope,
-    named_regions,
-    why_left_out,
-)
 from sweeper.domain.reasons import Reason
+from sweeper.domain.selection import INACTIVE_STATES, named_regions, why_left_out
+from sweeper.domain.write_scope import may_write_on
 from sweeper.engine.pool import Stop
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from sweeper.config.schema import Config
 
 CORE_ACTIONS = frozenset({"account:ListRegions"})
@@ -54,7 +52,7 @@ class AwsCloud:
     """AWS with the caller's credentials and the member role; every method raises OperationFailed.
 
     `read_actions` and `write_actions` are the checks' own; writes are allowed only where this
-    run may write.
+    run may write `today`.
     """
 
     def __init__(
@@ -67,8 +65,10 @@ class AwsCloud:
         read_actions: Iterable[str],
         write_actions: Iterable[str],
         may_write: bool,
+        today: date,
     ) -> None:
         self._config = config
+        self._today = today
         self._session = session
         self._stop = stop
         self._run_id = run_id
@@ -122,7 +122,9 @@ class AwsCloud:
         accounts = tuple(accounts)
         self._known = frozenset(account.id for account in accounts)
         self._writable = frozenset(
-            account.id for account in accounts if in_write_scope(account, self._config.remediation)
+            account.id
+            for account in accounts
+            if may_write_on(account, self._config.remediation, self._today)
         )
 
     def _ask_organizations(self, caller_arn: str) -> Organizations:
@@ -241,7 +243,7 @@ class AwsCloud:
             return None, tuple(Account(account_id, "", "ACTIVE") for account_id in ids)
         organizations = self._ask_organizations(caller_arn)
         organization_id, accounts = organizations.accounts()
-        if named_ous := (*organization.named_ous, *self._config.remediation.include_ous):
+        if named_ous := (*organization.named_ous, *self._config.remediation.named_ous):
             accounts = organizations.with_ou_paths(accounts, named_ous)
         if organization.include_tags or organization.exclude_tags:
             wanted = {

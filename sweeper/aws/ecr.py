@@ -162,15 +162,28 @@ class EcrRegistry:
 
         Where it fails without ECR having said no, the message says that it may have taken effect.
         """
-        parameters = {"prefix": prefix, "imageTagMutability": mutability, **json.loads(rest)}
-        if filters:
-            parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
+        parameters = _parameters(prefix, mutability, filters, rest)
+        return self._write_template(target, "update_repository_creation_template", parameters)
+
+    def create_repository_creation_template(
+        self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
+    ) -> RepositoryCreationTemplate:
+        """Create the template; what ECR answers with. See `update_repository_creation_template`."""
+        parameters = _parameters(prefix, mutability, filters, rest)
+        return self._write_template(target, "create_repository_creation_template", parameters)
+
+    def delete_repository_creation_template(self, target: Target, prefix: str) -> None:
+        """Delete the template."""
+        self._write_template(target, "delete_repository_creation_template", {"prefix": prefix})
+
+    def _write_template(
+        self, target: Target, operation: str, parameters: Mapping[str, Any]
+    ) -> RepositoryCreationTemplate:
+        """The template that ECR answers with."""
         with _writing():
-            response = self.call(
-                target, "update_repository_creation_template", write=True, **parameters
-            )
+            response = self.call(target, operation, write=True, **parameters)
             written = _template(require(response, "repositoryCreationTemplate"))
-            if written.prefix != prefix:
+            if written.prefix != parameters["prefix"]:
                 raise _unexpected(f"ECR answered with the creation template {written.prefix!r}")
             return written
 
@@ -233,6 +246,15 @@ def _refuse_foreign(target: Target, answer: Mapping[str, Any], what: str) -> Non
             Reason.UNEXPECTED_RESPONSE,
             f"{what} of registry {registry} in the answer for {target.account.id}",
         )
+
+
+def _parameters(
+    prefix: str, mutability: str, filters: Sequence[str], rest: str
+) -> Mapping[str, Any]:
+    parameters = {"prefix": prefix, "imageTagMutability": mutability, **json.loads(rest)}
+    if filters:
+        parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
+    return parameters
 
 
 def _unexpected(what: str) -> OperationFailed:

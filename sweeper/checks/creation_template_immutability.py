@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from sweeper.domain.exemptions import configured_exemption, undecided_exemption
 from sweeper.domain.masking import mask
 from sweeper.domain.model import (
+    REGISTRY,
     Change,
     ChangeStatus,
     Compliance,
@@ -25,7 +26,6 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.mutability import (
-    Setting,
     Verdict,
     evaluate,
     exclusions_of,
@@ -35,49 +35,29 @@ from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
 from sweeper.engine.ports import Check, Record
 from sweeper.engine.probe import Probe, nonexistent_name
+from sweeper.engine.root_template import (
+    NO_TEMPLATE,
+    ROOT_PREFIX,
+    RootTemplates,
+    Template,
+    apply_default,
+    read_default,
+)
 
 if TYPE_CHECKING:
     from sweeper.config.schema import ExemptionRule
 
 NAME = "ecr-creation-template-immutability"
-ROOT_PREFIX = "ROOT"  # ECR: the template for every name without another one
 PULL_THROUGH_CACHE = "PULL_THROUGH_CACHE"
 APPLIED_FOR = frozenset({PULL_THROUGH_CACHE, "REPLICATION", "CREATE_ON_PUSH"})  # ECR: RCTAppliedFor
 _NO_FINDING = Examined(Counts(0, 0, 0))  # one value for all healthy targets
 
 
-class Template(Setting, Protocol):
-    """A repository creation template; `rest` is equal where nothing but the setting differs."""
-
-    @property
-    def prefix(self) -> str:
-        """The namespace as AWS gives it."""
-
-    @property
-    def applied_for(self) -> tuple[str, ...]:
-        """AWS's words for what makes repositories by it."""
-
-    @property
-    def custom_role_arn(self) -> str:
-        """The role that ECR assumes to make them; empty where it is ECR's own."""
-
-    @property
-    def rest(self) -> str:
-        """All else that an update must be given again."""
-
-    @property
-    def not_modelled(self) -> tuple[str, ...]:
-        """What it has beyond that, which an update cannot be given."""
-
-
-class Registry(Protocol):
+class Registry(RootTemplates, Protocol):
     """ECR in the account and region of a target; every method raises OperationFailed."""
 
     def repository_creation_templates(self, target: Target) -> Iterable[Template]:
         """Every creation template of the registry: all pages, or an error."""
-
-    def repository_creation_template(self, target: Target, prefix: str) -> Template | None:
-        """The creation template as it is now; None when it is gone."""
 
     def update_repository_creation_template(
         self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
@@ -91,6 +71,7 @@ class CreationTemplateImmutability(Check):
     name = NAME
     registry: Registry
     resource: Resource = "repository_creation_template"
+    other_resources = (REGISTRY,)
     read_actions = frozenset({"ecr:DescribeRepositoryCreationTemplates"})
     # Whoever writes a template must be allowed what it has ECR do, by the service authorization
     # reference. iam:PassRole is left out: see `_obstacle`.
@@ -100,7 +81,19 @@ class CreationTemplateImmutability(Check):
             *("ecr:CreateRepository", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"),
         }
     )
-    permitted_by: ClassVar = {"ecr:UpdateRepositoryCreationTemplate": "AllowTemplateRemediation"}
+    # Without a policy, and without a role of its own, it is all that the template has ECR do.
+    create_actions = frozenset(
+        {
+            "ecr:CreateRepositoryCreationTemplate",
+            "ecr:DeleteRepositoryCreationTemplate",
+            "ecr:CreateRepository",
+        }
+    )
+    permitted_by: ClassVar = {
+        "ecr:UpdateRepositoryCreationTemplate": "AllowTemplateRemediation",
+        "ecr:CreateRepositoryCreationTemplate": "AllowRootTemplates",
+        "ecr:DeleteRepositoryCreationTemplate": "AllowRootTemplates",
+    }
     probes: ClassVar = {
         "ecr:DescribeRepositoryCreationTemplates": Probe(
             lambda registry, target: next(
@@ -113,17 +106,33 @@ class CreationTemplateImmutability(Check):
             ),
             absent="TemplateNotFoundException",
         ),
+        # To create one cannot be tried without creating it.
+        "ecr:DeleteRepositoryCreationTemplate": Probe(
+            lambda registry, target: registry.delete_repository_creation_template(
+                target, nonexistent_name()
+            ),
+            absent="TemplateNotFoundException",
+        ),
     }
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
-        """Every template of the target judged. Raises OperationFailed: never a part of them."""
+        """Every template of the target judged, and what ECR creates where none matches.
+
+        Raises OperationFailed: never a part of them.
+        """
         findings: list[Finding] = []
+        has_root = False
         for template in self.registry.repository_creation_templates(target):
+            has_root = has_root or template.prefix == ROOT_PREFIX
             verdict = self._judge(template)
             if record:
                 record(_as_repository(template), verdict.compliance)
             if verdict.compliance is not Compliance.COMPLIANT:
                 findings.append(self._finding(target, template, verdict))
+        if not has_root:
+            if record:
+                record(_DEFAULT, Compliance.NON_COMPLIANT)
+            findings.append(self._default_finding(target))
         return Examined(Counts(0, 0, 0), tuple(findings)) if findings else _NO_FINDING
 
     def remedy(self, finding: Finding) -> Change:
@@ -146,6 +155,16 @@ class CreationTemplateImmutability(Check):
 
         Raises OperationFailed when the template could not be read again or not be written.
         """
+        if finding.resource == REGISTRY:
+            return apply_default(
+                self.registry,
+                target,
+                finding,
+                change,
+                intend=intend,
+                applied_for=self.config.remediation.root_template_applied_for,
+                is_compliant=self._is_compliant,
+            )
         differs = False
 
         def write(now: Template) -> None:
@@ -161,7 +180,7 @@ class CreationTemplateImmutability(Check):
             change,
             read=lambda: self.registry.repository_creation_template(target, finding.repository),
             write=write,
-            is_compliant=lambda now: self._judge(now).compliance is Compliance.COMPLIANT,
+            is_compliant=self._is_compliant,
             intend=intend,
             obstacle=lambda now: self._obstacle(now, closing=self._closes(finding, change)),
         )
@@ -181,8 +200,32 @@ class CreationTemplateImmutability(Check):
 
         Raises OperationFailed.
         """
+        if finding.resource == REGISTRY:
+            return matches_desired(read_default(self.registry, target), change)
         now = self.registry.repository_creation_template(target, finding.repository)
         return matches_desired(now, change)
+
+    def _default_finding(self, target: Target) -> Finding:
+        rules = self._rules(ROOT_PREFIX)
+        exemption = configured_exemption(target, ROOT_PREFIX, rules, self.today)
+        exempt = exemption is not None and not exemption.expired
+        finding = replace(
+            self.finding(
+                target,
+                _DEFAULT,
+                Compliance.EXEMPT if exempt else Compliance.NON_COMPLIANT,
+                _NO_ROOT_TEMPLATE,
+                exemption=exemption,
+            ),
+            resource=REGISTRY,
+        )
+        unknown = undecided_exemption(target, ROOT_PREFIX, rules, self.today)
+        if unknown and not exempt:
+            return self._withheld(finding, Reason.EXEMPTION_UNDECIDED, unknown)
+        return finding
+
+    def _is_compliant(self, template: Template) -> bool:
+        return self._judge(template).compliance is Compliance.COMPLIANT
 
     def _judge(self, template: Template) -> Verdict:
         return evaluate(template, self._allowed(template.prefix))
@@ -211,7 +254,7 @@ class CreationTemplateImmutability(Check):
             return finding
         if obstacle := self._obstacle(template, closing=True):
             return self._withheld(finding, Reason.MANUAL_REVIEW_REQUIRED, obstacle)
-        rules = self._rules(template)
+        rules = self._rules(template.prefix)
         if unknown := undecided_exemption(target, _namespace(template.prefix), rules, self.today):
             return self._withheld(finding, Reason.EXEMPTION_UNDECIDED, unknown)
         return finding
@@ -221,14 +264,14 @@ class CreationTemplateImmutability(Check):
         change = replace(self.remedy(finding), status=withheld, reason=reason, error=error)
         return replace(finding, change=change)
 
-    def _rules(self, template: Template) -> list[ExemptionRule]:
+    def _rules(self, prefix: str) -> list[ExemptionRule]:
         """The rules that cover every name that the template makes."""
-        return [rule for rule in self.config.exemptions if covers(rule.repository, template.prefix)]
+        return [rule for rule in self.config.exemptions if covers(rule.repository, prefix)]
 
     def _exemption(self, target: Target, template: Template) -> Exemption | None:
         """By a rule that covers every name that the template makes, or as a cache's template."""
         configured = configured_exemption(
-            target, _namespace(template.prefix), self._rules(template), self.today
+            target, _namespace(template.prefix), self._rules(template.prefix), self.today
         )
         only_caches = set(template.applied_for) == {PULL_THROUGH_CACHE}
         if not (self.config.policy.exempt_pull_through_cache and only_caches) or (
@@ -274,6 +317,14 @@ class CreationTemplateImmutability(Check):
                 "the caches' prefix from the others, or set policy.exempt_pull_through_cache: false"
             )
         return None
+
+
+_DEFAULT = Repository(ROOT_PREFIX, "", NO_TEMPLATE.mutability)
+_NO_ROOT_TEMPLATE = (
+    "the registry has no creation template for 'ROOT': where no other template matches, image tags "
+    "can be overwritten in the repositories that ECR creates by replication, or for a pull-through "
+    "cache"
+)
 
 
 def _as_repository(template: Template) -> Repository:

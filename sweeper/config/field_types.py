@@ -14,6 +14,7 @@ from sweeper.domain.model import MAX_EXCLUSION_FILTERS
 from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 
 MAX_WILDCARDS = 2  # ECR: in one filter
+MAX_PROCESSES = 64
 
 
 def _decoded(value: object) -> object:
@@ -66,14 +67,27 @@ def _not_only_wildcards(value: str) -> str:
     return value
 
 
-def _expiry(value: object) -> object:
-    if isinstance(value, str) and value != "never":
+def _day(value: object) -> date | None:
+    """The date that YAML or text gives; None where it is none."""
+    if isinstance(value, str):
         try:
             return date.fromisoformat(value)
         except ValueError:
-            pass
-    elif value == "never" or (isinstance(value, date) and not isinstance(value, datetime)):
+            return None
+    return value if isinstance(value, date) and not isinstance(value, datetime) else None
+
+
+def _required_day(value: object) -> date:
+    if day := _day(value):
+        return day
+    raise ValueError(f"{value!r} is not allowed; allowed: a date such as 2027-01-31")
+
+
+def _expiry(value: object) -> object:
+    if value == "never":
         return value
+    if day := _day(value):
+        return day
     raise ValueError(f"{value!r} is not allowed; allowed: a date such as 2027-01-31, or never")
 
 
@@ -81,6 +95,13 @@ def _number(value: object) -> object:
     if isinstance(value, bool):  # which Python takes for a number
         raise ValueError(f"{value!r} is not allowed; allowed: a number")  # noqa: TRY004
     return value
+
+
+def _processes(value: object) -> object:
+    text = str(value)
+    if value == "auto" or (text.isdecimal() and 1 <= int(text) <= MAX_PROCESSES):
+        return value
+    raise ValueError(f"{value!r} is not allowed; allowed: 1 to {MAX_PROCESSES}, or auto")
 
 
 def _directory(value: object) -> object:
@@ -198,10 +219,23 @@ FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json
 
 IS_NUMBER = BeforeValidator(_number)
 FROM_TEXT = BeforeValidator(_decoded)
+Processes = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_processes),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MAX_PROCESSES},
+                {"type": "string", "const": "auto"},
+            ]
+        }
+    ),
+]
 Directory = Annotated[
     Path, BeforeValidator(_directory), WithJsonSchema({"type": "string", "minLength": 1})
 ]
 Text = Annotated[str, _matching(r"[\s\S]*\S[\s\S]*", "text that is not empty")]
+Day = Annotated[date, BeforeValidator(_required_day)]
 Expiry = Annotated[date | Literal["never"], BeforeValidator(_expiry)]
 AcceptableReason = Annotated[
     Reason, BeforeValidator(_acceptable), WithJsonSchema({"enum": list(ACCEPTABLE_REASONS)})
@@ -211,6 +245,8 @@ OuIds = Annotated[tuple[OuId, ...], FROM_TEXT, AfterValidator(_distinct)]
 RegionNames = Annotated[tuple[RegionName, ...], FROM_TEXT, AfterValidator(_distinct)]
 ExclusionFilters = Annotated[tuple[ExclusionFilter, ...], FROM_TEXT, AfterValidator(_distinct)]
 CheckNames = Annotated[tuple[CheckName, ...], FROM_TEXT, AfterValidator(_distinct)]
+Feature = Literal["REPLICATION", "CREATE_ON_PUSH", "PULL_THROUGH_CACHE"]  # ECR: RCTAppliedFor
+Features = Annotated[tuple[Feature, ...], FROM_TEXT, AfterValidator(_distinct)]
 ExclusionsByRepository = Annotated[
     dict[RepositoryGlob, Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)]],
     FROM_TEXT,

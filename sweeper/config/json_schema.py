@@ -59,6 +59,12 @@ DESCRIPTIONS = {
     "remediation.include_accounts": "Accounts in which repositories may be changed, ids in "
     "quotes. Empty: all.",
     "remediation.exclude_accounts": "Accounts in which nothing is changed, ids in quotes.",
+    "remediation.rollout.include_ous": "OUs or roots, with everything below. Empty: every account "
+    "in which repositories may be changed.",
+    "remediation.rollout.include_accounts": "Account ids, in quotes. Empty: all.",
+    "remediation.rollout.from": "The first day (UTC) on which something is changed there.",
+    "remediation.grace_days": "How many days before a change a report announces it. 0: off. Needs "
+    "the earlier report: report.s3, or report.directory with the format json.",
     "remediation.exclusions": "Exclusion filters that a repository gets when it is made immutable.",
     "remediation.exclusions_by_repository": "More exclusion filters for repositories whose name "
     "matches a glob. The filters of all matching globs are added.",
@@ -67,6 +73,12 @@ DESCRIPTIONS = {
     "remediation.assess_impact": "Read the tags of repositories that are about to change, and "
     "report those that seem to be re-pushed on purpose.",
     "remediation.max_changes": "A plan with more changes changes nothing.",
+    "remediation.max_changes_per_account": "An account with more changes is left as it is; the "
+    "others are not. null: no limit.",
+    "remediation.root_template_applied_for": "Create a creation template for ROOT with immutable "
+    "tags, applied for these features, in each registry without one. Empty: create none. "
+    "CREATE_ON_PUSH also turns creation on push on. Needs the check "
+    "ecr-creation-template-immutability.",
     "remediation.min_coverage": "Below this share of accounts or account-regions checked, nothing "
     "is changed. 0: off.",
     "inventory.config_aggregator.name": "The aggregator's name.",
@@ -94,7 +106,9 @@ DESCRIPTIONS = {
     "report.plugins": "Sinks that are installed as plugins, by name, each with its own settings.",
     "state.directory": "A run's journal, and a report that could not be delivered. null: "
     "$XDG_STATE_HOME/sweeper or ~/.local/state/sweeper, if it can be written.",
-    "limits.max_workers": "Threads.",
+    "limits.max_workers": "Threads of a process.",
+    "limits.processes": "How many processes of this machine check the accounts. auto: one for each "
+    "core.",
     "limits.deadline_seconds": "No new work starts after it. null: no deadline.",
     "limits.delivery_seconds": "How long a failed delivery is tried again, within the deadline; "
     "seconds.",

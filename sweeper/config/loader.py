@@ -322,7 +322,7 @@ def _problem(problem: Any) -> str:
         return _unknown_key(problem["loc"])
     if kind == "missing":
         fields = _section(problem["loc"]).model_fields
-        required = [name for name, field in fields.items() if field.is_required()]
+        required = [each.alias or name for name, each in fields.items() if each.is_required()]
         return f"missing; required here: {', '.join(required)}"
     if kind == "value_error":
         return str(context["error"])
@@ -344,7 +344,8 @@ def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
 
 
 def _unknown_key(location: tuple[int | str, ...]) -> str:
-    allowed = list(_section(location).model_fields)
+    fields = _section(location).model_fields
+    allowed = [field.alias or name for name, field in fields.items()]
     near = difflib.get_close_matches(str(location[-1]), allowed, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"unknown key; {hint}allowed here: {', '.join(allowed)}"

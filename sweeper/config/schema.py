@@ -27,14 +27,17 @@ from sweeper.config.field_types import (
     AggregatorName,
     BucketName,
     CheckNames,
+    Day,
     Directory,
     EventBusArn,
     ExclusionFilters,
     ExclusionsByRepository,
     Expiry,
+    Features,
     FormatNames,
     KmsKey,
     OuIds,
+    Processes,
     RegionGlob,
     RegionGlobs,
     RegionName,
@@ -53,6 +56,8 @@ from sweeper.domain.reasons import Reason
 
 ENVIRONMENT_PREFIX = "SWEEPER_"
 MAX_ACCOUNT_TAGS = 10  # they stand beside each finding
+MAX_GRACE_DAYS = 366
+MAX_WAVES = 100  # each is a row of every report
 SECRET_KEYS = (("organization", "external_id"),)  # whose values are never shown
 Notify = Literal["when_needed", "on_change", "always"]
 CHECKS = ("ecr-tag-immutability",)  # those that run, and that may write, where nothing else is said
@@ -174,20 +179,43 @@ class ExemptionRule(_Section):
     expires: Expiry
 
 
+class Wave(_Section, serialize_by_alias=True):
+    """Accounts in which repositories may be changed from a day on."""
+
+    include_ous: OuIds = ()
+    include_accounts: AccountIds = ()
+    start: Annotated[Day, Field(alias="from")]
+
+
 class RemediationConfig(_Section):
-    """Whether, where and how much may be written."""
+    """Whether, where, when and how much may be written."""
 
     auto_remediate: Literal["ENABLED", "DISABLED"] = "ENABLED"
     checks: CheckNames = CHECKS
     include_ous: OuIds = ()
     include_accounts: AccountIds = ()
     exclude_accounts: AccountIds = ()
+    rollout: Annotated[tuple[Wave, ...], FROM_TEXT, Field(max_length=MAX_WAVES)] = ()
+    grace_days: Annotated[int, IS_NUMBER, Field(ge=0, le=MAX_GRACE_DAYS)] = 0
     exclusions: Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)] = ()
     exclusions_by_repository: ExclusionsByRepository = {}
     ignore_root_cache_rule: bool = False
     assess_impact: bool = False
+    root_template_applied_for: Features = ()
     max_changes: Annotated[int, IS_NUMBER, Field(ge=0)] = 500
+    max_changes_per_account: Annotated[Annotated[int, Field(ge=0)] | None, IS_NUMBER] = None
     min_coverage: Annotated[float, IS_NUMBER, Field(ge=0, le=1)] = 0.0
+
+    @property
+    def named_ous(self) -> tuple[str, ...]:
+        """The OUs of the write scope and its waves: it matters which of them an account is in."""
+        return (*self.include_ous, *(ou for wave in self.rollout for ou in wave.include_ous))
+
+    @property
+    def named_accounts(self) -> tuple[str, ...]:
+        """The accounts of the write scope and its waves."""
+        of_waves = (account for wave in self.rollout for account in wave.include_accounts)
+        return (*self.include_accounts, *of_waves)
 
 
 class ConfigAggregatorConfig(_Section):
@@ -271,6 +299,7 @@ class LimitsConfig(_Section):
     """How much at once, and for how long."""
 
     max_workers: Annotated[int, IS_NUMBER, Field(ge=1, le=1024)] = 64
+    processes: Processes = 1
     deadline_seconds: Annotated[
         Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, IS_NUMBER
     ] = None
@@ -315,6 +344,7 @@ class Config(_Section):
         organization = self.organization
         for key, value in (
             ("remediation.include_ous", self.remediation.include_ous),
+            ("remediation.rollout: include_ous", self.remediation.named_ous),
             ("report.account_tags", self.report.account_tags),
             ("exemptions: ous", self.exempt_ous),
             ("exemptions: account_tags", self.tag_exemptions),
@@ -324,6 +354,24 @@ class Config(_Section):
                     f"{key} needs Organizations: "
                     "it cannot be used with enumerate: false or role_name: null"
                 )
+        if self.report.evidence and self.limits.processes != 1:
+            raise ValueError(
+                "report.evidence: one process stores it: set limits.processes to 1, or "
+                "report.evidence to false"
+            )
+        stored = self.report.s3 or (self.report.directory and "json" in self.report.formats)
+        if self.remediation.grace_days and not stored:
+            raise ValueError(
+                "remediation.grace_days needs the earlier report: set report.s3, or "
+                "report.directory with json among report.formats"
+            )
+        if "PULL_THROUGH_CACHE" in self.remediation.root_template_applied_for and (
+            self.policy.exempt_pull_through_cache
+        ):
+            raise ValueError(
+                "remediation.root_template_applied_for: PULL_THROUGH_CACHE: tags of caches have to "
+                "move; leave it out, or set policy.exempt_pull_through_cache: false"
+            )
         others = [name for name in self.remediation.checks if name not in self.checks]
         if others and "checks" in self.remediation.model_fields_set:
             raise ValueError(

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from datetime import date
+from typing import Literal, Protocol
 
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Key, Since
 from sweeper.domain.reasons import Reason
@@ -32,7 +33,10 @@ MAX_CLOSURES = 50_000  # the latest; 10 MB
 
 @dataclass(frozen=True, slots=True)
 class RemediationRecord:
-    """A repository that a sweep closed; `reopened` counts how often it was found open after."""
+    """A repository that a sweep closed; `reopened` counts how often it was found open after.
+
+    `announced` is as its finding had it: a change that was announced once needs no second notice.
+    """
 
     check: str
     account_id: str
@@ -40,6 +44,7 @@ class RemediationRecord:
     repository: str
     closed_at: str
     reopened: int
+    announced: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +61,19 @@ class History:
 NO_HISTORY = History(organization_id=None, account_id=None, points=(), closures=())
 
 
-def same_organization(one: Run | History, other: Run) -> bool:
+class OfOrganization(Protocol):
+    """What knows whose it is: the organization's id, and the caller's account."""
+
+    @property
+    def organization_id(self) -> str | None:
+        """None where Organizations was not called."""
+
+    @property
+    def account_id(self) -> str | None:
+        """None where it was not known."""
+
+
+def same_organization(one: OfOrganization, other: OfOrganization) -> bool:
     """Whether both are about one organization, as far as they know theirs.
 
     Where Organizations was not called, what was swept belongs to the caller.
@@ -97,6 +114,9 @@ def compare_reports(
         else _judged(finding, earlier.get(finding.key), closures.get(finding.key), previous)
         for finding in report.findings
     ]
+    known: list[EarlierFinding | RemediationRecord] = [*closures.values(), *earlier.values()]
+    before_now = {_key(item): item.announced for item in known if item.announced}
+    announced = [_with_announcement(finding, before_now, report.run) for finding in findings]
     found = {finding.key for finding in findings if finding.compliance is not Compliance.COMPLIANT}
     accounts = {account.id: account for account in report.accounts}
     resolved: list[EarlierFinding] = []
@@ -108,7 +128,7 @@ def compare_reports(
     kinds = [finding.since_last for finding in findings]
     return replace(
         report,
-        findings=findings,
+        findings=announced,
         since_last=SinceLast(
             run_id=run_id,
             finished_at=finished_at,
@@ -120,13 +140,32 @@ def compare_reports(
             not_visible=tuple(not_visible),
             gaps=_gaps(report),
             coverage_changed=_coverage_changed(report, previous),
+            announced=_count_new(announced, before_now),
         ),
     )
 
 
 def comparison_unavailable(report: Report, why: str) -> Report:
     """The report that says why it cannot tell what changed."""
-    return replace(report, since_last=SinceLast(None, None, why, 0, 0, 0, gaps=_gaps(report)))
+    findings = [_with_announcement(finding, {}, report.run) for finding in report.findings]
+    since = SinceLast(
+        None, None, why, 0, 0, 0, gaps=_gaps(report), announced=_count_new(findings, {})
+    )
+    return replace(report, findings=findings, since_last=since)
+
+
+def _with_announcement(finding: Finding, before: Mapping[Key, date], run: Run) -> Finding:
+    """The finding with the day on which its change was announced: today, if that is new."""
+    if finding.compliance in (Compliance.EXEMPT, Compliance.COMPLIANT):
+        return finding
+    known = finding.announced or before.get(finding.key)
+    if known is None and finding.change and finding.change.due:
+        known = date.fromisoformat(run.started_at[:10])
+    return finding if known == finding.announced else replace(finding, announced=known)
+
+
+def _count_new(findings: Iterable[Finding], before: Mapping[Key, date]) -> int:
+    return sum(finding.announced is not None and finding.key not in before for finding in findings)
 
 
 def _gaps(report: Report) -> str:
@@ -162,6 +201,7 @@ def is_changed(report: Report) -> bool:
         or since.unavailable
         or since.coverage_changed is not False
         or since.new
+        or since.announced
         or since.reopened
         or any(item.was_open for item in since.resolved)
         or changes.applied
@@ -206,7 +246,8 @@ def _remember(finding: Finding, run: Run, closures: dict[Key, RemediationRecord]
     known = closures.get(key)
     count = max(finding.reopened, known.reopened if known else 0)
     if finding.change and finding.change.status is ChangeStatus.APPLIED:
-        closures[key] = RemediationRecord(*key, closed_at=run.finished_at, reopened=count)
+        announced = finding.announced or (known.announced if known else None)
+        closures[key] = RemediationRecord(*key, run.finished_at, count, announced)
     elif known:
         closures[key] = replace(known, reopened=count)
 
@@ -232,6 +273,7 @@ def _earlier(previous: Report) -> dict[Key, EarlierFinding]:
             reopened=finding.reopened,
             last_seen=previous.run.finished_at,
             resource=finding.resource,
+            announced=finding.announced,
         )
     return earlier
 
@@ -253,9 +295,8 @@ def _closures(previous: Report, history: History) -> dict[Key, RemediationRecord
             key = finding.key
             known = closures.get(key)
             count = max(finding.reopened, known.reopened if known else 0)
-            closures[key] = RemediationRecord(
-                *key, closed_at=previous.run.finished_at, reopened=count
-            )
+            announced = finding.announced or (known.announced if known else None)
+            closures[key] = RemediationRecord(*key, previous.run.finished_at, count, announced)
     return closures
 
 

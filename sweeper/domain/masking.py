@@ -11,6 +11,8 @@ import json
 import os
 import re
 import threading
+from collections.abc import Collection, Container, Mapping
+from dataclasses import dataclass
 from string import hexdigits
 from typing import AnyStr
 from urllib.parse import quote, unquote
@@ -95,6 +97,40 @@ def register_environment() -> None:
             register(value)
 
 
+@dataclass(frozen=True, slots=True)
+class SharedSecrets:
+    """What another process must know to mask the same secrets: of a long one, not all of it."""
+
+    lengths: Mapping[str, int]
+    characters: frozenset[str]
+    exact: frozenset[str]
+    words: frozenset[str]
+
+
+def share_secrets(but: Container[str] = ()) -> SharedSecrets:
+    """Return what this process knows of secrets, without those whose beginning is in `but`."""
+    with _lock:
+        lengths = {each: size for each, size in _secrets.lengths.items() if each not in but}
+        return SharedSecrets(
+            lengths,
+            frozenset(_secrets.characters),
+            frozenset(_secrets.exact),
+            frozenset(_secrets.words),
+        )
+
+
+def adopt_secrets(secrets: SharedSecrets) -> None:
+    """Mask what another process of this run knows, too."""
+    with _lock:
+        _of_run.update(secrets.lengths.keys() - _secrets.lengths.keys())
+        _learn_characters(secrets.characters)
+        for beginning, length in secrets.lengths.items():
+            _secrets.lengths[beginning] = max(length, _secrets.lengths.get(beginning, 0))
+        _secrets.exact = _secrets.exact | secrets.exact
+    for word in secrets.words:
+        _add_word(word)
+
+
 def forget_run() -> None:
     """Forget the secrets of the run before: its sessions have no use in another."""
     with _lock:
@@ -136,14 +172,19 @@ def _add_long(value: str, *, of_run: bool) -> None:
         if not of_run:
             _of_run.discard(beginning)
         # In this order: a thread that finds the secret also finds its characters.
-        if not known.characters.issuperset(value):
-            known.characters.update(value, "%", hexdigits)
-            run = f"[{re.escape(''.join(sorted(known.characters)))}]{{{MIN_LENGTH},}}"
-            known.pattern, known.pattern_of_bytes = re.compile(run), re.compile(run.encode())
-            known.blanks = bytes(
-                code if chr(code) in known.characters else ord(" ") for code in range(256)
-            )
+        _learn_characters(value)
         known.lengths[beginning] = max(len(value), known.lengths.get(beginning, 0))
+
+
+def _learn_characters(characters: Collection[str]) -> None:
+    known = _secrets
+    if not known.characters.issuperset(characters):
+        known.characters.update(characters, "%", hexdigits)
+        run = f"[{re.escape(''.join(sorted(known.characters)))}]{{{MIN_LENGTH},}}"
+        known.pattern, known.pattern_of_bytes = re.compile(run), re.compile(run.encode())
+        known.blanks = bytes(
+            code if chr(code) in known.characters else ord(" ") for code in range(256)
+        )
 
 
 def _add_word(value: str) -> None:

@@ -121,7 +121,8 @@ class Exemption:
 class Change:
     """What would be, was, or could not be written for a finding.
 
-    One that failed is `uncertain` where its write may have taken effect all the same.
+    One that failed is `uncertain` where its write may have taken effect all the same. One that
+    waits for its day is `due` on it.
     """
 
     status: ChangeStatus
@@ -130,6 +131,7 @@ class Change:
     reason: Reason | None = None
     error: str | None = None
     uncertain: bool = False
+    due: date | None = None
 
     @property
     def may_be_made(self) -> bool:
@@ -182,8 +184,11 @@ class Impact:
 
 
 Key = tuple[str, str, str, str]  # check, account id, region, repository
-# "repository" and "repository_creation_template", which are AWS's own words, or a plugin's.
+# "repository", "repository_creation_template" and "registry", which are AWS's own words, or a
+# plugin's.
 Resource = str
+# A finding about a registry is about what ECR creates in it where no creation template matches.
+REGISTRY: Resource = "registry"
 
 
 class Since(StrEnum):
@@ -202,8 +207,9 @@ class Finding:
     for the root template), and `arn` is empty: it has none.
 
     `since_last` is None where there is nothing to compare with, and for what is exempt. `reopened`
-    counts how often the repository was found open again after a sweep had closed it. `impact` is
-    None where it was not assessed.
+    counts how often the repository was found open again after a sweep had closed it. `announced` is
+    the day of the first report that named the day of its change. `impact` is None where it was not
+    assessed.
     """
 
     check: str
@@ -222,6 +228,7 @@ class Finding:
     reopened: int = 0
     resource: Resource = "repository"
     impact: Impact | None = None
+    announced: date | None = None
 
     @property
     def key(self) -> Key:

@@ -2,110 +2,80 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Self
+from sweeper.domain.reason_type import ReasonType, Row
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    code: str
-    meaning: str
-    advice: str | None = None
-    ends_run: bool = False
-    is_acceptable: bool = False
-
-
-class Reason(StrEnum):
+class Reason(ReasonType):
     """Why something was skipped, failed, withheld or superseded: a closed list."""
 
-    # What happened, as a clause without a full stop.
-    meaning: str
-    # What to do about it, as a clause; None where there is nothing to do, or the message says it.
-    advice: str | None
-    # Whether nothing is left to check, also when the sweep runs again.
-    ends_run: bool
-    # Whether `coverage.accept` may name it: only lasting conditions that a person can know before.
-    is_acceptable: bool
-
-    def __new__(cls, row: _Row) -> Self:
-        """Make the member of a row."""
-        member = str.__new__(cls, row.code)
-        member._value_ = row.code
-        member.meaning = row.meaning
-        member.advice = row.advice
-        member.ends_run = row.ends_run
-        member.is_acceptable = row.is_acceptable
-        return member
-
     # Nothing to sweep
-    AWS_CONFIGURATION_INVALID = _Row(
+    AWS_CONFIGURATION_INVALID = Row(
         "aws_configuration_invalid",
         "the AWS settings of this process are not valid",
         "correct the AWS settings of this process: profile, region, endpoint URLs",
         ends_run=True,
     )
-    NO_CREDENTIALS = _Row(
+    NO_CREDENTIALS = Row(
         "no_credentials",
         "this process has no AWS credentials that AWS accepts",
         "give this process AWS credentials: a task role, a profile, or SSO",
         ends_run=True,
     )
-    NOT_IN_ORGANIZATION = _Row(
+    NOT_IN_ORGANIZATION = Row(
         "not_in_organization",
         "the caller's account belongs to no organization",
         "run in the management account or a delegated administrator of an organization, or set "
         "organization.enumerate: false",
         ends_run=True,
     )
-    NOT_ALLOWED_TO_LIST = _Row(
+    NOT_ALLOWED_TO_LIST = Row(
         "not_allowed_to_list",
         "the caller may not list the accounts of the organization",
         "run in the management account or a delegated administrator, with "
         "organizations:ListAccounts",
         ends_run=True,
     )
-    NO_ACCOUNT_CHOSEN = _Row(
+    NO_ACCOUNT_CHOSEN = Row(
         "no_account_chosen", "the filters leave no active account", ends_run=True
     )
-    UNKNOWN_ACCOUNT = _Row(
+    UNKNOWN_ACCOUNT = Row(
         "unknown_account",
         "an account that the configuration names is not in the organization",
         "correct the account ids: --account, or those under organization and remediation",
         ends_run=True,
     )
-    UNKNOWN_OU = _Row(
+    UNKNOWN_OU = Row(
         "unknown_ou",
         "an OU that the configuration names is not in the organization",
         "correct the OU ids under organization and remediation",
         ends_run=True,
     )
-    LEASE_HELD = _Row(
+    LEASE_HELD = Row(
         "lease_held",
         "another sweep uses the same S3 prefix now",
         "wait until that sweep has ended; the lease of a sweep that was killed expires",
     )
-    OTHER_ORGANIZATION = _Row(
+    OTHER_ORGANIZATION = Row(
         "other_organization",
         "the report is from another organization, or another account",
         "sign in to the organization that the report is from",
         ends_run=True,
     )
     # Accounts
-    ACCOUNT_PENDING_ACTIVATION = _Row("account_pending_activation", "the account is not active yet")
-    ACCOUNT_SUSPENDED = _Row("account_suspended", "the account is suspended")
-    ACCOUNT_PENDING_CLOSURE = _Row("account_pending_closure", "the account is being closed")
-    ACCOUNT_CLOSED = _Row("account_closed", "the account is closed")
-    ACCOUNT_STATE_UNKNOWN = _Row(
+    ACCOUNT_PENDING_ACTIVATION = Row("account_pending_activation", "the account is not active yet")
+    ACCOUNT_SUSPENDED = Row("account_suspended", "the account is suspended")
+    ACCOUNT_PENDING_CLOSURE = Row("account_pending_closure", "the account is being closed")
+    ACCOUNT_CLOSED = Row("account_closed", "the account is closed")
+    ACCOUNT_STATE_UNKNOWN = Row(
         "account_state_unknown",
         "AWS gives the account a state that this version does not know",
         "update sweeper: AWS has a state that this version does not know",
     )
-    ACCOUNT_OU_UNKNOWN = _Row(
+    ACCOUNT_OU_UNKNOWN = Row(
         "account_ou_unknown", "the account moved while the OUs were listed", "run again"
     )
-    ACCOUNT_EXCLUDED = _Row("account_excluded", "the filters leave the account out")
-    ASSUME_ROLE_DENIED = _Row(
+    ACCOUNT_EXCLUDED = Row("account_excluded", "the filters leave the account out")
+    ASSUME_ROLE_DENIED = Row(
         "assume_role_denied",
         "AWS did not let the caller assume the member role, and does not say why",
         "check that the member role exists and that its trust policy and ExternalId admit this "
@@ -113,35 +83,35 @@ class Reason(StrEnum):
         "sts:SetSourceIdentity, with AllowSessionTags=true",
         is_acceptable=True,
     )
-    PACKED_POLICY_TOO_LARGE = _Row(
+    PACKED_POLICY_TOO_LARGE = Row(
         "packed_policy_too_large",
         "STS refused the session: its policy and the caller's session tags are too large together",
         "pass on fewer or shorter session tags: for EKS Pod Identity, set disableSessionTags on "
         "the association (docs/kubernetes.md)",
     )
-    ACCESS_LOST = _Row(
+    ACCESS_LOST = Row(
         "access_lost",
         "the member role could be assumed when the sweep began, and cannot be assumed now",
         "check whether the member role was deleted or changed during the sweep, or the account "
         "was closed",
     )
-    ACCOUNT_LEFT = _Row(
+    ACCOUNT_LEFT = Row(
         "account_left",
         "the account left the organization",
         "nothing, if the account was meant to leave",
     )
-    ACCOUNT_MOVED = _Row(
+    ACCOUNT_MOVED = Row(
         "account_moved",
         "the account left the scope of the sweep or of remediation while the sweep ran",
         "nothing, if the account was meant to move",
     )
-    STS_REGION_DISABLED = _Row(
+    STS_REGION_DISABLED = Row(
         "sts_region_disabled",
         "the account has not enabled the region in which sweeper assumes roles",
         "set organization.sts_region to a region that the account has enabled",
         is_acceptable=True,
     )
-    REGIONS_UNREADABLE = _Row(
+    REGIONS_UNREADABLE = Row(
         "regions_unreadable",
         "the caller may not list the account's regions (account:ListRegions)",
         "except account:ListRegions from the region-deny SCP; until then only the regions that "
@@ -150,17 +120,17 @@ class Reason(StrEnum):
         is_acceptable=True,
     )
     # Regions
-    REGION_EXCLUDED = _Row(
+    REGION_EXCLUDED = Row(
         "region_excluded", "regions.include or regions.exclude leaves the region out"
     )
-    REGION_ENABLING = _Row("region_enabling", "the account is enabling the region now")
-    REGION_DISABLING = _Row("region_disabling", "the account is disabling the region now")
-    REGION_STATUS_UNKNOWN = _Row(
+    REGION_ENABLING = Row("region_enabling", "the account is enabling the region now")
+    REGION_DISABLING = Row("region_disabling", "the account is disabling the region now")
+    REGION_STATUS_UNKNOWN = Row(
         "region_status_unknown",
         "AWS gives the region a status that this version does not know",
         "update sweeper: AWS has a region status that this version does not know",
     )
-    REGION_NOT_ENABLED = _Row(
+    REGION_NOT_ENABLED = Row(
         "region_not_enabled",
         "the region does not accept the account's credentials, which are valid elsewhere: the "
         "account has not enabled it",
@@ -169,7 +139,7 @@ class Reason(StrEnum):
         is_acceptable=True,
     )
     # AWS Config
-    RECORDED_NOT_PLANNED = _Row(
+    RECORDED_NOT_PLANNED = Row(
         "recorded_not_planned",
         "AWS Config has recorded repositories there, and the sweep did not know of the account or "
         "region",
@@ -177,77 +147,77 @@ class Reason(StrEnum):
         "under coverage.accept",
         is_acceptable=True,
     )
-    AGGREGATOR_MISSING = _Row(
+    AGGREGATOR_MISSING = Row(
         "aggregator_missing",
         "AWS Config has no aggregator of this name in this region",
         "correct name and region of inventory.config_aggregator; run in the aggregator's account",
     )
     # Denied: by what, where AWS says it
-    DENIED = _Row(
+    DENIED = Row(
         "denied",
         "AWS denied it, and does not say by which policy",
         "let the member role read ECR there, or accept the reason under coverage.accept",
         is_acceptable=True,
     )
-    DENIED_BY_SCP = _Row(
+    DENIED_BY_SCP = Row(
         "denied_by_scp",
         "a service control policy denies it",
         "except the member role from the SCP, leave the region out with regions.exclude, or accept "
         "the reason under coverage.accept",
         is_acceptable=True,
     )
-    DENIED_BY_RCP = _Row(
+    DENIED_BY_RCP = Row(
         "denied_by_rcp",
         "a resource control policy denies it",
         "except the member role from the resource control policy",
         is_acceptable=True,
     )
-    DENIED_BY_PERMISSIONS_BOUNDARY = _Row(
+    DENIED_BY_PERMISSIONS_BOUNDARY = Row(
         "denied_by_permissions_boundary",
         "the role's permissions boundary does not allow it",
         "let the member role's permissions boundary allow what its policy allows",
         is_acceptable=True,
     )
-    DENIED_BY_SESSION_POLICY = _Row(
+    DENIED_BY_SESSION_POLICY = Row(
         "denied_by_session_policy",
         "sweeper's own session policy does not allow it",
         "report this as a defect: the session policy is sweeper's own",
     )
-    DENIED_BY_IDENTITY_POLICY = _Row(
+    DENIED_BY_IDENTITY_POLICY = Row(
         "denied_by_identity_policy",
         "the role's policy does not allow it",
         "update the member role's policy: deploy the StackSet again",
         is_acceptable=True,
     )
-    DENIED_BY_RESOURCE_POLICY = _Row(
+    DENIED_BY_RESOURCE_POLICY = Row(
         "denied_by_resource_policy",
         "the resource's own policy does not allow it",
         "let the resource's own policy admit the member role",
         is_acceptable=True,
     )
-    DENIED_BY_VPC_ENDPOINT_POLICY = _Row(
+    DENIED_BY_VPC_ENDPOINT_POLICY = Row(
         "denied_by_vpc_endpoint_policy",
         "the policy of a VPC endpoint does not allow it",
         "let the VPC endpoint's policy admit the member role",
         is_acceptable=True,
     )
     # Transient
-    THROTTLED = _Row(
+    THROTTLED = Row(
         "throttled",
         "AWS answered five times that there are too many calls",
         "run again, at another time or with a lower limits.max_workers",
     )
-    TIMED_OUT = _Row(
+    TIMED_OUT = Row(
         "timed_out",
         "AWS did not answer within the time-outs, five times",
         "run again; if it stays, check the network between here and the region",
     )
-    CONNECTION_FAILED = _Row(
+    CONNECTION_FAILED = Row(
         "connection_failed",
         "five connections failed or broke",
         "run again; if it stays, check the proxy, the DNS and the VPC endpoints here",
     )
-    ENDPOINT_UNREACHABLE = _Row(
+    ENDPOINT_UNREACHABLE = Row(
         "endpoint_unreachable",
         "the region's endpoint has not answered for a while: sweeper did not call it again for "
         "this account",
@@ -256,187 +226,180 @@ class Reason(StrEnum):
         # For a region that is named: a network that leads nowhere there lasts, and is known.
         is_acceptable=True,
     )
-    CREDENTIALS_EXPIRED = _Row(
+    CREDENTIALS_EXPIRED = Row(
         "credentials_expired",
         "the caller's credentials expired",
         "run again with credentials that outlast the sweep",
     )
-    SIGNATURE_REFUSED = _Row(
+    SIGNATURE_REFUSED = Row(
         "signature_refused",
         "AWS refuses the signature: the secret key is wrong",
         "correct the secret key of the caller",
     )
-    CLOCK_SKEW = _Row(
+    CLOCK_SKEW = Row(
         "clock_skew",
         "AWS refuses the signature: the clock of this machine is wrong",
         "correct the clock of this machine: AWS allows five minutes",
     )
-    SERVICE_ERROR = _Row(
+    SERVICE_ERROR = Row(
         "service_error",
         "AWS answered five times with an error of its own",
         "run again; check AWS Health for an outage",
     )
-    REQUEST_REFUSED = _Row(
+    REQUEST_REFUSED = Row(
         "request_refused", "AWS refused the call for a reason that sweeper does not know"
     )
-    UNEXPECTED_RESPONSE = _Row(
+    UNEXPECTED_RESPONSE = Row(
         "unexpected_response",
         "the answer is not one that AWS sends: it was cut, changed, or has another structure",
         "check the proxy and the endpoint URLs: something between here and AWS may change answers",
     )
-    INTERNAL_ERROR = _Row(
+    INTERNAL_ERROR = Row(
         "internal_error",
         "sweeper has a defect",
         "report this as a defect of sweeper, with its message",
     )
-    DEADLINE = _Row(
+    DEADLINE = Row(
         "deadline",
         "the deadline passed before it was reached",
         "raise limits.deadline_seconds, or sweep fewer accounts at a time; --resume resumes the "
         "run",
     )
-    WORKER_FAILED = _Row(
+    WORKER_FAILED = Row(
         "worker_failed",
         "the worker of a distributed sweep that had it to do left no whole record",
         "read the log of that worker, and run again, or resume the run: sweeper run --resume ID",
     )
-    INTERRUPTED = _Row(
+    INTERRUPTED = Row(
         "interrupted",
         "a signal ended the sweep before it was reached",
         "run again, or resume the run: the same command with --resume",
     )
     # Changes
-    MAX_CHANGES = _Row(
+    IN_GRACE_PERIOD = Row(
+        "in_grace_period",
+        "its grace period (remediation.grace_days) has not ended",
+        "exempt what must stay mutable, or name exclusions for it, before its day",
+    )
+    IN_LATER_WAVE = Row(
+        "in_later_wave",
+        "its account is in a later wave of remediation.rollout",
+        "exempt what must stay mutable, or name exclusions for it, before its day",
+    )
+    MAX_CHANGES_PER_ACCOUNT = Row(
+        "max_changes_per_account",
+        "the account has more changes than remediation.max_changes_per_account",
+        "raise remediation.max_changes_per_account if so many changes are meant",
+    )
+    MAX_CHANGES = Row(
         "max_changes",
         "the plan has more changes than remediation.max_changes",
         "raise remediation.max_changes if so many changes are meant",
     )
-    MIN_COVERAGE = _Row(
+    MIN_COVERAGE = Row(
         "min_coverage",
         "coverage is below remediation.min_coverage",
         "resolve the failures, or lower remediation.min_coverage",
     )
-    TOO_MANY_FILTERS = _Row(
+    TOO_MANY_FILTERS = Row(
         "too_many_filters",
         "more exclusion filters would remain than the five that ECR allows",
         "name fewer remediation.exclusions or policy.allowed_exclusions",
     )
-    MANUAL_REVIEW_REQUIRED = _Row(
+    MANUAL_REVIEW_REQUIRED = Row(
         "manual_review_required",
         "it needs manual review: the change would break intended behavior",
         "resolve what its error says and change it by hand, or exempt it",
     )
-    PULL_THROUGH_RULES_UNREADABLE = _Row(
+    PULL_THROUGH_RULES_UNREADABLE = Row(
         "pull_through_rules_unreadable",
         "the pull-through cache rules could not be read, so a cache may fill the repository",
         "let the member role call ecr:DescribePullThroughCacheRules",
     )
-    EXEMPTION_UNDECIDED = _Row(
+    EXEMPTION_UNDECIDED = Row(
         "exemption_undecided",
         "an exemption depends on the account's OU or tags, which could not be read",
         "let the caller call organizations:ListTagsForResource, organizations:ListChildren and "
         "organizations:ListAccountsForParent, and run again",
     )
-    NOT_CONFIRMED = _Row("not_confirmed", "it was not confirmed")
-    WRITE_NOT_GRANTED = _Row(
+    NOT_CONFIRMED = Row("not_confirmed", "it was not confirmed")
+    WRITE_NOT_GRANTED = Row(
         "write_not_granted",
         "no policy allows the member role such changes in this account, and none denies them",
         "let the member role write there (Allow… among its stack's parameters), or leave the "
         "account out with remediation.exclude_accounts",
     )
-    WRITE_NOT_PERMITTED = _Row(
+    WRITE_NOT_PERMITTED = Row(
         "write_not_permitted",
         "AWS denied another change in the account before, so this one was not tried",
     )
-    JOURNAL_UNAVAILABLE = _Row(
+    JOURNAL_UNAVAILABLE = Row(
         "journal_unavailable",
         "it could not be recorded in the journal before it was made",
         "make state.directory writable, or set report.s3: sweeper changes nothing without a record",
     )
-    PLAN_EXPIRED = _Row(
+    PLAN_EXPIRED = Row(
         "plan_expired",
         "the plan has expired: the run began more than a day ago",
         "start a new sweep",
     )
-    LEASE_UNAVAILABLE = _Row(
+    LEASE_UNAVAILABLE = Row(
         "lease_unavailable",
         "sweeper could not check whether another sweep is running",
         "let the caller read and write lease.json below report.s3: s3:GetObject, s3:PutObject, "
         "and the use of the KMS key",
     )
-    LEASE_LOST = _Row(
+    LEASE_LOST = Row(
         "lease_lost",
         "the lease was lost: another sweep may be running",
         "run again; if it stays, check for a second sweep of the same prefix",
     )
-    CHANGED_SINCE_EXAMINED = _Row(
+    CHANGED_SINCE_EXAMINED = Row(
         "changed_since_examined", "somebody changed it after it was checked"
     )
-    NOW_COMPLIANT = _Row("now_compliant", "somebody made it immutable after it was checked")
-    REPOSITORY_DELETED = _Row("repository_deleted", "somebody deleted it after it was checked")
-    ALREADY_RESTORED = _Row(
+    NOW_COMPLIANT = Row("now_compliant", "somebody made it immutable after it was checked")
+    REPOSITORY_DELETED = Row("repository_deleted", "somebody deleted it after it was checked")
+    ALREADY_RESTORED = Row(
         "already_restored", "it already has the setting that it had before the run"
     )
-    CHANGED_SINCE_APPLIED = _Row(
+    CHANGED_SINCE_APPLIED = Row(
         "changed_since_applied",
         "somebody changed it after the run that is to be undone",
         "change it by hand if it is to be as it was",
     )
-    CHANGED_SINCE_REVIEWED = _Row(
+    CHANGED_SINCE_REVIEWED = Row(
         "changed_since_reviewed",
         "the repository, or the change that the configuration asks for, differs from the review",
         "review a new dry run",
     )
-    NOW_EXEMPT = _Row("now_exempt", "an exemption came after the review")
-    OUTSIDE_WRITE_SCOPE = _Row(
+    NOW_EXEMPT = Row("now_exempt", "an exemption came after the review")
+    OUTSIDE_WRITE_SCOPE = Row(
         "outside_write_scope",
         "the configuration does not allow the change any more",
         "include the account and the check under remediation, and review a new dry run",
     )
     # Deliveries
-    WRITE_FAILED = _Row(
+    WRITE_FAILED = Row(
         "write_failed",
         "the report could not be written to the disk",
         "check the path, its permissions and the free space",
     )
-    DESTINATION_MISSING = _Row(
+    DESTINATION_MISSING = Row(
         "destination_missing",
         "the bucket, topic or event bus does not exist, or Security Hub is not enabled",
         "create the bucket, topic or event bus, enable Security Hub, or correct its name or region "
         "under report",
     )
-    CONCURRENT_MODIFICATION = _Row(
+    CONCURRENT_MODIFICATION = Row(
         "concurrent_modification", "another sweep wrote to the same S3 prefix at the same time"
     )
-    EARLIER_REPORT_KEPT = _Row(
+    EARLIER_REPORT_KEPT = Row(
         "earlier_report_kept",
         "an earlier report of the same run has changes that this report lacks, or could not be "
         "read: it was not replaced, and this report is stored beside it",
         "keep both reports; to revert the run, pass each of them to sweeper undo",
     )
 
-    @classmethod
-    def _missing_(cls, value: object) -> Reason | None:
-        """Return the reason for its code in a report of schema_version "1"."""
-        return _CODES_OF_VERSION_1.get(str(value))
-
-    @property
-    def is_denial(self) -> bool:
-        """Whether AWS denied the call."""
-        return self.value == "denied" or self.value.startswith("denied_by_")
-
-    @property
-    def is_stop(self) -> bool:
-        """Whether the sweep was stopped before it was reached."""
-        return self in (Reason.DEADLINE, Reason.INTERRUPTED)
-
-
-_CODES_OF_VERSION_1 = {
-    "left_to_a_person": Reason.MANUAL_REVIEW_REQUIRED,
-    "facts_too_old": Reason.PLAN_EXPIRED,
-    "changed_meanwhile": Reason.CONCURRENT_MODIFICATION,
-    "not_recorded": Reason.JOURNAL_UNAVAILABLE,
-}
 
 ACCEPTABLE_REASONS = tuple(reason for reason in Reason if reason.is_acceptable)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import (
+    REGISTRY,
     Account,
     Change,
     ChangeStatus,
@@ -26,9 +27,10 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.planning import INACTIVE_STATES, Remedy
+from sweeper.domain.planning import Remedy
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import RunSource
+from sweeper.domain.selection import INACTIVE_STATES
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -108,12 +110,18 @@ def undo_config(config: Config, findings: Collection[Finding]) -> Config:
     if config.organization.enumerate:
         organization["include_accounts"] = ()
     checks = tuple(sorted({finding.check for finding in findings}))
+    creates = any(finding.resource == REGISTRY for finding in findings)
     remediation = {
         **nowhere,
         "auto_remediate": "ENABLED",
-        "checks": checks,
+        "checks": tuple(
+            sorted({finding.check for finding in findings if finding.resource != REGISTRY})
+        ),
+        # For the permission to delete what was created.
+        "root_template_applied_for": ("REPLICATION",) if creates else (),
         "include_accounts": tuple(sorted({finding.account_id for finding in findings})),
         "assess_impact": False,
+        "rollout": (),
     }
     return config.model_copy(
         update={
@@ -235,7 +243,8 @@ def reviewed_remedies(
             change = remedy(finding) if before else None
             if before is None or before.change is None or change is None:
                 return None
-            if (_setting(before), _desired(before.change)) == (_setting(finding), _desired(change)):
+            reviewed_change = before.resource, _setting(before), _desired(before.change)
+            if reviewed_change == (finding.resource, _setting(finding), _desired(change)):
                 return change
             reason = Reason.CHANGED_SINCE_REVIEWED
             return replace(before.change, status=ChangeStatus.SUPERSEDED, reason=reason)

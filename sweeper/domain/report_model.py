@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
+from sweeper.domain.inventory_model import ConfigInventory
 from sweeper.domain.model import Finding, Resource, Stage
 from sweeper.domain.reasons import Reason
 
@@ -29,16 +31,30 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class WaveSummary:
+    """The accounts that a rollout opens on a day, and the changes in them that need no person.
+
+    These are the changes that were, would be, or could not be made, and those that wait.
+    """
+
+    day: date
+    accounts: int
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
 class WriteScope:
     """Where the sweep may change something: in so many of its accounts, for findings of `checks`.
 
     There are none where `auto_remediate` is DISABLED. A dry run has the scope of a run.
-    `narrowed_by` names the keys that leave accounts out.
+    `narrowed_by` names the keys that leave accounts out. Of a rollout, `waves` are in the order of
+    their days; accounts whose day has not come are counted, too.
     """
 
     accounts: int
     checks: tuple[str, ...]
     narrowed_by: tuple[str, ...]
+    waves: Sequence[WaveSummary] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +270,7 @@ class EarlierFinding:
     """A finding of an earlier report that is none now, as it was when it was last seen.
 
     `was_open` is false where the sweep that saw it closed it, or found it closed by others;
-    `last_seen` is when that sweep ended.
+    `last_seen` is when that sweep ended. `announced` is as a Finding has it.
     """
 
     check: str
@@ -267,6 +283,7 @@ class EarlierFinding:
     reopened: int = 0
     last_seen: str | None = None
     resource: Resource = "repository"
+    announced: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +293,8 @@ class SinceLast:
     `new`, `still_open` and `reopened` part the findings that are not exempt, as they were found.
     `resolved` are gone; `not_visible` are those whose place was not examined this time, which is
     never resolved: what was open is kept here from report to report until its place is seen.
+
+    `announced` counts the findings whose change this report is the first to announce.
 
     `gaps` is a digest of what could not be checked this time, and why: equal where the same could
     not. `coverage_changed` says whether it is another one than before; None where that is not
@@ -292,6 +311,7 @@ class SinceLast:
     not_visible: Sequence[EarlierFinding] = ()
     gaps: str | None = None
     coverage_changed: bool | None = None
+    announced: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,67 +328,6 @@ class TrendPoint:
     accounts: float
     targets: float
     complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedPlace:
-    """What AWS Config last recorded in a region of an account; `region` None: in several of them.
-
-    `mutable` counts repositories with MUTABLE or MUTABLE_WITH_EXCLUSION, `undetermined` those whose
-    setting AWS Config does not give. `captured_at` is its last capture there, None where it has
-    recorded no repository.
-    """
-
-    account_id: str
-    region: str | None
-    repositories: int
-    mutable: int
-    undetermined: int
-    captured_at: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingGap:
-    """An account that AWS Config does not record, or of which the aggregator has old data.
-
-    `failed` and `outdated` are the aggregator's words for `regions` of the account, `no_record`:
-    the sweep found repositories there, and AWS Config has recorded none. `updated_at` is the oldest
-    last update of these regions, `error` the first error that the aggregator gives.
-    """
-
-    account_id: str
-    status: Literal["failed", "outdated", "no_record"]
-    regions: int
-    updated_at: str | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigInventory:
-    """What an aggregator of AWS Config has recorded, beside what the sweep checked.
-
-    It never counts as checked. `not_checked` are the accounts and regions that could not be
-    checked. `not_planned` are those that the sweep did not know of, in which repositories were
-    recorded before it began: they make coverage incomplete. What was read completely is known
-    better than AWS Config knows it: `deleted_since` counts repositories recorded before the sweep
-    began that were not there any more. `recorded_since` counts those that were recorded, in places
-    that were not read, only after it began.
-
-    `unavailable` says why nothing could be read, `sources_unavailable` why nobody knows which
-    accounts are not recorded.
-    """
-
-    aggregator: str
-    region: str
-    unavailable: str | None = None
-    sources_unavailable: str | None = None
-    repositories: int = 0
-    mutable: int = 0
-    deleted_since: int = 0
-    recorded_since: int = 0
-    not_checked: Sequence[RecordedPlace] = ()
-    not_planned: Sequence[RecordedPlace] = ()
-    not_recorded: Sequence[RecordingGap] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
-from sweeper.domain.model import ACCOUNT_EXCLUDED, REGION_EXCLUDED
-from sweeper.domain.planning import INACTIVE_STATES, in_write_scope
+from sweeper.domain.model import (
+    ACCOUNT_EXCLUDED,
+    REGION_EXCLUDED,
+    Account,
+    ChangeStatus,
+    Examined,
+    Finding,
+)
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import AccountOutcome, TargetOutcome
-from sweeper.domain.report_model import Scope, WriteScope
+from sweeper.domain.report_model import Scope, WaveSummary, WriteScope
+from sweeper.domain.selection import INACTIVE_STATES
+from sweeper.domain.write_scope import in_write_scope, opening_day
 
 if TYPE_CHECKING:
     from sweeper.config.schema import RemediationConfig
 
-_WRITE_FILTERS = ("include_ous", "include_accounts", "exclude_accounts")
+_WRITE_FILTERS = ("include_ous", "include_accounts", "exclude_accounts", "rollout")
+# A check withheld the change: no day makes it due.
+_LEFT_TO_A_PERSON = (
+    Reason.TOO_MANY_FILTERS,
+    Reason.MANUAL_REVIEW_REQUIRED,
+    Reason.PULL_THROUGH_RULES_UNREADABLE,
+    Reason.EXEMPTION_UNDECIDED,
+)
 
 
 def scope_of(
@@ -39,19 +57,49 @@ def scope_of(
 
 
 def write_scope_of(
-    accounts: Sequence[AccountOutcome], remediation: RemediationConfig
+    accounts: Sequence[AccountOutcome],
+    targets: Iterable[TargetOutcome],
+    remediation: RemediationConfig,
 ) -> WriteScope:
-    """Where a sweep of these accounts may write."""
-    writable = sum(
-        account.state == "ACTIVE"
+    """Where a sweep of these accounts may write, now or on a later day."""
+    writable = [
+        account
+        for account, outcome in accounts
+        if account.state == "ACTIVE"
         and outcome != ACCOUNT_EXCLUDED
         and in_write_scope(account, remediation)
-        for account, outcome in accounts
-    )
+    ]
     return WriteScope(
-        accounts=writable,
+        accounts=len(writable),
         checks=tuple(remediation.checks),
         narrowed_by=write_filters(remediation),
+        waves=_waves(writable, targets, remediation) if remediation.rollout else (),
+    )
+
+
+def _waves(
+    writable: Iterable[Account],
+    targets: Iterable[TargetOutcome],
+    remediation: RemediationConfig,
+) -> tuple[WaveSummary, ...]:
+    days = {account.id: opening_day(account, remediation) for account in writable}
+    accounts = Counter(days.values())
+    changes = Counter[date | None]()
+    for target, outcome in targets:
+        if isinstance(outcome, Examined) and target.account.id in days:
+            changes[days[target.account.id]] += sum(map(_needs_no_person, outcome.findings))
+    return tuple(
+        WaveSummary(day, accounts[day], changes[day])
+        for day in sorted({wave.start for wave in remediation.rollout})
+    )
+
+
+def _needs_no_person(finding: Finding) -> bool:
+    change = finding.change
+    return (
+        change is not None
+        and change.status is not ChangeStatus.SUPERSEDED
+        and change.reason not in _LEFT_TO_A_PERSON
     )
 
 

@@ -21,7 +21,7 @@ from sweeper.domain.model import (
     Skipped,
     Target,
 )
-from sweeper.domain.planning import Outcome, Remedy, plan_targets, select_accounts
+from sweeper.domain.planning import Outcome, Remedy
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import (
     RecordedChanges,
@@ -36,6 +36,7 @@ from sweeper.domain.recorded_changes import (
     without_finding,
 )
 from sweeper.domain.report_model import RunKind, RunSource
+from sweeper.domain.selection import plan_targets, select_accounts
 from sweeper.engine.evidence import Evidence, examine_with_evidence
 
 if TYPE_CHECKING:

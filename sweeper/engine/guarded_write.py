@@ -46,7 +46,7 @@ def apply_if_unchanged(
     try:
         write(now)
     except OperationFailed as error:
-        if error.reason is Reason.REPOSITORY_DELETED:
+        if error.reason in (Reason.REPOSITORY_DELETED, Reason.CHANGED_SINCE_EXAMINED):
             return _superseded(change, error.reason)
         if not error.uncertain or not _seems_made(read, change):
             raise

@@ -78,6 +78,11 @@ class Stop:
 
         return Grace(self, left, clock=self._clock, sleep=self._sleep)
 
+    @property
+    def seconds_left(self) -> float | None:
+        """How long until the deadline; None without one."""
+        return None if self._deadline is None else self._deadline - self._clock()
+
     def now(self) -> float:
         """The time by which deadline and waits are measured; seconds, from any beginning."""
         return self._clock()

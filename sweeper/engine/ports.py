@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
@@ -15,6 +15,7 @@ from sweeper.domain.model import (
     Failed,
     Finding,
     Impact,
+    Key,
     OpenedAccount,
     Organization,
     Repository,
@@ -22,8 +23,9 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.report_model import Provenance
+from sweeper.domain.report_model import Provenance, Run
 from sweeper.domain.resume import ResumeState
+from sweeper.domain.withholding import Announced
 from sweeper.engine.evidence import Evidence
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, attempt, concurrently
@@ -65,9 +67,11 @@ class Check:
 
     name: str  # what its findings are filed under
     resource: Resource  # what its findings are about
+    other_resources: tuple[Resource, ...] = ()  # what some of them are about instead
     read_actions: frozenset[str]  # IAM's, that `examine` needs
     exemption_actions: frozenset[str] = frozenset()  # of these, those for exemptions only
     write_actions: frozenset[str] = frozenset()  # that `apply` needs beyond them
+    create_actions: frozenset[str] = frozenset()  # and what it needs to create, and to undo that
     assess_actions: frozenset[str] = frozenset()  # that `assess` needs; none: it cannot assess
     probes: ClassVar[Mapping[str, Probe]] = {}  # how preflight tries an action
     permitted_by: ClassVar[Mapping[str, str]] = {}  # the member role's stack: action -> parameter
@@ -186,7 +190,9 @@ class RunEnvironment:
 
     `approve` is asked once, with the findings whose change is about to be written. `may_write`
     raises OperationFailed where another sweep may be at work; any thread calls it. `evidence` is
-    None where none is to be stored.
+    None where none is to be stored, and `scanner` where this process scans alone. `read_announced`
+    reads from earlier reports which of a run's findings had their change announced; it raises
+    nothing.
     """
 
     run_id: str
@@ -201,6 +207,26 @@ class RunEnvironment:
     may_write: Callable[[], None]
     provenance: Provenance
     evidence: Evidence | None = None
+    scanner: Scanner | None = None
+    read_announced: Callable[[Run, Collection[Key]], Announced] = lambda _run, _keys: Announced()
+
+    @property
+    def observers(self) -> Observers:
+        """The journal and the observer."""
+        return Observers((self.journal, self.observer))
+
+
+class Scanner(Protocol):
+    """Scans in other processes of this machine; see `scan_accounts`, which they call."""
+
+    def scan(
+        self, organization: Organization, accounts: Sequence[Account], observer: Observer
+    ) -> ResumeState:
+        """Open the accounts, and examine each target in them; return what was found.
+
+        The observer sees what it would see of one process. Raises nothing: what a process did not
+        get to is not in the answer.
+        """
 
 
 class Pool:
@@ -224,7 +250,7 @@ class Pool:
         says what is kept of an outcome, after it was observed.
         """
         # Who watches must not end what is watched: a broken terminal stops no sweep.
-        observer = Observers((self.environment.journal, self.environment.observer))
+        observer = self.environment.observers
         observer.begin(stage, len(items))
         before = [known(item) for item in items]
         if seen := [pair for pair in zip(items, before, strict=True) if pair[1] is not None]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from sweeper.domain.exemptions import enters_exemption
 from sweeper.domain.model import Change, ChangeStatus, Examined, Failed, Finding, Key, Stage, Target
-from sweeper.domain.planning import Outcome, map_changes, no_longer_writable, planned_findings
+from sweeper.domain.planning import Outcome, map_changes, planned_findings
 from sweeper.domain.reasons import Reason
+from sweeper.domain.write_scope import no_longer_writable
 from sweeper.engine.pool import NOT_REACHED, attempt
 from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
 
@@ -160,7 +161,7 @@ def _still_writable(
 
     def check(finding: Finding, change: Change) -> Change:
         account = accounts.get(finding.account_id)
-        reason = no_longer_writable(account, config)
+        reason = no_longer_writable(account, config, today)
         if account and enters_exemption(before[account.id], account, config.exemptions, today):
             reason = reason or Reason.ACCOUNT_MOVED
         return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason) if reason else change
@@ -185,7 +186,8 @@ def _allowed(
     return [_all(outcome, _withholding(held)) for outcome in outcomes]
 
 
-_Permission = tuple[str, str]  # account id and check: what one IAM policy grants, or does not
+# Account id, check and resource: what one IAM policy grants, or does not.
+_Permission = tuple[str, str, str]
 _NOT_TRIED = "another change in this account was denied before"
 
 
@@ -302,7 +304,7 @@ class _Writer:
 
 
 def _permission(finding: Finding) -> _Permission:
-    return finding.account_id, finding.check
+    return finding.account_id, finding.check, finding.resource
 
 
 Edit = Callable[[Change], Change]

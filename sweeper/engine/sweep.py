@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import lru_cache
+from datetime import date, datetime
+from functools import lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from sweeper.domain.model import (
     Account,
+    Compliance,
     Counts,
     Examined,
     Failed,
@@ -24,14 +25,8 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.planning import (
-    Outcome,
-    accept_known_gaps,
-    account_outcome,
-    apply_completed,
-    plan_changes,
-    unknown_exclusions,
-)
+from sweeper.domain.planning import Outcome, apply_completed, plan_changes
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import (
     AccountOutcome,
     TargetOutcome,
@@ -43,9 +38,11 @@ from sweeper.domain.report import (
 from sweeper.domain.report_model import Report, Run
 from sweeper.domain.resume import ResumeState
 from sweeper.domain.scope import scope_of, write_scope_of
+from sweeper.domain.selection import accept_known_gaps, account_outcome, unknown_exclusions
+from sweeper.domain.withholding import Announced
 from sweeper.engine.assessment import assess_impact
 from sweeper.engine.change_source import SweepPlan
-from sweeper.engine.pool import attempt
+from sweeper.engine.pool import NOT_REACHED, Stop, attempt
 from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
 from sweeper.engine.remediation import apply_changes
 
@@ -72,11 +69,21 @@ def sweep(
     listing = list_accounts(cloud, config, changes, past)
     if listing.failure:
         return report_early(config, environment, changes, listing)
-    scan = scan_accounts(pool, cloud, checks, config, changes=changes, accounts=listing.chosen)
+    if environment.scanner and listing.organization:
+        found = environment.scanner.scan(
+            listing.organization, listing.chosen, environment.observers
+        )
+        lost = partial(_lost, environment.stop)
+        scan = recall_scan(found, listing.chosen, config, changes, lost)
+    else:
+        scan = scan_accounts(pool, cloud, checks, config, changes=changes, accounts=listing.chosen)
     facts = accept_gaps(scan, listing, config)
     if environment.evidence:
         environment.evidence.conclude(facts.accounts, facts.targets_with(facts.outcomes))
-    outcomes = apply_completed(make_plan(facts, checks, config, changes), past.completed)
+    announced = read_announced(facts, config, environment, changes)
+    today = environment.started.date()
+    outcomes = make_plan(facts, checks, config, changes, today=today, announced=announced)
+    outcomes = apply_completed(outcomes, past.completed)
     if config.remediation.assess_impact:
         outcomes = assess_impact(pool, checks, facts.targets, outcomes)
     if not environment.dry_run:
@@ -223,8 +230,31 @@ def accept_gaps(scan: Scan, listing: Listing, config: Config) -> Facts:
     return Facts(listing.organization, accounts, scan.targets, outcomes, scan.left_out)
 
 
+def read_announced(
+    facts: Facts, config: Config, environment: RunEnvironment, changes: SweepPlan
+) -> Announced:
+    """Read which changes were announced, where that matters. Raises nothing."""
+    if not config.remediation.grace_days or changes.kind == "undo":
+        return Announced()
+    keys = {
+        finding.key
+        for outcome in facts.outcomes
+        if isinstance(outcome, Examined)
+        for finding in outcome.findings
+        if finding.compliance is Compliance.NON_COMPLIANT
+    }
+    run = build_run(config, environment, facts.organization, changes)
+    return environment.read_announced(run, keys) if keys else Announced()
+
+
 def make_plan(
-    facts: Facts, checks: Sequence[Check], config: Config, changes: SweepPlan
+    facts: Facts,
+    checks: Sequence[Check],
+    config: Config,
+    changes: SweepPlan,
+    *,
+    today: date,
+    announced: Announced,
 ) -> list[Outcome]:
     """Return the outcomes with the change of each finding. Pure.
 
@@ -239,6 +269,8 @@ def make_plan(
             config=config,
             coverage=measure_coverage(facts.accounts, facts.targets_with(facts.outcomes)),
             unknown_exclusions=unknown_exclusions(facts.organization.accounts, config),
+            announced=announced,
+            today=today,
             remedies=remedies,
         ),
     )
@@ -264,6 +296,7 @@ def report_run(
 ) -> Report:
     """Return the report: the facts, and what became of the changes in the `outcomes`."""
     run = build_run(config, environment, facts.organization, changes)
+    ended = list(facts.targets_with(outcomes))
     if changes.kind != "undo":
         run = replace(
             run,
@@ -272,11 +305,17 @@ def report_run(
                 facts.targets_with(facts.outcomes),
                 environment.provenance.narrowed_by,
             ),
-            write_scope=write_scope_of(facts.accounts, config.remediation),
+            write_scope=write_scope_of(facts.accounts, ended, config.remediation),
         )
-    ended = list(facts.targets_with(outcomes))
     unreached = changes.unreached(facts.accounts, ended, environment.journal.past)
     return aggregate(run, facts.accounts, ended, unreached)
+
+
+def _lost(stop: Stop, _: Account, stage: Stage) -> Failed:
+    """Return why another process of this machine did not get to an account, or a target in it."""
+    if reason := stop.reason:
+        return Failed(stage, reason, NOT_REACHED)
+    return Failed(stage, Reason.WORKER_FAILED, "the process that checked it was ended")
 
 
 def _opened(opened: Sequence[OpenedAccount | Failed]) -> Iterator[OpenedAccount]:

@@ -39,6 +39,7 @@ from sweeper.entrypoints.bootstrap import (
     put_plan,
     reports_bucket,
 )
+from sweeper.entrypoints.log_style import AUTO, LogStyle
 from sweeper.reporting.formats import chosen_formats
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
@@ -47,7 +48,7 @@ from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is
 from sweeper.reporting.sinks.directory import DirectorySink, require_writable
 from sweeper.storage import run_state as state
 from sweeper.storage.evidence.log import EvidenceLog
-from sweeper.storage.history import HistoryStore, attach_comparison
+from sweeper.storage.history import HistoryStore, attach_comparison, last_store
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.kinds import Header
 
@@ -74,6 +75,7 @@ def run_sweep(
     recorded: RecordedChanges | None = None,
     resume: str | None = None,
     profile: str | None = None,
+    style: LogStyle = AUTO,
     stop: Stop,
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
@@ -83,7 +85,8 @@ def run_sweep(
     `recorded` are the changes of a report: the run makes or reverts them, and no others. A dry run
     is delivered to a directory only, unless `deliver_dry_run`. A run that an option, an event or a
     report narrows is no point of the trend. `profile` is the caller's AWS profile, where one is
-    named. Raises ConfigurationError before anything is called but what is to be resumed.
+    named, `style` that of the logs. Raises ConfigurationError before anything is called but what is
+    to be resumed.
     """
     provenance = provenance or provenance_of(config)
     config, provenance = _narrow(config, provenance, recorded)
@@ -132,7 +135,15 @@ def run_sweep(
         if context.lease:
             at_the_end.callback(context.lease.release)
         log_started(open_run.header, config, provenance)
-        report = sweep(context.cloud, context.checks, config, context.environment, changes)
+        environment = context.environment
+        if recorded is None and config.limits.processes != 1:
+            # What it does not import costs a run of one process neither time nor memory.
+            from sweeper.entrypoints.processes import ScanSettings, make_scanner
+
+            settings = ScanSettings(config, provenance, open_run.header, profile, style)
+            scanner = make_scanner(settings, open_run.past, stop, at_the_end)
+            environment = replace(environment, scanner=scanner)
+        report = sweep(context.cloud, context.checks, config, environment, changes)
         context.cloud.forget_members()
         if evidence:
             evidence.finish()
@@ -311,9 +322,8 @@ def report_file(report: Report, sinks: Iterable[Sink | None]) -> str | None:
 
 
 def history_keeper(kind: RunKind, sinks: Sequence[Sink]) -> HistoryStore | None:
-    """Return what a sweep is compared with: of several the last, S3 rather than a directory."""
-    keepers = [sink for sink in sinks if isinstance(sink, HistoryStore)]
-    return keepers[-1] if keepers and kind == "sweep" else None
+    """Return what a sweep is compared with."""
+    return last_store(sinks) if kind == "sweep" else None
 
 
 def local_sinks(sinks: Sequence[Sink]) -> list[Sink]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,14 @@ from sweeper.aws.s3 import Bucket
 from sweeper.checks import chosen_checks
 from sweeper.config.schema import Config
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Failed, Finding, Stage
+from sweeper.domain.model import Failed, Finding, Key, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
-from sweeper.domain.report_model import Provenance
+from sweeper.domain.report_model import Provenance, Run
+from sweeper.domain.withholding import Announced
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Check, Observer, RunEnvironment
+from sweeper.entrypoints import logs
 from sweeper.storage import run_state as state
 from sweeper.storage.change_reader import digest
 from sweeper.storage.evidence.log import EvidenceLog
@@ -73,8 +76,15 @@ def build_context(
     `at_the_end`. `lease_token` is that with which the run holds the lease already.
     """
     header = open_run.header
+    today = header.started_at.date()
     cloud = make_cloud(
-        config, kinds, session=session, stop=stop, run_id=header.run_id, may_write=may_write
+        config,
+        kinds,
+        session=session,
+        stop=stop,
+        run_id=header.run_id,
+        may_write=may_write,
+        today=today,
     )
     at_the_end.callback(cloud.clients.close)
     registry = EcrRegistry(cloud.clients)
@@ -108,9 +118,9 @@ def build_context(
         may_write=lambda: _check_writable(header, lease),
         provenance=provenance,
         evidence=_begin_evidence(config, open_run, kinds, provenance),
+        read_announced=partial(_read_announced, config, cloud.clients.central),
     )
     cloud.clients.guard = environment.may_write
-    today = header.started_at.date()
     made: list[Check] = [kind(registry, config, today) for kind in kinds]
     return RunContext(cloud, made, environment, journal, bucket, lease)
 
@@ -133,6 +143,7 @@ def make_cloud(
     stop: Stop,
     run_id: str,
     may_write: bool,
+    today: date,
 ) -> AwsCloud:
     """AWS with the actions that the checks declare; its clients are to be closed."""
     return AwsCloud(
@@ -143,6 +154,7 @@ def make_cloud(
         read_actions=_read_actions(kinds, config),
         write_actions=_write_actions(kinds, config),
         may_write=may_write,
+        today=today,
     )
 
 
@@ -172,7 +184,13 @@ def questions(
     writes = _write_actions(kinds, config) if is_on else frozenset()
     may_write = write_probe and bool(writes)
     cloud = make_cloud(
-        config, kinds, session=session, stop=stop, run_id=run_id, may_write=may_write
+        config,
+        kinds,
+        session=session,
+        stop=stop,
+        run_id=run_id,
+        may_write=may_write,
+        today=date.max,  # so that what the last wave will need is tried, too
     )
     at_the_end.callback(cloud.clients.close)
     probes = {action: probe for kind in kinds for action, probe in kind.probes.items()}
@@ -193,7 +211,12 @@ def questions(
 
 
 def _write_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
-    return _actions(kind.write_actions for kind in kinds if kind.name in config.remediation.checks)
+    remediation = config.remediation
+    return _actions(
+        (kind.write_actions if kind.name in remediation.checks else frozenset())
+        | (kind.create_actions if remediation.root_template_applied_for else frozenset())
+        for kind in kinds
+    )
 
 
 def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:
@@ -258,6 +281,22 @@ def _begin_evidence(
 
 def _archive(bucket: Bucket | None, header: Header) -> Callable[[Iterable[bytes]], None] | None:
     return (lambda plan: put_plan(bucket, header, plan)) if bucket else None
+
+
+def _read_announced(
+    config: Config, central: Callable[[str, str | None], Any], run: Run, keys: Collection[Key]
+) -> Announced:
+    """Read it where reports are compared; a run without grace periods imports none of this."""
+    from sweeper.reporting.sinks import chosen_plugins, make_sinks
+    from sweeper.reporting.sinks.base import SinkContext
+    from sweeper.storage.announcements import read_announced
+    from sweeper.storage.history import last_store
+
+    sinks = make_sinks(SinkContext(config, (), central), chosen_plugins(config))
+    announced = read_announced(last_store(sinks), run, keys)
+    if announced.unavailable:
+        logs.log(logging.WARNING, "announcements.unavailable", message=announced.unavailable)
+    return announced
 
 
 def _check_writable(header: Header, lease: Lease | None) -> None:

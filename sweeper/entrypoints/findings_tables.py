@@ -179,7 +179,8 @@ def _outcome(finding: Finding) -> Text:
     reason = f" ({change.reason})" if change.reason else ""
     reopened = "reopened: " if finding.since_last is Since.REOPENED else ""
     expired = " (exemption expired)" if exemption and exemption.expired else ""
-    text = f"{reopened}{change.status}{reason}{expired}"
+    status = f"from {change.due} on" if change.due else change.status
+    text = f"{reopened}{status}{reason}{expired}"
     styles = {ChangeStatus.APPLIED: "green", ChangeStatus.FAILED: "bold red"}
     return Text(text, style=styles.get(change.status, "yellow"))
 

@@ -95,6 +95,7 @@ def run_interactive(
             recorded=recorded,
             resume=resume,
             profile=profile,
+            style=style,
             **guards,
         )
 

@@ -29,6 +29,7 @@ from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import FailedItem, Report
 from sweeper.entrypoints.findings_tables import plain, show_findings
 from sweeper.reporting.impact_wording import brief, counted
+from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
     account_names,
     advice,
@@ -241,9 +242,9 @@ def _places(failures: Sequence[FailedItem], known_names: Mapping[str, str]) -> s
 def _examined(report: Report) -> str:
     totals = report.totals.repositories
     return (
-        f"{totals.examined} examined: {totals.compliant} compliant, "
-        f"{totals.non_compliant} non-compliant, {totals.exempt} exempt, "
-        f"{totals.undetermined} undetermined"
+        f"{totals.examined:,} examined: {totals.compliant:,} compliant, "
+        f"{totals.non_compliant:,} non-compliant, {totals.exempt:,} exempt, "
+        f"{totals.undetermined:,} undetermined"
     )
 
 
@@ -260,19 +261,22 @@ def _show_totals(report: Report, console: Console) -> None:
         ),
         (
             "Accounts",
-            f"{accounts.opened} opened, {accounts.failed} failed, {accounts.skipped} skipped",
+            f"{accounts.opened:,} opened, {accounts.failed:,} failed, {accounts.skipped:,} skipped",
         ),
         (
             "Account-regions",
-            f"{targets.examined} examined, {targets.failed} failed, {targets.skipped} skipped",
+            f"{targets.examined:,} examined, {targets.failed:,} failed, "
+            f"{targets.skipped:,} skipped",
         ),
         ("Repositories", "" if report.run.kind == "undo" else _examined(report)),
         (
             "Changes",
-            f"{changes.planned} planned: {changes.applied} applied, {changes.failed} failed, "
-            f"{changes.withheld} withheld, {changes.superseded} superseded"
+            f"{changes.planned:,} planned: {changes.applied:,} applied, {changes.failed:,} failed, "
+            f"{changes.withheld:,} withheld, {changes.superseded:,} superseded"
             + (" (dry run)" if report.run.dry_run else ""),
         ),
+        ("Announced", due_changes(report) or ""),
+        *((f"Wave of {day}", f"{state}: {of}, {to_do}") for day, state, of, to_do in waves(report)),
         ("Remaining", remaining(report)),
         ("Since last", since_last(report) or ""),
     )

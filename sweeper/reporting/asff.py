@@ -61,10 +61,15 @@ def findings(report: Report, region: str) -> Iterator[dict[str, Any]]:
             "Compliance": {"Status": _COMPLIANCE[record.state]},
             "RecordState": "ARCHIVED" if record.state in _ARCHIVED else "ACTIVE",
             "FindingProviderFields": {
-                "Severity": {"Label": _SEVERITY[record.state]},
+                "Severity": {"Label": _severity(record)},
                 "Types": [_TYPE],
             },
         }
+
+
+def _severity(record: Record) -> str:
+    is_minor = record.is_minor and record.state is State.OPEN
+    return "LOW" if is_minor else _SEVERITY[record.state]
 
 
 def _resource(record: Record, partition: str | None) -> dict[str, Any]:
@@ -98,6 +103,7 @@ def _product_fields(record: Record, run_id: str) -> dict[str, str]:
         "sweeper/ImageTagMutability": record.setting,
         "sweeper/RunId": run_id,
         **({"sweeper/SinceLast": record.since} if record.since else {}),
+        **({"sweeper/ChangeDue": str(record.due)} if record.due else {}),
         **{f"sweeper/AccountTag/{key}": value for key, value in record.tags.items()},
     }
     return {

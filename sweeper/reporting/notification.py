@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sweeper.domain.comparison import is_changed
 from sweeper.domain.escaping import plain, shorten
-from sweeper.domain.model import ChangeStatus, Compliance, Finding, Resource
+from sweeper.domain.model import REGISTRY, ChangeStatus, Compliance, Finding, Resource
 from sweeper.domain.report import (
     count_applied,
     count_findings,
@@ -22,6 +22,7 @@ from sweeper.domain.report import (
 )
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.console import console_url
+from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
     account_details,
     account_names,
@@ -82,12 +83,14 @@ def _clauses(report: Report) -> list[str]:
     failure = ended_early(report)
     mutable = count_non_compliant(report)
     templates = count_non_compliant(report, _TEMPLATE)
-    others = count_non_compliant(report, None) - mutable - templates
+    registries = count_non_compliant(report, REGISTRY)
+    others = count_non_compliant(report, None) - mutable - templates - registries
     left = report.totals.remaining if undo else 0
     clauses = (
         (failure, f"{report.run.kind} ended early ({failure.reason if failure else ''})"),
         (mutable, number(mutable, "mutable repository", "mutable repositories")),
         (templates, number(templates, "mutable creation template")),
+        (registries, number(registries, "mutable registry default")),
         (others, number(others, "other finding")),
         (left, f"{left:,} not reverted"),
         (changes.failed, f"{number(changes.failed, 'change')} failed"),
@@ -177,11 +180,19 @@ def _opening(report: Report) -> Iterator[str]:
         yield f"{number(changes.failed, 'change')} FAILED: they come first, each with its cause."
     if changes.withheld:
         yield f"{number(changes.withheld, 'change')} not made: each has its reason."
+    yield from _schedule(report)
     if not report.coverage.complete:
         yield coverage_sentence(report)
     if words := since_last(report):
         yield f"Since the last sweep: {words}."
     yield ""
+
+
+def _schedule(report: Report) -> Iterator[str]:
+    if words := due_changes(report):
+        yield f"{words}."
+    for day, state, accounts, changes in waves(report):
+        yield f"Wave of {day} ({state}): {accounts}, {changes}."
 
 
 def verdict(report: Report) -> Iterator[str]:
@@ -207,6 +218,13 @@ def verdict(report: Report) -> Iterator[str]:
             f"{number(count, 'creation template makes', 'creation templates make')} repositories "
             f"whose image tags can be overwritten: {count_applied(report, _TEMPLATE):,} made "
             f"immutable by this run, {count_non_compliant(report, _TEMPLATE):,} still mutable."
+        )
+
+    if count := count_findings(report, Compliance.NON_COMPLIANT, REGISTRY):
+        yield (
+            f"{number(count, 'registry has', 'registries have')} no creation template for ROOT, so "
+            f"that new repositories may be mutable: {count_applied(report, REGISTRY):,} got one by "
+            f"this run, {count_non_compliant(report, REGISTRY):,} still without one."
         )
 
 
@@ -252,6 +270,8 @@ def _closing(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
         yield f"Exempt, and not listed: {number(exempt, 'repository', 'repositories')}"
     if exempt := count_findings(report, Compliance.EXEMPT):
         yield f"Exempt, and not listed: {number(exempt, 'creation template')}"
+    if exempt := count_findings(report, Compliance.EXEMPT, REGISTRY):
+        yield f"Exempt, and not listed: {number(exempt, 'registry default')}"
     if sentence := tags_unavailable(report):
         yield sentence
     yield ""

@@ -8,11 +8,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from itertools import starmap
 
 from sweeper.domain.escaping import plain
-from sweeper.domain.model import ChangeStatus, Compliance, Finding, Resource, Since
+from sweeper.domain.model import (
+    REGISTRY,
+    ChangeStatus,
+    Compliance,
+    Finding,
+    Resource,
+    Since,
+)
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import EarlierFinding, Report, Run
@@ -44,7 +52,8 @@ class Record:
     """One finding, or one that is gone; `id` stays the same from sweep to sweep.
 
     `resource_id` is the ARN where there is one; `named` says what is no repository. `setting` is
-    the mutability with its filters; `tags` are those of the account.
+    the mutability with its filters; `tags` are those of the account. `due` is the day from which on
+    its change will be made, where that waits.
     """
 
     id: str
@@ -63,6 +72,12 @@ class Record:
     description: str
     advice: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    due: date | None = None
+
+    @property
+    def is_minor(self) -> bool:
+        """Whether it is about what may come to be: no tag that exists can be overwritten by it."""
+        return self.resource == REGISTRY
 
     @property
     def guide(self) -> str:
@@ -177,6 +192,7 @@ def _of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str
         description=f"{plain(finding.reason)}. {current}: {done}",
         advice=_advice(finding.resource, state),
         tags=tags,
+        due=finding.change.due if finding.change else None,
     )
 
 
@@ -226,12 +242,16 @@ def _title(item: Finding | EarlierFinding, state: State) -> str:
 
 
 def _guide(resource: Resource) -> str:
+    if resource == REGISTRY:
+        return _GUIDE + "repository-creation-templates.html"
     return _GUIDE + ("image-tag-mutability.html" if resource in _TITLES else "")
 
 
 def _advice(resource: Resource, state: State) -> str:
     if resource == "repository_creation_template" and state is State.OPEN:
         return _CLOSE_TEMPLATE
+    if resource == REGISTRY and state is State.OPEN:
+        return _CREATE_TEMPLATE
     if resource not in _TITLES and state is State.OPEN:
         return "See the description: a check that is a plugin found it."
     return _ADVICE[state]
@@ -276,6 +296,14 @@ _TITLES: dict[Resource, dict[State, str]] = {
         State.CLOSED: "ECR no longer makes repositories whose image tags can be overwritten: "
         "{where}",
     },
+    REGISTRY: {
+        State.OPEN: "ECR may make repositories whose image tags can be overwritten: {where}",
+        State.UNDETERMINED: "Whether ECR may make repositories whose image tags can be overwritten "
+        "is not known: {where}",
+        State.EXEMPT: "ECR may make repositories whose image tags can be overwritten, which is "
+        "exempt: {where}",
+        State.CLOSED: "ECR makes repositories whose image tags cannot be overwritten: {where}",
+    },
 }
 # A report is shown where the plugin that made a finding need not be installed.
 _OTHER_TITLES = {
@@ -284,6 +312,11 @@ _OTHER_TITLES = {
     State.EXEMPT: "{check}, not compliant, which is exempt: {where}",
     State.CLOSED: "{check}, no longer found: {where}",
 }
+_CREATE_TEMPLATE = (
+    "Create a creation template for ROOT with immutable tags, by hand or by "
+    "remediation.root_template_applied_for, or exempt all repositories of the registry with a "
+    "reason and an expiry."
+)
 _CLOSE_TEMPLATE = (
     "Set the creation template's image tag mutability to IMMUTABLE, exclude tags that must move by "
     "an exclusion filter that is allowed, or exempt all repositories below its prefix with a "

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import (
+    REGISTRY,
     Change,
     ChangeStatus,
     Compliance,
@@ -68,6 +69,7 @@ def percent(share: float) -> str:
 _KINDS: dict[Resource, str] = {
     "repository": "repository",
     "repository_creation_template": "creation template",
+    REGISTRY: "registry default",
 }
 
 
@@ -90,8 +92,8 @@ def kind(item: About) -> str:
 
 def named(item: About) -> str:
     """What the finding is about, by name: that of a repository alone, else with what it is."""
-    name = plain(item.repository)
-    return name if item.resource == "repository" else f"{kind(item)} {name}"
+    names = {"repository": plain(item.repository), REGISTRY: kind(item)}
+    return names.get(item.resource) or f"{kind(item)} {plain(item.repository)}"
 
 
 def setting(mutability: str, filters: Sequence[str]) -> str:
@@ -195,6 +197,8 @@ def _change_outcome(change: Change, run: Run) -> str:
             return f"would be set to {to}" + (" (dry run)" if run.dry_run else "")
         case ChangeStatus.FAILED:
             return f"could NOT be set to {to} ({change.reason}{error})"
+        case ChangeStatus.WITHHELD if change.due:
+            return f"will be set to {to} from {change.due} on: {_meaning(change.reason)}{error}"
         case ChangeStatus.WITHHELD:
             return f"not set to {to}: {_meaning(change.reason)}{error}"
         case ChangeStatus.SUPERSEDED:  # pragma: no branch (the last of them)
@@ -311,6 +315,7 @@ def exempt_verdict(report: Report, where: str = "") -> str:
 _EXEMPT: tuple[tuple[Resource, str, str], ...] = (
     ("repository", "repository", "repositories"),
     ("repository_creation_template", "creation template", "creation templates"),
+    (REGISTRY, "registry default", "registry defaults"),
 )
 
 

@@ -26,9 +26,10 @@ from sweeper.config.field_types import (
 )
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import shorten
-from sweeper.domain.model import ChangeStatus, Finding, Resource
+from sweeper.domain.model import REGISTRY, ChangeStatus, Finding, Resource
 from sweeper.domain.recorded_changes import RecordedChanges, invert, select_findings
 from sweeper.domain.report_model import Report, RunSource
+from sweeper.engine.root_template import ROOT_PREFIX
 from sweeper.storage.journal.kinds import RUN_ID
 from sweeper.storage.plausibility import field_names
 from sweeper.storage.report_store import ObjectReader, read_report
@@ -71,7 +72,7 @@ class _RecordedChange:
             arn = _ARN.format(region=self.region, account=self.account_id)
             arn += re.escape(f":repository/{self.repository}")
         else:
-            name, arn = _PREFIX, ""  # it has none
+            name, arn = _PREFIX if self.resource != REGISTRY else ROOT_PREFIX, ""  # it has none
         if not re.fullmatch(name, self.repository, re.ASCII):
             raise ValueError(f"the repository is none that ECR allows: {self.repository!r}")
         if not re.fullmatch(arn, self.arn, re.ASCII):
@@ -90,7 +91,7 @@ def read_recorded_changes(
     kind: Literal["apply", "undo"],
     location: str,
     read_object: ObjectReader,
-    checks: Mapping[str, Resource],
+    checks: Mapping[str, tuple[Resource, ...]],
     *,
     accounts: Sequence[str] = (),
     repositories: Sequence[str] = (),
@@ -145,7 +146,10 @@ def _refuse_empty(
 
 
 def _findings(
-    kind: Literal["apply", "undo"], report: Report, location: str, checks: Mapping[str, Resource]
+    kind: Literal["apply", "undo"],
+    report: Report,
+    location: str,
+    checks: Mapping[str, tuple[Resource, ...]],
 ) -> tuple[Finding, ...]:
     """Return the findings whose change is meant; raises ConfigurationError that names the place."""
     if report.run.kind == "undo":
@@ -169,10 +173,9 @@ def _findings(
             raise ConfigurationError(
                 f"{place}.check: {shorten(finding.check, 100)!r} is unknown; allowed: {known}"
             )
-        if finding.resource != checks[finding.check]:
-            raise ConfigurationError(
-                f"{place}.resource: {finding.check} is about a {checks[finding.check]}"
-            )
+        if finding.resource not in checks[finding.check]:
+            about = " or a ".join(checks[finding.check])
+            raise ConfigurationError(f"{place}.resource: {finding.check} is about a {about}")
         findings.append(finding)
     if findings:
         _check(_Run, f"{location}: run", _members(report.run))

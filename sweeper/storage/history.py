@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from sweeper.domain.comparison import (
     NO_HISTORY,
     History,
+    OfOrganization,
     add_trend,
     compare_reports,
     comparison_unavailable,
@@ -69,6 +70,12 @@ class HistoryStore(Protocol):
     @property
     def latest(self) -> str:
         """The name of the last report among its records."""
+
+
+def last_store(sinks: Iterable[object]) -> HistoryStore | None:
+    """Return the sink that keeps what is compared: of several the last, S3 before a directory."""
+    stores = [sink for sink in sinks if isinstance(sink, HistoryStore)]
+    return stores[-1] if stores else None
 
 
 class InvalidRecord(OperationFailed):
@@ -148,7 +155,7 @@ def store_history(records: Records, report: Report) -> str | None:
 def started_at(records: Records, name: str) -> str | None:
     """When the sweep of a report started; None where the report is not there or does not say."""
     try:
-        report = _read(records, name, partial(parse_report, selection=ABOUT))
+        report = read_record(records, name, partial(parse_report, selection=ABOUT))
     except InvalidRecord:
         return None
     return report.run.started_at if report else None
@@ -161,7 +168,7 @@ def lost_changes(records: Records, name: str, report: Report) -> str | None:
     it from there. A stored report that cannot be read may have such changes.
     """
     try:
-        stored = _read(records, name, partial(parse_report, selection=COMPARED))
+        stored = read_record(records, name, partial(parse_report, selection=COMPARED))
     except InvalidRecord as error:
         return error.message
     if stored is None:
@@ -172,10 +179,10 @@ def lost_changes(records: Records, name: str, report: Report) -> str | None:
 
 def read_previous(records: Records, name: str, run: Run) -> Report:
     """The last report, as far as it is compared; raises InvalidRecord, also where there is none."""
-    previous = _read(records, name, partial(parse_report, selection=COMPARED))
+    previous = read_record(records, name, partial(parse_report, selection=COMPARED))
     if previous is None:
         raise InvalidRecord(f"there is no earlier {name} here", damaged=False)
-    _refuse_another_organization(previous.run, name, run)
+    refuse_another_organization(previous.run, name, run)
     if previous.run.started_at > run.started_at:
         later = f"{name} is of sweep {previous.run.id}, which started later than this one"
         raise InvalidRecord(later, damaged=False)
@@ -185,14 +192,14 @@ def read_previous(records: Records, name: str, run: Run) -> Report:
 def read_history(records: Records, run: Run) -> History:
     """The history, an empty one where there is none; raises InvalidRecord."""
     use = partial(read, History, limit=MAX_HISTORY, selection=Selection(MAX_HISTORY_MEMORY))
-    history = _read(records, HISTORY, use)
+    history = read_record(records, HISTORY, use)
     if history is None:
         return NO_HISTORY
-    _refuse_another_organization(history, HISTORY, run)
+    refuse_another_organization(history, HISTORY, run)
     return history
 
 
-def _read(records: Records, name: str, use: Callable[[Source], T]) -> T | None:
+def read_record(records: Records, name: str, use: Callable[[Source], T]) -> T | None:
     """What `use` makes of the record; None where there is none. Raises InvalidRecord."""
     try:
         return records.read(name, use)
@@ -208,7 +215,8 @@ def _read(records: Records, name: str, use: Callable[[Source], T]) -> T | None:
         raise Unreadable(why, damaged=False) from None
 
 
-def _refuse_another_organization(of: Run | History, name: str, run: Run) -> None:
+def refuse_another_organization(of: OfOrganization, name: str, run: Run) -> None:
+    """Raise InvalidRecord for a record of another organization than the run's."""
     if not same_organization(of, run):
         whose = of.organization_id or of.account_id
         raise InvalidRecord(f"{name} is of another organization: {whose}", damaged=True)

@@ -70,8 +70,9 @@ class Selection:
     """What is kept of a record, in so many bytes of `memory`: the default is all of it.
 
     Members that are `omitted` are passed over: lists are empty then, others have their default.
-    What is read is kept as `trim` returns it. Where there are `stand_ins`, a word that an
-    enumeration does not have is no error: its stand-in is read, or None.
+    What is read is kept as `trim` returns it; an item of a list for which it returns None is not
+    kept. Where there are `stand_ins`, a word that an enumeration does not have is no error: its
+    stand-in is read, or None.
     """
 
     memory: int
@@ -175,7 +176,7 @@ class _Reader:
         kept: list[Any] = []
         for number, _ in enumerate(self._scanner.items()):
             value = self._parsed(kind, f"{path}.{number}")
-            if self.problem is None:
+            if self.problem is None and value is not None:
                 self._budget.take(value)
                 kept.append(value)
         return tuple(kept) if self.problem is None else ()

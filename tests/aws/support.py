@@ -11,7 +11,7 @@ from sweeper.config.schema import Config
 from sweeper.domain.model import Account, Target
 from sweeper.engine.pool import Stop
 from tests.fake_aws.process import FakeAws
-from tests.fakes import FakeClock, make_config
+from tests.fakes import TODAY, FakeClock, make_config
 
 REGION = "us-east-1"
 
@@ -40,6 +40,7 @@ def make_cloud(
         read_actions=check.read_actions | check.assess_actions if assesses else check.read_actions,
         write_actions=check.write_actions,
         may_write=may_write,
+        today=TODAY,
     )
 
 

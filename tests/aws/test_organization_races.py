@@ -9,13 +9,14 @@ import pytest
 from sweeper.aws.organizations import _ou_path
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Account, Failed, Skipped
-from sweeper.domain.planning import no_longer_writable, select_accounts
 from sweeper.domain.reasons import Reason
+from sweeper.domain.selection import select_accounts
+from sweeper.domain.write_scope import no_longer_writable
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault, World
-from tests.fakes import make_config
+from tests.fakes import TODAY, make_config
 
 ROOT = "r-fake"
 
@@ -38,7 +39,7 @@ def test_an_account_that_left_while_tags_were_read_is_one_failure(aws: FakeAws, 
     (outcome,) = (outcome for account, outcome in left_out if account is left)
     assert isinstance(outcome, Failed)
     assert outcome.reason is Reason.ACCOUNT_LEFT
-    assert no_longer_writable(left, config) is Reason.ACCOUNT_LEFT
+    assert no_longer_writable(left, config, TODAY) is Reason.ACCOUNT_LEFT
 
 
 def test_an_account_whose_tags_decide_nothing_is_excluded_as_before() -> None:

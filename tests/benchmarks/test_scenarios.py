@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import extremes, scenarios
 from benchmarks.__main__ import SCENARIOS
+from benchmarks.distributed import distributed
 from benchmarks.html_report import html_report
 from benchmarks.tables import Section
 from tests import chromium
@@ -24,12 +25,14 @@ SMALL: dict[str, Callable[[], list[Section]]] = {
     "first_sweep": partial(scenarios.first_sweep, accounts=2, rounds=1),
     "real_names": partial(scenarios.real_names, accounts=2, rounds=1),
     "large": partial(scenarios.large, some=1, most=2, rounds=1),
+    "processes": partial(scenarios.processes, accounts=2, rounds=1),
+    "distributed": partial(distributed, accounts=4, workers=2),
     "memory": partial(scenarios.memory, accounts=2),
     "findings": partial(extremes.findings, 50),
     "denied": partial(extremes.denied, 3),
     "throttling": partial(scenarios.throttling, accounts=3, throttled=1),
 }
-OF_TIME = ("CPU", "time", "s to interactive")
+OF_TIME = ("CPU", "duration", "time", "s to interactive")
 
 
 def hold(sections: list[Section]) -> None:

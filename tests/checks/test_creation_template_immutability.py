@@ -59,6 +59,8 @@ class Registry:
             if isinstance(fact, Exception):
                 raise fact
             yield fact
+        if not any(isinstance(fact, Template) and fact.prefix == "ROOT" for fact in self.facts):
+            yield Template("ROOT", "IMMUTABLE")  # see test_root_template.py
 
     def repository_creation_template(self, target: Target, prefix: str) -> Template | None:
         if self.written:
@@ -82,6 +84,12 @@ class Registry:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer or made
+
+    def create_repository_creation_template(self, *_: Any) -> Template:
+        raise NotImplementedError
+
+    def delete_repository_creation_template(self, *_: Any) -> None:
+        raise NotImplementedError
 
 
 def examine(*facts: Template | Exception, **sections: Any) -> Examined:

@@ -113,6 +113,8 @@ def test_what_the_program_takes_is_valid(validator: Draft202012Validator) -> Non
         "report: {sns_topic_arn: 'arn:aws-cn:sns:cn-north-1:123456789012:a.fifo'}",
         "report: {security_hub: {region: eu-west-1}, account_tags: [owner]}",
         "limits: {deadline_seconds: 0.5, max_workers: 1024, http_sender: botocore}",
+        "limits: {processes: auto}",
+        "limits: {processes: 64}",
     ]:
         with case(text):
             Path("config.yaml").write_text(text, encoding="utf-8")
@@ -131,6 +133,8 @@ REFUSED_TOO = (
     ("policy: {allowed_exclusions: ['**']}", "policy.allowed_exclusions.0"),
     ("exemptions: {repository: a}", "exemptions"),
     ("limits: {max_workers: 1025}", "limits.max_workers"),
+    ("limits: {processes: 65}", "limits.processes"),
+    ("limits: {processes: many}", "limits.processes"),
     ("limits: {delivery_seconds: -1}", "limits.delivery_seconds"),
     ("distributed: {accounts_per_shard: 0}", "distributed.accounts_per_shard"),
     ("distributed: {accounts_per_shard: many}", "distributed.accounts_per_shard"),

@@ -123,6 +123,8 @@ REFUSED = (
     ("remediation: {min_coverage: .nan}", "remediation.min_coverage"),
     ("remediation: {max_changes: -1}", "remediation.max_changes"),
     ("limits: {max_workers: 0}", "limits.max_workers"),
+    ("limits: {processes: 0}", "limits.processes"),
+    ("limits: {processes: true}", "limits.processes"),
     ("limits: {http_sender: other}", "limits.http_sender"),
     ("limits: {max_workers: many}", "limits.max_workers"),
     ("limits: {deadline_seconds: 0}", "limits.deadline_seconds"),
@@ -296,6 +298,8 @@ def test_variables(monkeypatch: Environment) -> None:
         ("REPORT__DIRECTORY", "out", "report", Path("out")),
         ("REPORT__ACCOUNT_TAGS", "owner,cost-center", "report", ("owner", "cost-center")),
         ("LIMITS__DEADLINE_SECONDS", "null", "limits", None),
+        ("LIMITS__PROCESSES", "2", "limits", 2),
+        ("LIMITS__PROCESSES", "auto", "limits", "auto"),
     ]
     for variable, text, section, expected in cases:
         with case(variable, text), monkeypatch.context() as patch:
@@ -391,6 +395,11 @@ def test_a_bad_value_of_the_file_is_not_blamed_on_an_option() -> None:
 def test_a_contradiction_between_sections_has_no_key_of_its_own() -> None:
     options = {"organization": {"role_name": None}, "remediation": {"include_ous": ["r-ab12"]}}
     assert refusal(options=options).startswith("configuration: remediation.include_ous ")
+
+
+def test_only_one_process_stores_evidence() -> None:
+    write("report: {evidence: true, directory: out}\nlimits: {processes: 2}")
+    assert refusal().startswith("config.yaml: report.evidence: one process stores it")
 
 
 def test_the_variables_of_the_parent_tool(monkeypatch: Environment) -> None:

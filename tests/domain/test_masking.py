@@ -16,10 +16,13 @@ from sweeper.domain.escaping import shorten
 from sweeper.domain.masking import (
     MASK,
     MIN_LENGTH,
+    adopt_secrets,
+    forget_run,
     mask,
     mask_message,
     register,
     register_external_id,
+    share_secrets,
 )
 from sweeper.domain.model import ChangeStatus
 from sweeper.domain.reasons import Reason
@@ -53,6 +56,22 @@ def test_no_secret_is_left_in_a_text_nor_in_a_document(
         assert secret not in mask(text)
         assert secret.encode() not in mask(document)
         assert secret.encode() not in mask(document * 2000 + b"x" * 20_000)
+
+
+@given(secrets=st.lists(tokens, min_size=1, max_size=5))
+def test_what_another_process_knows_is_masked_here(secrets: list[str]) -> None:
+    forget()
+    for secret in secrets:
+        register(secret, of_run=True)
+    register_external_id("payments")
+    shared = share_secrets()
+    assert share_secrets(but=shared.lengths).lengths == {}
+    forget()
+    adopt_secrets(shared)
+    assert all(secret not in mask(f"a {secret} b") for secret in secrets)
+    assert mask_message("of payments") == f"of {MASK}"
+    forget_run()
+    assert share_secrets().lengths == {}
 
 
 @given(text=st.text())

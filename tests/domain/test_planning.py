@@ -26,21 +26,25 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.planning import (
     Outcome,
-    accept_known_gaps,
     apply_completed,
-    excluding_filter,
-    in_write_scope,
     plan_changes,
-    plan_targets,
     planned_findings,
     restore_plan,
-    select_accounts,
-    unknown_exclusions,
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Coverage
+from sweeper.domain.selection import (
+    accept_known_gaps,
+    excluding_filter,
+    plan_targets,
+    select_accounts,
+    unknown_exclusions,
+)
+from sweeper.domain.withholding import Announced
+from sweeper.domain.write_scope import in_write_scope
 from tests.cases import case
 from tests.fakes import (
+    TODAY,
     account_id,
     make_account,
     make_change,
@@ -285,6 +289,8 @@ def changes_of(
         config=make_config(remediation=remediation),
         coverage=coverage,
         unknown_exclusions=unknown,
+        announced=Announced(),
+        today=TODAY,
         remedies={make_finding().check: planned_change},
     )
     assert planned[0] is DENIED
@@ -364,6 +370,8 @@ def test_outcomes_without_findings_are_the_same_values() -> None:
         config=make_config(),
         coverage=ALL_SEEN,
         unknown_exclusions="",
+        announced=Announced(),
+        today=TODAY,
         remedies={},
     )
     assert all(one is other for one, other in zip(planned, examined, strict=True))

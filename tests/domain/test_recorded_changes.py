@@ -25,7 +25,6 @@ from sweeper.domain.model import (
     Skipped,
     Stage,
 )
-from sweeper.domain.planning import in_write_scope, no_longer_writable
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import (
     end_change,
@@ -51,8 +50,10 @@ from sweeper.domain.report import (
 )
 from sweeper.domain.report_model import Delivery, Report, Run
 from sweeper.domain.resume import ResumeState
+from sweeper.domain.write_scope import in_write_scope, no_longer_writable
 from tests.cases import case
 from tests.fakes import (
+    TODAY,
     account_id,
     make_account,
     make_change,
@@ -181,7 +182,7 @@ def test_an_undo_may_write_in_the_accounts_of_its_changes_and_in_no_other() -> N
             for number in (1, 2, 3):
                 account = make_account(number)
                 assert in_write_scope(account, config.remediation) is (number == 1)
-                assert (no_longer_writable(account, config) is None) is (number == 1)
+                assert (no_longer_writable(account, config, TODAY) is None) is (number == 1)
             assert config.regions == RegionsConfig()
             listed = make_config(**sections).organization
             if not listed.enumerate:

@@ -59,4 +59,4 @@ def test_where_may_be_written() -> None:
         ({"checks": []}, WriteScope(2, (), ())),
     ):
         config = make_config(remediation=remediation)
-        assert write_scope_of(ACCOUNTS, config.remediation) == expected, remediation
+        assert write_scope_of(ACCOUNTS, (), config.remediation) == expected, remediation

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.harness import (
     Here,
     failures,
@@ -111,6 +113,7 @@ def test_a_throttle_that_passes_does_no_harm(aws: FakeAws, here: Here) -> None:
     assert aws.statistics().faults == {"reset": 1, "server_error": 1, "throttle": 2}
 
 
+@pytest.mark.slow
 def test_a_throttle_that_stays_fails_its_target_alone(aws: FakeAws, here: Here) -> None:
     world = small_world(accounts=3, regions=1)
     slow = world.accounts[1].id

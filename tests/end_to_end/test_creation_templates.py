@@ -43,6 +43,7 @@ CREATION_TEMPLATES = (
     CreationTemplate("sandbox"),
     CreationTemplate("ROOT", custom_role_arn="arn:aws:iam::111122223333:role/ecr"),
 )
+IMMUTABLE_ROOT = CreationTemplate("ROOT", "IMMUTABLE")  # see test_root_templates.py
 EXEMPTIONS = [{"repository": "sandbox/*", "reason": "rebuilt nightly", "expires": "never"}]
 
 
@@ -199,8 +200,9 @@ def test_a_denied_write_is_told_and_ends_no_other_checks_changes(
     assert ended.status == 3
 
 
+@pytest.mark.slow
 def test_a_write_without_an_answer_is_read_again(aws: FakeAws, here: Here) -> None:
-    aws.load(world(CreationTemplate("apps")))
+    aws.load(world(CreationTemplate("apps"), IMMUTABLE_ROOT))
     operation = WRITE.partition(":")[2]
     aws.faults([Fault("truncate", operation=operation)])
     ended = here.run(aws, config={"checks": BOTH, "remediation": {"checks": BOTH}})
@@ -213,7 +215,7 @@ def test_a_run_that_was_killed_while_it_wrote_templates_is_resumed(
     aws: FakeAws, here: Here, tmp_path: Path
 ) -> None:
     prefixes = [f"team-{number}" for number in range(4)]
-    aws.load(world(*map(CreationTemplate, prefixes)))
+    aws.load(world(*map(CreationTemplate, prefixes), IMMUTABLE_ROOT))
     hold(aws, WRITE.partition(":")[2], skip=1)
     config = {"checks": BOTH, "remediation": {"checks": BOTH}}
     process = start(aws, tmp_path, config=config)

@@ -211,7 +211,7 @@ def test_a_dry_run_has_the_report_of_one_process(stages: Stages) -> None:
 @pytest.mark.parametrize(
     "remediation",
     [
-        {"max_changes": 2},
+        pytest.param({"max_changes": 2}, marks=pytest.mark.slow),
         {"min_coverage": 1.0, "include_accounts": [WORLD.accounts[0].id]},
     ],
 )
@@ -390,6 +390,7 @@ def test_an_apply_that_was_killed_and_not_run_again(in_directory: Stages) -> Non
     assert finished.logs[-1]["resumable"] is True
 
 
+@pytest.mark.slow
 def test_one_process_resumes_what_the_workers_left(in_s3: Stages) -> None:
     whole = by_one_process(in_s3)
     in_s3.to_plan()
@@ -456,6 +457,7 @@ def test_one_run_at_a_time(in_s3: Stages, tmp_path: Path) -> None:
     assert run(in_s3.aws, tmp_path / "other", config=in_s3.config).status == 0
 
 
+@pytest.mark.slow
 def test_workers_write_nothing_when_another_run_took_the_lease(in_s3: Stages) -> None:
     in_s3.to_plan()
     end_lease(in_s3.aws, WORLD)
@@ -497,6 +499,7 @@ def test_an_organization_that_cannot_be_listed_has_a_report(in_s3: Stages) -> No
     assert failures(finished.report) == failures(whole.report) == {(None, None, "unknown_account")}
 
 
+@pytest.mark.slow
 def test_the_lambda_runs_the_stages(
     in_s3: Stages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ def test_who_asks_again_to_end_still_gets_the_report(aws: FakeAws, tmp_path: Pat
     assert changes["applied"] == sum(each["accepted"] for each in aws.statistics().writes)
 
 
+@pytest.mark.slow
 def test_what_nohup_ignores_stays_ignored(aws: FakeAws, tmp_path: Path) -> None:
     aws.load(small_world(accounts=2))
     hold(aws, "DescribeRepositories")
@@ -122,7 +123,10 @@ def test_a_log_that_nobody_takes_stops_nothing(
     assert bool(printed) is bool(options)
 
 
-@pytest.mark.parametrize(("redirection", "status"), [("| head -c 10", 3), ("> /dev/full", 5)])
+@pytest.mark.parametrize(
+    ("redirection", "status"),
+    [("| head -c 10", 3), pytest.param("> /dev/full", 5, marks=pytest.mark.slow)],
+)
 def test_a_report_that_cannot_be_printed(
     aws: FakeAws, tmp_path: Path, redirection: str, status: int
 ) -> None:

@@ -306,6 +306,7 @@ def test_time_passes_between_reading_again_and_writing(aws: FakeAws, passes: Pas
     assert writes(aws) == []
 
 
+@pytest.mark.slow
 def test_time_passes_while_writing(aws: FakeAws, passes: Passed) -> None:
     passes("ecr:PutImageTagMutability", 1)
     report = ended_in_time(aws)

@@ -209,6 +209,7 @@ def test_a_region_that_is_included_and_not_enabled_is_no_target(
     assert ended.status == 4
 
 
+@pytest.mark.slow
 def test_an_undo_does_not_ask_which_regions_there_are(aws: FakeAws, here: Here) -> None:
     aws.load(WORLD)
     ended = here.run(aws)

@@ -81,6 +81,7 @@ def world(aws: FakeAws) -> World:
     return made
 
 
+@pytest.mark.slow
 def test_a_live_resume_keeps_the_lease_from_one_by_the_journal(
     aws: FakeAws, tmp_path: Path, world: World
 ) -> None:
@@ -121,6 +122,7 @@ def test_what_another_process_applied_is_in_the_last_report(
     assert applied(third.report) == applied(report_in_s3(aws, run_id)) == before
 
 
+@pytest.mark.slow
 def test_a_run_that_finished_elsewhere_is_not_resumed_from_its_journal(
     aws: FakeAws, tmp_path: Path, world: World
 ) -> None:

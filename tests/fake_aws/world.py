@@ -57,6 +57,8 @@ SWEEPER_ACTIONS = (
     "ecr:PutImageTagMutability",
     "ecr:DescribeRepositoryCreationTemplates",
     "ecr:UpdateRepositoryCreationTemplate",
+    "ecr:CreateRepositoryCreationTemplate",
+    "ecr:DeleteRepositoryCreationTemplate",
     "ecr:CreateRepository",
     "ecr:PutLifecyclePolicy",
     "ecr:SetRepositoryPolicy",

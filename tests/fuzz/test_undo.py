@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.checks import checks
+from sweeper.checks import checks, resources_by_check
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import plain
 from sweeper.domain.model import Finding
@@ -45,7 +45,7 @@ _FIELDS = ("check", "account_id", "region", "repository", "arn", "mutability")
 
 
 def recorded_in(path: Path) -> RecordedChanges:
-    about = {name: check.resource for name, check in checks().items()}
+    about = resources_by_check(checks().values())
     return read_recorded_changes("undo", str(path), lambda *_: pytest.fail("S3"), about)
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
+from sweeper.domain.inventory_model import ConfigInventory, RecordedPlace, RecordingGap
 from sweeper.domain.model import (
+    REGISTRY,
     Account,
     ChangeStatus,
     Compliance,
@@ -19,14 +21,7 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate, ended_early
-from sweeper.domain.report_model import (
-    ConfigInventory,
-    Delivery,
-    RecordedPlace,
-    RecordingGap,
-    Report,
-    TrendPoint,
-)
+from sweeper.domain.report_model import Delivery, Report, TrendPoint, WaveSummary, WriteScope
 from tests.factories import (
     account,
     change,
@@ -173,6 +168,38 @@ def planned() -> Report:
     )
 
 
+def scheduled() -> Report:
+    """A sweep in which changes wait for their day: notice, a later wave; and a registry default."""
+    withheld = ChangeStatus.WITHHELD
+    notice = change(withheld, reason=Reason.IN_GRACE_PERIOD, due=date(2026, 12, 8))
+    wave = change(withheld, reason=Reason.IN_LATER_WAVE, due=date(2027, 1, 15))
+    announced = date(2026, 11, 24)
+    unread = replace(notice, error="the notice begins with this run: latest.json is damaged")
+    scope = WriteScope(
+        3,
+        ("ecr-tag-immutability",),
+        ("remediation.rollout",),
+        (WaveSummary(date(2026, 11, 1), 1, 2), WaveSummary(date(2027, 1, 15), 2, 1)),
+    )
+    return report(
+        [
+            finding("a", change=notice, announced=announced),
+            finding("b", change=unread, announced=announced),
+            finding("c", account_id="444455556666", change=wave, announced=announced),
+            template("ROOT", resource=REGISTRY, change=notice, announced=announced),
+            template("ROOT", resource=REGISTRY, region="us-east-1", change=change()),
+            template(
+                "ROOT",
+                resource=REGISTRY,
+                region="us-west-2",
+                compliance=Compliance.EXEMPT,
+                exemption=exemption(),
+            ),
+        ],
+        write_scope=scope,
+    )
+
+
 def early(reason: Reason = Reason.NOT_ALLOWED_TO_LIST) -> Report:
     """A sweep that ended before it saw an account."""
     return ended_early(
@@ -201,6 +228,7 @@ def every() -> dict[str, Report]:
             ],
             compliant=0,
         ),
+        "scheduled": scheduled(),
         "clean": report(compliant=3),
         "no repository": report(compliant=0),
         "disabled": report([finding()], auto_remediate="DISABLED"),

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -19,16 +18,6 @@ TOGETHER = Size(accounts=8, regions=4, repositories=3)
 ALONE = Size(accounts=7, regions=4, repositories=3)
 # It is too small for sessions to end by their time: by an event, they end in another scenario.
 BOUNDED = [each for each in SCENARIOS if each.session_seconds == Scenario.session_seconds]
-
-
-def test_every_promise_is_kept_with_all_faults_together(
-    record_property: Callable[[str, object], None], tmp_path: Path
-) -> None:
-    result = faults.play(ALL_TOGETHER, 1, Size(accounts=6, regions=2, repositories=2), tmp_path)
-    record_property("summary", str(result))
-    assert result.broken == []
-    assert not result.ended_early
-    assert len(result.faults) > 2
 
 
 @pytest.mark.slow

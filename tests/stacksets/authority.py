@@ -246,6 +246,8 @@ class Call:
                 "ecr:DescribePullThroughCacheRules"
                 | "ecr:DescribeRepositoryCreationTemplates"
                 | "ecr:UpdateRepositoryCreationTemplate"
+                | "ecr:CreateRepositoryCreationTemplate"
+                | "ecr:DeleteRepositoryCreationTemplate"
                 | "organizations:ListAccounts"
                 | "organizations:ListRoots"
             ):
@@ -293,9 +295,13 @@ class Call:
 
         https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-create.html
         """
-        if self.action == "ecr:UpdateRepositoryCreationTemplate":
+        if self.action in (
+            "ecr:UpdateRepositoryCreationTemplate",
+            "ecr:CreateRepositoryCreationTemplate",
+        ):
             prefix = self.parameters["prefix"]
-            arn = f"arn:{PARTITION}:ecr:{self.region}:{account}:repository/{prefix}/*"
+            below = "*" if prefix == "ROOT" else f"{prefix}/*"
+            arn = f"arn:{PARTITION}:ecr:{self.region}:{account}:repository/{below}"
             yield "ecr:CreateRepository", arn
             if self.parameters.get("lifecyclePolicy"):
                 yield "ecr:PutLifecyclePolicy", arn

@@ -16,19 +16,27 @@ Place = tuple[str, str]  # account id, region
 TEMPLATES: dict[Place, dict[str, dict[str, Any]]] = defaultdict(dict)
 FIELDS = (
     *("prefix", "imageTagMutability", "imageTagMutabilityExclusionFilters", "appliedFor"),
-    *("lifecyclePolicy", "repositoryPolicy", "encryptionConfiguration", "resourceTags"),
+    *(
+        "description",
+        "lifecyclePolicy",
+        "repositoryPolicy",
+        "encryptionConfiguration",
+        "resourceTags",
+    ),
 )
 
 
 @contextmanager
 def installed() -> Iterator[None]:
-    """Install both operations into moto; use it with `mock_aws`."""
+    """Install the operations into moto; use it with `mock_aws`."""
     TEMPLATES.clear()
     with (
         mock.patch.object(
             ECRResponse, "describe_repository_creation_templates", _describe, create=True
         ),
-        mock.patch.object(ECRResponse, "update_repository_creation_template", _update, create=True),
+        mock.patch.object(ECRResponse, "update_repository_creation_template", _write, create=True),
+        mock.patch.object(ECRResponse, "create_repository_creation_template", _write, create=True),
+        mock.patch.object(ECRResponse, "delete_repository_creation_template", _delete, create=True),
     ):
         yield
 
@@ -40,10 +48,17 @@ def _describe(self: ECRResponse) -> ActionResult:
     return ActionResult({"registryId": self.current_account, "repositoryCreationTemplates": found})
 
 
-def _update(self: ECRResponse) -> ActionResult:
+def _write(self: ECRResponse) -> ActionResult:
     given = {name: self._get_param(name) for name in FIELDS}
     template = {name: value for name, value in given.items() if value is not None}
     TEMPLATES[self.current_account, self.region][template["prefix"]] = template
+    return ActionResult(
+        {"registryId": self.current_account, "repositoryCreationTemplate": template}
+    )
+
+
+def _delete(self: ECRResponse) -> ActionResult:
+    template = TEMPLATES[self.current_account, self.region].pop(self._get_param("prefix"))
     return ActionResult(
         {"registryId": self.current_account, "repositoryCreationTemplate": template}
     )

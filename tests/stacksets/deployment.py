@@ -21,7 +21,7 @@ from moto.iam.models import Role, iam_backends
 from moto.s3.models import s3_backends
 
 from sweeper.aws.client.session import read_object
-from sweeper.checks import checks
+from sweeper.checks import checks, resources_by_check
 from sweeper.config.loader import load_config
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import Stop
@@ -44,7 +44,7 @@ MEMBER_ROLE = "ecr-immutability-sweeper"
 CHECKS = checks()
 EVERY_CHECK: dict[str, Any] = {
     "checks": list(CHECKS),
-    "remediation": {"checks": list(CHECKS)},
+    "remediation": {"checks": list(CHECKS), "root_template_applied_for": ["REPLICATION"]},
 }  # options
 OPEN_REPOSITORIES = ("payments", "mirror/alpine")  # a name with a slash: cache rules are read
 OPEN_TEMPLATE = {
@@ -104,6 +104,7 @@ class Deployment:
             "ExternalId": EXTERNAL_ID,
             "AllowRemediation": "true",
             "AllowTemplateRemediation": "true",
+            "AllowRootTemplates": "true",
         }
         self._roll_out()
 
@@ -273,7 +274,7 @@ class Deployment:
     def undo(self, location: str) -> tuple[Report, Authority]:
         """The real undo of the report at `location`, in the same way."""
         with self.entered() as authority:
-            about = {name: check.resource for name, check in CHECKS.items()}
+            about = resources_by_check(CHECKS.values())
             ended = app.run_sweep(
                 load_config(),
                 dry_run=False,

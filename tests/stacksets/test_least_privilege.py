@@ -93,6 +93,7 @@ MEMBER: dict[Row, Callable[[Report, str], bool]] = {
             ("WhatCreationTemplatesDo", "ecr:CreateRepository"),
             ("WhatCreationTemplatesDo", "ecr:PutLifecyclePolicy"),
             ("WhatCreationTemplatesDo", "ecr:SetRepositoryPolicy"),
+            ("RootTemplates", "ecr:CreateRepositoryCreationTemplate"),
         )
     },
     ("TagMutability", "ecr:PutImageTagMutability"): _change(
@@ -101,13 +102,17 @@ MEMBER: dict[Row, Callable[[Report, str], bool]] = {
 }
 
 
+# Used by an undo alone, which deletes what was created. See test_undo.py.
+DELETE: Row = ("RootTemplates", "ecr:DeleteRepositoryCreationTemplate")
+# What WhatCreationTemplatesDo grants, too.
+ALSO: Row = ("WhatRootTemplatesDo", "ecr:CreateRepository")
 # Used only where impact is assessed; without it all is done as with it. See the test below.
 IMAGES: Row = ("Images", "ecr:DescribeImages")
 ASSESSED = {"remediation": {"assess_impact": True}}
 
 
 def test_the_member_table_is_complete() -> None:
-    assert {*MEMBER, IMAGES} == _rows("member-role", "MemberRole")
+    assert {*MEMBER, IMAGES, DELETE, ALSO} == _rows("member-role", "MemberRole")
 
 
 @pytest.mark.slow

@@ -116,7 +116,7 @@ def _default(template: str, parameter: str) -> Any:
 def test_unless_it_is_asked_for_nothing_is_scheduled_and_no_role_may_write() -> None:
     for name in templates.CENTRAL:
         assert _default(name, "ScheduleState") == "DISABLED"
-    for parameter in ("AllowRemediation", "AllowTemplateRemediation"):
+    for parameter in ("AllowRemediation", "AllowTemplateRemediation", "AllowRootTemplates"):
         assert _default("member-role", parameter) == "false"
     # Who may enter is chosen, never assumed.
     for parameter in ("CentralRoleArn", "OrganizationId"):

@@ -46,6 +46,8 @@ LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}  # Lambda's own, which moto
 WRITES = {
     "ecr:PutImageTagMutability",
     "ecr:UpdateRepositoryCreationTemplate",
+    "ecr:CreateRepositoryCreationTemplate",
+    "ecr:DeleteRepositoryCreationTemplate",
     "ecr:CreateRepository",
     "ecr:PutLifecyclePolicy",
     "ecr:SetRepositoryPolicy",

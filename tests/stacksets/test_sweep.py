@@ -135,10 +135,12 @@ def test_session_policies_ask_for_no_more_than_the_role_grants(deployment: Deplo
         sts_backends[account]["aws"].assumed_roles.clear()
     deployment.sweep(dry_run=True, options=EVERY_CHECK)
     reading = dict(_member_sessions(deployment))
-    remediation = {"checks": list(CHECKS), "assess_impact": True}
+    remediation = {**EVERY_CHECK["remediation"], "assess_impact": True}
     deployment.sweep(options={**EVERY_CHECK, "remediation": remediation})
     writing = dict(_member_sessions(deployment))
-    writes = set[str]().union(*(check.write_actions for check in CHECKS.values()))
+    writes = set[str]().union(
+        *(check.write_actions | check.create_actions for check in CHECKS.values())
+    )
     assert set(reading) == set(writing) == set(deployment.accounts)
     for account in deployment.accounts:
         role = deployment.role(account)
@@ -196,9 +198,19 @@ def test_without_allow_remediation_the_role_only_looks(deployment: Deployment) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("alone", ["AllowRemediation", "AllowTemplateRemediation"])
-def test_repositories_and_templates_are_allowed_apart(deployment: Deployment, alone: str) -> None:
-    allowed = {"AllowRemediation": None, "AllowTemplateRemediation": None, alone: "true"}
+@pytest.mark.parametrize(
+    ("alone", "resource"),
+    [
+        ("AllowRemediation", "repository"),
+        ("AllowTemplateRemediation", "repository_creation_template"),
+        ("AllowRootTemplates", "registry"),
+    ],
+)
+def test_repositories_and_templates_are_allowed_apart(
+    deployment: Deployment, alone: str, resource: str
+) -> None:
+    parameters = ("AllowRemediation", "AllowTemplateRemediation", "AllowRootTemplates")
+    allowed = {**dict.fromkeys(parameters), alone: "true"}
     with deployment.management_stack(**allowed):
         report, _ = deployment.sweep(options=EVERY_CHECK)
     assert report.coverage.complete
@@ -209,11 +221,15 @@ def test_repositories_and_templates_are_allowed_apart(deployment: Deployment, al
         and finding.change
         and finding.change.status is ChangeStatus.APPLIED
     }
-    repositories = alone == "AllowRemediation"
-    assert closed == {"repository" if repositories else "repository_creation_template"}
-    settings = [deployment.mutability(MANAGEMENT), deployment.template_mutability(MANAGEMENT)]
-    assert settings[not repositories] == {"IMMUTABLE"}
-    assert settings[repositories] == {"MUTABLE"}
+    assert closed == {resource}
+    mutable, both = {"MUTABLE"}, {"MUTABLE", "IMMUTABLE"}
+    expected = {
+        "repository": ({"IMMUTABLE"}, mutable),
+        "repository_creation_template": (mutable, {"IMMUTABLE"}),
+        "registry": (mutable, both),
+    }
+    settings = deployment.mutability(MANAGEMENT), deployment.template_mutability(MANAGEMENT)
+    assert settings == expected[resource]
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from tests.rendering import as_json
 
 RUN = source_run(account_id="111122223333", organization_id="o-fakeorg0001")
 WHOLE = ("MUTABLE_WITH_EXCLUSION", ("v*", "*"))
-CHECKS: Mapping[str, Resource] = {NAME: "repository"}
+CHECKS: Mapping[str, tuple[Resource, ...]] = {NAME: ("repository",)}
 KINDS: tuple[Literal["apply", "undo"], ...] = ("apply", "undo")
 
 
@@ -47,7 +47,7 @@ def planned(finding: Finding) -> Finding:
 def read(
     report: Report,
     kind: Literal["apply", "undo"] = "undo",
-    checks: Mapping[str, Resource] = CHECKS,
+    checks: Mapping[str, tuple[Resource, ...]] = CHECKS,
     **filters: Any,
 ) -> RecordedChanges:
     """Read the changes of the report, which "r.json" is, without its way through a file."""
@@ -103,7 +103,7 @@ def test_a_creation_template_is_taken_without_an_arn() -> None:
     for prefix in ["ROOT", "a", "team/apps"]:
         with case(prefix):
             root = replace(applied_finding(prefix), arn="", resource="repository_creation_template")
-            about: dict[str, Resource] = {NAME: "repository_creation_template"}
+            about: dict[str, tuple[Resource, ...]] = {NAME: ("repository_creation_template",)}
             assert read(report_of(root), checks=about).findings == (invert(root),)
 
 

@@ -94,6 +94,7 @@ _CODES = {
     "OrganizationalUnitNotFoundException": Reason.UNKNOWN_OU,
     "RepositoryNotFoundException": Reason.REPOSITORY_DELETED,
     "TemplateNotFoundException": Reason.REPOSITORY_DELETED,  # ECR: a creation template
+    "TemplateAlreadyExistsException": Reason.CHANGED_SINCE_EXAMINED,  # there was none before
     "NoSuchBucket": Reason.DESTINATION_MISSING,
     "NoSuchKey": Reason.DESTINATION_MISSING,
     "ParameterNotFound": Reason.DESTINATION_MISSING,

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Stage, Target
-from sweeper.domain.planning import (
-    in_write_scope,
+from sweeper.domain.reasons import Reason
+from sweeper.domain.selection import (
     named_regions,
     plan_targets,
     select_accounts,
     unknown_exclusions,
 )
-from sweeper.domain.reasons import Reason
+from sweeper.domain.write_scope import in_write_scope
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, attempt, concurrently
 from sweeper.engine.ports import Observer, Observers

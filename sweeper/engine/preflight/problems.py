@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.model import Failed, Skipped, Stage
-from sweeper.domain.planning import accept_known_gaps
 from sweeper.domain.reasons import Reason
+from sweeper.domain.selection import accept_known_gaps
 from sweeper.engine.preflight.facts import Facts, Region
 from sweeper.engine.probe import (
     NO_HINTS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -113,7 +114,7 @@ def _list(read: Loaded, profile: str | None, *, check: bool) -> Listing:
     from sweeper.aws.client.session import callers_session
     from sweeper.checks import chosen_checks
     from sweeper.domain.errors import OperationFailed
-    from sweeper.domain.planning import select_accounts
+    from sweeper.domain.selection import select_accounts
     from sweeper.entrypoints import logs
     from sweeper.entrypoints.bootstrap import make_cloud
     from sweeper.entrypoints.runner import run_supervised
@@ -125,7 +126,13 @@ def _list(read: Loaded, profile: str | None, *, check: bool) -> Listing:
         run_id = f"accounts-{secrets.token_hex(3)}"
         logs.bind_run(run_id)
         cloud = make_cloud(
-            config, kinds, session=session, stop=stop, run_id=run_id, may_write=False
+            config,
+            kinds,
+            session=session,
+            stop=stop,
+            run_id=run_id,
+            may_write=False,
+            today=datetime.now(UTC).date(),
         )
         try:
             organization = cloud.list_accounts()
@@ -161,7 +168,7 @@ def _rows(
     check: bool,
 ) -> tuple[Row, ...]:
     from sweeper.domain.model import Failed, Skipped
-    from sweeper.domain.planning import accept_known_gaps, excluding_filter, why_left_out
+    from sweeper.domain.selection import accept_known_gaps, excluding_filter, why_left_out
 
     organization = read.config.organization
     outcomes = {each.id: why_left_out(each, organization) for each in accounts}

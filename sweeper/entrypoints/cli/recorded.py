@@ -81,7 +81,7 @@ def run_recorded(
     from functools import partial
 
     from sweeper.aws.client.session import read_object
-    from sweeper.checks import CHECKS, chosen_checks
+    from sweeper.checks import CHECKS, chosen_checks, resources_by_check
     from sweeper.domain.escaping import plain
     from sweeper.entrypoints.runner import require_prompt, run_interactive
     from sweeper.storage.change_reader import read_recorded_changes
@@ -93,7 +93,7 @@ def run_recorded(
         kind,
         report,
         partial(read_object, profile=profile),
-        {kind.name: kind.resource for kind in (*CHECKS, *chosen_checks(read.config))},
+        resources_by_check((*CHECKS, *chosen_checks(read.config))),
         accounts=accounts,
         repositories=repositories,
     )

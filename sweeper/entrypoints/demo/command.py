@@ -14,7 +14,7 @@ from typing import Literal
 import click
 
 from sweeper.aws.client.session import read_object
-from sweeper.checks import checks
+from sweeper.checks import checks, resources_by_check
 from sweeper.config.loader import LEGACY_VARIABLES
 from sweeper.config.schema import ENVIRONMENT_PREFIX, Config
 from sweeper.domain.exit_status import ExitStatus
@@ -97,7 +97,7 @@ def _in(config: Config, directory: Path) -> Config:
 
 
 def _recorded(kind: Literal["apply", "undo"], report: Path) -> RecordedChanges:
-    about = {name: check.resource for name, check in checks().items()}
+    about = resources_by_check(checks().values())
     return read_recorded_changes(kind, str(report), read_object, about)
 
 

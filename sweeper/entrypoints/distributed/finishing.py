@@ -15,12 +15,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.planning import (
-    Outcome,
-    apply_completed,
-    planned_findings,
-    restore_plan,
-)
+from sweeper.domain.planning import Outcome, apply_completed, planned_findings, restore_plan
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
@@ -32,7 +27,6 @@ from sweeper.engine.remediation import (
 )
 from sweeper.engine.sweep import (
     Facts,
-    make_plan,
     report_run,
 )
 from sweeper.entrypoints import app
@@ -92,7 +86,7 @@ def _without_plan(stage: OpenStage, facts: Facts) -> tuple[set[Key], dict[Key, C
 
     A dry run is planned now. Else nothing was planned, or the plan was damaged since.
     """
-    outcomes = make_plan(facts, stage.context.checks, stage.config, stage.changes)
+    outcomes = stage.plan(facts)
     begun: set[Key] = set()
     if not stage.run.dry_run:
         failure = Failed(

@@ -13,13 +13,13 @@ from sweeper.aws.client.session import callers_session, refuse_unknown_regions
 from sweeper.checks import chosen_checks
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.model import Account, Stage
-from sweeper.domain.planning import Remedy
+from sweeper.domain.planning import Outcome, Remedy
 from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import ResumeState
 from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer, Pool, RunEnvironment
-from sweeper.engine.sweep import Listing, choose_accounts
+from sweeper.engine.sweep import Facts, Listing, choose_accounts, make_plan, read_announced
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.bootstrap import (
     RunContext,
@@ -94,6 +94,19 @@ class OpenStage:
     def environment(self, past: ResumeState) -> RunEnvironment:
         """Return the environment of the stage; `past` is what it need not do again."""
         return replace(self.context.environment, journal=StageJournal(past))
+
+    def plan(self, facts: Facts) -> list[Outcome]:
+        """Return the plan of the whole run."""
+        environment = self.context.environment
+        announced = read_announced(facts, self.config, environment, self.changes)
+        return make_plan(
+            facts,
+            self.context.checks,
+            self.config,
+            self.changes,
+            today=self.run.started_at.date(),
+            announced=announced,
+        )
 
     @property
     def remedies(self) -> dict[str, Remedy]:

@@ -26,14 +26,10 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.planning import (
-    Outcome,
-    apply_completed,
-    planned_findings,
-    restore_plan,
-)
+from sweeper.domain.planning import Outcome, apply_completed, planned_findings, restore_plan
 from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import ResumeState
+from sweeper.domain.withholding import Announced
 from sweeper.engine.assessment import assess_impact, recall_impact
 from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import attempt
@@ -176,7 +172,14 @@ def scan(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
             # Which changes are due does not depend on the other shards, only whether they are made.
             listing = replace(stage.listing, chosen=tuple(accounts), others=())
             facts = accept_gaps(found, listing, config)
-            outcomes = make_plan(facts, checks, config, stage.changes)
+            outcomes = make_plan(
+                facts,
+                checks,
+                config,
+                stage.changes,
+                today=stage.run.started_at.date(),
+                announced=Announced(),
+            )
             assessed = findings_of(assess_impact(pool, checks, facts.targets, outcomes))
         stage.require_uninterrupted()
         written = lines_of_scan(stage.run, found, assessed)
@@ -199,9 +202,9 @@ def plan(settings: StageSettings, run_id: str) -> Shards:
         if stage.listing.failure:
             work.put_shards("apply", ())
             return _shards(work, run_id, "apply", 0)
-        checks, config, context = stage.context.checks, stage.config, stage.context
+        config, context = stage.config, stage.context
         known = gather(stage, None)
-        outcomes = make_plan(known.facts, checks, config, stage.changes)
+        outcomes = stage.plan(known.facts)
         outcomes = recall_impact(outcomes, known.past.impacts)
         if not stage.run.dry_run:
             environment = stage.environment(ResumeState())

@@ -42,6 +42,8 @@ COLUMNS = (
     "moved_tags",
     "suggested_exclusions",
     "ou",
+    "change_due",
+    "announced",
 )
 
 
@@ -116,6 +118,7 @@ def _finding(finding: Finding) -> dict[str, str | None]:
         "reopened": str(finding.reopened or ""),
         "check": finding.check,
         "resource": finding.resource,
+        "announced": str(finding.announced or ""),
     }
     if finding.exemption:
         row["exemption"] = exemption_text(finding.exemption)
@@ -124,6 +127,7 @@ def _finding(finding: Finding) -> dict[str, str | None]:
         row["change_reason"] = change.reason
         row["change_to"] = setting(change.to_mutability, change.to_exclusion_filters)
         row["message"] = change.error
+        row["change_due"] = str(change.due or "")
     if impact := finding.impact:
         row["moved_tags"] = moved_tags(impact)
         row["suggested_exclusions"] = " ".join(impact.exclusions)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.masking import MASK, mask
-from sweeper.domain.model import Compliance, Finding
+from sweeper.domain.model import REGISTRY, Compliance, Finding
 from sweeper.domain.pieces import in_pieces
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import count_findings
@@ -23,6 +23,7 @@ from sweeper.reporting.inventory_wording import (
     recorded_words,
 )
 from sweeper.reporting.notification import listed, subject, verdict
+from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
     account_details,
     account_names,
@@ -64,7 +65,7 @@ def render(report: Report) -> Iterator[bytes]:
 
 
 def _sections(report: Report) -> Iterator[str]:
-    head = "".join(_lines(_head(report)))
+    head = "".join(_lines((*_head(report), *_waves(report))))
     coverage = "".join((*_coverage(report), *_config_inventory(report)))
     tail = "".join((*_earlier(report), *_lines(_closing(report))))
     room = LIMIT - sum(len(text.encode()) for text in (head, coverage, tail))
@@ -117,6 +118,7 @@ def _totals(report: Report) -> Iterator[str]:
             f"{changes.planned:,} planned: {changes.applied:,} applied, {changes.failed:,} failed, "
             f"{changes.withheld:,} withheld, {changes.superseded:,} superseded",
         ),
+        ("Announced", due_changes(report)),
         ("Remaining", remaining(report)),
         ("Since the last sweep", since_last(report)),
         ("Skipped on purpose", skipped_counts(report)),
@@ -125,6 +127,15 @@ def _totals(report: Report) -> Iterator[str]:
     for name, value in rows:
         if value and not (name == "Repositories" and report.run.kind == "undo"):
             yield f"| {name} | {_text(value)} |"
+
+
+def _waves(report: Report) -> Iterator[str]:
+    """What a rollout opens on which day."""
+    rows = list(waves(report))
+    if rows:
+        yield from ("", f"### Waves ({len(rows):,})", "")
+        yield from ("| From | State | Accounts | Changes |", "|---|---|---|---|")
+        yield from (f"| {' | '.join(row)} |" for row in rows)
 
 
 def _table(report: Report, room: int) -> Iterator[str]:
@@ -227,6 +238,8 @@ def _closing(report: Report) -> Iterator[str]:
         yield f"Exempt, and not listed: {number(exempt, 'repository', 'repositories')}."
     if templates:
         yield f"Exempt, and not listed: {number(templates, 'creation template')}."
+    if registries := count_findings(report, Compliance.EXEMPT, REGISTRY):
+        yield f"Exempt, and not listed: {number(registries, 'registry default')}."
     run = report.run
     if source := run_words(run):
         yield f"{_text(source)}."

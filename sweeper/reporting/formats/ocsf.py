@@ -36,6 +36,7 @@ _STATUS = {
     State.EXEMPT: (3, "Suppressed"),
     State.CLOSED: (4, "Resolved"),
 }
+_MINOR = (2, "Low")
 _SEVERITY = {
     State.OPEN: (3, "Medium"),
     State.UNDETERMINED: (3, "Medium"),
@@ -64,6 +65,8 @@ def _event(record: Record, run: Run, account: AccountSummary | None, time: int) 
     class_uid, class_name = _CLASS
     status_id, status = _STATUS[record.state]
     severity_id, severity = _SEVERITY[record.state]
+    if record.is_minor and record.state is State.OPEN:
+        severity_id, severity = _MINOR
     first_seen = {"first_seen_time": time} if record.since is Since.NEW else {}
     return {
         "activity_id": activity,
@@ -107,7 +110,10 @@ def _event(record: Record, run: Run, account: AccountSummary | None, time: int) 
                 "name": shorten(record.repository, _LONGEST),
                 "region": record.region,
                 "cloud_partition": run.partition or "aws",
-                "data": {"image_tag_mutability": shorten(record.setting, _LONGEST)},
+                "data": {
+                    "image_tag_mutability": shorten(record.setting, _LONGEST),
+                    **({"change_due": str(record.due)} if record.due else {}),
+                },
             }
         ],
     }

@@ -180,6 +180,8 @@ def _result(record: Record, rule_index: int) -> dict[str, Any]:
     }
     if record.since:
         properties["sinceLast"] = record.since
+    if record.due:
+        properties["changeDue"] = str(record.due)
     if record.tags:
         properties["accountTags"] = {
             shorten(key, _LONGEST): shorten(value, _LONGEST) for key, value in record.tags.items()
@@ -187,7 +189,7 @@ def _result(record: Record, rule_index: int) -> dict[str, Any]:
     return {
         "ruleId": record.check,
         "ruleIndex": rule_index,
-        "level": _LEVEL[record.state],
+        "level": "note" if record.is_minor else _LEVEL[record.state],
         "message": {"text": _message(f"{record.title}. {record.description}")},
         "locations": [
             {

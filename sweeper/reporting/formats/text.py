@@ -29,6 +29,7 @@ from sweeper.reporting.inventory_wording import (
     recorded_words,
     recording_words,
 )
+from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
     account_details,
     account_names,
@@ -67,6 +68,7 @@ def render(report: Report) -> Iterator[bytes]:
     sections: tuple[Iterable[str], ...] = (
         _heading(report),
         _totals(report),
+        _waves(report),
         _findings(report),
         _impact(report),
         _exempt(report),
@@ -108,7 +110,7 @@ def _heading(report: Report) -> list[str]:
 
 
 def _totals(report: Report) -> list[str]:
-    totals, undo = report.totals, report.run.kind == "undo"
+    totals, undo, words = report.totals, report.run.kind == "undo", due_changes(report)
     accounts, targets, repositories, changes = (
         totals.accounts,
         totals.targets,
@@ -125,6 +127,7 @@ def _totals(report: Report) -> list[str]:
         f"{changes.failed:,} failed, {changes.withheld:,} withheld, "
         f"{changes.superseded:,} superseded",
         f"Remaining        {remaining(report)}",
+        *(_wrapped(f"Announced        {words}", "", " " * 17) if words else ()),
         *(_wrapped(f"Undo             {undo_words(report)}", "", " " * 17) if undo else ()),
         *_since_last(report),
     ]
@@ -145,6 +148,15 @@ def _since_last(report: Report) -> list[str]:
     if since.run_id:
         words += f"; compared with sweep {plain(since.run_id)}"
     return [*_wrapped(f"Since last       {words}", "", " " * 17)]
+
+
+def _waves(report: Report) -> Iterator[str]:
+    """What a rollout opens on which day."""
+    found = list(waves(report))
+    if found:
+        yield from (f"WAVES ({len(found):,})", "")
+    for day, state, accounts, changes in found:
+        yield f"  {day}  {state:<5}  {accounts}, {changes}"
 
 
 def _findings(report: Report) -> Iterator[str]:

@@ -21,6 +21,7 @@ from sweeper.domain.model import (
     Finding,
     OpenedAccount,
     Repository,
+    Resource,
     Skipped,
     Target,
 )
@@ -172,7 +173,7 @@ class TargetLog:
         """Add a repository as it was read; a finding's verdict follows in `judge`."""
         read_at = _utc(self._log.now())
         if compliance is Compliance.COMPLIANT:
-            self._add(check, repository, read_at=read_at, compliance=compliance)
+            self._add(check, repository, check.resource, read_at=read_at, compliance=compliance)
             return
         if self._last != (repository.filter_types, read_at):  # one value for all that are alike
             self._last = repository.filter_types, read_at
@@ -190,6 +191,7 @@ class TargetLog:
                     finding.exclusion_filters,
                     types,
                 ),
+                finding.resource,
                 read_at=read_at,
                 compliance=finding.compliance,
                 reason=finding.reason,
@@ -207,6 +209,7 @@ class TargetLog:
         self,
         check: Check,
         repository: Repository,
+        resource: Resource,
         *,
         read_at: str,
         compliance: Compliance,
@@ -216,7 +219,7 @@ class TargetLog:
         filters = zip(repository.filter_types, repository.exclusion_filters, strict=True)
         verdict = {
             **_place("verdict", self._target),
-            "resource": check.resource,
+            "resource": resource,
             "repository": repository.name,
             "arn": repository.arn,
             "check": check.name,

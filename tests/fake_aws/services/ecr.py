@@ -336,10 +336,52 @@ def update_repository_creation_template(call: Call) -> dict[str, Any]:
     What is not given is reset: AWS says so of imageTagMutability and customRoleArn, and of the
     others nothing. The dependent actions are those of the service authorization reference.
     """
+    record = _begin_write(call)
+    _allow_template(call, "ecr:UpdateRepositoryCreationTemplate")
+    _template_of(call, call.text("prefix"))
+    return _write_template(call, record)
+
+
+@SERVICE.operation("CreateRepositoryCreationTemplate")
+def create_repository_creation_template(call: Call) -> dict[str, Any]:
+    """Create a creation template; every attempt is recorded, with whether it was accepted."""
     account, prefix = call.principal.account, call.text("prefix")
-    record = {"account": account, "region": call.region, **call.params, "accepted": False}
+    record = _begin_write(call)
+    _allow_template(call, "ecr:CreateRepositoryCreationTemplate")
+    if not call.params.get("appliedFor"):
+        raise call.invalid("Invalid parameter at 'appliedFor' failed to satisfy constraint")
+    if prefix in call.state.registries.templates(account, call.region):
+        raise ApiError(
+            "TemplateAlreadyExistsException",
+            f"The repository creation template with prefix '{prefix}' already exists in the "
+            f"registry with id '{account}'",
+        )
+    return _write_template(call, record)
+
+
+@SERVICE.operation("DeleteRepositoryCreationTemplate")
+def delete_repository_creation_template(call: Call) -> dict[str, Any]:
+    """Delete a creation template; every attempt is recorded, with whether it was accepted."""
+    account, prefix = call.principal.account, call.text("prefix")
+    record = _begin_write(call)
+    call.allow("ecr:DeleteRepositoryCreationTemplate", "*")
+    found = _template_of(call, prefix)
+    del call.state.registries.templates(account, call.region)[prefix]
+    record["accepted"] = True
+    return {"registryId": account, "repositoryCreationTemplate": _described_template(found)}
+
+
+def _begin_write(call: Call) -> dict[str, Any]:
+    place = {"account": call.principal.account, "region": call.region}
+    record = {**place, **call.params, "operation": call.operation, "accepted": False}
     call.state.counters.template_writes.append(record)
-    call.allow("ecr:UpdateRepositoryCreationTemplate", "*")
+    return record
+
+
+def _allow_template(call: Call, action: str) -> None:
+    """Allow the action, and what the template has ECR do."""
+    prefix = call.text("prefix")
+    call.allow(action, "*")
     below = _arn(call, "*" if prefix == "ROOT" else f"{prefix}/*")
     call.allow("ecr:CreateRepository", below)
     if call.params.get("lifecyclePolicy"):
@@ -348,7 +390,10 @@ def update_repository_creation_template(call: Call) -> dict[str, Any]:
         call.allow("ecr:SetRepositoryPolicy", below)
     if role := call.params.get("customRoleArn"):
         call.allow("iam:PassRole", role)
-    _template_of(call, prefix)
+
+
+def _write_template(call: Call, record: dict[str, Any]) -> dict[str, Any]:
+    account, prefix = call.principal.account, call.text("prefix")
     mutability = call.params.get("imageTagMutability", "MUTABLE")
     applied_for = call.params.get("appliedFor", [])
     for name, value, allowed in (

@@ -49,7 +49,7 @@ def test_junit() -> None:
 
 
 def test_markdown() -> None:
-    names = ("everything", "planned", "templates", "clean", "disabled", "ended early")
+    names = ("everything", "planned", "templates", "scheduled", "clean", "disabled", "ended early")
     shown = {name: rendered("markdown", every()[name]).decode() for name in names}
     assert_golden("report.md", sections(shown))
 
@@ -60,8 +60,8 @@ def test_text() -> None:
 
 def test_html() -> None:
     names = (
-        *("everything", "planned", "templates", "clean", "no repository", "ended early"),
-        "nothing examined",
+        *("everything", "planned", "templates", "scheduled", "clean", "no repository"),
+        *("ended early", "nothing examined"),
     )
     assert_golden("report.html.txt", sections({name: html(every()[name]) for name in names}))
 

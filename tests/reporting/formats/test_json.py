@@ -79,6 +79,7 @@ def test_values_are_plain_json() -> None:
         "reason": None,
         "error": None,
         "uncertain": False,
+        "due": None,
     }
     assert parsed["accounts"][0]["regions"] == {"eu-central-1": [1, 1, 0]}
 

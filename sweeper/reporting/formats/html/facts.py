@@ -9,11 +9,12 @@ from datetime import date
 from itertools import groupby
 from typing import Literal
 
-from sweeper.domain.model import ChangeStatus, Stage
+from sweeper.domain.model import REGISTRY, ChangeStatus, Stage
 from sweeper.domain.report import count_applied, count_non_compliant
 from sweeper.domain.report_model import ChangeTotals, Report, SinceLast
 from sweeper.reporting.formats.html.bars import Bar, by_ou, by_region
 from sweeper.reporting.inventory_wording import inventory_sentences
+from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
     advice,
     checked_sentence,
@@ -84,6 +85,7 @@ class Facts:
     scope: str | None
     config_inventory: tuple[str, ...]
     everything: bool  # nothing was skipped, and all else was checked
+    waves: tuple[tuple[str, str, str, str], ...]
 
 
 def facts(report: Report) -> Facts:
@@ -104,6 +106,7 @@ def facts(report: Report) -> Facts:
             inventory_sentences(report.config_inventory) if report.config_inventory else ()
         ),
         everything=_everything(report),
+        waves=tuple(waves(report)),
     )
 
 
@@ -140,6 +143,7 @@ def _verdict(report: Report) -> Banner:
     done = count_applied(report)
     more = f"; {done:,} {'was' if done == 1 else 'were'} made immutable by this run" if done else ""
     templates = count_non_compliant(report, "repository_creation_template")
+    registries = count_non_compliant(report, REGISTRY)
     make = number(templates, "creation template makes", "creation templates make")
     if templates:
         more += f"; {make} more of them"
@@ -157,7 +161,10 @@ def _verdict(report: Report) -> Banner:
             f"Of {repositories} checked, none mutable.",
         )
     level: Level = "good" if report.coverage.complete else "unsure"
-    if others := count_non_compliant(report, None):
+    if registries:
+        default = number(registries, "registry has", "registries have")
+        level, more = "unsure", f"{more}; {default} no creation template for ROOT"
+    if others := count_non_compliant(report, None) - registries:
         level, more = "bad", f"{more}; {number(others, 'finding')} of plugins"
     if not examined:
         return Banner(level, "No repository was found", "There was none in what was checked.")
@@ -247,6 +254,8 @@ def _since_figures(since: SinceLast) -> tuple[Figure, ...]:
 def _changes(report: Report) -> Card:
     changes, run = report.totals.changes, report.run
     note = f"Auto-Remediation is {run.auto_remediate}."
+    if words := due_changes(report):
+        note += f" {words}."
     if run.dry_run:
         planned = _count(changes.planned - changes.withheld, "would be made", "plain")
         withheld = _count(changes.withheld, "withheld", "unsure")

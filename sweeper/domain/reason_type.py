@@ -1,0 +1,65 @@
+"""What a reason is: the type of the members of `sweeper.domain.reasons`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table of reasons; see `ReasonType` for its columns."""
+
+    code: str
+    meaning: str
+    advice: str | None = None
+    ends_run: bool = False
+    is_acceptable: bool = False
+
+
+class ReasonType(StrEnum):
+    """A member is its code, with the other columns of its row as attributes."""
+
+    # What happened, as a clause without a full stop.
+    meaning: str
+    # What to do about it, as a clause; None where there is nothing to do, or the message says it.
+    advice: str | None
+    # Whether nothing is left to check, also when the sweep runs again.
+    ends_run: bool
+    # Whether `coverage.accept` may name it: only lasting conditions that a person can know before.
+    is_acceptable: bool
+
+    def __new__(cls, row: Row) -> Self:
+        """Make the member of a row."""
+        member = str.__new__(cls, row.code)
+        member._value_ = row.code
+        member.meaning = row.meaning
+        member.advice = row.advice
+        member.ends_run = row.ends_run
+        member.is_acceptable = row.is_acceptable
+        return member
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        """Return the reason for its code in a report of schema_version "1"."""
+        code = _CODES_OF_VERSION_1.get(str(value))
+        return next((reason for reason in cls if reason.value == code), None)
+
+    @property
+    def is_denial(self) -> bool:
+        """Whether AWS denied the call."""
+        return self.value == "denied" or self.value.startswith("denied_by_")
+
+    @property
+    def is_stop(self) -> bool:
+        """Whether the sweep was stopped before it was reached."""
+        return self.value in ("deadline", "interrupted")
+
+
+_CODES_OF_VERSION_1 = {
+    "left_to_a_person": "manual_review_required",
+    "facts_too_old": "plan_expired",
+    "changed_meanwhile": "concurrent_modification",
+    "not_recorded": "journal_unavailable",
+}

@@ -1,0 +1,234 @@
+"""What to examine: which accounts and targets, and why not the others. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, TypeVar
+
+from sweeper.domain.errors import NothingToSweep
+from sweeper.domain.model import (
+    ACCOUNT_EXCLUDED,
+    REGION_EXCLUDED,
+    Account,
+    Failed,
+    OpenedAccount,
+    Skipped,
+    Stage,
+    Target,
+)
+from sweeper.domain.reasons import UNREACHABLE_REASONS, Reason
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import AcceptedGap, Config, OrganizationConfig
+
+R = TypeVar("R")
+
+# AWS Organizations, Account.State; the older Status has a subset of the words.
+INACTIVE_STATES = {
+    "PENDING_ACTIVATION": Reason.ACCOUNT_PENDING_ACTIVATION,
+    "SUSPENDED": Reason.ACCOUNT_SUSPENDED,
+    "PENDING_CLOSURE": Reason.ACCOUNT_PENDING_CLOSURE,
+    "CLOSED": Reason.ACCOUNT_CLOSED,
+}
+
+
+def select_accounts(
+    accounts: Sequence[Account], config: Config
+) -> tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]:
+    """The accounts to open, and each of the others with why not; both sorted by id.
+
+    Filters of different kinds narrow each other: an account is chosen when it passes all that
+    are given. Raises NothingToSweep when an included account is not there, or none is chosen.
+    """
+    organization, remediation = config.organization, config.remediation
+    wanted = (*organization.include_accounts, *remediation.named_accounts)
+    if missing := _unknown(accounts, wanted, config):
+        raise NothingToSweep(
+            Reason.UNKNOWN_ACCOUNT,
+            f"not in this organization ({len(accounts)} accounts): {missing}",
+        )
+    chosen: list[Account] = []
+    left_out: list[tuple[Account, Skipped | Failed]] = []
+    for account in sorted(accounts, key=lambda account: account.id):
+        if outcome := why_left_out(account, organization):
+            left_out.append((account, outcome))
+        else:
+            chosen.append(account)
+    if not chosen:
+        excluded = sum(outcome.reason is Reason.ACCOUNT_EXCLUDED for _, outcome in left_out)
+        raise NothingToSweep(
+            Reason.NO_ACCOUNT_CHOSEN,
+            f"no account is left to sweep: of {len(accounts)}, {excluded} are excluded by the "
+            f"filters under organization and {len(accounts) - excluded} are not active",
+        )
+    return tuple(chosen), tuple(left_out)
+
+
+def why_left_out(account: Account, organization: OrganizationConfig) -> Skipped | Failed | None:
+    """Why an account is not to be opened; None where it is."""
+    if has_no_place(account, *organization.named_ous):
+        message = "the account is in no OU of the tree as it was read: it moved, or just came"
+        return Failed(Stage.ENUMERATE, Reason.ACCOUNT_OU_UNKNOWN, message)
+    if has_no_tags(account, organization):
+        message = "the account was listed, and unknown when Organizations was asked for its tags"
+        return Failed(Stage.ENUMERATE, Reason.ACCOUNT_LEFT, message)
+    if excluding_filter(account, organization):
+        return ACCOUNT_EXCLUDED
+    if account.state == "ACTIVE":
+        return None
+    if account.state in INACTIVE_STATES:
+        return Skipped(INACTIVE_STATES[account.state])
+    message = f"the account's state {account.state!r} is unknown to this version"
+    return Failed(Stage.ENUMERATE, Reason.ACCOUNT_STATE_UNKNOWN, message)
+
+
+def unknown_exclusions(accounts: Sequence[Account], config: Config) -> str:
+    """Accounts that are excluded but not there, in text: a slip would let another be written."""
+    excluded = (*config.organization.exclude_accounts, *config.remediation.exclude_accounts)
+    return _unknown(accounts, excluded, config)
+
+
+def _unknown(accounts: Sequence[Account], named: Iterable[str], config: Config) -> str:
+    """The named ids that are no account's; where Organizations is not asked, none is known."""
+    if config.organization.role_name is None or not config.organization.enumerate:
+        return ""
+    return ", ".join(sorted(set(named) - {account.id for account in accounts}))
+
+
+def plan_targets(
+    opened: Iterable[OpenedAccount], config: Config
+) -> tuple[tuple[Target, ...], tuple[tuple[Target, Skipped | Failed], ...]]:
+    """The targets to examine, in working order, and each of the others with why not.
+
+    Every region that an account has enabled is a target; the filters of the configuration leave
+    some out. The order is account by account, each account beginning at another region: so that the
+    calls under way at one moment spread over regions, and few connections serve each.
+    """
+    targets: list[Target] = []
+    left_out: list[tuple[Target, Skipped | Failed]] = []
+    for position, account in enumerate(opened):
+        enabled: list[str] = []
+        for region, status in sorted(account.regions):
+            outcome = _region_outcome(region, status, config)
+            if outcome is None:
+                enabled.append(region)
+            elif outcome != _DISABLED:
+                left_out.append((Target(account.account, region), outcome))
+        start = position % len(enabled) if enabled else 0
+        targets += [
+            Target(account.account, region) for region in (*enabled[start:], *enabled[:start])
+        ]
+    return tuple(targets), tuple(left_out)
+
+
+# A region that the account did not enable holds nothing: it is no target.
+_DISABLED = Skipped(Reason.REGION_NOT_ENABLED)
+
+
+def named_regions(config: Config) -> tuple[tuple[str, str], ...]:
+    """The regions that `regions.include` names, for an account whose own could not be read."""
+    return tuple((region, "ENABLED") for region in config.regions.include)
+
+
+def account_outcome(
+    opened: OpenedAccount | Failed, account: Account, rules: Sequence[AcceptedGap]
+) -> OpenedAccount | Skipped | Failed:
+    """The one outcome of an account that was to be opened.
+
+    Where its regions could not be read it is not opened, though those that are named are examined:
+    nobody knows what else it has.
+    """
+    unread = opened.unread if isinstance(opened, OpenedAccount) else opened
+    return accept_known_gaps(unread or opened, account.id, None, rules)
+
+
+def _region_outcome(region: str, status: str, config: Config) -> Skipped | Failed | None:
+    match status:  # AWS Account Management, RegionOptStatus
+        case "DISABLED":
+            return _DISABLED
+        case _ if not _is_region_selected(region, config):
+            return REGION_EXCLUDED
+        case "ENABLED" | "ENABLED_BY_DEFAULT":
+            return None
+        case "ENABLING":
+            return Skipped(Reason.REGION_ENABLING)
+        case "DISABLING":
+            return Skipped(Reason.REGION_DISABLING)
+        case _:
+            message = f"the region's status {status!r} is unknown to this version"
+            return Failed(Stage.OPEN_ACCOUNT, Reason.REGION_STATUS_UNKNOWN, message)
+
+
+def _is_region_selected(region: str, config: Config) -> bool:
+    regions = config.regions
+    return region not in regions.exclude and (not regions.include or region in regions.include)
+
+
+def accept_known_gaps(
+    outcome: R | Failed, account_id: str, region: str | None, rules: Sequence[AcceptedGap]
+) -> R | Failed | Skipped:
+    """The outcome, or a skip where `coverage.accept` knows such a failure.
+
+    A rule for particular regions does not accept an account that could not be opened. Where a
+    region's endpoint is known to be out of reach, calls without an answer are accepted too.
+    """
+    if isinstance(outcome, Failed) and any(
+        outcome.reason in _accepted_reasons(rule)
+        and any(fnmatchcase(account_id, each) for each in rule.account)
+        and any(
+            each == "*" if region is None else fnmatchcase(region, each) for each in rule.region
+        )
+        for rule in rules
+    ):
+        return Skipped(outcome.reason)
+    return outcome
+
+
+def _accepted_reasons(rule: AcceptedGap) -> Sequence[Reason]:
+    unreachable = rule.reason is Reason.ENDPOINT_UNREACHABLE
+    return UNREACHABLE_REASONS if unreachable else (rule.reason,)
+
+
+def excluding_filter(account: Account, organization: OrganizationConfig) -> str | None:
+    """The key under organization of the first filter that the account does not pass.
+
+    None where it passes all. The filters by tag come last: tags are the dearest to read.
+    """
+    tags = account.tags or {}
+    passed = {
+        "include_ous": not organization.include_ous or is_below(account, organization.include_ous),
+        "within_ous": not organization.within_ous or is_below(account, organization.within_ous),
+        "exclude_ous": not is_below(account, organization.exclude_ous),
+        "include_accounts": (
+            not organization.include_accounts or account.id in organization.include_accounts
+        ),
+        "exclude_accounts": account.id not in organization.exclude_accounts,
+        "include_tags": all(
+            tags.get(key) in values for key, values in organization.include_tags.items()
+        ),
+        "exclude_tags": not any(
+            tags.get(key) in values for key, values in organization.exclude_tags.items()
+        ),
+    }
+    return next((key for key, is_passed in passed.items() if not is_passed), None)
+
+
+def has_no_tags(account: Account, organization: OrganizationConfig) -> bool:
+    """Whether it matters which tags an active account has, and nobody knows."""
+    return (
+        bool(organization.include_tags or organization.exclude_tags)
+        and account.tags is None
+        and account.state not in INACTIVE_STATES
+        and excluding_filter(account, organization) in (None, "include_tags", "exclude_tags")
+    )
+
+
+def has_no_place(account: Account, *named_ous: str) -> bool:
+    """Whether it matters which OU an active account is in, and nobody knows."""
+    return bool(named_ous) and account.ou_path is None and account.state not in INACTIVE_STATES
+
+
+def is_below(account: Account, ous: Collection[str]) -> bool:
+    """Whether the account is in one of the OUs, or below it."""
+    return any(ou in ous for ou in account.ou_path or ())
