@@ -14,9 +14,9 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) * 3 // 2
 # The emulator of Lambda's runtime API ships in the wheel of aws-sam-cli, of which only it is kept.
 EMULATOR := .tools/aws-lambda-rie
 SAM_CLI = $(firstword $(shell grep ^aws-sam-cli tests/lambda_runtime/emulator.txt))
-# The Python of the functions in stacksets/central-lambda.yaml and central-stepfunctions.yaml.
+# The Python of the functions in stacksets/central-lambda.yaml, -stepfunctions.yaml and -events.yaml.
 RUNTIME := 3.13
-# Which of the two the sam- targets are about.
+# Which of them the sam- targets are about.
 TEMPLATE ?= central-lambda
 STAGES := Start Scan Plan Apply Finish
 
@@ -27,13 +27,16 @@ SEAWEEDFS := .tools/seaweedfs/bin/weed
 
 # What is deployed, and where; the AWS CLI's own variables say with which credentials.
 STACK ?= sweeper
-STACK_SET ?= $(STACK)-member-role
+# What every account gets: member-role, or member-events, to each of REGIONS.
+MEMBER ?= member-role
+STACK_SET ?= $(STACK)-$(MEMBER)
 # SELF in the management account, DELEGATED_ADMIN in a delegated administrator of StackSets.
 CALL_AS ?= SELF
 IMAGE ?= sweeper
 # From the environment, as they are: nothing in a value means anything to make or the shell.
 stackset-deploy: export STACK_SET := $(STACK_SET)
 stackset-deploy: export CALL_AS := $(CALL_AS)
+stackset-deploy: export MEMBER := $(MEMBER)
 SAM = $(or $(shell command -v sam),$(UV) tool run --from $(SAM_CLI) sam)
 
 .PHONY: help install demo test test-all check faults kills soak fuzz mutants image-test bench bench-full bench-peers bench-html screenshots schema \
@@ -144,14 +147,15 @@ sam-package: $(filter .uv/%,$(UV)) ## build the packages of TEMPLATE's functions
 sam-test: install $(EMULATOR) ## validate and build the Lambda's package, and run it under Lambda's emulator
 	$(BIN)/pytest -v tests/lambda_runtime/test_package.py
 
-sam-deploy: sam-package ## deploy TEMPLATE, central-lambda or central-stepfunctions; PARAMETERS="Key=value ..."
+sam-deploy: sam-package ## deploy TEMPLATE, central-lambda, central-stepfunctions or central-events; PARAMETERS="Key=value ..."
 	$(SAM) deploy --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_NAMED_IAM $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
 sam-tail-logs: ## follow the log of the stack's functions
 	$(SAM) logs --stack-name $(STACK) --tail
 
-stackset-deploy: install ## create or update the member role's StackSet; OUS="ou-..." PARAMETERS="CentralRoleArn=... OrganizationId=o-..."
-	@$(BIN)/python -m stacksets.deploy --stack-set "$$STACK_SET" --call-as "$$CALL_AS" --ous "$$OUS" --parameters "$$PARAMETERS"
+stackset-deploy: install ## create or update the StackSet of MEMBER, member-role or member-events; OUS="ou-..." PARAMETERS="CentralRoleArn=... OrganizationId=o-..."
+	@$(BIN)/python -m stacksets.deploy --template "$$MEMBER" --stack-set "$$STACK_SET" --call-as "$$CALL_AS" --ous "$$OUS" --regions "$$REGIONS" \
+		--parameters "$$PARAMETERS"
 
 stackset-status: ## where the member role is, and where it is not
 	aws cloudformation list-stack-instances --call-as $(CALL_AS) --stack-set-name $(STACK_SET) --output table \

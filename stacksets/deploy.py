@@ -1,7 +1,7 @@
-"""Create or update the member role's StackSet, and wait for the result (`make stackset-deploy`).
+"""Create or update a StackSet of the members, and wait for the result (`make stackset-deploy`).
 
-An IAM change for every account is staged: a quarter of the accounts at a time, and no further once
-a tenth of them failed. Exit status: 0 every account has the role, 1 not every account, 2 usage.
+A change for every account is staged: a quarter of the accounts at a time, and no further once a
+tenth of them failed. Exit status: 0 every account has the stack, 1 not every account, 2 usage.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
-TEMPLATE = Path(__file__).with_name("member-role.yaml")
+FOLDER = Path(__file__).parent
+ROLE = "member-role"  # of which an account has one: IAM is global
+TEMPLATES = (ROLE, "member-events")
 STAGED = {
     "MaxConcurrentPercentage": 25,
     "FailureTolerancePercentage": 10,
@@ -29,6 +31,7 @@ STAGED = {
 POLL_SECONDS = 5.0
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DeploymentTargets.html
+REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
 UNIT = re.compile(r"ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32}")
 
 
@@ -37,12 +40,14 @@ class UsageError(Exception):
 
 
 class RolloutFailed(Exception):
-    """Not every account has the role as it is now."""
+    """Not every account has the stack as it is now."""
 
 
 def main(arguments: Sequence[str] | None = None, wait: Callable[[float], None] = time.sleep) -> int:
     """Deploy as the command line says; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m stacksets.deploy", description=__doc__)
+    parser.add_argument("--template", choices=TEMPLATES, default=ROLE)
+    parser.add_argument("--regions", default="", help="of member-events, separated by spaces")
     parser.add_argument("--stack-set", required=True, help="the StackSet's name")
     parser.add_argument("--call-as", choices=["SELF", "DELEGATED_ADMIN"], default="SELF")
     parser.add_argument("--ous", default="", help="roots and OUs, separated by spaces")
@@ -50,10 +55,11 @@ def main(arguments: Sequence[str] | None = None, wait: Callable[[float], None] =
     given = parser.parse_args(arguments)
     try:
         units = read_units(given.ous)
-        template = TEMPLATE.read_text(encoding="utf-8")
+        regions = read_regions(given.template, given.regions)
+        template = (FOLDER / f"{given.template}.yaml").read_text(encoding="utf-8")
         declared: dict[str, Any] = yaml.load(template, _Loader)["Parameters"]  # noqa: S506 (a SafeLoader)
         values = read_parameters(given.parameters, declared)
-        rollout = Rollout(given.stack_set, given.call_as, wait)
+        rollout = Rollout(given.stack_set, given.call_as, wait, regions)
         rollout.deploy(template, declared, values, units)
     except UsageError as error:
         print(f"stackset-deploy: {error}", file=sys.stderr)
@@ -73,6 +79,22 @@ def read_units(text: str) -> list[str]:
         if not UNIT.fullmatch(unit):
             raise UsageError(f"OUS: {unit!r} is not allowed; allowed: r-ab12 or ou-ab12-11111111")
     return units
+
+
+def read_regions(template: str, text: str) -> list[str]:
+    """Return the regions to deploy to; none where it is that of the central stack.
+
+    Raises UsageError.
+    """
+    regions = list(dict.fromkeys(text.split()))
+    if template == ROLE and regions:
+        raise UsageError("REGIONS is not allowed for member-role: IAM is global")
+    if template != ROLE and not regions:
+        raise UsageError("REGIONS is missing; allowed: regions, REGIONS='eu-central-1 us-east-1'")
+    for region in regions:
+        if not REGION.fullmatch(region):
+            raise UsageError(f"REGIONS: {region!r} is not allowed; allowed: eu-central-1")
+    return regions
 
 
 def read_parameters(text: str, declared: Mapping[str, Any]) -> dict[str, str]:
@@ -102,11 +124,18 @@ def read_parameters(text: str, declared: Mapping[str, Any]) -> dict[str, str]:
 class Rollout:
     """A StackSet in the region and with the credentials of the environment."""
 
-    def __init__(self, name: str, call_as: str, wait: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        call_as: str,
+        wait: Callable[[float], None],
+        regions: Sequence[str] = (),
+    ) -> None:
         region = os.environ.get("AWS_REGION") or boto3.Session().region_name
         if not region:
             raise UsageError("no region is set; set AWS_REGION to the central stack's region")
         self._region = region
+        self._regions = list(regions)  # none: one stack an account
         self._client: Any = boto3.client("cloudformation", region_name=region)
         self._wait = wait
         self._stack_set = {"StackSetName": name, "CallAs": call_as}
@@ -136,21 +165,26 @@ class Rollout:
         if existing is None:
             self._client.create_stack_set(**definition)
             held: set[str] = set()
+            new_regions: list[str] = []
         else:
-            self._check_region()
+            new_regions = self._new_regions()
             update = self._client.update_stack_set(**definition, OperationPreferences=STAGED)
             self._finish("update", update["OperationId"])
             # Not to those again: their accounts may have parameters of their own.
             held = set(existing.get("OrganizationalUnitIds", ()))
         missing = [unit for unit in units if unit not in held]
-        if missing:
-            create = self._client.create_stack_instances(
-                **self._stack_set,
-                Regions=[self._region],
-                DeploymentTargets={"OrganizationalUnitIds": missing},
-                OperationPreferences=STAGED,
-            )
-            self._finish("create", create["OperationId"])
+        for targets, regions in (
+            (missing, self._regions or [self._region]),
+            ([unit for unit in units if unit in held], new_regions),
+        ):
+            if targets and regions:
+                create = self._client.create_stack_instances(
+                    **self._stack_set,
+                    Regions=regions,
+                    DeploymentTargets={"OrganizationalUnitIds": targets},
+                    OperationPreferences=STAGED,
+                )
+                self._finish("create", create["OperationId"])
 
     def _describe(self) -> dict[str, Any] | None:
         """The StackSet; None where there is none, and no other failure is taken for that."""
@@ -162,16 +196,22 @@ class Rollout:
             return None
         return found
 
-    def _check_region(self) -> None:
-        """Raise UsageError where the role's stacks are in another region: IAM is global."""
+    def _new_regions(self) -> list[str]:
+        """Return the regions that have no stack yet.
+
+        Raises UsageError where the role's stacks are in another region: IAM is global.
+        """
         pages = self._client.get_paginator("list_stack_instances").paginate(**self._stack_set)
-        others = {item["Region"] for page in pages for item in page["Summaries"]} - {self._region}
-        if others:
+        found = {item["Region"] for page in pages for item in page["Summaries"]}
+        if self._regions:
+            return [region for region in self._regions if region not in found]
+        if others := found - {self._region}:
             raise UsageError(
                 f"the StackSet is deployed to {', '.join(sorted(others))}, and AWS_REGION is "
                 f"{self._region}; a second region would create the same role again: set AWS_REGION "
                 "to that region"
             )
+        return []
 
     def _finish(self, what: str, operation: str) -> None:
         """Wait until the operation ends. Raises RolloutFailed unless every account succeeded."""

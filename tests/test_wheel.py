@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[1]
 UV = next((path for path in (ROOT / ".uv/bin/uv",) if path.exists()), Path("uv"))
 TEMPLATES = tuple(
     f"{name}.yaml"
-    for name in ("member-role", "central-fargate", "central-lambda", "central-stepfunctions")
+    for name in (
+        *("member-role", "central-fargate", "central-lambda", "central-stepfunctions"),
+        *("member-events", "central-events"),
+    )
 )
 
 pytestmark = pytest.mark.slow

@@ -52,7 +52,7 @@ class AwsCloud:
     """AWS with the caller's credentials and the member role; every method raises OperationFailed.
 
     `read_actions` and `write_actions` are the checks' own; writes are allowed only where this
-    run may write `today`.
+    run may write `today`. `sessions` are those that earlier runs of this process left.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class AwsCloud:
         write_actions: Iterable[str],
         may_write: bool,
         today: date,
+        sessions: dict[str, MemberSession] | None = None,
     ) -> None:
         self._config = config
         self._today = today
@@ -74,7 +75,7 @@ class AwsCloud:
         self._run_id = run_id
         self._read_actions = CORE_ACTIONS.union(read_actions)
         self._write_actions = frozenset(write_actions) if may_write else frozenset()
-        self._sessions = MemberSessions(self._assume)
+        self._sessions = MemberSessions(self._assume, sessions=sessions)
         self.clients = Clients(
             session,
             self._sessions,
@@ -153,8 +154,9 @@ class AwsCloud:
             return OpenedAccount(account, named, unread)
 
     def enter(self, account: Account) -> None:
-        """Assume the member role in the account."""
-        self._sessions.open(account.id)
+        """Assume the member role in the account, unless a run before left a session for it."""
+        if not self._sessions.holds(account.id, self._allowed_actions(account.id)):
+            self._sessions.open(account.id)
 
     def regions(self, account: Account) -> tuple[tuple[str, str], ...]:
         """The regions of an account that was entered, as (name, RegionOptStatus)."""
@@ -289,16 +291,19 @@ class AwsCloud:
             for account in accounts
         )
 
-    def _assume(self, account_id: str) -> MemberSession:
-        organization = self._config.organization
+    def _allowed_actions(self, account_id: str) -> frozenset[str]:
+        """Return what this run may do in the account. Raises OperationFailed."""
         if account_id not in self._known:
             # Not even the name of our role is told to whoever is not in the organization.
             raise OperationFailed(
                 Reason.ACCOUNT_LEFT, "the account is no longer among those of the organization"
             )
-        allowed = self._read_actions
-        if account_id in self._writable:
-            allowed = allowed | self._write_actions
+        writes = self._write_actions if account_id in self._writable else frozenset()
+        return self._read_actions | writes
+
+    def _assume(self, account_id: str) -> MemberSession:
+        organization = self._config.organization
+        allowed = self._allowed_actions(account_id)
         if organization.role_name is None:
             credentials = self._session.get_credentials()
             if credentials is None:

@@ -70,15 +70,21 @@ class EcrRegistry:
 
     def repository(self, target: Target, name: str) -> Repository | None:
         """The repository as it is now; None when it is gone."""
-        response = self._find(target, "describe_repositories", repositoryNames=[name])
+        found = self.named_repositories(target, (name,))
+        return found[0] if found else None
+
+    def named_repositories(self, target: Target, names: Sequence[str]) -> list[Repository] | None:
+        """The repositories as they are now, 100 at most; None when one of them is gone."""
+        response = self._find(target, "describe_repositories", repositoryNames=[*names])
         if response is None:
             return None
         found = [_repository(target, item) for item in require_list(response, "repositories")]
-        if [repository.name for repository in found] != [name]:
+        if sorted(repository.name for repository in found) != sorted(names):
             raise OperationFailed(
-                Reason.UNEXPECTED_RESPONSE, f"{len(found)} repositories in the answer for one"
+                Reason.UNEXPECTED_RESPONSE,
+                f"{len(found)} repositories in the answer for {len(names)}, or others",
             )
-        return found[0]
+        return found
 
     def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
         """The repository prefixes of the registry's pull-through cache rules."""

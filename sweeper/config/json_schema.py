@@ -81,6 +81,8 @@ DESCRIPTIONS = {
     "ecr-creation-template-immutability.",
     "remediation.min_coverage": "Below this share of accounts or account-regions checked, nothing "
     "is changed. 0: off.",
+    "remediation.max_reopened": "A repository that somebody makes mutable again more often in 7 "
+    "days, after events, is left alone and reported as contested.",
     "inventory.config_aggregator.name": "The aggregator's name.",
     "inventory.config_aggregator.region": "The aggregator's region.",
     "report.directory": "Where to write the reports.",

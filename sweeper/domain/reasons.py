@@ -322,6 +322,13 @@ class Reason(ReasonType):
         "let the caller call organizations:ListTagsForResource, organizations:ListChildren and "
         "organizations:ListAccountsForParent, and run again",
     )
+    CONTESTED = Row(
+        "contested",
+        "somebody made it mutable again more often than remediation.max_reopened allows: sweeper "
+        "leaves it alone",
+        "set the mutability where the repository is defined: image_tag_mutability in Terraform, "
+        "ImageTagMutability in CloudFormation, imageTagMutability in CDK; or exempt it",
+    )
     NOT_CONFIRMED = Row("not_confirmed", "it was not confirmed")
     WRITE_NOT_GRANTED = Row(
         "write_not_granted",
@@ -402,6 +409,15 @@ class Reason(ReasonType):
 
 
 ACCEPTABLE_REASONS = tuple(reason for reason in Reason if reason.is_acceptable)
+
+# What may succeed when it is tried again.
+PASSING_REASONS = (
+    Reason.THROTTLED,
+    Reason.TIMED_OUT,
+    Reason.CONNECTION_FAILED,
+    Reason.ENDPOINT_UNREACHABLE,
+    Reason.SERVICE_ERROR,
+)
 
 # What the first calls have, before an endpoint is known to be out of reach.
 UNREACHABLE_REASONS = (

@@ -94,7 +94,7 @@ class Provenance:
     regions_from: str = "regions.include"
 
 
-RunKind = Literal["sweep", "apply", "undo"]
+RunKind = Literal["sweep", "apply", "undo", "events"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,8 @@ class RunSource:
 class Run:
     """Which run this was. Times are UTC, ISO 8601.
 
-    A sweep has no `source`. `scope` and `write_scope` are None where the run ended before it knew
+    A sweep has no `source`, nor has a run about events, which examined what these name and nothing
+    else. `scope` and `write_scope` are None where the run ended before it knew
     its accounts, and for an undo.
     """
 

@@ -21,7 +21,7 @@ from sweeper.domain.model import (
     Skipped,
     Target,
 )
-from sweeper.domain.planning import Outcome, Remedy
+from sweeper.domain.planning import Outcome, Remedy, planned_findings
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import (
     RecordedChanges,
@@ -35,6 +35,7 @@ from sweeper.domain.recorded_changes import (
     unreached_findings,
     without_finding,
 )
+from sweeper.domain.reopenings import Place, withhold_contested
 from sweeper.domain.report_model import RunKind, RunSource
 from sweeper.domain.selection import plan_targets, select_accounts
 from sweeper.engine.evidence import Evidence, examine_with_evidence
@@ -53,9 +54,16 @@ PlanChanges = Callable[[Mapping[str, Remedy]], list[Outcome]]
 class SweepPlan:
     """The sweep's own plan: everything in scope is examined, and the configuration decides."""
 
-    def __init__(self, kind: RunKind = "sweep", source: RunSource | None = None) -> None:
+    def __init__(
+        self,
+        kind: RunKind = "sweep",
+        source: RunSource | None = None,
+        contested: Callable[[], Mapping[Place, str]] = dict,
+    ) -> None:
+        """`contested` says why repositories are left alone; it raises nothing."""
         self.kind = kind
         self.source = source
+        self._contested = contested
 
     def select_accounts(self, organization: Organization, config: Config) -> Selected:
         """Return the accounts to open, and each of the others with why not.
@@ -98,7 +106,10 @@ class SweepPlan:
 
         `plan_changes` is `planning.plan_changes`, which has all that it needs but the remedies.
         """
-        return plan_changes(remedies)
+        planned = plan_changes(remedies)
+        if any(planned_findings(planned)):
+            return withhold_contested(planned, self._contested())
+        return planned
 
     def unreached(
         self,

@@ -26,7 +26,7 @@ from sweeper.engine.account_details import with_account_tags, with_ou_names
 from sweeper.engine.change_source import change_source
 from sweeper.engine.config_inventory import with_config_inventory
 from sweeper.engine.pool import Stop, attempt
-from sweeper.engine.ports import Observer
+from sweeper.engine.ports import Observer, RunEnvironment
 from sweeper.engine.sweep import build_run, sweep
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.bootstrap import (
@@ -38,6 +38,7 @@ from sweeper.entrypoints.bootstrap import (
     new_header,
     put_plan,
     reports_bucket,
+    sweep_plan,
 )
 from sweeper.entrypoints.log_style import AUTO, LogStyle
 from sweeper.reporting.formats import chosen_formats
@@ -117,6 +118,8 @@ def run_sweep(
             approve=approve,
             at_the_end=at_the_end,
         )
+        if recorded is None:
+            changes = sweep_plan(config, context.bucket)
         central = context.cloud.clients.central
         evidence = open_run.evidence
         sinks = make_sinks(
@@ -136,13 +139,9 @@ def run_sweep(
             at_the_end.callback(context.lease.release)
         log_started(open_run.header, config, provenance)
         environment = context.environment
-        if recorded is None and config.limits.processes != 1:
-            # What it does not import costs a run of one process neither time nor memory.
-            from sweeper.entrypoints.processes import ScanSettings, make_scanner
-
+        if recorded is None:
             settings = ScanSettings(config, provenance, open_run.header, profile, style)
-            scanner = make_scanner(settings, open_run.past, stop, at_the_end)
-            environment = replace(environment, scanner=scanner)
+            environment = with_scanner(environment, settings, at_the_end)
         report = sweep(context.cloud, context.checks, config, environment, changes)
         context.cloud.forget_members()
         if evidence:
@@ -158,6 +157,33 @@ def run_sweep(
         if finished:
             close_plan(context, open_run.header, resumed=resume is not None)
     return RunResult(report, resumable, report_file(report, [*sinks, fallback]))
+
+
+def with_scanner(
+    environment: RunEnvironment, settings: ScanSettings, at_the_end: ExitStack
+) -> RunEnvironment:
+    """Return the environment, with a scanner where limits.processes asks for several.
+
+    Raises ConfigurationError where this machine cannot run several.
+    """
+    if settings.config.limits.processes == 1:
+        return environment
+    # What it does not import costs a run of one process neither time nor memory.
+    from sweeper.entrypoints.processes import make_scanner
+
+    scanner = make_scanner(settings, environment.journal.past, environment.stop, at_the_end)
+    return replace(environment, scanner=scanner)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSettings:
+    """What each process that scans has to know of the run."""
+
+    config: Config
+    provenance: Provenance
+    header: Header
+    profile: str | None
+    style: LogStyle
 
 
 def deliver_report(

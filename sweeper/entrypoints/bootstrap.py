@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import socket
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,18 +15,22 @@ from typing import TYPE_CHECKING, Any
 from sweeper import __version__
 from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Clients, Session
+from sweeper.aws.client.credentials import MemberSession
 from sweeper.aws.client.documents import make_client
 from sweeper.aws.config_aggregator import ConfigAggregator
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.s3 import Bucket
+from sweeper.aws.s3_objects import Objects
 from sweeper.checks import chosen_checks
 from sweeper.config.schema import Config
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Failed, Finding, Key, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
-from sweeper.domain.report_model import Provenance, Run
+from sweeper.domain.reopenings import Place
+from sweeper.domain.report_model import Provenance, Run, RunKind
 from sweeper.domain.withholding import Announced
+from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Check, Observer, RunEnvironment
 from sweeper.entrypoints import logs
@@ -37,6 +41,7 @@ from sweeper.storage.journal import lines
 from sweeper.storage.journal.kinds import Header
 from sweeper.storage.journal.run import RunJournal
 from sweeper.storage.lease import Lease
+from sweeper.storage.reopenings import read_contested
 
 if TYPE_CHECKING:
     from sweeper.engine.preflight.look import Questions
@@ -69,11 +74,14 @@ def build_context(
     approve: Callable[[Sequence[Finding]], bool],
     at_the_end: ExitStack,
     lease_token: str | None = None,
+    make_registry: Callable[[Clients], EcrRegistry] = EcrRegistry,
+    sessions: dict[str, MemberSession] | None = None,
 ) -> RunContext:
     """Make the parts of the open run, with checks of the classes `kinds`; call nothing.
 
     `may_write` is whether the members' sessions allow writes. What must be closed is left to
-    `at_the_end`. `lease_token` is that with which the run holds the lease already.
+    `at_the_end`. `lease_token` is that with which the run holds the lease already. `sessions` are
+    those that earlier runs of this process left.
     """
     header = open_run.header
     today = header.started_at.date()
@@ -85,9 +93,10 @@ def build_context(
         run_id=header.run_id,
         may_write=may_write,
         today=today,
+        sessions=sessions,
     )
     at_the_end.callback(cloud.clients.close)
-    registry = EcrRegistry(cloud.clients)
+    registry = make_registry(cloud.clients)
     bucket = reports_bucket(config, cloud.clients.central)
     lease = None
     if bucket and bucket.config.lease and not header.dry_run:
@@ -144,6 +153,7 @@ def make_cloud(
     run_id: str,
     may_write: bool,
     today: date,
+    sessions: dict[str, MemberSession] | None = None,
 ) -> AwsCloud:
     """AWS with the actions that the checks declare; its clients are to be closed."""
     return AwsCloud(
@@ -155,6 +165,7 @@ def make_cloud(
         write_actions=_write_actions(kinds, config),
         may_write=may_write,
         today=today,
+        sessions=sessions,
     )
 
 
@@ -223,11 +234,17 @@ def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:
     return frozenset().union(*actions)
 
 
-def new_header(config: Config, recorded: RecordedChanges | None = None, *, dry_run: bool) -> Header:
+def new_header(
+    config: Config,
+    recorded: RecordedChanges | None = None,
+    *,
+    dry_run: bool,
+    kind: RunKind = "sweep",
+) -> Header:
     """Return the header of a run that begins now; `recorded` are the changes of its report."""
     started = datetime.now(UTC).replace(microsecond=0)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    header = Header(run_id, started, __version__, dry_run, state.section_digests(config))
+    header = Header(run_id, started, __version__, dry_run, state.section_digests(config), kind)
     if recorded is None:
         return header
     digests = {**header.config, state.CHANGES: digest(recorded)}
@@ -253,6 +270,26 @@ def bootstrap_client_factory(session: Session, stop: Stop) -> Callable[[str, str
 def put_plan(bucket: Bucket, header: Header, plan: Iterable[bytes]) -> None:
     """Write the run's plan beside its report; raises OperationFailed."""
     bucket.put(state.plan_name(header.run_id), plan, "application/jsonl")
+
+
+def sweep_plan(config: Config, bucket: Bucket | None) -> SweepPlan:
+    """Return the plan of a sweep, which leaves alone what events found to be contested."""
+
+    def contested() -> Mapping[Place, str]:
+        if bucket is None:
+            return {}
+        now, limit = datetime.now(UTC), config.remediation.max_reopened
+        found = attempt(
+            Stage.CHANGE, lambda place: read_contested(Objects(place), now, limit), bucket
+        )
+        if isinstance(found, Failed):
+            logs.log(
+                logging.WARNING, "contested.unknown", reason=found.reason, message=found.message
+            )
+            return {}
+        return found
+
+    return SweepPlan(contested=contested)
 
 
 def acquire_lease(lease: Lease, resumed: state.OpenRun | None) -> Failed | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -70,9 +70,32 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     ConfigurationError, and SweepFailed where the exit status would be 1, 2 or 6; findings, gaps and
     failed deliveries are in the summary.
     """
+    return _answered(lambda: _answer(event, context))
+
+
+def handle_events(event: object, context: LambdaContext) -> dict[str, Any]:
+    """Examine what a batch of events from SQS names; the messages that are to be delivered again.
+
+    Each message is an event of EventBridge about a call to ECR. It is a hint where to look: what is
+    there is read, judged and changed as a sweep would, and reported below events/. Raises
+    ConfigurationError, and SweepFailed where nothing can be examined or a report not be delivered:
+    then SQS delivers the whole batch again.
+    """
+    return _answered(lambda: _batch(event, context))
+
+
+def _answered(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer. Raises SweeperError, and nothing else."""
+
+    def attempted() -> dict[str, Any] | SweeperError:
+        try:
+            return answer()
+        except SweeperError as error:
+            return error
+
     gc.set_threshold(10_000, 10, 10)  # as the command line's
     logs.configure(terminal=False)
-    result = or_defect(lambda: _swept(event, context))
+    result = or_defect(attempted)
     if isinstance(result, SweeperError):
         raise result
     if isinstance(result, str):  # the text of another exception could hold a secret
@@ -80,12 +103,14 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     return result
 
 
-def _swept(event: object, context: LambdaContext) -> dict[str, Any] | SweeperError:
-    """Return what the function answers, or the error that says why there is nothing to answer."""
-    try:
-        return _answer(event, context)
-    except SweeperError as error:
-        return error
+def _batch(event: object, context: LambdaContext) -> dict[str, Any]:
+    # A sweep has no use for it: what it does not import costs it neither time nor memory.
+    from sweeper.entrypoints.events.batch import failure_of, handle_batch
+
+    answer = handle_batch(event, lambda: _load({}), _seconds(context))
+    if answer.report and (why := failure_of(answer.report)):
+        raise SweepFailed(plain("; ".join(why)))
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in answer.again]}
 
 
 def _answer(event: object, context: LambdaContext) -> dict[str, Any]:
@@ -94,13 +119,17 @@ def _answer(event: object, context: LambdaContext) -> dict[str, Any]:
     for key, (section, field) in _LISTS.items():
         if key in overrides:
             options.setdefault(section, {})[field] = tuple(overrides[key])
-    seconds = max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE)
+    seconds = _seconds(context)
     if "stage" in overrides:
         return _stage(overrides, options, seconds)
     loaded = _load(options)
     if overrides.get("preflight", False):
         return _preflight(loaded, seconds)
     return _summary(loaded, overrides, seconds)
+
+
+def _seconds(context: LambdaContext) -> float:
+    return max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE)
 
 
 def _load(options: Mapping[str, Mapping[str, Any]]) -> Loaded:

@@ -25,7 +25,6 @@ from typing import Any
 
 from sweeper.aws.client.session import callers_session
 from sweeper.checks import chosen_checks
-from sweeper.config.schema import Config
 from sweeper.domain import masking
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import (
@@ -39,32 +38,19 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Provenance
 from sweeper.domain.resume import ResumeState
 from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import TICK, Stop, attempt
 from sweeper.engine.ports import Observer, Pool
 from sweeper.engine.sweep import scan_accounts
 from sweeper.entrypoints import logs
+from sweeper.entrypoints.app import ScanSettings
 from sweeper.entrypoints.bootstrap import build_context
-from sweeper.entrypoints.log_style import LogStyle
-from sweeper.storage.journal.kinds import Header
 from sweeper.storage.run_state import OpenRun
 
 _ATTEMPTS = 2  # a process may be killed, for want of memory; the second time it is no accident
 
 Outcome = OpenedAccount | Examined | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class ScanSettings:
-    """What each process has to know of the run."""
-
-    config: Config
-    provenance: Provenance
-    header: Header
-    profile: str | None
-    style: LogStyle
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from sweeper.domain.comparison import is_changed
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import REGISTRY, ChangeStatus, Compliance, Finding, Resource
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import (
     count_applied,
     count_findings,
     count_non_compliant,
+    may_have_changed,
     remaining_rule,
 )
 from sweeper.domain.report_model import Delivery, Report
@@ -81,6 +83,10 @@ def _clauses(report: Report) -> list[str]:
     """Return what the subject says, the most important first; there is at least one."""
     changes, since, undo = report.totals.changes, report.since_last, report.run.kind == "undo"
     failure = ended_early(report)
+    contested = sum(
+        item.change is not None and item.change.reason is Reason.CONTESTED
+        for item in report.findings
+    )
     mutable = count_non_compliant(report)
     templates = count_non_compliant(report, _TEMPLATE)
     registries = count_non_compliant(report, REGISTRY)
@@ -94,6 +100,7 @@ def _clauses(report: Report) -> list[str]:
         (others, number(others, "other finding")),
         (left, f"{left:,} not reverted"),
         (changes.failed, f"{number(changes.failed, 'change')} failed"),
+        (contested, f"{contested:,} contested"),
         (not report.coverage.complete, _gap(report)),
         (changes.applied, f"{changes.applied:,} {'reverted' if undo else 'fixed'}"),
         (since and since.reopened, f"{since.reopened if since else 0:,} reopened"),
@@ -113,8 +120,11 @@ def _gap(report: Report) -> str:
 def needed(report: Report, notify: Notify) -> bool:
     """Whether people are to be told: of what remains, was changed, failed or was not checked.
 
-    With `on_change`, only of what the sweep before did not have.
+    With `on_change`, only of what the sweep before did not have. What could not be checked because
+    of an event, the next sweep tells.
     """
+    if report.run.kind == "events":
+        return bool(report.totals.remaining or may_have_changed(report))
     if notify == "on_change":
         return is_changed(report)
     changes = report.totals.changes
@@ -201,6 +211,8 @@ def verdict(report: Report) -> Iterator[str]:
     place = report.run.organization_id or report.run.account_id
     of = f" of {plain(place)}" if place else ""
     where_ = " in this scope" if report.skipped else ""
+    if report.run.kind == "events":
+        where_ = " among what the events name"
     if repositories.non_compliant:
         found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
         yield (

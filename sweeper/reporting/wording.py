@@ -322,6 +322,8 @@ _EXEMPT: tuple[tuple[Resource, str, str], ...] = (
 def coverage_sentence(report: Report) -> str:
     """A sentence that says what was not checked, or that all was that was to be."""
     if report.coverage.complete:
+        if report.run.kind == "events":
+            return "Everything that the events name was checked, and nothing else."
         if not report.skipped:
             return "All accounts and regions were checked."
         left_out = skipped_counts(report)

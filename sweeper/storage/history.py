@@ -125,11 +125,13 @@ def store_history(records: Records, report: Report) -> str | None:
     """Write the history with this run; in words what could not be kept, None where all was.
 
     An undo is no part of it: a repository that it reverts is still one that a sweep made immutable.
-    Nor is a sweep that examined nothing.
+    Nor is a sweep that examined nothing, nor what events name.
 
     Raises nothing that reading or writing could cause: it is the report that is delivered.
     """
-    if report.run.kind == "undo" or (report.run.kind == "sweep" and not replaces_last(report)):
+    if report.run.kind in ("undo", "events") or (
+        report.run.kind == "sweep" and not replaces_last(report)
+    ):
         return None
     for _ in range(ATTEMPTS):
         begun_anew = None

@@ -16,7 +16,9 @@ from types import TracebackType
 from typing import Any, Self
 
 BINARY = Path(__file__).parents[2] / ".tools" / "aws-lambda-rie"
-COMMAND = ("-m", "awslambdaric", "sweeper.lambda_handler.handler")
+RUNTIME = ("-m", "awslambdaric")
+COMMAND = (*RUNTIME, "sweeper.lambda_handler.handler")
+EVENTS_COMMAND = (*RUNTIME, "sweeper.lambda_handler.handle_events")
 PATH = "/2015-03-31/functions/function/invocations"
 _PATIENCE_SECONDS = 120
 

@@ -316,6 +316,48 @@ def test_bad_arguments_are_refused_with_what_is_allowed(
         assert rollouts.stack_sets == [], parameters
 
 
+EVENTS = ("--template", "member-events", "--stack-set", "sweeper-member-events")
+BUS = "CentralEventBusArn=arn:aws:events:eu-central-1:111111111111:event-bus/sweeper"
+
+
+@pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")  # moto makes no queue policy
+def test_the_rules_are_in_every_region_that_is_named(rollouts: Rollouts) -> None:
+    def deploy(regions: str) -> int:
+        given = ("--regions", regions, "--ous", rollouts.unit, "--parameters", BUS)
+        return main([*EVENTS, *given], rollouts.waits.append)
+
+    def deployed() -> set[tuple[str, str]]:
+        listed = boto3.client("cloudformation").list_stack_instances(
+            StackSetName="sweeper-member-events"
+        )
+        return {(each["Account"], each["Region"]) for each in listed["Summaries"]}
+
+    members = rollouts.accounts[:2]
+    assert deploy("eu-central-1 eu-west-1") == 0
+    assert deployed() == {(each, region) for each in members for region in TWO_REGIONS}
+    assert deploy("eu-central-1 eu-west-1 us-east-1") == 0  # later, another one
+    assert deployed() == {(each, region) for each in members for region in THREE_REGIONS}
+
+
+TWO_REGIONS = ("eu-central-1", "eu-west-1")
+THREE_REGIONS = (*TWO_REGIONS, "us-east-1")
+
+
+def test_regions_are_for_the_rules_alone(
+    rollouts: Rollouts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    role = ("--stack-set", NAME, "--ous", rollouts.unit, "--parameters", NEEDED)
+    rules = (*EVENTS, "--ous", rollouts.unit, "--parameters", BUS)
+    for arguments, named in (
+        ((*role, "--regions", "eu-west-1"), "REGIONS is not allowed for member-role"),
+        (rules, "REGIONS is missing"),
+        ((*rules, "--regions", "everywhere"), "'everywhere' is not allowed"),
+    ):
+        assert main(arguments, rollouts.waits.append) == 2
+        assert named in capsys.readouterr().err
+    assert rollouts.stack_sets == []
+
+
 def test_without_a_region_nothing_is_created(
     rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -131,7 +131,7 @@ class Deployment:
     def central_stack(self, name: str, parameters: Mapping[str, str]) -> dict[str, str]:
         """Make a stack of the central template; its outputs."""
         if self.central != "central-fargate":
-            template = templates.transformed(self.central, _uploaded_code())
+            template = templates.transformed(self.central, uploaded_code())
         else:
             template = templates.load(self.central)
             subnets = boto3.client("ec2").describe_subnets()["Subnets"][:2]
@@ -142,6 +142,10 @@ class Deployment:
                 "VpcId": subnets[0]["VpcId"],
                 "SubnetIds": ",".join(subnet["SubnetId"] for subnet in subnets),
             }
+        return self.make_stack(name, template, parameters)
+
+    def make_stack(self, name: str, template: Any, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Make a stack; its outputs."""
         client = boto3.client("cloudformation")
         with (
             warnings.catch_warnings(),  # of what moto does not make: the schedule and the like
@@ -395,7 +399,7 @@ def _parameters(values: Mapping[str, str]) -> Any:
     return [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
 
 
-def _uploaded_code() -> str:
+def uploaded_code() -> str:
     """An archive in a bucket: moto makes no function without one."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:

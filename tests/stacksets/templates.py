@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).parents[2] / "stacksets"
-NAMES = ("member-role", "central-fargate", "central-lambda", "central-stepfunctions")
-CENTRAL = NAMES[1:]
+CENTRAL = ("central-fargate", "central-lambda", "central-stepfunctions")  # what sweeps
+EVENTS = ("member-events", "central-events")
+NAMES = ("member-role", *CENTRAL, *EVENTS)
 ONE_PROCESS = ("central-fargate", "central-lambda")  # the whole sweep in one role
 
 

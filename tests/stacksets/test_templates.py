@@ -30,7 +30,12 @@ def test_the_member_role_trusts_one_role_of_one_organization() -> None:
     statement, read, _ = properties["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"]["AWS"]["Fn::Sub"][0].endswith(":iam::${CentralAccountId}:root")
     assert statement["Condition"] == {
-        "ArnEquals": {"aws:PrincipalArn": {"Ref": "CentralRoleArn"}},
+        "ArnEquals": {
+            "aws:PrincipalArn": [
+                {"Ref": "CentralRoleArn"},
+                {"Fn::Sub": "${CentralRoleArn}-events"},
+            ]
+        },
         "StringEquals": {
             "aws:PrincipalOrgID": {"Ref": "OrganizationId"},
             "sts:ExternalId": {"Fn::If": ["HasExternalId", {"Ref": "ExternalId"}, NO_VALUE]},
@@ -336,11 +341,11 @@ def test_the_function_is_the_programs_handler() -> None:
 def test_make_builds_every_function() -> None:
     functions = [
         name
-        for template in templates.CENTRAL
+        for template in (*templates.CENTRAL, "central-events")
         for name, each in templates.load(template)["Resources"].items()
         if each["Type"] == "AWS::Serverless::Function"
     ]
-    assert len(functions) == 6
+    assert len(functions) == 7
     for name in functions:
         command = ["make", "--dry-run", f"build-{name}", "ARTIFACTS_DIR=artifacts"]
         shown = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)

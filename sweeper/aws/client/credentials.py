@@ -20,7 +20,7 @@ from botocore.credentials import (
 from sweeper.aws.client.errors import translate_errors
 from sweeper.domain import masking
 from sweeper.domain.errors import OperationFailed, SweeperError
-from sweeper.domain.reasons import Reason
+from sweeper.domain.reasons import PASSING_REASONS, Reason
 
 RENEW_BEFORE = timedelta(minutes=5)
 
@@ -53,18 +53,21 @@ class MemberSession:
 class MemberSessions:
     """The sweep's sessions by account; shared by all threads.
 
-    `assume` assumes an account's role, or raises OperationFailed.
+    `assume` assumes an account's role, or raises OperationFailed. `sessions` are those of runs
+    before, in the same process.
     """
 
     def __init__(
         self,
         assume: Callable[[str], MemberSession],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sessions: dict[str, MemberSession] | None = None,
     ) -> None:
         masking.forget_run()
         self._assume = assume
         self._now = now
-        self._sessions: dict[str, MemberSession] = {}
+        self._reuses = sessions is not None
+        self._sessions = {} if sessions is None else sessions
         self._locks: dict[str, threading.Lock] = {}
         # By account: made because those before were not known. What does not know these either
         # is a region that is not enabled.
@@ -73,6 +76,20 @@ class MemberSessions:
     def open(self, account_id: str) -> None:
         """Assume the account's role. Raises OperationFailed."""
         self._sessions[account_id] = self._assume(account_id)
+
+    def holds(self, account_id: str, allowed_actions: frozenset[str]) -> bool:
+        """Whether a run before left a session, good for a while, that allows just that."""
+        session = self._sessions.get(account_id) if self._reuses else None
+        if (
+            session is None
+            or session.allowed_actions != allowed_actions
+            or self._expiring(session)
+            or isinstance(session.keys, Credentials)
+        ):
+            return False
+        for value in session.keys[:3]:
+            masking.register(value or "", of_run=True)
+        return True
 
     def forget(self) -> None:
         """Drop all credentials: nothing is called in the accounts any more."""
@@ -144,14 +161,7 @@ def is_usable(value: str) -> bool:
 
 
 # What has failed for now says nothing about where the credentials come from.
-_PASSING = {
-    Reason.CONNECTION_FAILED,
-    Reason.ENDPOINT_UNREACHABLE,
-    Reason.INTERRUPTED,
-    Reason.SERVICE_ERROR,
-    Reason.THROTTLED,
-    Reason.TIMED_OUT,
-}
+_PASSING = {*PASSING_REASONS, Reason.INTERRUPTED}
 # By the SDK's name of where credentials come from.
 _ADVICE = {
     "assume-role": "check the profile's role_arn and source",

@@ -67,6 +67,13 @@ def known_regions(session: Session) -> frozenset[str]:
     )
 
 
+def regions_of_partition(session: Session) -> frozenset[str]:
+    """Return every region of the caller's partition that this version of the SDK lists."""
+    own = session.region_name
+    regions = next((each["regions"] for each in _partitions(session) if own in each["regions"]), ())
+    return frozenset(region for region in regions if not region.endswith("-global"))
+
+
 def is_region(session: Session, name: str) -> bool:
     """Return whether a partition has, or may soon have, a region of this name."""
     return any(re.match(each["regionRegex"], name) for each in _partitions(session)) or (

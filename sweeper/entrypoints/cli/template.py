@@ -14,6 +14,8 @@ _TEMPLATES = {
     "central-fargate": "central-fargate.yaml",
     "central-lambda": "central-lambda.yaml",
     "central-stepfunctions": "central-stepfunctions.yaml",
+    "member-events": "member-events.yaml",
+    "central-events": "central-events.yaml",
     "deny-tag-mutability-changes": "deny-tag-mutability-changes.json",
 }
 _PACKAGE = Path(sweeper.__file__).parent

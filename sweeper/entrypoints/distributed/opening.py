@@ -26,6 +26,7 @@ from sweeper.entrypoints.bootstrap import (
     bootstrap_client_factory,
     build_context,
     reports_bucket,
+    sweep_plan,
 )
 from sweeper.entrypoints.distributed.journal import StageJournal
 from sweeper.storage import run_state as state
@@ -191,7 +192,7 @@ def open_stage(
             at_the_end.callback(lease.leave)
             # Where it is lost, `lease.check` lets nothing be written.
             attempt(Stage.CHANGE, lambda _: lease.join(), None)
-        changes = SweepPlan()
+        changes = sweep_plan(config, context.bucket)
         organization = header.organization
         listing = Listing(organization, failure=header.failure)
         if organization and not header.failure:

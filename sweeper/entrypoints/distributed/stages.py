@@ -176,7 +176,7 @@ def scan(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
                 facts,
                 checks,
                 config,
-                stage.changes,
+                SweepPlan(),
                 today=stage.run.started_at.date(),
                 announced=Announced(),
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 from pydantic import BaseModel
 
 from sweeper.domain.model import Failed, Stage
-from sweeper.domain.reasons import Reason
+from sweeper.domain.reasons import PASSING_REASONS
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.engine.pool import attempt
 from sweeper.engine.probe import DestinationProbe, failed_probe
@@ -25,13 +25,6 @@ FIRST_WAIT = 5.0  # seconds
 LONGEST_WAIT = 30.0  # seconds
 # What a destination needs that a KMS key of the caller's encrypts.
 KEY_ACTIONS = frozenset({"kms:Decrypt", "kms:GenerateDataKey"})
-_PASSING = (
-    Reason.THROTTLED,
-    Reason.TIMED_OUT,
-    Reason.CONNECTION_FAILED,
-    Reason.ENDPOINT_UNREACHABLE,
-    Reason.SERVICE_ERROR,
-)
 
 
 class NoSettings(BaseModel, extra="forbid"):
@@ -47,6 +40,7 @@ class Sink:
     content = "report"  # what is delivered, in a word
     is_local = False  # whether a dry run is delivered there, too
     is_message = False  # whether it says where the report is, and so comes last
+    takes_events = False  # whether reports about events go there, too
     actions: frozenset[str] = frozenset()  # IAM's, that the caller needs
     settings: type[BaseModel] = NoSettings  # the model of a plugin's own
 
@@ -151,7 +145,7 @@ def _delivered(
         )
         if not isinstance(result, Failed):
             return result
-        if result.reason not in _PASSING or not wait(seconds):
+        if result.reason not in PASSING_REASONS or not wait(seconds):
             needed = ", ".join(sorted(sink.actions)) if result.reason.is_denial else None
             return Delivery(
                 sink.name,

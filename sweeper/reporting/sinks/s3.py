@@ -57,6 +57,7 @@ class S3Sink(Sink):
 
     name = "s3"
     keeps = True
+    takes_events = True
     latest = LATEST
     actions = frozenset({"s3:GetObject", "s3:ListBucket", "s3:PutObject", *KEY_ACTIONS})
 

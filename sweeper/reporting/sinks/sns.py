@@ -23,6 +23,7 @@ class SnsSink(Sink):
 
     name = "sns"
     is_message = True
+    takes_events = True
     actions = frozenset({"sns:Publish", *KEY_ACTIONS})
 
     def __init__(self, topic: Topic, notify: Notify) -> None:

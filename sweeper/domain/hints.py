@@ -1,0 +1,148 @@
+"""Where to look, by events of CloudTrail: hints, never facts. Pure functions.
+
+An event may be late, twice there, incomplete, or of an account that is not ours. So it decides
+nothing: it names an account, a region and a repository, which are then read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweeper.domain.model import Finding
+
+_MOST_TEXT = 300  # characters of who did something
+# CloudTrail's names of the calls after which something may be mutable.
+CREATED = "CreateRepository"
+CHANGED = "PutImageTagMutability"
+TEMPLATES = ("CreateRepositoryCreationTemplate", "UpdateRepositoryCreationTemplate")
+_SOURCE = ("aws.ecr", "AWS API Call via CloudTrail", "ecr.amazonaws.com")
+_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}", re.ASCII)
+_NAME_LENGTHS = range(2, 257)  # ECR: RepositoryName
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{_PART}(?:/{_PART})*")
+_EVENT_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+# What a user agent or `invokedBy` says about the tool, and where that tool sets the mutability.
+_TOOLS = (
+    ("terraform", 'Terraform: set image_tag_mutability = "IMMUTABLE"'),
+    ("cloudformation", "CloudFormation: set ImageTagMutability: IMMUTABLE"),
+)
+_ANY_TOOL = (
+    'set it where the repository is defined: image_tag_mutability = "IMMUTABLE" in Terraform, '
+    "ImageTagMutability: IMMUTABLE in CloudFormation, imageTagMutability: "
+    "TagMutability.IMMUTABLE in CDK"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What an event says was made or changed.
+
+    `repository` is None where it was a creation template. `reopens` is whether the setting of a
+    repository was written; `by` is who did that, and `where` the place to change it for good.
+    """
+
+    account_id: str
+    region: str
+    repository: str | None
+    event_id: str
+    reopens: bool = False
+    by: str = ""
+    where: str = _ANY_TOOL
+
+    @property
+    def place(self) -> tuple[str, str, str | None]:
+        """Account id, region and repository."""
+        return self.account_id, self.region, self.repository
+
+
+def read_hint(
+    event: object, role_name: str | None, known_region: Callable[[str], bool]
+) -> Hint | str:
+    """Return what the event hints at, or why nothing need be read because of it.
+
+    `role_name` is the member role's: what it did itself is no hint. An event that is not as AWS
+    makes it hints at nothing.
+    """
+    detail = _mapping(event, "detail")
+    identity, asked = _mapping(detail, "userIdentity"), _mapping(detail, "requestParameters")
+    made = _mapping(_mapping(detail, "responseElements"), "repository")
+    name = _text(detail, "eventName")
+    account, region = _text(event, "account"), _text(event, "region")
+    repository = _text(asked, "repositoryName") or _text(made, "repositoryName")
+    event_id = _text(detail, "eventID") or _text(event, "id")
+    source = tuple(_text(event, key) for key in ("source", "detail-type"))
+    named = len(repository) in _NAME_LENGTHS and _NAME.fullmatch(repository)
+    registries = {_text(asked, "registryId"), _text(made, "registryId")}
+    refusals = (
+        ((*source, _text(detail, "eventSource")) != _SOURCE, "it is not a call to ECR"),
+        (name not in (CREATED, CHANGED, *TEMPLATES), "it is not about tag mutability"),
+        ("errorCode" in detail, "the call failed"),
+        (not _ACCOUNT.fullmatch(account), "its account is not 12 digits"),
+        (
+            not (_REGION.fullmatch(region) and known_region(region)),
+            "its region is not one that this version knows",
+        ),
+        (registries - {"", account}, "it is about the registry of another account"),
+        (_is_own(identity, account, role_name), "the member role did it"),
+        (not named and name not in TEMPLATES, "its repository has no valid name"),
+        (not _EVENT_ID.fullmatch(event_id), "it has no id"),
+    )
+    if why := next((text for applies, text in refusals if applies), None):
+        return why
+    agent = f"{_text(detail, 'userAgent')} {_text(identity, 'invokedBy')}".lower()
+    return Hint(
+        account,
+        region,
+        None if name in TEMPLATES else repository,
+        event_id,
+        reopens=name == CHANGED,
+        by=_actor(identity),
+        where=next((text for word, text in _TOOLS if word in agent), _ANY_TOOL),
+    )
+
+
+def join_hints(hints: Iterable[Hint]) -> tuple[Hint, ...]:
+    """Return one hint for each thing: of several about one, the last that says who reopened it."""
+    joined: dict[object, Hint] = {}
+    for hint in hints:
+        before = joined.get(hint.place)
+        if before is None or hint.reopens or not before.reopens:
+            joined[hint.place] = hint
+    return tuple(joined.values())
+
+
+def hint_of(finding: Finding, hints: Mapping[object, Hint]) -> Hint | None:
+    """Return the hint that led to the finding."""
+    name = finding.repository if finding.resource == "repository" else None
+    return hints.get((finding.account_id, finding.region, name))
+
+
+def _is_own(identity: Mapping[str, Any], account: str, role_name: str | None) -> bool:
+    """Whether the member role did it, in the account that the event is of."""
+    if role_name is None or _text(identity, "type") != "AssumedRole":
+        return False
+    issuer = _text(_mapping(_mapping(identity, "sessionContext"), "sessionIssuer"), "arn")
+    if issuer:
+        return issuer.split(":", 2)[2:] == [f"iam::{account}:role/{role_name}"]
+    session = _text(identity, "arn").split(":", 2)[2:]
+    base = role_name.rpartition("/")[2]
+    return session[:1] != [] and session[0].startswith(f"sts::{account}:assumed-role/{base}/")
+
+
+def _actor(identity: Mapping[str, Any]) -> str:
+    found = (_text(identity, key) for key in ("arn", "invokedBy", "principalId", "type"))
+    return next(filter(None, found), "")[:_MOST_TEXT]
+
+
+def _mapping(value: object, key: str) -> Mapping[str, Any]:
+    found = value.get(key) if isinstance(value, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(value: object, key: str) -> str:
+    found = value.get(key) if isinstance(value, Mapping) else None
+    return found if isinstance(found, str) else ""

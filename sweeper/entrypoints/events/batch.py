@@ -1,0 +1,191 @@
+"""A batch of SQS whose messages are events of EventBridge: which of them to deliver again."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweeper.aws.client.partitions import regions_of_partition
+from sweeper.aws.client.session import callers_session
+from sweeper.config.loader import Loaded
+from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.escaping import shorten
+from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.hints import Hint, join_hints, read_hint
+from sweeper.domain.reasons import PASSING_REASONS, Reason
+from sweeper.domain.report import enumeration_status, exit_status
+from sweeper.domain.report_model import Report
+from sweeper.engine.pool import Stop
+from sweeper.engine.ports import Observer
+from sweeper.entrypoints import logs
+from sweeper.entrypoints.events.run import Handled, Warm, require_place, run_hints
+from sweeper.entrypoints.runner import run_supervised
+
+_NOT_HERE = "its account is not in the organization"
+_GONE = "the repository is gone"
+# What a later delivery may find otherwise. A defect ends among the dead letters, not unseen.
+_TRIED_AGAIN = frozenset(
+    {
+        *PASSING_REASONS,
+        Reason.DEADLINE,
+        Reason.INTERRUPTED,
+        Reason.ACCOUNT_OU_UNKNOWN,
+        Reason.CONCURRENT_MODIFICATION,
+        Reason.JOURNAL_UNAVAILABLE,
+        Reason.INTERNAL_ERROR,
+    }
+)
+_warm = Warm()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The ids of the messages to deliver again, and the report of what the others led to.
+
+    `report` is None where no message was a hint.
+    """
+
+    again: tuple[str, ...]
+    report: Report | None = None
+
+
+def handle_batch(event: object, load: Callable[[], Loaded], seconds: float) -> Answer:
+    """Handle each event of the batch once; raises ConfigurationError.
+
+    `seconds` are those after which no new work begins.
+    """
+    messages = _messages(event)
+    loaded = load()
+    require_place(loaded.config)
+    session = callers_session()
+    regions = regions_of_partition(session)
+    role_name = loaded.config.organization.role_name
+    hints: dict[str, Hint] = {}
+    for message_id, body in messages.items():
+        hint = read_hint(_decoded(body), role_name, regions.__contains__)
+        if isinstance(hint, Hint):
+            hints[message_id] = hint
+        else:
+            _log_ignored(message_id, hint)
+    if not hints:
+        return Answer(())
+    due = join_hints(hints.values())
+
+    def work(*, stop: Stop, observer: Observer, **_: object) -> Handled:
+        return run_hints(loaded, due, session=session, warm=_warm, stop=stop, observer=observer)
+
+    handled = run_supervised(
+        loaded.config,
+        work,
+        terminal=False,
+        ask=None,
+        show=lambda *_: None,
+        at_most_seconds=seconds,
+    )
+    report = handled.report
+    again = tuple(name for name, hint in hints.items() if _is_due_again(hint, report))
+    _log_end(handled, hints, again)
+    return Answer(again, report)
+
+
+def _messages(event: object) -> Mapping[str, str]:
+    """Return the bodies by message id. Raises ConfigurationError for what is no batch of SQS."""
+    records = event.get("Records") if isinstance(event, Mapping) else None
+    found: dict[str, str] = {}
+    for record in records if isinstance(records, list) else [None]:
+        name, body = (
+            (record.get("messageId"), record.get("body")) if isinstance(record, dict) else ("", "")
+        )
+        if not (isinstance(name, str) and name and isinstance(body, str)):
+            raise ConfigurationError(
+                "event: it is not a batch of SQS; allowed: Records with messageId and body"
+            )
+        found[name] = body
+    return found
+
+
+def _decoded(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_due_again(hint: Hint, report: Report) -> bool:
+    """Whether a later delivery of the event may find what this one could not."""
+    for failure in report.failures:
+        if failure.reason in _TRIED_AGAIN and (failure.account_id, failure.region) in (
+            (None, None),
+            (hint.account_id, None),
+            (hint.account_id, hint.region),
+        ):
+            return True
+    changes = (
+        finding.change
+        for finding in report.findings
+        if finding.change
+        and (finding.account_id, finding.region) == (hint.account_id, hint.region)
+        and (finding.repository if finding.resource == "repository" else None) == hint.repository
+    )
+    return any(change.reason in _TRIED_AGAIN for change in changes)
+
+
+def _log_end(handled: Handled, hints: Mapping[str, Hint], again: Collection[str]) -> None:
+    report = handled.report
+    planned = {
+        *(account.id for account in report.accounts),
+        *(item.account_id for item in report.skipped),
+        *(item.account_id for item in report.failures),
+    }
+    listed = not any(failure.account_id is None for failure in report.failures)
+    for message_id, hint in hints.items():
+        if message_id in again:
+            continue
+        if listed and hint.account_id not in planned:
+            _log_ignored(message_id, _NOT_HERE, hint)
+        elif hint.place in handled.absent:
+            _log_ignored(message_id, _GONE, hint)
+    logs.log_finished(report, int(exit_status(report)), handled.file)
+    logs.log(
+        logging.INFO,
+        "events.handled",
+        hints=len(hints),
+        places=len({hint.place for hint in hints.values()}),
+        gone=len(handled.absent),
+        again=len(again),
+        contested=sum(
+            finding.change is not None and finding.change.reason is Reason.CONTESTED
+            for finding in report.findings
+        ),
+    )
+
+
+def _log_ignored(message_id: str, why: str, hint: Hint | None = None) -> None:
+    logs.log(
+        logging.INFO,
+        "event.ignored",
+        message_id=shorten(message_id, 100),
+        reason=why,
+        account=hint and hint.account_id,
+        region=hint and hint.region,
+        repository=hint and hint.repository,
+    )
+
+
+def failure_of(report: Report) -> Sequence[str]:
+    """Return why the function must fail: nothing can be listed, or a report was not stored."""
+    status = enumeration_status(report.failures)
+    if status in (ExitStatus.UNUSABLE, ExitStatus.LEASE_HELD):
+        return [
+            f"{failure.reason}: {failure.message}"
+            for failure in report.failures
+            if failure.account_id is None
+        ]
+    return [
+        f"{each.sink}: {each.reason}: {each.message}"
+        for each in report.deliveries
+        if each.status == "failed"
+    ]

@@ -1,0 +1,210 @@
+"""One run about events: a sweep of what they name, and its report below events/."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from sweeper.aws.accounts import AwsCloud
+from sweeper.aws.client.clients import Clients, Session
+from sweeper.aws.client.credentials import MemberSession
+from sweeper.aws.client.session import refuse_unknown_regions
+from sweeper.aws.named_ecr import NamedRegistry
+from sweeper.aws.s3_objects import Objects
+from sweeper.checks import checks, chosen_checks
+from sweeper.config.loader import Loaded
+from sweeper.config.schema import Config
+from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.hints import Hint
+from sweeper.domain.model import Account, OpenedAccount, Organization
+from sweeper.domain.report_model import Report
+from sweeper.domain.resume import ResumeState
+from sweeper.engine.hinted_plan import HintedPlan
+from sweeper.engine.pool import Stop
+from sweeper.engine.ports import Observer
+from sweeper.engine.sweep import sweep
+from sweeper.entrypoints import app, logs
+from sweeper.entrypoints.bootstrap import build_context, new_header, reports_bucket
+from sweeper.reporting.formats.json import FORMAT as JSON
+from sweeper.reporting.sinks import chosen_plugins, make_sinks
+from sweeper.reporting.sinks.base import SinkContext
+from sweeper.reporting.wording import number
+from sweeper.storage import run_state as state
+from sweeper.storage.reopenings import FOLDER, record_reopenings
+
+LISTED_FOR = 300.0  # seconds that a list of the accounts is used for
+
+
+class Warm:
+    """What one process keeps from one batch to the next, until the configuration changes.
+
+    That is the members' sessions until they expire, and the accounts for LISTED_FOR seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._config: Config | None = None
+        self._listed: tuple[float, Organization] | None = None
+        self.sessions: dict[str, MemberSession] = {}
+
+    def adapt(self, config: Config) -> None:
+        """Forget all if the configuration is another one."""
+        if config != self._config:
+            self._config, self._listed, self.sessions = config, None, {}
+
+    def recall(self, account_ids: AbstractSet[str]) -> Organization | None:
+        """Return the accounts that were listed lately, if these are among them."""
+        if self._listed is None or self._clock() - self._listed[0] > LISTED_FOR:
+            return None
+        organization = self._listed[1]
+        known = {account.id for account in organization.accounts}
+        return organization if account_ids <= known else None
+
+    def keep(self, organization: Organization) -> None:
+        """Keep the accounts that were listed now."""
+        self._listed = self._clock(), organization
+
+
+class _WarmCloud:
+    """AWS as the engine sees it; the accounts are listed anew only where that was long ago.
+
+    A large organization has hundreds of pages of accounts: to read all of them for each event would
+    take longer than all else.
+    """
+
+    def __init__(self, cloud: AwsCloud, warm: Warm, account_ids: AbstractSet[str]) -> None:
+        self._cloud = cloud
+        self._warm = warm
+        self._account_ids = account_ids
+
+    def list_accounts(self) -> Organization:
+        organization = self._warm.recall(self._account_ids)
+        if organization:
+            self._cloud.adopt_accounts(organization)
+            return organization
+        organization = self._cloud.list_accounts()
+        self._warm.keep(organization)
+        return organization
+
+    def open_account(self, account: Account) -> OpenedAccount:
+        return self._cloud.open_account(account)
+
+    def enter(self, account: Account) -> None:
+        self._cloud.enter(account)
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """A run about events that ended; `absent` are the hinted repositories that are gone.
+
+    `file` is where the report lies; None where there was nothing to store.
+    """
+
+    report: Report
+    absent: frozenset[tuple[str, str, str]]
+    file: str | None
+
+
+def require_place(config: Config) -> None:
+    """Raise ConfigurationError where there is no place for what is found, and remembered."""
+    if config.report.s3 is None:
+        raise ConfigurationError(
+            "report.s3: null is not allowed for events: their reports, and what is made mutable "
+            "again and again, are stored there"
+        )
+
+
+def run_hints(
+    loaded: Loaded,
+    hints: Sequence[Hint],
+    *,
+    session: Session,
+    warm: Warm,
+    stop: Stop,
+    observer: Observer,
+) -> Handled:
+    """Examine what the hints name, change what is due, report on it, and deliver the report.
+
+    The lease, the history and the last report of sweeps are left alone. A report is delivered
+    where there is something in it. Raises ConfigurationError.
+    """
+    config = _narrow(loaded.config)
+    warm.adapt(config)
+    refuse_unknown_regions(config, session, loaded.provenance.regions_from)
+    own = checks()
+    kinds = [kind for kind in chosen_checks(config) if kind.name in own]  # a plugin lists all
+    narrowed_by = (*loaded.provenance.narrowed_by, _described(hints))
+    provenance = replace(loaded.provenance, narrowed_by=narrowed_by, once=True)
+    header = new_header(config, dry_run=False, kind="events")
+    logs.bind_run(header.run_id)
+    registries: list[NamedRegistry] = []
+
+    def make_registry(clients: Clients) -> NamedRegistry:
+        names: dict[tuple[str, str], list[str]] = {}
+        for hint in hints:
+            if hint.repository is not None:
+                names.setdefault((hint.account_id, hint.region), []).append(hint.repository)
+        templates = {(hint.account_id, hint.region) for hint in hints if hint.repository is None}
+        registries.append(NamedRegistry(clients, names, templates))
+        return registries[0]
+
+    with ExitStack() as at_the_end:
+        context = build_context(
+            config,
+            state.OpenRun(header, ResumeState(), None),
+            kinds,
+            provenance=provenance,
+            session=session,
+            may_write=config.remediation.auto_remediate == "ENABLED",
+            stop=stop,
+            observer=observer,
+            approve=lambda _: True,
+            at_the_end=at_the_end,
+            make_registry=make_registry,
+            sessions=warm.sessions,
+        )
+        bucket = reports_bucket(config, context.cloud.clients.central)
+        if bucket is None:
+            raise ValueError("report.s3 was required before")
+        limit = config.remediation.max_reopened
+        now = context.environment.now
+        changes = HintedPlan(
+            hints, lambda due: record_reopenings(Objects(bucket), due, now(), limit)
+        )
+        cloud = _WarmCloud(context.cloud, warm, {hint.account_id for hint in hints})
+        report = sweep(cloud, context.checks, config, context.environment, changes)
+        file = None
+        if report.findings or report.failures:
+            central = context.cloud.clients.central
+            every = make_sinks(SinkContext(config, (JSON,), central), chosen_plugins(config))
+            sinks = [sink for sink in every if sink.takes_events]
+            report = app.deliver_report(
+                report, config, context, provenance, sinks=sinks, keeper=None, fallback=None
+            )
+            file = app.report_file(report, sinks)
+            if file:
+                app.close_plan(context, header, resumed=False)
+    return Handled(report, frozenset(registries[0].absent), file)
+
+
+def _narrow(config: Config) -> Config:
+    """Return the configuration with its reports below FOLDER, and without a lease."""
+    require_place(config)
+    s3 = config.report.s3
+    prefix = f"{s3.prefix}/{FOLDER}" if s3 and s3.prefix else FOLDER
+    place = s3.model_copy(update={"prefix": prefix, "lease": False}) if s3 else None
+    report = config.report.model_copy(update={"s3": place, "evidence": False})
+    return config.model_copy(update={"report": report})
+
+
+def _described(hints: Sequence[Hint]) -> str:
+    """Return what the run is narrowed to, as its scope says it."""
+    repositories = sum(hint.repository is not None for hint in hints)
+    templates = len(hints) - repositories
+    parts = [number(repositories, "repository", "repositories")] if repositories else []
+    if templates:
+        parts.append(f"the creation templates of {number(templates, 'account-region')}")
+    return f"only what events name, {' and '.join(parts)}"

@@ -1,0 +1,75 @@
+"""What was made mutable again lately: one small object in S3, written only as it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from sweeper.aws.s3_objects import Objects
+from sweeper.domain.errors import Invalid, OperationFailed
+from sweeper.domain.hints import Hint
+from sweeper.domain.json_encoding import document
+from sweeper.domain.reasons import Reason
+from sweeper.domain.reopenings import Place, Reopenings, count_reopenings, list_contested
+from sweeper.storage.json_scanner import TooLarge
+from sweeper.storage.record_reader import OtherVersion, Selection, read
+
+FOLDER = "events"  # of all that events leave, below report.s3.prefix
+NAME = "reopened.json"
+ATTEMPTS = 5  # to replace what another batch replaces too
+_MOST = 20_000_000  # bytes: as many reopenings as are remembered, with the longest names
+_MEMORY = 50_000_000  # bytes
+
+
+def record_reopenings(
+    objects: Objects, due: Sequence[Hint], now: datetime, limit: int
+) -> Mapping[Place, str]:
+    """Remember the reopenings, and return why each repository above the limit is left alone.
+
+    Raises OperationFailed where that cannot be counted: then nothing may be made immutable again.
+    """
+    for _ in range(ATTEMPTS):
+        before = _read(objects, NAME)
+        after, contested = count_reopenings(before.reopenings, due, now, limit)
+        if after == before.reopenings:
+            return contested
+        try:
+            objects.replace(NAME, document(Reopenings(reopenings=after)))
+        except OperationFailed as error:
+            if error.reason is not Reason.CONCURRENT_MODIFICATION:
+                raise _not_counted(error) from None
+            continue
+        return contested
+    raise OperationFailed(
+        Reason.CONCURRENT_MODIFICATION, f"{objects.bucket.at(NAME)}: others kept writing it"
+    )
+
+
+def read_contested(objects: Objects, now: datetime, limit: int) -> Mapping[Place, str]:
+    """Return why a sweep leaves a repository alone that it finds mutable.
+
+    Raises OperationFailed where that cannot be read.
+    """
+    return list_contested(_read(objects, f"{FOLDER}/{NAME}").reopenings, now, limit)
+
+
+def _read(objects: Objects, name: str) -> Reopenings:
+    use = partial(read, Reopenings, limit=_MOST, selection=Selection(_MEMORY))
+    try:
+        return objects.read(name, use) or Reopenings()
+    except OperationFailed as error:
+        raise _not_counted(error) from None
+    except (Invalid, OtherVersion, TooLarge) as error:
+        raise OperationFailed(
+            Reason.JOURNAL_UNAVAILABLE,
+            f"{objects.bucket.at(name)} cannot be used: {error}; delete it to count anew",
+        ) from None
+
+
+def _not_counted(error: OperationFailed) -> OperationFailed:
+    return OperationFailed(
+        error.reason,
+        f"reopenings could not be counted in {NAME}: {error.message}",
+        error.error_code,
+    )

@@ -1,0 +1,93 @@
+"""Only what is named is listed; what is gone is told apart from what is denied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from sweeper.aws.named_ecr import MOST_NAMES, NamedRegistry
+from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Account, Target
+from sweeper.domain.reasons import Reason
+
+ACCOUNT, REGION = "111122223333", "eu-central-1"
+TARGET = Target(Account(ACCOUNT, "", "ACTIVE"), REGION)
+ELSEWHERE = Target(TARGET.account, "eu-west-1")
+
+
+class Registry(NamedRegistry):
+    """ECR with the repositories `there`; `asked` has the names of each call."""
+
+    def __init__(self, names: Sequence[str], there: Sequence[str], *, templates: bool) -> None:
+        places = {TARGET.place} if templates else set()
+        super().__init__(mock.Mock(), {TARGET.place: names}, places)
+        self._there = set(there)
+        self.asked: list[list[str]] = []
+
+    def call(
+        self, target: Target, operation: str, *, write: bool = False, **parameters: Any
+    ) -> Any:
+        if operation == "describe_repository_creation_templates":
+            return {"registryId": ACCOUNT, "repositoryCreationTemplates": [{"prefix": "apps"}]}
+        names = parameters["repositoryNames"]
+        self.asked.append(names)
+        if not set(names) <= self._there:
+            raise OperationFailed(Reason.REPOSITORY_DELETED, "one is gone")
+        return {"repositories": [{**_described(name)} for name in reversed(names)]}
+
+    def listed(self, target: Target = TARGET) -> set[str]:
+        return {each.name for each in self.repositories(target)}
+
+
+def _described(name: str) -> dict[str, str]:
+    return {
+        "registryId": ACCOUNT,
+        "repositoryName": name,
+        "repositoryArn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}",
+        "imageTagMutability": "MUTABLE",
+    }
+
+
+def test_one_call_lists_what_is_named() -> None:
+    registry = Registry(["a", "b"], ["a", "b", "c"], templates=False)
+    assert registry.listed() == {"a", "b"}
+    assert registry.asked == [["a", "b"]]
+    assert registry.absent == set()
+    assert registry.listed(ELSEWHERE) == set()
+    assert len(registry.asked) == 1
+
+
+def test_what_is_gone_keeps_no_other_from_being_listed() -> None:
+    registry = Registry(["a", "gone", "b"], ["a", "b"], templates=False)
+    assert registry.listed() == {"a", "b"}
+    assert registry.absent == {(ACCOUNT, REGION, "gone")}
+    assert registry.asked == [["a", "gone", "b"], ["a"], ["gone"], ["b"]]
+
+
+def test_more_than_ecr_takes_are_several_calls() -> None:
+    names = [f"n{number}" for number in range(MOST_NAMES + 1)]
+    registry = Registry(names, names, templates=False)
+    assert registry.listed() == set(names)
+    assert [len(asked) for asked in registry.asked] == [MOST_NAMES, 1]
+
+
+def test_an_answer_about_others_is_none() -> None:
+    registry = Registry(["a"], ["a"], templates=False)
+    answer = {"repositories": [_described("b")]}
+    with (
+        mock.patch.object(registry, "call", return_value=answer),
+        pytest.raises(OperationFailed) as raised,
+    ):
+        registry.listed()
+    assert raised.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def test_templates_are_listed_where_the_place_is_named() -> None:
+    registry = Registry([], [], templates=True)
+    assert [each.prefix for each in registry.repository_creation_templates(TARGET)] == ["apps"]
+    assert list(registry.repository_creation_templates(ELSEWHERE)) == []
+    other = Registry([], [], templates=False)
+    assert list(other.repository_creation_templates(TARGET)) == []
