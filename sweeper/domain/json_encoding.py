@@ -10,8 +10,9 @@ from itertools import chain
 from typing import Any
 
 from sweeper.domain.escaping import is_hidden
+from sweeper.domain.inventory_model import ConfigInventory
 from sweeper.domain.pieces import in_pieces
-from sweeper.domain.report_model import ConfigInventory, SinceLast
+from sweeper.domain.report_model import SinceLast
 
 
 def document(value: Any) -> Iterator[bytes]:

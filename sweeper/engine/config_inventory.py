@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from sweeper.domain.config_inventory import Inventory, Source, compare_inventory
+from sweeper.domain.inventory_model import ConfigInventory
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.report import nothing_listed
-from sweeper.domain.report_model import ConfigInventory, Report
+from sweeper.domain.report_model import Report
 from sweeper.engine.pool import attempt
 
 if TYPE_CHECKING:

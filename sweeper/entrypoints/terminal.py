@@ -29,6 +29,7 @@ from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import FailedItem, Report
 from sweeper.entrypoints.findings_tables import plain, show_findings
 from sweeper.reporting.impact_wording import brief, counted
+from sweeper.reporting.run_wording import run_words, source_words
 from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
     account_names,
@@ -39,11 +40,9 @@ from sweeper.reporting.wording import (
     number,
     percent,
     remaining,
-    run_words,
     scope,
     setting,
     since_last,
-    source_words,
 )
 
 LISTED_CHANGES = 25  # that the question lists one by one

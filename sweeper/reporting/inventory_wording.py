@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sweeper.domain.escaping import plain, shorten
-from sweeper.domain.report_model import ConfigInventory, RecordedPlace, RecordingGap
+from sweeper.domain.inventory_model import ConfigInventory, RecordedPlace, RecordingGap
 from sweeper.reporting.wording import number
 
 _STATUSES = {

@@ -24,6 +24,7 @@ from sweeper.domain.report import (
 )
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.console import console_url
+from sweeper.reporting.run_wording import run_words, undo_words
 from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
     account_details,
@@ -41,14 +42,12 @@ from sweeper.reporting.wording import (
     named,
     number,
     outcome,
-    run_words,
     scope,
     setting,
     since_last,
     skipped_counts,
     tags_unavailable,
     told_findings,
-    undo_words,
     where,
 )
 

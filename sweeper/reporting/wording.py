@@ -28,7 +28,6 @@ from sweeper.domain.report_model import (
     FailedItem,
     Report,
     Run,
-    RunSource,
 )
 
 # A denial of a write: what is to be allowed is not what was asked for when looking.
@@ -250,32 +249,6 @@ def scope(report: Report) -> str | None:
 
 def _part(count: int, whole: int, what: str) -> str:
     return number(whole, what) if count == whole else f"{count:,} of {number(whole, what)}"
-
-
-def source_words(kind: str, source: RunSource) -> str:
-    """Return whose changes a run makes or reverts: "undo of run … (report …)"."""
-    return plain(f"{kind} of run {source.run_id} of {source.started_at}, report {source.location}")
-
-
-def run_words(run: Run) -> str:
-    """Return which run this is, and of which report, where it is no sweep."""
-    return source_words(f"{run.kind.capitalize()} {run.id}", run.source) if run.source else ""
-
-
-def undo_words(report: Report) -> str:
-    """Return what became of the changes that an undo was about, in figures."""
-    changes = report.totals.changes
-    already = sum(
-        finding.change is not None and finding.change.reason is Reason.ALREADY_RESTORED
-        for finding in report.findings
-    )
-    ended = changes.applied + changes.failed + changes.withheld + changes.superseded
-    to_do = f"{changes.planned - ended:,} would be reverted, " if report.run.dry_run else ""
-    return (
-        f"{to_do}{changes.applied:,} reverted, {already:,} had been reverted already, "
-        f"{changes.superseded - already:,} left as they are, {changes.failed:,} failed, "
-        f"{changes.withheld:,} withheld"
-    )
 
 
 def remaining(report: Report) -> str:

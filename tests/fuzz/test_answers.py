@@ -198,7 +198,7 @@ CALLS: dict[str, list[Callable[[Wire], object]]] = {
         )
     ],
     "DeleteRepositoryCreationTemplate": [
-        lambda wire: [wire.registry.delete_repository_creation_template(TARGET, "app")]
+        lambda wire: wire.registry.delete_repository_creation_template(TARGET, "app")
     ],
     "ListRegions": [lambda wire: recorded(wire.cloud.open_account(ACCOUNT))],
     "AssumeRole": [lambda wire: wire.cloud.open_account(ACCOUNT)],

@@ -23,6 +23,7 @@ from sweeper.reporting.inventory_wording import (
     recorded_words,
 )
 from sweeper.reporting.notification import listed, subject, verdict
+from sweeper.reporting.run_wording import run_words, undo_words
 from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
     account_details,
@@ -38,12 +39,10 @@ from sweeper.reporting.wording import (
     outcome,
     place,
     remaining,
-    run_words,
     scope,
     setting,
     since_last,
     skipped_counts,
-    undo_words,
     where,
     why,
 )

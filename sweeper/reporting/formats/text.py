@@ -29,6 +29,7 @@ from sweeper.reporting.inventory_wording import (
     recorded_words,
     recording_words,
 )
+from sweeper.reporting.run_wording import run_words, undo_words
 from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
     account_details,
@@ -45,13 +46,11 @@ from sweeper.reporting.wording import (
     outcome,
     place,
     remaining,
-    run_words,
     scope,
     setting,
     since_last,
     tags_unavailable,
     told_findings,
-    undo_words,
     where,
     why,
 )

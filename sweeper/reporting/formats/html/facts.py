@@ -14,6 +14,7 @@ from sweeper.domain.report import count_applied, count_non_compliant
 from sweeper.domain.report_model import ChangeTotals, Report, SinceLast
 from sweeper.reporting.formats.html.bars import Bar, by_ou, by_region
 from sweeper.reporting.inventory_wording import inventory_sentences
+from sweeper.reporting.run_wording import undo_words
 from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
     advice,
@@ -25,7 +26,6 @@ from sweeper.reporting.wording import (
     number,
     percent,
     scope,
-    undo_words,
 )
 
 Level = Literal["bad", "unsure", "good", "plain"]
