@@ -23,6 +23,14 @@ _ROOT = Path(__file__).parents[1]
 # What is mutated -> the tests that know it best.
 NEAREST = {
     "sweeper/domain/planning.py": ("tests/domain/test_planning.py", "tests/test_invariants.py"),
+    "sweeper/domain/withholding.py": (
+        "tests/domain/test_withholding.py",
+        "tests/test_invariants.py",
+    ),
+    "sweeper/domain/write_scope.py": (
+        "tests/domain/test_write_scope.py",
+        "tests/test_invariants.py",
+    ),
     "sweeper/engine/remediation.py": ("tests/engine/test_remediation.py", "tests/test_resuming.py"),
     "sweeper/engine/guarded_write.py": ("tests/engine/test_remediation.py", "tests/checks"),
     "sweeper/domain/mutability.py": ("tests/domain/test_mutability.py", "tests/checks"),

@@ -81,12 +81,14 @@ class CreationTemplateImmutability(Check):
             *("ecr:CreateRepository", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"),
         }
     )
-    # Without a policy, and without a role of its own, it is all that the template has ECR do.
+    # Without a policy, and without a role of its own, to create repositories is all that the
+    # template has ECR do. With an account's first one ECR creates its service-linked role.
     create_actions = frozenset(
         {
             "ecr:CreateRepositoryCreationTemplate",
             "ecr:DeleteRepositoryCreationTemplate",
             "ecr:CreateRepository",
+            "iam:CreateServiceLinkedRole",
         }
     )
     permitted_by: ClassVar = {

@@ -324,8 +324,7 @@ class Reason(ReasonType):
     )
     CONTESTED = Row(
         "contested",
-        "somebody made it mutable again more often than remediation.max_reopened allows: sweeper "
-        "leaves it alone",
+        "somebody keeps making it mutable again, more often than remediation.max_reopened allows",
         "set the mutability where the repository is defined: image_tag_mutability in Terraform, "
         "ImageTagMutability in CloudFormation, imageTagMutability in CDK; or exempt it",
     )

@@ -15,7 +15,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import SCHEMA_VERSION
 
 WINDOW = timedelta(days=7)  # in which reopenings are counted
-_MOST = 10_000  # reopenings that are remembered: the latest
+_MOST = 2_000  # reopenings that are remembered: the latest
 
 Place = tuple[str, str, str | None]  # account id, region and repository
 

@@ -169,7 +169,7 @@ def with_scanner(
     if settings.config.limits.processes == 1:
         return environment
     # What it does not import costs a run of one process neither time nor memory.
-    from sweeper.entrypoints.processes import make_scanner
+    from sweeper.entrypoints.processes.scanner import make_scanner
 
     scanner = make_scanner(settings, environment.journal.past, environment.stop, at_the_end)
     return replace(environment, scanner=scanner)

@@ -18,8 +18,8 @@ from sweeper.storage.record_reader import OtherVersion, Selection, read
 FOLDER = "events"  # of all that events leave, below report.s3.prefix
 NAME = "reopened.json"
 ATTEMPTS = 5  # to replace what another batch replaces too
-_MOST = 20_000_000  # bytes: as many reopenings as are remembered, with the longest names
-_MEMORY = 50_000_000  # bytes
+_MOST = 4_000_000  # bytes: as many reopenings as are remembered, with the longest names
+_MEMORY = 10_000_000  # bytes
 
 
 def record_reopenings(

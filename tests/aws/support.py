@@ -38,7 +38,7 @@ def make_cloud(
         stop=stop or quick_stop(),
         run_id="run-1",
         read_actions=check.read_actions | check.assess_actions if assesses else check.read_actions,
-        write_actions=check.write_actions,
+        write_actions=check.write_actions | check.create_actions,
         may_write=may_write,
         today=TODAY,
     )

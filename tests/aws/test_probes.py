@@ -18,9 +18,20 @@ from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
 from tests.fakes import make_target
 
-WRITES = {"ecr:PutImageTagMutability", "ecr:UpdateRepositoryCreationTemplate"}
+WRITES = {
+    "ecr:PutImageTagMutability",
+    "ecr:UpdateRepositoryCreationTemplate",
+    "ecr:DeleteRepositoryCreationTemplate",
+}
 # What ECR demands beyond an action that is tried; no sweep calls them (docs/preflight.md).
-NEEDED_BY_ECR = {"ecr:CreateRepository", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"}
+NEEDED_BY_ECR = {
+    "ecr:CreateRepository",
+    "ecr:PutLifecyclePolicy",
+    "ecr:SetRepositoryPolicy",
+    "iam:CreateServiceLinkedRole",
+}
+# What cannot be tried without doing it.
+UNTRIED = {"ecr:CreateRepositoryCreationTemplate"}
 PLACE = make_target()
 PROBES = {action: probe for kind in checks().values() for action, probe in kind.probes.items()}
 
@@ -33,9 +44,11 @@ def test_every_action_of_every_check_can_be_tried() -> None:
     declared = {
         action
         for kind in checks().values()
-        for action in kind.read_actions | kind.write_actions | kind.assess_actions
+        for action in (
+            kind.read_actions | kind.write_actions | kind.create_actions | kind.assess_actions
+        )
     }
-    assert declared - PROBES.keys() == NEEDED_BY_ECR
+    assert declared - PROBES.keys() == NEEDED_BY_ECR | UNTRIED
 
 
 def test_what_is_answered(aws: FakeAws) -> None:
@@ -123,6 +136,8 @@ def test_a_write_names_what_nobody_has_and_never_twice() -> None:
 
 
 def test_every_write_has_an_answer_that_says_permitted() -> None:
-    written = {action for kind in checks().values() for action in kind.write_actions}
-    assert written - NEEDED_BY_ECR == WRITES
+    written = {
+        action for kind in checks().values() for action in kind.write_actions | kind.create_actions
+    }
+    assert written - NEEDED_BY_ECR - UNTRIED == WRITES
     assert all(PROBES[action].absent for action in WRITES)

@@ -143,6 +143,19 @@ REFUSED = (
     ("limits: {max_workers: true}", "limits.max_workers"),
     ("limits: {deadline_seconds: true}", "limits.deadline_seconds"),
     ('report: {directory: ""}', "report.directory"),
+    ("remediation: {rollout: [{}]}", "remediation.rollout[0].from"),
+    ("remediation: {rollout: [{from: soon}]}", "remediation.rollout[0].from"),
+    ("remediation: {rollout: [{from: 5}]}", "remediation.rollout[0].from"),
+    ("remediation: {rollout: [{start: 2027-01-15}]}", "remediation.rollout[0].from"),
+    (
+        "remediation: {rollout: [{from: 2027-01-15, include_ous: [x]}]}",
+        "remediation.rollout[0].include_ous[0]",
+    ),
+    ("remediation: {rollout: 5}", "remediation.rollout"),
+    ("remediation: {grace_days: -1}", "remediation.grace_days"),
+    ("remediation: {grace_days: 367}", "remediation.grace_days"),
+    ("remediation: {max_changes_per_account: -1}", "remediation.max_changes_per_account"),
+    ("remediation: {root_template_applied_for: [PUSH]}", "remediation.root_template_applied_for"),
 )
 
 
@@ -173,6 +186,20 @@ CONTRADICTIONS = (
         "report.account_tags",
     ),
     ("regions: {include: [eu-west-1], exclude: [eu-west-1]}", "regions"),
+    ("remediation: {grace_days: 3}", "remediation.grace_days"),
+    (
+        "{remediation: {grace_days: 3}, report: {directory: out, formats: [csv]}}",
+        "remediation.grace_days",
+    ),
+    (
+        "organization: {role_name: null}\nremediation: {rollout: [{from: 2027-01-15, include_ous: "
+        "[r-ab12]}]}",
+        "remediation.rollout: include_ous",
+    ),
+    (
+        "remediation: {root_template_applied_for: [PULL_THROUGH_CACHE]}",
+        "remediation.root_template_applied_for",
+    ),
 )
 # No YAML, or not this kind of it, and the place where the refusal names one.
 NOT_YAML = (

@@ -47,6 +47,8 @@ MORE = (
     ecr("rules", "describe_pull_through_cache_rules"),
     ecr("one rule", "describe_pull_through_cache_rules", ecrRepositoryPrefixes=["quay"]),
     ecr("written", "update_repository_creation_template", prefix="apps"),
+    ecr("new", "create_repository_creation_template", prefix="b", appliedFor=["REPLICATION"]),
+    ecr("deleted", "delete_repository_creation_template", prefix="apps"),
     ecr("full images", "describe_images", repositoryName="a"),
     Step("ec2", "ec2", "describe_regions", {"AllRegions": True}),
     Step("a bus", "events", "describe_event_bus", {"Name": BUS}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from typing import Any
 
@@ -671,3 +672,73 @@ def test_what_it_could_not_tell_before_it_cannot_tell_now() -> None:
             assert resumed.since_last
             assert resumed.since_last.unavailable
             assert (resumed.since_last.unavailable == why) is (why is not None)
+
+
+WAITING = change(ChangeStatus.WITHHELD, reason=Reason.IN_GRACE_PERIOD, due=date(2026, 12, 1))
+
+
+def announced_in(sweeps: Sequence[Report]) -> list[tuple[date | None, int]]:
+    """The day on which the last finding of each sweep was announced, and how many are new."""
+    told = []
+    for item in followed(sweeps)[0][1:]:
+        assert item.since_last is not None
+        told.append((item.findings[-1].announced, item.since_last.announced))
+    return told
+
+
+def test_a_change_is_announced_by_the_first_report_that_names_its_day() -> None:
+    first, second, third = (date.fromisoformat(when[:10]) for when in (FIRST, SECOND, THIRD))
+    waits, due = [finding(change=WAITING)], [finding(change=APPLIED)]
+    known = [replace(waits[0], announced=first)]
+    held = [finding(change=change(ChangeStatus.WITHHELD, reason=Reason.MAX_CHANGES))]
+    exempt = [finding(**EXEMPT)]
+    failure = [finding(change=change(ChangeStatus.FAILED, reason=Reason.THROTTLED))]
+    cases: list[tuple[list[list[Finding]], list[tuple[date | None, int]]]] = [
+        # New where no report announced it, and carried on from there.
+        ([[], waits], [(second, 1)]),
+        ([[finding()], waits, waits], [(second, 1), (second, 0)]),
+        ([known, waits, due], [(first, 0), (first, 0)]),
+        # What is not due on a day is not announced; what failed, or is held back, stays announced.
+        ([[], held], [(None, 0)]),
+        ([known, failure, held], [(first, 0), (first, 0)]),
+        ([known, [finding(**UNDETERMINED)], waits], [(first, 0), (first, 0)]),
+        # What was fixed needs no second notice; what was exempt needs one.
+        ([known, due, [], waits], [(first, 0), (None, 0), (first, 0)]),
+        ([known, exempt, waits], [(None, 0), (third, 1)]),
+    ]
+    for findings, expected in cases:
+        with case(findings):
+            marker = finding("aaa", **EXEMPT)
+            days = (FIRST, SECOND, THIRD, FOURTH)
+            sweeps = [
+                sweep_at(day, [marker, *found]) for day, found in zip(days, findings, strict=False)
+            ]
+            assert announced_in(sweeps) == expected
+
+
+def test_an_announcement_outlasts_sweeps_that_cannot_check_the_place() -> None:
+    first = date.fromisoformat(FIRST[:10])
+    waits = finding(change=WAITING, account_id=OTHER)
+    known = sweep_at(FIRST, [replace(waits, announced=first)])
+    blind = [sweep_at(day, [], [(target(OTHER), failed())]) for day in (SECOND, THIRD)]
+    done, _ = followed([known, *blind, sweep_at(FOURTH, [waits])])
+    assert done[1].since_last is not None
+    assert [item.announced for item in done[1].since_last.not_visible] == [first]
+    assert [item.announced for item in done[-1].findings] == [first]
+
+
+def test_without_an_earlier_report_changes_are_announced_today() -> None:
+    item = comparison_unavailable(sweep_at(SECOND, [finding(change=WAITING)]), "it is damaged")
+    assert [each.announced for each in item.findings] == [date.fromisoformat(SECOND[:10])]
+    assert item.since_last is not None
+    assert item.since_last.announced == 1
+
+
+def test_a_new_announcement_is_news() -> None:
+    first = sweep_at(FIRST, [finding()])
+    news = followed([first, sweep_at(SECOND, [finding(change=WAITING)])])[0][1]
+    assert news.since_last is not None
+    assert (news.since_last.new, news.since_last.still_open) == (0, 1)
+    assert since.is_changed(news)
+    again = followed([first, news, sweep_at(THIRD, [finding(change=WAITING)])])[0][2]
+    assert not since.is_changed(again)

@@ -72,7 +72,13 @@ JSON: dict[str, Any] = {
         "registryId": ID,
         "repositoryCreationTemplates": [TEMPLATE],
     },
-    "UpdateRepositoryCreationTemplate": {"registryId": ID, "repositoryCreationTemplate": TEMPLATE},
+    **{
+        f"{verb}RepositoryCreationTemplate": {
+            "registryId": ID,
+            "repositoryCreationTemplate": TEMPLATE,
+        }
+        for verb in ("Update", "Create", "Delete")
+    },
     "ListRegions": {"Regions": [{"RegionName": "eu-central-1", "RegionOptStatus": "ENABLED"}]},
     "ListAccounts": {
         "Accounts": [
@@ -110,6 +116,7 @@ class Everything:
     read_actions = TagImmutability.read_actions | CreationTemplateImmutability.read_actions
     assess_actions = TagImmutability.assess_actions
     write_actions = TagImmutability.write_actions | CreationTemplateImmutability.write_actions
+    create_actions = CreationTemplateImmutability.create_actions
 
 
 class Wire:
@@ -184,6 +191,14 @@ CALLS: dict[str, list[Callable[[Wire], object]]] = {
         lambda wire: wire.registry.update_repository_creation_template(
             TARGET, "app", "IMMUTABLE", (), "{}"
         )
+    ],
+    "CreateRepositoryCreationTemplate": [
+        lambda wire: wire.registry.create_repository_creation_template(
+            TARGET, "app", "IMMUTABLE", (), '{"appliedFor": ["REPLICATION"]}'
+        )
+    ],
+    "DeleteRepositoryCreationTemplate": [
+        lambda wire: [wire.registry.delete_repository_creation_template(TARGET, "app")]
     ],
     "ListRegions": [lambda wire: recorded(wire.cloud.open_account(ACCOUNT))],
     "AssumeRole": [lambda wire: wire.cloud.open_account(ACCOUNT)],

@@ -104,15 +104,18 @@ MEMBER: dict[Row, Callable[[Report, str], bool]] = {
 
 # Used by an undo alone, which deletes what was created. See test_undo.py.
 DELETE: Row = ("RootTemplates", "ecr:DeleteRepositoryCreationTemplate")
-# What WhatCreationTemplatesDo grants, too.
-ALSO: Row = ("WhatRootTemplatesDo", "ecr:CreateRepository")
+# What WhatCreationTemplatesDo grants, too; and what only an account's first template needs.
+ALSO: set[Row] = {
+    ("WhatRootTemplatesDo", "ecr:CreateRepository"),
+    ("WhatTheFirstRootTemplateDoes", "iam:CreateServiceLinkedRole"),
+}
 # Used only where impact is assessed; without it all is done as with it. See the test below.
 IMAGES: Row = ("Images", "ecr:DescribeImages")
 ASSESSED = {"remediation": {"assess_impact": True}}
 
 
 def test_the_member_table_is_complete() -> None:
-    assert {*MEMBER, IMAGES, DELETE, ALSO} == _rows("member-role", "MemberRole")
+    assert {*MEMBER, IMAGES, DELETE, *ALSO} == _rows("member-role", "MemberRole")
 
 
 @pytest.mark.slow
@@ -157,17 +160,20 @@ def test_images_are_read_only_where_impact_is_assessed(deployment: Deployment) -
     assert (MEMBER_ROLE, IMAGES[1]) in authority.used
 
 
+CONDITIONS = ("MayRemediate", "MayRemediateTemplates", "MayCreateRootTemplates")
+
+
 def test_the_role_grants_what_core_and_checks_declare() -> None:
     checks = CHECKS.values()
     read = set(CORE_ACTIONS).union(*(check.read_actions for check in checks))
     read = read.union(*(getattr(check, "assess_actions", ()) for check in checks))
-    write = set[str]().union(*(check.write_actions for check in checks))
+    write = set[str]().union(*(check.write_actions | check.create_actions for check in checks))
     always, remediating = set[str](), set[str]()
     for policy in templates.resource("member-role", "MemberRole")["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
             if "Fn::If" in statement:
                 condition, conditional, otherwise = statement["Fn::If"]
-                assert condition in ("MayRemediate", "MayRemediateTemplates")
+                assert condition in CONDITIONS
                 assert otherwise == {"Ref": "AWS::NoValue"}
                 remediating.update(actions([conditional]))
             else:

@@ -1,0 +1,186 @@
+"""Starts the processes, gives each its share of the accounts, and collects what they find."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager, suppress
+
+from sweeper.domain import masking
+from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.model import (
+    Account,
+    Failed,
+    Organization,
+    Stage,
+)
+from sweeper.domain.reasons import Reason
+from sweeper.domain.resume import ResumeState
+from sweeper.engine.pool import TICK, Stop
+from sweeper.engine.ports import Observer
+from sweeper.entrypoints import logs
+from sweeper.entrypoints.app import ScanSettings
+from sweeper.entrypoints.processes.found import Found
+from sweeper.entrypoints.processes.worker import Sender, Share, begin_process, scan_share
+
+_ATTEMPTS = 2  # a process may be killed, for want of memory; the second time it is no accident
+
+
+def make_scanner(
+    settings: ScanSettings, past: ResumeState, stop: Stop, at_the_end: ExitStack
+) -> ProcessScanner | None:
+    """Return what scans with as many processes as the configuration says; None for one.
+
+    It is closed at the end. Raises ConfigurationError where this machine cannot run several.
+    """
+    wanted = settings.config.limits.processes
+    count = (os.cpu_count() or 1) if wanted == "auto" else wanted
+    if count == 1:
+        return None
+    scanner = ProcessScanner(count, settings, past, stop)
+    at_the_end.callback(scanner.close)
+    return scanner
+
+
+class ProcessScanner:
+    """A `sweeper.engine.ports.Scanner`; the processes start when it is made."""
+
+    def __init__(self, count: int, settings: ScanSettings, past: ResumeState, stop: Stop) -> None:
+        """`past` is what an earlier process of the run had done.
+
+        Raises ConfigurationError where this machine cannot run several processes.
+        """
+        self._count = count
+        self._settings = settings
+        self._past = past
+        self._stop = stop
+        self._workers: _Workers | None = _Workers(count, settings, stop)
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._workers:
+            self._workers.close()
+            self._workers = None
+
+    def scan(
+        self, organization: Organization, accounts: Sequence[Account], observer: Observer
+    ) -> ResumeState:
+        """Open the accounts, and examine each target in them; see `Scanner.scan`."""
+        found = Found(self._past, accounts, observer)
+        shares = [each for n in range(self._count) if (each := accounts[n :: self._count])]
+        observer.begin(Stage.OPEN_ACCOUNT, len(accounts))
+        for _ in range(_ATTEMPTS):
+            shares = self._scan(organization, shares, found)
+            self.close()
+            if not shares or self._stop.reason:
+                break
+            logs.log(
+                logging.WARNING,
+                "process.lost",
+                sentence="a process that checked accounts was ended; it is started again",
+                accounts=sum(map(len, shares)),
+            )
+        return found.state
+
+    def _scan(
+        self, organization: Organization, shares: Sequence[Sequence[Account]], found: Found
+    ) -> list[Sequence[Account]]:
+        """Scan once; return the shares whose process did not come to the end."""
+        try:
+            self._workers = self._workers or _Workers(self._count, self._settings, self._stop)
+        except ConfigurationError:  # the machine has no process left
+            return list(shares)
+        given = [Share(organization, share, found.known_of(share)) for share in shares]
+        futures = self._workers.run(given, found)
+        lost = []
+        for share, future in zip(shares, futures, strict=True):
+            if isinstance(future.exception(), BrokenProcessPool):
+                lost.append(share)
+            elif failure := future.result():
+                found.fail(share, failure)
+        return lost
+
+
+class _Workers:
+    """The processes. A pipe brings what they send; the end of another one tells them to stop."""
+
+    def __init__(self, count: int, settings: ScanSettings, stop: Stop) -> None:
+        self._count = count
+        self._stop = stop
+        context = multiprocessing.get_context("spawn")
+        left = stop.seconds_left
+        try:
+            self._results, sender = context.Pipe(duplex=False)
+            control, self._control = context.Pipe(duplex=False)
+            self._theirs = (sender, control)
+            self._executor = ProcessPoolExecutor(
+                count,
+                context,
+                begin_process,
+                (
+                    Sender(sender, context.Lock()),
+                    control,
+                    settings,
+                    None if left is None else time.monotonic() + left,
+                    masking.share_secrets(),
+                ),
+            )
+            with _without_signals():
+                for _ in range(count):
+                    self._executor.submit(os.getpid)  # they start while accounts are listed
+        except (ImportError, OSError) as error:
+            raise ConfigurationError(
+                f"limits.processes: this machine cannot run several processes: {error}; set it to 1"
+            ) from None
+
+    def close(self) -> None:
+        """End the processes."""
+        for each in (self._control, *self._theirs):
+            each.close()
+        self._executor.shutdown(cancel_futures=True)
+        self._results.close()
+
+    def run(self, shares: Sequence[Share], found: Found) -> list[Future[Failed | None]]:
+        """Scan the shares, a process for each; return how each of them ended."""
+        futures = self._submit(shares)
+        for each in self._theirs:  # so that nothing can be read once they have ended
+            each.close()
+        with suppress(EOFError, OSError):
+            while True:
+                have_ended = all(future.done() for future in futures)
+                if self._results.poll(0 if have_ended else TICK):
+                    found.add(self._results.recv(), len(shares))
+                elif have_ended:
+                    break
+                if self._stop.reason not in (None, Reason.DEADLINE):  # which they know
+                    self._control.close()
+        wait(futures)
+        found.conclude()
+        return futures
+
+    def _submit(self, shares: Sequence[Share]) -> list[Future[Failed | None]]:
+        futures: list[Future[Failed | None]] = []
+        for share in shares:
+            try:
+                with _without_signals():
+                    futures.append(self._executor.submit(scan_share, share))
+            except BrokenProcessPool as error:
+                futures.append(Future())
+                futures[-1].set_exception(error)
+        return futures
+
+
+@contextmanager
+def _without_signals() -> Iterator[None]:
+    """What starts inside never gets the signals of a terminal: this process tells it to stop."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
