@@ -10,6 +10,7 @@ from sweeper.aws.client.errors import MAX_CODE, reason_for, shortened_message, t
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.json_encoding import encoded
 from sweeper.domain.masking import mask
+from sweeper.domain.reasons import PASSING_REASONS
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.engine.probe import DestinationProbe, Hints, run_probe
 from sweeper.reporting.events import (
@@ -72,10 +73,7 @@ class EventBusSink(Sink):
                 else:
                     self._put.add(key)
         if refused:
-            code = str(refused[0]["ErrorCode"])[:MAX_CODE]
-            why = refused[0].get("ErrorMessage")
-            message = shortened_message(f"{len(refused):,} events were refused, such as: {why}")
-            raise self._explained(OperationFailed(reason_for(code), message, code))
+            raise self._explained(_of_refused(refused))
         return Delivery(self.name, self.location, "delivered")
 
     def probe(self) -> list[DestinationProbe]:
@@ -124,6 +122,16 @@ class EventBusSink(Sink):
     def _explained(self, error: OperationFailed) -> OperationFailed:
         message = f"{error.message}; {len(self._put):,} events were put"
         return OperationFailed(error.reason, message, error.error_code)
+
+
+def _of_refused(refused: Sequence[Mapping[str, Any]]) -> OperationFailed:
+    """Return why, of several reasons one that may pass: then the delivery is tried again."""
+    codes = [str(each["ErrorCode"])[:MAX_CODE] for each in refused]
+    passing = (code for code in codes if reason_for(code) in PASSING_REASONS)
+    code = next(passing, codes[0])
+    why = refused[codes.index(code)].get("ErrorMessage")
+    message = shortened_message(f"{len(refused):,} events were refused, such as: {why}")
+    return OperationFailed(reason_for(code), message, code)
 
 
 def _batches(

@@ -109,8 +109,8 @@ def test_an_event_says_where_to_look() -> None:
 
 def test_the_pattern_of_the_page_matches_what_somebody_has_to_do() -> None:
     page = (PUBLISHED.parent / "notifications.md").read_text(encoding="utf-8")
-    [text] = re.findall(r"```json\n(\{\n.*?)```", page, re.DOTALL)
-    pattern = EventPattern.load(text)
+    blocks = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    pattern = EventPattern.load(next(block for block in blocks if '"detail-type"' in block))
     item = compared(
         finding("new", since_last=Since.NEW),
         finding("fixed", since_last=Since.NEW, change=change()),
@@ -132,14 +132,38 @@ def test_the_pattern_of_the_page_matches_what_somebody_has_to_do() -> None:
     assert matched == ["new"]
 
 
+def test_what_the_rules_of_the_page_make_of_an_event() -> None:
+    page = (PUBLISHED.parent / "notifications.md").read_text(encoding="utf-8")
+    blocks = map(json.loads, re.findall(r"```json\n(.*?)```", page, re.DOTALL))
+    transformers = [block for block in blocks if "InputTemplate" in block]
+    [detail] = findings_changed(report([finding("team/a")]))
+    event = {"detail": json.loads(encoded(detail))}
+    made = []
+    for block in transformers:
+        text = block["InputTemplate"]
+        for name, path in block["InputPathsMap"].items():
+            value: Any = event
+            for key in path.removeprefix("$.").split("."):
+                value = value[key]
+            assert f"<{name}>" in text
+            text = text.replace(f"<{name}>", json.dumps(value))
+        made.append(json.loads(text))
+    issue, chat = made
+    assert issue["fields"]["summary"] == detail.title
+    assert issue["fields"]["labels"] == [detail.id]
+    assert (chat["version"], chat["source"]) == ("1.0", "custom")
+    assert chat["content"]["title"] == detail.title
+    assert chat["metadata"]["threadId"] == detail.id
+
+
 class Bus:
     """A client that refuses the given entries, by their position among all of them."""
 
-    def __init__(self, *refused: int, code: str = "ThrottlingException") -> None:
+    def __init__(self, *refused: int, code: str = "ThrottlingException", **codes: str) -> None:
         self.calls: list[list[dict[str, Any]]] = []
         self.accepted: list[dict[str, Any]] = []
         self._refused = set(refused)
-        self._code = code
+        self._codes = {position: codes.get(f"at_{position}", code) for position in refused}
         self._seen = 0
 
     def put_events(self, **parameters: list[dict[str, Any]]) -> Any:
@@ -148,7 +172,7 @@ class Bus:
         results: list[dict[str, Any]] = []
         for entry in entries:
             if self._seen in self._refused:
-                results.append({"ErrorCode": self._code, "ErrorMessage": "no"})
+                results.append({"ErrorCode": self._codes[self._seen], "ErrorMessage": "no"})
             else:
                 self.accepted.append(entry)
                 results.append({"EventId": "1"})
@@ -202,6 +226,14 @@ def test_why_an_event_was_refused() -> None:
         with case(code), pytest.raises(OperationFailed) as caught:
             sink(Bus(0, code=code)).deliver(report(), SO_FAR)
         assert (caught.value.reason, caught.value.error_code) == (reason, code)
+
+
+def test_what_may_pass_is_put_again_beside_what_never_will() -> None:
+    item = report([finding(f"r-{number}") for number in range(4)])
+    made = sink(Bus(0, 2, code="MalformedDetail", at_2="ThrottlingException"))
+    with pytest.raises(OperationFailed) as caught:
+        made.deliver(item, SO_FAR)
+    assert caught.value.reason is Reason.THROTTLED
 
 
 @pytest.fixture
