@@ -29,7 +29,7 @@ from sweeper.domain.escaping import shorten
 from sweeper.domain.model import REGISTRY, ChangeStatus, Finding, Resource
 from sweeper.domain.recorded_changes import RecordedChanges, invert, select_findings
 from sweeper.domain.report_model import Report, RunSource
-from sweeper.engine.root_template import ROOT_PREFIX
+from sweeper.engine.root_template import NO_TEMPLATE, ROOT_PREFIX
 from sweeper.storage.journal.kinds import RUN_ID
 from sweeper.storage.plausibility import field_names
 from sweeper.storage.report_store import ObjectReader, read_report
@@ -67,6 +67,8 @@ class _RecordedChange:
                 raise ValueError(f"{mutability} with {len(filters)} exclusion filters")
         if before == after:
             raise ValueError("nothing was changed: it is what was there before")
+        if self.resource == REGISTRY and self.mutability != NO_TEMPLATE.mutability:
+            raise ValueError(f"a registry without a template is {NO_TEMPLATE.mutability}")
         if self.resource == "repository":
             name = _NAME
             arn = _ARN.format(region=self.region, account=self.account_id)

@@ -114,8 +114,10 @@ def test_an_ou_that_is_not_there_is_named(enter: Enter, give_paths: bool) -> Non
 
 
 def test_an_ou_of_the_write_scope_must_be_there_too(aws: FakeAws) -> None:
-    with pytest.raises(NothingToSweep, match=UNKNOWN):
-        make_cloud(remediation={"include_ous": [UNKNOWN]}).list_accounts()
+    unknown = {"include_ous": [UNKNOWN]}
+    for remediation in (unknown, {"rollout": [{**unknown, "from": "2027-01-15"}]}):
+        with case(remediation), pytest.raises(NothingToSweep, match=UNKNOWN):
+            make_cloud(remediation=remediation).list_accounts()
 
 
 @PATHS

@@ -124,11 +124,16 @@ def test_an_excluded_account_is_excluded_whatever_its_state() -> None:
 
 
 def test_an_included_account_that_is_not_there_ends_the_sweep() -> None:
-    for section in ["organization", "remediation"]:
+    included = {"include_accounts": [account_id(1), account_id(9), account_id(8)]}
+    sections: list[dict[str, Any]] = [
+        {"organization": included},
+        {"remediation": included},
+        {"remediation": {"rollout": [{**included, "from": "2027-01-15"}]}},
+    ]
+    for section in sections:
         with case(section):
-            included = {"include_accounts": [account_id(1), account_id(9), account_id(8)]}
             with pytest.raises(NothingToSweep) as caught:
-                select_accounts(ACCOUNTS, make_config(**{section: included}))
+                select_accounts(ACCOUNTS, make_config(**section))
             assert caught.value.reason is Reason.UNKNOWN_ACCOUNT
             assert "4 accounts" in caught.value.message
             assert caught.value.message.endswith(f": {account_id(8)}, {account_id(9)}")

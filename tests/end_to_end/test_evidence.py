@@ -114,7 +114,9 @@ def test_every_repository_has_one_line_a_check(aws: FakeAws, here: Here) -> None
     assert len(before) == len(REPOSITORIES) * len(places)
     assert named(found) == Counter(before.keys())
     assert named(found, TEMPLATES) == Counter(
-        (*place, template.prefix) for place in places for template in CREATION_TEMPLATES
+        (*place, prefix)
+        for place in places
+        for prefix in (*(template.prefix for template in CREATION_TEMPLATES), "ROOT")
     )
     in_report = {
         (each["check"], each["account_id"], each["region"], each["repository"]): each
@@ -129,7 +131,8 @@ def test_every_repository_has_one_line_a_check(aws: FakeAws, here: Here) -> None
         run_ = ended.report["run"]
         assert run_["started_at"] <= line["read_at"] <= run_["finished_at"], line
         if line["check"] == TEMPLATES:
-            assert (line["resource"], line["arn"]) == ("repository_creation_template", "")
+            resource = "registry" if key[2] == "ROOT" else "repository_creation_template"
+            assert (line["resource"], line["arn"]) == (resource, "")
             continue
         # As it was read, not as the sweep left it.
         assert line["verdict"] == VERDICTS[line["repository"]], line

@@ -246,6 +246,17 @@ def test_a_rollout_changes_an_account_on_the_day_of_its_wave_and_not_before(
 
 
 @pytest.mark.slow
+def test_preflight_tries_what_the_last_wave_will_need(
+    aws: FakeAws, here: Here, waves: dict[str, Any]
+) -> None:
+    aws.reset_statistics()
+    here.command(aws, "preflight", config=config(**waves))
+    tried = {each["account"] for each in writes(aws)}
+    assert tried == {account.id for account in WORLD.accounts}
+    assert not any(each["accepted"] for each in writes(aws))
+
+
+@pytest.mark.slow
 def test_only_the_account_above_its_cap_is_withheld(aws: FakeAws, here: Here) -> None:
     first, second = (account.id for account in WORLD.accounts)
     few = Registry(account=second, repositories=(Repository("app"),))

@@ -100,6 +100,7 @@ def test_what_narrows_a_sweep_and_where_it_may_write_is_in_report_and_log(
         "accounts": 1,
         "checks": ["ecr-tag-immutability"],
         "narrowed_by": ["remediation.exclude_accounts"],
+        "waves": [],
     }
     sources = {
         (each["kind"], each["name"]): each["sha256"] for each in told["configuration"]["sources"]

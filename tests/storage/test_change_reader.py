@@ -11,7 +11,7 @@ import pytest
 
 from sweeper.checks.tag_immutability import NAME
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import ChangeStatus, Finding, Resource
+from sweeper.domain.model import REGISTRY, ChangeStatus, Finding, Resource
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges, invert
 from sweeper.domain.report_model import Report, RunSource
@@ -105,6 +105,21 @@ def test_a_creation_template_is_taken_without_an_arn() -> None:
             root = replace(applied_finding(prefix), arn="", resource="repository_creation_template")
             about: dict[str, tuple[Resource, ...]] = {NAME: ("repository_creation_template",)}
             assert read(report_of(root), checks=about).findings == (invert(root),)
+
+
+def test_a_registry_is_named_root_and_was_mutable() -> None:
+    about: dict[str, tuple[Resource, ...]] = {NAME: ("repository_creation_template", REGISTRY)}
+    good = replace(applied_finding("ROOT"), arn="", resource=REGISTRY)
+    assert read(report_of(good), checks=about).findings == (invert(good),)
+    for bad, why in (
+        (replace(good, repository="apps"), "the repository is none that ECR allows"),
+        (
+            replace(good, mutability="MUTABLE_WITH_EXCLUSION", exclusion_filters=("v*",)),
+            "a registry without a template is MUTABLE",
+        ),
+    ):
+        with case(why), pytest.raises(ConfigurationError, match=why):
+            read(report_of(bad), checks=about)
 
 
 def test_a_write_that_may_have_taken_effect_is_taken_and_one_that_did_not_is_not() -> None:
