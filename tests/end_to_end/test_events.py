@@ -284,15 +284,24 @@ def test_only_what_may_pass_is_delivered_again(aws: FakeAws) -> None:
     throttled, denied, fine = ACCOUNTS[3:6]
     for account in (throttled, denied, fine):
         put(aws, account, "payments")
+    events = [
+        cloudtrail.created(account, REGION, "payments") for account in (throttled, denied, fine)
+    ]
+    # Coverage is that of the batch: what is withheld for it comes again with what lowered it.
+    write_config(Path(), {**CONFIG, "remediation": {"min_coverage": 1}})
+    aws.faults([Fault("throttle", operation="DescribeRepositories", account=throttled, times=5)])
+    assert handled(events[0], events[2]) == ["m-0", "m-1"]
+    assert setting(aws, fine, "payments") == "MUTABLE"
+    write_config(Path(), CONFIG)
+    aws.load(WORLD)
+    for account in (throttled, denied, fine):
+        put(aws, account, "payments")
     aws.faults(
         [
             Fault("throttle", operation="DescribeRepositories", account=throttled),
             Fault("access_denied", operation="AssumeRole", account=denied),
         ]
     )
-    events = [
-        cloudtrail.created(account, REGION, "payments") for account in (throttled, denied, fine)
-    ]
     assert handled(*events) == ["m-0"]
     assert setting(aws, fine, "payments") == "IMMUTABLE"
     (report,) = reports(aws)
@@ -334,6 +343,8 @@ def test_a_wrong_event_or_configuration_is_refused(aws: FakeAws) -> None:
         ({}, "not a batch of SQS"),
         ({"Records": [{"body": "{}"}]}, "not a batch of SQS"),
         ({"Records": ["x"]}, "not a batch of SQS"),
+        ({"Records": []}, "not a batch of SQS"),
+        ({"Records": [{"messageId": "", "body": "{}"}]}, "not a batch of SQS"),
         (None, "not a batch of SQS"),
     ]
     for event, message in cases:

@@ -26,6 +26,7 @@ from sweeper.entrypoints.runner import run_supervised
 
 _NOT_HERE = "its account is not in the organization"
 _GONE = "the repository is gone"
+_NO_BATCH = "event: it is not a batch of SQS; allowed: Records, each with messageId and body"
 # What a later delivery may find otherwise. A defect ends among the dead letters, not unseen.
 _TRIED_AGAIN = frozenset(
     {
@@ -95,15 +96,14 @@ def _messages(event: object) -> Mapping[str, str]:
     """Return the bodies by message id. Raises ConfigurationError for what is no batch of SQS."""
     records = event.get("Records") if isinstance(event, Mapping) else None
     found: dict[str, str] = {}
-    for record in records if isinstance(records, list) else [None]:
-        name, body = (
-            (record.get("messageId"), record.get("body")) if isinstance(record, dict) else ("", "")
-        )
-        if not (isinstance(name, str) and name and isinstance(body, str)):
-            raise ConfigurationError(
-                "event: it is not a batch of SQS; allowed: Records with messageId and body"
-            )
-        found[name] = body
+    for record in records if isinstance(records, list) else ():
+        match record:
+            case {"messageId": str(name), "body": str(body)} if name:
+                found[name] = body
+            case _:
+                raise ConfigurationError(_NO_BATCH)
+    if not found:
+        raise ConfigurationError(_NO_BATCH)
     return found
 
 
@@ -116,21 +116,22 @@ def _decoded(body: str) -> Any:
 
 def _is_due_again(hint: Hint, report: Report) -> bool:
     """Whether a later delivery of the event may find what this one could not."""
-    for failure in report.failures:
-        if failure.reason in _TRIED_AGAIN and (failure.account_id, failure.region) in (
-            (None, None),
-            (hint.account_id, None),
-            (hint.account_id, hint.region),
-        ):
-            return True
-    changes = (
-        finding.change
-        for finding in report.findings
-        if finding.change
-        and (finding.account_id, finding.region) == (hint.account_id, hint.region)
+    passing = [failure for failure in report.failures if failure.reason in _TRIED_AGAIN]
+    place = (hint.account_id, hint.region)
+    if any(
+        (failure.account_id, failure.region) in ((None, None), (hint.account_id, None), place)
+        for failure in passing
+    ):
+        return True
+    # Coverage is that of the batch: what lowered it may pass.
+    reasons = _TRIED_AGAIN | ({Reason.MIN_COVERAGE} if passing else set())
+    return any(
+        finding.change is not None
+        and finding.change.reason in reasons
+        and (finding.account_id, finding.region) == place
         and (finding.repository if finding.resource == "repository" else None) == hint.repository
+        for finding in report.findings
     )
-    return any(change.reason in _TRIED_AGAIN for change in changes)
 
 
 def _log_end(handled: Handled, hints: Mapping[str, Hint], again: Collection[str]) -> None:

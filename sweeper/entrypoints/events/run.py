@@ -14,10 +14,11 @@ from sweeper.aws.client.clients import Clients, Session
 from sweeper.aws.client.credentials import MemberSession
 from sweeper.aws.client.session import refuse_unknown_regions
 from sweeper.aws.named_ecr import NamedRegistry
+from sweeper.aws.s3 import Bucket
 from sweeper.aws.s3_objects import Objects
 from sweeper.checks import checks, chosen_checks
 from sweeper.config.loader import Loaded
-from sweeper.config.schema import Config
+from sweeper.config.schema import Config, S3Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.hints import Hint
 from sweeper.domain.model import Account, OpenedAccount, Organization
@@ -32,7 +33,6 @@ from sweeper.entrypoints.bootstrap import (
     build_context,
     new_header,
     read_announced,
-    reports_bucket,
 )
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import chosen_plugins, make_sinks
@@ -114,13 +114,14 @@ class Handled:
     file: str | None
 
 
-def require_place(config: Config) -> None:
-    """Raise ConfigurationError where there is no place for what is found, and remembered."""
+def require_place(config: Config) -> S3Config:
+    """Return the place of what is found, and remembered. Raises ConfigurationError."""
     if config.report.s3 is None:
         raise ConfigurationError(
             "report.s3: null is not allowed for events: their reports, and what is made mutable "
             "again and again, are stored there"
         )
+    return config.report.s3
 
 
 def run_hints(
@@ -172,9 +173,7 @@ def run_hints(
             make_registry=make_registry,
             sessions=warm.sessions,
         )
-        bucket = reports_bucket(config, context.cloud.clients.central)
-        if bucket is None:
-            raise ValueError("report.s3 was required before")
+        bucket = Bucket(require_place(config), context.cloud.clients.central)
         limit = config.remediation.max_reopened
         now = context.environment.now
         changes = HintedPlan(
@@ -201,10 +200,9 @@ def run_hints(
 
 def _narrow(config: Config) -> Config:
     """Return the configuration with its reports below FOLDER, and without a lease."""
-    require_place(config)
-    s3 = config.report.s3
-    prefix = f"{s3.prefix}/{FOLDER}" if s3 and s3.prefix else FOLDER
-    place = s3.model_copy(update={"prefix": prefix, "lease": False}) if s3 else None
+    s3 = require_place(config)
+    prefix = f"{s3.prefix}/{FOLDER}" if s3.prefix else FOLDER
+    place = s3.model_copy(update={"prefix": prefix, "lease": False})
     report = config.report.model_copy(update={"s3": place, "evidence": False})
     return config.model_copy(update={"report": report})
 
