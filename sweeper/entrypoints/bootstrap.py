@@ -127,7 +127,7 @@ def build_context(
         may_write=lambda: _check_writable(header, lease),
         provenance=provenance,
         evidence=_begin_evidence(config, open_run, kinds, provenance),
-        read_announced=partial(_read_announced, config, cloud.clients.central),
+        read_announced=partial(read_announced, config, cloud.clients.central),
     )
     cloud.clients.guard = environment.may_write
     made: list[Check] = [kind(registry, config, today) for kind in kinds]
@@ -320,17 +320,17 @@ def _archive(bucket: Bucket | None, header: Header) -> Callable[[Iterable[bytes]
     return (lambda plan: put_plan(bucket, header, plan)) if bucket else None
 
 
-def _read_announced(
+def read_announced(
     config: Config, central: Callable[[str, str | None], Any], run: Run, keys: Collection[Key]
 ) -> Announced:
     """Read it where reports are compared; a run without grace periods imports none of this."""
     from sweeper.reporting.sinks import chosen_plugins, make_sinks
     from sweeper.reporting.sinks.base import SinkContext
-    from sweeper.storage.announcements import read_announced
+    from sweeper.storage import announcements
     from sweeper.storage.history import last_store
 
     sinks = make_sinks(SinkContext(config, (), central), chosen_plugins(config))
-    announced = read_announced(last_store(sinks), run, keys)
+    announced = announcements.read_announced(last_store(sinks), run, keys)
     if announced.unavailable:
         logs.log(logging.WARNING, "announcements.unavailable", message=announced.unavailable)
     return announced

@@ -18,6 +18,7 @@ from tests import cloudtrail
 from tests.cases import case
 from tests.end_to_end.harness import Here, calls, small_world, write_config, writes
 from tests.end_to_end.test_lambda import Context
+from tests.end_to_end.test_memory import put as store
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import CreationTemplate, Fault, Repository
 
@@ -227,6 +228,27 @@ def test_the_whole_configuration_decides(aws: FakeAws) -> None:
     aws.reset_statistics()
     assert handled(cloudtrail.created(account, REGION, "hub/alpine")) == []
     assert member_calls(aws) == {}
+
+
+def test_a_sweep_gives_the_notice_that_a_change_by_an_event_needs(aws: FakeAws, here: Here) -> None:
+    account = ACCOUNTS[7]
+    config = {**CONFIG, "remediation": {"grace_days": 3, "include_accounts": [account]}}
+    put(aws, account, "announced")
+    here.run(aws, config=config)
+    put(aws, account, "new")
+    events = [cloudtrail.created(account, REGION, name) for name in ("announced", "new")]
+    assert handled(*events) == []
+    assert {setting(aws, account, name) for name in ("announced", "new")} == {"MUTABLE"}
+    (latest,) = (each for each in aws.objects() if each.key == "audit/latest.json")
+    report = json.loads(latest.body)
+    for finding in report["findings"]:
+        finding["announced"] = finding["announced"] and "2026-01-01"
+    store(aws, WORLD, latest.key, json.dumps(report).encode())
+    assert handled(*events) == []
+    assert setting(aws, account, "announced") == "IMMUTABLE"
+    assert setting(aws, account, "new") == "MUTABLE"
+    (due,) = (each for each in reports(aws)[-1]["findings"] if each["repository"] == "new")
+    assert due["change"]["reason"] == "in_grace_period"
 
 
 def test_a_creation_template_is_checked_where_that_is_configured(aws: FakeAws) -> None:

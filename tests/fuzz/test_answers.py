@@ -159,6 +159,11 @@ def wire() -> Wire:
     return Wire()
 
 
+def delete_template(wire: Wire) -> str:
+    wire.registry.delete_repository_creation_template(TARGET, "app")
+    return "deleted"
+
+
 def list_accounts(wire: Wire) -> Organization:
     wire.cloud._caller = None
     return wire.cloud.list_accounts()
@@ -197,9 +202,7 @@ CALLS: dict[str, list[Callable[[Wire], object]]] = {
             TARGET, "app", "IMMUTABLE", (), '{"appliedFor": ["REPLICATION"]}'
         )
     ],
-    "DeleteRepositoryCreationTemplate": [
-        lambda wire: [wire.registry.delete_repository_creation_template(TARGET, "app")]
-    ],
+    "DeleteRepositoryCreationTemplate": [delete_template],
     "ListRegions": [lambda wire: recorded(wire.cloud.open_account(ACCOUNT))],
     "AssumeRole": [lambda wire: wire.cloud.open_account(ACCOUNT)],
     "ListAccounts": [

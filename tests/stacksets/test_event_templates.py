@@ -6,7 +6,7 @@ import importlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 from unittest import mock
 
@@ -311,6 +311,7 @@ NOT_LISTED = "not_allowed_to_list"
 NOT_STORED = "s3: denied_by_identity_policy"
 NOT_SENT = "sns: denied_by_identity_policy"
 NOT_COUNTED = None  # nothing is made immutable again
+NOTICE = ("EarlierReports", "s3:GetObject")  # where remediation.grace_days is set
 NEEDED: dict[tuple[str, str], str | None] = {
     ("Accounts", "organizations:ListAccounts"): NOT_LISTED,
     ("Accounts", "organizations:ListRoots"): NOT_LISTED,
@@ -353,7 +354,24 @@ def test_the_table_is_complete() -> None:
                 rows |= {(statement["Sid"], action) for action in listed(statement["Action"])}
     config = {row for row in rows if row[0].startswith("Config")}
     assert len(config) == 3  # as in the templates that sweep, where they are proven
-    assert rows - config == set(NEEDED)
+    assert rows - config == {*NEEDED, NOTICE}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("may_read", [True, False])
+def test_the_notice_is_read_where_sweeps_report(
+    events: Events, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, may_read: bool
+) -> None:
+    deployment.sweep(options={"remediation": {"grace_days": 3}})
+    s3, bucket = boto3.client("s3"), deployment.stack["ReportBucketName"]
+    latest = json.loads(s3.get_object(Bucket=bucket, Key="latest.json")["Body"].read())
+    for finding in latest["findings"]:
+        finding["announced"] = "2026-01-01"
+    s3.put_object(Bucket=bucket, Key="latest.json", Body=json.dumps(latest).encode())
+    monkeypatch.setitem(events.variables, "SWEEPER_REMEDIATION__GRACE_DAYS", "3")
+    with nullcontext() if may_read else without(events.role, *NOTICE):
+        events.handle()
+    assert events.settings() == {"IMMUTABLE" if may_read else "MUTABLE"}
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Clients, Session
@@ -27,7 +28,12 @@ from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Observer
 from sweeper.engine.sweep import sweep
 from sweeper.entrypoints import app, logs
-from sweeper.entrypoints.bootstrap import build_context, new_header, reports_bucket
+from sweeper.entrypoints.bootstrap import (
+    build_context,
+    new_header,
+    read_announced,
+    reports_bucket,
+)
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import chosen_plugins, make_sinks
 from sweeper.reporting.sinks.base import SinkContext
@@ -175,7 +181,10 @@ def run_hints(
             hints, lambda due: record_reopenings(Objects(bucket), due, now(), limit)
         )
         cloud = _WarmCloud(context.cloud, warm, {hint.account_id for hint in hints})
-        report = sweep(cloud, context.checks, config, context.environment, changes)
+        # The notice of a change is given by a sweep's report, which is not below FOLDER.
+        announced = partial(read_announced, loaded.config, context.cloud.clients.central)
+        environment = replace(context.environment, read_announced=announced)
+        report = sweep(cloud, context.checks, config, environment, changes)
         file = None
         if report.findings or report.failures:
             central = context.cloud.clients.central
