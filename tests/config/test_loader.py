@@ -55,6 +55,8 @@ def test_the_file_is_the_argument_then_the_variable_then_the_default(
 
 
 # What is refused by itself, and the key that the refusal names.
+TOPIC = "arn:aws:sns:eu-west-1:111111111111:news"
+BUS = "arn:aws:events:eu-west-1:111111111111:event-bus/findings"
 REFUSED = (
     ("remdiation: {}", "remdiation"),
     ("nothing_like_it: 1", "nothing_like_it"),
@@ -162,6 +164,22 @@ REFUSED = (
 # Keys that contradict each other.
 CONTRADICTIONS = (
     ("report: {notify: on_change}", "report"),
+    ("report: {event_bus: default, directory: out}", "report.event_bus"),
+    (f"report: {{event_bus: '{BUS}'}}", "report"),
+    (f"report: {{chat_topic_arn: '{TOPIC}.fifo/x'}}", "report.chat_topic_arn"),
+    (f"report: {{chat_topic_arn: '{TOPIC}', sns_topic_arn: '{TOPIC}'}}", "report"),
+    (f"report: {{owner_tag: team, sns_topic_arn: '{TOPIC}'}}", "report"),
+    ("report: {owner_tag: team, account_tags: [team]}", "report"),
+    ("report: {owner_tag: ' '}", "report.owner_tag"),
+    ("inventory: {config_aggregator: {name: all}}", "inventory.config_aggregator.region"),
+    (
+        "inventory: {config_aggregator: {name: 'arn:aws:config:x', region: eu-west-1}}",
+        "inventory.config_aggregator.name",
+    ),
+    (
+        "inventory: {config_aggregator: {name: all, region: moon}}",
+        "inventory.config_aggregator.region",
+    ),
     (
         "{organization: {role_name: null}, exemptions: "
         "[{repository: a, reason: b, expires: never, ous: [r-ab12]}]}",

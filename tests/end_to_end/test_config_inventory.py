@@ -236,6 +236,18 @@ def test_an_account_without_a_record_is_named(aws: FakeAws, here: Here) -> None:
 
 
 @pytest.mark.slow
+def test_a_region_that_there_is_not_is_refused_before_anything_is_called(
+    aws: FakeAws, here: Here
+) -> None:
+    aws.load(world())
+    named = {"inventory": {"config_aggregator": {"name": "all", "region": "eu-central-9"}}}
+    ended = here.run(aws, config=named)
+    assert ended.status == 2
+    assert "inventory.config_aggregator.region: 'eu-central-9' is not a region" in ended.stderr
+    assert calls(aws) == {}
+
+
+@pytest.mark.slow
 def test_preflight_tries_both_calls(aws: FakeAws, here: Here) -> None:
     aws.load(world())
     ended = here.command(aws, "preflight", config=NAMED)
