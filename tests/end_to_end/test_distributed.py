@@ -313,10 +313,9 @@ def damaged(stages: Stages) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        truncated,
         *(
             pytest.param(each, marks=pytest.mark.slow)
-            for each in (None, forged, torn, of_another_shard, damaged)
+            for each in (truncated, None, forged, torn, of_another_shard, damaged)
         ),
     ],
 )

@@ -89,6 +89,7 @@ def test_a_run_that_was_killed_is_resumed(aws: FakeAws, tmp_path: Path, during: 
         assert read - before["ecr:DescribeRepositories"] <= len(opened) + begun
 
 
+@pytest.mark.slow
 def test_a_torn_last_line_is_no_obstacle(aws: FakeAws, here: Here, tmp_path: Path) -> None:
     aws.load(small_world(accounts=4))
     killed(aws, tmp_path, "DescribeRepositories", skip=7)
@@ -100,6 +101,7 @@ def test_a_torn_last_line_is_no_obstacle(aws: FakeAws, here: Here, tmp_path: Pat
     assert open_repositories(aws) == {}
 
 
+@pytest.mark.slow
 def test_from_the_plan_in_s3_where_the_machine_is_gone(aws: FakeAws, tmp_path: Path) -> None:
     world = small_world(accounts=4)
     aws.load(world)

@@ -35,7 +35,16 @@ def shell(
     )
 
 
-@pytest.mark.parametrize("redirection", [">&-", "<&- >&- 2>&-", ">&- 2>/dev/full"])
+@pytest.mark.parametrize(
+    "redirection",
+    [
+        ">&-",
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ("<&- >&- 2>&-", ">&- 2>/dev/full")
+        ),
+    ],
+)
 def test_a_run_ends_with_its_own_status(aws: FakeAws, tmp_path: Path, redirection: str) -> None:
     aws.load(WORLD)
     arguments = ("run", "--dry-run", "--output", "out", "--format", "text")
@@ -49,7 +58,7 @@ def test_a_run_ends_with_its_own_status(aws: FakeAws, tmp_path: Path, redirectio
     assert '"event"' not in (tmp_path / "out" / "report.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("redirection", [">&-", ">&- 2>&-"])
+@pytest.mark.parametrize("redirection", [">&-", pytest.param(">&- 2>&-", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [

@@ -138,7 +138,13 @@ def test_a_run_that_finished_elsewhere_is_not_resumed_from_its_journal(
     assert applied(report_in_s3(aws, run_id)) == before
 
 
-@pytest.mark.parametrize("point", ["before the journal is removed", "before the plan has ended"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "before the journal is removed",
+        pytest.param("before the plan has ended", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_was_killed_in_its_last_steps_is_resumed(
     aws: FakeAws, here: Here, monkeypatch: pytest.MonkeyPatch, world: World, point: str
 ) -> None:
@@ -166,6 +172,7 @@ def test_a_run_that_was_killed_in_its_last_steps_is_resumed(
     assert list((resumed.directory / "state" / "sweeper").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_report_never_replaces_one_of_its_run_with_more_changes(
     aws: FakeAws, tmp_path: Path, world: World
 ) -> None:

@@ -137,6 +137,7 @@ def test_a_creation_template_is_as_it_was_before(aws: FakeAws, tmp_path: Path) -
     assert ended.status == 0
 
 
+@pytest.mark.slow
 def test_twice_changes_nothing(aws: FakeAws, tmp_path: Path) -> None:
     before = swept(aws, tmp_path, world_of())
     undo(aws, tmp_path)
@@ -380,6 +381,7 @@ def test_from_s3_and_to_s3(aws: FakeAws, tmp_path: Path) -> None:
     assert {key: now[key] for key in others} == others
 
 
+@pytest.mark.slow
 def test_from_the_plan_in_s3_where_the_machine_is_gone(aws: FakeAws, tmp_path: Path) -> None:
     world = world_of(accounts=2)
     report = {"s3": {"bucket": world.buckets[0].name, "prefix": "sweeps", "lease": False}}

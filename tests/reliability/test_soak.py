@@ -20,7 +20,7 @@ WARM = Footprint(rss_mb=100.0, objects=60_000, threads=1, descriptors=7, connect
 
 @pytest.mark.parametrize(
     ("sweeps", "accounts", "regions"),
-    [(6, 2, 2), pytest.param(12, 4, 17, marks=pytest.mark.slow)],
+    [pytest.param(12, 4, 17, marks=pytest.mark.slow)],
 )
 def test_nothing_grows_from_sweep_to_sweep(
     sweeps: int, accounts: int, regions: int, record_property: Callable[[str, object], None]
