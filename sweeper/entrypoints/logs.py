@@ -29,29 +29,13 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter
 from sweeper.domain.escaping import plain
 from sweeper.domain.masking import mask, mask_message
 from sweeper.domain.model import (
-    Account,
     ChangeStatus,
-    Examined,
-    Failed,
-    Finding,
-    OpenedAccount,
     Stage,
-    Target,
 )
-from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.entrypoints.log_style import AUTO, LogStyle
 
-MOST_ALIKE = 100  # failures of a stage with the same reason
-
-_NAME = "sweeper"  # of this program's loggers in the standard library
-
-_FAILED_EVENTS = {
-    Stage.OPEN_ACCOUNT: "account.failed",
-    Stage.EXAMINE: "target.failed",
-    Stage.ASSESS: "target.not_assessed",
-    Stage.CHANGE: "target.not_changed",
-}
+NAME = "sweeper"  # of this program's loggers in the standard library
 
 
 _Event = MutableMapping[str, Any]
@@ -83,7 +67,7 @@ def configure(*, terminal: bool | None = None, style: LogStyle = AUTO) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.ERROR if style.quiet else logging.WARNING)
-    logging.getLogger(_NAME).setLevel(style.level(terminal=terminal))
+    logging.getLogger(NAME).setLevel(style.level(terminal=terminal))
     logging.captureWarnings(capture=True)
 
 
@@ -118,7 +102,7 @@ def _described_library(_: object, __: str, event: _Event) -> _Event:
     if error := (event.pop("exc_info", None) or (None, None))[1]:
         event["exception"] = mask_message(f"{type(error).__name__}: {error}")
     event.pop("stack_info", None)
-    if record.name.partition(".")[0] != _NAME:
+    if record.name.partition(".")[0] != NAME:
         event["message"] = mask_message(event["event"])
         event.update(event="library.message", logger=record.name)
     return event
@@ -169,7 +153,7 @@ _JSON: tuple[structlog.typing.Processor, ...] = (
     structlog.processors.JSONRenderer(sort_keys=True),
 )
 _logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
-    logging.getLogger(_NAME),
+    logging.getLogger(NAME),
     processors=[
         structlog.stdlib.filter_by_level,
         *_COMMON,
@@ -178,125 +162,6 @@ _logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
     ],
     wrapper_class=structlog.stdlib.BoundLogger,
 )
-
-
-class LogObserver:
-    """Logs the stages, and what fails in them, as it happens.
-
-    Of failures with the same reason the first MOST_ALIKE are logged: an organization that is
-    denied would write a hundred megabytes. The report has them all.
-    """
-
-    def __init__(self) -> None:
-        self._alike: Counter[tuple[Stage, Reason]] = Counter()
-
-    def begin(self, stage: Stage, total: int) -> None:
-        """`stage.started`."""
-        log(logging.INFO, "stage.started", stage=str(stage), total=total)
-
-    def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:
-        """`account.failed`, `target.failed` or `.not_changed`, `change.applied`, `.failed` or
-        `.withheld`.
-
-        At level debug `account.opened` and `target.examined`, too.
-        And `target.not_assessed` or `impact.unavailable`; `failures.not_logged` where there are
-        more failures than are logged.
-        """
-        in_detail = logging.getLogger(_NAME).isEnabledFor(logging.DEBUG)
-        for item, outcome in outcomes:
-            if isinstance(outcome, Failed):
-                if not self._is_due(stage, outcome.reason):
-                    continue
-                # A change's item is its target and what was found there.
-                place = item[0] if stage in (Stage.ASSESS, Stage.CHANGE) else item
-                account = place.account if isinstance(place, Target) else place
-                log(
-                    logging.WARNING,
-                    _FAILED_EVENTS[stage],
-                    account_id=account.id,
-                    region=place.region if isinstance(place, Target) else None,
-                    stage=str(outcome.stage),
-                    reason=str(outcome.reason),
-                    error_code=outcome.error_code,
-                    message=outcome.message,
-                )
-            elif in_detail and stage in (Stage.OPEN_ACCOUNT, Stage.EXAMINE):
-                _log_done(item, outcome)
-            if stage is Stage.ASSESS and isinstance(outcome, Examined):
-                _log_unavailable(item[0], outcome)
-            if stage is Stage.CHANGE and isinstance(outcome, Examined):
-                before = item[1].findings
-                for finding in outcome.findings:
-                    if finding not in before:  # what was made by an earlier process was told then
-                        _log_change(finding)
-
-    def _is_due(self, stage: Stage, reason: Reason) -> bool:
-        self._alike[stage, reason] += 1
-        count = self._alike[stage, reason]
-        if count == MOST_ALIKE + 1:
-            log(
-                logging.WARNING,
-                "failures.not_logged",
-                stage=str(stage),
-                reason=str(reason),
-                logged=MOST_ALIKE,
-                message="there are more, which are in the report",
-            )
-        return count <= MOST_ALIKE
-
-
-def _log_done(item: Account | Target, outcome: object) -> None:
-    """`account.opened` and `target.examined`, for who asked for every step."""
-    match item, outcome:
-        case Target(account, region), Examined(counts=counts, findings=findings):
-            log(
-                logging.DEBUG,
-                "target.examined",
-                account_id=account.id,
-                region=region,
-                compliant=counts.compliant,
-                non_compliant=counts.non_compliant,
-                exempt=counts.exempt,
-                findings=len(findings),
-            )
-        case Account(), OpenedAccount(regions=regions):
-            log(logging.DEBUG, "account.opened", account_id=item.id, regions=len(regions))
-
-
-def _log_unavailable(target: Target, outcome: Examined) -> None:
-    """Once for each reason: a role that may not read images may not in any repository."""
-    impacts = [finding.impact for finding in outcome.findings if finding.impact]
-    for reason, count in Counter(each.unavailable for each in impacts).items():
-        if reason is not None:
-            log(
-                logging.WARNING,
-                "impact.unavailable",
-                account_id=target.account.id,
-                region=target.region,
-                repositories=count,
-                reason=str(reason),
-                message=next(each.error for each in impacts if each.unavailable is reason),
-            )
-
-
-def _log_change(finding: Finding) -> None:
-    change = finding.change
-    told = (ChangeStatus.APPLIED, ChangeStatus.FAILED, ChangeStatus.WITHHELD)
-    if change is None or change.status not in told:
-        return
-    log(
-        logging.INFO if change.status is ChangeStatus.APPLIED else logging.WARNING,
-        f"change.{change.status}",
-        account_id=finding.account_id,
-        region=finding.region,
-        resource=finding.resource,
-        repository=finding.repository,
-        from_mutability=finding.mutability,
-        to_mutability=change.to_mutability,
-        to_exclusion_filters=list(change.to_exclusion_filters),
-        reason=change.reason and str(change.reason),
-        error=change.error,
-    )
 
 
 def log_unfinished(journals: Sequence[tuple[Path, str | None]]) -> None:

@@ -24,6 +24,7 @@ from sweeper.domain.report_model import Report
 from sweeper.engine.pool import DELIVERY_SECONDS, Stop, or_defect
 from sweeper.entrypoints import app, logs, metrics
 from sweeper.entrypoints.cli.common import say
+from sweeper.entrypoints.log_observer import LogObserver
 from sweeper.entrypoints.log_style import AUTO, LogStyle
 from sweeper.entrypoints.logs import is_terminal
 
@@ -197,7 +198,7 @@ def run_supervised(
     with stopped_by_signals(stop) as interrupt:
         if terminal:
             return _for_a_person(work, stop, interrupt, ask=ask, show=show, style=style)
-        return work(stop=stop, observer=logs.LogObserver(), approve=lambda _: True)
+        return work(stop=stop, observer=LogObserver(), approve=lambda _: True)
 
 
 def _for_a_person(
@@ -233,7 +234,7 @@ def _for_a_person(
     if progress:
         or_defect(progress.start)
     try:
-        ended = work(stop=stop, observer=progress or logs.LogObserver(), approve=approve)
+        ended = work(stop=stop, observer=progress or LogObserver(), approve=approve)
     finally:
         if progress:
             or_defect(progress.stop)

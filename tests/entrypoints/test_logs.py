@@ -33,6 +33,7 @@ from sweeper.domain.report_model import Delivery, FailedItem
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, concurrently
 from sweeper.entrypoints import logs
+from sweeper.entrypoints.log_observer import MOST_ALIKE, LogObserver
 from sweeper.entrypoints.log_style import LogStyle
 from tests import factories
 from tests.cases import case
@@ -51,7 +52,7 @@ def _logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 def test_a_stage_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(terminal=False)
-    logs.LogObserver().begin(Stage.EXAMINE, 17)
+    LogObserver().begin(Stage.EXAMINE, 17)
     assert _logged(capsys) == [
         {"event": "stage.started", "level": "info", "stage": "examine", "total": 17}
     ]
@@ -59,7 +60,7 @@ def test_a_stage_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_failed_is_told_and_what_did_not_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(terminal=False)
-    observer = logs.LogObserver()
+    observer = LogObserver()
     account, target = factories.account(), factories.target()
     observer.done(Stage.OPEN_ACCOUNT, [(account, OpenedAccount(account, ()))])
     observer.done(
@@ -97,7 +98,7 @@ def test_a_target_whose_changes_were_not_reached_is_told(
     logs.configure(terminal=False)
     target = factories.target()
     failed = Failed(Stage.CHANGE, Reason.INTERRUPTED, "not reached")
-    logs.LogObserver().done(Stage.CHANGE, [((target, Examined(Counts(0, 1, 0))), failed)])
+    LogObserver().done(Stage.CHANGE, [((target, Examined(Counts(0, 1, 0))), failed)])
     (entry,) = _logged(capsys)
     assert (entry["event"], entry["account_id"], entry["region"], entry["reason"]) == (
         "target.not_changed",
@@ -120,7 +121,7 @@ def test_every_write_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         factories.finding("three", change=withheld),
         factories.finding("four"),
     )
-    observer = logs.LogObserver()
+    observer = LogObserver()
     planned = (factories.finding("one"), factories.finding("two"), *findings[2:])
     item = (factories.target(), Examined(Counts(0, 4, 0), planned))
     outcome = Examined(Counts(0, 4, 0), findings)
@@ -268,7 +269,7 @@ def test_options_decide_what_is_logged_and_how(capsys: pytest.CaptureFixture[str
     ):
         with case(terminal, style):
             logs.configure(terminal=terminal, style=style)
-            observer = logs.LogObserver()
+            observer = LogObserver()
             observer.begin(Stage.EXAMINE, 1)
             observer.done(Stage.EXAMINE, [(place, FAILED), (place, counts)])
             logs.log(logging.ERROR, "gone")
@@ -282,7 +283,7 @@ def test_options_decide_what_is_logged_and_how(capsys: pytest.CaptureFixture[str
 
 def test_a_person_gets_warnings_only_and_no_json(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(terminal=True)
-    observer = logs.LogObserver()
+    observer = LogObserver()
     observer.begin(Stage.EXAMINE, 1)
     observer.done(Stage.EXAMINE, [(factories.target(), FAILED)])
     shown = capsys.readouterr().err
@@ -305,9 +306,7 @@ def test_impact_that_is_not_known_is_told_once_for_each_reason(
     ]
     outcome = Examined(Counts(0, 4, 0), tuple(findings))
     item = (target, outcome)
-    logs.LogObserver().done(
-        Stage.ASSESS, [(item, outcome), (item, replace(FAILED, stage=Stage.ASSESS))]
-    )
+    LogObserver().done(Stage.ASSESS, [(item, outcome), (item, replace(FAILED, stage=Stage.ASSESS))])
     unavailable, not_assessed = _logged(capsys)
     assert unavailable == {
         "event": "impact.unavailable",
@@ -486,15 +485,15 @@ def test_of_failures_with_the_same_reason_the_first_are_logged(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.configure(terminal=False)
-    observer = logs.LogObserver()
-    for number in range(logs.MOST_ALIKE + 5):
+    observer = LogObserver()
+    for number in range(MOST_ALIKE + 5):
         failed = Failed(Stage.EXAMINE, Reason.DENIED, f"no {number}")
         observer.done(Stage.EXAMINE, [(factories.target(), failed)])
     throttled = Failed(Stage.EXAMINE, Reason.THROTTLED, "slow down")
     observer.done(Stage.EXAMINE, [(factories.target(), throttled)])
     by_event = Counter((each["event"], each["reason"]) for each in _logged(capsys))
     assert by_event == {
-        ("target.failed", "denied"): logs.MOST_ALIKE,
+        ("target.failed", "denied"): MOST_ALIKE,
         ("failures.not_logged", "denied"): 1,
         ("target.failed", "throttled"): 1,
     }

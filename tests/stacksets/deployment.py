@@ -28,7 +28,7 @@ from sweeper.engine.pool import Stop
 from sweeper.entrypoints import app
 from sweeper.entrypoints.cli.main import cli
 from sweeper.entrypoints.demo import moto_additions
-from sweeper.entrypoints.logs import LogObserver
+from sweeper.entrypoints.log_observer import LogObserver
 from sweeper.storage.change_reader import read_recorded_changes
 from tests.stacksets import aggregator, creation_templates, templates
 from tests.stacksets.authority import Authority, enforced

@@ -1,0 +1,149 @@
+"""The observer of a run that nobody watches: it logs stages, failures and changes."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sweeper.domain.model import (
+    Account,
+    ChangeStatus,
+    Examined,
+    Failed,
+    Finding,
+    OpenedAccount,
+    Stage,
+    Target,
+)
+from sweeper.domain.reasons import Reason
+from sweeper.entrypoints.logs import NAME, log
+
+MOST_ALIKE = 100  # failures of a stage with the same reason
+
+_FAILED_EVENTS = {
+    Stage.OPEN_ACCOUNT: "account.failed",
+    Stage.EXAMINE: "target.failed",
+    Stage.ASSESS: "target.not_assessed",
+    Stage.CHANGE: "target.not_changed",
+}
+
+
+class LogObserver:
+    """Logs the stages, and what fails in them, as it happens.
+
+    Of failures with the same reason the first MOST_ALIKE are logged: an organization that is
+    denied would write a hundred megabytes. The report has them all.
+    """
+
+    def __init__(self) -> None:
+        self._alike: Counter[tuple[Stage, Reason]] = Counter()
+
+    def begin(self, stage: Stage, total: int) -> None:
+        """`stage.started`."""
+        log(logging.INFO, "stage.started", stage=str(stage), total=total)
+
+    def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:
+        """`account.failed`, `target.failed` or `.not_changed`, `change.applied`, `.failed` or
+        `.withheld`.
+
+        At level debug `account.opened` and `target.examined`, too.
+        And `target.not_assessed` or `impact.unavailable`; `failures.not_logged` where there are
+        more failures than are logged.
+        """
+        in_detail = logging.getLogger(NAME).isEnabledFor(logging.DEBUG)
+        for item, outcome in outcomes:
+            if isinstance(outcome, Failed):
+                if not self._is_due(stage, outcome.reason):
+                    continue
+                # A change's item is its target and what was found there.
+                place = item[0] if stage in (Stage.ASSESS, Stage.CHANGE) else item
+                account = place.account if isinstance(place, Target) else place
+                log(
+                    logging.WARNING,
+                    _FAILED_EVENTS[stage],
+                    account_id=account.id,
+                    region=place.region if isinstance(place, Target) else None,
+                    stage=str(outcome.stage),
+                    reason=str(outcome.reason),
+                    error_code=outcome.error_code,
+                    message=outcome.message,
+                )
+            elif in_detail and stage in (Stage.OPEN_ACCOUNT, Stage.EXAMINE):
+                _log_done(item, outcome)
+            if stage is Stage.ASSESS and isinstance(outcome, Examined):
+                _log_unavailable(item[0], outcome)
+            if stage is Stage.CHANGE and isinstance(outcome, Examined):
+                before = item[1].findings
+                for finding in outcome.findings:
+                    if finding not in before:  # what was made by an earlier process was told then
+                        _log_change(finding)
+
+    def _is_due(self, stage: Stage, reason: Reason) -> bool:
+        self._alike[stage, reason] += 1
+        count = self._alike[stage, reason]
+        if count == MOST_ALIKE + 1:
+            log(
+                logging.WARNING,
+                "failures.not_logged",
+                stage=str(stage),
+                reason=str(reason),
+                logged=MOST_ALIKE,
+                message="there are more, which are in the report",
+            )
+        return count <= MOST_ALIKE
+
+
+def _log_done(item: Account | Target, outcome: object) -> None:
+    """`account.opened` and `target.examined`, for who asked for every step."""
+    match item, outcome:
+        case Target(account, region), Examined(counts=counts, findings=findings):
+            log(
+                logging.DEBUG,
+                "target.examined",
+                account_id=account.id,
+                region=region,
+                compliant=counts.compliant,
+                non_compliant=counts.non_compliant,
+                exempt=counts.exempt,
+                findings=len(findings),
+            )
+        case Account(), OpenedAccount(regions=regions):
+            log(logging.DEBUG, "account.opened", account_id=item.id, regions=len(regions))
+
+
+def _log_unavailable(target: Target, outcome: Examined) -> None:
+    """Once for each reason: a role that may not read images may not in any repository."""
+    impacts = [finding.impact for finding in outcome.findings if finding.impact]
+    for reason, count in Counter(each.unavailable for each in impacts).items():
+        if reason is not None:
+            log(
+                logging.WARNING,
+                "impact.unavailable",
+                account_id=target.account.id,
+                region=target.region,
+                repositories=count,
+                reason=str(reason),
+                message=next(each.error for each in impacts if each.unavailable is reason),
+            )
+
+
+def _log_change(finding: Finding) -> None:
+    change = finding.change
+    told = (ChangeStatus.APPLIED, ChangeStatus.FAILED, ChangeStatus.WITHHELD)
+    if change is None or change.status not in told:
+        return
+    log(
+        logging.INFO if change.status is ChangeStatus.APPLIED else logging.WARNING,
+        f"change.{change.status}",
+        account_id=finding.account_id,
+        region=finding.region,
+        resource=finding.resource,
+        repository=finding.repository,
+        from_mutability=finding.mutability,
+        to_mutability=change.to_mutability,
+        to_exclusion_filters=list(change.to_exclusion_filters),
+        reason=change.reason and str(change.reason),
+        error=change.error,
+    )
