@@ -130,6 +130,7 @@ def test_a_warm_function_assumes_no_role_again(aws: FakeAws) -> None:
     assert setting(aws, account, "three") == "MUTABLE"
 
 
+@pytest.mark.slow
 def test_the_accounts_are_listed_once_in_five_minutes(
     aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +156,7 @@ def test_the_accounts_are_listed_once_in_five_minutes(
     assert listings(cloudtrail.created(account, REGION, "payments")) == pages
 
 
+@pytest.mark.slow
 def test_a_warm_session_that_was_revoked_is_replaced(aws: FakeAws) -> None:
     account = ACCOUNTS[7]
     put(aws, account, "one")
@@ -203,6 +205,7 @@ def test_what_is_compliant_leaves_neither_report_nor_message(aws: FakeAws) -> No
     assert reports(aws) == aws.messages() == []
 
 
+@pytest.mark.slow
 def test_the_whole_configuration_decides(aws: FakeAws) -> None:
     account = ACCOUNTS[7]
     for name in ("sandbox/one", "hub/alpine", "app"):
@@ -251,6 +254,7 @@ def test_a_sweep_gives_the_notice_that_a_change_by_an_event_needs(aws: FakeAws, 
     assert due["change"]["reason"] == "in_grace_period"
 
 
+@pytest.mark.slow
 def test_a_creation_template_is_checked_where_that_is_configured(aws: FakeAws) -> None:
     account = ACCOUNTS[7]
     aws.put_template(account, REGION, CreationTemplate("apps", applied_for=("REPLICATION",)))
@@ -356,6 +360,7 @@ def test_a_wrong_event_or_configuration_is_refused(aws: FakeAws) -> None:
     assert calls(aws) == {}
 
 
+@pytest.mark.slow
 def test_what_an_event_led_to_can_be_undone(aws: FakeAws, here: Here) -> None:
     account = ACCOUNTS[7]
     put(aws, account, "payments")
@@ -394,6 +399,7 @@ def test_a_fight_of_five_rounds_ends_contested_after_three(aws: FakeAws) -> None
     assert len(json.loads(kept.body)["reopenings"]) == 3
 
 
+@pytest.mark.slow
 def test_a_sweep_leaves_alone_what_is_contested(aws: FakeAws) -> None:
     account = ACCOUNTS[7]
     write_config(Path(), {**CONFIG, "remediation": {"max_reopened": 1}})
@@ -411,6 +417,7 @@ def test_a_sweep_leaves_alone_what_is_contested(aws: FakeAws) -> None:
     assert change["error"].startswith("made mutable again 2 times in 7 days, last by arn:aws:sts::")
 
 
+@pytest.mark.slow
 def test_where_that_cannot_be_read_a_sweep_goes_on(
     aws: FakeAws, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -424,6 +431,7 @@ def test_where_that_cannot_be_read_a_sweep_goes_on(
     assert [line["reason"] for line in lines if line["event"] == "contested.unknown"] == ["denied"]
 
 
+@pytest.mark.slow
 def test_an_event_that_comes_twice_counts_once(aws: FakeAws) -> None:
     account = ACCOUNTS[7]
     event = cloudtrail.changed(account, REGION, "payments")
