@@ -233,6 +233,7 @@ def test_the_whole_configuration_decides(aws: FakeAws) -> None:
     assert member_calls(aws) == {}
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_the_notice_that_a_change_by_an_event_needs(aws: FakeAws, here: Here) -> None:
     account = ACCOUNTS[7]
     config = {**CONFIG, "remediation": {"grace_days": 3, "include_accounts": [account]}}
