@@ -19,15 +19,15 @@ _SEVERITY = {
     State.OPEN: "MEDIUM",
     State.UNDETERMINED: "MEDIUM",
     State.EXEMPT: "INFORMATIONAL",
-    State.CLOSED: "INFORMATIONAL",
+    State.FIXED: "INFORMATIONAL",
 }
 _COMPLIANCE = {
     State.OPEN: "FAILED",
     State.UNDETERMINED: "WARNING",
     State.EXEMPT: "NOT_AVAILABLE",
-    State.CLOSED: "PASSED",
+    State.FIXED: "PASSED",
 }
-_ARCHIVED = (State.EXEMPT, State.CLOSED)
+_ARCHIVED = (State.EXEMPT, State.FIXED)
 _MUTABILITIES = ("IMMUTABLE", "MUTABLE")  # of AwsEcrRepository; it knows no exclusions
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov")  # of Resource; it does not know them all
 

@@ -21,10 +21,10 @@ RUN_FINISHED = "Sweeper Run Finished"
 FINDING_CHANGED = "Sweeper Finding Changed"
 _LONGEST = 2000  # characters of a text
 
-_STATES: dict[State, Literal["open", "undetermined", "closed"]] = {
+_STATES: dict[State, Literal["open", "undetermined", "fixed"]] = {
     State.OPEN: "open",
     State.UNDETERMINED: "undetermined",
-    State.CLOSED: "closed",
+    State.FIXED: "fixed",
 }
 
 Kind = Literal["new", "reopened", "resolved"]
@@ -61,14 +61,14 @@ class FindingChanged:
 
     `id` stays the same from sweep to sweep. An event may come twice: the same `id`, `run_id` and
     `change` are the same event. `change` compares with the last sweep; `state` is how the finding
-    stands when the run ends: one that is new may have been fixed by this run (``closed``). `tags`
+    stands when the run ends: one that is new may have been fixed by this run (``fixed``). `tags`
     are those of the account that `report.account_tags` names.
     """
 
     schema_version: Literal["1"]
     id: str
     change: Kind
-    state: Literal["open", "undetermined", "closed"]
+    state: Literal["open", "undetermined", "fixed"]
     run_id: str
     dry_run: bool
     observed_at: str

@@ -44,7 +44,7 @@ class State(StrEnum):
     OPEN = "open"
     UNDETERMINED = "undetermined"
     EXEMPT = "exempt"
-    CLOSED = "closed"
+    FIXED = "fixed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def items(report: Report) -> Iterator[tuple[State, Finding | EarlierFinding]]:
             if gone:
                 now.add(_id(finding))
             yield state, finding
-    yield from ((State.CLOSED, earlier) for earlier in gone if _id(earlier) not in now)
+    yield from ((State.FIXED, earlier) for earlier in gone if _id(earlier) not in now)
 
 
 def not_checked(report: Report) -> Iterator[tuple[State, EarlierFinding]]:
@@ -174,7 +174,7 @@ def _of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str
     if finding.exemption:
         done += f"; its exemption: {exemption_text(finding.exemption)}"
     if finding.reopened:
-        done += f"; open again after a sweep had closed it: {number(finding.reopened, 'time')}"
+        done += f"; mutable again after a sweep had fixed it: {number(finding.reopened, 'time')}"
     return Record(
         id=_id(finding),
         check=plain(finding.check),
@@ -200,15 +200,15 @@ def _of_earlier(earlier: EarlierFinding, state: State, run: Run) -> Record:
     account, region = plain(earlier.account_id), plain(earlier.region)
     repository = plain(earlier.repository)
     gone = (
-        f"The finding of the sweep before is gone: the {kind(earlier)} was closed by others, or "
+        f"The finding of the sweep before is gone: the {kind(earlier)} was fixed by others, or "
         f"deleted. It was {plain(earlier.mutability)}",
-        _ADVICE[State.CLOSED],
+        _ADVICE[State.FIXED],
     )
     unknown = (
         f"The {kind(earlier)} could not be checked this time. It was {as_last_seen(earlier)}",
         "See what could not be checked, and why.",
     )
-    description, to_do = gone if state is State.CLOSED else unknown
+    description, to_do = gone if state is State.FIXED else unknown
     arn = f"arn:{run.partition or 'aws'}:ecr:{region}:{account}:repository/{repository}"
     return Record(
         id=_id(earlier),
@@ -273,9 +273,9 @@ def _state(finding: Finding) -> State | None:
             if status is ChangeStatus.APPLIED or reason is Reason.ALREADY_RESTORED:
                 return State.OPEN
             is_known = status in (ChangeStatus.PLANNED, ChangeStatus.WITHHELD) or reason in _GONE
-            return State.CLOSED if is_known else None
+            return State.FIXED if is_known else None
     if not is_remaining(finding):
-        return State.CLOSED
+        return State.FIXED
     return State.UNDETERMINED if finding.compliance is Compliance.UNDETERMINED else State.OPEN
 
 
@@ -285,7 +285,7 @@ _TITLES: dict[Resource, dict[State, str]] = {
         State.OPEN: "ECR image tags can be overwritten: {where}",
         State.UNDETERMINED: "Whether ECR image tags can be overwritten is not known: {where}",
         State.EXEMPT: "ECR image tags can be overwritten, which is exempt: {where}",
-        State.CLOSED: "ECR image tags can no longer be overwritten: {where}",
+        State.FIXED: "ECR image tags can no longer be overwritten: {where}",
     },
     "repository_creation_template": {
         State.OPEN: "ECR makes repositories whose image tags can be overwritten: {where}",
@@ -293,7 +293,7 @@ _TITLES: dict[Resource, dict[State, str]] = {
         "not known: {where}",
         State.EXEMPT: "ECR makes repositories whose image tags can be overwritten, which is "
         "exempt: {where}",
-        State.CLOSED: "ECR no longer makes repositories whose image tags can be overwritten: "
+        State.FIXED: "ECR no longer makes repositories whose image tags can be overwritten: "
         "{where}",
     },
     REGISTRY: {
@@ -302,7 +302,7 @@ _TITLES: dict[Resource, dict[State, str]] = {
         "is not known: {where}",
         State.EXEMPT: "ECR may make repositories whose image tags can be overwritten, which is "
         "exempt: {where}",
-        State.CLOSED: "ECR makes repositories whose image tags cannot be overwritten: {where}",
+        State.FIXED: "ECR makes repositories whose image tags cannot be overwritten: {where}",
     },
 }
 # A report is shown where the plugin that made a finding need not be installed.
@@ -310,7 +310,7 @@ _OTHER_TITLES = {
     State.OPEN: "{check}, not compliant: {where}",
     State.UNDETERMINED: "{check}, not known whether it is compliant: {where}",
     State.EXEMPT: "{check}, not compliant, which is exempt: {where}",
-    State.CLOSED: "{check}, no longer found: {where}",
+    State.FIXED: "{check}, no longer found: {where}",
 }
 _CREATE_TEMPLATE = (
     "Create a creation template for ROOT with immutable tags, by hand or by "
@@ -328,5 +328,5 @@ _ADVICE = {
     "expiry.",
     State.UNDETERMINED: "Update sweeper: AWS has a setting that this version does not know.",
     State.EXEMPT: "Nothing, until the exemption ends.",
-    State.CLOSED: "Nothing.",
+    State.FIXED: "Nothing.",
 }

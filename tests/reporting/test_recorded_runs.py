@@ -215,10 +215,10 @@ def test_a_system_is_told_how_a_repository_stands_after_an_undo() -> None:
     cases: list[tuple[Change, State | None]] = [
         (back(), State.OPEN),
         (back(SUPERSEDED, Reason.ALREADY_RESTORED), State.OPEN),
-        (back(PLANNED), State.CLOSED),
-        (back(WITHHELD, Reason.NOT_CONFIRMED), State.CLOSED),
-        (back(SUPERSEDED, Reason.REPOSITORY_DELETED), State.CLOSED),
-        (back(SUPERSEDED, Reason.NOW_COMPLIANT), State.CLOSED),
+        (back(PLANNED), State.FIXED),
+        (back(WITHHELD, Reason.NOT_CONFIRMED), State.FIXED),
+        (back(SUPERSEDED, Reason.REPOSITORY_DELETED), State.FIXED),
+        (back(SUPERSEDED, Reason.NOW_COMPLIANT), State.FIXED),
         # What it is now is not known.
         (back(SUPERSEDED, Reason.CHANGED_SINCE_APPLIED), None),
         (back(SUPERSEDED, Reason.CHANGED_SINCE_EXAMINED), None),
@@ -235,24 +235,24 @@ def test_a_system_is_told_how_a_repository_stands_after_an_undo() -> None:
             assert [*map(problems, imported)] == ([[]] if state else [])
             assert [each["Compliance"]["Status"] for each in imported] == {
                 State.OPEN: ["FAILED"],
-                State.CLOSED: ["PASSED"],
+                State.FIXED: ["PASSED"],
                 None: [],
             }[state]
             assert [each["status"] for each in events] == {
                 State.OPEN: ["New"],
-                State.CLOSED: ["Resolved"],
+                State.FIXED: ["Resolved"],
                 None: [],
             }[state]
 
 
 def test_a_system_is_told_how_a_repository_stands_after_an_apply() -> None:
     assert {each.repository: each.state for each in records(every_apply())} == {
-        "app": State.CLOSED,
+        "app": State.FIXED,
         "not-reviewed": State.OPEN,
         "changed_since_reviewed": State.OPEN,
         "outside_write_scope": State.OPEN,
         "now_exempt": State.EXEMPT,
-        "now_compliant": State.CLOSED,
+        "now_compliant": State.FIXED,
     }
 
 
@@ -270,7 +270,7 @@ def test_no_system_is_told_of_what_was_not_examined() -> None:
     completed = ResumeState(completed={made.key: make_change(APPLIED)})
     unreached = tuple(end_change(each, other, completed) for each in (due, made))
     told = [*records(replace(every_apply(), findings=unreached))]
-    assert [(each.repository, each.state) for each in told] == [("made", State.CLOSED)]
+    assert [(each.repository, each.state) for each in told] == [("made", State.FIXED)]
 
 
 # --- the page ----------------------------------------------------------------------------------

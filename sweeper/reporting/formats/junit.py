@@ -39,7 +39,7 @@ _RESULTS = {
     State.OPEN: "failure",
     State.UNDETERMINED: "error",
     State.EXEMPT: "skipped",
-    State.CLOSED: "system-out",
+    State.FIXED: "system-out",
 }
 
 
@@ -117,7 +117,7 @@ def _suite_of_the_sweep(report: Report) -> Iterator[str]:
 def _of_finding(record: Record, details: str | None) -> str:
     result = _RESULTS[record.state]
     match record.state:
-        case State.CLOSED:
+        case State.FIXED:
             told = _output(record.description)
         case State.EXEMPT:
             told = _outcome(result, "exempt", record.description)

@@ -29,19 +29,19 @@ _TYPES: dict[Resource, str] = {  # CloudFormation's
     "repository_creation_template": "AWS::ECR::RepositoryCreationTemplate",
 }
 # compliance.status_id: 1 Pass, 2 Warning (no result, for want of information), 3 Fail.
-_COMPLIANCE = {State.OPEN: 3, State.UNDETERMINED: 2, State.EXEMPT: 3, State.CLOSED: 1}
+_COMPLIANCE = {State.OPEN: 3, State.UNDETERMINED: 2, State.EXEMPT: 3, State.FIXED: 1}
 _STATUS = {
     State.OPEN: (1, "New"),
     State.UNDETERMINED: (1, "New"),
     State.EXEMPT: (3, "Suppressed"),
-    State.CLOSED: (4, "Resolved"),
+    State.FIXED: (4, "Resolved"),
 }
 _MINOR = (2, "Low")
 _SEVERITY = {
     State.OPEN: (3, "Medium"),
     State.UNDETERMINED: (3, "Medium"),
     State.EXEMPT: (1, "Informational"),
-    State.CLOSED: (1, "Informational"),
+    State.FIXED: (1, "Informational"),
 }
 
 
@@ -120,7 +120,7 @@ def _event(record: Record, run: Run, account: AccountSummary | None, time: int) 
 
 
 def _activity(record: Record) -> int:
-    if record.state is State.CLOSED:
+    if record.state is State.FIXED:
         return 3
     return 2 if record.since in (Since.STILL_OPEN, Since.REOPENED) else 1
 

@@ -60,10 +60,10 @@ def test_what_changed_is_an_event_and_nothing_else() -> None:
     )
     assert sorted(changed(item)) == [
         ("again", "reopened", "open"),
-        ("fixed", "new", "closed"),
-        ("gone", "resolved", "closed"),
+        ("fixed", "new", "fixed"),
+        ("gone", "resolved", "fixed"),
         ("new", "new", "open"),
-        ("was-fixed", "resolved", "closed"),
+        ("was-fixed", "resolved", "fixed"),
     ]
 
 

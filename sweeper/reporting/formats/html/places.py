@@ -141,5 +141,5 @@ def _word(worst: int, *, closed: bool) -> str:
     if worst > State.NOT_CHECKED:
         return "open"
     if closed and worst < State.NOT_CHECKED:
-        return "closed"
+        return "fixed"
     return State(worst).name.lower().replace("_", " ")

@@ -233,7 +233,7 @@ def _state(finding: Finding) -> str:
     if is_remaining(finding):
         return "open"
     applied = finding.change and finding.change.status is ChangeStatus.APPLIED
-    return "closed" if applied else "gone"
+    return "fixed" if applied else "gone"
 
 
 def _since(finding: Finding) -> str:

@@ -40,7 +40,7 @@ def head(page: Page, name: str, title: str) -> Locator:
 
 def test_findings_come_in_the_order_of_their_urgency(open_page: Open) -> None:
     page = open_page(eventful_report())
-    assert column(page, "findings", "State") == [*["open"] * 4, "undetermined", "closed", "gone"]
+    assert column(page, "findings", "State") == [*["open"] * 4, "undetermined", "fixed", "gone"]
     assert column(page, "findings", "Repository")[0] == "payments/refunds"
 
 

@@ -79,8 +79,8 @@ def test_the_worst_comes_first() -> None:
         ("2", "open", 2),
         ("1", "open", 1),
         ("5", "not checked", 0),
-        ("4", "closed", 0),
-        ("3", "closed", 0),
+        ("4", "fixed", 0),
+        ("3", "fixed", 0),
         ("1", "compliant", 0),  # the factory's own
     ]
 

@@ -49,7 +49,7 @@ def test_findings() -> None:
     others = change(ChangeStatus.SUPERSEDED, reason=Reason.CHANGED_SINCE_EXAMINED)
     cases: list[tuple[Finding, str]] = [
         (finding(), "open"),
-        (finding(change=change()), "closed"),
+        (finding(change=change()), "fixed"),
         (finding(change=gone), "gone"),
         (finding(change=others), "open"),
         (finding(change=change(ChangeStatus.WITHHELD, reason=Reason.MAX_CHANGES)), "open"),

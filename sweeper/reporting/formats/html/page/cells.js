@@ -9,7 +9,7 @@ const cells = (() => {
   const WORDS = ["", "skipped", "no repository", "compliant", "not checked"];
   const MARKS = {
     open: "bad", new: "bad", reopened: "bad", undetermined: "unsure", "not checked": "unsure", "not recorded": "unsure", "not known": "bad",
-    "no longer visible": "unsure", closed: "good", resolved: "good", gone: "quiet",
+    "no longer visible": "unsure", fixed: "good", resolved: "good", gone: "quiet",
     "still open": "quiet", compliant: "good", empty: "quiet", skipped: "quiet",
   };
   const narrow = matchMedia("screen and (max-width: 44rem)");
@@ -49,7 +49,7 @@ const cells = (() => {
     bad: (value) => (value === null ? "all" : String(value)),
     days,
     state: (value) => {
-      if (value < 0) return `${-value} closed`;
+      if (value < 0) return `${-value} fixed`;
       return value < STATES.length ? WORDS[value] : `${value - STATES.length + 1} open`;
     },
   };
