@@ -97,12 +97,13 @@ def plan_changes(
             return replace(change, status=ChangeStatus.WITHHELD, reason=reason, error=error)
         return change
 
-    return [
+    planned = [
         _with_changes(
             outcome, (withhold(change, held.get(target.account.id)) for change in changes)
         )
         for target, outcome, changes in zip(targets, outcomes, due, strict=True)
     ]
+    return [_with_announcements(outcome, announced, today) for outcome in planned]
 
 
 def _is_planned(change: Change | None) -> bool:
@@ -111,6 +112,17 @@ def _is_planned(change: Change | None) -> bool:
 
 def _findings(outcome: Outcome) -> Sequence[Finding]:
     return outcome.findings if isinstance(outcome, Examined) else ()
+
+
+def _with_announcements(outcome: Outcome, announced: Announced, today: date) -> Outcome:
+    def known(finding: Finding) -> Finding:
+        day = announced.days.get(finding.key)
+        # A day to come is a mistake, or forged: carried on, it would never pass.
+        return replace(finding, announced=min(day, today)) if day and finding.change else finding
+
+    if announced.days and isinstance(outcome, Examined):
+        return outcome.map_findings(known)
+    return outcome
 
 
 def restore_plan(

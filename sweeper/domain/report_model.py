@@ -48,13 +48,15 @@ class WriteScope:
 
     There are none where `auto_remediate` is DISABLED. A dry run has the scope of a run.
     `narrowed_by` names the keys that leave accounts out. Of a rollout, `waves` are in the order of
-    their days; accounts whose day has not come are counted, too.
+    their days; accounts whose day has not come are counted, too. Templates for ROOT are created for
+    the features of `root_template_applied_for`, whatever `checks` has.
     """
 
     accounts: int
     checks: tuple[str, ...]
     narrowed_by: tuple[str, ...]
     waves: Sequence[WaveSummary] = ()
+    root_template_applied_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

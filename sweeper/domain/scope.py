@@ -74,6 +74,7 @@ def write_scope_of(
         checks=tuple(remediation.checks),
         narrowed_by=write_filters(remediation),
         waves=_waves(writable, targets, remediation) if remediation.rollout else (),
+        root_template_applied_for=remediation.root_template_applied_for,
     )
 
 

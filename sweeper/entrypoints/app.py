@@ -296,6 +296,7 @@ def log_started(header: Header, config: Config, provenance: Provenance) -> None:
         write_scope=list(write_filters(config.remediation)),
         checks=list(config.checks),
         write_checks=list(config.remediation.checks),
+        root_template_applied_for=list(config.remediation.root_template_applied_for),
         configuration=asdict(provenance.configuration),
     )
 

@@ -144,3 +144,21 @@ def test_what_waits_counts_for_no_limit() -> None:
     assert reasons({1: 1}, rollout=waves, max_changes=1) == {1: Reason.MAX_CHANGES}
     due = {make_finding("r0", make_target(1, region)).key: after(-3) for region in ("a", "b")}
     assert reasons({1: 1, 2: 9}, Announced(due), grace_days=3, max_changes=2) == {1: None, 2: GRACE}
+
+
+def test_a_finding_carries_the_day_of_its_announcement_which_is_never_to_come() -> None:
+    target = make_target()
+    findings = tuple(make_finding(name) for name in ("old", "forged", "new"))
+    old, forged, _ = (finding.key for finding in findings)
+    (planned,) = plan_changes(
+        [target],
+        [Examined(Counts(0, 3, 0), findings)],
+        config=make_config(remediation={"grace_days": 3}, report={"directory": "out"}),
+        coverage=Coverage(1.0, 1.0, complete=True),
+        unknown_exclusions="",
+        announced=Announced({old: after(-5), forged: date.max}),
+        today=TODAY,
+        remedies={make_finding().check: lambda _: make_change()},
+    )
+    assert isinstance(planned, Examined)
+    assert [each.announced for each in planned.findings] == [after(-5), TODAY, None]

@@ -155,6 +155,9 @@ def test_a_reviewed_report_makes_no_notice_shorter(
         run_id = ended.logs[-1]["run_id"]
         report = json.loads((ended.directory / "out" / run_id / "report.json").read_text())
         assert changes(report) == {expected}
+    # It is no second notice that is due, should one of them be opened again.
+    closures = records.read("history.json")["closures"]
+    assert {each["announced"] for each in closures} == {str(today() - timedelta(days=DAYS))}
 
 
 @pytest.mark.slow

@@ -101,6 +101,7 @@ def test_what_narrows_a_sweep_and_where_it_may_write_is_in_report_and_log(
         "checks": ["ecr-tag-immutability"],
         "narrowed_by": ["remediation.exclude_accounts"],
         "waves": [],
+        "root_template_applied_for": [],
     }
     sources = {
         (each["kind"], each["name"]): each["sha256"] for each in told["configuration"]["sources"]
