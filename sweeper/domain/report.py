@@ -208,10 +208,8 @@ def ended_early(run: Run, failure: Failed, unreached: Iterable[Finding] = ()) ->
 
 def cut_short(report: Report) -> bool:
     """Whether the sweep was stopped before its end, or a worker was, so that it can be resumed."""
-    changes = (finding.change for finding in report.findings if finding.change)
-    reasons = chain(
-        (failure.reason for failure in report.failures), (change.reason for change in changes)
-    )
+    reasons: list[Reason | None] = [failure.reason for failure in report.failures]
+    reasons += [finding.change.reason for finding in report.findings if finding.change]
     return any(
         reason is Reason.WORKER_FAILED or (reason is not None and reason.is_stop)
         for reason in reasons
