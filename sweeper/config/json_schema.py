@@ -36,7 +36,7 @@ DESCRIPTIONS = {
     "regions.include": "Of the regions that are enabled in the account, only these; the others are "
     "skipped. Empty: all.",
     "regions.exclude": "Regions that are left out.",
-    "coverage.accept.reason": "The reason that the report gave for it.",
+    "coverage.accept.reason": "The reason that the report gives for the gap.",
     "coverage.accept.account": "In which accounts, with * and ? as wildcards: one, or a list.",
     "coverage.accept.region": "In which regions, with * and ? as wildcards: one, or a list.",
     "policy.allowed_exclusions": "Exclusion filters that are compliant, as exact text.",
@@ -62,9 +62,10 @@ DESCRIPTIONS = {
     "remediation.rollout.include_ous": "OUs or roots, with everything below. Empty: every account "
     "in which repositories may be changed.",
     "remediation.rollout.include_accounts": "Account ids, in quotes. Empty: all.",
-    "remediation.rollout.from": "The first day (UTC) on which something is changed there.",
+    "remediation.rollout.from": "The first day (UTC) on which something is changed in these "
+    "accounts.",
     "remediation.grace_days": "How many days before a change a report announces it. 0: off. Needs "
-    "the earlier report: report.s3, or report.directory with the format json.",
+    "earlier reports: report.s3, or report.directory with the format json.",
     "remediation.exclusions": "Exclusion filters that a repository gets when it is made immutable.",
     "remediation.exclusions_by_repository": "More exclusion filters for repositories whose name "
     "matches a glob. The filters of all matching globs are added.",
@@ -88,7 +89,7 @@ DESCRIPTIONS = {
     "report.directory": "Where to write the reports.",
     "report.s3.bucket": "The bucket's name.",
     "report.s3.prefix": "What the names of the objects begin with.",
-    "report.s3.kms_key_id": "The KMS key that encrypts them; null: the bucket's default.",
+    "report.s3.kms_key_id": "The KMS key that encrypts the objects. null: the bucket's default.",
     "report.s3.lease": "Whether only one run at a time may use the prefix.",
     "report.sns_topic_arn": "The topic to notify.",
     "report.chat_topic_arn": "The topic of a chat channel (Amazon Q Developer in chat "
