@@ -101,8 +101,8 @@ DESCRIPTIONS = {
     "report.security_hub.region": "The region to import findings in.",
     "report.formats": "The formats to write.",
     "report.notify": "when_needed: findings that remain, changes made or failed, or incomplete "
-    "coverage. on_change: something is new, announced, reopened, resolved, fixed or failed, or other "
-    "accounts and regions could not be checked. always: after each sweep.",
+    "coverage. on_change: something is new, announced, reopened, resolved, fixed or failed, or "
+    "other accounts and regions could not be checked. always: after each sweep.",
     "report.account_tags": "The keys of the account tags to show beside findings.",
     "report.evidence": "Store every repository that was examined, with its verdict, beside the "
     "report: evidence.jsonl.gz.",
