@@ -1,12 +1,11 @@
-"""Amazon ECR, of which only what is named is listed."""
+"""Amazon ECR, of which only the repositories that are named are listed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 
 from sweeper.aws.client.clients import Clients
-from sweeper.aws.ecr import EcrRegistry, RepositoryCreationTemplate
+from sweeper.aws.ecr import EcrRegistry
 from sweeper.domain.model import Repository, Target
 
 MOST_NAMES = 100  # ECR: DescribeRepositories, repositoryNames
@@ -17,16 +16,13 @@ Place = tuple[str, str]  # account id and region
 class NamedRegistry(EcrRegistry):
     """ECR in the account and region of a target; every method raises OperationFailed.
 
-    `names` are the repositories by place, `templates` the places whose creation templates are
-    listed. `absent` has each repository, by account id, region and name, that is gone.
+    `names` are the repositories by place. `absent` has each repository, by account id, region and
+    name, that is gone.
     """
 
-    def __init__(
-        self, clients: Clients, names: Mapping[Place, Sequence[str]], templates: AbstractSet[Place]
-    ) -> None:
+    def __init__(self, clients: Clients, names: Mapping[Place, Sequence[str]]) -> None:
         super().__init__(clients)
         self._names = names
-        self._templates = templates
         self.absent: set[tuple[str, str, str]] = set()  # adding to a set is atomic
 
     def repositories(self, target: Target) -> Iterator[Repository]:
@@ -41,8 +37,3 @@ class NamedRegistry(EcrRegistry):
             yield from found
             left = {repository.name for repository in found}
             self.absent.update((*target.place, name) for name in names if name not in left)
-
-    def repository_creation_templates(self, target: Target) -> Iterator[RepositoryCreationTemplate]:
-        """Every creation template of the registry, where the place is named."""
-        if target.place in self._templates:
-            yield from super().repository_creation_templates(target)

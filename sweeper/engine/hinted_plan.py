@@ -10,11 +10,15 @@ from sweeper.domain.hints import Hint, hint_of
 from sweeper.domain.model import (
     Account,
     ChangeStatus,
+    Counts,
+    Examined,
     Failed,
     Finding,
     OpenedAccount,
     Organization,
+    Resource,
     Stage,
+    Target,
 )
 from sweeper.domain.planning import Outcome, Remedy, map_changes, planned_findings
 from sweeper.domain.reopenings import Place, withhold_contested
@@ -24,7 +28,8 @@ from sweeper.engine.pool import attempt
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
     from sweeper.domain.model import Change
-    from sweeper.engine.ports import Cloud
+    from sweeper.engine.evidence import Evidence
+    from sweeper.engine.ports import Check, Cloud
 
 # Counts what is about to be made immutable again, and says why each of the others is left alone, by
 # its hint's place. Raises OperationFailed.
@@ -38,8 +43,11 @@ class HintedPlan(SweepPlan):
         super().__init__("events")
         self._hints: Mapping[object, Hint] = {hint.place: hint for hint in hints}
         self._regions: dict[str, dict[str, str]] = {}
+        self._resources: dict[tuple[str, str], set[Resource]] = {}
         for hint in hints:
             self._regions.setdefault(hint.account_id, {})[hint.region] = "ENABLED"
+            what: Resource = "repository" if hint.repository else "repository_creation_template"
+            self._resources.setdefault((hint.account_id, hint.region), set()).add(what)
         self._count = count
 
     def select_accounts(self, organization: Organization, config: Config) -> Selected:
@@ -54,6 +62,13 @@ class HintedPlan(SweepPlan):
         """Assume the member role; the events name the regions."""
         cloud.enter(account)
         return OpenedAccount(account, tuple(self._regions[account.id].items()))
+
+    def examine(
+        self, checks: Sequence[Check], target: Target, evidence: Evidence | None
+    ) -> Examined:
+        """Run the checks of what the events name: to the others, all else would be missing."""
+        named = [check for check in checks if check.resource in self._resources[target.place]]
+        return super().examine(named, target, evidence) if named else Examined(Counts(0, 0, 0))
 
     def plan(
         self,

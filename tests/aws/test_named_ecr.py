@@ -21,17 +21,14 @@ ELSEWHERE = Target(TARGET.account, "eu-west-1")
 class Registry(NamedRegistry):
     """ECR with the repositories `there`; `asked` has the names of each call."""
 
-    def __init__(self, names: Sequence[str], there: Sequence[str], *, templates: bool) -> None:
-        places = {TARGET.place} if templates else set()
-        super().__init__(mock.Mock(), {TARGET.place: names}, places)
+    def __init__(self, names: Sequence[str], there: Sequence[str]) -> None:
+        super().__init__(mock.Mock(), {TARGET.place: names})
         self._there = set(there)
         self.asked: list[list[str]] = []
 
     def call(
         self, target: Target, operation: str, *, write: bool = False, **parameters: Any
     ) -> Any:
-        if operation == "describe_repository_creation_templates":
-            return {"registryId": ACCOUNT, "repositoryCreationTemplates": [{"prefix": "apps"}]}
         names = parameters["repositoryNames"]
         self.asked.append(names)
         if not set(names) <= self._there:
@@ -52,7 +49,7 @@ def _described(name: str) -> dict[str, str]:
 
 
 def test_one_call_lists_what_is_named() -> None:
-    registry = Registry(["a", "b"], ["a", "b", "c"], templates=False)
+    registry = Registry(["a", "b"], ["a", "b", "c"])
     assert registry.listed() == {"a", "b"}
     assert registry.asked == [["a", "b"]]
     assert registry.absent == set()
@@ -61,7 +58,7 @@ def test_one_call_lists_what_is_named() -> None:
 
 
 def test_what_is_gone_keeps_no_other_from_being_listed() -> None:
-    registry = Registry(["a", "gone", "b"], ["a", "b"], templates=False)
+    registry = Registry(["a", "gone", "b"], ["a", "b"])
     assert registry.listed() == {"a", "b"}
     assert registry.absent == {(ACCOUNT, REGION, "gone")}
     assert registry.asked == [["a", "gone", "b"], ["a"], ["gone"], ["b"]]
@@ -69,13 +66,13 @@ def test_what_is_gone_keeps_no_other_from_being_listed() -> None:
 
 def test_more_than_ecr_takes_are_several_calls() -> None:
     names = [f"n{number}" for number in range(MOST_NAMES + 1)]
-    registry = Registry(names, names, templates=False)
+    registry = Registry(names, names)
     assert registry.listed() == set(names)
     assert [len(asked) for asked in registry.asked] == [MOST_NAMES, 1]
 
 
 def test_an_answer_about_others_is_none() -> None:
-    registry = Registry(["a"], ["a"], templates=False)
+    registry = Registry(["a"], ["a"])
     answer = {"repositories": [_described("b")]}
     with (
         mock.patch.object(registry, "call", return_value=answer),
@@ -83,11 +80,3 @@ def test_an_answer_about_others_is_none() -> None:
     ):
         registry.listed()
     assert raised.value.reason is Reason.UNEXPECTED_RESPONSE
-
-
-def test_templates_are_listed_where_the_place_is_named() -> None:
-    registry = Registry([], [], templates=True)
-    assert [each.prefix for each in registry.repository_creation_templates(TARGET)] == ["apps"]
-    assert list(registry.repository_creation_templates(ELSEWHERE)) == []
-    other = Registry([], [], templates=False)
-    assert list(other.repository_creation_templates(TARGET)) == []

@@ -272,6 +272,18 @@ def test_a_creation_template_is_checked_where_that_is_configured(aws: FakeAws) -
     ]
 
 
+@pytest.mark.slow
+def test_an_event_about_a_repository_says_nothing_of_creation_templates(aws: FakeAws) -> None:
+    account = ACCOUNTS[7]
+    put(aws, account, "payments")
+    remediation = {"checks": BOTH, "root_template_applied_for": ["REPLICATION"]}
+    write_config(Path(), {**CONFIG, "checks": BOTH, "remediation": remediation})
+    assert handled(cloudtrail.created(account, REGION, "payments")) == []
+    (report,) = reports(aws)
+    assert [each["repository"] for each in report["findings"]] == ["payments"]
+    assert "ecr:DescribeRepositoryCreationTemplates" not in calls(aws)
+
+
 def test_a_sweep_at_work_is_no_obstacle(aws: FakeAws) -> None:
     account = ACCOUNTS[7]
     handler({"accounts": [account]}, Context())

@@ -76,8 +76,9 @@ def test_stacksets_may_change_the_role() -> None:
 def test_only_the_deployer_changes_the_central_role_and_only_stacksets_the_deployer() -> None:
     for action in ("iam:CreateRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"):
         arn = "arn:{}:iam::111122223333:role/"
-        assert not _denied(f"role/{DEPLOYER}", action, arn + CENTRAL), action
-        assert _denied(f"role/{SERVICE_MANAGED}", action, arn + CENTRAL), action
+        for suffix in ("", "-events", "-scan", "-finish"):  # which the member role trusts, too
+            assert not _denied(f"role/{DEPLOYER}", action, arn + CENTRAL + suffix), action
+            assert _denied(f"role/{SERVICE_MANAGED}", action, arn + CENTRAL + suffix), action
         assert _denied(f"role/{DEPLOYER}", action, arn + DEPLOYER), action
         assert _denied(f"role/{DEPLOYER}", action, arn + MEMBER), action
 

@@ -154,8 +154,7 @@ def run_hints(
         for hint in hints:
             if hint.repository is not None:
                 names.setdefault((hint.account_id, hint.region), []).append(hint.repository)
-        templates = {(hint.account_id, hint.region) for hint in hints if hint.repository is None}
-        registries.append(NamedRegistry(clients, names, templates))
+        registries.append(NamedRegistry(clients, names))
         return registries[0]
 
     with ExitStack() as at_the_end:
