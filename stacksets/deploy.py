@@ -30,8 +30,8 @@ STAGED = {
 }
 POLL_SECONDS = 5.0
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
-# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DeploymentTargets.html
 REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DeploymentTargets.html
 UNIT = re.compile(r"ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32}")
 
 
@@ -121,6 +121,10 @@ def read_parameters(text: str, declared: Mapping[str, Any]) -> dict[str, str]:
     return values
 
 
+def _resources(template: str) -> set[str]:
+    return set(yaml.load(template, _Loader)["Resources"])  # noqa: S506 (a SafeLoader)
+
+
 class Rollout:
     """A StackSet in the region and with the credentials of the environment."""
 
@@ -153,6 +157,11 @@ class Rollout:
         before anything is changed, RolloutFailed, ClientError.
         """
         existing = self._describe()
+        if existing and _resources(existing["TemplateBody"]).isdisjoint(_resources(template)):
+            raise UsageError(
+                f"STACK_SET: {self._stack_set['StackSetName']} has another template, whose "
+                "resources would be deleted in every account; name the StackSet of this template"
+            )
         parameters = _parameters(declared, values, existing)
         definition = {
             **self._stack_set,

@@ -155,8 +155,13 @@ def comparison_unavailable(report: Report, why: str) -> Report:
 
 
 def _with_announcement(finding: Finding, before: Mapping[Key, date], run: Run) -> Finding:
-    """The finding with the day on which its change was announced: today, if that is new."""
+    """The finding with the day on which its change was announced: today, if that is new.
+
+    A report that plans no change of a finding ends its notice: nobody expects the change any more.
+    """
     if finding.compliance in (Compliance.EXEMPT, Compliance.COMPLIANT):
+        return finding
+    if finding.compliance is Compliance.NON_COMPLIANT and finding.change is None:
         return finding
     known = finding.announced or before.get(finding.key)
     if known is None and finding.change and finding.change.due:

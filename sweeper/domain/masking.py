@@ -11,9 +11,10 @@ import json
 import os
 import re
 import threading
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from string import hexdigits
+from types import MappingProxyType
 from typing import AnyStr
 from urllib.parse import quote, unquote
 
@@ -107,10 +108,12 @@ class SharedSecrets:
     words: frozenset[str]
 
 
-def share_secrets(but: Container[str] = ()) -> SharedSecrets:
-    """Return what this process knows of secrets, without those whose beginning is in `but`."""
+def share_secrets(but: Mapping[str, int] = MappingProxyType({})) -> SharedSecrets:
+    """Return what this process knows of secrets, without the `lengths` that are in `but`."""
     with _lock:
-        lengths = {each: size for each, size in _secrets.lengths.items() if each not in but}
+        lengths = {
+            each: length for each, length in _secrets.lengths.items() if but.get(each, 0) < length
+        }
         return SharedSecrets(
             lengths,
             frozenset(_secrets.characters),
@@ -119,10 +122,11 @@ def share_secrets(but: Container[str] = ()) -> SharedSecrets:
         )
 
 
-def adopt_secrets(secrets: SharedSecrets) -> None:
-    """Mask what another process of this run knows, too."""
+def adopt_secrets(secrets: SharedSecrets, *, of_run: bool) -> None:
+    """Mask what another process of this run knows, too; `of_run` is as `register` has it."""
     with _lock:
-        _of_run.update(secrets.lengths.keys() - _secrets.lengths.keys())
+        if of_run:
+            _of_run.update(secrets.lengths.keys() - _secrets.lengths.keys())
         _learn_characters(secrets.characters)
         for beginning, length in secrets.lengths.items():
             _secrets.lengths[beginning] = max(length, _secrets.lengths.get(beginning, 0))

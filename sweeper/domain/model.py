@@ -232,7 +232,11 @@ class Finding:
 
     @property
     def key(self) -> Key:
-        """What names the finding among all those of a sweep."""
+        """What names the finding among all those of a sweep.
+
+        That a registry has no template for ROOT and what such a template says share a key: they
+        are one question, and never in one report.
+        """
         return self.check, self.account_id, self.region, self.repository
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -15,6 +15,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import SCHEMA_VERSION
 
 WINDOW = timedelta(days=7)  # in which reopenings are counted
+_SKEW = timedelta(minutes=10)  # of the clocks of two functions
 _MOST = 2_000  # reopenings that are remembered: the latest
 
 Place = tuple[str, str, str | None]  # account id, region and repository
@@ -72,6 +73,27 @@ def count_reopenings(
     return tuple(kept[-_MOST:]), contested
 
 
+def events_without_result(counted: Iterable[Hint], findings: Iterable[Finding]) -> set[str]:
+    """Return the ids of the counted events after which nothing was made immutable again."""
+    changes: dict[Place, Change | None] = {
+        (each.account_id, each.region, each.repository): each.change
+        for each in findings
+        if each.resource == "repository"
+    }
+    return {
+        hint.event_id
+        for hint in counted
+        if (change := changes.get(hint.place))
+        and not change.may_be_made
+        and change.reason is not Reason.CONTESTED
+    }
+
+
+def without_events(before: Sequence[Reopening], events: Container[str]) -> tuple[Reopening, ...]:
+    """Return what is remembered without these events: nothing came of them."""
+    return tuple(each for each in before if each.event_id not in events)
+
+
 def list_contested(before: Sequence[Reopening], now: datetime, limit: int) -> Mapping[Place, str]:
     """Return why each repository that has reached the limit is left alone if it is mutable."""
     kept = _recent(before, now)
@@ -99,8 +121,9 @@ def withhold_contested(
 
 
 def _recent(before: Sequence[Reopening], now: datetime) -> list[Reopening]:
-    since = _utc(now - WINDOW)
-    return [each for each in before if each.finished_at > since]
+    # Nothing that is to come counts: it would never be over.
+    since, until = _utc(now - WINDOW), _utc(now + _SKEW)
+    return [each for each in before if since < each.finished_at <= until]
 
 
 def _explain(count: int, by: str, where: str) -> str:

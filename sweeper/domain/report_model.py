@@ -339,7 +339,7 @@ class Report:
 
     `account_tags_unavailable` says, where `report.account_tags` asks for them, of how many accounts
     the tags could not be read, and why. `config_inventory` is None where no aggregator of AWS
-    Config is configured, and for an apply or an undo.
+    Config is configured, and for a run that is no sweep.
     """
 
     schema_version: Literal["2"]

@@ -46,9 +46,10 @@ def apply_if_unchanged(
     try:
         write(now)
     except OperationFailed as error:
-        if error.reason in (Reason.REPOSITORY_DELETED, Reason.CHANGED_SINCE_EXAMINED):
-            return _superseded(change, error.reason)
-        if not error.uncertain or not _seems_made(read, change):
+        # First: the answer to an attempt may be about what the one before it did.
+        if not (error.uncertain and _seems_made(read, change)):
+            if error.reason in (Reason.REPOSITORY_DELETED, Reason.CHANGED_SINCE_EXAMINED):
+                return _superseded(change, error.reason)
             raise
     return replace(change, status=ChangeStatus.APPLIED)
 

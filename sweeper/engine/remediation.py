@@ -151,6 +151,8 @@ def _still_writable(
 ) -> list[Outcome]:
     """Look at the organization again: an account may have left it, or its OU, since it was listed.
 
+    A run about events has a list that may be five minutes old.
+
     What is no longer in the scope of remediation, or may be exempt by now, is left alone.
     """
     now = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -11,7 +11,14 @@ from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.hints import Hint
 from sweeper.domain.json_encoding import document
 from sweeper.domain.reasons import Reason
-from sweeper.domain.reopenings import Place, Reopenings, count_reopenings, list_contested
+from sweeper.domain.reopenings import (
+    Place,
+    Reopening,
+    Reopenings,
+    count_reopenings,
+    list_contested,
+    without_events,
+)
 from sweeper.storage.json_scanner import TooLarge
 from sweeper.storage.record_reader import OtherVersion, Selection, read
 
@@ -29,18 +36,31 @@ def record_reopenings(
 
     Raises OperationFailed where that cannot be counted: then nothing may be made immutable again.
     """
+    return _edit(objects, lambda before: count_reopenings(before, due, now, limit))
+
+
+def forget_reopenings(objects: Objects, events: Container[str]) -> None:
+    """Forget what was remembered of these events, of which nothing came. Raises OperationFailed."""
+    _edit(objects, lambda before: (without_events(before, events), {}))
+
+
+def _edit(
+    objects: Objects,
+    edit: Callable[[Sequence[Reopening]], tuple[tuple[Reopening, ...], Mapping[Place, str]]],
+) -> Mapping[Place, str]:
+    """Replace what is remembered, and return what `edit` says beside it."""
     for _ in range(ATTEMPTS):
         before = _read(objects, NAME)
-        after, contested = count_reopenings(before.reopenings, due, now, limit)
+        after, result = edit(before.reopenings)
         if after == before.reopenings:
-            return contested
+            return result
         try:
             objects.replace(NAME, document(Reopenings(reopenings=after)))
         except OperationFailed as error:
             if error.reason is not Reason.CONCURRENT_MODIFICATION:
                 raise _not_counted(error) from None
             continue
-        return contested
+        return result
     raise OperationFailed(
         Reason.CONCURRENT_MODIFICATION, f"{objects.bucket.at(NAME)}: others kept writing it"
     )

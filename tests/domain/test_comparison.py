@@ -705,6 +705,8 @@ def test_a_change_is_announced_by_the_first_report_that_names_its_day() -> None:
         # What was fixed needs no second notice; what was exempt needs one.
         ([known, due, [], waits], [(first, 0), (None, 0), (first, 0)]),
         ([known, exempt, waits], [(None, 0), (third, 1)]),
+        # So does what no report plans to change: remediation is off, or the account outside it.
+        ([known, [finding()], waits], [(None, 0), (third, 1)]),
     ]
     for findings, expected in cases:
         with case(findings):

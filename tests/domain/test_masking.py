@@ -67,11 +67,23 @@ def test_what_another_process_knows_is_masked_here(secrets: list[str]) -> None:
     shared = share_secrets()
     assert share_secrets(but=shared.lengths).lengths == {}
     forget()
-    adopt_secrets(shared)
+    adopt_secrets(shared, of_run=True)
     assert all(secret not in mask(f"a {secret} b") for secret in secrets)
     assert mask_message("of payments") == f"of {MASK}"
     forget_run()
     assert share_secrets().lengths == {}
+    adopt_secrets(shared, of_run=False)
+    forget_run()
+    assert share_secrets().lengths == shared.lengths
+
+
+def test_a_longer_secret_that_begins_alike_is_shared_again() -> None:
+    forget()
+    register(TOKEN)
+    sent = dict(share_secrets().lengths)
+    register(f"{TOKEN}-and-more")
+    (length,) = share_secrets(but=sent).lengths.values()
+    assert length == len(f"{TOKEN}-and-more")
 
 
 @given(text=st.text())

@@ -11,11 +11,13 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.reopenings import (
     Reopening,
     count_reopenings,
+    events_without_result,
     list_contested,
     withhold_contested,
+    without_events,
 )
 from tests.cases import case
-from tests.factories import finding
+from tests.factories import change, finding
 
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 NOW = datetime(2026, 11, 29, 13, tzinfo=UTC)
@@ -37,6 +39,7 @@ def test_what_is_contested() -> None:
         ([], 0, 0, True),
         ([*three[:2], reopening("c", days_ago=7)], 3, 3, False),  # the third is forgotten
         ([*three[:2], reopening("c", repository="other")], 3, 4, False),
+        ([*three[:2], reopening("c", days_ago=-1)], 3, 3, False),  # nothing is to come
         ([*three[:2], reopening("e-1")], 3, 3, False),  # this very event, delivered again
     ]
     for before, limit, kept, is_contested in cases:
@@ -48,6 +51,23 @@ def test_what_is_contested() -> None:
     assert contested[HINT.place] == (
         "made mutable again 4 times in 7 days, last by somebody; there"
     )
+
+
+def test_what_was_not_made_immutable_again_is_no_reopening() -> None:
+    cases: list[tuple[Change | None, bool]] = [
+        (change(ChangeStatus.APPLIED), False),
+        (change(ChangeStatus.FAILED, uncertain=True), False),
+        (change(ChangeStatus.FAILED, reason=Reason.DENIED), True),
+        (change(ChangeStatus.WITHHELD, reason=Reason.WRITE_NOT_GRANTED), True),
+        (change(ChangeStatus.WITHHELD, reason=Reason.CONTESTED), False),  # it was not counted
+        (None, False),
+    ]
+    for made, is_forgotten in cases:
+        with case(made):
+            found = finding(account_id=ACCOUNT, region=REGION, repository="app", change=made)
+            events = events_without_result([HINT], [found])
+            assert events == ({"e-1"} if is_forgotten else set())
+    assert without_events([reopening("a"), reopening("b")], {"b"}) == (reopening("a"),)
 
 
 def test_templates_are_not_counted() -> None:

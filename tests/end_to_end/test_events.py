@@ -252,7 +252,8 @@ def test_a_sweep_gives_the_notice_that_a_change_by_an_event_needs(aws: FakeAws, 
     assert setting(aws, account, "announced") == "IMMUTABLE"
     assert setting(aws, account, "new") == "MUTABLE"
     (due,) = (each for each in reports(aws)[-1]["findings"] if each["repository"] == "new")
-    assert due["change"]["reason"] == "in_grace_period"
+    assert (due["change"]["reason"], due["change"]["due"]) == ("in_grace_period", None)
+    assert "the next sweep announces it" in due["change"]["error"]
 
 
 @pytest.mark.slow
@@ -410,6 +411,20 @@ def test_a_fight_of_five_rounds_ends_contested_after_three(aws: FakeAws) -> None
     assert "assumed-role/deploy/ci" in message["message"]
     (kept,) = (each for each in aws.objects() if each.key == "audit/events/reopened.json")
     assert len(json.loads(kept.body)["reopenings"]) == 3
+
+
+@pytest.mark.slow
+def test_what_could_not_be_written_counts_for_nothing(aws: FakeAws) -> None:
+    account = ACCOUNTS[7]
+    denied = Fault("access_denied", operation="PutImageTagMutability")
+    put(aws, account, "payments")
+    for _ in range(4):
+        aws.faults([denied])
+        assert handled(cloudtrail.changed(account, REGION, "payments")) == []
+        assert setting(aws, account, "payments") == "MUTABLE"
+    aws.faults([])
+    handler({"accounts": [account]}, Context())
+    assert setting(aws, account, "payments") == "IMMUTABLE"
 
 
 @pytest.mark.slow

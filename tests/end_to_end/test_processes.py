@@ -7,6 +7,8 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
@@ -187,6 +189,20 @@ def test_no_secret_of_a_process_leaves_the_run(aws: FakeAws, tmp_path: Path) -> 
     found = outputs(ended, aws)
     assert_hidden(found, EXTERNAL_ID, WORLD.caller.access_key_id, *aws.secrets())
     aws.faults([])
+
+
+def test_processes_that_end_while_they_start_are_named(
+    aws: FakeAws, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.load(small_world(accounts=2, regions=1))
+
+    def submit(*_: object) -> None:
+        raise BrokenProcessPool("a process was killed")
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", submit)
+    ended = here.run(aws, config=TWO)
+    assert ended.status == 2
+    assert "limits.processes" in ended.stderr
 
 
 def test_a_machine_without_shared_memory_is_named(

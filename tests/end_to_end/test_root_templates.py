@@ -11,7 +11,7 @@ import pytest
 from tests.end_to_end.harness import Ended, Here, changes, small_world
 from tests.end_to_end.test_creation_templates import BOTH, TEMPLATES, policy_actions
 from tests.fake_aws.process import FakeAws
-from tests.fake_aws.world import CreationTemplate, Registry, Repository, Role, World
+from tests.fake_aws.world import CreationTemplate, Fault, Registry, Repository, Role, World
 
 REGION = "us-east-1"
 CREATE = "ecr:CreateRepositoryCreationTemplate"
@@ -45,6 +45,19 @@ def undo(aws: FakeAws, here: Here, report: Any, *options: str) -> Any:
     ended = here.command(aws, "undo", file, "--yes", "--output", "out", *options)
     path = ended.directory / "out" / ended.logs[-1]["run_id"] / "report.json"
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+def test_an_answer_that_is_lost_is_no_template_of_others(aws: FakeAws, here: Here) -> None:
+    aws.load(world())
+    aws.faults([Fault("truncate", service="ecr", operation=CREATE.partition(":")[2], times=1)])
+    ended = here.run(aws, config=config("REPLICATION", checks=BOTH))
+    assert changes(ended.report) == {("applied", None)}
+    assert set(templates(aws)) == {"ROOT"}
+    operation = "DeleteRepositoryCreationTemplate"
+    aws.faults([Fault("truncate", service="ecr", operation=operation, times=1)])
+    assert changes(undo(aws, here, ended.report)) == {("applied", None)}
+    assert templates(aws) == {}
 
 
 @pytest.mark.slow

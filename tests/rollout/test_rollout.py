@@ -339,6 +339,19 @@ def test_the_rules_are_in_every_region_that_is_named(rollouts: Rollouts) -> None
     assert deployed() == {(each, region) for each in members for region in THREE_REGIONS}
 
 
+def test_a_stack_set_of_the_other_template_is_refused(
+    rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rollouts.deploy()
+    updates = _sent(monkeypatch, "update_stack_set")
+    given = ("--regions", "eu-central-1", "--ous", rollouts.unit, "--parameters", BUS)
+    arguments = ("--template", "member-events", "--stack-set", NAME, *given)
+    assert main(arguments, rollouts.waits.append) == 2
+    assert "STACK_SET" in capsys.readouterr().err
+    assert updates == []
+    assert rollouts.accounts_with_role == rollouts.accounts[:2]
+
+
 TWO_REGIONS = ("eu-central-1", "eu-west-1")
 THREE_REGIONS = (*TWO_REGIONS, "us-east-1")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 
 from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Clients, Session
@@ -21,11 +21,22 @@ from sweeper.config.loader import Loaded
 from sweeper.config.schema import Config, S3Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.hints import Hint
-from sweeper.domain.model import Account, OpenedAccount, Organization
-from sweeper.domain.report_model import Report
+from sweeper.domain.model import (
+    Account,
+    Failed,
+    Finding,
+    Key,
+    OpenedAccount,
+    Organization,
+    Stage,
+)
+from sweeper.domain.reasons import Reason
+from sweeper.domain.reopenings import Place, events_without_result
+from sweeper.domain.report_model import Report, Run
 from sweeper.domain.resume import ResumeState
+from sweeper.domain.withholding import Announced
 from sweeper.engine.hinted_plan import HintedPlan
-from sweeper.engine.pool import Stop
+from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer
 from sweeper.engine.sweep import sweep
 from sweeper.entrypoints import app, logs
@@ -39,7 +50,7 @@ from sweeper.reporting.sinks import chosen_plugins, make_sinks
 from sweeper.reporting.sinks.base import SinkContext
 from sweeper.reporting.wording import number
 from sweeper.storage import run_state as state
-from sweeper.storage.reopenings import FOLDER, record_reopenings
+from sweeper.storage.reopenings import FOLDER, forget_reopenings, record_reopenings
 
 LISTED_FOR = 300.0  # seconds that a list of the accounts is used for
 
@@ -175,14 +186,26 @@ def run_hints(
         bucket = Bucket(require_place(config), context.cloud.clients.central)
         limit = config.remediation.max_reopened
         now = context.environment.now
-        changes = HintedPlan(
-            hints, lambda due: record_reopenings(Objects(bucket), due, now(), limit)
-        )
+        counted: list[Hint] = []
+        known: list[Announced] = []
+
+        def count(due: Sequence[Hint]) -> Mapping[Place, str]:
+            counted.extend(due)
+            return record_reopenings(Objects(bucket), due, now(), limit)
+
+        def announced(run: Run, keys: Collection[Key]) -> Announced:
+            # The notice of a change is given by a sweep's report, which is not below FOLDER.
+            known.append(read_announced(loaded.config, context.cloud.clients.central, run, keys))
+            return known[-1]
+
+        changes = HintedPlan(hints, count)
         cloud = _WarmCloud(context.cloud, warm, {hint.account_id for hint in hints})
-        # The notice of a change is given by a sweep's report, which is not below FOLDER.
-        announced = partial(read_announced, loaded.config, context.cloud.clients.central)
         environment = replace(context.environment, read_announced=announced)
         report = sweep(cloud, context.checks, config, environment, changes)
+        if nothing_came := events_without_result(counted, report.findings):
+            _forget(bucket, nothing_came)
+        if known:
+            report = _without_days(report, known[-1])
         file = None
         if report.findings or report.failures:
             central = context.cloud.clients.central
@@ -195,6 +218,28 @@ def run_hints(
             if file:
                 app.close_plan(context, header, resumed=False)
     return Handled(report, frozenset(registries[0].absent), file)
+
+
+def _forget(bucket: Bucket, events: AbstractSet[str]) -> None:
+    failed = attempt(Stage.CHANGE, lambda place: forget_reopenings(Objects(place), events), bucket)
+    if isinstance(failed, Failed):
+        reason, message = str(failed.reason), failed.message
+        logs.log(logging.WARNING, "reopenings.not_forgotten", reason=reason, message=message)
+
+
+def _without_days(report: Report, announced: Announced) -> Report:
+    """Name no day for a change that no sweep has announced: the next one will, a later day."""
+
+    def edit(finding: Finding) -> Finding:
+        change = finding.change
+        if change is None or change.reason is not Reason.IN_GRACE_PERIOD:
+            return finding
+        if finding.key in announced.days:
+            return finding
+        error = change.error or "the next sweep announces it, and names the day"
+        return replace(finding, change=replace(change, due=None, error=error))
+
+    return replace(report, findings=tuple(map(edit, report.findings)))
 
 
 def _narrow(config: Config) -> Config:

@@ -56,7 +56,7 @@ class Found:
                 if len(self._totals) == processes:
                     self.conclude()
             return
-        masking.adopt_secrets(message.secrets)
+        masking.adopt_secrets(message.secrets, of_run=True)
         observed: list[tuple[object, object]] = []
         for account_id, region, outcome in message.outcomes:
             if self._is_new(account_id, region):

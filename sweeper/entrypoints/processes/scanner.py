@@ -7,11 +7,14 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from multiprocessing.context import SpawnContext
 
+from sweeper.config.field_types import MAX_PROCESSES
 from sweeper.domain import masking
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import (
@@ -40,12 +43,20 @@ def make_scanner(
     It is closed at the end. Raises ConfigurationError where this machine cannot run several.
     """
     wanted = settings.config.limits.processes
-    count = (os.cpu_count() or 1) if wanted == "auto" else wanted
+    count = _count_cores() if wanted == "auto" else wanted
     if count == 1:
         return None
     scanner = ProcessScanner(count, settings, past, stop)
     at_the_end.callback(scanner.close)
     return scanner
+
+
+def _count_cores() -> int:
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        cores = os.cpu_count() or 1
+    return min(cores, MAX_PROCESSES)
 
 
 class ProcessScanner:
@@ -75,16 +86,18 @@ class ProcessScanner:
         found = Found(self._past, accounts, observer)
         shares = [each for n in range(self._count) if (each := accounts[n :: self._count])]
         observer.begin(Stage.OPEN_ACCOUNT, len(accounts))
-        for _ in range(_ATTEMPTS):
+        for attempt in range(1, _ATTEMPTS + 1):
             shares = self._scan(organization, shares, found)
             self.close()
             if not shares or self._stop.reason:
                 break
+            then = "another one is started" if attempt < _ATTEMPTS else "they are reported as such"
+            lost = sum(map(len, shares))
             logs.log(
                 logging.WARNING,
                 "process.lost",
-                sentence="a process that checked accounts was ended; it is started again",
-                accounts=sum(map(len, shares)),
+                sentence=f"a process that checked {lost:,} accounts was ended; {then}",
+                accounts=lost,
             )
         return found.state
 
@@ -119,22 +132,16 @@ class _Workers:
             self._results, sender = context.Pipe(duplex=False)
             control, self._control = context.Pipe(duplex=False)
             self._theirs = (sender, control)
-            self._executor = ProcessPoolExecutor(
-                count,
-                context,
+            begin = partial(
                 begin_process,
-                (
-                    Sender(sender, context.Lock()),
-                    control,
-                    settings,
-                    None if left is None else time.monotonic() + left,
-                    masking.share_secrets(),
-                ),
+                Sender(sender, context.Lock()),
+                control,
+                settings,
+                None if left is None else time.monotonic() + left,
+                masking.share_secrets(),
             )
-            with _without_signals():
-                for _ in range(count):
-                    self._executor.submit(os.getpid)  # they start while accounts are listed
-        except (ImportError, OSError) as error:
+            self._executor = _start(count, context, begin)
+        except (ImportError, NotImplementedError, OSError, BrokenProcessPool) as error:
             raise ConfigurationError(
                 f"limits.processes: this machine cannot run several processes: {error}; set it to 1"
             ) from None
@@ -174,6 +181,19 @@ class _Workers:
                 futures.append(Future())
                 futures[-1].set_exception(error)
         return futures
+
+
+def _start(count: int, context: SpawnContext, begin: Callable[[], None]) -> ProcessPoolExecutor:
+    """Start the processes; each of them calls `begin` first."""
+    executor = ProcessPoolExecutor(count, context, begin)
+    try:
+        with _without_signals():
+            for _ in range(count):
+                executor.submit(os.getpid)  # they start while accounts are listed
+    except BaseException:
+        executor.shutdown(cancel_futures=True)
+        raise
+    return executor
 
 
 @contextmanager

@@ -73,7 +73,7 @@ class Sender:
     def __init__(self, pipe: Connection, lock: Lock) -> None:
         self._pipe = pipe
         self._lock = lock
-        self._sent: set[str] = set()
+        self._sent: dict[str, int] = {}  # of secrets: the length by the beginning
 
     def begin(self, stage: Stage, total: int) -> None:
         """Send that the stage begins."""
@@ -107,7 +107,7 @@ def begin_process(
 ) -> None:
     """Runs in each process first; `deadline` is of the monotonic clock, which they share."""
     global _process  # noqa: PLW0603 (a pool's initializer has no other place to leave it)
-    masking.adopt_secrets(secrets)
+    masking.adopt_secrets(secrets, of_run=False)
     logs.configure(style=settings.style)
     logs.bind_run(settings.header.run_id)
     stop = Stop(None if deadline is None else deadline - time.monotonic())
