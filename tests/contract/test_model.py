@@ -64,6 +64,7 @@ MORE = (
 )
 
 
+@pytest.mark.slow
 def test_every_answer_of_the_fake_is_one_of_the_model() -> None:
     seen: set[str] = set()
     found: set[str] = set()

@@ -346,6 +346,7 @@ def test_a_shard_without_a_whole_part_has_failed(
     assert written_once(in_s3.aws)
 
 
+@pytest.mark.slow
 def test_an_apply_that_was_killed_is_run_again(in_s3: Stages) -> None:
     whole = by_one_process(in_s3)
     in_s3.to_plan()

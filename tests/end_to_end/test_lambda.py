@@ -273,6 +273,7 @@ def ended_in_time(aws: FakeAws) -> Any:
     return report
 
 
+@pytest.mark.slow
 def test_time_passes_while_listing(aws: FakeAws, passes: Passed) -> None:
     aws.load(small_world(accounts=60, regions=1))
     passes("organizations:ListAccounts", 1)

@@ -63,7 +63,10 @@ def killed(aws: FakeAws, directory: Path, during: str, *, skip: int = 0, **confi
     aws.faults([])
 
 
-@pytest.mark.parametrize("during", ["DescribeRepositories", "PutImageTagMutability"])
+@pytest.mark.parametrize(
+    "during",
+    [pytest.param("DescribeRepositories", marks=pytest.mark.slow), "PutImageTagMutability"],
+)
 def test_a_run_that_was_killed_is_resumed(aws: FakeAws, tmp_path: Path, during: str) -> None:
     world = small_world(accounts=5)
     aws.load(world)

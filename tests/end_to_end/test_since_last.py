@@ -208,6 +208,7 @@ def test_three_sweeps_of_a_changing_organization(sweeps: Sweeps) -> None:
     assert fifth.report["trend"][1]["complete"] is False
 
 
+@pytest.mark.slow
 def test_people_are_told_only_of_what_changed(sweeps: Sweeps) -> None:
     sweeps.config["report"]["notify"] = "on_change"
     sweeps.config["remediation"] = {"auto_remediate": "DISABLED"}
@@ -239,6 +240,7 @@ def test_people_are_told_only_of_what_changed(sweeps: Sweeps) -> None:
     sweep(told=False)
 
 
+@pytest.mark.slow
 def test_a_narrower_sweep_resolves_nothing_and_is_no_point(sweeps: Sweeps) -> None:
     _, two, kept, lost, _ = (account.id for account in sweeps.world.accounts)
     first = sweeps.sweep()
@@ -272,6 +274,7 @@ def test_a_sweep_that_ends_early_forgets_nothing(sweeps: Sweeps) -> None:
     assert not told(again.report)["new"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sweeps", ["s3"], indirect=True)
 def test_a_dry_run_is_compared_and_moves_nothing(sweeps: Sweeps) -> None:
     first = sweeps.sweep()

@@ -57,7 +57,14 @@ def _starts(stack: dict[str, str], output: str) -> Any:
     return {"command": name, **command.make_context(name, arguments).params}
 
 
-@pytest.mark.parametrize("stacks", templates.CENTRAL, indirect=True)
+@pytest.mark.parametrize(
+    "stacks",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name != "central-fargate" else ())
+        for name in templates.CENTRAL
+    ],
+    indirect=True,
+)
 def test_the_commands_start_what_they_say(deployment: Deployment) -> None:
     if deployment.central in templates.ONE_PROCESS:
         asked = _starts(deployment.stack, "PreflightCommand")
