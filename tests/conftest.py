@@ -23,7 +23,7 @@ settings.register_profile("default", deadline=None, max_examples=25, derandomize
 settings.register_profile(
     "thorough",
     deadline=None,
-    max_examples=int(os.environ.get("EXAMPLES", "100")),
+    max_examples=int(os.environ.get("EXAMPLES", "50")),
     derandomize=bool(os.environ.get("CI")),
     print_blob=True,
 )
