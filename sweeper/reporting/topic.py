@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sweeper.aws.client.errors import translate_errors
 from sweeper.domain.masking import mask
+from sweeper.domain.report_model import Delivery, Report
 from sweeper.engine.probe import DestinationProbe, Hints, run_probe
+from sweeper.reporting.notification import UNCHANGED, needed
+from sweeper.reporting.sinks.base import KEY_ACTIONS, Sink
+
+if TYPE_CHECKING:
+    from sweeper.config.schema import Notify
 
 
 class Topic:
@@ -62,6 +68,40 @@ class Topic:
 
     def _client(self) -> Any:
         return self._central("sns", self.arn.split(":")[3])
+
+
+class MessageSink(Sink):
+    """A sink that publishes one message of a report, when there is something that people need.
+
+    `key` is the configuration's that names the topic.
+    """
+
+    is_message = True
+    actions = frozenset({"sns:Publish", *KEY_ACTIONS})
+    key: ClassVar[str]
+
+    def __init__(self, topic: Topic, notify: Notify) -> None:
+        """Calls nothing."""
+        self.location = topic.arn
+        self.topic = topic
+        self._notify = notify
+
+    def publish(self, report: Report, so_far: Sequence[Delivery]) -> None:
+        """Publish the message; raises OperationFailed."""
+        raise NotImplementedError
+
+    def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
+        """Publish one message, or find that none is needed; raises OperationFailed."""
+        undelivered = any(delivery.status == "failed" for delivery in so_far)
+        if not undelivered and not needed(report, self._notify):
+            why = UNCHANGED if self._notify == "on_change" else None
+            return Delivery(self.name, self.location, "not_needed", message=why)
+        self.publish(report, so_far)
+        return Delivery(self.name, self.location, "delivered")
+
+    def probe(self) -> list[DestinationProbe]:
+        """Ask whether the topic exists."""
+        return self.topic.probe(self.key)
 
 
 def hints(key: str) -> Hints:

@@ -25,7 +25,7 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import ResumeState
-from sweeper.engine.pool import TICK, Stop
+from sweeper.engine.pool import TICK, Stop, attempt
 from sweeper.engine.ports import Observer
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.app import ScanSettings
@@ -86,12 +86,12 @@ class ProcessScanner:
         found = Found(self._past, accounts, observer)
         shares = [each for n in range(self._count) if (each := accounts[n :: self._count])]
         observer.begin(Stage.OPEN_ACCOUNT, len(accounts))
-        for attempt in range(1, _ATTEMPTS + 1):
+        for turn in range(1, _ATTEMPTS + 1):
             shares = self._scan(organization, shares, found)
             self.close()
             if not shares or self._stop.reason:
                 break
-            then = "another one is started" if attempt < _ATTEMPTS else "they are reported as such"
+            then = "another one is started" if turn < _ATTEMPTS else "they have failed"
             lost = sum(map(len, shares))
             logs.log(
                 logging.WARNING,
@@ -115,7 +115,7 @@ class ProcessScanner:
         for share, future in zip(shares, futures, strict=True):
             if isinstance(future.exception(), BrokenProcessPool):
                 lost.append(share)
-            elif failure := future.result():
+            elif failure := attempt(Stage.OPEN_ACCOUNT, Future.result, future):
                 found.fail(share, failure)
         return lost
 
@@ -124,7 +124,6 @@ class _Workers:
     """The processes. A pipe brings what they send; the end of another one tells them to stop."""
 
     def __init__(self, count: int, settings: ScanSettings, stop: Stop) -> None:
-        self._count = count
         self._stop = stop
         context = multiprocessing.get_context("spawn")
         left = stop.seconds_left

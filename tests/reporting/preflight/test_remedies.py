@@ -37,7 +37,7 @@ HINTS = {
     "report.directory": NO_HINTS,
     "report.s3.bucket": s3.HINTS,
     "report.s3.kms_key_id": s3.KEY_HINTS,
-    **{key: hints(key) for key in (sns.KEY, chat.KEY)},
+    **{key: hints(key) for key in (sns.SnsSink.key, chat.ChatSink.key)},
     event_bus.KEY: event_bus.HINTS,
     "report.security_hub.region": security_hub.HINTS,
     config_aggregator.KEY: config_aggregator.HINTS,
