@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from typing import TypeVar
 
@@ -201,7 +203,7 @@ def concurrently(
                 results[index] = keep(items[index], results[index])
 
     workers = max(1, min(workers, len(items)))
-    with ThreadPoolExecutor(workers + MAX_WAITING, "sweep") as pool:
+    with ThreadPoolExecutor(workers + MAX_WAITING, "sweep", stay_on_core, (os.getpid(),)) as pool:
         crew = _Crew(workers, lambda: pool.submit(drain) if pending else None)
         try:
             crew.starts()
@@ -218,6 +220,20 @@ def concurrently(
             pending.clear()  # an exception in this thread must not wait for all the work
             _worker.crew = None
     return results
+
+
+def stay_on_core(number: int) -> None:
+    """Let the calling thread, and those that it starts, run on one core: the one of this number.
+
+    The GIL lets one thread of a process run at a time. Where they spread over several cores, each
+    handover wakes another core, and that costs a fifth of a sweep's CPU. Does nothing where the
+    system cannot do it or the interpreter has no GIL.
+    """
+    if not hasattr(os, "sched_setaffinity") or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    with suppress(OSError):  # not allowed here: it is slower, and right
+        os.sched_setaffinity(0, {cores[number % len(cores)]})
 
 
 class _Crew:

@@ -5,7 +5,6 @@ The configuration is read anew for each event, so that a change of it needs no n
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from sweeper.domain.model import Stage
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import or_defect
 from sweeper.entrypoints import logs
+from sweeper.entrypoints.interpreter import collect_garbage_rarely
 from sweeper.entrypoints.runner import run_interactive
 
 # What is kept of the function's time, in seconds. The calls in flight when the sweep stops end
@@ -93,7 +93,7 @@ def _answered(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         except SweeperError as error:
             return error
 
-    gc.set_threshold(10_000, 10, 10)  # as the command line's
+    collect_garbage_rarely()
     logs.configure(terminal=False)
     result = or_defect(attempted)
     if isinstance(result, SweeperError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from sweeper.engine.pool import (
     attempt,
     concurrently,
     or_defect,
+    stay_on_core,
 )
 from tests.fakes import FakeClock, failure
 
@@ -287,3 +289,44 @@ def test_where_the_system_has_no_thread_left_the_others_do_it_all(
         STAGE, lambda item: item, range(20), workers=4, stop=Stop(), observe=seen.update
     )
     assert results == list(range(20)) == [seen[item] for item in range(20)]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+def test_the_threads_of_a_process_share_one_core_and_its_main_thread_keeps_all() -> None:
+    allowed = os.sched_getaffinity(0)
+    together = threading.Barrier(4, timeout=10)
+
+    def cores(_: int) -> frozenset[int]:
+        together.wait()
+        return frozenset(os.sched_getaffinity(0))
+
+    results = concurrently(STAGE, cores, range(4), workers=4, stop=Stop(), observe=lambda _: None)
+    [shared] = set(results)
+    assert isinstance(shared, frozenset)
+    assert len(shared) == 1
+    assert shared <= allowed
+    assert os.sched_getaffinity(0) == allowed
+
+
+def test_each_number_has_a_core_of_its_own_while_there_are_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen: list[set[int]] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5, 2, 7}, raising=False)
+    monkeypatch.setattr(
+        os, "sched_setaffinity", lambda _, cores: chosen.append(cores), raising=False
+    )
+    for number in range(4):
+        stay_on_core(number)
+    assert chosen == [{2}, {5}, {7}, {2}]
+
+
+def test_where_a_core_cannot_be_chosen_the_work_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
+    assert concurrently(STAGE, half, (2, 4), workers=2, stop=Stop(), observe=ignore) == [1, 2]
+    monkeypatch.delattr(os, "sched_setaffinity")
+    assert concurrently(STAGE, half, (2, 4), workers=2, stop=Stop(), observe=ignore) == [1, 2]

@@ -107,6 +107,11 @@ class TotalTime:
 class _Socket(socket.socket):
     time: CallTime | None = None
 
+    def settimeout(self, value: float | None) -> None:
+        """As the socket's, which is a system call even where nothing changes."""
+        if value != self.gettimeout():
+            super().settimeout(value)
+
     def recv_into(self, *arguments: Any) -> int:
         """As the socket's, in time."""
         return _in_time(self, super().recv_into, *arguments)
@@ -118,6 +123,11 @@ class _Socket(socket.socket):
 
 class _TlsSocket(ssl.SSLSocket):
     time: CallTime | None = None
+
+    def settimeout(self, value: float | None) -> None:
+        """As the socket's, which is a system call even where nothing changes."""
+        if value != self.gettimeout():
+            super().settimeout(value)
 
     def recv(self, *arguments: Any) -> bytes:
         """As the socket's, in time: TLS within TLS receives this way."""
@@ -147,8 +157,14 @@ class _Timed(_Plain):
         return sock
 
     def request(self, *arguments: Any, **options: Any) -> None:
-        """As the connection's, in the time of the call."""
+        """As the connection's, in the time of the call.
+
+        Over a connection that is used again, a request has the time-out of its answer: setting
+        another for it and back would be two system calls, at each of which the GIL is given up.
+        """
         _takes_over(self.sock)
+        if self.sock is not None:
+            self.timeout = self.sock.gettimeout()
         super().request(*arguments, **options)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable
@@ -91,9 +90,9 @@ def main() -> None:
     from sweeper.domain.escaping import plain
     from sweeper.domain.exit_status import ExitStatus
     from sweeper.engine.pool import or_defect
+    from sweeper.entrypoints.interpreter import collect_garbage_rarely
 
-    # Imports, and calls to AWS, leave hundreds of objects each and no cycles: -5 % CPU of a sweep.
-    gc.set_threshold(10_000, 10, 10)
+    collect_garbage_rarely()
     _replace_closed_streams()
     masking.register_environment()
     result = or_defect(_main)

@@ -109,7 +109,10 @@ class ProcessScanner:
             self._workers = self._workers or _Workers(self._count, self._settings, self._stop)
         except ConfigurationError:  # the machine has no process left
             return list(shares)
-        given = [Share(organization, share, found.known_of(share)) for share in shares]
+        given = [
+            Share(number, organization, share, found.known_of(share))
+            for number, share in enumerate(shares)
+        ]
         futures = self._workers.run(given, found)
         lost = []
         for share, future in zip(shares, futures, strict=True):

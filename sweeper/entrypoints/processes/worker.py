@@ -27,12 +27,13 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.resume import ResumeState
 from sweeper.engine.change_source import SweepPlan
-from sweeper.engine.pool import Stop, attempt
+from sweeper.engine.pool import Stop, attempt, stay_on_core
 from sweeper.engine.ports import Pool
 from sweeper.engine.sweep import scan_accounts
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.app import ScanSettings
 from sweeper.entrypoints.bootstrap import build_context
+from sweeper.entrypoints.interpreter import collect_garbage_rarely
 from sweeper.storage.run_state import OpenRun
 
 Outcome = OpenedAccount | Examined | Failed
@@ -40,8 +41,12 @@ Outcome = OpenedAccount | Examined | Failed
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The accounts of one process, and what is known of them already."""
+    """The accounts of one process, and what is known of them already.
 
+    `number` counts the shares from 0: each process has a core of its own.
+    """
+
+    number: int
     organization: Organization
     accounts: Sequence[Account]
     past: ResumeState
@@ -107,6 +112,7 @@ def begin_process(
 ) -> None:
     """Runs in each process first; `deadline` is of the monotonic clock, which they share."""
     global _process  # noqa: PLW0603 (a pool's initializer has no other place to leave it)
+    collect_garbage_rarely()
     masking.adopt_secrets(secrets, of_run=False)
     logs.configure(style=settings.style)
     logs.bind_run(settings.header.run_id)
@@ -134,6 +140,7 @@ def scan_share(share: Share) -> Failed | None:
 def _scan(share: Share) -> None:
     sender, settings, stop = _process
     config = settings.config
+    stay_on_core(share.number)
     with ExitStack() as at_the_end:
         context = build_context(
             config,
