@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Session
-from sweeper.checks.tag_immutability import NAME, TagImmutability
+from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.config.provenance import provenance_of
 from sweeper.config.schema import Config
 from sweeper.domain.errors import OperationFailed
@@ -81,7 +81,7 @@ def make_change(status: ChangeStatus = ChangeStatus.PLANNED, **values: Any) -> C
 def make_finding(name: str = "app", target: Target | None = None, **values: Any) -> Finding:
     target = target or make_target()
     finding = Finding(
-        check=NAME,
+        check=TagImmutability.name,
         account_id=target.account.id,
         account_name=target.account.name,
         region=target.region,
@@ -367,7 +367,7 @@ class World:
         environment = make_environment(
             dry_run=self.dry_run, approve=lambda _: self.approved, config=self.config
         )
-        days = {(NAME, *key): day for key, day in self.announced.items()}
+        days = {(TagImmutability.name, *key): day for key, day in self.announced.items()}
         environment = replace(environment, read_announced=lambda *_: Announced(days))
         return run_sweep(cloud, registry, config, environment), registry
 

@@ -67,12 +67,12 @@ def test_every_key_of_the_configuration_is_in_config_yaml_with_its_default() -> 
 
 
 def test_the_member_roles_actions_are_named() -> None:
-    from sweeper.aws.accounts import CORE_ACTIONS
+    from sweeper.aws.accounts import _CORE_ACTIONS
     from sweeper.checks import checks
     from sweeper.config.schema import CHECKS
 
     deploy = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
-    for action in CORE_ACTIONS:
+    for action in _CORE_ACTIONS:
         assert f"`{action}`" in README
     for check in checks().values():
         for action in check.read_actions | check.write_actions:

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from sweeper.config.schema import Config
 
-CORE_ACTIONS = frozenset({"account:ListRegions"})
-MAX_SESSION_POLICY = 2048  # STS: AssumeRole, Policy, characters
+_CORE_ACTIONS = frozenset({"account:ListRegions"})
+_MAX_SESSION_POLICY = 2048  # STS: AssumeRole, Policy, characters
 
 
 class AwsCloud:
@@ -73,7 +73,7 @@ class AwsCloud:
         self._session = session
         self._stop = stop
         self._run_id = run_id
-        self._read_actions = CORE_ACTIONS.union(read_actions)
+        self._read_actions = _CORE_ACTIONS.union(read_actions)
         self._write_actions = frozenset(write_actions) if may_write else frozenset()
         self._sessions = MemberSessions(self._assume, sessions=sessions)
         self.clients = Clients(
@@ -313,7 +313,7 @@ class AwsCloud:
             "RoleArn": f"arn:{self._partition}:iam::{account_id}:role/{organization.role_name}",
             # The member role grants no write to a session of the second name, whoever opened it.
             "RoleSessionName": f"sweeper-{'' if self._write_actions else 'read-'}{self._run_id}",
-            "Policy": session_policy(allowed),
+            "Policy": _session_policy(allowed),
         }
         if organization.external_id:
             parameters["ExternalId"] = organization.external_id
@@ -370,10 +370,12 @@ def _of_assume_role(error: OperationFailed) -> OperationFailed:
     return OperationFailed(reason, error.message, error.error_code)
 
 
-def session_policy(actions: Iterable[str]) -> str:
+def _session_policy(actions: Iterable[str]) -> str:
     """The policy that narrows a member session to `actions`, whatever the role may do."""
     statement = {"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
-    if len(policy) > MAX_SESSION_POLICY:
-        raise ValueError(f"the session policy has {len(policy)} of {MAX_SESSION_POLICY} characters")
+    if len(policy) > _MAX_SESSION_POLICY:
+        raise ValueError(
+            f"the session policy has {len(policy)} of {_MAX_SESSION_POLICY} characters"
+        )
     return policy

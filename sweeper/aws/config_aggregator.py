@@ -31,20 +31,20 @@ from sweeper.domain.masking import mask_message
 from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import DestinationProbe, Hints, run_probe
 
-ACTIONS = frozenset(
+_ACTIONS = frozenset(
     {
         "config:DescribeConfigurationAggregatorSourcesStatus",
         "config:SelectAggregateResourceConfig",
     }
 )
-KEY = "inventory.config_aggregator"
-HINTS = Hints(
+_KEY = "inventory.config_aggregator"
+_HINTS = Hints(
     missing="create the aggregator, or correct inventory.config_aggregator; the caller must be in "
     "the aggregator's account",
     denied="allow the caller {actions} on the aggregator (docs/continuous.md)",
 )
-_LARGEST_PAGE = 100  # both operations
-EXPRESSION = (
+_PAGE_SIZE = 100  # both operations
+_EXPRESSION = (
     "SELECT accountId, awsRegion, configurationItemCaptureTime, configuration.ImageTagMutability "
     "WHERE resourceType = 'AWS::ECR::Repository' "
     "AND configurationItemStatus IN ('OK', 'ResourceDiscovered')"
@@ -71,7 +71,7 @@ class ConfigAggregator:
         began = since.timestamp()
         found: dict[str, dict[str, Recorded]] = {}
         for page in self._pages(
-            "select_aggregate_resource_config", Expression=EXPRESSION, MaxResults=_LARGEST_PAGE
+            "select_aggregate_resource_config", Expression=_EXPRESSION, MaxResults=_PAGE_SIZE
         ):
             for text in require_strs(page, "Results"):
                 item = _decoded(text)
@@ -88,7 +88,7 @@ class ConfigAggregator:
         pages = self._pages(
             "describe_configuration_aggregator_sources_status",
             UpdateStatus=list(_STATUSES),
-            Limit=_LARGEST_PAGE,
+            Limit=_PAGE_SIZE,
         )
         return [
             _source(item)
@@ -100,17 +100,17 @@ class ConfigAggregator:
     def probe(self) -> list[DestinationProbe]:
         """Try both calls, for one result."""
         calls: dict[str, dict[str, Any]] = {
-            "select_aggregate_resource_config": {"Expression": EXPRESSION, "MaxResults": 1},
+            "select_aggregate_resource_config": {"Expression": _EXPRESSION, "MaxResults": 1},
             "describe_configuration_aggregator_sources_status": {"Limit": 1},
         }
         location = f"{self._name} in {self._region}"
         return [
             DestinationProbe(
-                KEY,
+                _KEY,
                 location,
                 f"config:{''.join(word.capitalize() for word in operation.split('_'))}",
                 run_probe(partial(self._call, operation, parameters)),
-                HINTS,
+                _HINTS,
             )
             for operation, parameters in calls.items()
         ]

@@ -27,15 +27,16 @@ from sweeper.domain.masking import mask_message
 from sweeper.domain.model import Image, Repository, Target
 from sweeper.domain.reasons import Reason
 
-FILTERS = "imageTagMutabilityExclusionFilters"
-PAGE_SIZE = 1000  # ECR: maxResults, 1 to 1000, default 100
+_FILTERS = "imageTagMutabilityExclusionFilters"
+_PAGE_SIZE = 1000  # ECR: maxResults, 1 to 1000, default 100
+_MAX_NAMES = 100  # ECR: DescribeRepositories, repositoryNames
 # Of a creation template, what an update is given again, beside what `_template` reads itself; what
 # it is not given may be reset.
 _KEPT_TEXTS = ("customRoleArn", "description", "lifecyclePolicy", "repositoryPolicy")
 
 
 @dataclass(frozen=True, slots=True)
-class RepositoryCreationTemplate:
+class _CreationTemplate:
     """An ECR repository creation template's facts; see `Repository`.
 
     `applied_for` are AWS's words. `rest` is all that an update keeps, as JSON: equal where nothing
@@ -121,7 +122,7 @@ class EcrRegistry:
         """
         parameters: dict[str, Any] = {"repositoryName": name, "imageTagMutability": mutability}
         if filters:  # mandatory with …_WITH_EXCLUSION, refused without
-            parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
+            parameters[_FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
         with _writing():
             response = self.call(target, "put_image_tag_mutability", write=True, **parameters)
             answered = require_str(response, "registryId"), require_str(response, "repositoryName")
@@ -135,7 +136,7 @@ class EcrRegistry:
                 filter_types=_filter_types(response),
             )
 
-    def repository_creation_templates(self, target: Target) -> Iterator[RepositoryCreationTemplate]:
+    def repository_creation_templates(self, target: Target) -> Iterator[_CreationTemplate]:
         """Every creation template of the registry, page by page; each prefix once."""
         known: set[str] = set()
         for page in self.pages(target, "describe_repository_creation_templates"):
@@ -145,9 +146,7 @@ class EcrRegistry:
                     known.add(template.prefix)
                     yield template
 
-    def repository_creation_template(
-        self, target: Target, prefix: str
-    ) -> RepositoryCreationTemplate | None:
+    def repository_creation_template(self, target: Target, prefix: str) -> _CreationTemplate | None:
         """The creation template as it is now; None when it is gone."""
         response = self._find(target, "describe_repository_creation_templates", prefixes=[prefix])
         if response is None:
@@ -163,7 +162,7 @@ class EcrRegistry:
 
     def update_repository_creation_template(
         self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
-    ) -> RepositoryCreationTemplate:
+    ) -> _CreationTemplate:
         """Write the setting, and `rest` as it was read; the template that ECR answers with.
 
         Where it fails without ECR having said no, the message says that it may have taken effect.
@@ -173,7 +172,7 @@ class EcrRegistry:
 
     def create_repository_creation_template(
         self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
-    ) -> RepositoryCreationTemplate:
+    ) -> _CreationTemplate:
         """Create the template; what ECR answers with. See `update_repository_creation_template`."""
         parameters = _parameters(prefix, mutability, filters, rest)
         return self._write_template(target, "create_repository_creation_template", parameters)
@@ -184,7 +183,7 @@ class EcrRegistry:
 
     def _write_template(
         self, target: Target, operation: str, parameters: Mapping[str, Any]
-    ) -> RepositoryCreationTemplate:
+    ) -> _CreationTemplate:
         """The template that ECR answers with."""
         with _writing():
             response = self.call(target, operation, write=True, **parameters)
@@ -219,13 +218,39 @@ class EcrRegistry:
         tokens = PageTokens()
         while True:
             # Bound for each page and not around the yield, which hands control to the caller.
-            page = self.call(target, operation, maxResults=PAGE_SIZE, **parameters, **token)
+            page = self.call(target, operation, maxResults=_PAGE_SIZE, **parameters, **token)
             yield page
             following = optional_str(page, "nextToken", MAX_OPAQUE)
             if not following:
                 return
             tokens.follow(following)
             token = {"nextToken": following}
+
+
+class NamedRegistry(EcrRegistry):
+    """ECR, of which only named repositories are listed; every method raises OperationFailed.
+
+    `names` are the repositories by account id and region. `absent` has the account id, region and
+    name of each repository that is gone.
+    """
+
+    def __init__(self, clients: Clients, names: Mapping[tuple[str, str], Sequence[str]]) -> None:
+        super().__init__(clients)
+        self._names = names
+        self.absent: set[tuple[str, str, str]] = set()  # adding to a set is atomic
+
+    def repositories(self, target: Target) -> Iterator[Repository]:
+        """Read the named repositories, without those that are gone."""
+        every = self._names.get(target.place, ())
+        for start in range(0, len(every), _MAX_NAMES):
+            names = every[start : start + _MAX_NAMES]
+            found = self.named_repositories(target, names)
+            if found is None:  # one of them is gone, and ECR's answer is only about that
+                alone = [self.repository(target, name) for name in names]
+                found = [repository for repository in alone if repository]
+            yield from found
+            left = {repository.name for repository in found}
+            self.absent.update((*target.place, name) for name in names if name not in left)
 
 
 @contextmanager
@@ -259,7 +284,7 @@ def _parameters(
 ) -> Mapping[str, Any]:
     parameters = {"prefix": prefix, "imageTagMutability": mutability, **json.loads(rest)}
     if filters:
-        parameters[FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
+        parameters[_FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
     return parameters
 
 
@@ -267,7 +292,7 @@ def _unexpected(what: str) -> OperationFailed:
     return OperationFailed(Reason.UNEXPECTED_RESPONSE, what, uncertain=True)
 
 
-def _template(item: Mapping[str, Any]) -> RepositoryCreationTemplate:
+def _template(item: Mapping[str, Any]) -> _CreationTemplate:
     rest: dict[str, Any] = {
         key: optional_str(item, key, MAX_OPAQUE) for key in _KEPT_TEXTS if item.get(key) is not None
     }
@@ -284,7 +309,7 @@ def _template(item: Mapping[str, Any]) -> RepositoryCreationTemplate:
     if item.get("resourceTags") is not None:
         tags = (_structure(tag, "Key", "Value") for tag in require_list(item, "resourceTags"))
         rest["resourceTags"] = sorted(tags, key=str)
-    return RepositoryCreationTemplate(
+    return _CreationTemplate(
         prefix=require_str(item, "prefix"),
         mutability=optional_str(item, "imageTagMutability"),
         exclusion_filters=_filters(item),
@@ -326,4 +351,4 @@ def _filter_types(item: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _exclusions(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return require_list(item, FILTERS) if item.get(FILTERS) else ()
+    return require_list(item, _FILTERS) if item.get(_FILTERS) else ()

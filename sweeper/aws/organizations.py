@@ -27,9 +27,9 @@ from sweeper.engine.pool import Stop, concurrently
 # What is no longer there, or not yet, while the organization is read.
 _NO_ACCOUNT = "TargetNotFoundException"
 _NO_PARENT = {"ParentNotFoundException", "ChildNotFoundException"}
-WORKERS = 4  # Organizations' rates are for the whole organization: more would be throttled
-T = TypeVar("T")
-Guard = Callable[[str], AbstractContextManager[None]]  # around a call of an action, for its errors
+_WORKERS = 4  # Organizations' rates are for the whole organization: more would be throttled
+_T = TypeVar("_T")
+_Guard = Callable[[str], AbstractContextManager[None]]  # around a call of an action, for its errors
 
 
 class Organizations:
@@ -121,18 +121,20 @@ class Organizations:
 
         return self._each(read, ou_ids)
 
-    def _each(self, read: Callable[[str], T], ids: Sequence[str]) -> dict[str, T | Failed]:
+    def _each(self, read: Callable[[str], _T], ids: Sequence[str]) -> dict[str, _T | Failed]:
         results = concurrently(
             Stage.ENUMERATE,
             read,
             ids,
-            workers=WORKERS,
+            workers=_WORKERS,
             stop=self._stop,
             observe=lambda _: None,
         )
         return dict(zip(ids, results, strict=True))
 
-    def _tags(self, account_ids: Sequence[str], guard: Guard) -> dict[str, dict[str, str] | Failed]:
+    def _tags(
+        self, account_ids: Sequence[str], guard: _Guard
+    ) -> dict[str, dict[str, str] | Failed]:
         def read(account_id: str) -> dict[str, str]:
             tags = self._items("list_tags_for_resource", "Tags", guard=guard, ResourceId=account_id)
             return {require_str(tag, "Key"): optional_str(tag, "Value") for tag in tags}
@@ -184,7 +186,7 @@ class Organizations:
             raise
 
     def _items(
-        self, operation: str, key: str, *, guard: Guard | None = None, **parameters: str
+        self, operation: str, key: str, *, guard: _Guard | None = None, **parameters: str
     ) -> Iterator[Mapping[str, Any]]:
         """Every item of every page, empty pages passed over."""
         pages = iter(self._client.get_paginator(operation).paginate(**parameters))

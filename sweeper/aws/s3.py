@@ -1,20 +1,21 @@
-"""The report's place in S3: objects below one prefix of one bucket."""
+"""Objects below one prefix of an S3 bucket: read to a limit, replaced only as they were read."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
-from dataclasses import dataclass
+import io
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from io import FileIO
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import chain
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from sweeper.aws.client.answers import require, require_datetime, require_str
 from sweeper.aws.client.errors import translate_errors
-from sweeper.aws.spool import spooled
 from sweeper.domain.errors import ConfigurationError, Invalid, OperationFailed
 from sweeper.domain.masking import mask
 from sweeper.domain.reasons import Reason
@@ -23,17 +24,19 @@ if TYPE_CHECKING:
     from sweeper.config.schema import S3Config
     from sweeper.engine.ports import Source
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-# What no object has: a condition on it never holds.
-NOBODYS_ETAG = '"00000000000000000000000000000000"'
-_MOST_TO_CHECK = 100_000_000  # bytes, to the end of what cannot be used
+# No object has this ETag: a condition on it never holds.
+NONEXISTENT_ETAG = '"00000000000000000000000000000000"'
+_MISSING = "NoSuchKey"  # a missing bucket is no missing object
+_MAX_IN_MEMORY = 8_000_000  # bytes: beyond that a file costs nothing beside the transfer
+_MAX_TO_VERIFY = 100_000_000  # bytes that are read of a body that cannot be used
 _CHUNK = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object as it was read; `age` is by the clock of S3, in seconds."""
+    """A small object as it was read; `age` is by the clock of S3, in seconds."""
 
     body: bytes
     etag: str
@@ -63,10 +66,10 @@ class Bucket:
         Where a condition among them (IfMatch, IfNoneMatch) does not hold, the reason is
         concurrent_modification.
         """
-        with spooled(map(mask, pieces)) as body:
+        with _spooled(map(mask, pieces)) as body:
             return self._put(name, Body=body, ContentType=media_type, **more)
 
-    def upload(self, name: str, body: FileIO, media_type: str) -> None:
+    def upload(self, name: str, body: io.FileIO, media_type: str) -> None:
         """Write a file that holds no secret. S3 refuses what differs from its length or digest."""
         body.seek(0)
         digest = hashlib.file_digest(body, "sha256").digest()
@@ -97,12 +100,14 @@ class Bucket:
                 Bucket=self.config.bucket, Key=self._key(name)
             )
 
-    def get(self, name: str, most: int) -> Stored:
-        """The object, of `most` bytes at most."""
-        response, body = read_through(lambda: self.open(name), lambda source: whole(source, most))
-        if len(body) > most:
+    def get(self, name: str, limit: int) -> Stored:
+        """The object, of `limit` bytes at most."""
+        response, body = read_through(
+            lambda: self.open(name), lambda source: read_at_most(source, limit)
+        )
+        if len(body) > limit:
             raise OperationFailed(
-                Reason.UNEXPECTED_RESPONSE, f"{self.at(name)} has more than {most:,} bytes"
+                Reason.UNEXPECTED_RESPONSE, f"{self.at(name)} has more than {limit:,} bytes"
             )
         return Stored(body, require_str(response, "ETag"), _age(response))
 
@@ -110,16 +115,92 @@ class Bucket:
         return f"{self.config.prefix}/{name}" if self.config.prefix else name
 
 
-def whole(source: Source, most: int) -> bytes:
-    """What `source` has, and where that is more, `most` bytes and one more."""
-    # So that no size that is claimed need be believed.
-    body = source.read(most + 1)
-    if len(body) <= most:
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The version of an object; `etag` is None where there is no object."""
+
+    etag: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Objects:
+    """Objects that are replaced only as they were read; every method raises OperationFailed."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        """Calls nothing."""
+        self.bucket = bucket
+        self._versions: dict[str, Version] = {}
+
+    def read(self, name: str, use: Callable[[Source], _T]) -> _T | None:
+        """Return what `use` makes of the object's body; None where there is no object."""
+        try:
+            _, made = read_through(lambda: self._open(name), use)
+        except OperationFailed as error:
+            if error.error_code == _MISSING:
+                return None
+            # What was not read whole must not be replaced as if it were.
+            self._versions.pop(name, None)
+            raise
+        return made
+
+    def read_version(self, name: str) -> Version:
+        """Ask for the version that is stored now."""
+        try:
+            require(self._open(name), "Body").close()
+        except OperationFailed as error:
+            if error.error_code != _MISSING:
+                raise
+        return self._versions[name]
+
+    def last_version(self, name: str) -> Version | None:
+        """Return the version that was last read or written; None where that failed."""
+        return self._versions.get(name)
+
+    def replace(
+        self,
+        name: str,
+        pieces: Iterable[bytes],
+        media_type: str = "application/json",
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the object if it still has the version last read or written here, or if it is new.
+
+        Where it has another, the reason is `Reason.CONCURRENT_MODIFICATION`.
+        """
+        version = self._versions.get(name)
+        condition = {"IfMatch": version.etag} if version and version.etag else {"IfNoneMatch": "*"}
+        try:
+            etag = self.bucket.put(name, pieces, media_type, Metadata=metadata or {}, **condition)
+        except OperationFailed as error:
+            if error.error_code == _MISSING:  # deleted meanwhile
+                self._versions[name] = Version()
+                reason = Reason.CONCURRENT_MODIFICATION
+                raise OperationFailed(reason, error.message, _MISSING) from None
+            raise
+        self._versions[name] = Version(etag, metadata or {})
+
+    def _open(self, name: str) -> Any:
+        """Return S3's answer, whose Body must be closed."""
+        self._versions.pop(name, None)
+        try:
+            response = self.bucket.open(name)
+        except OperationFailed as error:
+            if error.error_code == _MISSING:
+                self._versions[name] = Version()
+            raise
+        self._versions[name] = Version(require_str(response, "ETag"), response.get("Metadata", {}))
+        return response
+
+
+def read_at_most(source: Source, limit: int) -> bytes:
+    """Return all of `source`, or `limit` bytes and one more; no claimed length is trusted."""
+    body = source.read(limit + 1)
+    if len(body) <= limit:
         source.read(1)  # at the end, where the SDK compares the length and the checksum
     return body
 
 
-def read_through(get: Callable[[], Any], use: Callable[[Source], T]) -> tuple[Any, T]:
+def read_through(get: Callable[[], Any], use: Callable[[Source], _T]) -> tuple[Any, _T]:
     """The answer of GetObject, and what `use` makes of its body while it is read to its end.
 
     A body that broke off, or that is not what S3 sent, is asked for once more, and `use` begins
@@ -134,13 +215,13 @@ def read_through(get: Callable[[], Any], use: Callable[[Source], T]) -> tuple[An
     return _used(get(), use)
 
 
-def _used(response: Any, use: Callable[[Source], T]) -> tuple[Any, T]:
+def _used(response: Any, use: Callable[[Source], _T]) -> tuple[Any, _T]:
     with translate_errors(), closing(require(response, "Body")) as stream:
         try:
             return response, use(stream)
         except (Invalid, ConfigurationError):
             # Perhaps it is not what S3 sent, which the SDK knows at the end.
-            left = _MOST_TO_CHECK
+            left = _MAX_TO_VERIFY
             while left > 0 and (piece := stream.read(_CHUNK)):
                 left -= len(piece)
             raise
@@ -153,3 +234,52 @@ def _age(response: Any) -> float:
         date = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
         now = date if date.tzinfo else now
     return (now - require_datetime(response, "LastModified")).total_seconds()
+
+
+def _spooled(pieces: Iterable[bytes]) -> BinaryIO:
+    """Return the pieces as a file at its beginning; a large one is a temporary file without a name.
+
+    Where no such file can be made, or the disk is full, all of it is in memory: no delivery is lost
+    for that.
+    """
+    memory = io.BytesIO()
+    rest = iter(pieces)
+    for piece in rest:
+        memory.write(piece)
+        if memory.tell() > _MAX_IN_MEMORY:
+            return _on_disk(memory.getvalue(), rest)
+    memory.seek(0)
+    return memory
+
+
+def _on_disk(beginning: bytes, rest: Iterator[bytes]) -> BinaryIO:
+    with ExitStack() as at_the_end:
+        try:
+            # Without a buffer: what was written is known when the disk is full.
+            file = at_the_end.enter_context(tempfile.TemporaryFile(buffering=0))
+        except OSError:
+            return _in_memory(chain((beginning,), rest))
+        size = 0
+        for piece in chain((beginning,), rest):
+            try:
+                _write(file, piece)
+            except OSError:
+                file.seek(0)
+                return _in_memory(chain((file.read(size), piece), rest))
+            size += len(piece)
+        file.seek(0)
+        at_the_end.pop_all()
+        return file
+
+
+def _in_memory(pieces: Iterable[bytes]) -> BinaryIO:
+    memory = io.BytesIO()
+    memory.writelines(pieces)
+    memory.seek(0)
+    return memory
+
+
+def _write(file: BinaryIO, piece: bytes) -> None:
+    left = memoryview(piece)
+    while left:
+        left = left[file.write(left) :]

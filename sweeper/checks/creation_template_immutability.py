@@ -47,13 +47,14 @@ from sweeper.engine.root_template import (
 if TYPE_CHECKING:
     from sweeper.config.schema import ExemptionRule
 
-NAME = "ecr-creation-template-immutability"
-PULL_THROUGH_CACHE = "PULL_THROUGH_CACHE"
-APPLIED_FOR = frozenset({PULL_THROUGH_CACHE, "REPLICATION", "CREATE_ON_PUSH"})  # ECR: RCTAppliedFor
+_PULL_THROUGH_CACHE = "PULL_THROUGH_CACHE"
+_APPLIED_FOR = frozenset(
+    {_PULL_THROUGH_CACHE, "REPLICATION", "CREATE_ON_PUSH"}
+)  # ECR: RCTAppliedFor
 _NO_FINDING = Examined(Counts(0, 0, 0))  # one value for all healthy targets
 
 
-class Registry(RootTemplates, Protocol):
+class _Registry(RootTemplates, Protocol):
     """ECR in the account and region of a target; every method raises OperationFailed."""
 
     def repository_creation_templates(self, target: Target) -> Iterable[Template]:
@@ -68,8 +69,8 @@ class Registry(RootTemplates, Protocol):
 class CreationTemplateImmutability(Check):
     """The check, with its configuration, on a registry."""
 
-    name = NAME
-    registry: Registry
+    name = "ecr-creation-template-immutability"
+    registry: _Registry
     resource: Resource = "repository_creation_template"
     other_resources = (REGISTRY,)
     read_actions = frozenset({"ecr:DescribeRepositoryCreationTemplates"})
@@ -238,7 +239,7 @@ class CreationTemplateImmutability(Check):
         return exclusions_of(
             configured.exclusions,
             configured.exclusions_by_repository,
-            lambda glob: covers(glob, prefix),
+            lambda glob: _covers(glob, prefix),
         )
 
     def _allowed(self, prefix: str) -> Collection[str]:
@@ -268,14 +269,14 @@ class CreationTemplateImmutability(Check):
 
     def _rules(self, prefix: str) -> list[ExemptionRule]:
         """The rules that cover every name that the template makes."""
-        return [rule for rule in self.config.exemptions if covers(rule.repository, prefix)]
+        return [rule for rule in self.config.exemptions if _covers(rule.repository, prefix)]
 
     def _exemption(self, target: Target, template: Template) -> Exemption | None:
-        """By a rule that covers every name that the template makes, or as a cache's template."""
+        """By a rule that _covers every name that the template makes, or as a cache's template."""
         configured = configured_exemption(
             target, _namespace(template.prefix), self._rules(template.prefix), self.today
         )
-        only_caches = set(template.applied_for) == {PULL_THROUGH_CACHE}
+        only_caches = set(template.applied_for) == {_PULL_THROUGH_CACHE}
         if not (self.config.policy.exempt_pull_through_cache and only_caches) or (
             configured and not configured.expired
         ):
@@ -307,15 +308,15 @@ class CreationTemplateImmutability(Check):
                 f"it has {template.not_modelled[0][:40]!r}, which this version cannot write again: "
                 "an update could remove it"
             )
-        if closing and (unknown := sorted(set(template.applied_for) - APPLIED_FOR)):
+        if closing and (unknown := sorted(set(template.applied_for) - _APPLIED_FOR)):
             return (
                 f"it is applied for {mask(unknown[0])[:40]!r}, which this version does not know: "
                 "tags may have to move there"
             )
         caches = closing and self.config.policy.exempt_pull_through_cache
-        if caches and PULL_THROUGH_CACHE in template.applied_for:
+        if caches and _PULL_THROUGH_CACHE in template.applied_for:
             return (
-                f"it is applied for {PULL_THROUGH_CACHE} too, where tags have to move: separate "
+                f"it is applied for {_PULL_THROUGH_CACHE} too, where tags have to move: separate "
                 "the caches' prefix from the others, or set policy.exempt_pull_through_cache: false"
             )
         return None
@@ -340,7 +341,7 @@ def _as_repository(template: Template) -> Repository:
     )
 
 
-def covers(pattern: str, prefix: str) -> bool:
+def _covers(pattern: str, prefix: str) -> bool:
     """Whether a glob for repositories matches every name that a template makes."""
     if prefix == ROOT_PREFIX:
         return not pattern.strip("*")

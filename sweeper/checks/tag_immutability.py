@@ -39,15 +39,14 @@ from sweeper.engine.probe import Probe, nonexistent_name
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
-NAME = "ecr-tag-immutability"
-ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule
+_ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule
 _UNDER_ROOT_RULE = (
     "a pull-through cache rule for ROOT may fill it, and which repositories it fills cannot be "
     "known: close it by hand, exempt it, or set remediation.ignore_root_cache_rule: true"
 )
 
 
-class Registry(Protocol):
+class _Registry(Protocol):
     """ECR in the account and region of a target; every method raises OperationFailed."""
 
     def repositories(self, target: Target) -> Iterable[Repository]:
@@ -68,7 +67,7 @@ class Registry(Protocol):
         """Write the setting; the setting that ECR answers with."""
 
 
-def pull_through_exemption(name: str, prefixes: Iterable[str]) -> Exemption | None:
+def _pull_through_exemption(name: str, prefixes: Iterable[str]) -> Exemption | None:
     """The exemption of a repository that a pull-through cache rule fills.
 
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html: AWS
@@ -76,7 +75,7 @@ def pull_through_exemption(name: str, prefixes: Iterable[str]) -> Exemption | No
     for ROOT exempts nothing: which repositories it fills cannot be known.
     """
     for prefix in sorted(prefixes, key=len, reverse=True):
-        if prefix != ROOT_PREFIX and name.startswith(prefix.rstrip("/") + "/"):
+        if prefix != _ROOT_PREFIX and name.startswith(prefix.rstrip("/") + "/"):
             return Exemption(
                 source="pull_through_cache",
                 rule=prefix,
@@ -90,8 +89,8 @@ def pull_through_exemption(name: str, prefixes: Iterable[str]) -> Exemption | No
 class TagImmutability(Check):
     """The check, with its configuration, on a registry."""
 
-    name = NAME
-    registry: Registry
+    name = "ecr-tag-immutability"
+    registry: _Registry
     resource: Resource = "repository"
     exemption_actions = frozenset({"ecr:DescribePullThroughCacheRules"})
     read_actions = exemption_actions | {"ecr:DescribeRepositories"}
@@ -118,7 +117,7 @@ class TagImmutability(Check):
         ),
     }
 
-    def __init__(self, registry: Registry, config: Config, today: date) -> None:
+    def __init__(self, registry: _Registry, config: Config, today: date) -> None:
         super().__init__(registry, config, today)
         # Asked for every repository there is: made once for all those without filters of their own.
         self._allowed_usually = frozenset(
@@ -253,7 +252,7 @@ class TagImmutability(Check):
                 self._rules_unread(finding, error) if may_be_cached(finding) else finding
                 for finding in findings
             ]
-        withholds = heeds_root and ROOT_PREFIX in prefixes
+        withholds = heeds_root and _ROOT_PREFIX in prefixes
         return [
             self._judged(finding, prefixes, withholds=withholds)
             if may_be_cached(finding)
@@ -266,12 +265,12 @@ class TagImmutability(Check):
         remediation = self.config.remediation
         return (
             not remediation.ignore_root_cache_rule
-            and NAME in remediation.checks
+            and self.name in remediation.checks
             and in_write_scope(target.account, remediation)
         )
 
     def _judged(self, finding: Finding, prefixes: Iterable[str], *, withholds: bool) -> Finding:
-        if exemption := pull_through_exemption(finding.repository, prefixes):
+        if exemption := _pull_through_exemption(finding.repository, prefixes):
             return replace(finding, compliance=Compliance.EXEMPT, exemption=exemption, change=None)
         if withholds:
             return self._withheld(finding, Reason.MANUAL_REVIEW_REQUIRED, _UNDER_ROOT_RULE)

@@ -19,8 +19,7 @@ from sweeper.aws.client.credentials import MemberSession
 from sweeper.aws.client.documents import make_client
 from sweeper.aws.config_aggregator import ConfigAggregator
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.s3 import Bucket
-from sweeper.aws.s3_objects import Objects
+from sweeper.aws.s3 import Bucket, Objects
 from sweeper.checks import chosen_checks
 from sweeper.config.schema import Config
 from sweeper.domain.errors import OperationFailed

@@ -18,7 +18,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sweeper.aws.s3 import NOBODYS_ETAG, Bucket, Stored
+from sweeper.aws.s3 import NONEXISTENT_ETAG, Bucket, Stored
 from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.storage.record_reader import parse
@@ -220,7 +220,7 @@ class Lease:
 
         Some know If-None-Match only, and then two sweeps take over the same lease that has ended.
         """
-        for name, value in (("If-None-Match", "*"), ("If-Match", NOBODYS_ETAG)):
+        for name, value in (("If-None-Match", "*"), ("If-Match", NONEXISTENT_ETAG)):
             condition = {name.replace("-", ""): value}
             try:
                 self._bucket.put(NAME, (self._body(),), "application/json", **condition)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-from sweeper.aws.s3_objects import Objects
+from sweeper.aws.s3 import Objects
 from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.hints import Hint
 from sweeper.domain.json_encoding import document

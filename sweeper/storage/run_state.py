@@ -13,8 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweeper.aws.s3 import Bucket
-from sweeper.aws.s3_objects import Objects
+from sweeper.aws.s3 import Bucket, Objects
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.resume import ResumeState
 from sweeper.storage.evidence.file import NAME as EVIDENCE

@@ -16,8 +16,7 @@ from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import Field, NonNegativeInt
 
-from sweeper.aws.s3 import Bucket, whole
-from sweeper.aws.s3_objects import Objects
+from sweeper.aws.s3 import Bucket, Objects, read_at_most
 from sweeper.domain.errors import ConfigurationError, Invalid
 from sweeper.domain.json_encoding import document
 from sweeper.domain.model import Account, Failed, Organization
@@ -192,7 +191,7 @@ class Work:
         name = list_name(stage)
 
         def use(source: Source) -> Sequence[_Shard]:
-            content = whole(source, MAX_LIST)
+            content = read_at_most(source, MAX_LIST)
             if len(content) > MAX_LIST:
                 raise TooLarge(f"more than {MAX_LIST:,} bytes")
             items: Sequence[_Shard] = parse(tuple[_Shard, ...], content)
@@ -225,7 +224,7 @@ class Work:
 
     def result(self) -> Result | None:
         """Read how the run ended; None where it has not ended well."""
-        return self._checked(RESULT, lambda source: parse(Result, whole(source, MAX_RESULT)))
+        return self._checked(RESULT, lambda source: parse(Result, read_at_most(source, MAX_RESULT)))
 
     def at(self, name: str) -> str:
         """The location of a file, for people."""

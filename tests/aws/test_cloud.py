@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 
-from sweeper.aws.accounts import CORE_ACTIONS, MAX_SESSION_POLICY, session_policy
+from sweeper.aws.accounts import _CORE_ACTIONS, _MAX_SESSION_POLICY, _session_policy
 from sweeper.aws.client.clients import Session
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import NothingToSweep, OperationFailed
@@ -300,9 +300,9 @@ def test_an_endpoint_that_is_none_is_the_callers_mistake(
 
 
 def test_the_session_policy_allows_the_actions_and_no_more() -> None:
-    actions = CORE_ACTIONS | TagImmutability.read_actions | TagImmutability.write_actions
-    policy = session_policy(actions)
-    assert len(policy) <= MAX_SESSION_POLICY
+    actions = _CORE_ACTIONS | TagImmutability.read_actions | TagImmutability.write_actions
+    policy = _session_policy(actions)
+    assert len(policy) <= _MAX_SESSION_POLICY
     assert json.loads(policy) == {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}],
@@ -311,7 +311,7 @@ def test_the_session_policy_allows_the_actions_and_no_more() -> None:
 
 def test_a_session_policy_that_sts_would_refuse_is_a_defect() -> None:
     with pytest.raises(ValueError, match="2048"):
-        session_policy(f"ecr:Action{number:03d}" for number in range(200))
+        _session_policy(f"ecr:Action{number:03d}" for number in range(200))
 
 
 def test_entering_and_reading_the_regions_are_what_opening_is(aws: FakeAws) -> None:

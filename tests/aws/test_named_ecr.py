@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from sweeper.aws.named_ecr import MOST_NAMES, NamedRegistry
+from sweeper.aws.ecr import _MAX_NAMES, NamedRegistry
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Account, Target
 from sweeper.domain.reasons import Reason
@@ -65,10 +65,10 @@ def test_what_is_gone_keeps_no_other_from_being_listed() -> None:
 
 
 def test_more_than_ecr_takes_are_several_calls() -> None:
-    names = [f"n{number}" for number in range(MOST_NAMES + 1)]
+    names = [f"n{number}" for number in range(_MAX_NAMES + 1)]
     registry = Registry(names, names)
     assert registry.listed() == set(names)
-    assert [len(asked) for asked in registry.asked] == [MOST_NAMES, 1]
+    assert [len(asked) for asked in registry.asked] == [_MAX_NAMES, 1]
 
 
 def test_an_answer_about_others_is_none() -> None:

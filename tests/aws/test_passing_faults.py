@@ -13,8 +13,7 @@ from botocore import exceptions as sdk
 from sweeper.aws.client.documents import read_document
 from sweeper.aws.client.errors import translate_errors
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.aws.s3 import Bucket, read_through, whole
-from sweeper.aws.s3_objects import Objects
+from sweeper.aws.s3 import Bucket, Objects, read_at_most, read_through
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.reasons import Reason
@@ -90,7 +89,7 @@ def test_a_write_that_timed_out_and_then_was_refused_is_uncertain(aws: FakeAws, 
 READERS: dict[str, Callable[[FakeAws], bytes | None]] = {
     "bucket": lambda aws: bucket_of(aws).get("plan.jsonl", len(CONTENT)).body,
     "objects": lambda aws: Objects(bucket_of(aws)).read(
-        "plan.jsonl", lambda source: whole(source, len(CONTENT))
+        "plan.jsonl", lambda source: read_at_most(source, len(CONTENT))
     ),
     "document": lambda aws: read_document(
         Session(), f"s3://{aws.world.buckets[0].name}/sweeps/plan.jsonl"
@@ -127,7 +126,7 @@ class _Body(BytesIO):
 
 def test_a_checksum_is_compared_and_what_differs_is_read_once_more() -> None:
     def up_to_ten(source: Source) -> bytes:
-        return whole(source, 10)
+        return read_at_most(source, 10)
 
     bodies = [_Body(b"abd"), BytesIO(b"abc")]
     assert read_through(lambda: {"Body": bodies.pop(0)}, up_to_ten)[1] == b"abc"

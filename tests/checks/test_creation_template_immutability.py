@@ -11,7 +11,7 @@ import pytest
 
 from sweeper.checks.creation_template_immutability import (
     CreationTemplateImmutability,
-    covers,
+    _covers,
 )
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import (
@@ -283,7 +283,7 @@ def test_a_rule_exempts_where_it_covers_every_name() -> None:
     ]
     for pattern, prefix, expected in cases:
         with case(pattern, prefix, expected):
-            assert covers(pattern, prefix) is expected
+            assert _covers(pattern, prefix) is expected
             rule = {"repository": pattern, "reason": "rebuilt", "expires": "never"}
             finding = judged(Template(prefix), exemptions=[rule])
             assert (finding.compliance is EXEMPT) is expected

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.checks.tag_immutability import TagImmutability, pull_through_exemption
+from sweeper.checks.tag_immutability import TagImmutability, _pull_through_exemption
 from sweeper.config.schema import ExemptionRule
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import (
@@ -82,7 +82,7 @@ def test_pull_through_cache_rules() -> None:
     ]
     for name, prefixes, expected in cases:
         with case(name, prefixes, expected):
-            exemption = pull_through_exemption(name, prefixes)
+            exemption = _pull_through_exemption(name, prefixes)
             assert (exemption and exemption.rule) == expected
             if exemption:
                 assert exemption.source == "pull_through_cache"
@@ -473,7 +473,7 @@ def test_the_remedy_keeps_what_is_allowed() -> None:
 
 
 def test_a_pull_through_cache_rule_does_not_expire() -> None:
-    exemption = pull_through_exemption("cache/app", ("cache",))
+    exemption = _pull_through_exemption("cache/app", ("cache",))
     assert exemption
     assert (exemption.expired, exemption.expires) == (False, None)
 

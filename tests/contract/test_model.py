@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.session import get_session
 
-from sweeper.aws.config_aggregator import EXPRESSION
+from sweeper.aws.config_aggregator import _EXPRESSION
 from tests.contract.answers import run
 from tests.contract.calls import Scenario, Step, ecr
 from tests.contract.endpoints import HOME, MANAGEMENT, fake_endpoint
@@ -55,7 +55,7 @@ MORE = (
     Step("events", "events", "put_events", {"Entries": [EVENT, {**EVENT, "Detail": "{"}]}),
     Step(
         *("recorded", "config", "select_aggregate_resource_config"),
-        {"ConfigurationAggregatorName": "all", "Expression": EXPRESSION},
+        {"ConfigurationAggregatorName": "all", "Expression": _EXPRESSION},
     ),
     Step(
         *("sources", "config", "describe_configuration_aggregator_sources_status"),

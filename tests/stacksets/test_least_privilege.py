@@ -13,7 +13,7 @@ import pytest
 from moto.organizations.models import FakeAccount
 
 from sweeper.aws import config_aggregator
-from sweeper.aws.accounts import CORE_ACTIONS
+from sweeper.aws.accounts import _CORE_ACTIONS
 from sweeper.domain.model import ChangeStatus, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
@@ -171,7 +171,7 @@ CONDITIONS = ("MayRemediate", "MayRemediateTemplates", "MayCreateRootTemplates")
 
 def test_the_role_grants_what_core_and_checks_declare() -> None:
     checks = CHECKS.values()
-    read = set(CORE_ACTIONS).union(*(check.read_actions for check in checks))
+    read = set(_CORE_ACTIONS).union(*(check.read_actions for check in checks))
     read = read.union(*(getattr(check, "assess_actions", ()) for check in checks))
     write = set[str]().union(*(check.write_actions | check.create_actions for check in checks))
     always, remediating = set[str](), set[str]()
@@ -261,7 +261,7 @@ CENTRAL: dict[Row, Callable[[Report], bool]] = {
 }
 HUB_ACTION = "securityhub:BatchImportFindings"
 # Granted only where their parameters are given, as they are in the deployment here.
-GIVEN = {HUB_ACTION, "events:PutEvents", *config_aggregator.ACTIONS}
+GIVEN = {HUB_ACTION, "events:PutEvents", *config_aggregator._ACTIONS}
 # Granted only where ConfigLocation is given; see the test at the end.
 CONFIG: set[Row] = {
     ("ConfigParameter", "ssm:GetParameter"),
@@ -272,7 +272,7 @@ CONFIG: set[Row] = {
 
 def test_the_role_grants_what_the_sinks_declare() -> None:
     core = {action for _, action in CENTRAL if action.startswith(("organizations:", "sts:"))}
-    core |= config_aggregator.ACTIONS
+    core |= config_aggregator._ACTIONS
     declared = set[str]().union(*(sink.actions for sink in SINKS))
     for template in templates.ONE_PROCESS:
         with case(template):
@@ -431,7 +431,7 @@ WITNESS = {"ConfigAggregatorName": "organization", "ConfigAggregatorRegion": "eu
     ("parameters", "more"),
     [
         ({}, set()),
-        (WITNESS, set(config_aggregator.ACTIONS)),
+        (WITNESS, set(config_aggregator._ACTIONS)),
         ({"EventBusArn": BUS}, {"events:PutEvents"}),
         ({"ChatTopicArn": CHAT}, set()),  # sns:Publish is granted, on the other topic
         ({"OwnerTag": "owner"}, set()),

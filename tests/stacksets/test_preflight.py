@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from sweeper.aws.config_aggregator import ACTIONS
+from sweeper.aws.config_aggregator import _ACTIONS
 from tests.stacksets import templates
 from tests.stacksets.deployment import (
     CHECKS,
@@ -45,7 +45,7 @@ def test_the_central_role_needs_nothing_more_for_it(deployment: Deployment) -> N
         ("report.s3.bucket", "s3:ListBucket"): "works",
         ("report.s3.bucket", "s3:GetObject"): "works",
         ("report.s3.bucket", "s3:PutObject"): "works",
-        **{("inventory.config_aggregator", action): "works" for action in ACTIONS},
+        **{("inventory.config_aggregator", action): "works" for action in _ACTIONS},
         ("report.event_bus", "exists"): "not_known",
         ("report.chat_topic_arn", "exists"): "not_known",
         ("report.sns_topic_arn", "exists"): "not_known",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from sweeper.checks.tag_immutability import NAME
+from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import REGISTRY, ChangeStatus, Finding, Resource
 from sweeper.domain.reasons import Reason
@@ -26,7 +26,7 @@ from tests.rendering import as_json
 
 RUN = source_run(account_id="111122223333", organization_id="o-fakeorg0001")
 WHOLE = ("MUTABLE_WITH_EXCLUSION", ("v*", "*"))
-CHECKS: Mapping[str, tuple[Resource, ...]] = {NAME: ("repository",)}
+CHECKS: Mapping[str, tuple[Resource, ...]] = {TagImmutability.name: ("repository",)}
 KINDS: tuple[Literal["apply", "undo"], ...] = ("apply", "undo")
 
 
@@ -103,12 +103,16 @@ def test_a_creation_template_is_taken_without_an_arn() -> None:
     for prefix in ["ROOT", "a", "team/apps"]:
         with case(prefix):
             root = replace(applied_finding(prefix), arn="", resource="repository_creation_template")
-            about: dict[str, tuple[Resource, ...]] = {NAME: ("repository_creation_template",)}
+            about: dict[str, tuple[Resource, ...]] = {
+                TagImmutability.name: ("repository_creation_template",)
+            }
             assert read(report_of(root), checks=about).findings == (invert(root),)
 
 
 def test_a_registry_is_named_root_and_was_mutable() -> None:
-    about: dict[str, tuple[Resource, ...]] = {NAME: ("repository_creation_template", REGISTRY)}
+    about: dict[str, tuple[Resource, ...]] = {
+        TagImmutability.name: ("repository_creation_template", REGISTRY)
+    }
     good = replace(applied_finding("ROOT"), arn="", resource=REGISTRY)
     assert read(report_of(good), checks=about).findings == (invert(good),)
     for bad, why in (

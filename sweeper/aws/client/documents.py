@@ -13,7 +13,7 @@ from sweeper.aws.client.answers import MAX_OPAQUE, require, require_str
 from sweeper.aws.client.clients import CONNECT_TIMEOUT, IN_FLIGHT, READ_TIMEOUT, USER_AGENT
 from sweeper.aws.client.errors import translate_errors
 from sweeper.aws.client.total_time import TotalTime
-from sweeper.aws.s3 import read_through, whole
+from sweeper.aws.s3 import read_at_most, read_through
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
@@ -39,7 +39,7 @@ def read_document(session: Session, location: str, most: int = MAX_BYTES) -> str
     Of `most` bytes. Raises ConfigurationError that names the location and what is wrong with it.
     """
     if location.startswith(S3):
-        body = read_object(session, location, lambda source: whole(source, most))
+        body = read_object(session, location, lambda source: read_at_most(source, most))
     else:
         with _named(location, SSM):
             body = _parameter(session, location.removeprefix(SSM))

@@ -13,9 +13,8 @@ from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Clients, Session
 from sweeper.aws.client.credentials import MemberSession
 from sweeper.aws.client.session import refuse_unknown_regions
-from sweeper.aws.named_ecr import NamedRegistry
-from sweeper.aws.s3 import Bucket
-from sweeper.aws.s3_objects import Objects
+from sweeper.aws.ecr import NamedRegistry
+from sweeper.aws.s3 import Bucket, Objects
 from sweeper.checks import checks, chosen_checks
 from sweeper.config.loader import Loaded
 from sweeper.config.schema import Config, S3Config

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Self
 
 from sweeper.aws.client.errors import translate_errors
-from sweeper.aws.s3 import NOBODYS_ETAG, Bucket
-from sweeper.aws.s3_objects import Objects, Version
+from sweeper.aws.s3 import NONEXISTENT_ETAG, Bucket, Objects, Version
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import may_have_changed, replaces_last
@@ -158,7 +157,7 @@ class S3Sink(Sink):
             try:
                 self.records.replace(name, JSON.render(report), JSON.media_type)
             except OperationFailed as error:
-                if error.reason.is_denial and self.records.seen(name):
+                if error.reason.is_denial and self.records.last_version(name):
                     # If-Match needs s3:GetObject. What is there was written by this process.
                     self.records.bucket.put(name, JSON.render(report), JSON.media_type)
                 elif error.reason is Reason.CONCURRENT_MODIFICATION:
@@ -178,7 +177,7 @@ class S3Sink(Sink):
         run = report.run
         about = {_STARTED_AT: run.started_at}
         for _ in range(ATTEMPTS):
-            there = self.records.seen(LATEST)
+            there = self.records.last_version(LATEST)
             if there and self._started_at(there) > run.started_at:
                 return f"{LATEST} was left as it is: it is of a sweep that started later"
             try:
@@ -188,7 +187,7 @@ class S3Sink(Sink):
                     raise
                 if there is None:
                     return f"{LATEST} was left as it is: what is there could not be read"
-                self.records.look(LATEST)
+                self.records.read_version(LATEST)
                 continue
             return None
         return f"{LATEST} was left as it is: other sweeps kept moving it"
@@ -219,7 +218,7 @@ def _try_to_put(bucket: Bucket) -> None:
     """
     name = nonexistent_name()
     try:
-        bucket.put(name, (), "application/json", IfMatch=NOBODYS_ETAG)
+        bucket.put(name, (), "application/json", IfMatch=NONEXISTENT_ETAG)
     except OperationFailed as error:
         if error.error_code != "NoSuchKey" and error.reason is not Reason.CONCURRENT_MODIFICATION:
             raise

@@ -40,11 +40,11 @@ HINTS = {
     **{key: hints(key) for key in (sns.SnsSink.key, chat.ChatSink.key)},
     event_bus.KEY: event_bus.HINTS,
     "report.security_hub.region": security_hub.HINTS,
-    config_aggregator.KEY: config_aggregator.HINTS,
+    config_aggregator._KEY: config_aggregator._HINTS,
 }
 KEYS: dict[Kind, tuple[str, ...]] = {
     Kind.DESTINATION: tuple(key for key in HINTS if key.startswith("report.")),
-    Kind.INVENTORY: (config_aggregator.KEY,),
+    Kind.INVENTORY: (config_aggregator._KEY,),
 }
 
 

@@ -278,7 +278,7 @@ def test_what_breaks_off_is_not_replaced(client: Any) -> None:
     with stalled, pytest.raises(OperationFailed) as caught:
         place.records.read(LATEST, lambda body: body.read(9))
     assert caught.value.reason is Reason.TIMED_OUT
-    assert place.records.seen(LATEST) is None
+    assert place.records.last_version(LATEST) is None
 
 
 def test_other_refusals_of_latest_are_failures(client: Any) -> None:
