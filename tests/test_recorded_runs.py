@@ -77,7 +77,7 @@ def process(world: World, changes: RecordedChanges, fate: Fate, path: Path) -> R
 def kill_and_resume(facts: Facts, changes: RecordedChanges, fate: Fate) -> tuple[Report, World]:
     world = World(facts)
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, f"{HEADER.run_id}{state.SUFFIX}")
+        path = Path(directory, f"{HEADER.run_id}{state._SUFFIX}")
         report = process(world, changes, fate, path)
         report = report or process(world, changes, Fate(), path)
     assert report

@@ -205,7 +205,7 @@ class Resuming(RuleBasedStateMachine):
         self.safe = 0
         self.began = self.finished = self.moved = False
         self.directory = tempfile.TemporaryDirectory()
-        self.path = Path(self.directory.name, f"{HEADER.run_id}{state.SUFFIX}")
+        self.path = Path(self.directory.name, f"{HEADER.run_id}{state._SUFFIX}")
 
     @rule(at=st.integers(1, 60), way=st.sampled_from(WAYS))
     def is_killed(self, at: int, way: str) -> None:

@@ -325,11 +325,10 @@ def read_announced(
     """Read it where reports are compared; a run without grace periods imports none of this."""
     from sweeper.reporting.sinks import chosen_plugins, make_sinks
     from sweeper.reporting.sinks.base import SinkContext
-    from sweeper.storage import announcements
-    from sweeper.storage.history import last_store
+    from sweeper.storage import history
 
     sinks = make_sinks(SinkContext(config, (), central), chosen_plugins(config))
-    announced = announcements.read_announced(last_store(sinks), run, keys)
+    announced = history.read_announced(history.last_store(sinks), run, keys)
     if announced.unavailable:
         logs.log(logging.WARNING, "announcements.unavailable", message=announced.unavailable)
     return announced

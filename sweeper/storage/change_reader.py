@@ -31,7 +31,7 @@ from sweeper.domain.recorded_changes import RecordedChanges, invert, select_find
 from sweeper.domain.report_model import Report, RunSource
 from sweeper.engine.root_template import NO_TEMPLATE, ROOT_PREFIX
 from sweeper.storage.journal.kinds import RUN_ID
-from sweeper.storage.plausibility import field_names
+from sweeper.storage.record_reader import field_names
 from sweeper.storage.report_store import ObjectReader, read_report
 
 _Found = Literal["MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"]

@@ -18,7 +18,7 @@ from sweeper.domain.reasons import Reason
 
 _MODE = 0o644
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Directory:
@@ -27,7 +27,7 @@ class Directory:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self, name: str, use: Callable[[BinaryIO], T]) -> T | None:
+    def read(self, name: str, use: Callable[[BinaryIO], _T]) -> _T | None:
         """What `use` makes of the file; None where there is none."""
         path = self._path / name
         try:

@@ -1,15 +1,18 @@
-"""What earlier sweeps left, read at the edge: the previous report and the history.
+"""Read the records of earlier sweeps, the last report and the history, and update the history.
 
-Whatever lies there may have been written by anybody: it is read to a limit, checked against
-types, and where it cannot be used, that is said in words. Nothing here ends a sweep.
+Anybody may have written a record. It is read to a limit and checked against types; where it cannot
+be used, the report says why. Nothing here ends a sweep.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
 from functools import partial
-from typing import Protocol, TypeVar, runtime_checkable
+from itertools import chain
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from sweeper.domain.comparison import (
     NO_HISTORY,
@@ -24,48 +27,50 @@ from sweeper.domain.comparison import (
 )
 from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.json_encoding import document
-from sweeper.domain.model import Failed, Stage
+from sweeper.domain.model import Failed, Key, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import replaces_last
-from sweeper.domain.report_model import Report, Run
+from sweeper.domain.report_model import SCHEMA_VERSION, Report, Run
+from sweeper.domain.withholding import Announced
 from sweeper.engine.pool import attempt
 from sweeper.engine.ports import Source
 from sweeper.storage.json_scanner import TooLarge
 from sweeper.storage.record_reader import OtherVersion, Selection, read
-from sweeper.storage.report_reader import ABOUT, COMPARED, parse_report
+from sweeper.storage.report_store import FOR_COMPARISON, MAX_REPORT, RUN_ONLY, parse_report
 
-HISTORY = "history.json"
-MAX_HISTORY = 30_000_000  # bytes: as many closures as are kept, with the longest names
-MAX_HISTORY_MEMORY = 200_000_000  # bytes
-ATTEMPTS = 5  # to replace what others replace too
+ATTEMPTS = 5  # to replace a record that other sweeps replace too
+_HISTORY = "history.json"
+_MAX_HISTORY = 30_000_000  # bytes: all changes that it may have, with the longest names
+_MAX_HISTORY_MEMORY = 200_000_000  # bytes
+_MAX_ANNOUNCED_MEMORY = 100_000_000  # bytes, of what is read of one record for announcements
 _NEEDED = (
     "; needed: s3:GetObject, s3:ListBucket to be told that there is none yet, and kms:Decrypt "
     "where a key of yours encrypts it"
 )
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-class Records(Protocol):
-    """Where earlier sweeps left their report and their history; methods raise OperationFailed."""
+class _Records(Protocol):
+    """A store of records by name; methods raise OperationFailed."""
 
-    def read(self, name: str, use: Callable[[Source], T]) -> T | None:
-        """What `use` makes of the record; None where there is none."""
+    def read(self, name: str, use: Callable[[Source], _T]) -> _T | None:
+        """Return what `use` makes of the record; None where there is none."""
 
     def replace(self, name: str, pieces: Iterable[bytes]) -> None:
-        """Write the record where it still is as it was read, or else where there is none.
+        """Write the record if it is still as it was read, or if there was none.
 
-        Where it is not, the reason is `Reason.CONCURRENT_MODIFICATION`.
+        Otherwise the reason is `Reason.CONCURRENT_MODIFICATION`.
         """
 
 
 @runtime_checkable
 class HistoryStore(Protocol):
-    """A sink that keeps what the next sweep is compared with."""
+    """A sink that stores what the next sweep is compared with."""
 
     @property
-    def records(self) -> Records:
-        """Where it keeps it."""
+    def records(self) -> _Records:
+        """The last report and the history."""
 
     @property
     def latest(self) -> str:
@@ -73,61 +78,61 @@ class HistoryStore(Protocol):
 
 
 def last_store(sinks: Iterable[object]) -> HistoryStore | None:
-    """Return the sink that keeps what is compared: of several the last, S3 before a directory."""
+    """Return the last sink that stores records, so S3 rather than a directory."""
     stores = [sink for sink in sinks if isinstance(sink, HistoryStore)]
     return stores[-1] if stores else None
 
 
-class InvalidRecord(OperationFailed):
-    """A record that cannot be used, in words; one that is `damaged` may be begun anew."""
+class _InvalidRecord(OperationFailed):
+    """A record that cannot be used, and why; one that is `damaged` may be replaced."""
 
     def __init__(self, message: str, *, damaged: bool) -> None:
         super().__init__(Reason.UNEXPECTED_RESPONSE, message)
         self.damaged = damaged
 
 
-class Unreadable(InvalidRecord):
-    """A record of which nothing is known."""
+class _Unreadable(_InvalidRecord):
+    """A record that could not be read at all."""
 
 
 def attach_comparison(
-    report: Report, keeper: HistoryStore | None, checks: Collection[str], *, narrowed: bool
+    report: Report, store: HistoryStore | None, checks: Collection[str], *, narrowed: bool
 ) -> Report:
-    """The report with what changed since the last one, and with the trend.
+    """Return the report with what changed since the last one, and with the trend.
 
-    `checks` are those that ran; a sweep is `narrowed` when it was told for this one time which
-    accounts or regions to look at. Raises nothing: why there is no comparison is in the report.
+    `checks` are those that ran; a sweep is `narrowed` where options of this run limit its accounts
+    or regions. Raises nothing: the report says why there is no comparison.
     """
-    if keeper is None:
+    if store is None:
         return report
 
-    def recall(kept: HistoryStore) -> Report:
-        previous: Report | InvalidRecord
+    def compare(store: HistoryStore) -> Report:
+        previous: Report | _InvalidRecord
         history = NO_HISTORY
         try:
-            previous = read_previous(kept.records, kept.latest, report.run)
-        except InvalidRecord as error:
+            previous = _read_previous(store.records, store.latest, report.run)
+        except _InvalidRecord as error:
             previous = error
-        # Where one could not be read, the report does not wait for the other.
-        if not isinstance(previous, Unreadable):
-            with suppress(InvalidRecord):  # which is said where it is written
-                history = read_history(kept.records, report.run)
+        # Where the report could not be read, this does not wait for the history, too.
+        if not isinstance(previous, _Unreadable):
+            with suppress(_InvalidRecord):  # `store_history` reports that
+                history = _read_history(store.records, report.run)
         known = add_trend(report, history, narrowed=narrowed)
-        if isinstance(previous, InvalidRecord):
+        if isinstance(previous, _InvalidRecord):
             return comparison_unavailable(known, previous.message)
         return compare_reports(known, previous, history, checks)
 
-    result = attempt(Stage.DELIVER, recall, keeper)  # a defect here must not cost the report
+    result = attempt(Stage.DELIVER, compare, store)  # a defect here must not cost the report
     return comparison_unavailable(report, result.message) if isinstance(result, Failed) else result
 
 
-def store_history(records: Records, report: Report) -> str | None:
-    """Write the history with this run; in words what could not be kept, None where all was.
+def store_history(records: _Records, report: Report) -> str | None:
+    """Add this run to the history; return why it could not be added, or None.
 
-    An undo is no part of it: a repository that it reverts is still one that a sweep made immutable.
-    Nor is a sweep that examined nothing, nor what events name.
+    An undo is not added: a repository that it reverts is still one that a sweep made immutable.
+    Neither is a sweep that examined nothing, nor a run about events.
 
-    Raises nothing that reading or writing could cause: it is the report that is delivered.
+    Raises nothing that reading or writing could cause: a delivery does not fail because of it.
     """
     if report.run.kind in ("undo", "events") or (
         report.run.kind == "sweep" and not replaces_last(report)
@@ -136,42 +141,42 @@ def store_history(records: Records, report: Report) -> str | None:
     for _ in range(ATTEMPTS):
         begun_anew = None
         try:
-            before = read_history(records, report.run)
-        except InvalidRecord as error:
+            before = _read_history(records, report.run)
+        except _InvalidRecord as error:
             if not error.damaged:
-                return f"{HISTORY} was left as it is: {error.message}"
-            before, begun_anew = NO_HISTORY, f"{HISTORY} was begun anew: {error.message}"
+                return f"{_HISTORY} was left as it is: {error.message}"
+            before, begun_anew = NO_HISTORY, f"{_HISTORY} was begun anew: {error.message}"
         after = update_history(before, report)
         if after == before:
             return None
         try:
-            records.replace(HISTORY, document(after))
+            records.replace(_HISTORY, document(after))
         except OperationFailed as error:
             if error.reason is Reason.CONCURRENT_MODIFICATION:
                 continue
-            return f"{HISTORY} could not be written: {_cause(error)}"
+            return f"{_HISTORY} could not be written: {_cause(error)}"
         return begun_anew
-    return f"{HISTORY} was left as it is: other sweeps kept writing it"
+    return f"{_HISTORY} was left as it is: other sweeps kept writing it"
 
 
-def started_at(records: Records, name: str) -> str | None:
-    """When the sweep of a report started; None where the report is not there or does not say."""
+def started_at(records: _Records, name: str) -> str | None:
+    """Return when the sweep of a stored report started; None where that cannot be read."""
     try:
-        report = read_record(records, name, partial(parse_report, selection=ABOUT))
-    except InvalidRecord:
+        report = _read_record(records, name, partial(parse_report, selection=RUN_ONLY))
+    except _InvalidRecord:
         return None
     return report.run.started_at if report else None
 
 
-def lost_changes(records: Records, name: str, report: Report) -> str | None:
+def lost_changes(records: _Records, name: str, report: Report) -> str | None:
     """Return why the report stored as `name` must not be replaced by `report`; None if it may be.
 
     A change that was applied, or that may have been, must be in the new report, too: an undo reads
     it from there. A stored report that cannot be read may have such changes.
     """
     try:
-        stored = read_record(records, name, partial(parse_report, selection=COMPARED))
-    except InvalidRecord as error:
+        stored = _read_record(records, name, partial(parse_report, selection=FOR_COMPARISON))
+    except _InvalidRecord as error:
         return error.message
     if stored is None:
         return None
@@ -179,50 +184,160 @@ def lost_changes(records: Records, name: str, report: Report) -> str | None:
     return f"{name} has changes that this report lacks: {lost:,}" if lost else None
 
 
-def read_previous(records: Records, name: str, run: Run) -> Report:
-    """The last report, as far as it is compared; raises InvalidRecord, also where there is none."""
-    previous = read_record(records, name, partial(parse_report, selection=COMPARED))
+def _read_previous(records: _Records, name: str, run: Run) -> Report:
+    """Read what is compared of the last report; raise _InvalidRecord, also where there is none."""
+    previous = _read_record(records, name, partial(parse_report, selection=FOR_COMPARISON))
     if previous is None:
-        raise InvalidRecord(f"there is no earlier {name} here", damaged=False)
-    refuse_another_organization(previous.run, name, run)
+        raise _InvalidRecord(f"there is no earlier {name} here", damaged=False)
+    _require_same_organization(previous.run, name, run)
     if previous.run.started_at > run.started_at:
         later = f"{name} is of sweep {previous.run.id}, which started later than this one"
-        raise InvalidRecord(later, damaged=False)
+        raise _InvalidRecord(later, damaged=False)
     return previous
 
 
-def read_history(records: Records, run: Run) -> History:
-    """The history, an empty one where there is none; raises InvalidRecord."""
-    use = partial(read, History, limit=MAX_HISTORY, selection=Selection(MAX_HISTORY_MEMORY))
-    history = read_record(records, HISTORY, use)
+def _read_history(records: _Records, run: Run) -> History:
+    """Read the history, an empty one where there is none; raise _InvalidRecord."""
+    use = partial(read, History, limit=_MAX_HISTORY, selection=Selection(_MAX_HISTORY_MEMORY))
+    history = _read_record(records, _HISTORY, use)
     if history is None:
         return NO_HISTORY
-    refuse_another_organization(history, HISTORY, run)
+    _require_same_organization(history, _HISTORY, run)
     return history
 
 
-def read_record(records: Records, name: str, use: Callable[[Source], T]) -> T | None:
-    """What `use` makes of the record; None where there is none. Raises InvalidRecord."""
+def _read_record(records: _Records, name: str, use: Callable[[Source], _T]) -> _T | None:
+    """Return what `use` makes of the record; None where there is none. Raises _InvalidRecord."""
     try:
         return records.read(name, use)
     except OtherVersion as error:
-        raise InvalidRecord(f"{name} has {error}", damaged=False) from None
+        raise _InvalidRecord(f"{name} has {error}", damaged=False) from None
     except TooLarge as error:
-        raise InvalidRecord(f"{name} is too large: {error}", damaged=True) from None
+        raise _InvalidRecord(f"{name} is too large: {error}", damaged=True) from None
     except Invalid as error:
-        raise InvalidRecord(f"{name} is damaged: {error}", damaged=True) from None
+        raise _InvalidRecord(f"{name} is damaged: {error}", damaged=True) from None
     except OperationFailed as error:
         needed = _NEEDED if error.reason.is_denial else ""
         why = f"{name} could not be read: {_cause(error)}{needed}"
-        raise Unreadable(why, damaged=False) from None
+        raise _Unreadable(why, damaged=False) from None
 
 
-def refuse_another_organization(of: OfOrganization, name: str, run: Run) -> None:
-    """Raise InvalidRecord for a record of another organization than the run's."""
-    if not same_organization(of, run):
-        whose = of.organization_id or of.account_id
-        raise InvalidRecord(f"{name} is of another organization: {whose}", damaged=True)
+def _require_same_organization(record: OfOrganization, name: str, run: Run) -> None:
+    """Raise _InvalidRecord for a record of another organization than the run's."""
+    if not same_organization(record, run):
+        owner = record.organization_id or record.account_id
+        raise _InvalidRecord(f"{name} is of another organization: {owner}", damaged=True)
 
 
 def _cause(error: OperationFailed) -> str:
     return f"{error.error_code}: {error.message}" if error.error_code else error.message
+
+
+# --- announced changes ---------------------------------------------------------------------------
+
+
+def read_announced(store: HistoryStore | None, run: Run, keys: Collection[Key]) -> Announced:
+    """Return when the changes of the findings `keys` were announced. Raises nothing.
+
+    This runs before anything is written, so it keeps only what is about these findings. Where a
+    record cannot be used, the result says why.
+    """
+    if store is None:
+        return Announced(unavailable=_begins_now("earlier reports are not stored"))
+
+    def read_all(store: HistoryStore) -> Announced:
+        problems: list[str] = []
+        selection = Selection(_MAX_ANNOUNCED_MEMORY, trim=partial(_if_announced, keys))
+
+        def items(name: str, kind: type[_HistoryPart | _ReportPart], limit: int) -> Iterable[_Item]:
+            use = partial(read, kind, limit=limit, selection=selection)
+            try:
+                record = _read_record(store.records, name, use)
+                if record is None:
+                    return ()
+                _require_same_organization(record.owner, name, run)
+            except _InvalidRecord as error:
+                problems.append(error.message)
+                return ()
+            return record.items
+
+        # The report is later than the history, so its days replace those of the history.
+        found = chain(
+            items(_HISTORY, _HistoryPart, _MAX_HISTORY),
+            items(store.latest, _ReportPart, MAX_REPORT),
+        )
+        days = {item.key: item.announced for item in found if item.announced}
+        return Announced(days, _begins_now("; ".join(problems)) if problems else None)
+
+    result = attempt(Stage.ENUMERATE, read_all, store)
+    if isinstance(result, Failed):
+        return Announced(unavailable=_begins_now(result.message))
+    return result
+
+
+def _begins_now(why: str) -> str:
+    return f"the notice begins with this run: {why}"
+
+
+def _if_announced(keys: Collection[Key], item: Any) -> Any:
+    if not isinstance(item, _Item):
+        return item
+    return item if item.announced and item.key in keys else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A finding of a report, or an item of the history about one."""
+
+    check: str
+    account_id: str
+    region: str
+    repository: str
+    announced: date | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.check, self.account_id, self.region, self.repository
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    organization_id: str | None = None
+    account_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _SinceLast:
+    not_visible: Sequence[_Item] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ReportPart:
+    schema_version: Literal["2"] = SCHEMA_VERSION
+    run: _Run
+    findings: Sequence[_Item]
+    since_last: _SinceLast | None = None
+
+    @property
+    def owner(self) -> _Run:
+        return self.run
+
+    @property
+    def items(self) -> Iterable[_Item]:
+        return chain(self.since_last.not_visible if self.since_last else (), self.findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _HistoryPart:
+    schema_version: Literal["2"] = SCHEMA_VERSION
+    organization_id: str | None
+    account_id: str | None
+    closures: Sequence[_Item]
+
+    @property
+    def owner(self) -> _HistoryPart:
+        return self
+
+    @property
+    def items(self) -> Iterable[_Item]:
+        return self.closures

@@ -10,8 +10,8 @@ from sweeper.domain.errors import Invalid
 from sweeper.engine.ports import Source
 
 MAX_ITEM = 262_144  # bytes of one item of a list, or of one value that is no list
-MAX_TOKENS = 5_000_000  # brackets, keys and items: some ten for a finding
-MAX_DEPTH = 100  # of brackets within an item
+_MAX_TOKENS = 5_000_000  # brackets, keys and items: some ten for a finding
+_MAX_DEPTH = 100  # of brackets within an item
 _CHUNK = 65_536
 _SPACE = re.compile(rb"[ \t\n\r]*+")
 # Repeated groups are atomic, `(?>(...)*)`, and not possessive: `(...)*+` matches wrongly before
@@ -143,8 +143,8 @@ class Scanner:
             if (bracket := self._buffer[end : end + 1]) and bracket in b"[]{}":
                 end += 1
                 depth += 1 if bracket in b"[{" else -1
-                if depth > MAX_DEPTH:
-                    raise Invalid(f"Invalid JSON: more than {MAX_DEPTH} levels deep")
+                if depth > _MAX_DEPTH:
+                    raise Invalid(f"Invalid JSON: more than {_MAX_DEPTH} levels deep")
             part, self._at = self._buffer[self._at : end], end
             yield self._counted(part)
             if not bracket or bracket == b'"':  # within a string, perhaps
@@ -189,8 +189,8 @@ class Scanner:
 
     def _count(self, tokens: int = 1) -> None:
         self._tokens += tokens
-        if self._tokens > MAX_TOKENS:
-            raise TooLarge(f"more than {MAX_TOKENS:,} brackets, keys and items")
+        if self._tokens > _MAX_TOKENS:
+            raise TooLarge(f"more than {_MAX_TOKENS:,} brackets, keys and items")
 
     def _more(self) -> None:
         """Read on. Raises Invalid at the end, and where a string has no end in sight."""

@@ -23,20 +23,20 @@ from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.storage.record_reader import parse
 
-NAME = "lease.json"
-LIFE = 300  # seconds that a lease holds without being renewed
-RENEW_EVERY = 60.0  # seconds
+_NAME = "lease.json"
+_LIFE = 300  # seconds that a lease holds without being renewed
+_RENEW_EVERY = 60.0  # seconds
 # Seconds before the end in which nothing is begun any more: a write may wait for a silent
 # endpoint, and be sent five times.
-MARGIN = 150.0
-JOIN = 5.0  # seconds for a renewal that is under way when the sweep ends
-MAX_BYTES = 10_000
+_MARGIN = 150.0
+_JOIN_TIMEOUT = 5.0  # seconds for a renewal that is under way when the sweep ends
+_MAX_BYTES = 10_000
 
 _Text = Annotated[str, Field(max_length=200)]
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class _Holder:
     """What the object says; `token` is new for each process, or that of a run whose processes share
     it; `renewal` is new for each time it is written: equal objects would have equal ETags, and a
     condition on one could not tell them apart.
@@ -46,7 +46,7 @@ class Holder:
     host: _Text
     since: _Text
     token: _Text
-    seconds: Annotated[int, Field(ge=1, le=3600)] = LIFE
+    seconds: Annotated[int, Field(ge=1, le=3600)] = _LIFE
     released: bool = False
     renewal: Annotated[int, Field(ge=0)] = 0
 
@@ -56,7 +56,7 @@ def _clock() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-_UNREADABLE = Holder("unknown", "unknown", "unknown", "")
+_UNREADABLE = _Holder("unknown", "unknown", "unknown", "")
 
 
 class Lease:
@@ -79,7 +79,7 @@ class Lease:
     ) -> None:
         """Calls nothing. `token` is that with which the run holds the lease already."""
         self._bucket = bucket
-        self._me = Holder(run_id, host[:200], since, token or secrets.token_hex(8))
+        self._me = _Holder(run_id, host[:200], since, token or secrets.token_hex(8))
         self._clocks = (clock, wall)
         self._etag = ""
         self._renewal = 0
@@ -108,7 +108,7 @@ class Lease:
                 raise
             self._problem = OperationFailed(
                 Reason.LEASE_UNAVAILABLE,
-                f"{self._bucket.at(NAME)}: {error.reason}: {error.message}",
+                f"{self._bucket.at(_NAME)}: {error.reason}: {error.message}",
                 error.error_code,
             )
             if self._etag:
@@ -126,7 +126,7 @@ class Lease:
         except OperationFailed as error:
             self._problem = OperationFailed(
                 Reason.LEASE_UNAVAILABLE,
-                f"{self._bucket.at(NAME)}: {error.reason}: {error.message}",
+                f"{self._bucket.at(_NAME)}: {error.reason}: {error.message}",
                 error.error_code,
             )
         if self._problem is None:
@@ -144,18 +144,18 @@ class Lease:
         if self._problem:
             raise self._problem
         if any(
-            clock() >= until - MARGIN
+            clock() >= until - _MARGIN
             for clock, until in zip(self._clocks, self._until, strict=True)
         ):
             raise OperationFailed(
-                Reason.LEASE_LOST, f"{self._bucket.at(NAME)} could not be renewed in time"
+                Reason.LEASE_LOST, f"{self._bucket.at(_NAME)} could not be renewed in time"
             )
 
     def leave(self) -> None:
         """Renew it no more, and leave it to the next process of the run. Raises nothing."""
         self._over.set()
         if self._renewer:
-            self._renewer.join(JOIN)
+            self._renewer.join(_JOIN_TIMEOUT)
 
     def release(self) -> None:
         """Let the next sweep have it; raises nothing: it would end by itself."""
@@ -167,7 +167,7 @@ class Lease:
                 return
 
     def renew(self) -> None:
-        """Hold it for another LIFE. What goes wrong is kept for `check`."""
+        """Hold it for another _LIFE. What goes wrong is kept for `check`."""
         try:
             self._write({"IfMatch": self._etag})
         except OperationFailed as error:
@@ -189,7 +189,7 @@ class Lease:
         except OperationFailed as error:
             if error.reason is not Reason.CONCURRENT_MODIFICATION:
                 raise
-            stored = self._bucket.get(NAME, MAX_BYTES)
+            stored = self._bucket.get(_NAME, _MAX_BYTES)
             holder = _holder(stored)
             if holder.token != self._me.token:
                 raise self._held(holder, stored) from None
@@ -209,7 +209,7 @@ class Lease:
         else:
             return None
         try:
-            return self._bucket.get(NAME, MAX_BYTES)
+            return self._bucket.get(_NAME, _MAX_BYTES)
         except OperationFailed as missing:
             if not again or missing.reason is not Reason.DESTINATION_MISSING:
                 raise
@@ -223,7 +223,7 @@ class Lease:
         for name, value in (("If-None-Match", "*"), ("If-Match", NONEXISTENT_ETAG)):
             condition = {name.replace("-", ""): value}
             try:
-                self._bucket.put(NAME, (self._body(),), "application/json", **condition)
+                self._bucket.put(_NAME, (self._body(),), "application/json", **condition)
             except OperationFailed as error:
                 if error.reason is not Reason.CONCURRENT_MODIFICATION:
                     raise
@@ -240,7 +240,7 @@ class Lease:
         Only if the object still has this process's token. What fails is left to time.
         """
         with suppress(OperationFailed):
-            stored = self._bucket.get(NAME, MAX_BYTES)
+            stored = self._bucket.get(_NAME, _MAX_BYTES)
             if _holder(stored).token == self._me.token:
                 self._write({"IfMatch": stored.etag}, released=True)
 
@@ -252,7 +252,7 @@ class Lease:
         begun = self._now()
         self._renewal += 1
         body = self._body(released=released)
-        self._holds(self._bucket.put(NAME, (body,), "application/json", **condition), begun)
+        self._holds(self._bucket.put(_NAME, (body,), "application/json", **condition), begun)
 
     def _body(self, *, released: bool = False) -> bytes:
         value = asdict(self._me) | {"released": released, "renewal": self._renewal}
@@ -260,7 +260,7 @@ class Lease:
 
     def _holds(self, etag: str, begun: tuple[float, float], age: float = 0.0) -> None:
         clock, wall = begun
-        life = LIFE - max(0.0, age)
+        life = _LIFE - max(0.0, age)
         self._etag, self._until = etag, (clock + life, wall + life)
 
     def _adopt_or_lose(self) -> None:
@@ -273,9 +273,9 @@ class Lease:
 
         Raises OperationFailed where that cannot be read.
         """
-        place = self._bucket.at(NAME)
+        place = self._bucket.at(_NAME)
         try:
-            stored = self._bucket.get(NAME, MAX_BYTES)
+            stored = self._bucket.get(_NAME, _MAX_BYTES)
         except OperationFailed as error:
             if error.reason is not Reason.DESTINATION_MISSING:
                 raise
@@ -293,26 +293,26 @@ class Lease:
         self._problem = OperationFailed(Reason.LEASE_LOST, problem)
 
     def _renew_until_over(self) -> None:
-        while not self._over.wait(RENEW_EVERY) and self._problem is None:
+        while not self._over.wait(_RENEW_EVERY) and self._problem is None:
             self.renew()
 
-    def _held(self, holder: Holder, stored: Stored) -> OperationFailed:
+    def _held(self, holder: _Holder, stored: Stored) -> OperationFailed:
         left = holder.seconds - stored.age
         return OperationFailed(
             Reason.LEASE_HELD,
-            f"another sweep holds {self._bucket.at(NAME)}: {_described(holder)}; "
+            f"another sweep holds {self._bucket.at(_NAME)}: {_described(holder)}; "
             f"it ends in {left:.0f} s unless it is renewed",
         )
 
 
-def _described(holder: Holder) -> str:
+def _described(holder: _Holder) -> str:
     return f"run {holder.run_id} on {holder.host}, since {holder.since}"
 
 
-def _holder(stored: Stored) -> Holder:
+def _holder(stored: Stored) -> _Holder:
     """What the object says; one that cannot be read holds as long as any other."""
     try:
-        holder: Holder = parse(Holder, stored.body)
+        holder: _Holder = parse(_Holder, stored.body)
     except Invalid:
         return _UNREADABLE
     return holder

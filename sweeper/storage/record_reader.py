@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from datetime import datetime
 from enum import Enum
 from functools import cache, partial
 from types import UnionType
@@ -25,19 +26,22 @@ from sweeper.domain.escaping import shorten
 from sweeper.domain.report_model import SCHEMA_VERSION
 from sweeper.engine.ports import Source
 from sweeper.storage.json_scanner import MAX_ITEM, Scanner, TooLarge
-from sweeper.storage.plausibility import field_names, find_implausible
 
 _VERSION = "schema_version"  # which every record has
 # What version 1 lacks has a default; its codes of reasons are read as those that replaced them.
 _KNOWN_VERSIONS = ("1", SCHEMA_VERSION)
-_ENTRY = 100  # bytes: of an item's place in a list or a dictionary
+_ENTRY = 100  # bytes that a list or a dictionary takes for each item
+_MAX_TEXT = 100_000  # characters; nothing that AWS names is nearly as long
+_MAX_COUNT = 10**9
+_TIMES = (".started_at", ".finished_at", ".closed_at", ".last_seen", ".captured_at", ".updated_at")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 # An escape of both halves of a character; of one, which JSON allows and text does not; any other.
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(u[dD][89a-fA-F][\da-fA-F]{2})|.)",
     re.DOTALL,
 )
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class NotAnObject(Invalid):
@@ -98,7 +102,7 @@ def _parse(validator: Any, content: bytes) -> Any:
         raise Invalid(first["msg"][:200], place) from None
 
 
-def read(kind: type[T], source: Source, *, limit: int, selection: Selection) -> T:
+def read(kind: type[_T], source: Source, *, limit: int, selection: Selection) -> _T:
     """Return the record in `source`: the dataclass `kind` with the members of a JSON object.
 
     Other members are passed over. At most `limit` bytes are read. What no sweep writes is refused.
@@ -196,7 +200,7 @@ class _Reader:
             self.fail(f"{path}.{error.place}" if error.place else path, error.problem)
             return None
         value = self._selection.trim(parsed)
-        if implausible := find_implausible(path, value):
+        if implausible := _find_implausible(path, value):
             self.fail(*implausible)
         return value
 
@@ -288,3 +292,49 @@ def _size(value: object) -> int:
     if names := field_names(kind):
         return size + sum(_size(getattr(value, name)) for name in names)
     return size
+
+
+# --- plausible values ----------------------------------------------------------------------------
+
+
+def is_time(text: str) -> bool:
+    """Whether the text is a time as a report has it; such times compare as text."""
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _find_implausible(path: str, value: Any) -> tuple[str, str] | None:
+    """Return the path of a value that no sweep writes though its type allows it, and the problem.
+
+    Such a value would be shown, compared and carried on. `path` is the path of `value`.
+    """
+    kind: Any = type(value)
+    inner = value if kind in (tuple, list) else value.values() if kind is dict else ()
+    for name in field_names(kind):
+        if found := _find_implausible(f"{path}.{name}", getattr(value, name)):
+            return found
+    for each in inner:
+        if found := _find_implausible(path, each):
+            return found
+    problem = None
+    if kind is str:
+        if len(value) > _MAX_TEXT:
+            problem = f"longer than {_MAX_TEXT:,} characters"
+        elif path.endswith(_TIMES) and not is_time(value):
+            problem = "not a time"
+    elif kind is float and not 0 <= value <= 1:  # NaN is not, either
+        problem = "not a share from 0 to 1"
+    elif kind is int and not 0 <= value <= _MAX_COUNT:
+        problem = "not a count"
+    return (path, problem) if problem else None
+
+
+@cache
+def field_names(kind: Any) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields; none for any other type."""
+    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()

@@ -23,8 +23,8 @@ from sweeper.storage.json_scanner import TooLarge
 from sweeper.storage.record_reader import OtherVersion, Selection, read
 
 FOLDER = "events"  # of all that events leave, below report.s3.prefix
-NAME = "reopened.json"
-ATTEMPTS = 5  # to replace what another batch replaces too
+_NAME = "reopened.json"
+_ATTEMPTS = 5  # to replace what another batch replaces too
 _MOST = 4_000_000  # bytes: as many reopenings as are remembered, with the longest names
 _MEMORY = 10_000_000  # bytes
 
@@ -49,20 +49,20 @@ def _edit(
     edit: Callable[[Sequence[Reopening]], tuple[tuple[Reopening, ...], Mapping[Place, str]]],
 ) -> Mapping[Place, str]:
     """Replace what is remembered, and return what `edit` says beside it."""
-    for _ in range(ATTEMPTS):
-        before = _read(objects, NAME)
+    for _ in range(_ATTEMPTS):
+        before = _read(objects, _NAME)
         after, result = edit(before.reopenings)
         if after == before.reopenings:
             return result
         try:
-            objects.replace(NAME, document(Reopenings(reopenings=after)))
+            objects.replace(_NAME, document(Reopenings(reopenings=after)))
         except OperationFailed as error:
             if error.reason is not Reason.CONCURRENT_MODIFICATION:
                 raise _not_counted(error) from None
             continue
         return result
     raise OperationFailed(
-        Reason.CONCURRENT_MODIFICATION, f"{objects.bucket.at(NAME)}: others kept writing it"
+        Reason.CONCURRENT_MODIFICATION, f"{objects.bucket.at(_NAME)}: others kept writing it"
     )
 
 
@@ -71,7 +71,7 @@ def read_contested(objects: Objects, now: datetime, limit: int) -> Mapping[Place
 
     Raises OperationFailed where that cannot be read.
     """
-    return list_contested(_read(objects, f"{FOLDER}/{NAME}").reopenings, now, limit)
+    return list_contested(_read(objects, f"{FOLDER}/{_NAME}").reopenings, now, limit)
 
 
 def _read(objects: Objects, name: str) -> Reopenings:
@@ -90,6 +90,6 @@ def _read(objects: Objects, name: str) -> Reopenings:
 def _not_counted(error: OperationFailed) -> OperationFailed:
     return OperationFailed(
         error.reason,
-        f"reopenings could not be counted in {NAME}: {error.message}",
+        f"reopenings could not be counted in {_NAME}: {error.message}",
         error.error_code,
     )

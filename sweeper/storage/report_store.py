@@ -1,23 +1,57 @@
-"""A report.json that a person names, read back: a file, or an object in S3; and two compared."""
+"""Reports in storage: read a report.json back, compare two, store those of one run side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sweeper.domain.comparison import NO_HISTORY, compare_reports, same_organization
-from sweeper.domain.errors import ConfigurationError, Invalid
+from sweeper.domain.errors import ConfigurationError, Invalid, OperationFailed
 from sweeper.domain.escaping import plain
+from sweeper.domain.model import ChangeStatus, Compliance, Finding
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.engine.ports import Source
 from sweeper.storage.json_scanner import TooLarge
-from sweeper.storage.record_reader import NotAnObject, OtherVersion
-from sweeper.storage.report_reader import parse_report
+from sweeper.storage.record_reader import NotAnObject, OtherVersion, Selection, read
 
-S3 = "s3://"
+MAX_REPORT = 100_000_000  # bytes: 100,000 findings and as many failures
+_MAX_REPORTS = 99  # of one run
+_UNCOMPARED = frozenset(
+    {"accounts", "skipped", "failures", "deliveries", "trend", "config_inventory"}
+)
 
-# Gives what the function makes of the object at ``s3://<bucket>/<key>``; see `aws.session`.
+
+def _without_impact(item: Any) -> Any:
+    """Return the item without what takes more memory than all the rest of a finding."""
+    return replace(item, impact=None) if isinstance(item, Finding) and item.impact else item
+
+
+# All of a report: 100,000 findings take half of the memory.
+_ALL = Selection(memory=400_000_000)
+# What a comparison needs, in a sweep whose own report is in memory, too. A newer version may have
+# written it: a word that this one does not know is read as one that claims nothing.
+FOR_COMPARISON = Selection(
+    memory=200_000_000,
+    omitted=_UNCOMPARED,
+    trim=_without_impact,
+    stand_ins=(Compliance.UNDETERMINED, ChangeStatus.FAILED),
+)
+# Of which run the report is.
+RUN_ONLY = replace(FOR_COMPARISON, omitted=_UNCOMPARED | {"findings", "since_last"})
+
+
+def parse_report(source: Source, selection: Selection = _ALL) -> Report:
+    """Return the report in `source`, of version 1 or 2; lists that are not selected are empty.
+
+    Raises Invalid, OtherVersion and TooLarge.
+    """
+    return read(Report, source, limit=MAX_REPORT, selection=selection)
+
+
+# Returns what the function makes of the object at ``s3://<bucket>/<key>``.
 ObjectReader = Callable[[str, Callable[[Source], Report]], Report]
 
 
@@ -33,7 +67,7 @@ def read_report(location: str, read_object: ObjectReader) -> Report:
         return report
 
     try:
-        if location.startswith(S3):
+        if location.startswith("s3://"):
             return read_object(location, use)
         return _read_file(Path(location), use)
     except TooLarge as error:
@@ -112,3 +146,42 @@ def _refuse_findings_elsewhere(report: Report) -> None:
         if finding.region not in examined.get(finding.account_id, ()):
             place = f"{finding.account_id} {finding.region}"
             raise Invalid(f"a finding in {place}, which is not among the accounts")
+
+
+class RunReports:
+    """Write report.json, or where that one must stay, report-2.json and so on beside it.
+
+    `replace` writes a report under a name, or returns why what is stored there must stay; it
+    raises OperationFailed.
+    """
+
+    def __init__(self, replace: Callable[[str, Report], str | None]) -> None:
+        """Calls nothing."""
+        self._replace = replace
+        self._retained: dict[str, str] = {}  # name -> why it must stay
+        self._name = ""
+
+    def put(self, folder: str, report: Report) -> str:
+        """Write the report; return its name without the extension. Raises OperationFailed."""
+        for number in range(1, _MAX_REPORTS + 1):
+            stem = "report" if number == 1 else f"report-{number}"
+            name = f"{folder}{stem}.json"
+            if name in self._retained:  # decided before: it is the report of another process
+                continue
+            why = self._replace(name, report)
+            if why is None:
+                self._name = name
+                return stem
+            self._retained[name] = why
+        raise OperationFailed(
+            Reason.EARLIER_REPORT_KEPT, f"{folder} has {_MAX_REPORTS} reports of this run already"
+        )
+
+    def require_one(self) -> None:
+        """Raise OperationFailed if an earlier report of the run had to stay beside this one."""
+        if self._retained:
+            whys = "; ".join(self._retained.values())
+            raise OperationFailed(
+                Reason.EARLIER_REPORT_KEPT,
+                f"{whys}. It was not replaced. This report is stored as {self._name}. Keep both",
+            )

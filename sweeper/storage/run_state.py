@@ -27,8 +27,8 @@ from sweeper.storage.work import BucketPlace, Work, read_to_resume
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
-SUFFIX = ".journal"
-PLAN = "plan.jsonl"
+_SUFFIX = ".journal"
+_PLAN = "plan.jsonl"
 
 # The sections that decide what a run sees and does. It may be resumed with others of the rest.
 _SECTIONS = (
@@ -42,7 +42,7 @@ _SECTIONS = (
 )
 
 
-_RUN_OF_PLAN = re.compile(rf"[0-9-]+/({kinds.RUN_ID})/{re.escape(PLAN)}")
+_RUN_OF_PLAN = re.compile(rf"[0-9-]+/({kinds.RUN_ID})/{re.escape(_PLAN)}")
 CHANGES = "changes"  # what the digest of a report's changes is filed under, among the sections'
 
 
@@ -113,7 +113,7 @@ def unfinished_journals(directory: Path | None) -> list[Path]:
     """The journals of runs that did not end well, and are not going on either."""
     if directory is None:
         return []
-    return [path for path in sorted(directory.glob(f"*{SUFFIX}")) if not is_busy(path)]
+    return [path for path in sorted(directory.glob(f"*{_SUFFIX}")) if not is_busy(path)]
 
 
 def read_header(journal: Path) -> Header | None:
@@ -144,7 +144,7 @@ def open_run(directory: Path | None, header: Header) -> OpenRun:
     if directory is None:
         return OpenRun(header, ResumeState(), None)
     try:
-        file = JournalFile(directory / f"{header.run_id}{SUFFIX}", new=True)
+        file = JournalFile(directory / f"{header.run_id}{_SUFFIX}", new=True)
     except OSError:
         return OpenRun(header, ResumeState(), None)
     try:
@@ -164,7 +164,7 @@ def reopen_run(name: str, directory: Path | None, bucket: Bucket | None) -> Open
     """
     path = Path(name)
     if re.fullmatch(kinds.RUN_ID, name):
-        path = (directory or Path()) / f"{name}{SUFFIX}"
+        path = (directory or Path()) / f"{name}{_SUFFIX}"
         if bucket and not path.exists():
             return _from_bucket(bucket, plan_name(name))
     elif name.startswith("s3://"):
@@ -174,7 +174,7 @@ def reopen_run(name: str, directory: Path | None, bucket: Bucket | None) -> Open
             raise ConfigurationError(f"--resume {name}: not below {place}")
         return _from_bucket(bucket, name.removeprefix(below))
     reopened = _from_file(path, name)
-    here = directory / f"{reopened.header.run_id}{SUFFIX}" if directory else None
+    here = directory / f"{reopened.header.run_id}{_SUFFIX}" if directory else None
     reopened.ours = here is not None and path.absolute() == here.absolute()
     if bucket:
         try:
@@ -224,7 +224,7 @@ def differing_sections(header: Header, config: Config) -> list[str]:
 
 def plan_name(run_id: str) -> str:
     """Where the plan of a run lies below the report's place, in the folder of its report."""
-    return f"{_folder(run_id)}/{PLAN}"
+    return f"{_folder(run_id)}/{_PLAN}"
 
 
 def evidence_name(run_id: str) -> str:

@@ -29,27 +29,27 @@ from sweeper.storage.journal.kinds import Header
 from sweeper.storage.json_scanner import TooLarge
 from sweeper.storage.record_reader import OtherVersion, Selection, parse, read
 
-HEADER = "header.json"
+_HEADER = "header.json"
 PLAN = "plan.jsonl"
-RESULT = "finish.json"
-MAX_HEADER = 100_000_000  # bytes: the accounts of the largest organization have 10
-MAX_HEADER_MEMORY = 200_000_000  # bytes
-MAX_LIST = 10_000_000  # bytes
-MAX_RESULT = 100_000  # bytes
+_RESULT = "finish.json"
+_MAX_HEADER = 100_000_000  # bytes: the accounts of the largest organization have 10
+_MAX_HEADER_MEMORY = 200_000_000  # bytes
+_MAX_LIST = 10_000_000  # bytes
+_MAX_RESULT = 100_000  # bytes
 
 Mapped = Literal["scan", "apply"]
 Options = Mapping[str, Mapping[str, tuple[str, ...]]]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-class Place(Protocol):
+class _Place(Protocol):
     """Where the work lies, by name; every method raises OperationFailed."""
 
     def at(self, name: str) -> str:
         """The location of a file, for people."""
 
-    def read(self, name: str, use: Callable[[Source], T]) -> T | None:
+    def read(self, name: str, use: Callable[[Source], _T]) -> _T | None:
         """What `use` makes of the file; None where there is none."""
 
     def write(self, name: str, pieces: Iterable[bytes]) -> None:
@@ -68,7 +68,7 @@ class BucketPlace:
         """``s3://…`` of the object."""
         return self._bucket.at(f"{self._folder}/{name}")
 
-    def read(self, name: str, use: Callable[[Source], T]) -> T | None:
+    def read(self, name: str, use: Callable[[Source], _T]) -> _T | None:
         """What `use` makes of the object; None where there is none."""
         return Objects(self._bucket).read(f"{self._folder}/{name}", use)
 
@@ -88,7 +88,7 @@ class DirectoryPlace:
         """The path of the file."""
         return str(self._directory / name)
 
-    def read(self, name: str, use: Callable[[Source], T]) -> T | None:
+    def read(self, name: str, use: Callable[[Source], _T]) -> _T | None:
         """What `use` makes of the file; None where there is none."""
         return files.Directory(self._directory).read(name, use)
 
@@ -158,27 +158,27 @@ class Work:
     What reads raises ConfigurationError, too, for content that cannot be used.
     """
 
-    def __init__(self, place: Place, run_id: str) -> None:
+    def __init__(self, place: _Place, run_id: str) -> None:
         """Calls nothing."""
         self._place = place
         self._run_id = run_id
 
     def put_header(self, header: WorkHeader) -> None:
         """Write the header."""
-        self._place.write(HEADER, document(header))
+        self._place.write(_HEADER, document(header))
 
     def header(self) -> WorkHeader | None:
         """Read the header; None where there is none."""
 
         def use(source: Source) -> WorkHeader:
-            selection = Selection(MAX_HEADER_MEMORY)
-            return read(WorkHeader, source, limit=MAX_HEADER, selection=selection)
+            selection = Selection(_MAX_HEADER_MEMORY)
+            return read(WorkHeader, source, limit=_MAX_HEADER, selection=selection)
 
-        header = self._checked(HEADER, use)
+        header = self._checked(_HEADER, use)
         if header and header.run.run_id != self._run_id:
-            raise self._of_another_run(HEADER, header.run.run_id)
+            raise self._of_another_run(_HEADER, header.run.run_id)
         if header and header.accounts_per_shard < 1:
-            raise self._damaged(HEADER, "accounts_per_shard: less than 1")
+            raise self._damaged(_HEADER, "accounts_per_shard: less than 1")
         return header
 
     def put_shards(self, stage: Mapped, shards: Iterable[int]) -> None:
@@ -191,9 +191,9 @@ class Work:
         name = list_name(stage)
 
         def use(source: Source) -> Sequence[_Shard]:
-            content = read_at_most(source, MAX_LIST)
-            if len(content) > MAX_LIST:
-                raise TooLarge(f"more than {MAX_LIST:,} bytes")
+            content = read_at_most(source, _MAX_LIST)
+            if len(content) > _MAX_LIST:
+                raise TooLarge(f"more than {_MAX_LIST:,} bytes")
             items: Sequence[_Shard] = parse(tuple[_Shard, ...], content)
             return items
 
@@ -220,17 +220,19 @@ class Work:
 
     def put_result(self, result: Result) -> None:
         """Write how the run ended: its report lies where it should, and nothing is left to do."""
-        self._place.write(RESULT, document(result))
+        self._place.write(_RESULT, document(result))
 
     def result(self) -> Result | None:
         """Read how the run ended; None where it has not ended well."""
-        return self._checked(RESULT, lambda source: parse(Result, read_at_most(source, MAX_RESULT)))
+        return self._checked(
+            _RESULT, lambda source: parse(Result, read_at_most(source, _MAX_RESULT))
+        )
 
     def at(self, name: str) -> str:
         """The location of a file, for people."""
         return self._place.at(name)
 
-    def _checked(self, name: str, use: Callable[[Source], T]) -> T | None:
+    def _checked(self, name: str, use: Callable[[Source], _T]) -> _T | None:
         try:
             return self._place.read(name, use)
         except (Invalid, TooLarge, OtherVersion) as error:

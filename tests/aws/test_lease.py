@@ -16,7 +16,7 @@ from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.storage import lease as module
-from sweeper.storage.lease import LIFE, MARGIN, MAX_BYTES, NAME, Lease
+from sweeper.storage.lease import _LIFE, _MARGIN, _MAX_BYTES, _NAME, Lease
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault
@@ -82,7 +82,7 @@ class Sweeps:
 
     def holder(self) -> dict[str, Any]:
         (stored,) = self.aws.objects()
-        assert stored.key == f"sweeps/{NAME}"
+        assert stored.key == f"sweeps/{_NAME}"
         found: dict[str, Any] = json.loads(stored.body)
         return found
 
@@ -117,7 +117,7 @@ def test_it_is_taken_and_says_by_whom(sweeps: Sweeps) -> None:
         "run_id": "run-1",
         "host": "host-of-run-1",
         "since": "2026-06-15T12:00:00+00:00",
-        "seconds": LIFE,
+        "seconds": _LIFE,
         "released": False,
         "renewal": 1,
     }
@@ -126,10 +126,10 @@ def test_it_is_taken_and_says_by_whom(sweeps: Sweeps) -> None:
 def test_it_is_not_taken_from_a_sweep_at_work(sweeps: Sweeps) -> None:
     sweeps.lease("run-1").acquire()
     place = Place(sweeps.aws)
-    place.later = LIFE - 10
+    place.later = _LIFE - 10
     error = refused(sweeps.lease("run-2", place).acquire)
     assert error.reason is Reason.LEASE_HELD
-    for said in (place.at(NAME), "run run-1 on host-of-run-1, since 2026-06-15T12:00:00+00:00"):
+    for said in (place.at(_NAME), "run run-1 on host-of-run-1, since 2026-06-15T12:00:00+00:00"):
         assert said in error.message
     assert sweeps.holder()["run_id"] == "run-1"
     refused(sweeps.lease("run-1").acquire)  # the same run in another process is another sweep
@@ -139,7 +139,7 @@ def test_it_ends_by_itself_and_who_had_it_learns_of_it(sweeps: Sweeps) -> None:
     first = sweeps.lease("run-1")
     first.acquire()
     place = Place(sweeps.aws)
-    place.later = LIFE
+    place.later = _LIFE
     second = sweeps.lease("run-2", place)
     second.acquire()
     second.check()
@@ -193,7 +193,7 @@ def test_the_first_write_whose_answer_was_lost_is_its_own(sweeps: Sweeps) -> Non
     place.later = 20  # it was written 20 s ago
     lease.acquire()
     lease.check()
-    clock.sleep(LIFE - MARGIN - 25)
+    clock.sleep(_LIFE - _MARGIN - 25)
     lease.check()
     clock.sleep(10)
     assert refused(lease.check).reason is Reason.LEASE_LOST
@@ -207,14 +207,14 @@ def test_it_holds_as_long_as_it_is_renewed(sweeps: Sweeps) -> None:
     lease = sweeps.lease("run-1", clock=clock)
     lease.acquire()
     for _ in range(5):
-        clock.sleep(LIFE - MARGIN - 1)
+        clock.sleep(_LIFE - _MARGIN - 1)
         lease.check()
         lease.renew()
-    clock.sleep(LIFE - MARGIN)
+    clock.sleep(_LIFE - _MARGIN)
     error = refused(lease.check)
     assert (error.reason, error.message) == (
         Reason.LEASE_LOST,
-        f"{Place(sweeps.aws).at(NAME)} could not be renewed in time",
+        f"{Place(sweeps.aws).at(_NAME)} could not be renewed in time",
     )
 
 
@@ -223,7 +223,7 @@ def test_the_time_counts_from_before_the_write(sweeps: Sweeps) -> None:
     lease = sweeps.lease("run-1", place, clock=clock)
     place.after_put = lambda: clock.sleep(100)  # the answer is slow
     lease.acquire()
-    clock.sleep(LIFE - MARGIN - 100)
+    clock.sleep(_LIFE - _MARGIN - 100)
     assert refused(lease.check).reason is Reason.LEASE_LOST
 
 
@@ -232,7 +232,7 @@ def test_renewals_that_fail_are_made_up_for_until_it_is_too_late(sweeps: Sweeps)
     lease = sweeps.lease("run-1", clock=clock)
     lease.acquire()
     sweeps.aws.faults(REFUSED)
-    clock.sleep(LIFE - MARGIN - 1)
+    clock.sleep(_LIFE - _MARGIN - 1)
     lease.renew()
     lease.check()
     clock.sleep(1)
@@ -247,12 +247,12 @@ def test_a_renewal_whose_answer_was_lost_is_its_own(sweeps: Sweeps) -> None:
     clock, place = FakeClock(), Place(sweeps.aws)
     lease = sweeps.lease("run-1", place, clock=clock)
     lease.acquire()
-    clock.sleep(LIFE - MARGIN)
+    clock.sleep(_LIFE - _MARGIN)
     place.after_put = conflict
     place.later = 20  # it was written 20 s ago
     lease.renew()
     lease.check()
-    clock.sleep(LIFE - MARGIN - 25)
+    clock.sleep(_LIFE - _MARGIN - 25)
     lease.check()
     clock.sleep(10)
     assert refused(lease.check).reason is Reason.LEASE_LOST
@@ -269,7 +269,7 @@ def test_a_conflict_that_cannot_be_looked_into_is_tried_again(sweeps: Sweeps) ->
     lease.renew()
     lease.check()
     sweeps.aws.faults([])
-    clock.sleep(LIFE)
+    clock.sleep(_LIFE)
     lease.renew()
     lease.check()
 
@@ -281,7 +281,7 @@ def test_where_it_cannot_be_had_nothing_may_be_written(sweeps: Sweeps) -> None:
     error = refused(lease.acquire)
     assert error.reason is Reason.LEASE_UNAVAILABLE
     assert error.error_code == "AccessDenied"
-    assert error.message.startswith(f"{place.at(NAME)}: denied: ")
+    assert error.message.startswith(f"{place.at(_NAME)}: denied: ")
     assert refused(lease.check).reason is Reason.LEASE_UNAVAILABLE
     sweeps.aws.faults([])
     lease.release()
@@ -325,19 +325,19 @@ GOOD = {"run_id": "r", "host": "h", "since": "s", "token": "t", "seconds": 300}
 )
 def test_what_cannot_be_read_holds_as_long_as_any_other(sweeps: Sweeps, body: bytes) -> None:
     place = Place(sweeps.aws)
-    place.put(NAME, (body,), "application/json")
-    place.later = LIFE - 10
+    place.put(_NAME, (body,), "application/json")
+    place.later = _LIFE - 10
     error = refused(sweeps.lease("run-1", place).acquire)
     assert error.reason is Reason.LEASE_HELD
     assert "run unknown on unknown, since unknown" in error.message
-    place.later = LIFE
+    place.later = _LIFE
     sweeps.lease("run-2", place).acquire()
     assert sweeps.holder()["run_id"] == "run-2"
 
 
 def test_a_holder_says_itself_how_long_it_holds_within_an_hour(sweeps: Sweeps) -> None:
     place = Place(sweeps.aws)
-    place.put(NAME, (json.dumps({**GOOD, "seconds": 3600}).encode(),), "application/json")
+    place.put(_NAME, (json.dumps({**GOOD, "seconds": 3600}).encode(),), "application/json")
     place.later = 3590
     assert "run r on h, since s" in refused(sweeps.lease("run-1", place).acquire).message
     place.later = 3600
@@ -346,7 +346,7 @@ def test_a_holder_says_itself_how_long_it_holds_within_an_hour(sweeps: Sweeps) -
 
 def test_an_object_that_is_too_large_is_not_read(sweeps: Sweeps) -> None:
     place = Place(sweeps.aws)
-    place.put(NAME, (b" " * (MAX_BYTES + 1),), "application/json")
+    place.put(_NAME, (b" " * (_MAX_BYTES + 1),), "application/json")
     error = refused(sweeps.lease("run-1", place).acquire)
     assert error.reason is Reason.LEASE_UNAVAILABLE
     assert "more than 10,000 bytes" in error.message
@@ -355,7 +355,7 @@ def test_an_object_that_is_too_large_is_not_read(sweeps: Sweeps) -> None:
 def test_it_is_renewed_by_itself_until_it_is_released(
     sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RENEW_EVERY", 0.0)
+    monkeypatch.setattr(module, "_RENEW_EVERY", 0.0)
     renewed = threading.Semaphore(0)
     place = Place(sweeps.aws)
     lease = sweeps.lease("run-1", place)
@@ -402,7 +402,7 @@ def test_a_lease_that_was_renewed_meanwhile_is_not_taken_over(sweeps: Sweeps) ->
     first = sweeps.lease("run-1")
     first.acquire()
     place = Place(sweeps.aws)
-    place.later = LIFE + 1
+    place.later = _LIFE + 1
     place.after_get = first.renew
     error = refused(sweeps.lease("run-2", place).acquire)
     assert error.reason is Reason.LEASE_HELD
@@ -415,7 +415,7 @@ def test_it_ends_by_whichever_clock_is_ahead(sweeps: Sweeps) -> None:
         clocks = FakeClock(), FakeClock()
         lease = sweeps.lease(f"run-{late}", clock=clocks[0], wall=clocks[1])
         lease.acquire()
-        clocks[late].now += LIFE - MARGIN - 1
+        clocks[late].now += _LIFE - _MARGIN - 1
         lease.check()
         clocks[late].now += 1
         assert refused(lease.check).reason is Reason.LEASE_LOST
@@ -447,7 +447,7 @@ def test_of_what_others_wrote_to_such_a_store_nothing_is_released(sweeps: Sweeps
     other = json.dumps({**GOOD, "token": "of-another"}).encode()
 
     def replaced(name: str, most: int) -> Stored:
-        Bucket.put(place, NAME, (other,), "application/json")
+        Bucket.put(place, _NAME, (other,), "application/json")
         return Bucket.get(place, name, most)
 
     place.get = replaced  # type: ignore[method-assign]
@@ -519,7 +519,7 @@ def test_processes_of_a_run_hold_one_lease(sweeps: Sweeps) -> None:
 def test_a_run_goes_on_with_an_expired_lease_that_nobody_took(sweeps: Sweeps) -> None:
     token = begun_by_another(sweeps)
     place = Place(sweeps.aws)
-    place.later = LIFE + 10
+    place.later = _LIFE + 10
     worker = sweeps.lease("run-1", place, token=token)
     worker.join()
     worker.check()
@@ -528,7 +528,7 @@ def test_a_run_goes_on_with_an_expired_lease_that_nobody_took(sweeps: Sweeps) ->
 def test_an_expired_lease_is_taken_from_a_run_that_was_stopped(sweeps: Sweeps) -> None:
     token = begun_by_another(sweeps)
     place = Place(sweeps.aws)
-    place.later = LIFE + 10
+    place.later = _LIFE + 10
     sweeps.lease("run-2", place).acquire()
     worker = sweeps.lease("run-1", token=token)
     assert "is held by run run-2" in refused(worker.join).message

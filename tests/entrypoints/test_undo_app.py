@@ -28,7 +28,7 @@ APPLY = recorded([replace(finding, change=make_change()) for finding in APPLIED]
 
 def refusal(directory: Path, header: kinds.Header, changes: RecordedChanges | None) -> str:
     """What is said where the run with this header is resumed with these changes."""
-    journal = directory / f"{header.run_id}{state.SUFFIX}"
+    journal = directory / f"{header.run_id}{state._SUFFIX}"
     journal.write_bytes(lines.header(header))
     with pytest.raises(ConfigurationError) as caught:
         app.run_sweep(

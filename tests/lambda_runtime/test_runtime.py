@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.session import Session
 
-from sweeper.storage.lease import Holder
+from sweeper.storage.lease import _Holder
 from tests.end_to_end.harness import (
     calls,
     environment,
@@ -108,7 +108,7 @@ def test_another_sweep_at_work_is_an_error_and_no_sweep(aws: FakeAws, start: Sta
     s3: Any = session.create_client(
         "s3", region_name=variables["AWS_REGION"], endpoint_url=aws.endpoint
     )
-    holder = Holder("20261124T021708Z-e9a4f1", "a-task", "2026-11-24T02:17:08Z", "0" * 16)
+    holder = _Holder("20261124T021708Z-e9a4f1", "a-task", "2026-11-24T02:17:08Z", "0" * 16)
     s3.put_object(
         Bucket=WORLD.buckets[0].name, Key="lease.json", Body=json.dumps(asdict(holder)).encode()
     )

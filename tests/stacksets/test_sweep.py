@@ -16,7 +16,7 @@ from sweeper.domain.model import ChangeStatus
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
-from sweeper.storage.lease import Holder
+from sweeper.storage.lease import _Holder
 from tests.stacksets import templates
 from tests.stacksets.deployment import (
     CHECKS,
@@ -97,7 +97,7 @@ class TestBothTemplatesOfOneProcess:
 
     def test_a_sweep_that_meets_another_enters_no_account(self, deployment: Deployment) -> None:
         bucket = deployment.stack["ReportBucketName"]
-        holder = Holder("20261124T021708Z-e9a4f1", "a-host", "2026-11-24T02:17:08Z", "0" * 16)
+        holder = _Holder("20261124T021708Z-e9a4f1", "a-host", "2026-11-24T02:17:08Z", "0" * 16)
         body = json.dumps(asdict(holder))
         boto3.client("s3").put_object(Bucket=bucket, Key="lease.json", Body=body)
         report, authority = deployment.sweep()

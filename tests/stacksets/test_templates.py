@@ -181,7 +181,7 @@ class TestCentral:
             "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
         }
         # The longest that is written: ids and times have one length, and hosts at most 200.
-        holder = lease.Holder(
+        holder = lease._Holder(
             "20261124T021708Z-e9a4f1", "h" * 200, "2026-11-24T02:17:08+00:00", "0" * 16
         )
         assert len(json.dumps(asdict(holder))) < int(rule["ObjectSizeLessThan"])

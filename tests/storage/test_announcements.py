@@ -15,9 +15,8 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Finding, Key
 from sweeper.domain.reasons import Reason
 from sweeper.domain.withholding import Announced
-from sweeper.storage import announcements
-from sweeper.storage.announcements import read_announced
-from sweeper.storage.history import HISTORY
+from sweeper.storage import history as records
+from sweeper.storage.history import _HISTORY, read_announced
 from tests.cases import case
 from tests.factories import earlier, finding, report, run, since_last
 from tests.fakes import FakeRecords
@@ -61,7 +60,7 @@ def test_what_the_last_report_announced() -> None:
 def test_what_was_fixed_is_known_from_the_history() -> None:
     kept: dict[str, bytes | Exception] = {
         LATEST: as_json(report([known("one", FRIDAY)])),
-        HISTORY: history(one=MONDAY, two=TUESDAY),
+        _HISTORY: history(one=MONDAY, two=TUESDAY),
     }
     assert days_in(kept, keys("one", "two")) == {"one": FRIDAY, "two": TUESDAY}
 
@@ -104,7 +103,7 @@ def test_why_it_is_not_known() -> None:
 
 
 def test_one_record_that_cannot_be_read_does_not_cost_the_other() -> None:
-    kept: dict[str, bytes | Exception] = {LATEST: as_json(report([known("one")])), HISTORY: b"x"}
+    kept: dict[str, bytes | Exception] = {LATEST: as_json(report([known("one")])), _HISTORY: b"x"}
     found = read_announced(FakeRecords(kept), run(), keys("one"))
     assert found.days == {finding("one").key: MONDAY}
     assert found.unavailable is not None
@@ -121,7 +120,7 @@ def test_what_is_kept_of_a_record_is_about_the_findings_at_hand(
 ) -> None:
     """However many others it has: they take no memory."""
     last = as_json(report([known(f"r{number}") for number in range(200)]))
-    monkeypatch.setattr(announcements, "MAX_MEMORY", 5_000)
+    monkeypatch.setattr(records, "_MAX_ANNOUNCED_MEMORY", 5_000)
     assert days_in({LATEST: last}, keys("r7")) == {"r7": MONDAY}
     every = keys(*(f"r{number}" for number in range(200)))
     found = read_announced(FakeRecords({LATEST: last}), run(), every)

@@ -17,13 +17,13 @@ from sweeper.domain.model import ChangeStatus, Compliance, Since
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Configuration, ConfigurationSource, Report
 from sweeper.storage import history as records
-from sweeper.storage import report_reader
+from sweeper.storage import report_store
 from sweeper.storage.history import (
-    HISTORY,
-    InvalidRecord,
+    _HISTORY,
+    _InvalidRecord,
+    _read_history,
+    _read_previous,
     attach_comparison,
-    read_history,
-    read_previous,
     store_history,
 )
 from tests.cases import case
@@ -80,11 +80,11 @@ def test_the_first_sweep() -> None:
     assert item.since_last is not None
     assert item.since_last.unavailable == "there is no earlier latest.json here"
     assert [point.run_id for point in item.trend] == ["now"]
-    assert keeper.asked == [LATEST, HISTORY]
+    assert keeper.asked == [LATEST, _HISTORY]
 
 
 def test_where_one_cannot_be_read_the_other_is_not_waited_for() -> None:
-    keeper = FakeRecords({LATEST: DENIED, HISTORY: a_history()})
+    keeper = FakeRecords({LATEST: DENIED, _HISTORY: a_history()})
     assert [point.run_id for point in told(keeper).trend] == ["now"]
     assert keeper.asked == [LATEST]
 
@@ -103,7 +103,7 @@ def test_what_was_written_is_read_again() -> None:
     keeper = FakeRecords({LATEST: as_json(first)})
     second = told(keeper, report([finding("reopened")], **NOW))
     keeper.kept[LATEST] = as_json(second)
-    previous = read_previous(keeper, LATEST, run(id="later", started_at="2026-11-26T01:00:00Z"))
+    previous = _read_previous(keeper, LATEST, run(id="later", started_at="2026-11-26T01:00:00Z"))
     assert previous.run.id == "now"
     assert [(item.repository, item.reopened) for item in previous.findings] == [("reopened", 2)]
     assert second.since_last is not None
@@ -228,7 +228,7 @@ def test_why_there_is_no_comparison() -> None:
 
 def test_a_record_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     content = as_json(report())
-    monkeypatch.setattr(report_reader, "MAX_SIZE", len(content))
+    monkeypatch.setattr(report_store, "MAX_REPORT", len(content))
     changed = told(FakeRecords({LATEST: content})).since_last
     assert changed is not None
     assert changed.unavailable is None
@@ -290,19 +290,19 @@ def a_history(**changes: Any) -> bytes:
     keeper = FakeRecords()
     item = told(keeper, report([finding(change=change())], **(NOW | {"id": "earlier"})))
     assert store_history(keeper, item) is None
-    data = json.loads(keeper.kept[HISTORY])  # type: ignore[arg-type]
+    data = json.loads(keeper.kept[_HISTORY])  # type: ignore[arg-type]
     return json.dumps(data | changes).encode()
 
 
 def test_the_history_is_written_once_and_read_again() -> None:
-    keeper = FakeRecords({HISTORY: a_history()})
+    keeper = FakeRecords({_HISTORY: a_history()})
     item = told(keeper)
     assert [point.run_id for point in item.trend] == ["earlier", "now"]
     assert store_history(keeper, item) is None
-    kept = read_history(keeper, item.run)
+    kept = _read_history(keeper, item.run)
     assert kept.points == tuple(item.trend)
     assert [closure.repository for closure in kept.closures] == [finding().repository]
-    assert keeper.kept[HISTORY] == as_json(kept)
+    assert keeper.kept[_HISTORY] == as_json(kept)
 
     def write_again(name: str, pieces: Iterable[bytes]) -> None:
         raise AssertionError("nothing changed")
@@ -326,7 +326,7 @@ def test_a_history_that_cannot_be_used() -> None:
     ]
     for content, said, written in cases:
         with case(content, said, written):
-            keeper = FakeRecords({HISTORY: content, LATEST: as_json(report([finding()]))})
+            keeper = FakeRecords({_HISTORY: content, LATEST: as_json(report([finding()]))})
             item = told(keeper)
             assert [point.run_id for point in item.trend] == ["now"]
             assert (
@@ -335,9 +335,9 @@ def test_a_history_that_cannot_be_used() -> None:
             note = store_history(keeper, item)
             assert note is not None
             assert said in note
-            assert (keeper.kept[HISTORY] != content) is written
+            assert (keeper.kept[_HISTORY] != content) is written
             if written:
-                assert [point.run_id for point in read_history(keeper, item.run).points] == ["now"]
+                assert [point.run_id for point in _read_history(keeper, item.run).points] == ["now"]
 
 
 def test_a_point_that_no_sweep_wrote() -> None:
@@ -356,9 +356,9 @@ def test_a_point_that_no_sweep_wrote() -> None:
             data = json.loads(a_history())
             data["points"][0][field] = value
             with pytest.raises(
-                InvalidRecord, match=r"history\.json is damaged: points\.0"
+                _InvalidRecord, match=r"history\.json is damaged: points\.0"
             ) as caught:
-                read_history(FakeRecords({HISTORY: json.dumps(data).encode()}), run())
+                _read_history(FakeRecords({_HISTORY: json.dumps(data).encode()}), run())
             assert caught.value.damaged
 
 
@@ -367,7 +367,7 @@ def test_another_sweep_writes_meanwhile() -> None:
     item = told(FakeRecords())
     keeper = FakeRecords(meanwhile=[a_history()])
     assert store_history(keeper, item) is None
-    points = read_history(keeper, item.run).points
+    points = _read_history(keeper, item.run).points
     assert [point.run_id for point in points] == ["earlier", "now"]
 
 
@@ -431,14 +431,14 @@ def test_bytes_that_are_wrong(start: int, new: bytes, length: int) -> None:
 
 def survives(content: bytes) -> None:
     """It is compared, or said why not; and the report that follows can be written and read."""
-    keeper = FakeRecords({LATEST: content, HISTORY: content})
+    keeper = FakeRecords({LATEST: content, _HISTORY: content})
     item = told(keeper)
     changed = item.since_last
     assert changed is not None
     assert bool(changed.unavailable) != bool(changed.run_id is not None)
     store_history(keeper, item)
-    after = FakeRecords({LATEST: as_json(item), HISTORY: as_json(NO_HISTORY)})
-    assert read_previous(after, LATEST, run(**NOW)).run == item.run
+    after = FakeRecords({LATEST: as_json(item), _HISTORY: as_json(NO_HISTORY)})
+    assert _read_previous(after, LATEST, run(**NOW)).run == item.run
 
 
 def test_a_hostile_report_is_compared() -> None:

@@ -22,7 +22,7 @@ from sweeper.storage import record_reader as reading
 from sweeper.storage.journal import lines
 from sweeper.storage.json_scanner import TooLarge
 from sweeper.storage.record_reader import Budget, NotAnObject, OtherVersion, Selection, read
-from sweeper.storage.report_reader import COMPARED, WHOLE
+from sweeper.storage.report_store import _ALL, FOR_COMPARISON
 from tests import factories
 from tests.cases import case
 
@@ -186,14 +186,14 @@ def test_one_value_has_a_limit(monkeypatch: pytest.MonkeyPatch, piece: int) -> N
 
 
 def test_brackets_keys_and_items_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_scanner, "MAX_TOKENS", 100)
+    monkeypatch.setattr(json_scanner, "_MAX_TOKENS", 100)
     read_record(SAMPLE)
     for more in (b"[],", b"{},"):
         many = SAMPLE.replace(b"null]", more * 90 + b"null]")
         assert problem(many) == "more than 100 brackets, keys and items"
     keys = b",".join(b'"%d": 1' % each for each in range(90))
     assert problem(b"{%s}" % keys + SAMPLE) == "Invalid JSON: something follows the object"
-    monkeypatch.setattr(json_scanner, "MAX_TOKENS", 50)
+    monkeypatch.setattr(json_scanner, "_MAX_TOKENS", 50)
     assert problem(b"{%s}" % keys) == "more than 50 brackets, keys and items"
 
 
@@ -209,7 +209,7 @@ def test_a_hundred_thousand_findings_are_kept() -> None:
     )
     assert isinstance(finding, Finding)
     assert isinstance(finding.change, Change)
-    for memory in (COMPARED.memory, WHOLE.memory, lines.MAX_MEMORY):
+    for memory in (FOR_COMPARISON.memory, _ALL.memory, lines.MAX_MEMORY):
         budget = Budget(memory)
         for _ in range(100_000 // 100):
             budget.take((finding,) * 100)

@@ -14,7 +14,7 @@ import pytest
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.hints import Hint
 from sweeper.domain.reasons import Reason
-from sweeper.storage.reopenings import NAME, read_contested, record_reopenings
+from sweeper.storage.reopenings import _NAME, read_contested, record_reopenings
 from tests.cases import case
 
 NOW = datetime(2026, 11, 29, 13, tzinfo=UTC)
@@ -50,7 +50,7 @@ class Stored:
 
     @property
     def ids(self) -> list[str]:
-        stored = json.loads(self.content[NAME])
+        stored = json.loads(self.content[_NAME])
         return [each["event_id"] for each in stored["reopenings"]]
 
 
@@ -78,7 +78,7 @@ def test_what_another_process_wrote_is_not_lost() -> None:
         if not others:
             others.append("x")
             record(other, "x")
-            stored.content[NAME] = other.content[NAME]
+            stored.content[_NAME] = other.content[_NAME]
 
     others: list[str] = []
     other = Stored()
@@ -104,10 +104,10 @@ def test_where_it_cannot_be_counted_that_is_said() -> None:
     for content in (b"", b"[]", b"{", b'{"schema_version": "9"}', b'{"reopenings": []}'):
         with case(content):
             damaged = Stored()
-            damaged.content[NAME] = content
+            damaged.content[_NAME] = content
             with failing(Reason.JOURNAL_UNAVAILABLE):
                 record(damaged, "a")
-            assert damaged.content[NAME] == content  # a fight must not begin anew
+            assert damaged.content[_NAME] == content  # a fight must not begin anew
 
 
 class Fought(Stored):
@@ -120,7 +120,7 @@ class Fought(Stored):
 def test_a_sweep_reads_it_below_the_folder() -> None:
     stored: Any = Stored()
     record(stored, "a", "b", "c")
-    stored.content = {f"events/{NAME}": stored.content[NAME]}
+    stored.content = {f"events/{_NAME}": stored.content[_NAME]}
     assert set(read_contested(stored, NOW, 3)) == {HINT.place}
     assert read_contested(stored, NOW, 4) == {}
     assert read_contested(Stored(), NOW, 0) == {}  # type: ignore[arg-type]

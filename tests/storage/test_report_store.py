@@ -21,7 +21,7 @@ from sweeper.domain.escaping import plain
 from sweeper.domain.model import ChangeStatus, Compliance, Exemption, Since
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import AccountSummary, Report
-from sweeper.storage import report_reader
+from sweeper.storage import report_store
 from sweeper.storage.report_store import compare, read_report
 from tests.cases import case
 from tests.end_to_end.harness import small_world
@@ -241,7 +241,7 @@ def test_a_file_that_cannot_be_read_is_named() -> None:
 
 def test_a_report_that_is_too_large_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     content = as_json(SAMPLE)
-    monkeypatch.setattr(report_reader, "MAX_SIZE", len(content))
+    monkeypatch.setattr(report_store, "MAX_REPORT", len(content))
     assert read(content).run == SAMPLE.run
     assert refusal(content + b" ") == f"{FILE}: too large: more than {len(content):,} bytes"
 

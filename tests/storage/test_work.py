@@ -24,9 +24,9 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.resume import ResumeState, join_parts
 from sweeper.storage.journal import lines
 from sweeper.storage.work import (
-    HEADER,
+    _HEADER,
+    _RESULT,
     PLAN,
-    RESULT,
     DirectoryPlace,
     Result,
     Work,
@@ -103,11 +103,11 @@ def test_lists_parts_and_the_result_come_back(work: Work) -> None:
 def test_what_is_not_the_runs_own_is_refused(work: Work, tmp_path: Path) -> None:
     header = json.loads(b"".join(document(WORK_HEADER)))
     cases: list[tuple[str, Any, bytes, str]] = [
-        (HEADER, Work.header, b"no", "cannot be used"),
-        (HEADER, Work.header, _json({**header, "accounts_per_shard": 0}), "accounts_per_shard"),
-        (HEADER, Work.header, _json({**header, "accounts": [{"id": 1}]}), "accounts.0"),
+        (_HEADER, Work.header, b"no", "cannot be used"),
+        (_HEADER, Work.header, _json({**header, "accounts_per_shard": 0}), "accounts_per_shard"),
+        (_HEADER, Work.header, _json({**header, "accounts": [{"id": 1}]}), "accounts.0"),
         (
-            HEADER,
+            _HEADER,
             Work.header,
             _json({**header, "run": {**header["run"], "run_id": OTHER.run_id}}),
             f"of run {OTHER.run_id}",
@@ -124,7 +124,7 @@ def test_what_is_not_the_runs_own_is_refused(work: Work, tmp_path: Path) -> None
             _json([{"run": RUN.run_id, "shard": -1}]),
             "cannot be used: 0.shard",
         ),
-        (RESULT, Work.result, b"{}", "cannot be used"),
+        (_RESULT, Work.result, b"{}", "cannot be used"),
         (
             PLAN,
             lambda work: work.part(PLAN),

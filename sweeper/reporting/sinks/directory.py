@@ -20,7 +20,7 @@ from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks.base import Sink, SinkContext
 from sweeper.storage import files
 from sweeper.storage.history import lost_changes, store_history
-from sweeper.storage.run_reports import RunReports
+from sweeper.storage.report_store import RunReports
 
 LATEST = "report.json"
 

@@ -25,8 +25,8 @@ from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks.base import KEY_ACTIONS, Sink, SinkContext
 from sweeper.storage.history import ATTEMPTS, lost_changes, started_at, store_history
-from sweeper.storage.plausibility import is_time
-from sweeper.storage.run_reports import RunReports
+from sweeper.storage.record_reader import is_time
+from sweeper.storage.report_store import RunReports
 
 LATEST = "latest.json"
 # What latest.json says beside its content, so that it need not be read to be judged.

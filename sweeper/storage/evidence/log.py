@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sweeper.engine.ports import Check
     from sweeper.storage.journal.kinds import Header
 
-SCHEMA_VERSION = "1"
+_SCHEMA_VERSION = "1"
 _VERDICT = encode_line({"kind": "verdict"})[:-2]  # what such a line begins with
 _TARGET = encode_line({"kind": "target"})[:-2]
 _Verdicts = dict[str, Counter[str]]  # by check, then by compliance
@@ -71,7 +71,7 @@ class EvidenceLog:
                 encode_line(
                     {
                         "kind": "header",
-                        "schema_version": SCHEMA_VERSION,
+                        "schema_version": _SCHEMA_VERSION,
                         "run_id": header.run_id,
                         "started_at": _utc(header.started_at),
                         "version": header.version,
@@ -87,9 +87,9 @@ class EvidenceLog:
 
         self.file.create(fill)
 
-    def begin(self, target: Target) -> TargetLog:
+    def begin(self, target: Target) -> _TargetLog:
         """Begin a target; any thread calls it."""
-        return TargetLog(self, target)
+        return _TargetLog(self, target)
 
     def conclude(
         self,
@@ -157,7 +157,7 @@ class EvidenceLog:
                 lines, count = CompressedLines(), 0
 
 
-class TargetLog:
+class _TargetLog:
     """A `sweeper.engine.evidence.TargetEvidence`: in memory, compressed, until it is stored."""
 
     def __init__(self, log: EvidenceLog, target: Target) -> None:

@@ -12,7 +12,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.sinks.directory import DirectorySink
-from sweeper.storage.history import attach_comparison, read_history
+from sweeper.storage.history import _read_history, attach_comparison
 from tests.cases import case
 from tests.factories import change, finding, report, run
 from tests.rendering import as_json, formats, rendered
@@ -99,7 +99,7 @@ def test_the_last_report_is_read_before_it_is_replaced(tmp_path: Path) -> None:
     assert told[0].unavailable
     assert [item.run_id for item in told if item] == [None, "run-1", "run-2"]
     # A dry run has its report there, and is no point.
-    points = read_history(DirectorySink(directory, FORMATS).records, run()).points
+    points = _read_history(DirectorySink(directory, FORMATS).records, run()).points
     assert [point.run_id for point in points] == ["run-1", "run-2"]
     assert '"run-3"' in (directory / "report.json").read_text()
 

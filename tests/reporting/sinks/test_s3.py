@@ -12,7 +12,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.sinks.s3 import LATEST, S3Sink
-from sweeper.storage.history import ATTEMPTS, attach_comparison, read_history
+from sweeper.storage.history import ATTEMPTS, _read_history, attach_comparison
 from tests.factories import change, finding, hostile_report, report, run
 from tests.rendering import formats, rendered
 from tests.reporting.sinks.conftest import BUCKET, keys
@@ -47,7 +47,7 @@ def latest(client: Any) -> Any:
 
 
 def points(client: Any) -> list[str]:
-    return [point.run_id for point in read_history(sink(client).records, run()).points]
+    return [point.run_id for point in _read_history(sink(client).records, run()).points]
 
 
 def refusal(code: str, operation: str) -> ClientError:
