@@ -1,4 +1,4 @@
-"""Files in a directory that is given: read to a limit, replaced whole."""
+"""Read files, and replace them as a whole."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _T = TypeVar("_T")
 
 
 class Directory:
-    """What earlier sweeps left in a directory; see `sweeper.storage.history.Records`."""
+    """Records in a directory, by file name; every method raises OperationFailed."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def read(self, name: str, use: Callable[[BinaryIO], _T]) -> _T | None:
-        """What `use` makes of the file; None where there is none."""
-        path = self._path / name
+        """Return what `use` makes of the file; None where there is none."""
+        path = self.path / name
         try:
-            with open(path, "rb", opener=_without_waiting) as file:
+            with open(path, "rb", opener=_open_at_once) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise OperationFailed(Reason.REQUEST_REFUSED, f"{path}: not a regular file")
                 return use(file)
@@ -41,24 +41,24 @@ class Directory:
             raise _failed(Reason.REQUEST_REFUSED, path, error) from error
 
     def replace(self, name: str, pieces: Iterable[bytes]) -> None:
-        """Write the file whole; nobody else writes into the directory."""
-        replace(self._path / name, pieces)
+        """Replace the file; no other process writes into the directory."""
+        replace(self.path / name, pieces)
 
 
 def replace(path: Path, pieces: Iterable[bytes]) -> None:
-    """Readers see the old file or the new one, never a part of it; raises OperationFailed."""
+    """Replace the file: readers see the old one or the new one. Raises OperationFailed."""
     _replace(path, lambda file: file.writelines(map(mask, pieces)))
 
 
 def copy(source: BinaryIO, path: Path) -> None:
-    """Replace the file with what `source` has, which holds no secret. Raises OperationFailed."""
+    """Replace the file with a copy of `source`, which has no secrets. Raises OperationFailed."""
     _replace(path, lambda file: shutil.copyfileobj(source, file))
 
 
 def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     with write_errors(path):
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        # Mode under the umask; exclusively, so that nothing that lies there is followed.
+        # The umask applies. O_EXCL: a link of that name is not followed.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -70,7 +70,7 @@ def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def write(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write where a person says: a file is replaced whole, a device or a pipe is written to.
+    """Write to a path that a person names: replace a file, write into a device or a pipe.
 
     Raises OperationFailed.
     """
@@ -83,14 +83,14 @@ def write(path: Path, pieces: Iterable[bytes]) -> None:
     replace(target, pieces)
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    """A pipe that nobody writes to would be waited for."""
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for a writer, if the file is a pipe."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """Raise OperationFailed in the place of what the system raises inside."""
+    """Turn OSError into OperationFailed."""
     try:
         yield
     except OSError as error:

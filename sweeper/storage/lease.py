@@ -1,8 +1,8 @@
-"""One sweep at a time for a report's place: a lease in S3, by conditional writes.
+"""Let only one sweep use an S3 prefix at a time: a lease that is taken by conditional writes.
 
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html. Whether a lease has
-expired is reckoned by the clock of S3 alone: from when the object was last written. A sweep that
-was killed renews no more, and its lease ends by itself.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html. The clock of S3 alone
+decides whether a lease has expired, from when the object was last written. A sweep that was killed
+does not renew its lease, which then expires.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from sweeper.domain.reasons import Reason
 from sweeper.storage.record_reader import parse
 
 _NAME = "lease.json"
-_LIFE = 300  # seconds that a lease holds without being renewed
+_LIFE = 300  # seconds until a lease expires that is not renewed
 _RENEW_EVERY = 60.0  # seconds
-# Seconds before the end in which nothing is begun any more: a write may wait for a silent
-# endpoint, and be sent five times.
+# Seconds before it expires in which no write begins: a write may wait for a silent endpoint, and be
+# sent five times.
 _MARGIN = 150.0
-_JOIN_TIMEOUT = 5.0  # seconds for a renewal that is under way when the sweep ends
+_JOIN_TIMEOUT = 5.0  # seconds for a renewal that is in progress when the sweep ends
 _MAX_BYTES = 10_000
 
 _Text = Annotated[str, Field(max_length=200)]
@@ -37,9 +37,10 @@ _Text = Annotated[str, Field(max_length=200)]
 
 @dataclass(frozen=True, slots=True)
 class _Holder:
-    """What the object says; `token` is new for each process, or that of a run whose processes share
-    it; `renewal` is new for each time it is written: equal objects would have equal ETags, and a
-    condition on one could not tell them apart.
+    """The content of the object: who holds the lease.
+
+    `token` is new for each process, or shared by the processes of one run. `renewal` is new for
+    each write: equal objects would have equal ETags, which a condition cannot tell apart.
     """
 
     run_id: _Text
@@ -52,7 +53,7 @@ class _Holder:
 
 
 def _clock() -> float:
-    """Seconds, those in which the machine was suspended included, where the system tells."""
+    """Return monotonic seconds, with the time that the machine was suspended where it is known."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -62,8 +63,8 @@ _UNREADABLE = _Holder("unknown", "unknown", "unknown", "")
 class Lease:
     """A lease on the prefix of `bucket`.
 
-    `clock` is of this process, and monotonic. `wall` is the time of day, which also runs while a
-    virtual machine is paused.
+    `clock` is monotonic. `wall` is the time of day, which also runs while a virtual machine is
+    paused.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Lease:
         clock: Callable[[], float] = _clock,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Calls nothing. `token` is that with which the run holds the lease already."""
+        """Call nothing. `token` is the one with which the run holds the lease already."""
         self._bucket = bucket
         self._me = _Holder(run_id, host[:200], since, token or secrets.token_hex(8))
         self._clocks = (clock, wall)
@@ -90,15 +91,15 @@ class Lease:
 
     @property
     def token(self) -> str:
-        """What names this process as the holder."""
+        """The text that identifies this process as the holder."""
         return self._me.token
 
     def acquire(self, *, ended: Collection[str] = ()) -> None:
         """Take the lease, and renew it until it is released.
 
         A lease with one of the tokens `ended`, whose processes are known to have ended, is taken
-        over at once.
-        Raises OperationFailed: lease_held, which says by whom, or lease_unavailable.
+        over at once. Raises OperationFailed: lease_held, which names the holder, or
+        lease_unavailable.
         """
         try:
             self._take(ended)
@@ -106,29 +107,21 @@ class Lease:
         except OperationFailed as error:
             if error.reason is Reason.LEASE_HELD:
                 raise
-            self._problem = OperationFailed(
-                Reason.LEASE_UNAVAILABLE,
-                f"{self._bucket.at(_NAME)}: {error.reason}: {error.message}",
-                error.error_code,
-            )
+            self._problem = self._unavailable(error)
             if self._etag:
-                self._give_back()
+                self._release_own()
             raise self._problem from None
         self._begin_renewing()
 
     def join(self) -> None:
         """Hold the lease that another process of the run took with this token, and renew it.
 
-        Raises OperationFailed: lease_lost, where the run has it no more, or lease_unavailable.
+        Raises OperationFailed: lease_lost, where the run no longer holds it, or lease_unavailable.
         """
         try:
             self._adopt()
         except OperationFailed as error:
-            self._problem = OperationFailed(
-                Reason.LEASE_UNAVAILABLE,
-                f"{self._bucket.at(_NAME)}: {error.reason}: {error.message}",
-                error.error_code,
-            )
+            self._problem = self._unavailable(error)
         if self._problem is None:
             self.renew()
         if self._problem:
@@ -139,48 +132,49 @@ class Lease:
         self._renewer = threading.Thread(target=self._renew_until_over, name="lease", daemon=True)
         self._renewer.start()
 
+    def _unavailable(self, error: OperationFailed) -> OperationFailed:
+        message = f"{self._bucket.at(_NAME)}: {error.reason}: {error.message}"
+        return OperationFailed(Reason.LEASE_UNAVAILABLE, message, error.error_code)
+
     def check(self) -> None:
-        """Raise OperationFailed unless the lease is held, and will be for a while."""
+        """Raise OperationFailed unless the lease is held, long enough for a write."""
         if self._problem:
             raise self._problem
-        if any(
-            clock() >= until - _MARGIN
-            for clock, until in zip(self._clocks, self._until, strict=True)
-        ):
+        if any(now >= until - _MARGIN for now, until in zip(self._now(), self._until, strict=True)):
             raise OperationFailed(
                 Reason.LEASE_LOST, f"{self._bucket.at(_NAME)} could not be renewed in time"
             )
 
     def leave(self) -> None:
-        """Renew it no more, and leave it to the next process of the run. Raises nothing."""
+        """Stop renewing, and leave the lease to the next process of the run. Raises nothing."""
         self._over.set()
         if self._renewer:
             self._renewer.join(_JOIN_TIMEOUT)
 
     def release(self) -> None:
-        """Let the next sweep have it; raises nothing: it would end by itself."""
+        """Let the next sweep take the lease. Raises nothing: without that the lease expires."""
         self.leave()
         if self._renewer is not None and self._problem is None:
-            try:
+            with suppress(OperationFailed):
                 self._write({"IfMatch": self._etag}, released=True)
-            except OperationFailed:
-                return
 
     def renew(self) -> None:
-        """Hold it for another _LIFE. What goes wrong is kept for `check`."""
-        try:
-            self._write({"IfMatch": self._etag})
-        except OperationFailed as error:
-            if error.reason in (Reason.CONCURRENT_MODIFICATION, Reason.DESTINATION_MISSING):
-                self._adopt_or_lose()
-            # Else it is tried again, and `check` knows until when it holds.
+        """Hold the lease for another 300 s. Raises nothing: `check` raises if it was lost."""
+        with suppress(OperationFailed):  # it is tried again; `check` knows when it expires
+            try:
+                self._write({"IfMatch": self._etag})
+            except OperationFailed as error:
+                if error.reason not in (Reason.CONCURRENT_MODIFICATION, Reason.DESTINATION_MISSING):
+                    raise
+                # The object is another one: our own, whose answer was lost, or another sweep's.
+                self._adopt()
 
     def _take(self, ended: Collection[str]) -> None:
-        if (stored := self._created()) is None:
+        if (stored := self._create()) is None:
             return
         holder = _holder(stored)
         if holder.token == self._me.token:  # the first write took effect, and its answer was lost
-            self._holds(stored.etag, self._now(), stored.age)
+            self._hold(stored.etag, self._now(), stored.age)
             return
         if not (holder.released or holder.token in ended or stored.age >= holder.seconds):
             raise self._held(holder, stored)
@@ -193,13 +187,13 @@ class Lease:
             holder = _holder(stored)
             if holder.token != self._me.token:
                 raise self._held(holder, stored) from None
-            self._holds(stored.etag, self._now(), stored.age)
+            self._hold(stored.etag, self._now(), stored.age)
 
-    def _created(self, *, again: bool = True) -> Stored | None:
+    def _create(self, *, again: bool = True) -> Stored | None:
         """Write the object where there is none; return the one that is there.
 
-        S3 also refuses while another write is under way, which may come to nothing: then it is
-        tried once more.
+        S3 also refuses while another write is in progress. That one may fail, so this tries once
+        more.
         """
         try:
             self._write({"IfNoneMatch": "*"})
@@ -213,12 +207,12 @@ class Lease:
         except OperationFailed as missing:
             if not again or missing.reason is not Reason.DESTINATION_MISSING:
                 raise
-        return self._created(again=False)
+        return self._create(again=False)
 
     def _require_conditions(self) -> None:
-        """Raise OperationFailed where the store ignores a condition: each sweep would hold it.
+        """Raise OperationFailed if the store ignores a condition: every sweep would get the lease.
 
-        Some know If-None-Match only, and then two sweeps take over the same lease that has ended.
+        Some stores know If-None-Match only: there, two sweeps could take over one expired lease.
         """
         for name, value in (("If-None-Match", "*"), ("If-Match", NONEXISTENT_ETAG)):
             condition = {name.replace("-", ""): value}
@@ -234,10 +228,10 @@ class Lease:
                     "writes",
                 )
 
-    def _give_back(self) -> None:
-        """Release what was written before the lease could not be had after all.
+    def _release_own(self) -> None:
+        """Release a lease that was written and cannot be used, if it still has this token.
 
-        Only if the object still has this process's token. What fails is left to time.
+        Raises nothing: without that the lease expires.
         """
         with suppress(OperationFailed):
             stored = self._bucket.get(_NAME, _MAX_BYTES)
@@ -252,43 +246,38 @@ class Lease:
         begun = self._now()
         self._renewal += 1
         body = self._body(released=released)
-        self._holds(self._bucket.put(_NAME, (body,), "application/json", **condition), begun)
+        self._hold(self._bucket.put(_NAME, (body,), "application/json", **condition), begun)
 
     def _body(self, *, released: bool = False) -> bytes:
         value = asdict(self._me) | {"released": released, "renewal": self._renewal}
         return json.dumps(value).encode()
 
-    def _holds(self, etag: str, begun: tuple[float, float], age: float = 0.0) -> None:
+    def _hold(self, etag: str, begun: tuple[float, float], age: float = 0.0) -> None:
         clock, wall = begun
         life = _LIFE - max(0.0, age)
         self._etag, self._until = etag, (clock + life, wall + life)
 
-    def _adopt_or_lose(self) -> None:
-        """A renewal met another object: our own, whose answer was lost, or another sweep's."""
-        with suppress(OperationFailed):  # it is tried again
-            self._adopt()
-
     def _adopt(self) -> None:
-        """Take over what this run wrote, or note that the run has the lease no more.
+        """Take over the lease if this run wrote it; else record that the run has lost it.
 
-        Raises OperationFailed where that cannot be read.
+        Raises OperationFailed where it cannot be read.
         """
-        place = self._bucket.at(_NAME)
+        location = self._bucket.at(_NAME)
         try:
             stored = self._bucket.get(_NAME, _MAX_BYTES)
         except OperationFailed as error:
             if error.reason is not Reason.DESTINATION_MISSING:
                 raise
-            self._problem = OperationFailed(Reason.LEASE_LOST, f"{place} was deleted")
+            self._problem = OperationFailed(Reason.LEASE_LOST, f"{location} was deleted")
             return
         holder = _holder(stored)
         if holder.token != self._me.token:
-            problem = f"{place} is held by {_described(holder)} now"
+            problem = f"{location} is held by {_described(holder)} now"
         elif holder.released:
-            problem = f"{place} was released when the run finished"
+            problem = f"{location} was released when the run finished"
         else:
             self._renewal = max(self._renewal, holder.renewal)
-            self._holds(stored.etag, self._now(), stored.age)
+            self._hold(stored.etag, self._now(), stored.age)
             return
         self._problem = OperationFailed(Reason.LEASE_LOST, problem)
 
@@ -310,7 +299,7 @@ def _described(holder: _Holder) -> str:
 
 
 def _holder(stored: Stored) -> _Holder:
-    """What the object says; one that cannot be read holds as long as any other."""
+    """Parse the object; one that cannot be parsed is held as long as any other."""
     try:
         holder: _Holder = parse(_Holder, stored.body)
     except Invalid:

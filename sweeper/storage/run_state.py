@@ -1,4 +1,4 @@
-"""What a run keeps on this machine: its journal, and where it is looked for to go on from it."""
+"""Store the state of a run, and find it again to resume the run: its journal, or its plan in S3."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.journal import kinds, lines
 from sweeper.storage.journal.file import JournalFile, is_busy
 from sweeper.storage.journal.kinds import Header
-from sweeper.storage.work import BucketPlace, Work, read_to_resume
+from sweeper.storage.work import BucketStore, Work, read_to_resume
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SUFFIX = ".journal"
 _PLAN = "plan.jsonl"
 
-# The sections that decide what a run sees and does. It may be resumed with others of the rest.
+# The sections that decide what a run checks and changes. Others may differ when it is resumed.
 _SECTIONS = (
     "checks",
     "organization",
@@ -40,20 +40,18 @@ _SECTIONS = (
     "exemptions",
     "remediation",
 )
-
-
 _RUN_OF_PLAN = re.compile(rf"[0-9-]+/({kinds.RUN_ID})/{re.escape(_PLAN)}")
-CHANGES = "changes"  # what the digest of a report's changes is filed under, among the sections'
+CHANGES = "changes"  # the key of the digest of a report's changes, beside the sections
 
 
 @dataclass(slots=True)
 class OpenRun:
-    """A run that has begun, now or in an earlier process.
+    """A run that was started, now or in an earlier process.
 
-    `file` is None where no journal can be kept on this machine, or none of this run lies here. It
-    is `ours` where it lies in this machine's state directory under its run's id: the lock on it
-    proves that no other process is at this run; the lock on a copy proves nothing. `evidence` is
-    None where none is stored.
+    `file` is None where this machine can store no journal, or has none of this run. It is `ours`
+    if it is in this machine's state directory under the run's id: its lock proves that no other
+    process has this run, which the lock on a copy does not. `evidence` is None where none is
+    stored.
     """
 
     header: Header
@@ -63,9 +61,9 @@ class OpenRun:
     evidence: EvidenceLog | None = None
 
     def close(self, *, finished: bool, keep_evidence: bool = False) -> None:
-        """Close the journal and the evidence; those of a run that has finished are removed.
+        """Close the journal and the evidence, and remove them if the run has finished.
 
-        The evidence is not where `keep_evidence` says so.
+        With `keep_evidence`, the evidence is not removed.
         """
         if self.evidence:
             self.evidence.file.close()
@@ -78,9 +76,9 @@ class OpenRun:
 
 
 def state_directory(config: Config) -> Path | None:
-    """The directory, made where it is missing; None where none is configured and none can be had.
+    """Return the state directory, created if it is missing; None if the default cannot be used.
 
-    Raises ConfigurationError where the one that is configured cannot be written.
+    Raises ConfigurationError if the configured one cannot be written.
     """
     configured = config.state.directory
     if configured is None and not (os.environ.get("XDG_STATE_HOME") or os.environ.get("HOME")):
@@ -101,7 +99,7 @@ def state_directory(config: Config) -> Path | None:
 
 
 def section_digests(config: Config) -> dict[str, str]:
-    """Section -> a digest of what it says: the same where a run may be resumed."""
+    """Return a digest of each section; a run may be resumed if they are equal."""
     values = config.model_dump(mode="json", include=set(_SECTIONS))
     return {
         section: hashlib.sha256(json.dumps(values[section], sort_keys=True).encode()).hexdigest()
@@ -110,14 +108,14 @@ def section_digests(config: Config) -> dict[str, str]:
 
 
 def unfinished_journals(directory: Path | None) -> list[Path]:
-    """The journals of runs that did not end well, and are not going on either."""
+    """Return the journals of runs that were interrupted; those of active runs are left out."""
     if directory is None:
         return []
     return [path for path in sorted(directory.glob(f"*{_SUFFIX}")) if not is_busy(path)]
 
 
 def read_header(journal: Path) -> Header | None:
-    """The run of a journal; None where the journal does not tell."""
+    """Return the header of a journal; None where it cannot be read."""
     try:
         with journal.open("rb") as stream:
             header, _, _ = lines.read(BytesIO(stream.readline(lines.MAX_HEADER)), str(journal))
@@ -127,9 +125,9 @@ def read_header(journal: Path) -> Header | None:
 
 
 def discard_run(journal: Path) -> None:
-    """Remove the journal of a run, and the evidence beside it: it cannot be resumed any more.
+    """Remove the journal of a run, and the evidence beside it: the run cannot be resumed then.
 
-    Raises ConfigurationError where it cannot be removed, JournalBusy where the run is going on.
+    Raises ConfigurationError if it cannot be removed, and JournalBusy if the run is active.
     """
     try:
         file = JournalFile(journal, new=False)
@@ -140,27 +138,29 @@ def discard_run(journal: Path) -> None:
 
 
 def open_run(directory: Path | None, header: Header) -> OpenRun:
-    """A new run, with a journal in `directory` where there is one that can be written."""
+    """Start a run, with a journal if there is a `directory` that can be written."""
+    run = OpenRun(header, ResumeState(), None)
     if directory is None:
-        return OpenRun(header, ResumeState(), None)
+        return run
     try:
         file = JournalFile(directory / f"{header.run_id}{_SUFFIX}", new=True)
     except OSError:
-        return OpenRun(header, ResumeState(), None)
+        return run
     try:
         file.append(lines.header(header))
     except OperationFailed:
         file.close(remove=True)
-        return OpenRun(header, ResumeState(), None)
-    return OpenRun(header, ResumeState(), file, ours=True)
+        return run
+    run.file, run.ours = file, True
+    return run
 
 
 def reopen_run(name: str, directory: Path | None, bucket: Bucket | None) -> OpenRun:
-    """The run `name`: the path of a journal, ``s3://…`` of a plan, or the id of a run.
+    """Open the run `name`: the path of a journal, ``s3://…`` of a plan, or the id of a run.
 
-    An id is looked for in `directory`, then beside the reports of `bucket`. What the plan there
-    has beyond a journal is taken in, too: another process may have resumed the run from it. Raises
-    ConfigurationError that names what is wrong, JournalBusy where the run is still going on.
+    An id is searched for in `directory`, then beside the reports of `bucket`. A journal is merged
+    with the plan there: another process may have resumed the run from that. Raises
+    ConfigurationError that names the problem, and JournalBusy if the run is active.
     """
     path = Path(name)
     if re.fullmatch(kinds.RUN_ID, name):
@@ -170,15 +170,16 @@ def reopen_run(name: str, directory: Path | None, bucket: Bucket | None) -> Open
     elif name.startswith("s3://"):
         below = bucket.at("") if bucket else ""
         if bucket is None or not name.startswith(below):
-            place = below or "report.s3, which is not configured"
-            raise ConfigurationError(f"--resume {name}: not below {place}")
+            prefix = below or "report.s3, which is not configured"
+            raise ConfigurationError(f"--resume {name}: not below {prefix}")
         return _from_bucket(bucket, name.removeprefix(below))
     reopened = _from_file(path, name)
     here = directory / f"{reopened.header.run_id}{_SUFFIX}" if directory else None
     reopened.ours = here is not None and path.absolute() == here.absolute()
     if bucket:
         try:
-            reopened.past = reopened.past.merge(_plan_of(bucket, reopened.header))
+            if plan := _read_plan(bucket, plan_name(reopened.header.run_id)):
+                reopened.past = reopened.past.merge(plan[1])
         except BaseException:
             reopened.close(finished=False)
             raise
@@ -192,7 +193,7 @@ def resume_command(header: Header) -> str:
 
 
 def require_same_config(header: Header, config: Config, expected: Header) -> None:
-    """Raise ConfigurationError where the run was begun otherwise than `expected` has it."""
+    """Raise ConfigurationError if the run was started differently from `expected`."""
     if (header.run_kind, header.source) != (expected.run_kind, expected.source):
         what = "is a sweep"
         if header.source:
@@ -217,25 +218,25 @@ def require_same_config(header: Header, config: Config, expected: Header) -> Non
 
 
 def differing_sections(header: Header, config: Config) -> list[str]:
-    """Return the sections that were different when the run began, of those that decide it."""
+    """Return the sections that decide a run, and that were different when this one started."""
     now = section_digests(config)
     return [name for name in _SECTIONS if header.config.get(name) != now[name]]
 
 
 def plan_name(run_id: str) -> str:
-    """Where the plan of a run lies below the report's place, in the folder of its report."""
+    """Return the name of a run's plan below the prefix of the reports."""
     return f"{_folder(run_id)}/{_PLAN}"
 
 
 def evidence_name(run_id: str) -> str:
-    """Return where the evidence of a run lies below the report's place, beside its report."""
+    """Return the name of a run's evidence below the prefix of the reports."""
     return f"{_folder(run_id)}/{EVIDENCE}"
 
 
 def open_evidence(
     run: OpenRun, checks: Sequence[str], configuration: str, now: Callable[[], datetime]
 ) -> EvidenceLog:
-    """Begin the run's evidence, beside its journal or in a temporary file. Raises nothing.
+    """Start the run's evidence, beside its journal or in a temporary file. Raises nothing.
 
     `configuration` is the digest of the configuration in effect.
     """
@@ -246,7 +247,7 @@ def open_evidence(
 
 
 def work_name(run_id: str) -> str:
-    """Return where the work of a distributed run lies, beside its report."""
+    """Return the folder of a distributed run's work below the prefix of the reports."""
     return f"{_folder(run_id)}/work"
 
 
@@ -288,37 +289,20 @@ def _from_bucket(bucket: Bucket, name: str) -> OpenRun:
 
 
 def _of_workers(bucket: Bucket, run_id: str) -> tuple[Header, ResumeState] | None:
-    """What the stages of a distributed run left in S3; None where there was no such run."""
+    """Return what the stages of a distributed run left in S3; None if there is no such run."""
+    name = work_name(run_id)
     try:
-        return read_to_resume(Work(BucketPlace(bucket, work_name(run_id)), run_id))
+        return read_to_resume(Work(BucketStore(bucket, name), run_id))
     except OperationFailed as error:
-        raise ConfigurationError(
-            f"--resume: {bucket.at(work_name(run_id))}: cannot be read: {error.reason}: "
-            f"{error.message}"
-        ) from None
-
-
-def _plan_of(bucket: Bucket, header: Header) -> ResumeState:
-    """What the plan of the run in S3 has; nothing where there is none."""
-    plan = _read_plan(bucket, plan_name(header.run_id))
-    return plan[1] if plan else ResumeState()
+        raise _unreadable(bucket, name, error) from None
 
 
 def _read_plan(bucket: Bucket, name: str) -> tuple[Header, ResumeState] | None:
+    """Read the plan `name`, if there is one. Raises ConfigurationError."""
     try:
-        return _plan(bucket, name)
+        plan = Objects(bucket).read(name, lambda source: lines.read(source, bucket.at(name)))
     except OperationFailed as error:
-        raise ConfigurationError(
-            f"--resume: {bucket.at(name)}: cannot be read: {error.reason}: {error.message}"
-        ) from None
-
-
-def _plan(bucket: Bucket, name: str) -> tuple[Header, ResumeState] | None:
-    """Read the plan `name`, if there is one.
-
-    Raises OperationFailed, and ConfigurationError for what is no plan.
-    """
-    plan = Objects(bucket).read(name, lambda source: lines.read(source, bucket.at(name)))
+        raise _unreadable(bucket, name, error) from None
     if plan is None:
         return None
     header, past, _ = plan
@@ -327,3 +311,9 @@ def _plan(bucket: Bucket, name: str) -> tuple[Header, ResumeState] | None:
             f"--resume: {bucket.at(name)}: it is the plan of run {header.run_id}"
         )
     return header, past
+
+
+def _unreadable(bucket: Bucket, name: str, error: OperationFailed) -> ConfigurationError:
+    return ConfigurationError(
+        f"--resume: {bucket.at(name)}: cannot be read: {error.reason}: {error.message}"
+    )

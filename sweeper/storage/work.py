@@ -1,9 +1,9 @@
-"""The work of a distributed run: what its stages leave for each other, in S3 or in a directory.
+"""The work of a distributed run: the files that its stages exchange, in S3 or in a directory.
 
-Below ``<day>/<run id>/work/`` lie the header of the run, the lists of shards, a part for each
+Below ``<day>/<run id>/work/`` are the header of the run, the lists of shards, a part for each
 shard of each mapped stage, and the plan. Parts and plan are journals (`sweeper.storage.journal`).
-Each is written whole, in the place of an earlier one. Whatever is read here may have been damaged
-or forged: it is checked against types and limits, and an error names the file.
+Each file is replaced as a whole. A file may be damaged or forged: it is checked against types and
+limits, and an error names it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import Field, NonNegativeInt
@@ -43,33 +42,33 @@ Options = Mapping[str, Mapping[str, tuple[str, ...]]]
 _T = TypeVar("_T")
 
 
-class _Place(Protocol):
-    """Where the work lies, by name; every method raises OperationFailed."""
+class _Store(Protocol):
+    """Files by name; every method raises OperationFailed."""
 
     def at(self, name: str) -> str:
-        """The location of a file, for people."""
+        """Return the location of a file, for people."""
 
     def read(self, name: str, use: Callable[[Source], _T]) -> _T | None:
-        """What `use` makes of the file; None where there is none."""
+        """Return what `use` makes of the file; None where there is none."""
 
     def write(self, name: str, pieces: Iterable[bytes]) -> None:
-        """Write the file whole: readers see the old one or the new one."""
+        """Replace the file: readers see the old one or the new one."""
 
 
-class BucketPlace:
-    """Objects below a folder of the reports' place in S3."""
+class BucketStore:
+    """Objects in a folder below the prefix of the reports in S3."""
 
     def __init__(self, bucket: Bucket, folder: str) -> None:
-        """Calls nothing."""
+        """Call nothing."""
         self._bucket = bucket
         self._folder = folder
 
     def at(self, name: str) -> str:
-        """``s3://…`` of the object."""
+        """Return ``s3://…`` of the object."""
         return self._bucket.at(f"{self._folder}/{name}")
 
     def read(self, name: str, use: Callable[[Source], _T]) -> _T | None:
-        """What `use` makes of the object; None where there is none."""
+        """Return what `use` makes of the object; None where there is none."""
         return Objects(self._bucket).read(f"{self._folder}/{name}", use)
 
     def write(self, name: str, pieces: Iterable[bytes]) -> None:
@@ -77,36 +76,27 @@ class BucketPlace:
         self._bucket.put(f"{self._folder}/{name}", pieces, "application/json")
 
 
-class DirectoryPlace:
+class DirectoryStore(files.Directory):
     """Files below a directory, which several machines may share."""
 
-    def __init__(self, directory: Path) -> None:
-        """Calls nothing."""
-        self._directory = directory
-
     def at(self, name: str) -> str:
-        """The path of the file."""
-        return str(self._directory / name)
-
-    def read(self, name: str, use: Callable[[Source], _T]) -> _T | None:
-        """What `use` makes of the file; None where there is none."""
-        return files.Directory(self._directory).read(name, use)
+        """Return the path of the file."""
+        return str(self.path / name)
 
     def write(self, name: str, pieces: Iterable[bytes]) -> None:
-        """Write a temporary file, and move it there."""
-        path = self._directory / name
-        with files.write_errors(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.replace(path, pieces)
+        """Replace the file, in a folder that is created if it is missing."""
+        with files.write_errors(self.path / name):
+            (self.path / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.replace(name, pieces)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkHeader:
-    """What the first stage knew: the run, and the accounts as they were listed.
+    """The run, and the accounts as the first stage listed them.
 
     `options` narrow the configuration, nested like the file; every stage applies them. `lease` is
     the token with which the run holds the lease. `failure` is why there is nothing to scan.
-    `deliver` is whether a dry run is delivered everywhere.
+    `deliver` is whether the report of a dry run is delivered to all destinations.
     """
 
     schema_version: Literal["2"] = SCHEMA_VERSION
@@ -131,7 +121,7 @@ class WorkHeader:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a worker left: what it did, and whether that is all of its shard."""
+    """The results of a worker, and whether they are all of its shard."""
 
     past: ResumeState
     is_whole: bool
@@ -139,7 +129,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a run ended: its exit status, and where its report lies; see `Work.result`."""
+    """How a run ended: its exit status, and the location of its report."""
 
     run: Annotated[str, Field(max_length=100)]
     exit_status: Annotated[int, Field(ge=0, le=255)]
@@ -153,19 +143,19 @@ class _Shard:
 
 
 class Work:
-    """The work of the run `run_id`. Every method raises OperationFailed.
+    """The files of the run `run_id`. Every method raises OperationFailed.
 
-    What reads raises ConfigurationError, too, for content that cannot be used.
+    Methods that read also raise ConfigurationError for content that cannot be used.
     """
 
-    def __init__(self, place: _Place, run_id: str) -> None:
-        """Calls nothing."""
-        self._place = place
+    def __init__(self, store: _Store, run_id: str) -> None:
+        """Call nothing."""
+        self._store = store
         self._run_id = run_id
 
     def put_header(self, header: WorkHeader) -> None:
         """Write the header."""
-        self._place.write(_HEADER, document(header))
+        self._store.write(_HEADER, document(header))
 
     def header(self) -> WorkHeader | None:
         """Read the header; None where there is none."""
@@ -184,7 +174,7 @@ class Work:
     def put_shards(self, stage: Mapped, shards: Iterable[int]) -> None:
         """Write the list that the stage is mapped over."""
         items = [{"run": self._run_id, "shard": shard} for shard in shards]
-        self._place.write(list_name(stage), [json.dumps(items).encode() + b"\n"])
+        self._store.write(list_name(stage), [json.dumps(items).encode() + b"\n"])
 
     def shards(self, stage: Mapped) -> tuple[int, ...] | None:
         """Read the list that the stage is mapped over; None where there is none."""
@@ -205,12 +195,12 @@ class Work:
         return tuple(item.shard for item in items)
 
     def put_part(self, name: str, written: Iterable[bytes]) -> None:
-        """Write a part, or the plan; what names it is below."""
-        self._place.write(name, written)
+        """Write a part, or the plan; for names see `scan_part` and so on."""
+        self._store.write(name, written)
 
     def part(self, name: str) -> Part | None:
         """Read a part, or the plan; None where there is none."""
-        found = self._place.read(name, lambda source: lines.read_part(source, self._place.at(name)))
+        found = self._store.read(name, lambda source: lines.read_part(source, self._store.at(name)))
         if found is None:
             return None
         header, past, is_whole = found
@@ -219,61 +209,61 @@ class Work:
         return Part(past, is_whole)
 
     def put_result(self, result: Result) -> None:
-        """Write how the run ended: its report lies where it should, and nothing is left to do."""
-        self._place.write(_RESULT, document(result))
+        """Write the result: the report is delivered, and nothing is left to do."""
+        self._store.write(_RESULT, document(result))
 
     def result(self) -> Result | None:
-        """Read how the run ended; None where it has not ended well."""
+        """Read the result; None where the run has not completed."""
         return self._checked(
             _RESULT, lambda source: parse(Result, read_at_most(source, _MAX_RESULT))
         )
 
     def at(self, name: str) -> str:
-        """The location of a file, for people."""
-        return self._place.at(name)
+        """Return the location of a file, for people."""
+        return self._store.at(name)
 
     def _checked(self, name: str, use: Callable[[Source], _T]) -> _T | None:
         try:
-            return self._place.read(name, use)
+            return self._store.read(name, use)
         except (Invalid, TooLarge, OtherVersion) as error:
             raise self._damaged(name, str(error)) from None
 
     def _damaged(self, name: str, problem: str) -> ConfigurationError:
-        return ConfigurationError(f"{self._place.at(name)}: cannot be used: {problem}")
+        return ConfigurationError(f"{self._store.at(name)}: cannot be used: {problem}")
 
     def _of_another_run(self, name: str, run_id: str) -> ConfigurationError:
-        return ConfigurationError(f"{self._place.at(name)}: it is of run {run_id}")
+        return ConfigurationError(f"{self._store.at(name)}: it is of run {run_id}")
 
 
 def scan_part(shard: int) -> str:
-    """The name of what the scan of a shard found."""
+    """Return the name of the findings of a shard."""
     return f"scan/{shard}.jsonl"
 
 
 def planned_part(shard: int) -> str:
-    """The name of what the plan has for a shard: the changes, and the targets that they are in."""
+    """Return the name of a shard's part of the plan: its changes, and their targets."""
     return f"plan/{shard}.jsonl"
 
 
 def apply_part(shard: int) -> str:
-    """The name of what became of the changes of a shard."""
+    """Return the name of the results of a shard's changes."""
     return f"apply/{shard}.jsonl"
 
 
 def list_name(stage: Mapped) -> str:
-    """The name of the list that a stage is mapped over."""
+    """Return the name of the list of shards that a stage is mapped over."""
     return f"shards/{stage}.json"
 
 
 def count_shards(accounts: int, accounts_per_shard: int) -> int:
-    """How many shards there are of so many accounts."""
+    """Return the number of shards."""
     return -(-accounts // accounts_per_shard)
 
 
 def read_to_resume(work: Work) -> tuple[Header, ResumeState] | None:
-    """Return the run and what its stages did, for one process that resumes it.
+    """Return the run and the results of its stages, for one process that resumes it.
 
-    None where there is no such work. Raises OperationFailed and ConfigurationError.
+    None if there are none. Raises OperationFailed and ConfigurationError.
     """
     header = work.header()
     if header is None:

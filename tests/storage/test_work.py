@@ -27,7 +27,7 @@ from sweeper.storage.work import (
     _HEADER,
     _RESULT,
     PLAN,
-    DirectoryPlace,
+    DirectoryStore,
     Result,
     Work,
     WorkHeader,
@@ -65,7 +65,7 @@ FOUND = (
 
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
-    return Work(DirectoryPlace(tmp_path), RUN.run_id)
+    return Work(DirectoryStore(tmp_path), RUN.run_id)
 
 
 def test_the_header_comes_back(work: Work) -> None:
@@ -185,7 +185,7 @@ def test_a_journal_has_no_facts_of_a_part(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_an_operation_that_failed(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    work = Work(DirectoryPlace(tmp_path / "file"), RUN.run_id)
+    work = Work(DirectoryStore(tmp_path / "file"), RUN.run_id)
     with pytest.raises(OperationFailed) as caught:
         work.put_shards("scan", ())
     assert caught.value.reason is Reason.WRITE_FAILED

@@ -31,7 +31,7 @@ from sweeper.entrypoints.bootstrap import (
 from sweeper.entrypoints.distributed.journal import StageJournal
 from sweeper.storage import run_state as state
 from sweeper.storage.journal.kinds import Header
-from sweeper.storage.work import BucketPlace, DirectoryPlace, Options, Work, WorkHeader
+from sweeper.storage.work import BucketStore, DirectoryStore, Options, Work, WorkHeader
 
 if TYPE_CHECKING:
     from sweeper.config.loader import Loaded
@@ -137,13 +137,13 @@ def make_work(
 ) -> Work:
     """Return the work of a run. Raises ConfigurationError where there is no place for it."""
     if directory:
-        return Work(DirectoryPlace(directory / state.work_name(run_id)), run_id)
+        return Work(DirectoryStore(directory / state.work_name(run_id)), run_id)
     bucket = reports_bucket(config, central)
     if bucket is None:
         raise ConfigurationError(
             "a distributed sweep needs a place for its work: set report.s3, or pass --work DIR"
         )
-    return Work(BucketPlace(bucket, state.work_name(run_id)), run_id)
+    return Work(BucketStore(bucket, state.work_name(run_id)), run_id)
 
 
 def refuse_evidence(config: Config) -> None:
