@@ -1,4 +1,4 @@
-"""The organization and its accounts, as `sweeper.engine.ports.Cloud` asks for them."""
+"""List the accounts of the organization, and assume the member role in them."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ _MAX_SESSION_POLICY = 2048  # STS: AssumeRole, Policy, characters
 class AwsCloud:
     """AWS with the caller's credentials and the member role; every method raises OperationFailed.
 
-    `read_actions` and `write_actions` are the checks' own; writes are allowed only where this
-    run may write `today`. `sessions` are those that earlier runs of this process left.
+    `read_actions` and `write_actions` are those of the checks; member sessions get the latter only
+    in accounts where this run may write `today`. `sessions` are those of earlier runs of this
+    process.
     """
 
     def __init__(
@@ -86,27 +87,27 @@ class AwsCloud:
         self._caller_region: str | None = session.region_name
         self._partition = ""
         self._sts_region = ""
-        self._global_region = ""  # where the partition serves its global services from
+        self._global_region = ""  # of the partition's global services
         self._caller: tuple[str, str] | None = None  # account id, ARN
-        self._known: frozenset[str] = frozenset()  # ids of the accounts that were listed
+        self._listed: frozenset[str] = frozenset()  # ids of the accounts that were listed
         self._writable: frozenset[str] = frozenset()
         self._organizations: Organizations | None = None
         self._tags: dict[str, Mapping[str, str]] = {}  # of the accounts whose tags were read
-        self._known_regions: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
+        self._region_lists: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
 
     def list_accounts(self) -> Organization:
-        """Who the caller is, and the accounts to choose from, as they are now."""
-        own_id, arn = self._identity()
+        """Read who the caller is, and all accounts as they are now."""
+        own_id, arn = self.caller()
         organization_id, accounts = self._accounts(own_id, arn)
         self._admit(accounts)
         return Organization(organization_id, self._partition, own_id, accounts)
 
     def adopt_accounts(self, organization: Organization) -> None:
-        """Go on with the accounts that another process of the run listed. Lists nothing.
+        """Use the accounts that another process of the run listed.
 
         Raises OperationFailed where this process has credentials of another account.
         """
-        own_id, arn = self._identity()
+        own_id, arn = self.caller()
         if own_id != organization.account_id:
             raise OperationFailed(
                 Reason.OTHER_ORGANIZATION,
@@ -116,19 +117,19 @@ class AwsCloud:
         self._admit(organization.accounts)
         self._tags = {each.id: each.tags for each in organization.accounts if each.tags is not None}
         if organization.id is not None:
-            self._ask_organizations(arn)
+            self._open_organizations(arn)
 
     def _admit(self, accounts: Iterable[Account]) -> None:
-        """Let these accounts be entered, and those in the scope of remediation be written to."""
+        """Allow entering these accounts, and writing to those in the scope of remediation."""
         accounts = tuple(accounts)
-        self._known = frozenset(account.id for account in accounts)
+        self._listed = frozenset(account.id for account in accounts)
         self._writable = frozenset(
             account.id
             for account in accounts
             if may_write_on(account, self._config.remediation, self._today)
         )
 
-    def _ask_organizations(self, caller_arn: str) -> Organizations:
+    def _open_organizations(self, caller_arn: str) -> Organizations:
         client = self.clients.central("organizations", self._global_region)
         self._organizations = Organizations(client, caller_arn, self._stop)
         return self._organizations
@@ -136,7 +137,7 @@ class AwsCloud:
     def open_account(self, account: Account) -> OpenedAccount:
         """Assume the member role once, and read the account's regions.
 
-        Where they cannot be read, those that the configuration names can be examined all the same.
+        Where they cannot be read, the regions that the configuration names are used.
         """
         self.enter(account)
         try:
@@ -147,21 +148,21 @@ class AwsCloud:
             if reason.is_denial:
                 reason = Reason.REGIONS_UNREADABLE
             elif reason is Reason.REGION_NOT_ENABLED:
-                reason = Reason.REQUEST_REFUSED  # it was not a region of the account that was asked
+                reason = Reason.REQUEST_REFUSED  # the call was not to a region of the account
             if reason.is_stop or not named:
                 raise OperationFailed(reason, error.message, error.error_code) from None
             unread = Failed(Stage.OPEN_ACCOUNT, reason, error.message, error.error_code)
             return OpenedAccount(account, named, unread)
 
     def enter(self, account: Account) -> None:
-        """Assume the member role in the account, unless a run before left a session for it."""
+        """Assume the member role in the account, unless an earlier run left a session for it."""
         if not self._sessions.holds(account.id, self._allowed_actions(account.id)):
             self._sessions.open(account.id)
 
     def regions(self, account: Account) -> tuple[tuple[str, str], ...]:
-        """The regions of an account that was entered, as (name, RegionOptStatus)."""
+        """Read the regions of an account that was entered, as (name, RegionOptStatus)."""
         client = self.clients.member("account", self._global_region)
-        # One page holds all regions that there are; the paginator asks on where it does not.
+        # One page has room for all regions of today.
         pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
         found: list[tuple[str, str]] = []
         tokens = PageTokens()
@@ -179,38 +180,11 @@ class AwsCloud:
                 Reason.UNEXPECTED_RESPONSE,
                 f"none of the {len(regions)} regions in the answer is enabled: no account is so",
             )
-        # Most accounts have the same regions: kept once, not once for each account.
-        return self._known_regions.setdefault(regions, regions)
+        # Most accounts have the same regions, so they share one value.
+        return self._region_lists.setdefault(regions, regions)
 
     def caller(self) -> tuple[str, str]:
-        """The caller's account id and ARN; NothingToSweep without usable credentials."""
-        return self._identity()
-
-    @property
-    def organizations(self) -> Organizations | None:
-        """Organizations as the caller sees it; None where `list_accounts` did not ask it."""
-        return self._organizations
-
-    def forget_members(self) -> None:
-        """Drop the member accounts' credentials, of which nothing is left to be used."""
-        self._sessions.forget()
-
-    def account_tags(self, account_ids: Sequence[str]) -> Mapping[str, Mapping[str, str] | Failed]:
-        """The tags of accounts that `list_accounts` gave, or why they could not be read.
-
-        Raises nothing. What was read for the filters by tag is not read again; without
-        Organizations there are none.
-        """
-        unread = [account_id for account_id in account_ids if account_id not in self._tags]
-        found = self._organizations.tags(unread) if self._organizations else {}
-        return {**self._tags, **found}
-
-    def ou_names(self, ou_ids: Sequence[str]) -> Mapping[str, str | Failed]:
-        """Return the names of OUs, or why they could not be read; raise nothing."""
-        return self._organizations.ou_names(ou_ids) if self._organizations else {}
-
-    def _identity(self) -> tuple[str, str]:
-        """The caller's account and ARN, asked for once, and what follows from them."""
+        """Return the caller's account id and ARN; NothingToSweep without usable credentials."""
         if self._caller is None:
             caller = self._caller_identity()
             self._caller = account_id(caller, "Account"), require_str(caller, "Arn")
@@ -220,6 +194,28 @@ class AwsCloud:
                 self._session, self._partition, self._caller_region
             )
         return self._caller
+
+    @property
+    def organizations(self) -> Organizations | None:
+        """Organizations as the caller sees it; None where `list_accounts` did not need it."""
+        return self._organizations
+
+    def forget_members(self) -> None:
+        """Drop the credentials of the member accounts."""
+        self._sessions.forget()
+
+    def account_tags(self, account_ids: Sequence[str]) -> Mapping[str, Mapping[str, str] | Failed]:
+        """Return the tags of listed accounts, or why they could not be read. Raises nothing.
+
+        Tags that the filters needed are not read again; without Organizations there are none.
+        """
+        unread = [account_id for account_id in account_ids if account_id not in self._tags]
+        found = self._organizations.tags(unread) if self._organizations else {}
+        return {**self._tags, **found}
+
+    def ou_names(self, ou_ids: Sequence[str]) -> Mapping[str, str | Failed]:
+        """Return the names of OUs, or why they could not be read; raise nothing."""
+        return self._organizations.ou_names(ou_ids) if self._organizations else {}
 
     def _caller_identity(self) -> Any:
         try:
@@ -243,7 +239,7 @@ class AwsCloud:
         if not organization.enumerate:
             ids = dict.fromkeys(organization.include_accounts)
             return None, tuple(Account(account_id, "", "ACTIVE") for account_id in ids)
-        organizations = self._ask_organizations(caller_arn)
+        organizations = self._open_organizations(caller_arn)
         organization_id, accounts = organizations.accounts()
         if named_ous := (*organization.named_ous, *self._config.remediation.named_ous):
             accounts = organizations.with_ou_paths(accounts, named_ous)
@@ -264,10 +260,10 @@ class AwsCloud:
     def _with_facts_of_exemptions(
         self, organizations: Organizations, accounts: tuple[Account, ...]
     ) -> tuple[Account, ...]:
-        """The accounts with the OUs and tags that exemptions depend on, as far as they can be read.
+        """Add the OUs and tags that exemptions depend on, as far as they can be read.
 
-        What cannot be read ends nothing: see `undecided_exemption`. NothingToSweep where an OU
-        that an exemption names is not in the organization.
+        Others are undecided: see `undecided_exemption`. Raises NothingToSweep where an OU that an
+        exemption names is not in the organization.
         """
         if ous := self._config.exempt_ous:
             try:
@@ -293,8 +289,8 @@ class AwsCloud:
 
     def _allowed_actions(self, account_id: str) -> frozenset[str]:
         """Return what this run may do in the account. Raises OperationFailed."""
-        if account_id not in self._known:
-            # Not even the name of our role is told to whoever is not in the organization.
+        if account_id not in self._listed:
+            # Do not reveal the name of the role to an account outside the organization.
             raise OperationFailed(
                 Reason.ACCOUNT_LEFT, "the account is no longer among those of the organization"
             )
@@ -349,13 +345,13 @@ _SIGN_IN = (
 _UNUSABLE_CREDENTIALS = {
     Reason.NO_CREDENTIALS,
     Reason.CREDENTIALS_EXPIRED,
-    Reason.REGION_NOT_ENABLED,  # what STS answers to a key that it does not know
+    Reason.REGION_NOT_ENABLED,  # STS's answer to an unknown key
     Reason.SIGNATURE_REFUSED,
 }
 
 
 def _of_assume_role(error: OperationFailed) -> OperationFailed:
-    """The failure of AssumeRole, in words of what it is about."""
+    """Give the failure the reason that it has when it is from AssumeRole."""
     reason = error.reason
     if reason in (
         Reason.DENIED,
@@ -365,13 +361,13 @@ def _of_assume_role(error: OperationFailed) -> OperationFailed:
         # STS does not say whether the role, its trust or the ExternalId is wrong.
         reason = Reason.ASSUME_ROLE_DENIED
     elif reason is Reason.REGION_NOT_ENABLED:
-        # The keys that are not known here are the caller's: it says nothing about the account.
+        # The unknown keys are the caller's: this is not about the account.
         reason = Reason.NO_CREDENTIALS
     return OperationFailed(reason, error.message, error.error_code)
 
 
 def _session_policy(actions: Iterable[str]) -> str:
-    """The policy that narrows a member session to `actions`, whatever the role may do."""
+    """Return a policy that limits a member session to `actions`, whatever the role allows."""
     statement = {"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
     if len(policy) > _MAX_SESSION_POLICY:

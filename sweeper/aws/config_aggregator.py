@@ -1,4 +1,4 @@
-"""An aggregator of AWS Config: what it has recorded of ECR repositories, and of whom nothing.
+"""Query an aggregator of AWS Config for the ECR repositories that it has recorded.
 
 https://docs.aws.amazon.com/config/latest/developerguide/querying-AWS-resources.html: results are
 JSON texts. The item of a repository has no exclusion filters
@@ -61,13 +61,13 @@ class ConfigAggregator:
     def __init__(
         self, name: str, in_region: str, make_client: Callable[[str, str | None], Any]
     ) -> None:
-        """Calls nothing."""
+        """Call nothing."""
         self._name = name
         self._region = in_region
         self._make_client = make_client
 
     def inventory(self, since: datetime) -> dict[str, dict[str, Recorded]]:
-        """Count the repositories that are recorded, page by page: no page is kept."""
+        """Count the recorded repositories by account id and region."""
         began = since.timestamp()
         found: dict[str, dict[str, Recorded]] = {}
         for page in self._pages(
@@ -84,7 +84,7 @@ class ConfigAggregator:
         return found
 
     def sources(self) -> list[Source]:
-        """List the sources of which the aggregator has no data, or old data."""
+        """List the sources whose data is missing or outdated."""
         pages = self._pages(
             "describe_configuration_aggregator_sources_status",
             UpdateStatus=list(_STATUSES),
@@ -98,7 +98,7 @@ class ConfigAggregator:
         ]
 
     def probe(self) -> list[DestinationProbe]:
-        """Try both calls, for one result."""
+        """Try both calls, each for one result."""
         calls: dict[str, dict[str, Any]] = {
             "select_aggregate_resource_config": {"Expression": _EXPRESSION, "MaxResults": 1},
             "describe_configuration_aggregator_sources_status": {"Limit": 1},

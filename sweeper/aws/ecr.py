@@ -1,4 +1,4 @@
-"""Amazon ECR as the bound member account sees it."""
+"""Read and write ECR repositories and creation templates in a member account."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ from sweeper.domain.reasons import Reason
 _FILTERS = "imageTagMutabilityExclusionFilters"
 _PAGE_SIZE = 1000  # ECR: maxResults, 1 to 1000, default 100
 _MAX_NAMES = 100  # ECR: DescribeRepositories, repositoryNames
-# Of a creation template, what an update is given again, beside what `_template` reads itself; what
-# it is not given may be reset.
+# Texts of a creation template that an update must repeat, because ECR may reset what it lacks.
 _KEPT_TEXTS = ("customRoleArn", "description", "lifecyclePolicy", "repositoryPolicy")
 
 
@@ -39,8 +38,8 @@ _KEPT_TEXTS = ("customRoleArn", "description", "lifecyclePolicy", "repositoryPol
 class _CreationTemplate:
     """An ECR repository creation template's facts; see `Repository`.
 
-    `applied_for` are AWS's words. `rest` is all that an update keeps, as JSON: equal where nothing
-    but the mutability differs. `not_modelled` are the keys that the SDK cannot write again.
+    `applied_for` are AWS's words. `rest` is all else that an update must repeat, as JSON; it is
+    equal where only the mutability differs. `not_modelled` are keys that the SDK cannot write.
     """
 
     prefix: str
@@ -60,7 +59,7 @@ class EcrRegistry:
         self._clients = clients
 
     def repositories(self, target: Target) -> Iterator[Repository]:
-        """Every repository of the registry, page by page; one that is listed twice counts once."""
+        """Yield every repository of the registry once, page by page."""
         known: set[str] = set()
         for page in self.pages(target, "describe_repositories"):
             for item in require_list(page, "repositories"):
@@ -70,12 +69,12 @@ class EcrRegistry:
                     yield repository
 
     def repository(self, target: Target, name: str) -> Repository | None:
-        """The repository as it is now; None when it is gone."""
+        """Read the repository; None if it was deleted."""
         found = self.named_repositories(target, (name,))
         return found[0] if found else None
 
     def named_repositories(self, target: Target, names: Sequence[str]) -> list[Repository] | None:
-        """The repositories as they are now, 100 at most; None when one of them is gone."""
+        """Read at most 100 repositories; None if one of them was deleted."""
         response = self._find(target, "describe_repositories", repositoryNames=[*names])
         if response is None:
             return None
@@ -88,7 +87,7 @@ class EcrRegistry:
         return found
 
     def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
-        """The repository prefixes of the registry's pull-through cache rules."""
+        """Read the repository prefixes of the registry's pull-through cache rules."""
         return tuple(
             require_str(rule, "ecrRepositoryPrefix")
             for page in self.pages(target, "describe_pull_through_cache_rules")
@@ -96,7 +95,7 @@ class EcrRegistry:
         )
 
     def images(self, target: Target, name: str) -> Iterator[Image]:
-        """Every image of the repository that is not archived, page by page."""
+        """Yield every image of the repository that is not archived, page by page."""
         for page in self.pages(target, "describe_images", repositoryName=name):
             for item in require_list(page, "imageDetails"):
                 if (require_str(item, "registryId"), require_str(item, "repositoryName")) != (
@@ -116,15 +115,15 @@ class EcrRegistry:
     def put_image_tag_mutability(
         self, target: Target, name: str, mutability: str, filters: Sequence[str]
     ) -> Repository:
-        """Write the setting; the setting that ECR answers with.
+        """Write the setting, and return the setting in ECR's answer.
 
-        Where it fails without ECR having said no, the message says that it may have taken effect.
+        If it fails and ECR did not refuse it, the message says that it may have taken effect.
         """
-        parameters: dict[str, Any] = {"repositoryName": name, "imageTagMutability": mutability}
-        if filters:  # mandatory with …_WITH_EXCLUSION, refused without
-            parameters[_FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
+        setting = _setting(mutability, filters)
         with _writing():
-            response = self.call(target, "put_image_tag_mutability", write=True, **parameters)
+            response = self.call(
+                target, "put_image_tag_mutability", write=True, repositoryName=name, **setting
+            )
             answered = require_str(response, "registryId"), require_str(response, "repositoryName")
             if answered != (target.account.id, name):
                 raise _unexpected(f"ECR answered for {answered[1]!r} of registry {answered[0]!r}")
@@ -137,7 +136,7 @@ class EcrRegistry:
             )
 
     def repository_creation_templates(self, target: Target) -> Iterator[_CreationTemplate]:
-        """Every creation template of the registry, page by page; each prefix once."""
+        """Yield the creation template of every prefix once, page by page."""
         known: set[str] = set()
         for page in self.pages(target, "describe_repository_creation_templates"):
             _refuse_foreign(target, page, "creation templates")
@@ -147,7 +146,7 @@ class EcrRegistry:
                     yield template
 
     def repository_creation_template(self, target: Target, prefix: str) -> _CreationTemplate | None:
-        """The creation template as it is now; None when it is gone."""
+        """Read the creation template; None if it was deleted."""
         response = self._find(target, "describe_repository_creation_templates", prefixes=[prefix])
         if response is None:
             return None
@@ -163,37 +162,37 @@ class EcrRegistry:
     def update_repository_creation_template(
         self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
     ) -> _CreationTemplate:
-        """Write the setting, and `rest` as it was read; the template that ECR answers with.
+        """Write the setting, with `rest` as it was read; return the template in ECR's answer.
 
-        Where it fails without ECR having said no, the message says that it may have taken effect.
+        If it fails and ECR did not refuse it, the message says that it may have taken effect.
         """
-        parameters = _parameters(prefix, mutability, filters, rest)
-        return self._write_template(target, "update_repository_creation_template", parameters)
+        fields = json.loads(rest) | _setting(mutability, filters)
+        return self._write_template(target, "update", prefix, fields)
 
     def create_repository_creation_template(
         self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
     ) -> _CreationTemplate:
-        """Create the template; what ECR answers with. See `update_repository_creation_template`."""
-        parameters = _parameters(prefix, mutability, filters, rest)
-        return self._write_template(target, "create_repository_creation_template", parameters)
+        """Create the template; see `update_repository_creation_template`."""
+        fields = json.loads(rest) | _setting(mutability, filters)
+        return self._write_template(target, "create", prefix, fields)
 
     def delete_repository_creation_template(self, target: Target, prefix: str) -> None:
         """Delete the template."""
-        self._write_template(target, "delete_repository_creation_template", {"prefix": prefix})
+        self._write_template(target, "delete", prefix, {})
 
     def _write_template(
-        self, target: Target, operation: str, parameters: Mapping[str, Any]
+        self, target: Target, verb: str, prefix: str, fields: Mapping[str, Any]
     ) -> _CreationTemplate:
-        """The template that ECR answers with."""
+        operation = f"{verb}_repository_creation_template"
         with _writing():
-            response = self.call(target, operation, write=True, **parameters)
+            response = self.call(target, operation, write=True, prefix=prefix, **fields)
             written = _template(require(response, "repositoryCreationTemplate"))
-            if written.prefix != parameters["prefix"]:
+            if written.prefix != prefix:
                 raise _unexpected(f"ECR answered with the creation template {written.prefix!r}")
             return written
 
     def _find(self, target: Target, operation: str, **parameters: Any) -> Any:
-        """ECR's answer to an operation that names something; None where that is gone."""
+        """Call an operation on a named item; None if that was deleted."""
         try:
             return self.call(target, operation, **parameters)
         except OperationFailed as error:
@@ -204,7 +203,7 @@ class EcrRegistry:
     def call(
         self, target: Target, operation: str, *, write: bool = False, **parameters: Any
     ) -> Any:
-        """ECR's answer to an operation."""
+        """Call an operation."""
         client = self._clients.member("ecr", target.region)
         with bound_to(target.account.id), translate_errors(write=write):
             return getattr(client, operation)(**parameters)
@@ -212,12 +211,12 @@ class EcrRegistry:
     def pages(
         self, target: Target, operation: str, **parameters: Any
     ) -> Iterator[Mapping[str, Any]]:
-        """The pages of an operation's answer, each read when it is asked for."""
+        """Yield the pages of an operation's answer; each is read when it is needed."""
         # Not the SDK's paginator, which costs a sixteenth of a call.
         token: dict[str, Any] = {}
         tokens = PageTokens()
         while True:
-            # Bound for each page and not around the yield, which hands control to the caller.
+            # `call` binds the account for each page: around the yield, it would bind callers, too.
             page = self.call(target, operation, maxResults=_PAGE_SIZE, **parameters, **token)
             yield page
             following = optional_str(page, "nextToken", MAX_OPAQUE)
@@ -245,7 +244,7 @@ class NamedRegistry(EcrRegistry):
         for start in range(0, len(every), _MAX_NAMES):
             names = every[start : start + _MAX_NAMES]
             found = self.named_repositories(target, names)
-            if found is None:  # one of them is gone, and ECR's answer is only about that
+            if found is None:  # one of them was deleted, and ECR answers nothing about the others
                 alone = [self.repository(target, name) for name in names]
                 found = [repository for repository in alone if repository]
             yield from found
@@ -255,7 +254,7 @@ class NamedRegistry(EcrRegistry):
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Where a write fails without ECR having said no, say so."""
+    """Add to an error that the write may have taken effect, if ECR did not refuse it."""
     try:
         yield
     except OperationFailed as error:
@@ -270,7 +269,7 @@ def _writing() -> Iterator[None]:
 
 
 def _refuse_foreign(target: Target, answer: Mapping[str, Any], what: str) -> None:
-    """Facts of another account would be judged, and changed, as this one's."""
+    """Raise OperationFailed for an answer about another account than the target's."""
     registry = require_str(answer, "registryId")
     if registry != target.account.id:
         raise OperationFailed(
@@ -279,13 +278,12 @@ def _refuse_foreign(target: Target, answer: Mapping[str, Any], what: str) -> Non
         )
 
 
-def _parameters(
-    prefix: str, mutability: str, filters: Sequence[str], rest: str
-) -> Mapping[str, Any]:
-    parameters = {"prefix": prefix, "imageTagMutability": mutability, **json.loads(rest)}
+def _setting(mutability: str, filters: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters of a write; an empty list of filters is refused."""
+    setting: dict[str, Any] = {"imageTagMutability": mutability}
     if filters:
-        parameters[_FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
-    return parameters
+        setting[_FILTERS] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
+    return setting
 
 
 def _unexpected(what: str) -> OperationFailed:
@@ -322,7 +320,7 @@ def _template(item: Mapping[str, Any]) -> _CreationTemplate:
 
 
 def _structure(value: Any, first: str, second: str) -> dict[str, str]:
-    """A structure of these two texts, of which the second may be empty, or not there."""
+    """Read a structure of two texts, the second of which may be empty or missing."""
     found = {first: require_str(value, first)}
     if value.get(second) is not None:
         found[second] = optional_str(value, second)

@@ -1,4 +1,4 @@
-"""AWS Organizations as the caller sees it: accounts, their place in the tree, their tags."""
+"""Read AWS Organizations: its accounts, their OUs and their tags."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ from sweeper.domain.reasons import Reason
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, concurrently
 
-# What is no longer there, or not yet, while the organization is read.
+# The answers for an item that was added or removed while the organization is read.
 _NO_ACCOUNT = "TargetNotFoundException"
 _NO_PARENT = {"ParentNotFoundException", "ChildNotFoundException"}
 _WORKERS = 4  # Organizations' rates are for the whole organization: more would be throttled
 _T = TypeVar("_T")
-_Guard = Callable[[str], AbstractContextManager[None]]  # around a call of an action, for its errors
+# Translates the errors of a call, given its action.
+_Guard = Callable[[str], AbstractContextManager[None]]
 
 
 class Organizations:
@@ -39,11 +40,11 @@ class Organizations:
         self._client = client
         self._caller = caller_arn
         self._stop = stop
-        # As the ARNs of its accounts name it; None until they are listed.
+        # From the ARNs of the accounts; None until they are listed.
         self.management_account: str | None = None
 
     def accounts(self) -> tuple[str | None, tuple[Account, ...]]:
-        """The organization's id and all of its accounts, whatever their state."""
+        """List the organization's id and all of its accounts, in whatever state."""
         organization_id = None
         accounts: dict[str, Account] = {}  # a page that is read twice counts once
         for item in self._items("list_accounts", "Accounts"):
@@ -54,20 +55,20 @@ class Organizations:
             accounts[found] = Account(
                 id=found,
                 name=optional_str(item, "Name"),
-                # Status was retired on 2026-09-09, and some answer with nothing else.
+                # Status was retired on 2026-09-09, but some endpoints return nothing else.
                 state=optional_str(item, "State") or optional_str(item, "Status"),
                 ou_path=_ou_path(item),
             )
         return organization_id, tuple(accounts.values())
 
     def described(self) -> str:
-        """The management account's id, which every account of the organization may ask for."""
+        """Read the management account's id, which every account of the organization may do."""
         with translate_errors():
             answer = self._client.describe_organization()
         return account_id(require(answer, "Organization"), "MasterAccountId")
 
     def delegated_administrators(self) -> frozenset[str]:
-        """The ids of the organization's delegated administrators, of whatever service."""
+        """Read the ids of the delegated administrators, of any service."""
         found = self._items(
             "list_delegated_administrators",
             "DelegatedAdministrators",
@@ -78,25 +79,25 @@ class Organizations:
     def with_ou_paths(
         self, accounts: Sequence[Account], named: Iterable[str]
     ) -> tuple[Account, ...]:
-        """The accounts with their place in the tree; NothingToSweep where a named OU is not in it.
+        """Return the accounts with their OUs; raise NothingToSweep where a `named` OU is missing.
 
-        `Account.Paths` says it at no cost; where any account lacks it, the tree is walked. An
-        account that moved or came while it was walked has no place.
+        `Account.Paths` has them without another call. Where an account lacks it, the tree is read;
+        an account that is added or moved meanwhile gets no path.
         """
         if all(account.ou_path is not None for account in accounts):
-            seen = {ou for account in accounts for ou in account.ou_path or ()}
-            for ou in sorted(set(named) - seen):
+            with_accounts = {ou for account in accounts for ou in account.ou_path or ()}
+            for ou in sorted(set(named) - with_accounts):
                 self._require_ou(ou)
             return tuple(accounts)
-        places, known = self._walk()
+        paths, known = self._walk()
         if missing := sorted(set(named) - known):
             raise _unknown_ou(missing[0])
-        return tuple(replace(account, ou_path=places.get(account.id)) for account in accounts)
+        return tuple(replace(account, ou_path=paths.get(account.id)) for account in accounts)
 
     def with_tags(self, accounts: Sequence[Account], wanted: set[str]) -> tuple[Account, ...]:
-        """The accounts, those whose id is in `wanted` with their tags.
+        """Return the accounts, with tags where the id is in `wanted`.
 
-        One that Organizations does not know any more has none: None, and not no tags.
+        The tags of an account that has left the organization are None.
         """
         asked = [account.id for account in accounts if account.id in wanted]
         tags: dict[str, dict[str, str]] = {}
@@ -108,7 +109,7 @@ class Organizations:
         return tuple(replace(account, tags=tags.get(account.id)) for account in accounts)
 
     def tags(self, account_ids: Sequence[str]) -> dict[str, dict[str, str] | Failed]:
-        """Each account's tags, or why they could not be read; raises nothing."""
+        """Return the tags of each account, or why they could not be read; raise nothing."""
         return self._tags(account_ids, lambda _: translate_errors())
 
     def ou_names(self, ou_ids: Sequence[str]) -> dict[str, str | Failed]:
@@ -142,15 +143,15 @@ class Organizations:
         return self._each(with_place(read), account_ids)
 
     def _walk(self) -> tuple[dict[str, tuple[str, ...]], set[str]]:
-        """Account id -> the ids from its root down, and every root and OU that there is."""
-        places: dict[str, tuple[str, ...]] = {}
+        """Read the path of each account, from its root down, and the ids of all roots and OUs."""
+        paths: dict[str, tuple[str, ...]] = {}
         known: set[str] = set()
         pending: list[tuple[str, ...]] = [
             (require_str(root, "Id"),) for root in self._items("list_roots", "Roots")
         ]
         while pending:
             path = pending.pop()
-            if path[-1] in known:  # a tree that goes round in a circle would never end
+            if path[-1] in known:  # a cycle in the tree would never end
                 continue
             known.add(path[-1])
             try:
@@ -158,13 +159,13 @@ class Organizations:
             except OperationFailed as error:
                 if error.error_code not in _NO_PARENT:
                     raise
-                continue  # removed meanwhile: the accounts that were in it have moved
-            places.update(dict.fromkeys(accounts, path))
+                continue  # removed meanwhile: its accounts have moved
+            paths.update(dict.fromkeys(accounts, path))
             pending += [(*path, child) for child in children]
-        return places, known
+        return paths, known
 
     def _below(self, parent: str) -> tuple[list[str], list[str]]:
-        """The ids of the accounts, and of the OUs, right below a root or an OU."""
+        """Read the ids of the accounts and OUs directly below a root or an OU."""
         accounts = self._items("list_accounts_for_parent", "Accounts", ParentId=parent)
         children = self._items(
             "list_children", "Children", ParentId=parent, ChildType="ORGANIZATIONAL_UNIT"
@@ -174,7 +175,7 @@ class Organizations:
         ]
 
     def _require_ou(self, ou: str) -> None:
-        """An OU without accounts is in no account's path, but it may be there."""
+        """Raise NothingToSweep unless the OU exists; no path has an OU without accounts."""
         if ou.startswith("r-"):
             raise _unknown_ou(ou)
         try:
@@ -188,7 +189,7 @@ class Organizations:
     def _items(
         self, operation: str, key: str, *, guard: _Guard | None = None, **parameters: str
     ) -> Iterator[Mapping[str, Any]]:
-        """Every item of every page, empty pages passed over."""
+        """Yield the items of all pages."""
         pages = iter(self._client.get_paginator(operation).paginate(**parameters))
         tokens = PageTokens()
         action = "".join(word.capitalize() for word in operation.split("_"))
@@ -198,14 +199,14 @@ class Organizations:
                 page = next(pages, None)
             if page is None:
                 return
-            # The SDK takes another type for the last page, and a circle of tokens for progress.
+            # The SDK takes a token of another type for the end, and does not notice a cycle.
             if token := optional_str(page, "NextToken", MAX_OPAQUE):
                 tokens.follow(token)
             yield from require_list(page, key)
 
     @contextmanager
     def _explained(self, action: str) -> Iterator[None]:
-        """Say who was refused what, and what that one needs."""
+        """Raise errors that name the caller, the action, and what to do."""
         try:
             with translate_errors():
                 yield

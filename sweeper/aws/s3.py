@@ -44,33 +44,33 @@ class Stored:
 
 
 class Bucket:
-    """Reads and writes with the caller's credentials; every method raises OperationFailed."""
+    """Objects below a prefix, with the caller's credentials; methods raise OperationFailed."""
 
     def __init__(self, config: S3Config, central: Callable[[str, str | None], Any]) -> None:
-        """Calls nothing; `central` makes a client: (service, region or None)."""
+        """Call nothing; `central` makes a client: (service, region or None)."""
         self.config = config
         self.central = central
 
     @property
     def location(self) -> str:
-        """``s3://…`` of the place, for people."""
+        """``s3://…`` of the prefix, for people."""
         return f"s3://{self.config.bucket}/{self.config.prefix}"
 
     def at(self, name: str) -> str:
-        """``s3://…`` of an object."""
+        """Return ``s3://…`` of an object."""
         return f"s3://{self.config.bucket}/{self._key(name)}"
 
     def put(self, name: str, pieces: Iterable[bytes], media_type: str, **more: Any) -> str:
-        """Write the object; its ETag. `more` are parameters of PutObject.
+        """Write the object and return its ETag. `more` are parameters of PutObject.
 
-        Where a condition among them (IfMatch, IfNoneMatch) does not hold, the reason is
+        If a condition among them (IfMatch, IfNoneMatch) does not hold, the reason is
         concurrent_modification.
         """
         with _spooled(map(mask, pieces)) as body:
             return self._put(name, Body=body, ContentType=media_type, **more)
 
     def upload(self, name: str, body: io.FileIO, media_type: str) -> None:
-        """Write a file that holds no secret. S3 refuses what differs from its length or digest."""
+        """Write a file without secrets. S3 refuses a body of another length or digest."""
         body.seek(0)
         digest = hashlib.file_digest(body, "sha256").digest()
         size = body.tell()
@@ -94,14 +94,14 @@ class Bucket:
         return require_str(response, "ETag")
 
     def open(self, name: str) -> Any:
-        """S3's answer, whose Body must be closed."""
+        """Return S3's answer, whose Body must be closed."""
         with translate_errors():
             return self.central("s3", None).get_object(
                 Bucket=self.config.bucket, Key=self._key(name)
             )
 
     def get(self, name: str, limit: int) -> Stored:
-        """The object, of `limit` bytes at most."""
+        """Read an object of `limit` bytes at most."""
         response, body = read_through(
             lambda: self.open(name), lambda source: read_at_most(source, limit)
         )
@@ -127,7 +127,7 @@ class Objects:
     """Objects that are replaced only as they were read; every method raises OperationFailed."""
 
     def __init__(self, bucket: Bucket) -> None:
-        """Calls nothing."""
+        """Call nothing."""
         self.bucket = bucket
         self._versions: dict[str, Version] = {}
 
@@ -138,7 +138,7 @@ class Objects:
         except OperationFailed as error:
             if error.error_code == _MISSING:
                 return None
-            # What was not read whole must not be replaced as if it were.
+            # An object that was not read completely must not be replaced.
             self._versions.pop(name, None)
             raise
         return made
@@ -196,15 +196,15 @@ def read_at_most(source: Source, limit: int) -> bytes:
     """Return all of `source`, or `limit` bytes and one more; no claimed length is trusted."""
     body = source.read(limit + 1)
     if len(body) <= limit:
-        source.read(1)  # at the end, where the SDK compares the length and the checksum
+        source.read(1)  # to the end, where the SDK compares length and checksum
     return body
 
 
 def read_through(get: Callable[[], Any], use: Callable[[Source], _T]) -> tuple[Any, _T]:
-    """The answer of GetObject, and what `use` makes of its body while it is read to its end.
+    """Return the answer of GetObject, and what `use` makes of its body.
 
-    A body that broke off, or that is not what S3 sent, is asked for once more, and `use` begins
-    anew. Raises OperationFailed, and what `use` raises.
+    A body that is incomplete or damaged is read once more, by another call of `use`. Raises
+    OperationFailed, and what `use` raises.
     """
     response = get()
     try:
@@ -220,7 +220,7 @@ def _used(response: Any, use: Callable[[Source], _T]) -> tuple[Any, _T]:
         try:
             return response, use(stream)
         except (Invalid, ConfigurationError):
-            # Perhaps it is not what S3 sent, which the SDK knows at the end.
+            # Perhaps it was damaged on the way: the SDK compares the checksum at the end.
             left = _MAX_TO_VERIFY
             while left > 0 and (piece := stream.read(_CHUNK)):
                 left -= len(piece)
@@ -230,17 +230,17 @@ def _used(response: Any, use: Callable[[Source], _T]) -> tuple[Any, _T]:
 def _age(response: Any) -> float:
     now = datetime.now(UTC)
     with suppress(LookupError, TypeError, ValueError):
-        # The clock that wrote LastModified; the one here may be wrong.
+        # LastModified is by the clock of S3; the one here may be wrong.
         date = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
         now = date if date.tzinfo else now
     return (now - require_datetime(response, "LastModified")).total_seconds()
 
 
 def _spooled(pieces: Iterable[bytes]) -> BinaryIO:
-    """Return the pieces as a file at its beginning; a large one is a temporary file without a name.
+    """Return the pieces as a file at its beginning, so that length and checksum can be sent first.
 
-    Where no such file can be made, or the disk is full, all of it is in memory: no delivery is lost
-    for that.
+    A large body is a temporary file without a name. Where that cannot be created, or the disk is
+    full, all of it is in memory: no delivery fails for that.
     """
     memory = io.BytesIO()
     rest = iter(pieces)
@@ -253,10 +253,10 @@ def _spooled(pieces: Iterable[bytes]) -> BinaryIO:
 
 
 def _on_disk(beginning: bytes, rest: Iterator[bytes]) -> BinaryIO:
-    with ExitStack() as at_the_end:
+    with ExitStack() as stack:
         try:
-            # Without a buffer: what was written is known when the disk is full.
-            file = at_the_end.enter_context(tempfile.TemporaryFile(buffering=0))
+            # Unbuffered: when the disk is full, it is known how much was written.
+            file = stack.enter_context(tempfile.TemporaryFile(buffering=0))
         except OSError:
             return _in_memory(chain((beginning,), rest))
         size = 0
@@ -268,7 +268,7 @@ def _on_disk(beginning: bytes, rest: Iterator[bytes]) -> BinaryIO:
                 return _in_memory(chain((file.read(size), piece), rest))
             size += len(piece)
         file.seek(0)
-        at_the_end.pop_all()
+        stack.pop_all()
         return file
 
 
