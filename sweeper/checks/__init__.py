@@ -22,7 +22,7 @@ CHECKS: tuple[type[Check], ...] = (CreationTemplateImmutability, TagImmutability
 
 
 def checks() -> dict[str, type[Check]]:
-    """Return the class of every check by its name, but for plugins."""
+    """Return the class of every check by its name, without plugins."""
     return {kind.name: kind for kind in CHECKS}
 
 

@@ -1,4 +1,4 @@
-"""Image tags of what an ECR repository creation template makes cannot be overwritten.
+"""Check that image tags cannot be overwritten in what an ECR creation template creates.
 
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates.html
 """
@@ -58,12 +58,12 @@ class _Registry(RootTemplates, Protocol):
     """ECR in the account and region of a target; every method raises OperationFailed."""
 
     def repository_creation_templates(self, target: Target) -> Iterable[Template]:
-        """Every creation template of the registry: all pages, or an error."""
+        """Read every creation template of the registry: all pages, or an error."""
 
     def update_repository_creation_template(
         self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
     ) -> Template:
-        """Write the setting, and the rest as it was; the template that ECR answers with."""
+        """Write the setting, with `rest` as it was; return the template in ECR's answer."""
 
 
 class CreationTemplateImmutability(Check):
@@ -74,16 +74,16 @@ class CreationTemplateImmutability(Check):
     resource: Resource = "repository_creation_template"
     other_resources = (REGISTRY,)
     read_actions = frozenset({"ecr:DescribeRepositoryCreationTemplates"})
-    # Whoever writes a template must be allowed what it has ECR do, by the service authorization
-    # reference. iam:PassRole is left out: see `_obstacle`.
+    # By the service authorization reference, a principal that writes a template needs the actions
+    # that the template has ECR do. iam:PassRole is left out: see `_obstacle`.
     write_actions = frozenset(
         {
             "ecr:UpdateRepositoryCreationTemplate",
             *("ecr:CreateRepository", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"),
         }
     )
-    # Without a policy, and without a role of its own, to create repositories is all that the
-    # template has ECR do. With an account's first one ECR creates its service-linked role.
+    # A template without policies and role has ECR create repositories only. With the first template
+    # of an account, ECR creates its service-linked role.
     create_actions = frozenset(
         {
             "ecr:CreateRepositoryCreationTemplate",
@@ -109,7 +109,7 @@ class CreationTemplateImmutability(Check):
             ),
             absent="TemplateNotFoundException",
         ),
-        # To create one cannot be tried without creating it.
+        # There is no probe that creates nothing for ecr:CreateRepositoryCreationTemplate.
         "ecr:DeleteRepositoryCreationTemplate": Probe(
             lambda registry, target: registry.delete_repository_creation_template(
                 target, nonexistent_name()
@@ -119,15 +119,15 @@ class CreationTemplateImmutability(Check):
     }
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
-        """Every template of the target judged, and what ECR creates where none matches.
+        """Check every template of the target, and what ECR creates where none matches.
 
-        Raises OperationFailed: never a part of them.
+        Raises OperationFailed if any cannot be read.
         """
         findings: list[Finding] = []
         has_root = False
         for template in self.registry.repository_creation_templates(target):
             has_root = has_root or template.prefix == ROOT_PREFIX
-            verdict = self._judge(template)
+            verdict = self._evaluate(template)
             if record:
                 record(_as_repository(template), verdict.compliance)
             if verdict.compliance is not Compliance.COMPLIANT:
@@ -139,7 +139,7 @@ class CreationTemplateImmutability(Check):
         return Examined(Counts(0, 0, 0), tuple(findings)) if findings else _NO_FINDING
 
     def remedy(self, finding: Finding) -> Change:
-        """What would close the finding."""
+        """Return the change that makes the template compliant."""
         return remedy(
             finding.mutability,
             finding.exclusion_filters,
@@ -154,9 +154,9 @@ class CreationTemplateImmutability(Check):
         change: Change,
         intend: Callable[[], None],
     ) -> Change:
-        """Write the change if the template still is what was judged; what became of it.
+        """Apply the change if the template is still as it was checked; return its result.
 
-        Raises OperationFailed when the template could not be read again or not be written.
+        Raises OperationFailed if the template cannot be read again or cannot be written.
         """
         if finding.resource == REGISTRY:
             return apply_default(
@@ -185,7 +185,7 @@ class CreationTemplateImmutability(Check):
             write=write,
             is_compliant=self._is_compliant,
             intend=intend,
-            obstacle=lambda now: self._obstacle(now, closing=self._closes(finding, change)),
+            obstacle=lambda now: self._obstacle(now, enforcing=self._enforces(finding, change)),
         )
         if not differs:
             return result
@@ -199,7 +199,7 @@ class CreationTemplateImmutability(Check):
         )
 
     def matches_desired(self, target: Target, finding: Finding, change: Change) -> bool | None:
-        """Whether the template is as the change would make it; None where it is gone.
+        """Return whether the template is as the change would make it; None if it was deleted.
 
         Raises OperationFailed.
         """
@@ -228,13 +228,13 @@ class CreationTemplateImmutability(Check):
         return finding
 
     def _is_compliant(self, template: Template) -> bool:
-        return self._judge(template).compliance is Compliance.COMPLIANT
+        return self._evaluate(template).compliance is Compliance.COMPLIANT
 
-    def _judge(self, template: Template) -> Verdict:
+    def _evaluate(self, template: Template) -> Verdict:
         return evaluate(template, self._allowed(template.prefix))
 
     def _exclusions(self, prefix: str) -> tuple[str, ...]:
-        """The filters for all that the template makes; a glob for some of it adds none."""
+        """Return the filters for all repositories of the template; a glob for some adds none."""
         configured = self.config.remediation
         return exclusions_of(
             configured.exclusions,
@@ -246,16 +246,16 @@ class CreationTemplateImmutability(Check):
         return (*self.config.policy.allowed_exclusions, *self._exclusions(prefix))
 
     def _finding(self, target: Target, template: Template, verdict: Verdict) -> Finding:
-        open_ = verdict.compliance is Compliance.NON_COMPLIANT
-        exemption = self._exemption(target, template) if open_ else None
+        non_compliant = verdict.compliance is Compliance.NON_COMPLIANT
+        exemption = self._exemption(target, template) if non_compliant else None
         exempt = exemption is not None and not exemption.expired
         compliance = Compliance.EXEMPT if exempt else verdict.compliance
         reason = _sentence(template, verdict)
         item = _as_repository(template)
         finding = self.finding(target, item, compliance, reason, exemption=exemption)
-        if not open_ or exempt:
+        if not non_compliant or exempt:
             return finding
-        if obstacle := self._obstacle(template, closing=True):
+        if obstacle := self._obstacle(template, enforcing=True):
             return self._withheld(finding, Reason.MANUAL_REVIEW_REQUIRED, obstacle)
         rules = self._rules(template.prefix)
         if unknown := undecided_exemption(target, _namespace(template.prefix), rules, self.today):
@@ -268,11 +268,11 @@ class CreationTemplateImmutability(Check):
         return replace(finding, change=change)
 
     def _rules(self, prefix: str) -> list[ExemptionRule]:
-        """The rules that cover every name that the template makes."""
+        """Return the exemption rules that cover all repositories of the template."""
         return [rule for rule in self.config.exemptions if _covers(rule.repository, prefix)]
 
     def _exemption(self, target: Target, template: Template) -> Exemption | None:
-        """By a rule that _covers every name that the template makes, or as a cache's template."""
+        """Return the exemption by such a rule, or as a template for pull-through caches only."""
         configured = configured_exemption(
             target, _namespace(template.prefix), self._rules(template.prefix), self.today
         )
@@ -289,15 +289,15 @@ class CreationTemplateImmutability(Check):
             expired=False,
         )
 
-    def _closes(self, finding: Finding, change: Change) -> bool:
-        """Whether the change leaves nothing open: one that is undone does not."""
+    def _enforces(self, finding: Finding, change: Change) -> bool:
+        """Whether the template is compliant after the change, which it is not after an undo."""
         after = Repository(
             finding.repository, "", change.to_mutability, tuple(change.to_exclusion_filters)
         )
         return evaluate(after, self._allowed(after.name)).compliance is Compliance.COMPLIANT
 
-    def _obstacle(self, template: Template, *, closing: bool) -> str | None:
-        """Why the template must not be written by a program, if so."""
+    def _obstacle(self, template: Template, *, enforcing: bool) -> str | None:
+        """Return why only a person may write the template, or None."""
         if template.custom_role_arn:
             return (
                 "it has a customRoleArn, which whoever writes the template passes on: the member "
@@ -308,12 +308,12 @@ class CreationTemplateImmutability(Check):
                 f"it has {template.not_modelled[0][:40]!r}, which this version cannot write again: "
                 "an update could remove it"
             )
-        if closing and (unknown := sorted(set(template.applied_for) - _APPLIED_FOR)):
+        if enforcing and (unknown := sorted(set(template.applied_for) - _APPLIED_FOR)):
             return (
                 f"it is applied for {mask(unknown[0])[:40]!r}, which this version does not know: "
                 "tags may have to move there"
             )
-        caches = closing and self.config.policy.exempt_pull_through_cache
+        caches = enforcing and self.config.policy.exempt_pull_through_cache
         if caches and _PULL_THROUGH_CACHE in template.applied_for:
             return (
                 f"it is applied for {_PULL_THROUGH_CACHE} too, where tags have to move: separate "
@@ -331,7 +331,7 @@ _NO_ROOT_TEMPLATE = (
 
 
 def _as_repository(template: Template) -> Repository:
-    """The template's facts under its prefix; IAM's service authorization reference has no ARN."""
+    """Return the template as a repository that is named by the prefix; templates have no ARN."""
     return Repository(
         template.prefix,
         "",
@@ -342,15 +342,15 @@ def _as_repository(template: Template) -> Repository:
 
 
 def _covers(pattern: str, prefix: str) -> bool:
-    """Whether a glob for repositories matches every name that a template makes."""
+    """Whether a glob for repositories matches all repositories of a template."""
     if prefix == ROOT_PREFIX:
         return not pattern.strip("*")
-    # What such a glob's last * is for begins within the namespace, so it takes whatever follows.
+    # The last * of such a glob begins within the namespace, so it matches all that follows.
     return pattern.endswith("*") and fnmatchcase(_namespace(prefix), pattern)
 
 
 def _namespace(prefix: str) -> str:
-    """What the names begin with: ECR assumes a slash behind the prefix."""
+    """Return what the names begin with: ECR assumes a slash behind the prefix."""
     return prefix if prefix == ROOT_PREFIX else prefix.rstrip("/") + "/"
 
 

@@ -1,4 +1,4 @@
-"""Image tags of an ECR repository cannot be overwritten.
+"""Check that the image tags of an ECR repository cannot be overwritten.
 
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
 """
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule
 _UNDER_ROOT_RULE = (
     "a pull-through cache rule for ROOT may fill it, and which repositories it fills cannot be "
-    "known: close it by hand, exempt it, or set remediation.ignore_root_cache_rule: true"
+    "known: make it immutable by hand, exempt it, or set remediation.ignore_root_cache_rule: true"
 )
 
 
@@ -50,25 +50,25 @@ class _Registry(Protocol):
     """ECR in the account and region of a target; every method raises OperationFailed."""
 
     def repositories(self, target: Target) -> Iterable[Repository]:
-        """Every repository of the registry: all pages, or an error."""
+        """Read every repository of the registry: all pages, or an error."""
 
     def repository(self, target: Target, name: str) -> Repository | None:
-        """The repository as it is now; None when it is gone."""
+        """Read the repository; None if it was deleted."""
 
     def pull_through_cache_prefixes(self, target: Target) -> tuple[str, ...]:
-        """The repository prefixes of the registry's pull-through cache rules."""
+        """Read the repository prefixes of the registry's pull-through cache rules."""
 
     def images(self, target: Target, name: str) -> Iterable[Image]:
-        """Every image of the repository, read as far as it is asked for."""
+        """Read the images of the repository, page by page as they are needed."""
 
     def put_image_tag_mutability(
         self, target: Target, name: str, mutability: str, filters: Sequence[str]
     ) -> Repository:
-        """Write the setting; the setting that ECR answers with."""
+        """Write the setting, and return the setting in ECR's answer."""
 
 
 def _pull_through_exemption(name: str, prefixes: Iterable[str]) -> Exemption | None:
-    """The exemption of a repository that a pull-through cache rule fills.
+    """Return the exemption of a repository that a pull-through cache rule fills, if one does.
 
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html: AWS
     recommends MUTABLE there, since an upstream tag that moves could not be cached again. The rule
@@ -98,7 +98,7 @@ class TagImmutability(Check):
     assess_actions = frozenset({"ecr:DescribeImages"})
     permitted_by: ClassVar = {"ecr:PutImageTagMutability": "AllowRemediation"}
     probes: ClassVar = {
-        # The first page: what is denied, or cannot be reached, is so from the first on.
+        # The first page is enough to know whether the call is denied.
         "ecr:DescribeRepositories": Probe(
             lambda registry, target: next(iter(registry.repositories(target)), None)
         ),
@@ -119,33 +119,32 @@ class TagImmutability(Check):
 
     def __init__(self, registry: _Registry, config: Config, today: date) -> None:
         super().__init__(registry, config, today)
-        # Asked for every repository there is: made once for all those without filters of their own.
-        self._allowed_usually = frozenset(
+        # Needed for every repository, so it is built once for those without filters of their own.
+        self._common_allowed = frozenset(
             (*config.policy.allowed_exclusions, *config.remediation.exclusions)
         )
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
-        """Every repository of the target judged. Raises OperationFailed: never a part of them."""
+        """Check every repository of the target. Raises OperationFailed if any cannot be read."""
         compliant = 0
         findings: list[Finding] = []
         for repository in self.registry.repositories(target):
-            verdict = self._judge(repository)
+            verdict = self._evaluate(repository)
             if record:
                 record(repository, verdict.compliance)
             if verdict.compliance is Compliance.COMPLIANT:
                 compliant += 1
             else:
                 findings.append(self._finding(target, repository, verdict))
-        if findings:
-            findings = self._with_pull_through_cache(target, findings)
+        if not findings:
+            return _all_compliant(compliant)
+        findings = self._with_pull_through_cache(target, findings)
         exempt = sum(finding.compliance is Compliance.EXEMPT for finding in findings)
         non_compliant = sum(finding.compliance is Compliance.NON_COMPLIANT for finding in findings)
-        if not findings:
-            return _healthy(compliant)
         return Examined(Counts(compliant, non_compliant, exempt), tuple(findings))
 
     def remedy(self, finding: Finding) -> Change:
-        """What would close the finding."""
+        """Return the change that makes the repository compliant."""
         return remedy(
             finding.mutability,
             finding.exclusion_filters,
@@ -154,7 +153,7 @@ class TagImmutability(Check):
         )
 
     def assess(self, target: Target, finding: Finding, change: Change) -> Impact:
-        """Which tags the change may keep from being moved. Raises OperationFailed."""
+        """Estimate which tags the change would prevent from moving. Raises OperationFailed."""
         return assess(
             self.registry.images(target, finding.repository),
             mutability=finding.mutability,
@@ -169,9 +168,9 @@ class TagImmutability(Check):
         change: Change,
         intend: Callable[[], None],
     ) -> Change:
-        """Write the change if the repository still is what was judged; what became of it.
+        """Apply the change if the repository is still as it was checked; return its result.
 
-        Raises OperationFailed when the repository could not be read again or not be written.
+        Raises OperationFailed if the repository cannot be read again or cannot be written.
         """
 
         def write(_: Repository) -> None:
@@ -185,18 +184,18 @@ class TagImmutability(Check):
             change,
             read=lambda: self.registry.repository(target, finding.repository),
             write=write,
-            is_compliant=lambda now: self._judge(now).compliance is Compliance.COMPLIANT,
+            is_compliant=lambda now: self._evaluate(now).compliance is Compliance.COMPLIANT,
             intend=intend,
         )
 
     def matches_desired(self, target: Target, finding: Finding, change: Change) -> bool | None:
-        """Whether the repository is as the change would make it; None where it is gone.
+        """Return whether the repository is as the change would make it; None if it was deleted.
 
         Raises OperationFailed.
         """
         return matches_desired(self.registry.repository(target, finding.repository), change)
 
-    def _judge(self, repository: Repository) -> Verdict:
+    def _evaluate(self, repository: Repository) -> Verdict:
         return evaluate(repository, self._allowed(repository.name))
 
     def _exclusions(self, name: str) -> tuple[str, ...]:
@@ -209,36 +208,35 @@ class TagImmutability(Check):
 
     def _allowed(self, name: str) -> Collection[str]:
         if not self.config.remediation.exclusions_by_repository:
-            return self._allowed_usually
+            return self._common_allowed
         return (*self.config.policy.allowed_exclusions, *self._exclusions(name))
 
     def _finding(self, target: Target, repository: Repository, verdict: Verdict) -> Finding:
         compliance = verdict.compliance
-        exemption = None
+        exemption = unknown = None
         if compliance is Compliance.NON_COMPLIANT:
             rules = self.config.exemptions
             exemption = configured_exemption(target, repository.name, rules, self.today)
             if exemption and not exemption.expired:
                 compliance = Compliance.EXEMPT
-            elif unknown := undecided_exemption(target, repository.name, rules, self.today):
-                found = self.finding(
-                    target, repository, compliance, verdict.reason, exemption=exemption
-                )
-                return self._withheld(found, Reason.EXEMPTION_UNDECIDED, unknown)
-        return self.finding(target, repository, compliance, verdict.reason, exemption=exemption)
+            else:
+                unknown = undecided_exemption(target, repository.name, rules, self.today)
+        finding = self.finding(target, repository, compliance, verdict.reason, exemption=exemption)
+        if unknown:
+            return self._withheld(finding, Reason.EXEMPTION_UNDECIDED, unknown)
+        return finding
 
     def _with_pull_through_cache(self, target: Target, findings: list[Finding]) -> list[Finding]:
-        """The findings, those in repositories that a pull-through cache rule fills exempted.
+        """Exempt the findings in repositories that a pull-through cache rule fills.
 
-        Where the rules cannot be read, or one may fill any repository, the findings stand, and
-        their changes are withheld.
+        Where the rules cannot be read, or one may fill any repository, changes are withheld.
         """
         exempts = self.config.policy.exempt_pull_through_cache
-        heeds_root = exempts and self._heeds_root_rule(target)
+        withholds_root = exempts and self._root_rule_withholds(target)
 
         def may_be_cached(finding: Finding) -> bool:
             return finding.compliance is Compliance.NON_COMPLIANT and (
-                heeds_root or "/" in finding.repository
+                withholds_root or "/" in finding.repository
             )
 
         if not exempts or not any(map(may_be_cached, findings)):
@@ -246,21 +244,21 @@ class TagImmutability(Check):
         try:
             prefixes = self.registry.pull_through_cache_prefixes(target)
         except OperationFailed as error:
-            if error.reason.is_stop:  # nothing is wrong with the rules: the target was not reached
+            if error.reason.is_stop:  # the run was stopped: this is not about the rules
                 raise
             return [
                 self._rules_unread(finding, error) if may_be_cached(finding) else finding
                 for finding in findings
             ]
-        withholds = heeds_root and _ROOT_PREFIX in prefixes
+        withholds = withholds_root and _ROOT_PREFIX in prefixes
         return [
-            self._judged(finding, prefixes, withholds=withholds)
+            self._exempt_or_withhold(finding, prefixes, withholds=withholds)
             if may_be_cached(finding)
             else finding
             for finding in findings
         ]
 
-    def _heeds_root_rule(self, target: Target) -> bool:
+    def _root_rule_withholds(self, target: Target) -> bool:
         """Whether a rule for ROOT makes a difference: it withholds changes, and exempts nothing."""
         remediation = self.config.remediation
         return (
@@ -269,7 +267,9 @@ class TagImmutability(Check):
             and in_write_scope(target.account, remediation)
         )
 
-    def _judged(self, finding: Finding, prefixes: Iterable[str], *, withholds: bool) -> Finding:
+    def _exempt_or_withhold(
+        self, finding: Finding, prefixes: Iterable[str], *, withholds: bool
+    ) -> Finding:
         if exemption := _pull_through_exemption(finding.repository, prefixes):
             return replace(finding, compliance=Compliance.EXEMPT, exemption=exemption, change=None)
         if withholds:
@@ -291,6 +291,6 @@ class TagImmutability(Check):
 
 
 @lru_cache(maxsize=4096)
-def _healthy(compliant: int) -> Examined:
-    """One value for all targets alike: a healthy target costs a pointer."""
+def _all_compliant(compliant: int) -> Examined:
+    """Share one value among targets, so that a compliant target costs a pointer."""
     return Examined(Counts(compliant, 0, 0))
