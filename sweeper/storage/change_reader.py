@@ -1,7 +1,7 @@
-"""Reads the changes that a report recorded. Anybody may have written the report.
+"""Read the changes that a report recorded, for apply and undo.
 
-It is checked against types and limits before anything is called. A change is written only where
-ECR says that the repository still has the setting that the report names.
+Anybody may have written the report, so it is checked against types and limits before any call. A
+change is applied only if the repository still has the setting that the report names.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ARN = r"arn:aws[a-z-]*:ecr:{region}:{account}"
 
 @dataclass(frozen=True, slots=True)
 class _RecordedChange:
-    """Of a finding, what another run acts on or shows."""
+    """The members of a finding that another run uses or shows."""
 
     check: str
     account_id: AccountId
@@ -100,10 +100,9 @@ def read_recorded_changes(
 ) -> RecordedChanges:
     """Return the changes that the report at `location` planned (apply) or made (undo).
 
-    `checks` are those that there are, with what each is about. `accounts` and `repositories`, which
-    are globs, narrow the changes. There may be none in the report. Raises ConfigurationError for a
-    report that cannot be used, and for a filter that leaves nothing of it: a typing error in an id
-    must not pass for success.
+    `checks` are all checks, with the resources of each. `accounts` and `repositories` (globs) limit
+    the changes. The report may have none. Raises ConfigurationError for a report that cannot be
+    used, and for a filter that matches nothing: a mistyped id must not look like success.
     """
     for option, type_, values in (
         ("--account", AccountId, accounts),
@@ -153,7 +152,7 @@ def _findings(
     location: str,
     checks: Mapping[str, tuple[Resource, ...]],
 ) -> tuple[Finding, ...]:
-    """Return the findings whose change is meant; raises ConfigurationError that names the place."""
+    """Return the findings with such a change. Raises ConfigurationError that names the member."""
     if report.run.kind == "undo":
         raise ConfigurationError(
             f"{location}: the report of an undo; name the report of a sweep or of an apply"
@@ -165,19 +164,19 @@ def _findings(
             change.may_be_made if kind == "undo" else change.status is ChangeStatus.PLANNED
         ):
             continue
-        place = f"{location}: findings.{position}"
+        path = f"{location}: findings.{position}"
         if report.run.dry_run is (kind == "undo"):
             which = "made by a dry run" if kind == "undo" else "planned by what is no dry run"
-            raise ConfigurationError(f"{place}: a change that was {which}")
-        _check(_RecordedChange, place, {**_members(change), **_members(finding)})
+            raise ConfigurationError(f"{path}: a change that was {which}")
+        _check(_RecordedChange, path, {**_members(change), **_members(finding)})
         if finding.check not in checks:
             known = ", ".join(sorted(checks))
             raise ConfigurationError(
-                f"{place}.check: {shorten(finding.check, 100)!r} is unknown; allowed: {known}"
+                f"{path}.check: {shorten(finding.check, 100)!r} is unknown; allowed: {known}"
             )
         if finding.resource not in checks[finding.check]:
             about = " or a ".join(checks[finding.check])
-            raise ConfigurationError(f"{place}.resource: {finding.check} is about a {about}")
+            raise ConfigurationError(f"{path}.resource: {finding.check} is about a {about}")
         findings.append(finding)
     if findings:
         _check(_Run, f"{location}: run", _members(report.run))
@@ -203,11 +202,11 @@ def _adapter(kind: Hashable) -> TypeAdapter[object]:
     return TypeAdapter(kind)
 
 
-def _check(kind: Hashable, place: str, value: object) -> None:
+def _check(kind: Hashable, path: str, value: object) -> None:
     try:
         _adapter(kind).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        path = ".".join((place, *map(str, first["loc"])))
-        said = shorten(first["msg"].removeprefix("Value error, "), 300)
-        raise ConfigurationError(f"{path}: {said}") from None
+        member = ".".join((path, *map(str, first["loc"])))
+        problem = shorten(first["msg"].removeprefix("Value error, "), 300)
+        raise ConfigurationError(f"{member}: {problem}") from None

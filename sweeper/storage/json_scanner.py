@@ -1,4 +1,4 @@
-"""Walk JSON text in pieces, without holding it: brackets and strings are all that it knows."""
+"""Scan JSON text piece by piece, in little memory; it knows brackets and strings only."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cache
 from sweeper.domain.errors import Invalid
 from sweeper.engine.ports import Source
 
-MAX_ITEM = 262_144  # bytes of one item of a list, or of one value that is no list
-_MAX_TOKENS = 5_000_000  # brackets, keys and items: some ten for a finding
+MAX_ITEM = 262_144  # bytes of an item of a list, or of a value that is not a list
+_MAX_TOKENS = 5_000_000  # brackets, keys and items: about ten for a finding
 _MAX_DEPTH = 100  # of brackets within an item
 _CHUNK = 65_536
 _SPACE = re.compile(rb"[ \t\n\r]*+")
@@ -20,10 +20,8 @@ _QUOTED = rb'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"'
 _STRING = re.compile(_QUOTED, re.DOTALL)
 _TEXT = rb'[^"\[\]{}]*+(?>(?:' + _QUOTED + rb'[^"\[\]{}]*+)*)'  # a bracket is only in a string
 _SHALLOW = _TEXT + rb"(?>(?:[\[{]" + _TEXT + rb"[\]}]" + _TEXT + rb")*)"
-# A list or object of three levels at most, as all findings are.
-_WHOLE = rb"[\[{]" + _TEXT + rb"(?>(?:[\[{]" + _SHALLOW + rb"[\]}]" + _TEXT + rb")*)[\]}]"
-# Of one that is deeper, or longer than what is here, all up to the next bracket that stays open.
-_PART = _SHALLOW
+# A complete list or object of three levels at most, as all findings are.
+_COMPLETE = rb"[\[{]" + _TEXT + rb"(?>(?:[\[{]" + _SHALLOW + rb"[\]}]" + _TEXT + rb")*)[\]}]"
 _SCALAR = re.compile(rb'[^ \t\n\r",:\[\]{}]*+')
 
 
@@ -32,10 +30,9 @@ class TooLarge(ValueError):
 
 
 def lines(source: Source, *, limit: int) -> Iterator[bytes]:
-    """Yield the lines in `source`, each with its end; the last one perhaps without.
+    """Yield the lines in `source` with their ends; the last one may have none.
 
-    Raises Invalid for a line that is longer than MAX_ITEM, and TooLarge for more than `limit`
-    bytes.
+    Raises Invalid for a line longer than MAX_ITEM, and TooLarge for more than `limit` bytes.
     """
     rest = b""
     size = 0
@@ -43,13 +40,13 @@ def lines(source: Source, *, limit: int) -> Iterator[bytes]:
         size += len(piece)
         if size > limit:
             raise TooLarge(f"more than {limit:,} bytes")
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from (_short(line) + b"\n" for line in whole)
-        _short(rest)
+        *complete, rest = (rest + piece).split(b"\n")
+        yield from (_require_short(line) + b"\n" for line in complete)
+        _require_short(rest)
     yield rest
 
 
-def _short(line: bytes) -> bytes:
+def _require_short(line: bytes) -> bytes:
     if len(line) > MAX_ITEM:
         raise Invalid(f"longer than {MAX_ITEM:,} bytes")
     return line
@@ -57,12 +54,12 @@ def _short(line: bytes) -> bytes:
 
 @cache
 def _compiled(pattern: bytes) -> re.Pattern[bytes]:
-    """Compile one of the large patterns when it is first needed: that takes 20 ms each."""
+    """Compile one of the large patterns when it is first needed, which takes 20 ms."""
     return re.compile(pattern, re.DOTALL)
 
 
 class Scanner:
-    """Walk JSON text without holding it: brackets and strings are all that it knows."""
+    """Scan JSON text: a caller takes members and items in the order in which they are read."""
 
     def __init__(self, source: Source, limit: int) -> None:
         self._source = source
@@ -72,33 +69,33 @@ class Scanner:
         self._at = 0
 
     def peek(self) -> bytes:
-        """Return the next byte that is no space."""
+        """Return the next byte that is not white space."""
         while True:
             match = _SPACE.match(self._buffer, self._at)
             self._at = match.end() if match else self._at
             if self._at < len(self._buffer):
                 return self._buffer[self._at : self._at + 1]
-            self._more()
+            self._read_on()
 
     def members(self) -> Iterator[str]:
-        """Yield the keys of the object that begins here; its values are read in between."""
-        self._take(b"{")
-        more = self._begins(b"}")
+        """Yield the keys of the object that begins here; the caller reads each value in between."""
+        self._expect(b"{")
+        more = self._has_items(b"}")
         while more:
             self._count()
             key = self._token(_STRING)
-            self._take(b":")
+            self._expect(b":")
             yield key[1:-1].decode(errors="replace")
-            more = self._goes_on(b"}")
+            more = self._has_next(b"}")
 
     def items(self) -> Iterator[None]:
-        """Yield before each item of the list that begins here; it is read in between."""
-        self._take(b"[")
-        more = self._begins(b"]")
+        """Yield before each item of the list that begins here; the caller reads it in between."""
+        self._expect(b"[")
+        more = self._has_items(b"]")
         while more:
             self._count()
             yield
-            more = self._goes_on(b"]")
+            more = self._has_next(b"]")
 
     def value(self) -> bytes | None:
         """Return the text of the value that begins here; None where it is too long."""
@@ -109,12 +106,12 @@ class Scanner:
         return bytes(content) if len(content) <= MAX_ITEM else None
 
     def skip(self) -> None:
-        """Pass over the value that begins here."""
+        """Skip the value that begins here."""
         for _ in self._parts():
             pass
 
     def end(self) -> None:
-        """Read to the end, where nothing may follow but space."""
+        """Read to the end. Raises Invalid if anything but white space follows."""
         try:
             self.peek()
         except Invalid:
@@ -130,15 +127,16 @@ class Scanner:
         if first not in b"[{":
             yield self._token(_SCALAR)
             return
-        if whole := _compiled(_WHOLE).match(self._buffer, self._at):
-            self._at = whole.end()
-            yield self._counted(whole[0])
+        if complete := _compiled(_COMPLETE).match(self._buffer, self._at):
+            self._at = complete.end()
+            yield self._counted(complete[0])
             return
         self._at += 1
         yield self._counted(first)
         depth = 1
         while depth:
-            match = _compiled(_PART).match(self._buffer, self._at)
+            # Up to the next unbalanced bracket: it is deeper, or not all of it is here.
+            match = _compiled(_SHALLOW).match(self._buffer, self._at)
             end = match.end() if match else self._at
             if (bracket := self._buffer[end : end + 1]) and bracket in b"[]{}":
                 end += 1
@@ -148,7 +146,7 @@ class Scanner:
             part, self._at = self._buffer[self._at : end], end
             yield self._counted(part)
             if not bracket or bracket == b'"':  # within a string, perhaps
-                self._more()
+                self._read_on()
 
     def _counted(self, part: bytes) -> bytes:
         self._count(part.count(b"{") + part.count(b"["))
@@ -165,21 +163,21 @@ class Scanner:
                 return match[0]
             if pattern is _STRING and self._buffer[self._at : self._at + 1] != b'"':
                 raise Invalid("Invalid JSON: a key is missing")
-            self._more()
+            self._read_on()
 
-    def _take(self, byte: bytes) -> None:
+    def _expect(self, byte: bytes) -> None:
         if self.peek() != byte:
             raise Invalid(f"Invalid JSON: {byte.decode()} is missing")
         self._at += 1
 
-    def _begins(self, end: bytes) -> bool:
-        """Whether the list or object that was just opened has something in it."""
+    def _has_items(self, end: bytes) -> bool:
+        """Whether the list or object that was just opened has items."""
         if self.peek() != end:
             return True
         self._at += 1
         return False
 
-    def _goes_on(self, end: bytes) -> bool:
+    def _has_next(self, end: bytes) -> bool:
         """Whether another item follows."""
         byte = self.peek()
         if byte not in (b",", end):
@@ -192,8 +190,8 @@ class Scanner:
         if self._tokens > _MAX_TOKENS:
             raise TooLarge(f"more than {_MAX_TOKENS:,} brackets, keys and items")
 
-    def _more(self) -> None:
-        """Read on. Raises Invalid at the end, and where a string has no end in sight."""
+    def _read_on(self) -> None:
+        """Read the next piece. Raises Invalid at the end, and for a string that is too long."""
         rest = self._buffer[self._at :]
         if len(rest) > MAX_ITEM:
             raise Invalid(f"a text is longer than {MAX_ITEM:,} bytes")

@@ -1,9 +1,8 @@
 """Read stored JSON in bounded memory, whoever wrote it: the one reader of records.
 
-A parser that builds the whole value needs up to a hundred bytes of memory for each byte that it
-reads. So an object is read member by member, and its lists item by item. Only the text of one item
-is in memory at a time, and what is kept of all of them is counted. See
-docs/decisions/0044-one-record-reader.md.
+A parser of complete values needs up to a hundred bytes of memory for each byte of text. So an
+object is read member by member, and its lists item by item: only the text of one item is in memory
+at a time, and the memory of the values is counted. See docs/decisions/0044-one-record-reader.md.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ from sweeper.engine.ports import Source
 from sweeper.storage.json_scanner import MAX_ITEM, Scanner, TooLarge
 
 _VERSION = "schema_version"  # which every record has
-# What version 1 lacks has a default; its codes of reasons are read as those that replaced them.
+# Members that version 1 lacks have defaults; its old codes of reasons are read as the new ones.
 _KNOWN_VERSIONS = ("1", SCHEMA_VERSION)
 _ENTRY = 100  # bytes that a list or a dictionary takes for each item
 _MAX_TEXT = 100_000  # characters; nothing that AWS names is nearly as long
 _MAX_COUNT = 10**9
 _TIMES = (".started_at", ".finished_at", ".closed_at", ".last_seen", ".captured_at", ".updated_at")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-# An escape of both halves of a character; of one, which JSON allows and text does not; any other.
+# An escape of a surrogate pair, of a lone surrogate, which text does not allow, or any other.
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(u[dD][89a-fA-F][\da-fA-F]{2})|.)",
     re.DOTALL,
@@ -45,11 +44,11 @@ _T = TypeVar("_T")
 
 
 class NotAnObject(Invalid):
-    """Content that begins as no JSON object does."""
+    """Content that is not a JSON object."""
 
 
 class OtherVersion(ValueError):
-    """A record of a version of the schema that this one does not know."""
+    """A record of a schema version that this program does not know."""
 
     def __init__(self, version: str) -> None:
         known = f"schema_version {shorten(version, 20)!r}; this version knows {SCHEMA_VERSION!r}"
@@ -57,13 +56,13 @@ class OtherVersion(ValueError):
 
 
 class Budget:
-    """Count the memory of what is kept of a record; `memory` is what it may take, in bytes."""
+    """Limit the memory of the values of a record to `memory` bytes."""
 
     def __init__(self, memory: int) -> None:
         self._memory = self._left = memory
 
     def take(self, value: object) -> None:
-        """Count an item. Raises TooLarge."""
+        """Count a value. Raises TooLarge."""
         self._left -= _size(value) + _ENTRY
         if self._left < 0:
             raise TooLarge(f"more than {self._memory:,} bytes of memory")
@@ -71,12 +70,11 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is kept of a record, in so many bytes of `memory`: the default is all of it.
+    """Which values of a record to return, in at most `memory` bytes; by default all.
 
-    Members that are `omitted` are passed over: lists are empty then, others have their default.
-    What is read is kept as `trim` returns it; an item of a list for which it returns None is not
-    kept. Where there are `stand_ins`, a word that an enumeration does not have is no error: its
-    stand-in is read, or None.
+    Members that are `omitted` are skipped: lists are empty, others have their default. Each value
+    is replaced by what `trim` returns; an item of a list is dropped if that is None. With
+    `stand_ins`, an unknown word of an enumeration is read as its stand-in, or None.
     """
 
     memory: int
@@ -92,11 +90,11 @@ def parse(kind: Any, content: bytes) -> Any:
 
 def _parse(validator: Any, content: bytes) -> Any:
     if b"\\ud" in content or b"\\uD" in content:
-        content = _ESCAPE.sub(_whole, content)
+        content = _ESCAPE.sub(_without_lone_surrogate, content)
     try:
         return validator.validate_json(content, strict=True)
     except ValidationError as error:
-        # The first thing that is wrong, without the value, which may be long or hostile.
+        # Report the first problem without the value, which may be long or hostile.
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))[:200]
         raise Invalid(first["msg"][:200], place) from None
@@ -105,8 +103,8 @@ def _parse(validator: Any, content: bytes) -> Any:
 def read(kind: type[_T], source: Source, *, limit: int, selection: Selection) -> _T:
     """Return the record in `source`: the dataclass `kind` with the members of a JSON object.
 
-    Other members are passed over. At most `limit` bytes are read. What no sweep writes is refused.
-    Raises Invalid, OtherVersion and TooLarge.
+    Unknown members are skipped. At most `limit` bytes are read. Raises Invalid, also for values
+    that no sweep writes, OtherVersion and TooLarge.
     """
     scanner = Scanner(source, limit)
     reader = _Reader(scanner, selection)
@@ -125,7 +123,7 @@ def read(kind: type[_T], source: Source, *, limit: int, selection: Selection) ->
 
 
 class _Reader:
-    """What is read of one object. After the first problem the rest is only looked through."""
+    """Reads one object. After the first problem, it only skips the rest."""
 
     def __init__(self, scanner: Scanner, selection: Selection) -> None:
         self._scanner = scanner
@@ -143,7 +141,7 @@ class _Reader:
             if not path and (shape or key == _VERSION):
                 self.keys.add(key)
             if not path and key == _VERSION:
-                self.version = self._parsed(str, key)
+                self.version = self._next_value(str, key)
                 if shape:
                     values[key] = SCHEMA_VERSION
             elif shape is None or (not path and key in self._selection.omitted):
@@ -162,7 +160,7 @@ class _Reader:
         return values
 
     def fail(self, place: str, problem: str) -> None:
-        """Take the problem, unless there was one before."""
+        """Record the problem, unless there was one before."""
         self.problem = self.problem or (problem, place)
 
     def _value(self, shape: _Shape, path: str) -> Any:
@@ -172,21 +170,21 @@ class _Reader:
         if shape.inner is not None and first == b"{":
             values = self.members(shape.inner, f"{path}.")
             return shape.inner(**values) if self.problem is None else None
-        value = self._parsed(shape.whole, path)
+        value = self._next_value(shape.hint, path)
         self._budget.take(value)
         return value
 
     def _items(self, kind: Any, path: str) -> tuple[Any, ...]:
-        kept: list[Any] = []
+        items: list[Any] = []
         for number, _ in enumerate(self._scanner.items()):
-            value = self._parsed(kind, f"{path}.{number}")
+            value = self._next_value(kind, f"{path}.{number}")
             if self.problem is None and value is not None:
                 self._budget.take(value)
-                kept.append(value)
-        return tuple(kept) if self.problem is None else ()
+                items.append(value)
+        return tuple(items) if self.problem is None else ()
 
-    def _parsed(self, kind: Any, path: str) -> Any:
-        """The next value; None where it is not read any more, because of a problem."""
+    def _next_value(self, kind: Any, path: str) -> Any:
+        """Parse the next value; skip it, and return None, after a problem."""
         if self.problem is not None and path != _VERSION:
             self._scanner.skip()
             return None
@@ -206,12 +204,12 @@ class _Reader:
 
 
 class _Shape:
-    """How a member is read: item by item, member by member, or whole."""
+    """How a member is read: item by item, member by member, or all at once."""
 
     def __init__(self, field: Field[Any], hint: Any) -> None:
         self.required = field.default is MISSING and field.default_factory is MISSING
-        self.whole = hint
-        self.items = _item(hint)
+        self.hint = hint
+        self.items = _item_type(hint)
         self.inner = next((each for each in _alternatives(hint) if _has_lists(each)), None)
 
 
@@ -221,8 +219,8 @@ def _shapes(kind: Any) -> Mapping[str, _Shape]:
     return {field.name: _Shape(field, hints[field.name]) for field in fields(kind)}
 
 
-def _item(hint: Any) -> Any:
-    """The type of a list's items; None for what is no list."""
+def _item_type(hint: Any) -> Any:
+    """Return the type of a list's items; None for any other type."""
     return get_args(hint)[0] if get_origin(hint) in (tuple, Sequence) else None
 
 
@@ -236,7 +234,7 @@ def _has_lists(kind: Any) -> bool:
 
 @cache
 def _validator(kind: Any, stand_ins: tuple[Enum, ...] | None = None) -> Any:
-    """Made where a record is read, and not in every run: it takes longer than an import."""
+    """Build the validator when it is first needed, because it takes longer than an import."""
     adapter = TypeAdapter(kind)
     if stand_ins is None:
         return adapter.validator
@@ -244,9 +242,9 @@ def _validator(kind: Any, stand_ins: tuple[Enum, ...] | None = None) -> Any:
 
 
 def _tolerant(schema: Any, stand_ins: Mapping[type, Enum]) -> Any:
-    """Return the schema that takes any word for an enumeration, and its stand-in where it has none.
+    """Return the schema with a stand-in for each unknown word of an enumeration.
 
-    Of a list of literal words the first stands in.
+    The stand-in of a list of literal words is the first.
     """
     if isinstance(schema, list):
         return [_tolerant(each, stand_ins) for each in schema]
@@ -259,26 +257,28 @@ def _tolerant(schema: Any, stand_ins: Mapping[type, Enum]) -> Any:
             pass
         case _:
             return {key: _tolerant(value, stand_ins) for key, value in schema.items()}
-    known = partial(_known_word, stand_in)
-    return core_schema.no_info_wrap_validator_function(known, schema)
+    validate = partial(_validate_or_stand_in, stand_in)
+    return core_schema.no_info_wrap_validator_function(validate, schema)
 
 
-def _known_word(stand_in: object, value: object, known: Callable[[object], object]) -> object:
+def _validate_or_stand_in(
+    stand_in: object, value: object, validate: Callable[[object], object]
+) -> object:
     try:
-        return known(value)
+        return validate(value)
     except ValidationError:
         if isinstance(value, str):
             return stand_in
         raise
 
 
-def _whole(escape: re.Match[bytes]) -> bytes:
-    """A half of a character is replaced: names that AWS allows have none."""
+def _without_lone_surrogate(escape: re.Match[bytes]) -> bytes:
+    """Replace half of a surrogate pair, which no name in AWS has."""
     return b"\\ufffd" if escape[1] else escape[0]
 
 
 def _size(value: object) -> int:
-    """Bytes that the value takes; what all values share is counted with each."""
+    """Return the bytes that the value takes; a shared value is counted each time."""
     kind: Any = type(value)
     if value is None or kind is bool or isinstance(value, Enum):
         return 0

@@ -1,4 +1,4 @@
-"""What was made mutable again lately: one small object in S3, written only as it was read."""
+"""Record in S3 which repositories were made mutable again lately, to leave contested ones alone."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from sweeper.domain.reopenings import (
 from sweeper.storage.json_scanner import TooLarge
 from sweeper.storage.record_reader import OtherVersion, Selection, read
 
-FOLDER = "events"  # of all that events leave, below report.s3.prefix
+FOLDER = "events"  # of all objects of runs about events, below report.s3.prefix
 _NAME = "reopened.json"
-_ATTEMPTS = 5  # to replace what another batch replaces too
-_MOST = 4_000_000  # bytes: as many reopenings as are remembered, with the longest names
-_MEMORY = 10_000_000  # bytes
+_ATTEMPTS = 5  # to replace the object that another batch replaces too
+_MAX_SIZE = 4_000_000  # bytes: all reopenings that it may have, with the longest names
+_MAX_MEMORY = 10_000_000  # bytes
 
 
 def record_reopenings(
     objects: Objects, due: Sequence[Hint], now: datetime, limit: int
 ) -> Mapping[Place, str]:
-    """Remember the reopenings, and return why each repository above the limit is left alone.
+    """Record the reopenings, and return why each repository above the limit is left alone.
 
-    Raises OperationFailed where that cannot be counted: then nothing may be made immutable again.
+    Raises OperationFailed if they cannot be counted: then nothing may be made immutable again.
     """
     return _edit(objects, lambda before: count_reopenings(before, due, now, limit))
 
 
 def forget_reopenings(objects: Objects, events: Container[str]) -> None:
-    """Forget what was remembered of these events, of which nothing came. Raises OperationFailed."""
+    """Remove the reopenings of events that led to no change. Raises OperationFailed."""
     _edit(objects, lambda before: (without_events(before, events), {}))
 
 
@@ -48,7 +48,7 @@ def _edit(
     objects: Objects,
     edit: Callable[[Sequence[Reopening]], tuple[tuple[Reopening, ...], Mapping[Place, str]]],
 ) -> Mapping[Place, str]:
-    """Replace what is remembered, and return what `edit` says beside it."""
+    """Replace the reopenings by the first result of `edit`, and return the second."""
     for _ in range(_ATTEMPTS):
         before = _read(objects, _NAME)
         after, result = edit(before.reopenings)
@@ -67,15 +67,15 @@ def _edit(
 
 
 def read_contested(objects: Objects, now: datetime, limit: int) -> Mapping[Place, str]:
-    """Return why a sweep leaves a repository alone that it finds mutable.
+    """Return the repositories that a sweep must leave mutable, each with the reason.
 
-    Raises OperationFailed where that cannot be read.
+    Raises OperationFailed if the reopenings cannot be read.
     """
     return list_contested(_read(objects, f"{FOLDER}/{_NAME}").reopenings, now, limit)
 
 
 def _read(objects: Objects, name: str) -> Reopenings:
-    use = partial(read, Reopenings, limit=_MOST, selection=Selection(_MEMORY))
+    use = partial(read, Reopenings, limit=_MAX_SIZE, selection=Selection(_MAX_MEMORY))
     try:
         return objects.read(name, use) or Reopenings()
     except OperationFailed as error:

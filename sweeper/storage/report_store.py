@@ -25,21 +25,20 @@ _UNCOMPARED = frozenset(
 
 
 def _without_impact(item: Any) -> Any:
-    """Return the item without what takes more memory than all the rest of a finding."""
+    """Drop a finding's impact, which takes more memory than the rest of it."""
     return replace(item, impact=None) if isinstance(item, Finding) and item.impact else item
 
 
-# All of a report: 100,000 findings take half of the memory.
+# A complete report: 100,000 findings take half of this memory.
 _ALL = Selection(memory=400_000_000)
-# What a comparison needs, in a sweep whose own report is in memory, too. A newer version may have
-# written it: a word that this one does not know is read as one that claims nothing.
+# The members for a comparison, in a sweep whose own report is in memory, too. A newer version may
+# have written it: an unknown word is read as the most cautious one.
 FOR_COMPARISON = Selection(
     memory=200_000_000,
     omitted=_UNCOMPARED,
     trim=_without_impact,
     stand_ins=(Compliance.UNDETERMINED, ChangeStatus.FAILED),
 )
-# Of which run the report is.
 RUN_ONLY = replace(FOR_COMPARISON, omitted=_UNCOMPARED | {"findings", "since_last"})
 
 
@@ -56,9 +55,9 @@ ObjectReader = Callable[[str, Callable[[Source], Report]], Report]
 
 
 def read_report(location: str, read_object: ObjectReader) -> Report:
-    """The report at a path or ``s3://<bucket>/<key>``, which every format can show.
+    """Read the report at a path or ``s3://<bucket>/<key>``.
 
-    Raises ConfigurationError that names the location and what is wrong with it.
+    Raises ConfigurationError that names the location and the problem.
     """
 
     def use(source: Source) -> Report:
@@ -80,7 +79,7 @@ def read_report(location: str, read_object: ObjectReader) -> Report:
 
 
 def _something_else(error: Invalid) -> str:
-    """What else than a report it is, if it is JSON and none."""
+    """Return why JSON is not a report, or an empty text if it is one."""
     if isinstance(error, NotAnObject):
         return "is not a report.json"
     if error.keys is None:
@@ -90,10 +89,10 @@ def _something_else(error: Invalid) -> str:
 
 
 def compare(earlier: Report, later: Report) -> Report:
-    """The later report with what changed since the earlier one.
+    """Return the later report with what changed since the earlier one.
 
-    The earlier one alone is what it is compared with: not the history, nor sweeps between the two.
-    Raises ConfigurationError where they cannot be compared.
+    Neither the history nor sweeps between the two are taken into account. Raises
+    ConfigurationError if they cannot be compared.
     """
     one, other = (plain(f"sweep {report.run.id}") for report in (earlier, later))
     for report in (earlier, later):
@@ -110,12 +109,12 @@ def compare(earlier: Report, later: Report) -> Report:
             f"{one}, which is named first, started later than {other}; needed: the earlier report "
             "first"
         )
-    # A report does not say which checks ran: those that found anything before.
+    # A report does not list the checks that ran, so those count that had findings before.
     checks = {finding.check for finding in earlier.findings}
     if earlier.since_last:
         checks |= {item.check for item in earlier.since_last.not_visible}
     result = compare_reports(later, earlier, NO_HISTORY, checks)
-    # How often it was reopened the later sweep knew from its history.
+    # The later sweep knew from its history how often a finding was reopened.
     findings = [
         replace(finding, reopened=max(finding.reopened, known.reopened))
         for finding, known in zip(result.findings, later.findings, strict=True)
@@ -138,8 +137,8 @@ def _read_file(path: Path, use: Callable[[Source], Report]) -> Report:
 
 
 def _refuse_findings_elsewhere(report: Report) -> None:
-    """Raise Invalid for a finding in a region that, as the report has it, was not examined."""
-    if report.run.kind != "sweep":  # it has each change of its source, examined or not
+    """Raise Invalid for a finding in a region that the report does not list as examined."""
+    if report.run.kind != "sweep":  # others have all changes of their source, examined or not
         return
     examined = {account.id: account.regions for account in report.accounts}
     for finding in report.findings:
@@ -149,14 +148,14 @@ def _refuse_findings_elsewhere(report: Report) -> None:
 
 
 class RunReports:
-    """Write report.json, or where that one must stay, report-2.json and so on beside it.
+    """Store the reports of one run: report.json, and report-2.json where the first must stay.
 
-    `replace` writes a report under a name, or returns why what is stored there must stay; it
+    `replace` writes a report under a name, or returns why the stored one must not be replaced; it
     raises OperationFailed.
     """
 
     def __init__(self, replace: Callable[[str, Report], str | None]) -> None:
-        """Calls nothing."""
+        """Call nothing."""
         self._replace = replace
         self._retained: dict[str, str] = {}  # name -> why it must stay
         self._name = ""

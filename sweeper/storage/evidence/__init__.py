@@ -1,5 +1,4 @@
-"""The evidence of a run: what was read of every repository, and its verdict, as JSON lines.
+"""The evidence of a run: the facts and the verdict of every repository, as JSON lines.
 
-`file` has the file of gzip members, and reads what an interrupted process left in one; `log` has
-the lines.
+`log` writes the lines; `file` is the compressed file, which may be of an interrupted process.
 """

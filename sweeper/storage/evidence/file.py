@@ -18,14 +18,14 @@ from sweeper.domain.masking import mask
 from sweeper.domain.reasons import Reason
 
 NAME = "evidence.jsonl.gz"
-_MODE = 0o600  # what is in it is nobody else's business
+_MODE = 0o600  # for the owner alone
 _PIECE = 32_768  # bytes of lines that are compressed together
 _MAX_LINE = 1_000_000  # bytes
 _GZIP = 31  # zlib's wbits for a gzip member
 
 
 class CompressedLines:
-    """Lines that are compressed piece by piece: a large registry costs little memory."""
+    """Compress lines piece by piece, so that a large registry costs little memory."""
 
     def __init__(self) -> None:
         self._lines = bytearray()
@@ -38,7 +38,7 @@ class CompressedLines:
             self._compress()
 
     def take(self) -> bytes:
-        """Return everything as gzip members, and begin anew."""
+        """Return all lines as gzip members, and forget them."""
         if self._lines:
             self._compress()
         members, self._members = self._members, []
@@ -53,10 +53,10 @@ class CompressedLines:
 
 
 class EvidenceFile:
-    """A file that is appended to by any thread, and delivered when the run has ended.
+    """A file that any thread appends to, and that is delivered when the run has ended.
 
-    With a `path` it outlives the process; without one it is a temporary file that has no name. The
-    first error ends all writing: `delivery` raises it, and nothing else does.
+    Without a `path` it is a temporary file without a name. The first error ends all writing; only
+    `delivery` raises it.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -72,7 +72,7 @@ class EvidenceFile:
         return self._error is None
 
     def create(self, fill: Callable[[], None]) -> None:
-        """Create the file, and let `fill` append its beginning, which may come from the old one."""
+        """Create the file, and let `fill` append its beginning, perhaps from the old file."""
         with self._errors():
             if self.path is None:
                 self._stream = tempfile.TemporaryFile("w+b", 0)  # noqa: SIM115 (see `close`)
@@ -85,7 +85,7 @@ class EvidenceFile:
             new.replace(self.path)
 
     def append(self, members: bytes) -> None:
-        """Append whole members; raises nothing."""
+        """Append complete gzip members; raise nothing."""
         with self._lock, self._errors():
             if self._stream and self._error is None:
                 rest = memoryview(members)
@@ -94,9 +94,9 @@ class EvidenceFile:
 
     @contextmanager
     def delivery(self) -> Iterator[FileIO]:
-        """Give the whole file from its beginning. Raises OperationFailed.
+        """Yield the file at its beginning. Raises OperationFailed.
 
-        A delivery that fails inside says where the evidence is stored, if it is.
+        The error of a delivery that fails inside names the file, if it has a path.
         """
         if self._error:
             raise self._error
@@ -112,7 +112,7 @@ class EvidenceFile:
             raise OperationFailed(error.reason, message, error.error_code) from None
 
     def close(self) -> None:
-        """Close the file; one without a name is gone."""
+        """Close the file; one without a name is deleted."""
         if self._stream:
             self._stream.close()
             self._stream = None
@@ -129,7 +129,7 @@ class EvidenceFile:
 
 
 def evidence_path(journal: Path) -> Path:
-    """Return where the evidence of a run lies, beside its journal."""
+    """Return the path of a run's evidence, beside its journal."""
     return journal.with_name(f"{journal.stem}.{NAME}")
 
 
@@ -140,7 +140,7 @@ def remove_evidence(journal: Path) -> None:
 
 
 def read_lines(path: Path | None) -> Iterator[bytes]:
-    """Yield the whole lines of the file, as far as it can be read; none where there is no file."""
+    """Yield the complete lines of the file, as far as it can be read."""
     if path is None:
         return
     with suppress(OSError, EOFError, zlib.error):

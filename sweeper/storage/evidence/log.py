@@ -1,4 +1,4 @@
-"""The lines of the evidence, and their count; see docs/report.md for the format."""
+"""Write and count the lines of the evidence; docs/report.md has the format."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sweeper.storage.journal.kinds import Header
 
 _SCHEMA_VERSION = "1"
-_VERDICT = encode_line({"kind": "verdict"})[:-2]  # what such a line begins with
+_VERDICT = encode_line({"kind": "verdict"})[:-2]  # how such a line begins
 _TARGET = encode_line({"kind": "target"})[:-2]
 _Verdicts = dict[str, Counter[str]]  # by check, then by compliance
 
@@ -41,7 +41,7 @@ _Verdicts = dict[str, Counter[str]]  # by check, then by compliance
 class EvidenceLog:
     """A `sweeper.engine.evidence.Evidence` that is written to a file while the sweep runs.
 
-    `checks` are the names of those that run; `past` is what an earlier process of the run had done.
+    `checks` are the names of those that run; `past` is the work of an earlier process of the run.
     """
 
     def __init__(
@@ -63,32 +63,27 @@ class EvidenceLog:
         self._not_recorded = {"targets": 0, "repositories": 0}
 
     def begin_file(self, header: Header, configuration: str) -> None:
-        """Write the first line, and what an earlier process of the run recorded. Raises nothing."""
+        """Write the first line and the lines of an earlier process of the run. Raises nothing."""
+        first = {
+            "kind": "header",
+            "schema_version": _SCHEMA_VERSION,
+            "run_id": header.run_id,
+            "started_at": _utc(header.started_at),
+            "version": header.version,
+            "dry_run": header.dry_run,
+            "configuration": configuration,
+            "checks": list(self._verdicts),
+        }
 
         def fill() -> None:
-            lines = CompressedLines()
-            lines.add(
-                encode_line(
-                    {
-                        "kind": "header",
-                        "schema_version": _SCHEMA_VERSION,
-                        "run_id": header.run_id,
-                        "started_at": _utc(header.started_at),
-                        "version": header.version,
-                        "dry_run": header.dry_run,
-                        "configuration": configuration,
-                        "checks": list(self._verdicts),
-                    }
-                )
-            )
-            self.file.append(lines.take())
+            self._append(first)
             if self._past.examined:
                 self._restore()
 
         self.file.create(fill)
 
     def begin(self, target: Target) -> _TargetLog:
-        """Begin a target; any thread calls it."""
+        """Start a target; any thread calls it."""
         return _TargetLog(self, target)
 
     def conclude(
@@ -96,7 +91,7 @@ class EvidenceLog:
         accounts: Iterable[tuple[Account, OpenedAccount | Skipped | Failed]],
         targets: Iterable[tuple[Target, Examined | Skipped | Failed]],
     ) -> None:
-        """Write a line for every account that was not opened, and every target without verdicts."""
+        """Write a line for each account that was not opened, and each target without verdicts."""
         lines = CompressedLines()
         for account, opened in accounts:
             self._accounts[_OUTCOMES[type(opened)]] += 1
@@ -117,8 +112,7 @@ class EvidenceLog:
         self.file.append(lines.take())
 
     def finish(self) -> None:
-        """Write the last line: the counts, as they follow from the lines before."""
-        lines = CompressedLines()
+        """Write the last line: the counts of the lines before."""
         accounts = {name: self._accounts[name] for name in ("opened", "skipped", "failed")}
         targets = {name: self._targets[name] for name in ("examined", "skipped", "failed")}
         end = {
@@ -131,18 +125,22 @@ class EvidenceLog:
             },
             "not_recorded": self._not_recorded,
         }
-        lines.add(encode_line(end))
+        self._append(end)
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        lines = CompressedLines()
+        lines.add(encode_line(line))
         self.file.append(lines.take())
 
     def add(self, members: bytes, verdicts: _Verdicts) -> None:
-        """Append all of one target; any thread calls it."""
+        """Append all lines of one target; any thread calls it."""
         self.file.append(members)
         with self._lock:
             for check, counts in verdicts.items():
                 self._verdicts.setdefault(check, Counter()).update(counts)
 
     def _restore(self) -> None:
-        """Take over the whole targets that the journal has, too: any other is examined again."""
+        """Copy the complete targets that the journal has, too; the others are examined again."""
         lines, count = CompressedLines(), 0
         for line in read_lines(self.file.path):
             if line.startswith(_VERDICT):
@@ -158,7 +156,7 @@ class EvidenceLog:
 
 
 class _TargetLog:
-    """A `sweeper.engine.evidence.TargetEvidence`: in memory, compressed, until it is stored."""
+    """A `sweeper.engine.evidence.TargetEvidence`, compressed in memory until it is stored."""
 
     def __init__(self, log: EvidenceLog, target: Target) -> None:
         """Write nothing."""
@@ -166,7 +164,7 @@ class _TargetLog:
         self._target = target
         self._lines = CompressedLines()
         self._verdicts: _Verdicts = {}
-        self._pending: list[tuple[tuple[str, ...], str]] = []  # filter types, when it was read
+        self._pending: list[tuple[tuple[str, ...], str]] = []  # filter types, time of reading
         self._last: tuple[tuple[str, ...], str] = ((), "")
 
     def record(self, check: Check, repository: Repository, compliance: Compliance) -> None:
@@ -175,7 +173,7 @@ class _TargetLog:
         if compliance is Compliance.COMPLIANT:
             self._add(check, repository, check.resource, read_at=read_at, compliance=compliance)
             return
-        if self._last != (repository.filter_types, read_at):  # one value for all that are alike
+        if self._last != (repository.filter_types, read_at):  # equal values are shared
             self._last = repository.filter_types, read_at
         self._pending.append(self._last)
 
@@ -200,7 +198,7 @@ class _TargetLog:
         self._pending.clear()
 
     def store(self) -> None:
-        """Append all of it to the file."""
+        """Append all lines to the file."""
         end = {"outcome": "examined", "recorded": True, "verdicts": self._verdicts}
         self._lines.add(encode_line({**_place("target", self._target), **end}))
         self._log.add(self._lines.take(), self._verdicts)
@@ -243,12 +241,12 @@ class _Recorded:
 
     @property
     def count(self) -> int:
-        """The number of the lines before."""
+        """The number of its verdict lines."""
         return sum(counts.total() for counts in self.verdicts.values())
 
     @classmethod
     def parse(cls, line: bytes) -> _Recorded | None:
-        """Read a target's line; None where nothing was recorded, or it is damaged."""
+        """Parse a target's line; None where it has no verdicts, or is damaged."""
         with suppress(ValueError, LookupError, TypeError, AttributeError):
             value = json.loads(line)
             verdicts = {check: Counter(counts) for check, counts in value["verdicts"].items()}
@@ -274,7 +272,7 @@ def _why(outcome: Skipped | Failed) -> dict[str, Any]:
 
 
 def _repositories(examined: Examined) -> int:
-    """The repositories of the target, as the report counts them."""
+    """Count the repositories of the target as the report does."""
     undetermined = sum(
         finding.compliance is Compliance.UNDETERMINED and finding.resource == "repository"
         for finding in examined.findings
