@@ -61,7 +61,6 @@ class ConfigAggregator:
     def __init__(
         self, name: str, in_region: str, make_client: Callable[[str, str | None], Any]
     ) -> None:
-        """Call nothing."""
         self._name = name
         self._region = in_region
         self._make_client = make_client

@@ -298,12 +298,10 @@ def _template(item: Mapping[str, Any]) -> _CreationTemplate:
         rest["encryptionConfiguration"] = _structure(
             item["encryptionConfiguration"], "encryptionType", "kmsKey"
         )
-    # The order of lists means nothing.
-    applied_for = (
-        sorted(require_strs(item, "appliedFor")) if item.get("appliedFor") is not None else []
-    )
+    # Lists are sorted: their order means nothing.
+    applied_for: list[str] = []
     if item.get("appliedFor") is not None:
-        rest["appliedFor"] = applied_for
+        applied_for = rest["appliedFor"] = sorted(require_strs(item, "appliedFor"))
     if item.get("resourceTags") is not None:
         tags = (_structure(tag, "Key", "Value") for tag in require_list(item, "resourceTags"))
         rest["resourceTags"] = sorted(tags, key=str)

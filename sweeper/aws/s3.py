@@ -127,7 +127,6 @@ class Objects:
     """Objects that are replaced only as they were read; every method raises OperationFailed."""
 
     def __init__(self, bucket: Bucket) -> None:
-        """Call nothing."""
         self.bucket = bucket
         self._versions: dict[str, Version] = {}
 

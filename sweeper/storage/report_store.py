@@ -155,7 +155,6 @@ class RunReports:
     """
 
     def __init__(self, replace: Callable[[str, Report], str | None]) -> None:
-        """Call nothing."""
         self._replace = replace
         self._retained: dict[str, str] = {}  # name -> why it must stay
         self._name = ""

@@ -22,7 +22,7 @@ from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.journal import kinds, lines
 from sweeper.storage.journal.file import JournalFile, is_busy
 from sweeper.storage.journal.kinds import Header
-from sweeper.storage.work import BucketStore, Work, read_to_resume
+from sweeper.storage.work import BucketStore, Work
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -292,7 +292,7 @@ def _of_workers(bucket: Bucket, run_id: str) -> tuple[Header, ResumeState] | Non
     """Return what the stages of a distributed run left in S3; None if there is no such run."""
     name = work_name(run_id)
     try:
-        return read_to_resume(Work(BucketStore(bucket, name), run_id))
+        return Work(BucketStore(bucket, name), run_id).read_to_resume()
     except OperationFailed as error:
         raise _unreadable(bucket, name, error) from None
 

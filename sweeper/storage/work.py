@@ -36,7 +36,7 @@ _MAX_HEADER_MEMORY = 200_000_000  # bytes
 _MAX_LIST = 10_000_000  # bytes
 _MAX_RESULT = 100_000  # bytes
 
-Mapped = Literal["scan", "apply"]
+MappedStage = Literal["scan", "apply"]
 Options = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 _T = TypeVar("_T")
@@ -59,7 +59,6 @@ class BucketStore:
     """Objects in a folder below the prefix of the reports in S3."""
 
     def __init__(self, bucket: Bucket, folder: str) -> None:
-        """Call nothing."""
         self._bucket = bucket
         self._folder = folder
 
@@ -149,7 +148,6 @@ class Work:
     """
 
     def __init__(self, store: _Store, run_id: str) -> None:
-        """Call nothing."""
         self._store = store
         self._run_id = run_id
 
@@ -171,12 +169,16 @@ class Work:
             raise self._damaged(_HEADER, "accounts_per_shard: less than 1")
         return header
 
-    def put_shards(self, stage: Mapped, shards: Iterable[int]) -> None:
+    def put_shards(self, stage: MappedStage, shards: Iterable[int]) -> None:
         """Write the list that the stage is mapped over."""
         items = [{"run": self._run_id, "shard": shard} for shard in shards]
         self._store.write(list_name(stage), [json.dumps(items).encode() + b"\n"])
 
-    def shards(self, stage: Mapped) -> tuple[int, ...] | None:
+    def at(self, name: str) -> str:
+        """Return the location of a file, for people."""
+        return self._store.at(name)
+
+    def shards(self, stage: MappedStage) -> tuple[int, ...] | None:
         """Read the list that the stage is mapped over; None where there is none."""
         name = list_name(stage)
 
@@ -218,9 +220,23 @@ class Work:
             _RESULT, lambda source: parse(Result, read_at_most(source, _MAX_RESULT))
         )
 
-    def at(self, name: str) -> str:
-        """Return the location of a file, for people."""
-        return self._store.at(name)
+    def read_to_resume(self) -> tuple[Header, ResumeState] | None:
+        """Read the run and the results of its stages, for one process that resumes it.
+
+        None if there are none.
+        """
+        header = self.header()
+        if header is None:
+            return None
+        plan = self.part(PLAN)
+        if plan and plan.is_whole:
+            facts = plan.past
+        else:
+            scanned = (self.part(scan_part(shard)) for shard in self.shards("scan") or ())
+            facts = join_parts(part.past for part in scanned if part and part.is_whole)
+        applied = (self.part(apply_part(shard)) for shard in self.shards("apply") or ())
+        changes = join_parts(part.past for part in applied if part)
+        return header.run, facts.merge(changes).to_resume()
 
     def _checked(self, name: str, use: Callable[[Source], _T]) -> _T | None:
         try:
@@ -250,7 +266,7 @@ def apply_part(shard: int) -> str:
     return f"apply/{shard}.jsonl"
 
 
-def list_name(stage: Mapped) -> str:
+def list_name(stage: MappedStage) -> str:
     """Return the name of the list of shards that a stage is mapped over."""
     return f"shards/{stage}.json"
 
@@ -258,22 +274,3 @@ def list_name(stage: Mapped) -> str:
 def count_shards(accounts: int, accounts_per_shard: int) -> int:
     """Return the number of shards."""
     return -(-accounts // accounts_per_shard)
-
-
-def read_to_resume(work: Work) -> tuple[Header, ResumeState] | None:
-    """Return the run and the results of its stages, for one process that resumes it.
-
-    None if there are none. Raises OperationFailed and ConfigurationError.
-    """
-    header = work.header()
-    if header is None:
-        return None
-    plan = work.part(PLAN)
-    if plan and plan.is_whole:
-        facts = plan.past
-    else:
-        scanned = (work.part(scan_part(shard)) for shard in work.shards("scan") or ())
-        facts = join_parts(part.past for part in scanned if part and part.is_whole)
-    applied = (work.part(apply_part(shard)) for shard in work.shards("apply") or ())
-    changes = join_parts(part.past for part in applied if part)
-    return header.run, facts.merge(changes).to_resume()

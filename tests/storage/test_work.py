@@ -33,7 +33,6 @@ from sweeper.storage.work import (
     WorkHeader,
     apply_part,
     count_shards,
-    read_to_resume,
     scan_part,
 )
 from tests.cases import case
@@ -192,12 +191,12 @@ def test_a_place_that_cannot_be_written_is_an_operation_that_failed(tmp_path: Pa
 
 
 def test_one_process_resumes_from_the_parts(work: Work) -> None:
-    assert read_to_resume(work) is None
+    assert work.read_to_resume() is None
     work.put_header(WORK_HEADER)
     work.put_shards("scan", range(2))
     work.put_part(scan_part(0), lines.whole(FOUND))
     work.put_part(scan_part(1), FOUND[:2])  # not whole
-    resumed = read_to_resume(work)
+    resumed = work.read_to_resume()
     assert resumed is not None
     header, past = resumed
     assert header == RUN
@@ -208,11 +207,11 @@ def test_one_process_resumes_from_the_parts(work: Work) -> None:
     intent = lines.intent(FINDING, planned)
     work.put_part(PLAN, lines.whole((*FOUND, intent)))
     work.put_shards("apply", (0,))
-    resumed = read_to_resume(work)
+    resumed = work.read_to_resume()
     assert resumed is not None
     assert resumed[1].in_doubt == {FINDING.key}
     work.put_part(apply_part(0), lines.whole((*FOUND, intent, lines.result(FINDING, done))))
-    resumed = read_to_resume(work)
+    resumed = work.read_to_resume()
     assert resumed is not None
     assert resumed[1].in_doubt == set()
     assert resumed[1].completed == {FINDING.key: done}

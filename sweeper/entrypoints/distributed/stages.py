@@ -71,7 +71,7 @@ from sweeper.storage.journal.kinds import Header
 from sweeper.storage.lease import Lease
 from sweeper.storage.work import (
     PLAN,
-    Mapped,
+    MappedStage,
     Options,
     Part,
     Result,
@@ -364,7 +364,7 @@ def _readable_result(work: Work) -> Result | None:
         return None
 
 
-def _shards(work: Work, run_id: str, stage: Mapped, count: int) -> Shards:
+def _shards(work: Work, run_id: str, stage: MappedStage, count: int) -> Shards:
     return Shards(run_id, count, work.at(list_name(stage)))
 
 

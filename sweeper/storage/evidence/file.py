@@ -60,7 +60,6 @@ class EvidenceFile:
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Open nothing; see `create`."""
         self.path = path
         self._lock = Lock()
         self._stream: FileIO | None = None

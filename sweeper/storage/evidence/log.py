@@ -51,7 +51,6 @@ class EvidenceLog:
         past: ResumeState,
         now: Callable[[], datetime],
     ) -> None:
-        """Write nothing; see `begin_file`."""
         self.file = file
         self.now = now
         self._lock = Lock()
@@ -159,7 +158,6 @@ class _TargetLog:
     """A `sweeper.engine.evidence.TargetEvidence`, compressed in memory until it is stored."""
 
     def __init__(self, log: EvidenceLog, target: Target) -> None:
-        """Write nothing."""
         self._log = log
         self._target = target
         self._lines = CompressedLines()
