@@ -253,11 +253,11 @@ class AwsCloud:
             if organization.include_accounts:
                 wanted.intersection_update(organization.include_accounts)
             accounts = organizations.with_tags(accounts, wanted)
-        accounts = self._with_facts_of_exemptions(organizations, accounts)
+        accounts = self._with_exemption_facts(organizations, accounts)
         self._tags = {item.id: item.tags for item in accounts if item.tags is not None}
         return organization_id, accounts
 
-    def _with_facts_of_exemptions(
+    def _with_exemption_facts(
         self, organizations: Organizations, accounts: tuple[Account, ...]
     ) -> tuple[Account, ...]:
         """Add the OUs and tags that exemptions depend on, as far as they can be read.
@@ -317,7 +317,7 @@ class AwsCloud:
             with translate_errors():
                 response = self.clients.central("sts", self._sts_region).assume_role(**parameters)
         except OperationFailed as error:
-            raise _of_assume_role(error) from None
+            raise _as_assume_role_error(error) from None
         keys = require(response, "Credentials")
         for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"):
             value = require_str(keys, name, MAX_OPAQUE)
@@ -350,7 +350,7 @@ _UNUSABLE_CREDENTIALS = {
 }
 
 
-def _of_assume_role(error: OperationFailed) -> OperationFailed:
+def _as_assume_role_error(error: OperationFailed) -> OperationFailed:
     """Give the failure the reason that it has when it is from AssumeRole."""
     reason = error.reason
     if reason in (

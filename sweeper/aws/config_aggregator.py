@@ -73,7 +73,7 @@ class ConfigAggregator:
             "select_aggregate_resource_config", Expression=_EXPRESSION, MaxResults=_PAGE_SIZE
         ):
             for text in require_strs(page, "Results"):
-                item = _decoded(text)
+                item = _parse_json(text)
                 regions = found.setdefault(account_id(item, "accountId"), {})
                 where = region(item, "awsRegion")
                 captured = require_datetime(item, "configurationItemCaptureTime").timestamp()
@@ -131,7 +131,7 @@ class ConfigAggregator:
             parameters["NextToken"] = token
 
 
-def _decoded(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
@@ -143,7 +143,7 @@ def _mutability(item: Mapping[str, Any]) -> str:
     """Return the setting; empty where none is given."""
     configuration = item.get("configuration")
     if isinstance(configuration, str):
-        configuration = _decoded(configuration)
+        configuration = _parse_json(configuration)
     return optional_str(configuration or {}, "ImageTagMutability")
 
 

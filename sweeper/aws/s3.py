@@ -66,7 +66,7 @@ class Bucket:
         If a condition among them (IfMatch, IfNoneMatch) does not hold, the reason is
         concurrent_modification.
         """
-        with _spooled(map(mask, pieces)) as body:
+        with _spool(map(mask, pieces)) as body:
             return self._put(name, Body=body, ContentType=media_type, **more)
 
     def upload(self, name: str, body: io.FileIO, media_type: str) -> None:
@@ -207,14 +207,14 @@ def read_through(get: Callable[[], Any], use: Callable[[Source], _T]) -> tuple[A
     """
     response = get()
     try:
-        return _used(response, use)
+        return _use_body(response, use)
     except OperationFailed as error:
         if error.reason is not Reason.CONNECTION_FAILED:
             raise
-    return _used(get(), use)
+    return _use_body(get(), use)
 
 
-def _used(response: Any, use: Callable[[Source], _T]) -> tuple[Any, _T]:
+def _use_body(response: Any, use: Callable[[Source], _T]) -> tuple[Any, _T]:
     with translate_errors(), closing(require(response, "Body")) as stream:
         try:
             return response, use(stream)
@@ -235,7 +235,7 @@ def _age(response: Any) -> float:
     return (now - require_datetime(response, "LastModified")).total_seconds()
 
 
-def _spooled(pieces: Iterable[bytes]) -> BinaryIO:
+def _spool(pieces: Iterable[bytes]) -> BinaryIO:
     """Return the pieces as a file at its beginning, so that length and checksum can be sent first.
 
     A large body is a temporary file without a name. Where that cannot be created, or the disk is

@@ -250,7 +250,7 @@ class CreationTemplateImmutability(Check):
         exemption = self._exemption(target, template) if non_compliant else None
         exempt = exemption is not None and not exemption.expired
         compliance = Compliance.EXEMPT if exempt else verdict.compliance
-        reason = _sentence(template, verdict)
+        reason = _describe(template, verdict)
         item = _as_repository(template)
         finding = self.finding(target, item, compliance, reason, exemption=exemption)
         if not non_compliant or exempt:
@@ -354,7 +354,7 @@ def _namespace(prefix: str) -> str:
     return prefix if prefix == ROOT_PREFIX else prefix.rstrip("/") + "/"
 
 
-def _sentence(template: Template, verdict: Verdict) -> str:
+def _describe(template: Template, verdict: Verdict) -> str:
     applied_for = ", ".join(template.applied_for) or "nothing"
     about = f"the creation template for {template.prefix!r}, applied for {applied_for}"
     if verdict.compliance is Compliance.NON_COMPLIANT:

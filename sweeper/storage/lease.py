@@ -172,21 +172,21 @@ class Lease:
     def _take(self, ended: Collection[str]) -> None:
         if (stored := self._create()) is None:
             return
-        holder = _holder(stored)
+        holder = _parse_holder(stored)
         if holder.token == self._me.token:  # the first write took effect, and its answer was lost
             self._hold(stored.etag, self._now(), stored.age)
             return
         if not (holder.released or holder.token in ended or stored.age >= holder.seconds):
-            raise self._held(holder, stored)
+            raise self._lease_held(holder, stored)
         try:
             self._write({"IfMatch": stored.etag})
         except OperationFailed as error:
             if error.reason is not Reason.CONCURRENT_MODIFICATION:
                 raise
             stored = self._bucket.get(_NAME, _MAX_BYTES)
-            holder = _holder(stored)
+            holder = _parse_holder(stored)
             if holder.token != self._me.token:
-                raise self._held(holder, stored) from None
+                raise self._lease_held(holder, stored) from None
             self._hold(stored.etag, self._now(), stored.age)
 
     def _create(self, *, again: bool = True) -> Stored | None:
@@ -235,7 +235,7 @@ class Lease:
         """
         with suppress(OperationFailed):
             stored = self._bucket.get(_NAME, _MAX_BYTES)
-            if _holder(stored).token == self._me.token:
+            if _parse_holder(stored).token == self._me.token:
                 self._write({"IfMatch": stored.etag}, released=True)
 
     def _now(self) -> tuple[float, float]:
@@ -270,9 +270,9 @@ class Lease:
                 raise
             self._problem = OperationFailed(Reason.LEASE_LOST, f"{location} was deleted")
             return
-        holder = _holder(stored)
+        holder = _parse_holder(stored)
         if holder.token != self._me.token:
-            problem = f"{location} is held by {_described(holder)} now"
+            problem = f"{location} is held by {_describe(holder)} now"
         elif holder.released:
             problem = f"{location} was released when the run finished"
         else:
@@ -285,20 +285,20 @@ class Lease:
         while not self._over.wait(_RENEW_EVERY) and self._problem is None:
             self.renew()
 
-    def _held(self, holder: _Holder, stored: Stored) -> OperationFailed:
+    def _lease_held(self, holder: _Holder, stored: Stored) -> OperationFailed:
         left = holder.seconds - stored.age
         return OperationFailed(
             Reason.LEASE_HELD,
-            f"another sweep holds {self._bucket.at(_NAME)}: {_described(holder)}; "
+            f"another sweep holds {self._bucket.at(_NAME)}: {_describe(holder)}; "
             f"it ends in {left:.0f} s unless it is renewed",
         )
 
 
-def _described(holder: _Holder) -> str:
+def _describe(holder: _Holder) -> str:
     return f"run {holder.run_id} on {holder.host}, since {holder.since}"
 
 
-def _holder(stored: Stored) -> _Holder:
+def _parse_holder(stored: Stored) -> _Holder:
     """Parse the object; one that cannot be parsed is held as long as any other."""
     try:
         holder: _Holder = parse(_Holder, stored.body)

@@ -166,14 +166,14 @@ def reopen_run(name: str, directory: Path | None, bucket: Bucket | None) -> Open
     if re.fullmatch(kinds.RUN_ID, name):
         path = (directory or Path()) / f"{name}{_SUFFIX}"
         if bucket and not path.exists():
-            return _from_bucket(bucket, plan_name(name))
+            return _open_plan(bucket, plan_name(name))
     elif name.startswith("s3://"):
         below = bucket.at("") if bucket else ""
         if bucket is None or not name.startswith(below):
             prefix = below or "report.s3, which is not configured"
             raise ConfigurationError(f"--resume {name}: not below {prefix}")
-        return _from_bucket(bucket, name.removeprefix(below))
-    reopened = _from_file(path, name)
+        return _open_plan(bucket, name.removeprefix(below))
+    reopened = _open_journal(path, name)
     here = directory / f"{reopened.header.run_id}{_SUFFIX}" if directory else None
     reopened.ours = here is not None and path.absolute() == here.absolute()
     if bucket:
@@ -255,7 +255,7 @@ def _folder(run_id: str) -> str:
     return f"{run_id[:4]}-{run_id[4:6]}-{run_id[6:8]}/{run_id}"
 
 
-def _from_file(path: Path, name: str) -> OpenRun:
+def _open_journal(path: Path, name: str) -> OpenRun:
     try:
         file = JournalFile(path, new=False)
     except OSError as error:
@@ -276,10 +276,10 @@ def _from_file(path: Path, name: str) -> OpenRun:
     return OpenRun(header, past, file)
 
 
-def _from_bucket(bucket: Bucket, name: str) -> OpenRun:
+def _open_plan(bucket: Bucket, name: str) -> OpenRun:
     plan = _read_plan(bucket, name)
     if plan is None and (run_id := _RUN_OF_PLAN.fullmatch(name)):
-        plan = _of_workers(bucket, run_id[1])
+        plan = _read_work(bucket, run_id[1])
     if plan:
         header, past = plan
         return OpenRun(header, past, None)
@@ -288,7 +288,7 @@ def _from_bucket(bucket: Bucket, name: str) -> OpenRun:
     )
 
 
-def _of_workers(bucket: Bucket, run_id: str) -> tuple[Header, ResumeState] | None:
+def _read_work(bucket: Bucket, run_id: str) -> tuple[Header, ResumeState] | None:
     """Return what the stages of a distributed run left in S3; None if there is no such run."""
     name = work_name(run_id)
     try:

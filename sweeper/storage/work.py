@@ -162,7 +162,7 @@ class Work:
             selection = Selection(_MAX_HEADER_MEMORY)
             return read(WorkHeader, source, limit=_MAX_HEADER, selection=selection)
 
-        header = self._checked(_HEADER, use)
+        header = self._read(_HEADER, use)
         if header and header.run.run_id != self._run_id:
             raise self._of_another_run(_HEADER, header.run.run_id)
         if header and header.accounts_per_shard < 1:
@@ -189,7 +189,7 @@ class Work:
             items: Sequence[_Shard] = parse(tuple[_Shard, ...], content)
             return items
 
-        items = self._checked(name, use)
+        items = self._read(name, use)
         if items is None:
             return None
         if others := {item.run for item in items} - {self._run_id}:
@@ -216,9 +216,7 @@ class Work:
 
     def result(self) -> Result | None:
         """Read the result; None where the run has not completed."""
-        return self._checked(
-            _RESULT, lambda source: parse(Result, read_at_most(source, _MAX_RESULT))
-        )
+        return self._read(_RESULT, lambda source: parse(Result, read_at_most(source, _MAX_RESULT)))
 
     def read_to_resume(self) -> tuple[Header, ResumeState] | None:
         """Read the run and the results of its stages, for one process that resumes it.
@@ -238,7 +236,7 @@ class Work:
         changes = join_parts(part.past for part in applied if part)
         return header.run, facts.merge(changes).to_resume()
 
-    def _checked(self, name: str, use: Callable[[Source], _T]) -> _T | None:
+    def _read(self, name: str, use: Callable[[Source], _T]) -> _T | None:
         try:
             return self._store.read(name, use)
         except (Invalid, TooLarge, OtherVersion) as error:

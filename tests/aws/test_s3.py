@@ -19,7 +19,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from sweeper.aws import s3
-from sweeper.aws.s3 import _MAX_IN_MEMORY, Bucket, Objects, _spooled
+from sweeper.aws.s3 import _MAX_IN_MEMORY, Bucket, Objects, _spool
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
@@ -273,10 +273,10 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_small_body_is_in_memory() -> None:
-    with _spooled(PIECES) as body:
+    with _spool(PIECES) as body:
         assert isinstance(body, io.BytesIO)
         assert body.read() == WHOLE
-    with _spooled(()) as body:
+    with _spool(()) as body:
         assert body.read() == b""
 
 
@@ -285,7 +285,7 @@ def test_a_large_body_is_a_file_without_a_name(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     piece = b"x" * 1_000_000
-    with _spooled(piece for _ in range(_MAX_IN_MEMORY // len(piece) + 2)) as body:
+    with _spool(piece for _ in range(_MAX_IN_MEMORY // len(piece) + 2)) as body:
         assert not isinstance(body, io.BytesIO)
         assert not [*tmp_path.iterdir()]
         assert body.seek(0, io.SEEK_END) == _MAX_IN_MEMORY + 2 * len(piece)
@@ -298,7 +298,7 @@ def test_where_no_file_can_be_made_it_is_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    with _spooled(PIECES) as body:
+    with _spool(PIECES) as body:
         assert isinstance(body, io.BytesIO)
         assert body.read() == WHOLE
 
@@ -331,7 +331,7 @@ def test_a_full_disk_loses_nothing(
         return made[0]
 
     monkeypatch.setattr(tempfile, "TemporaryFile", disk)
-    with _spooled(iter(PIECES)) as body:
+    with _spool(iter(PIECES)) as body:
         assert body.read() == WHOLE
         assert isinstance(body, Disk) is (room == len(WHOLE))
     assert made[0].closed
@@ -349,7 +349,7 @@ def test_the_file_is_closed_where_a_piece_cannot_be_made(
         raise ValueError("defect")
 
     with pytest.raises(ValueError, match="defect"):
-        _spooled(broken())
+        _spool(broken())
     assert file.closed
 
 

@@ -61,6 +61,6 @@ def test_journals_with_a_misshapen_line(data: st.DataObject, at: int) -> None:
 )
 def test_leases(body: bytes) -> None:
     with run_of("lease"):
-        holder = lease._holder(Stored(body, "etag", 0.0))
+        holder = lease._parse_holder(Stored(body, "etag", 0.0))
     assert 1 <= holder.seconds <= 3600
-    assert len(lease._described(holder)) < 700
+    assert len(lease._describe(holder)) < 700

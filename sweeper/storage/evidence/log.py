@@ -96,18 +96,22 @@ class EvidenceLog:
             self._accounts[_OUTCOMES[type(opened)]] += 1
             if not isinstance(opened, OpenedAccount):
                 lines.add(
-                    encode_line({"kind": "account", "account_id": account.id, **_why(opened)})
+                    encode_line(
+                        {"kind": "account", "account_id": account.id, **_outcome_members(opened)}
+                    )
                 )
         for target, outcome in targets:
             self._targets[_OUTCOMES[type(outcome)]] += 1
             if not isinstance(outcome, Examined):
-                lines.add(encode_line({**_place("target", target), **_why(outcome)}))
+                lines.add(
+                    encode_line({**_target_members("target", target), **_outcome_members(outcome)})
+                )
             elif target.place in self._past.examined and target.place not in self._restored:
-                repositories = _repositories(outcome)
+                repositories = _count_repositories(outcome)
                 self._not_recorded["targets"] += 1
                 self._not_recorded["repositories"] += repositories
                 known = {"outcome": "examined", "recorded": False, "repositories": repositories}
-                lines.add(encode_line({**_place("target", target), **known}))
+                lines.add(encode_line({**_target_members("target", target), **known}))
         self.file.append(lines.take())
 
     def finish(self) -> None:
@@ -198,7 +202,7 @@ class _TargetLog:
     def store(self) -> None:
         """Append all lines to the file."""
         end = {"outcome": "examined", "recorded": True, "verdicts": self._verdicts}
-        self._lines.add(encode_line({**_place("target", self._target), **end}))
+        self._lines.add(encode_line({**_target_members("target", self._target), **end}))
         self._log.add(self._lines.take(), self._verdicts)
 
     def _add(
@@ -214,7 +218,7 @@ class _TargetLog:
     ) -> None:
         filters = zip(repository.filter_types, repository.exclusion_filters, strict=True)
         verdict = {
-            **_place("verdict", self._target),
+            **_target_members("verdict", self._target),
             "resource": resource,
             "repository": repository.name,
             "arn": repository.arn,
@@ -260,16 +264,16 @@ _OUTCOMES: Mapping[type, str] = {
 }
 
 
-def _place(kind: str, target: Target) -> dict[str, Any]:
+def _target_members(kind: str, target: Target) -> dict[str, Any]:
     return {"kind": kind, "account_id": target.account.id, "region": target.region}
 
 
-def _why(outcome: Skipped | Failed) -> dict[str, Any]:
+def _outcome_members(outcome: Skipped | Failed) -> dict[str, Any]:
     code = outcome.error_code if isinstance(outcome, Failed) else None
     return {"outcome": _OUTCOMES[type(outcome)], "reason": outcome.reason, "error_code": code}
 
 
-def _repositories(examined: Examined) -> int:
+def _count_repositories(examined: Examined) -> int:
     """Count the repositories of the target as the report does."""
     undetermined = sum(
         finding.compliance is Compliance.UNDETERMINED and finding.resource == "repository"
