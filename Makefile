@@ -166,15 +166,15 @@ destroy: ## delete the central stack; its reports and their key are kept
 	aws cloudformation wait stack-delete-complete --stack-name $(STACK)
 
 schema: install ## write the JSON schemas in docs/ anew
-	$(BIN)/python -m sweeper.reporting.report_schema > docs/report.schema.json
-	$(BIN)/python -m sweeper.reporting.report_schema events > docs/events.schema.json
+	$(BIN)/python -m sweeper.reporting.published report > docs/report.schema.json
+	$(BIN)/python -m sweeper.reporting.published events > docs/events.schema.json
 	$(BIN)/sweeper config schema > docs/config.schema.json
 
 commands: install ## write docs/commands.md anew
 	$(BIN)/python -m tests.commands_page > docs/commands.md
 
 reasons: install ## write docs/reasons.md anew
-	$(BIN)/python -m sweeper.reporting.reasons > docs/reasons.md
+	$(BIN)/python -m sweeper.reporting.published reasons > docs/reasons.md
 
 goldens: install ## write the golden texts of the tests anew; look at the difference
 	WRITE_GOLDENS=1 $(BIN)/pytest -n 0 $$(grep -l assert_golden -r tests --include='test_*.py')

@@ -10,7 +10,7 @@ from statistics import median
 from playwright.sync_api import Browser, expect
 
 from benchmarks.tables import Goal, Section
-from sweeper.reporting.formats.html import render
+from sweeper.reporting.formats.html import _render
 from tests import chromium
 from tests.reporting.formats.html.reports import large_report
 
@@ -29,7 +29,7 @@ def html_report(
         for accounts, findings in sizes:
             item = large_report(accounts, findings)
             started = time.perf_counter()
-            content = b"".join(render(item))
+            content = b"".join(_render(item))
             rendering = time.perf_counter() - started
             path = Path(folder) / "report.html"
             path.write_bytes(content)

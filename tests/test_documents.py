@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from sweeper.config.schema import Config
-from sweeper.reporting.notification_json import attributes
+from sweeper.reporting.sinks.sns import _attributes
 from tests.cases import case
 from tests.factories import report
 from tests.rendering import formats
@@ -29,7 +29,7 @@ def test_an_example_is_a_configuration() -> None:
 
 def test_the_filter_policy_asks_for_what_there_is() -> None:
     [policy] = re.findall(r"```json\n(.*?)```", REPORT, re.DOTALL)
-    given = attributes(report())
+    given = _attributes(report())
     assert set(json.loads(policy)) <= set(given)
     assert {name for name in given if f"| `{name}` |" in REPORT} == set(given)
 

@@ -22,7 +22,7 @@ from sweeper.config.loader import load_config
 from sweeper.domain.model import ChangeStatus
 from sweeper.entrypoints.cli.main import cli
 from sweeper.entrypoints.lambda_function import _overrides
-from sweeper.reporting.notification_json import attributes
+from sweeper.reporting.sinks.sns import _attributes
 from tests.commands_page import commands
 from tests.factories import change, finding, impact, report
 from tests.rendering import rendered
@@ -187,7 +187,7 @@ def test_the_filter_policy_lets_through_what_it_is_meant_for() -> None:
     matcher = FilterPolicyMatcher(json.loads(block.body), "MessageAttributes")
 
     def passes(*findings: Any) -> bool:
-        sent = attributes(report(list(findings)))
+        sent = _attributes(report(list(findings)))
         return bool(
             matcher.matches(
                 {

@@ -16,8 +16,8 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report, RepositoryTotals
 from sweeper.entrypoints import terminal
-from sweeper.reporting.asff import findings as security_hub
 from sweeper.reporting.notification import message, subject
+from sweeper.reporting.sinks.security_hub import _findings as security_hub
 from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,

@@ -45,7 +45,7 @@ from sweeper.reporting.formats import chosen_formats
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import chosen_plugins, make_sinks
-from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is_kept, store
+from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is_stored, store
 from sweeper.reporting.sinks.directory import DirectorySink, require_writable
 from sweeper.storage import run_state as state
 from sweeper.storage.evidence.log import EvidenceLog
@@ -198,14 +198,14 @@ def deliver_report(
 ) -> Report:
     """Complete the report, compare it with the last one in `keeper`, and deliver it."""
     report = _with_account_details(report, config, context.cloud)
-    must_keep = may_have_changed(report)
+    must_store = may_have_changed(report)
     if keeper:
-        store(report, sinks, fallback if must_keep else None)
+        store(report, sinks, fallback if must_store else None)
     report = _with_config_inventory(report, config, context.cloud)
     names = {check.name for check in context.checks}
     report = attach_comparison(report, keeper, names, narrowed=provenance.once)
     backoff = delivery_backoff(config, context.environment.stop)
-    return deliver(report, sinks, backoff, fallback, must_keep=must_keep)
+    return deliver(report, sinks, backoff, fallback, must_store=must_store)
 
 
 def _with_account_details(report: Report, config: Config, cloud: AwsCloud) -> Report:
@@ -376,4 +376,4 @@ def delivery_backoff(config: Config, stop: Stop) -> Callable[[float], bool]:
 def is_finished(report: Report, sinks: Sequence[Sink | None], *, resumed: bool) -> bool:
     """Whether the run has come to its end, and its whole report lies somewhere that keeps it."""
     is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
-    return is_whole and is_kept(report.deliveries, sinks)
+    return is_whole and is_stored(report.deliveries, sinks)

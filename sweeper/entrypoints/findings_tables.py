@@ -19,7 +19,8 @@ from sweeper.domain.masking import mask
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since
 from sweeper.domain.report import remaining_rule
 from sweeper.domain.report_model import Report, RunKind
-from sweeper.reporting.wording import named, number, told_findings, why
+from sweeper.reporting.report_wording import reported_findings
+from sweeper.reporting.wording import exclusion_reason, number, resource_name
 
 MAX_ROWS = 25  # of a table; the report has them all
 MAX_ROWS_OF_ACCOUNT = 3  # so that many accounts have a row
@@ -95,7 +96,7 @@ class _Tally(NamedTuple):
 def _show_accounts(report: Report, console: Console) -> None:
     """Print what became of each account's findings, worst first, where many accounts have some."""
     tallies = sorted(
-        _tallies(told_findings(report), report.run.kind),
+        _tallies(reported_findings(report), report.run.kind),
         key=lambda each: (-each.remaining, -each.failed, each.account_id),
     )
     if len(tallies) <= MAX_ROWS:
@@ -137,7 +138,7 @@ def _rows(report: Report) -> Iterator[_Row]:
     shown: Counter[tuple[int, str]] = Counter()
     urgency = partial(_urgency, kind=report.run.kind)
     rows = 0
-    for finding in sorted(told_findings(report), key=urgency):
+    for finding in sorted(reported_findings(report), key=urgency):
         group = (urgency(finding), finding.account_id)
         shown[group] += 1
         if shown[group] <= MAX_ROWS_OF_ACCOUNT and rows < MAX_ROWS:
@@ -153,12 +154,12 @@ def _urgency(finding: Finding, kind: RunKind) -> int:
 
 def _row(finding: Finding) -> _Row:
     filters = " ".join(finding.exclusion_filters)
-    setting = (finding.mutability, filters, escaping.shorten(why(finding), MAX_REASON))
+    setting = (finding.mutability, filters, escaping.shorten(exclusion_reason(finding), MAX_REASON))
     return {
         "account": Text(plain(finding.account_id)),
         "name": Text(plain(finding.account_name)),
         "region": Text(plain(finding.region)),
-        "repository": Text(plain(named(finding))),
+        "repository": Text(plain(resource_name(finding))),
         "mutability": Text("\n".join(plain(text) for text in setting if text)),
         "outcome": _outcome(finding),
     }

@@ -165,10 +165,10 @@ def _preflight(loaded: Loaded, seconds: float) -> dict[str, Any]:
     # A sweep has no use for them: what it does not import costs it neither time nor memory.
     from sweeper.engine.preflight.problems import judge
     from sweeper.entrypoints.preflight import check_access
-    from sweeper.reporting.preflight.document import document
+    from sweeper.reporting.preflight import preflight_document
 
     facts = check_access(loaded, write_probe=True, terminal=False, at_most_seconds=seconds)
-    content = document(facts, judge(facts, loaded.config), loaded.config)
+    content = preflight_document(facts, judge(facts, loaded.config), loaded.config)
     answer: dict[str, Any] = json.loads(mask(content))
     return answer
 

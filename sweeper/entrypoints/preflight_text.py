@@ -17,7 +17,7 @@ from sweeper.domain.masking import mask
 from sweeper.engine.preflight.facts import Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem, Verdict
 from sweeper.engine.probe import ProbeStatus
-from sweeper.reporting.preflight.remedies import Remedy, meaning, remedy
+from sweeper.reporting.preflight import Remedy, problem_meaning, remedy
 from sweeper.reporting.wording import number
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _what(problem: Problem) -> Text:
         name = Text("not known", style="yellow")
     else:
         name = Text(str(problem.reason), style="bold red")
-    return Text("\n").join([name, *map(Text, problem.actions), Text(meaning(problem))])
+    return Text("\n").join([name, *map(Text, problem.actions), Text(problem_meaning(problem))])
 
 
 def _details(problem: Problem, mended: Remedy) -> Text:

@@ -28,21 +28,25 @@ from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import FailedItem, Report
 from sweeper.entrypoints.findings_tables import plain, show_findings
-from sweeper.reporting.impact_wording import brief, counted
-from sweeper.reporting.run_wording import run_words, source_words
-from sweeper.reporting.schedule_wording import due_changes, waves
-from sweeper.reporting.wording import (
+from sweeper.reporting.impact_wording import impact_clause, impact_sentence
+from sweeper.reporting.report_wording import (
     account_names,
+    due_changes_sentence,
+    remaining_words,
+    run_words,
+    scope_words,
+    since_last_words,
+    source_words,
+    wave_rows,
+)
+from sweeper.reporting.wording import (
     advice,
     explanation,
-    kind,
-    named,
     number,
     percent,
-    remaining,
-    scope,
-    setting,
-    since_last,
+    resource_kind,
+    resource_name,
+    setting_words,
 )
 
 LISTED_CHANGES = 25  # that the question lists one by one
@@ -111,12 +115,14 @@ def question(findings: Sequence[Finding], recorded: RecordedChanges | None) -> t
         lines.append(f"  … and {len(more):,} more; --dry-run --format text lists all")
         lines += _by_account(more)
     accounts = number(len({finding.account_id for finding in findings}), "account")
-    kinds = Counter((kind(each), each.change.to_mutability) for each in findings if each.change)
+    kinds = Counter(
+        (resource_kind(each), each.change.to_mutability) for each in findings if each.change
+    )
     to = " and ".join(
         f"{number(count, what, _PLURALS.get(what))} to {mutability}"
         for (what, mutability), count in sorted(kinds.items(), reverse=True)
     )
-    impact = counted(findings)
+    impact = impact_sentence(findings)
     why = plain(f" ({source_words(recorded.kind, recorded.source)})") if recorded else ""
     return (
         "\n".join(lines),
@@ -131,9 +137,9 @@ def _planned(finding: Finding, change: Change) -> str:
     ]
     exclusions = "exclusion" if len(dropped) == 1 else "exclusions"
     return plain(
-        f"  {_account(finding)} {finding.region}  {named(finding)}: "
-        f"{setting(finding.mutability, finding.exclusion_filters)} -> "
-        f"{setting(change.to_mutability, change.to_exclusion_filters)}"
+        f"  {_account(finding)} {finding.region}  {resource_name(finding)}: "
+        f"{setting_words(finding.mutability, finding.exclusion_filters)} -> "
+        f"{setting_words(change.to_mutability, change.to_exclusion_filters)}"
         + (f"; drops the {exclusions} {', '.join(dropped)}" if dropped else "")
     )
 
@@ -168,7 +174,7 @@ def show(
     """
     if source := plain(run_words(report.run)):
         console.print(Text(f"{source}\n"), soft_wrap=True)
-    if words := scope(report):
+    if words := scope_words(report):
         console.print(Text(f"Scope: {words}\n"), soft_wrap=True)
     if _is_declined(report):
         console.print("Declined; nothing was changed.\n", style="bold")
@@ -176,7 +182,9 @@ def show(
     _show_failures(report, console)
     _show_totals(report, console)
     shown = None if file is None else plain(quote(file))
-    if impact := brief(report.findings, f"sweeper report {shown}" if shown else "--format text"):
+    if impact := impact_clause(
+        report.findings, f"sweeper report {shown}" if shown else "--format text"
+    ):
         console.print(Text(f"Impact: {plain(impact)}"), soft_wrap=True)
     for delivery in report.deliveries:
         style = "bold red" if delivery.status == "failed" else ""
@@ -274,10 +282,13 @@ def _show_totals(report: Report, console: Console) -> None:
             f"{changes.withheld:,} withheld, {changes.superseded:,} superseded"
             + (" (dry run)" if report.run.dry_run else ""),
         ),
-        ("Announced", due_changes(report) or ""),
-        *((f"Wave of {day}", f"{state}: {of}, {to_do}") for day, state, of, to_do in waves(report)),
-        ("Remaining", remaining(report)),
-        ("Since last", since_last(report) or ""),
+        ("Announced", due_changes_sentence(report) or ""),
+        *(
+            (f"Wave of {day}", f"{state}: {of}, {to_do}")
+            for day, state, of, to_do in wave_rows(report)
+        ),
+        ("Remaining", remaining_words(report)),
+        ("Since last", since_last_words(report) or ""),
     )
     reopened = report.since_last.reopened if report.since_last else 0
     for name, text in rows:

@@ -1,15 +1,15 @@
 """Where the AWS Management Console shows a repository: pure.
 
-Only for the partitions whose console is on the internet, and only for names that ECR gives: so an
-address needs no escaping, and nobody else chooses where it leads.
+Only for partitions whose console is on the internet, and only for names that ECR gives: so an
+address needs no escaping, and no name can change its target.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
-from sweeper.domain.model import Resource
+from sweeper.domain.model import Finding
+from sweeper.domain.report_model import EarlierFinding
 
 _HOSTS = {
     "aws": "console.aws.amazon.com",
@@ -23,37 +23,17 @@ _REGION = re.compile(r"[a-z]{2,8}(?:-[a-z]{1,12}){1,3}-[0-9]{1,2}")
 _NAME = re.compile(r"(?=.{2,256}$)[a-z0-9]+(?:(?:[._-]+|/)[a-z0-9]+)*")
 
 
-class Located(Protocol):
-    """A finding, or an earlier one."""
-
-    @property
-    def account_id(self) -> str:
-        """Its account."""
-
-    @property
-    def region(self) -> str:
-        """Its region."""
-
-    @property
-    def resource(self) -> Resource:
-        """What it is about."""
-
-    @property
-    def repository(self) -> str:
-        """Its name."""
-
-
 def console_template(partition: str | None) -> str | None:
     """Return the address with ``{account}``, ``{region}`` and ``{repository}`` to fill in."""
     host = _HOSTS.get(partition or "")
     if host is None:
         return None
-    place = "ecr/repositories/private/{account}/{repository}?region={region}"
-    return f"https://{{region}}.{host}/{place}"
+    page = "ecr/repositories/private/{account}/{repository}?region={region}"
+    return f"https://{{region}}.{host}/{page}"
 
 
-def console_url(item: Located, partition: str | None) -> str | None:
-    """Return the address of the repository's page; None where there is none that is known."""
+def console_url(item: Finding | EarlierFinding, partition: str | None) -> str | None:
+    """Return the address of the repository's page; None where there is none, or none is known."""
     template = console_template(partition)
     is_known = (
         item.resource == "repository"

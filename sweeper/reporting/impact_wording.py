@@ -1,6 +1,6 @@
-"""What closing repositories may break, in words, and the configuration that keeps their tags so.
+"""What making repositories immutable may break, and the configuration that prevents it.
 
-Text that is returned is plain. All of it is judged by names: nothing here is told as a fact.
+Text that is returned is plain. It is a guess from the names of tags, and worded as one.
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ _UNTAGGED = (
 )
 
 
-def counted(findings: Sequence[Finding]) -> str:
-    """In how many of the repositories tags look moved; empty where it was not assessed."""
+def impact_sentence(findings: Sequence[Finding]) -> str:
+    """Return in how many repositories tags appear to be re-pushed; "" where it was not assessed."""
     impacts = [finding.impact for finding in findings if finding.impact]
     if not impacts:
         return ""
     moved = sum(1 for impact in impacts if impact.moved_count)
-    not_kept = sum(1 for impact in impacts if impact.moved_count and _stops(impact))
+    not_kept = sum(1 for impact in impacts if impact.moved_count and _loses_tags(impact))
     of = number(len(impacts), "repository", "repositories")
-    said = f"Tags look moved by design in {moved:,} of {of}"
+    text = f"Tags look moved by design in {moved:,} of {of}"
     if moved:
-        said += f", in {not_kept:,} of them some that no filter of the plan keeps"
+        text += f", in {not_kept:,} of them some that no filter of the plan keeps"
     unknown = sum(1 for impact in impacts if impact.unavailable)
-    return f"{said}; of {unknown:,} it is not known." if unknown else f"{said}."
+    return f"{text}; of {unknown:,} it is not known." if unknown else f"{text}."
 
 
-def brief(findings: Sequence[Finding], command: str) -> str:
-    """As `counted`, in a clause, with the command that tells more; empty where not assessed."""
+def impact_clause(findings: Sequence[Finding], command: str) -> str:
+    """Return `impact_sentence` as a clause, with the command that lists more."""
     impacts = [finding.impact for finding in findings if finding.impact]
     if not impacts:
         return ""
     moved = sum(1 for impact in impacts if impact.moved_count)
     unknown = sum(1 for impact in impacts if impact.unavailable)
     of = number(len(impacts), "repository", "repositories")
-    said = f"tags look moved by design in {moved:,} of {of}"
-    said += f"; not known for {unknown:,}" if unknown else ""
+    text = f"tags look moved by design in {moved:,} of {of}"
+    text += f"; not known for {unknown:,}" if unknown else ""
     more = f": `{command}` lists them and the filters that keep them so"
-    return said + more if moved or unknown else said
+    return text + more if moved or unknown else text
 
 
-def _stops(impact: Impact) -> bool:
-    """Whether a tag that looks moved could not be moved any more, were the plan made as it is."""
+def _loses_tags(impact: Impact) -> bool:
+    """Whether the plan would freeze a tag that appears to be re-pushed."""
     return bool(impact.exclusions or impact.not_kept)
 
 
-def sentences(finding: Finding) -> Iterator[str]:
-    """What is known of the repository's tags."""
+def impact_sentences(finding: Finding) -> Iterator[str]:
+    """Yield what is known of the repository's tags."""
     impact = finding.impact
     if impact is None:
         return
@@ -67,11 +67,11 @@ def sentences(finding: Finding) -> Iterator[str]:
         yield f"not all of its tags were read, at most those of {of}: a filter may match others"
     if impact.moved_count:
         look = "tag looks" if impact.moved_count == 1 else "tags look"
-        yield f"{impact.moved_count:,} {look} moved by design: {_told(impact)}"
+        yield f"{impact.moved_count:,} {look} moved by design: {_moved_tag_list(impact)}"
     else:
         yield "no tag looks moved by design"
     if impact.exclusions:
-        filters = ", ".join(map(_shown, impact.exclusions))
+        filters = ", ".join(map(_short, impact.exclusions))
         yield f"with these exclusion filters they could still be: {filters}"
     if impact.not_kept:
         yield (
@@ -80,29 +80,29 @@ def sentences(finding: Finding) -> Iterator[str]:
         )
     if impact.untagged:
         pushed_at = impact.untagged_pushed_at
-        newest = f", the newest pushed {_shown(pushed_at)}" if pushed_at else ""
+        newest = f", the newest pushed {_short(pushed_at)}" if pushed_at else ""
         yield f"{number(impact.untagged, 'image is', 'images are')} untagged{newest}: {_UNTAGGED}"
 
 
-def _shown(text: str) -> str:
+def _short(text: str) -> str:
     return shorten(text, 300)  # ECR: ImageTag, characters
 
 
-def _told(impact: Impact) -> str:
-    told = []
+def _moved_tag_list(impact: Impact) -> str:
+    tags = []
     for each in impact.moved:
-        notes = [f"pushed {_shown(each.pushed_at)}"] if each.pushed_at else []
+        notes = [f"pushed {_short(each.pushed_at)}"] if each.pushed_at else []
         notes += [] if each.kept_by else ["without a filter"]
-        told.append(_shown(each.tag) + (f" ({', '.join(notes)})" if notes else ""))
+        tags.append(_short(each.tag) + (f" ({', '.join(notes)})" if notes else ""))
     left = impact.moved_count - len(impact.moved)
-    return ", ".join(told) + (f" and {left:,} more" if left else "")
+    return ", ".join(tags) + (f" and {left:,} more" if left else "")
 
 
 def moved_tags(impact: Impact) -> str:
-    """The tags that look moved, or why they are not known, for a cell of a table."""
+    """Return the tags that appear to be re-pushed, or why they are not known, for a cell."""
     if impact.unavailable:
         return f"not known: {impact.unavailable}"
-    tags = " ".join(_shown(each.tag) for each in impact.moved)
+    tags = " ".join(_short(each.tag) for each in impact.moved)
     left = impact.moved_count - len(impact.moved)
     notes = [tags] if tags else []
     notes += [f"(and {left:,} more)"] if left else []
@@ -110,13 +110,13 @@ def moved_tags(impact: Impact) -> str:
     return " ".join(notes)
 
 
-def _flow(value: str | Sequence[str]) -> str:
-    """The value as YAML on one line: JSON is YAML."""
+def _yaml_flow(value: str | Sequence[str]) -> str:
+    """Return the value as YAML on one line: JSON is YAML."""
     return plain(json.dumps(value))
 
 
-def as_yaml(findings: Sequence[Finding]) -> list[str]:
-    """What to add to config.yaml, as its lines, after a line that says so; empty for nothing."""
+def suggested_config(findings: Sequence[Finding]) -> list[str]:
+    """Return the lines to add to config.yaml, below an introduction; empty without any."""
     found = suggest_exclusions(findings)
     if found is None or not (found.exclusions or found.by_repository):
         return []
@@ -129,10 +129,11 @@ def as_yaml(findings: Sequence[Finding]) -> list[str]:
         ]
     lines.append("remediation:")
     if found.exclusions:
-        lines.append(f"  exclusions: {_flow(found.exclusions)}")
+        lines.append(f"  exclusions: {_yaml_flow(found.exclusions)}")
     if found.by_repository:
         lines.append("  exclusions_by_repository:")
     lines += (
-        f"    {_flow(name)}: {_flow(filters)}" for name, filters in found.by_repository.items()
+        f"    {_yaml_flow(name)}: {_yaml_flow(filters)}"
+        for name, filters in found.by_repository.items()
     )
     return lines

@@ -1,6 +1,6 @@
-"""A report's findings as systems keep them that follow a finding from sweep to sweep: pure.
+"""A report's findings for systems that track a finding from sweep to sweep: pure.
 
-What Security Hub, OCSF and others are told about a finding is decided here, once. Text is plain.
+Security Hub, OCSF and the others get the same state, title and advice from here. Text is plain.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import EarlierFinding, Report, Run
 from sweeper.reporting.wording import (
-    as_last_seen,
-    exemption_text,
-    kind,
-    named,
+    earlier_state,
+    exemption_words,
     number,
-    outcome,
-    setting,
+    outcome_words,
+    resource_kind,
+    resource_name,
+    setting_words,
 )
 
 _GUIDE = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/"
-_LONGEST_ID = 512  # ASFF: Id
+_MAX_ID = 512  # ASFF: Id
 
 
 class State(StrEnum):
-    """How a finding stands when the sweep ends."""
+    """The state of a finding when the sweep ends."""
 
     OPEN = "open"
     UNDETERMINED = "undetermined"
@@ -51,9 +51,9 @@ class State(StrEnum):
 class Record:
     """One finding, or one that is gone; `id` stays the same from sweep to sweep.
 
-    `resource_id` is the ARN where there is one; `named` says what is no repository. `setting` is
-    the mutability with its filters; `tags` are those of the account. `due` is the day from which on
-    its change will be made, where that waits.
+    `resource_id` is the ARN where there is one. `resource_name` is the name of a repository alone,
+    and the kind and name of anything else. `setting` is the mutability with its filters. `tags` are
+    those of the account. `due` is the day from which on a waiting change will be made.
     """
 
     id: str
@@ -66,7 +66,7 @@ class Record:
     resource: Resource
     resource_id: str
     repository: str
-    named: str
+    resource_name: str
     setting: str
     title: str
     description: str
@@ -76,18 +76,18 @@ class Record:
 
     @property
     def is_minor(self) -> bool:
-        """Whether it is about what may come to be: no tag that exists can be overwritten by it."""
+        """Whether it concerns future repositories only: no existing tag can be overwritten."""
         return self.resource == REGISTRY
 
     @property
     def guide(self) -> str:
-        """The page of AWS on it."""
+        """Return the address of the AWS user guide's page."""
         return _guide(self.resource)
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """What a check asks for: its name, what is wrong where it is not so, and what to do then."""
+class _Rule:
+    """What a check requires: its name, the title of a violation, and how to fix one."""
 
     check: str
     title: str
@@ -96,39 +96,39 @@ class Rule:
 
 
 def records(report: Report) -> Iterator[Record]:
-    """Every finding, then those of the previous sweep that are gone, as `items` has them."""
-    return starmap(recorder(report), items(report))
+    """Yield a record of each of `list_items`."""
+    return starmap(record_maker(report), list_items(report))
 
 
-def items(report: Report) -> Iterator[tuple[State, Finding | EarlierFinding]]:
-    """Every finding, then those of the previous sweep that are gone.
+def list_items(report: Report) -> Iterator[tuple[State, Finding | EarlierFinding]]:
+    """Yield each finding with its state, then those of the last sweep that are resolved.
 
-    What is not visible this time is left out: nothing is known of it.
+    Findings of the last sweep that could not be checked this time are left out.
     """
     examined = {account.id: account.regions for account in report.accounts}
-    gone = report.since_last.resolved if report.since_last else ()
-    now = set()
+    resolved = report.since_last.resolved if report.since_last else ()
+    current = set()
     for finding in report.findings:
-        state = _state(finding)
-        # A change of a report is here, too, whose place was not examined.
+        state = _finding_state(finding)
+        # A change that was applied counts even where its region was not examined.
         is_known = finding.region in examined.get(finding.account_id, ()) or _is_applied(finding)
         if state and is_known:
-            if gone:
-                now.add(_id(finding))
+            if resolved:
+                current.add(_id(finding))
             yield state, finding
-    yield from ((State.FIXED, earlier) for earlier in gone if _id(earlier) not in now)
+    yield from ((State.FIXED, earlier) for earlier in resolved if _id(earlier) not in current)
 
 
-def not_checked(report: Report) -> Iterator[tuple[State, EarlierFinding]]:
-    """What was mutable when it was last checked, and could not be checked this time."""
+def earlier_not_checked(report: Report) -> Iterator[tuple[State, EarlierFinding]]:
+    """Yield what was mutable in the last sweep and could not be checked this time."""
     earlier = report.since_last.not_visible if report.since_last else ()
     yield from ((State.UNDETERMINED, item) for item in earlier if item.was_open)
 
 
-def rule(check: str, resource: Resource) -> Rule:
-    """Return what a check asks of such resources."""
+def check_rule(check: str, resource: Resource) -> _Rule:
+    """Return what a check requires of such resources."""
     title = _TITLES.get(resource, _OTHER_TITLES)[State.OPEN].removesuffix(": {where}")
-    return Rule(
+    return _Rule(
         plain(check),
         title.format(check=plain(check)),
         _advice(resource, State.OPEN),
@@ -136,8 +136,11 @@ def rule(check: str, resource: Resource) -> Rule:
     )
 
 
-def recorder(report: Report) -> Callable[[State, Finding | EarlierFinding], Record]:
-    """What makes a record of each of the report's `items`, one at a time: they are large."""
+def record_maker(report: Report) -> Callable[[State, Finding | EarlierFinding], Record]:
+    """Return a function that makes a record of one of `list_items`.
+
+    Records are large: make one at a time.
+    """
     run = report.run
     tags = {
         account.id: {plain(key): plain(value) for key, value in account.tags.items()}
@@ -147,32 +150,29 @@ def recorder(report: Report) -> Callable[[State, Finding | EarlierFinding], Reco
 
     def record(state: State, item: Finding | EarlierFinding) -> Record:
         if isinstance(item, Finding):
-            return _of_finding(item, state, run, tags.get(item.account_id, {}))
-        return _of_earlier(item, state, run)
+            return _record_of_finding(item, state, run, tags.get(item.account_id, {}))
+        return _record_of_earlier(item, state, run)
 
     return record
 
 
-def record_id(check: str, account_id: str, region: str, repository: str) -> str:
-    """What a finding is known by; a name that ECR would not give is in it as a digest."""
-    text = f"{check}/{account_id}/{region}/{repository}"
-    if len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
-        return text
-    return f"{plain(check)}/{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
-
-
 def _id(item: Finding | EarlierFinding) -> str:
-    return record_id(item.check, item.account_id, item.region, item.repository)
+    """Return the finding's id; it has a digest where the name is not one that ECR gives."""
+    text = f"{item.check}/{item.account_id}/{item.region}/{item.repository}"
+    if len(text) <= _MAX_ID and text.isascii() and text.isprintable():
+        return text
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return f"{plain(item.check)}/{digest}"
 
 
-def _of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str]) -> Record:
-    account, region, name = plain(finding.account_id), plain(finding.region), named(finding)
-    current = setting(finding.mutability, finding.exclusion_filters)
+def _record_of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str]) -> Record:
+    account, region, name = plain(finding.account_id), plain(finding.region), resource_name(finding)
+    current = setting_words(finding.mutability, finding.exclusion_filters)
     if finding.compliance is Compliance.COMPLIANT and state is State.OPEN and finding.change:
-        current = setting(finding.change.to_mutability, finding.change.to_exclusion_filters)
-    done = outcome(finding, run)
+        current = setting_words(finding.change.to_mutability, finding.change.to_exclusion_filters)
+    done = outcome_words(finding, run)
     if finding.exemption:
-        done += f"; its exemption: {exemption_text(finding.exemption)}"
+        done += f"; its exemption: {exemption_words(finding.exemption)}"
     if finding.reopened:
         done += f"; mutable again after a sweep had fixed it: {number(finding.reopened, 'time')}"
     return Record(
@@ -186,7 +186,7 @@ def _of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str
         resource=plain(finding.resource),
         resource_id=plain(finding.arn) or _resource_id(finding),
         repository=plain(finding.repository),
-        named=name,
+        resource_name=name,
         setting=current,
         title=_title(finding, state),
         description=f"{plain(finding.reason)}. {current}: {done}",
@@ -196,16 +196,17 @@ def _of_finding(finding: Finding, state: State, run: Run, tags: Mapping[str, str
     )
 
 
-def _of_earlier(earlier: EarlierFinding, state: State, run: Run) -> Record:
+def _record_of_earlier(earlier: EarlierFinding, state: State, run: Run) -> Record:
     account, region = plain(earlier.account_id), plain(earlier.region)
     repository = plain(earlier.repository)
+    kind = resource_kind(earlier)
     gone = (
-        f"The finding of the sweep before is gone: the {kind(earlier)} was fixed by others, or "
-        f"deleted. It was {plain(earlier.mutability)}",
+        f"The finding of the sweep before is gone: the {kind} was fixed by others, or deleted. "
+        f"It was {plain(earlier.mutability)}",
         _ADVICE[State.FIXED],
     )
     unknown = (
-        f"The {kind(earlier)} could not be checked this time. It was {as_last_seen(earlier)}",
+        f"The {kind} could not be checked this time. It was {earlier_state(earlier)}",
         "See what could not be checked, and why.",
     )
     description, to_do = gone if state is State.FIXED else unknown
@@ -221,7 +222,7 @@ def _of_earlier(earlier: EarlierFinding, state: State, run: Run) -> Record:
         resource=plain(earlier.resource),
         resource_id=arn if earlier.resource == "repository" else _resource_id(earlier),
         repository=repository,
-        named=named(earlier),
+        resource_name=resource_name(earlier),
         setting=plain(earlier.mutability),
         title=_title(earlier, state),
         description=description,
@@ -230,14 +231,14 @@ def _of_earlier(earlier: EarlierFinding, state: State, run: Run) -> Record:
 
 
 def _resource_id(item: Finding | EarlierFinding) -> str:
-    """What names a resource that has no ARN, in no way that could be taken for one."""
-    place = f"{plain(item.account_id)}/{plain(item.region)}/{plain(item.repository)}"
-    return f"{plain(item.resource.replace('_', '-'))}/{place}"
+    """Return an id for a resource without an ARN; it cannot be mistaken for one."""
+    name = f"{plain(item.account_id)}/{plain(item.region)}/{plain(item.repository)}"
+    return f"{plain(item.resource.replace('_', '-'))}/{name}"
 
 
 def _title(item: Finding | EarlierFinding, state: State) -> str:
     title = _TITLES.get(item.resource, _OTHER_TITLES)[state]
-    where = f"{named(item)} ({plain(item.account_id)}, {plain(item.region)})"
+    where = f"{resource_name(item)} ({plain(item.account_id)}, {plain(item.region)})"
     return title.format(check=plain(item.check), where=where)
 
 
@@ -249,7 +250,7 @@ def _guide(resource: Resource) -> str:
 
 def _advice(resource: Resource, state: State) -> str:
     if resource == "repository_creation_template" and state is State.OPEN:
-        return _CLOSE_TEMPLATE
+        return _FIX_TEMPLATE
     if resource == REGISTRY and state is State.OPEN:
         return _CREATE_TEMPLATE
     if resource not in _TITLES and state is State.OPEN:
@@ -261,8 +262,8 @@ def _is_applied(finding: Finding) -> bool:
     return finding.change is not None and finding.change.status is ChangeStatus.APPLIED
 
 
-def _state(finding: Finding) -> State | None:
-    """Return how the finding stands; None where it was compliant, and is not known to be now."""
+def _finding_state(finding: Finding) -> State | None:
+    """Return the finding's state; None if it was compliant and may not be any more."""
     change = finding.change
     match finding.compliance:
         case Compliance.EXEMPT:
@@ -272,14 +273,16 @@ def _state(finding: Finding) -> State | None:
             reason = change.reason if change else None
             if status is ChangeStatus.APPLIED or reason is Reason.ALREADY_RESTORED:
                 return State.OPEN
-            is_known = status in (ChangeStatus.PLANNED, ChangeStatus.WITHHELD) or reason in _GONE
+            is_known = (
+                status in (ChangeStatus.PLANNED, ChangeStatus.WITHHELD) or reason in _FIXED_REASONS
+            )
             return State.FIXED if is_known else None
     if not is_remaining(finding):
         return State.FIXED
     return State.UNDETERMINED if finding.compliance is Compliance.UNDETERMINED else State.OPEN
 
 
-_GONE = (Reason.NOW_COMPLIANT, Reason.REPOSITORY_DELETED)
+_FIXED_REASONS = (Reason.NOW_COMPLIANT, Reason.REPOSITORY_DELETED)
 _TITLES: dict[Resource, dict[State, str]] = {
     "repository": {
         State.OPEN: "ECR image tags can be overwritten: {where}",
@@ -317,7 +320,7 @@ _CREATE_TEMPLATE = (
     "remediation.root_template_applied_for, or exempt all repositories of the registry with a "
     "reason and an expiry."
 )
-_CLOSE_TEMPLATE = (
+_FIX_TEMPLATE = (
     "Set the creation template's image tag mutability to IMMUTABLE, exclude tags that must move by "
     "an exclusion filter that is allowed, or exempt all repositories below its prefix with a "
     "reason and an expiry."

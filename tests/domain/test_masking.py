@@ -26,7 +26,7 @@ from sweeper.domain.masking import (
 )
 from sweeper.domain.model import ChangeStatus
 from sweeper.domain.reasons import Reason
-from sweeper.reporting.formats.html.document import embedded
+from sweeper.reporting.formats.html.document import _embedded_json
 from tests.cases import case
 from tests.factories import change, finding, report
 from tests.rendering import formats
@@ -104,7 +104,7 @@ def test_what_has_no_secret_is_as_it_was(text: str) -> None:
         html.escape,
         lambda text: html.escape(text, quote=False),
         lambda text: text.replace('"', '""'),
-        embedded,
+        _embedded_json,
         lambda text: text[:30],
     ],
 )

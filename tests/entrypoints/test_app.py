@@ -14,7 +14,7 @@ from sweeper.reporting.formats.base import Format
 from sweeper.reporting.sinks.directory import DirectorySink
 from sweeper.reporting.sinks.s3 import S3Sink
 from sweeper.reporting.sinks.sns import SnsSink
-from sweeper.reporting.topic import Topic
+from sweeper.reporting.sinks.topic import Topic
 from tests.cases import case
 from tests.factories import change, finding, report
 from tests.rendering import formats

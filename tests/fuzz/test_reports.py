@@ -19,7 +19,7 @@ from sweeper.storage.report_store import compare, read_report
 from tests import factories
 from tests.fuzz.support import bounded, misshapen, mutated, run_of
 from tests.rendering import as_json, formats, rendered
-from tests.reporting.formats.test_schema import REPORTS
+from tests.reporting.test_published import REPORTS
 
 texts = st.text(st.characters(), max_size=30) | st.sampled_from(factories.HOSTILE)
 FORMATS = formats()

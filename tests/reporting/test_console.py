@@ -12,7 +12,7 @@ ACCOUNT = "111122223333"
 
 
 def test_the_console_of_each_partition() -> None:
-    place = f"ecr/repositories/private/{ACCOUNT}/team/a"
+    page = f"ecr/repositories/private/{ACCOUNT}/team/a"
     cases = {
         ("aws", "eu-central-1"): "https://eu-central-1.console.aws.amazon.com",
         ("aws", "us-east-1"): "https://us-east-1.console.aws.amazon.com",
@@ -28,7 +28,7 @@ def test_the_console_of_each_partition() -> None:
     }
     for (partition, region), host in cases.items():
         with case(partition, region):
-            expected = host and f"{host}/{place}?region={region}"
+            expected = host and f"{host}/{page}?region={region}"
             for item in (finding("team/a", region=region), earlier("team/a", region=region)):
                 assert console_url(item, partition) == expected
 

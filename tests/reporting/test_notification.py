@@ -6,7 +6,7 @@ from dataclasses import replace
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Skipped
 from sweeper.domain.reasons import Reason
-from sweeper.reporting.notification import LIMIT, message, size, subject
+from sweeper.reporting.notification import MAX_BYTES, json_size, message, subject
 from tests.cases import case
 from tests.factories import (
     account,
@@ -44,7 +44,7 @@ def test_failed_changes_come_first_then_what_remains_then_what_was_dealt_with() 
 
 def test_size_is_that_of_a_json_string() -> None:
     text = 'a"b\\c\nd→'
-    assert size(text) == len('a\\"b\\\\c\\nd→'.encode())
+    assert json_size(text) == len('a\\"b\\\\c\\nd→'.encode())
 
 
 def test_what_was_not_checked_is_counted_by_reason_and_some_places_are_named() -> None:
@@ -143,7 +143,7 @@ def test_repositories_have_an_address_where_all_findings_have_room_with_theirs()
 def test_five_thousand_findings_fit_and_the_rest_is_counted() -> None:
     item = report(many(5000), [(account("777788889999"), failed(Reason.ASSUME_ROLE_DENIED))])
     text = message(item, ())
-    assert LIMIT - 1000 < size(text) <= LIMIT
+    assert MAX_BYTES - 1000 < json_size(text) <= MAX_BYTES
     listed = entries(text)
     assert 1000 < len(listed) < 5000
     assert f" {5000 - len(listed):,} more " in text
@@ -155,7 +155,7 @@ def test_five_thousand_findings_fit_and_the_rest_is_counted() -> None:
 def test_the_limit_holds() -> None:
     for limit in (900, 1000, 1200, 5000):
         with case(limit):
-            assert size(message(report(many(100)), (), limit)) <= limit
+            assert json_size(message(report(many(100)), (), limit)) <= limit
 
 
 def test_every_reason_at_its_worst_fits() -> None:
@@ -165,7 +165,7 @@ def test_every_reason_at_its_worst_fits() -> None:
         for index, reason in enumerate(list(Reason) * 4)
     ]
     text = message(report(many(3000), failures), ())
-    assert size(text) <= LIMIT
+    assert json_size(text) <= MAX_BYTES
     assert len(entries(text)) < 3000
 
 

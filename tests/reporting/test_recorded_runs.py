@@ -25,10 +25,10 @@ from sweeper.domain.recorded_changes import end_change, invert
 from sweeper.domain.report import aggregate, ended_early
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.domain.resume import ResumeState
-from sweeper.reporting.asff import findings as security_hub
 from sweeper.reporting.formats.html.facts import facts
 from sweeper.reporting.notification import message, subject
 from sweeper.reporting.records import State, records
+from sweeper.reporting.sinks.security_hub import _findings as security_hub
 from tests.cases import case
 from tests.factories import HOSTILE
 from tests.fake_aws.asff import problems
@@ -188,9 +188,9 @@ def test_the_subject_says_what_an_undo_and_an_apply_left() -> None:
         ),
         (every_apply(), "sweeper apply: 3 mutable repositories, 1 fixed"),
     ]
-    for item, said in cases:
-        with case(said):
-            assert subject(item) == said
+    for item, words in cases:
+        with case(words):
+            assert subject(item) == words
 
 
 def test_advice_is_told_where_it_helps_an_undo() -> None:
@@ -269,8 +269,8 @@ def test_no_system_is_told_of_what_was_not_examined() -> None:
     assert [*security_hub(refused, REGION)] == []
     completed = ResumeState(completed={made.key: make_change(APPLIED)})
     unreached = tuple(end_change(each, other, completed) for each in (due, made))
-    told = [*records(replace(every_apply(), findings=unreached))]
-    assert [(each.repository, each.state) for each in told] == [("made", State.FIXED)]
+    lines = [*records(replace(every_apply(), findings=unreached))]
+    assert [(each.repository, each.state) for each in lines] == [("made", State.FIXED)]
 
 
 # --- the page ----------------------------------------------------------------------------------

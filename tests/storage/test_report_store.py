@@ -40,7 +40,7 @@ from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Bucket
 from tests.golden import assert_golden, sections
 from tests.rendering import as_json
-from tests.reporting.formats.test_schema import REPORTS
+from tests.reporting.test_published import REPORTS
 
 FILE = "a-report.json"
 BUCKET = "reports"

@@ -65,7 +65,7 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
     from sweeper.entrypoints.logs import is_terminal
     from sweeper.entrypoints.preflight import check_access
     from sweeper.entrypoints.preflight_text import rendered
-    from sweeper.reporting.preflight.document import document
+    from sweeper.reporting.preflight import preflight_document
 
     if impact:
         values["remediation"] = {"assess_impact": True}
@@ -78,5 +78,5 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
         style=style,
     )
     verdict = judge(facts, read.config)
-    render = document if form == "json" else rendered
+    render = preflight_document if form == "json" else rendered
     return print_pieces((render(facts, verdict, read.config),), int(verdict.status))

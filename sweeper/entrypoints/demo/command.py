@@ -26,7 +26,7 @@ from sweeper.engine.ports import Observers
 from sweeper.entrypoints.app import run_sweep
 from sweeper.entrypoints.demo import demo_organization
 from sweeper.entrypoints.runner import run_interactive
-from sweeper.reporting.run_wording import undo_words
+from sweeper.reporting.report_wording import undo_words
 from sweeper.storage.change_reader import read_recorded_changes
 
 _MEANING = {

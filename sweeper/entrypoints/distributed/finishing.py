@@ -40,7 +40,7 @@ from sweeper.entrypoints.distributed.opening import (
 )
 from sweeper.reporting.formats import chosen_formats
 from sweeper.reporting.sinks import chosen_plugins, make_sinks
-from sweeper.reporting.sinks.base import SinkContext, is_kept
+from sweeper.reporting.sinks.base import SinkContext, is_stored
 from sweeper.storage.work import (
     Part,
     Result,
@@ -176,7 +176,7 @@ def deliver(stage: OpenStage, report: Report) -> Finished:
     file = app.report_file(report, everywhere)
     result = Result(stage.run.run_id, exit_status(report), file)
     finished = app.is_finished(report, everywhere, resumed=False)
-    if is_kept(report.deliveries, everywhere):
+    if is_stored(report.deliveries, everywhere):
         stage.work.put_result(result)
     if finished:
         app.close_plan(context, stage.run, resumed=True)

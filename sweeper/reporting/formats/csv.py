@@ -14,9 +14,9 @@ from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.impact_wording import moved_tags
-from sweeper.reporting.wording import exemption_text, setting
+from sweeper.reporting.wording import exemption_words, setting_words
 
-COLUMNS = (
+_COLUMNS = (
     "record",
     "account_id",
     "account_name",
@@ -48,25 +48,25 @@ COLUMNS = (
 
 
 class _Line:
-    """A file for the csv module that gives back each row as it is written."""
+    """A file for the csv module that returns each row instead of writing it."""
 
     def write(self, text: str) -> bytes:
         """Return the row."""
         return text.encode()
 
 
-def render(report: Report) -> Iterator[bytes]:
-    """A header, always, then one row for each finding, failure and skipped item.
+def _render(report: Report) -> Iterator[bytes]:
+    """Yield a header, then one row for each finding, failure and skipped item.
 
-    Findings of the last report that are none now follow, as `resolved` or `not_visible`.
+    Findings that only the last report has follow, as `resolved` or `not_visible`.
     """
     return in_pieces(_lines(report))
 
 
 def _lines(report: Report) -> Iterator[bytes]:
     details = _details(report)
-    more = {column for cells in details.values() for column in cells} - set(COLUMNS)
-    columns = (*COLUMNS, *sorted(more))
+    more = {column for cells in details.values() for column in cells} - set(_COLUMNS)
+    columns = (*_COLUMNS, *sorted(more))
     writer = csv.writer(_Line(), lineterminator="\n")
     write: Callable[[Iterable[str | None]], bytes] = writer.writerow
     yield write(map(csv_cell, columns))
@@ -75,7 +75,7 @@ def _lines(report: Report) -> Iterator[bytes]:
 
 
 def _details(report: Report) -> dict[str, dict[str, str | None]]:
-    """Account id -> the cells that say whose account it is: name, OU and tags."""
+    """Return the cells that describe an account by its id: name, OU and tags."""
     return {
         account.id: {
             "account_name": account.name,
@@ -121,11 +121,11 @@ def _finding(finding: Finding) -> dict[str, str | None]:
         "announced": str(finding.announced or ""),
     }
     if finding.exemption:
-        row["exemption"] = exemption_text(finding.exemption)
+        row["exemption"] = exemption_words(finding.exemption)
     if change := finding.change:
         row["change_status"] = change.status
         row["change_reason"] = change.reason
-        row["change_to"] = setting(change.to_mutability, change.to_exclusion_filters)
+        row["change_to"] = setting_words(change.to_mutability, change.to_exclusion_filters)
         row["message"] = change.error
         row["change_due"] = str(change.due or "")
     if impact := finding.impact:
@@ -171,4 +171,4 @@ def _earlier(record: str, item: EarlierFinding) -> dict[str, str | None]:
     }
 
 
-FORMAT = Format("csv", "csv", "text/csv; charset=utf-8", render)
+FORMAT = Format("csv", "csv", "text/csv; charset=utf-8", _render)

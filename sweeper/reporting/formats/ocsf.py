@@ -19,11 +19,11 @@ from sweeper.domain.report_model import AccountSummary, Report, Run
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.records import Record, State, records
 
-VERSION = "1.5.0"
+_VERSION = "1.5.0"
 _CLASS = (2003, "Compliance Finding")
 _ACTIVITIES = {1: "Create", 2: "Update", 3: "Close"}
 _AWS_ACCOUNT = 10  # account.type_id
-_LONGEST = 1024  # characters; OCSF sets no limit, those who keep it do
+_MAX_TEXT = 1024  # characters; OCSF sets no limit, but the systems that store it do
 _TYPES: dict[Resource, str] = {  # CloudFormation's
     "repository": "AWS::ECR::Repository",
     "repository_creation_template": "AWS::ECR::RepositoryCreationTemplate",
@@ -45,8 +45,8 @@ _SEVERITY = {
 }
 
 
-def render(report: Report) -> Iterator[bytes]:
-    """One line for each finding, and for each that is gone since the last sweep."""
+def _render(report: Report) -> Iterator[bytes]:
+    """Yield one line for each finding, and for each that is resolved since the last sweep."""
     return in_pieces(_lines(report))
 
 
@@ -82,9 +82,9 @@ def _event(record: Record, run: Run, account: AccountSummary | None, time: int) 
         "severity": severity,
         "status_id": status_id,
         "status": status,
-        "message": shorten(record.title, _LONGEST),
+        "message": shorten(record.title, _MAX_TEXT),
         "metadata": {
-            "version": VERSION,
+            "version": _VERSION,
             "profiles": ["cloud"],
             "product": {"name": "sweeper", "vendor_name": "sweeper", "version": run.version},
             "event_code": record.check,
@@ -94,8 +94,8 @@ def _event(record: Record, run: Run, account: AccountSummary | None, time: int) 
         "compliance": {"control": record.check, "status_id": _COMPLIANCE[record.state]},
         "finding_info": {
             "uid": record.id,
-            "title": shorten(record.title, _LONGEST),
-            "desc": shorten(record.description, _LONGEST),
+            "title": shorten(record.title, _MAX_TEXT),
+            "desc": shorten(record.description, _MAX_TEXT),
             **first_seen,
             "last_seen_time": time,
         },
@@ -106,12 +106,12 @@ def _event(record: Record, run: Run, account: AccountSummary | None, time: int) 
         "resources": [
             {
                 "type": _TYPES.get(record.resource, record.resource),
-                "uid": shorten(record.resource_id, _LONGEST),
-                "name": shorten(record.repository, _LONGEST),
+                "uid": shorten(record.resource_id, _MAX_TEXT),
+                "name": shorten(record.repository, _MAX_TEXT),
                 "region": record.region,
                 "cloud_partition": run.partition or "aws",
                 "data": {
-                    "image_tag_mutability": shorten(record.setting, _LONGEST),
+                    "image_tag_mutability": shorten(record.setting, _MAX_TEXT),
                     **({"change_due": str(record.due)} if record.due else {}),
                 },
             }
@@ -126,16 +126,16 @@ def _activity(record: Record) -> int:
 
 
 def _cloud(record: Record, run: Run, summary: AccountSummary | None) -> dict[str, Any]:
-    """The member's account and region; its tags are the account's labels."""
+    """Return the account and region; the tags of the account are its labels."""
     account: dict[str, Any] = {
         "uid": record.account_id,
-        "name": shorten(record.account_name, _LONGEST),
+        "name": shorten(record.account_name, _MAX_TEXT),
         "type": "AWS Account",
         "type_id": _AWS_ACCOUNT,
     }
     if record.tags:
         account["labels"] = [
-            shorten(f"{key}:{value}", _LONGEST) for key, value in record.tags.items()
+            shorten(f"{key}:{value}", _MAX_TEXT) for key, value in record.tags.items()
         ]
     cloud: dict[str, Any] = {"provider": "AWS", "region": record.region, "account": account}
     if run.organization_id:
@@ -149,4 +149,4 @@ def _milliseconds(moment: str) -> int:
     return int(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
-FORMAT = Format("ocsf", "ocsf.jsonl", "application/x-ndjson", render)
+FORMAT = Format("ocsf", "ocsf.jsonl", "application/x-ndjson", _render)

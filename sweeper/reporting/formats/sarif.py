@@ -1,6 +1,6 @@
 """report.sarif: the findings as SARIF 2.1.0, for views of code scanning.
 
-https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html, and of what GitHub asks besides:
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html, and the requirements of GitHub:
 https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
 """
 
@@ -19,58 +19,62 @@ from sweeper.domain.model import Finding, Resource
 from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import EarlierFinding, FailedItem, Report
 from sweeper.reporting.formats.base import Format
-from sweeper.reporting.records import Record, State, items, not_checked, recorder, rule
-from sweeper.reporting.wording import (
-    account_names,
-    advice,
-    coverage_sentence,
-    exemption_text,
-    explanation,
-    number,
-    where,
+from sweeper.reporting.records import (
+    Record,
+    State,
+    check_rule,
+    earlier_not_checked,
+    list_items,
+    record_maker,
 )
+from sweeper.reporting.report_wording import account_names, coverage_sentence
+from sweeper.reporting.wording import advice, exemption_words, explanation, failure_target, number
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
-MOST_RESULTS = 25_000  # of a run: GitHub refuses the file with more
-_MOST_GAPS = 1000  # that are notifications of their own
-_LONGEST = 1024  # characters of a name or a message
+_MAX_RESULTS = 25_000  # of a run: GitHub refuses the file with more
+_MAX_FAILURES = 1000  # that are notifications of their own
+_MAX_TEXT = 1024  # characters of a name or a message
 _SEVERITY = "5.0"  # medium, as everywhere
 _ORDER = (State.OPEN, State.UNDETERMINED, State.EXEMPT)
 _LEVEL = {State.OPEN: "warning", State.UNDETERMINED: "warning", State.EXEMPT: "note"}
-# SARIF makes a link of "[text](address)", and a place for an argument of "{0}".
-_OBEYED = re.compile(r"\](?=\()|\{(?=\d+\})")
+# SARIF makes a link of "[text](address)", and a placeholder of "{0}".
+_MARKUP = re.compile(r"\](?=\()|\{(?=\d+\})")
 
 _Item = tuple[State, Finding | EarlierFinding]
 
 
-def render(report: Report) -> Iterator[bytes]:
-    """One run. What was resolved is no result: code scanning closes what is not there."""
+def _render(report: Report) -> Iterator[bytes]:
+    """Yield one run; resolved findings are left out, because code scanning closes their alerts."""
     return in_pieces(_lines(report))
 
 
 def _lines(report: Report) -> Iterator[bytes]:
     found = sorted(
-        (each for each in chain(items(report), not_checked(report)) if each[0] in _LEVEL),
+        (
+            each
+            for each in chain(list_items(report), earlier_not_checked(report))
+            if each[0] in _LEVEL
+        ),
         key=lambda each: _ORDER.index(each[0]),
     )
-    shown = found[:MOST_RESULTS]
+    shown = found[:_MAX_RESULTS]
     # A check examines one kind of resource.
     checks = dict(sorted((item.check, item.resource) for _, item in shown))
     head = {"$schema": _SCHEMA, "version": "2.1.0"}
     yield _json(head)[:-1] + b',"runs":[{\n"tool":' + _json(_tool(report, checks)) + b",\n"
-    yield b'"automationDetails":' + _json({"id": _category(report)}) + b",\n"
+    yield b'"automationDetails":' + _json({"id": _automation_id(report)}) + b",\n"
     yield b'"invocations":[' + _json(_invocation(report))[:-1]
     yield b',"toolExecutionNotifications":[\n'
-    yield from _listed(_notifications(report, len(found) - len(shown)))
+    yield from _array(_notifications(report, len(found) - len(shown)))
     yield b']}],\n"results":[\n'
-    yield from _listed(_results(shown, report, list(checks)))
+    yield from _array(_results(shown, report, list(checks)))
     yield b"]}]}\n"
 
 
-def _listed(values: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """The members of an array, one a line and one in memory at a time."""
+def _array(values: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield the members of an array, one a line and one in memory at a time."""
     before = b""
     for value in values:
         yield before + _json(value)
@@ -80,7 +84,7 @@ def _listed(values: Iterable[dict[str, Any]]) -> Iterator[bytes]:
 
 
 def _tool(report: Report, checks: Mapping[str, Resource]) -> dict[str, Any]:
-    rules = [rule(check, resource) for check, resource in checks.items()]
+    rules = [check_rule(check, resource) for check, resource in checks.items()]
     return {
         "driver": {
             "name": "sweeper",
@@ -101,8 +105,8 @@ def _tool(report: Report, checks: Mapping[str, Resource]) -> dict[str, Any]:
     }
 
 
-def _category(report: Report) -> str:
-    """What precedes the last slash stays the same from sweep to sweep."""
+def _automation_id(report: Report) -> str:
+    """Return an id whose part before the last slash is the same in each sweep."""
     run = report.run
     return plain(f"sweeper/{run.organization_id or run.account_id or 'unknown'}/{run.id}")
 
@@ -116,16 +120,16 @@ def _invocation(report: Report) -> dict[str, Any]:
 
 
 def _notifications(report: Report, left_out: int) -> Iterator[dict[str, Any]]:
-    """What the results do not show: gaps, findings without room, no earlier report to compare."""
+    """Yield failures, how many findings are left out, and that none were compared."""
     if not report.coverage.complete:
         yield _notification("coverage_incomplete", "error", coverage_sentence(report))
     names = account_names(report)
-    for failure in report.failures[:_MOST_GAPS]:
-        text = f"{where(failure, names)}: {explanation(failure)}"
+    for failure in report.failures[:_MAX_FAILURES]:
+        text = f"{failure_target(failure, names)}: {explanation(failure)}"
         if to_do := advice(failure.stage, failure.reason, report.run):
             text += f". What to do: {to_do}"
         yield _notification(failure.reason, "error", text, failure)
-    if (more := len(report.failures) - _MOST_GAPS) > 0:
+    if (more := len(report.failures) - _MAX_FAILURES) > 0:
         yield _notification(
             "gaps_left_out", "error", f"{number(more, 'more gap')}: see report.json."
         )
@@ -143,15 +147,15 @@ def _notifications(report: Report, left_out: int) -> Iterator[dict[str, Any]]:
 
 
 def _notification(
-    name: str, level: str, text: str, place: FailedItem | None = None
+    name: str, level: str, text: str, failure: FailedItem | None = None
 ) -> dict[str, Any]:
     notification: dict[str, Any] = {
         "descriptor": {"id": name},
         "level": level,
         "message": {"text": _message(text)},
     }
-    if place and place.account_id:
-        parts = filter(None, (place.account_id, place.region))
+    if failure and failure.account_id:
+        parts = filter(None, (failure.account_id, failure.region))
         notification["locations"] = [
             {"logicalLocations": [{"fullyQualifiedName": plain("/".join(parts))}]}
         ]
@@ -159,12 +163,12 @@ def _notification(
 
 
 def _results(shown: Iterable[_Item], report: Report, checks: list[str]) -> Iterator[dict[str, Any]]:
-    record = recorder(report)
+    record = record_maker(report)
     for state, item in shown:
         exemption = item.exemption if isinstance(item, Finding) else None
         result = _result(record(state, item), checks.index(item.check))
         if state is State.EXEMPT:
-            why = exemption_text(exemption) if exemption else "exempt"
+            why = exemption_words(exemption) if exemption else "exempt"
             suppression = {"kind": "external", "justification": why}
             result["suppressions"] = [suppression]
         yield result
@@ -174,9 +178,9 @@ def _result(record: Record, rule_index: int) -> dict[str, Any]:
     digest = hashlib.sha256(record.id.encode()).hexdigest()[:16]
     properties: dict[str, Any] = {
         "account": record.account_id,
-        "accountName": shorten(record.account_name, _LONGEST),
+        "accountName": shorten(record.account_name, _MAX_TEXT),
         "region": record.region,
-        "imageTagMutability": shorten(record.setting, _LONGEST),
+        "imageTagMutability": shorten(record.setting, _MAX_TEXT),
     }
     if record.since:
         properties["sinceLast"] = record.since
@@ -184,7 +188,7 @@ def _result(record: Record, rule_index: int) -> dict[str, Any]:
         properties["changeDue"] = str(record.due)
     if record.tags:
         properties["accountTags"] = {
-            shorten(key, _LONGEST): shorten(value, _LONGEST) for key, value in record.tags.items()
+            shorten(key, _MAX_TEXT): shorten(value, _MAX_TEXT) for key, value in record.tags.items()
         }
     return {
         "ruleId": record.check,
@@ -193,15 +197,15 @@ def _result(record: Record, rule_index: int) -> dict[str, Any]:
         "message": {"text": _message(f"{record.title}. {record.description}")},
         "locations": [
             {
-                # Code scanning shows only what is in a file: there is one line in one for each.
+                # Code scanning shows only results in files: each has a file of one line.
                 "physicalLocation": {
                     "artifactLocation": {"uri": _path(record)},
                     "region": {"startLine": 1},
                 },
                 "logicalLocations": [
                     {
-                        "name": shorten(record.named, _LONGEST),
-                        "fullyQualifiedName": shorten(record.resource_id, _LONGEST),
+                        "name": shorten(record.resource_name, _MAX_TEXT),
+                        "fullyQualifiedName": shorten(record.resource_id, _MAX_TEXT),
                         "kind": "resource",
                     }
                 ],
@@ -217,14 +221,14 @@ def _result(record: Record, rule_index: int) -> dict[str, Any]:
 
 
 def _path(record: Record) -> str:
-    """A path that names the resource, as that of a file below the repository's root."""
-    name = shorten(record.repository, _LONGEST)
+    """Return a path that names the resource like a file below the repository's root."""
+    name = shorten(record.repository, _MAX_TEXT)
     kind = "" if record.resource == "repository" else f"{record.resource.replace('_', '-')}/"
     return quote(f"ecr/{record.account_id}/{record.region}/{kind}{name}")
 
 
 def _message(text: str) -> str:
-    return _OBEYED.sub(r"\g<0> ", shorten(text, 2 * _LONGEST))
+    return _MARKUP.sub(r"\g<0> ", shorten(text, 2 * _MAX_TEXT))
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
@@ -234,4 +238,4 @@ def _json(value: Any) -> bytes:
     return _ENCODER.encode(value).encode()
 
 
-FORMAT = Format("sarif", "sarif", "application/sarif+json", render)
+FORMAT = Format("sarif", "sarif", "application/sarif+json", _render)

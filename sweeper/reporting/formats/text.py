@@ -17,53 +17,57 @@ from sweeper.domain.report_model import (
     EarlierFinding,
     FailedItem,
     Report,
-    RepositoryTotals,
     Run,
     SkippedItem,
 )
 from sweeper.reporting.formats.base import Format
-from sweeper.reporting.impact_wording import as_yaml, counted, sentences
-from sweeper.reporting.inventory_wording import (
-    inventory_name,
+from sweeper.reporting.impact_wording import impact_sentence, impact_sentences, suggested_config
+from sweeper.reporting.report_wording import (
+    account_details,
+    account_names,
+    aggregator_name,
+    change_counts,
+    checked_sentence,
+    coverage_sentence,
+    due_changes_sentence,
+    group_by_reason,
     inventory_sentences,
     recorded_words,
     recording_words,
+    remaining_words,
+    reported_findings,
+    repository_counts,
+    run_words,
+    scope_words,
+    since_last_words,
+    tags_unavailable_sentence,
+    undo_words,
+    wave_rows,
 )
-from sweeper.reporting.run_wording import run_words, undo_words
-from sweeper.reporting.schedule_wording import due_changes, waves
 from sweeper.reporting.wording import (
-    account_details,
-    account_names,
     advice,
-    as_last_seen,
-    checked_sentence,
-    coverage_sentence,
-    exemption_text,
+    earlier_state,
+    exclusion_reason,
+    exemption_words,
     explanation,
-    known_as,
-    named,
+    failure_target,
     number,
-    outcome,
-    place,
-    remaining,
-    scope,
-    setting,
-    since_last,
-    tags_unavailable,
-    told_findings,
-    where,
-    why,
+    outcome_words,
+    resource_name,
+    setting_words,
+    since_last_state,
+    target_words,
 )
 
-WIDTH = 100
-_NAMED_SKIPS = 3  # of each reason; the others are counted
-_NAMED_FAILURES = 5  # that say the same but for the account; more are one paragraph
+_WIDTH = 100
+_MAX_SKIPS = 3  # of each reason; the others are counted
+_MAX_FAILURES = 5  # that say the same but for the account; more are one paragraph
 _NOT_MADE = (ChangeStatus.FAILED, ChangeStatus.WITHHELD, ChangeStatus.SUPERSEDED)
 _Found = TypeVar("_Found", Finding, EarlierFinding)
 
 
-def render(report: Report) -> Iterator[bytes]:
-    """The report as UTF-8 text; sections without content are left out."""
+def _render(report: Report) -> Iterator[bytes]:
+    """Yield the report as UTF-8 text, without empty sections."""
     sections: tuple[Iterable[str], ...] = (
         _heading(report),
         _totals(report),
@@ -81,7 +85,7 @@ def render(report: Report) -> Iterator[bytes]:
 
 
 def _lines(sections: Iterable[Iterable[str]]) -> Iterator[bytes]:
-    """The sections' lines, an empty one between sections that have some."""
+    """Yield the lines of all sections, with an empty line between two sections."""
     between = b""
     for section in sections:
         before = between
@@ -95,7 +99,7 @@ def _heading(report: Report) -> list[str]:
     dry_run = " (dry run)" if run.dry_run else ""
     organization = f"organization {run.organization_id}" if run.organization_id else ""
     caller = f"from account {run.account_id}" if run.account_id else ""
-    words = scope(report)
+    words = scope_words(report)
     times = f"{run.started_at} to {run.finished_at}"
     return [
         "ECR image tag mutability" + (f" in {words}" if words else ""),
@@ -109,39 +113,24 @@ def _heading(report: Report) -> list[str]:
 
 
 def _totals(report: Report) -> list[str]:
-    totals, undo, words = report.totals, report.run.kind == "undo", due_changes(report)
-    accounts, targets, repositories, changes = (
-        totals.accounts,
-        totals.targets,
-        totals.repositories,
-        totals.changes,
-    )
+    totals, undo, words = report.totals, report.run.kind == "undo", due_changes_sentence(report)
+    accounts, targets = totals.accounts, totals.targets
     return [
         f"Accounts         {accounts.planned:,}: {accounts.opened:,} opened, "
         f"{accounts.skipped:,} skipped, {accounts.failed:,} failed",
         f"Account-regions  {targets.planned:,}: {targets.examined:,} examined, "
         f"{targets.skipped:,} skipped, {targets.failed:,} failed",
-        *([] if undo else _repositories(repositories)),
-        f"Changes          {changes.planned:,} planned: {changes.applied:,} applied, "
-        f"{changes.failed:,} failed, {changes.withheld:,} withheld, "
-        f"{changes.superseded:,} superseded",
-        f"Remaining        {remaining(report)}",
+        *([] if undo else [f"Repositories     {repository_counts(report)}"]),
+        f"Changes          {change_counts(report)}",
+        f"Remaining        {remaining_words(report)}",
         *(_wrapped(f"Announced        {words}", "", " " * 17) if words else ()),
         *(_wrapped(f"Undo             {undo_words(report)}", "", " " * 17) if undo else ()),
         *_since_last(report),
     ]
 
 
-def _repositories(totals: RepositoryTotals) -> list[str]:
-    return [
-        f"Repositories     {totals.examined:,}: {totals.compliant:,} compliant, "
-        f"{totals.non_compliant:,} non-compliant, {totals.exempt:,} exempt, "
-        f"{totals.undetermined:,} undetermined"
-    ]
-
-
 def _since_last(report: Report) -> list[str]:
-    since, words = report.since_last, since_last(report)
+    since, words = report.since_last, since_last_words(report)
     if since is None or words is None:
         return []
     if since.run_id:
@@ -150,8 +139,7 @@ def _since_last(report: Report) -> list[str]:
 
 
 def _waves(report: Report) -> Iterator[str]:
-    """What a rollout opens on which day."""
-    found = list(waves(report))
+    found = list(wave_rows(report))
     if found:
         yield from (f"WAVES ({len(found):,})", "")
     for day, state, accounts, changes in found:
@@ -159,11 +147,13 @@ def _waves(report: Report) -> Iterator[str]:
 
 
 def _findings(report: Report) -> Iterator[str]:
-    findings = [item for item in told_findings(report) if item.compliance is not Compliance.EXEMPT]
+    findings = [
+        item for item in reported_findings(report) if item.compliance is not Compliance.EXEMPT
+    ]
     if not findings:
         return
     yield f"FINDINGS ({len(findings):,}; {report.totals.remaining:,} remain)"
-    if sentence := tags_unavailable(report):
+    if sentence := tags_unavailable_sentence(report):
         yield ""
         yield from _wrapped(sentence, "  ")
     for account, group in _by_account(findings, account_details(report)):
@@ -174,18 +164,18 @@ def _findings(report: Report) -> Iterator[str]:
 
 
 def _finding(finding: Finding, report: Report) -> Iterator[str]:
-    yield f"    {plain(finding.region)}  {named(finding)}"
-    current = setting(finding.mutability, finding.exclusion_filters)
-    state = ", ".join(filter(None, (current, finding.compliance, known_as(finding))))
-    yield from _wrapped(f"{state}: {outcome(finding, report.run)}", "      ")
+    yield f"    {plain(finding.region)}  {resource_name(finding)}"
+    current = setting_words(finding.mutability, finding.exclusion_filters)
+    state = ", ".join(filter(None, (current, finding.compliance, since_last_state(finding))))
+    yield from _wrapped(f"{state}: {outcome_words(finding, report.run)}", "      ")
     if finding.compliance is Compliance.NON_COMPLIANT:  # else the outcome says it
-        yield from _wrapped(why(finding), "      ")
+        yield from _wrapped(exclusion_reason(finding), "      ")
     if finding.exemption:
-        yield from _wrapped(f"its exemption {exemption_text(finding.exemption)}", "      ")
+        yield from _wrapped(f"its exemption {exemption_words(finding.exemption)}", "      ")
 
 
 def _advice_on_changes(findings: Iterable[Finding], run: Run) -> Iterator[str]:
-    """What to do about the changes that were not made, once for each reason."""
+    """Yield what to do about the changes that were not made, by reason."""
     not_made = Counter(
         finding.change.reason
         for finding in findings
@@ -198,24 +188,26 @@ def _advice_on_changes(findings: Iterable[Finding], run: Run) -> Iterator[str]:
 
 
 def _impact(report: Report) -> Iterator[str]:
-    """What the tags of the planned changes look like, and what would keep them mutable."""
+    """Yield which tags the planned changes may break, and how to prevent it."""
     findings = [item for item in report.findings if item.impact]
     if not findings:
         return
     of = number(len(findings), "repository", "repositories")
     yield from (f"WHAT MAY BREAK ({of})", "")
-    yield from _wrapped(f"{counted(findings)} A name is no proof: see docs/impact.md.", "  ")
+    yield from _wrapped(
+        f"{impact_sentence(findings)} A name is no proof: see docs/impact.md.", "  "
+    )
     for account, group in _by_account(findings, {}):
         yield from ("", f"  {account}")
         for finding in group:
             yield f"    {plain(finding.region)}  {plain(finding.repository)}"
-            for sentence in sentences(finding):
+            for sentence in impact_sentences(finding):
                 yield from _wrapped(sentence, "      ")
     denied = {item.impact.unavailable for item in findings if item.impact} - {None}
     for reason in sorted(reason for reason in denied if reason):
         if text := advice(Stage.ASSESS, reason):
             yield from ("", *_wrapped(f"What to do about {reason}: {text}.", "  "))
-    yield from as_yaml(findings)
+    yield from suggested_config(findings)
 
 
 def _exempt(report: Report) -> Iterator[str]:
@@ -226,14 +218,14 @@ def _exempt(report: Report) -> Iterator[str]:
     for account, group in _by_account(findings, {}):
         yield from ("", f"  {account}")
         for finding in group:
-            current = setting(finding.mutability, finding.exclusion_filters)
-            yield f"    {plain(finding.region)}  {named(finding)}  {current}"
+            current = setting_words(finding.mutability, finding.exclusion_filters)
+            yield f"    {plain(finding.region)}  {resource_name(finding)}  {current}"
             if finding.exemption:
-                yield from _wrapped(exemption_text(finding.exemption), "      ")
+                yield from _wrapped(exemption_words(finding.exemption), "      ")
 
 
 def _earlier(report: Report) -> Iterator[Iterator[str]]:
-    """The sections on what the last report had and this one has not."""
+    """Yield the sections of findings that only the last report has."""
     since = report.since_last
     for title, items in (
         ("RESOLVED SINCE THE LAST SWEEP", since.resolved if since else ()),
@@ -248,7 +240,7 @@ def _as_last_seen(title: str, items: Sequence[EarlierFinding]) -> Iterator[str]:
     for account, group in _by_account(items, {}):
         yield from ("", f"  {account}")
         for item in group:
-            yield f"    {plain(item.region)}  {named(item)}  {as_last_seen(item)}"
+            yield f"    {plain(item.region)}  {resource_name(item)}  {earlier_state(item)}"
 
 
 def _by_account(
@@ -257,8 +249,8 @@ def _by_account(
     for account_id, group in groupby(findings, key=lambda finding: finding.account_id):
         of_account = list(group)
         name = shorten(of_account[0].account_name, 60)
-        told = f"({tags[account_id]})" if account_id in tags else ""
-        yield " ".join(filter(None, (plain(account_id), name, told))), of_account
+        shown_tags = f"({tags[account_id]})" if account_id in tags else ""
+        yield " ".join(filter(None, (plain(account_id), name, shown_tags))), of_account
 
 
 def _failures(report: Report) -> list[str]:
@@ -266,10 +258,9 @@ def _failures(report: Report) -> list[str]:
         return []
     names = account_names(report)
     lines = ["COULD NOT BE CHECKED"]
-    failures = sorted(report.failures, key=lambda failure: failure.reason)
-    for reason, group in groupby(failures, key=lambda failure: failure.reason):
+    for reason, failures in group_by_reason(report.failures):
         lines.append("")
-        lines += _failures_alike(reason, list(group), names)
+        lines += _failures_alike(reason, failures, names)
         if text := advice(Stage.EXAMINE, reason, report.run):
             lines += _wrapped(f"What to do: {text}.", "    ")
     return lines
@@ -278,17 +269,20 @@ def _failures(report: Report) -> list[str]:
 def _failures_alike(
     reason: Reason, failures: Sequence[FailedItem], names: dict[str, str]
 ) -> Iterator[str]:
-    """A line for each failure, and one for all that say the same but for the account."""
+    """Yield a line for each failure, or one for many that differ only in the account."""
     alike: dict[str, list[FailedItem]] = {}
     for item in failures:
-        said = explanation(item)
-        alike.setdefault(said.replace(item.account_id or said, "*"), []).append(item)
-    for said, items in alike.items():
-        if len(items) <= _NAMED_FAILURES:
-            yield from (f"  {where(item, names)}: {reason}, {explanation(item)}" for item in items)
+        message = explanation(item)
+        general = message.replace(item.account_id or message, "*")
+        alike.setdefault(general, []).append(item)
+    for message, items in alike.items():
+        if len(items) <= _MAX_FAILURES:
+            yield from (
+                f"  {failure_target(item, names)}: {reason}, {explanation(item)}" for item in items
+            )
         else:
-            yield f"  {len(items):,} times {reason}, {said}:"
-            yield from _wrapped(", ".join(where(item, names) for item in items), "    ")
+            yield f"  {len(items):,} times {reason}, {message}:"
+            yield from _wrapped(", ".join(failure_target(item, names) for item in items), "    ")
 
 
 def _config_inventory(report: Report) -> Iterator[str]:
@@ -296,25 +290,25 @@ def _config_inventory(report: Report) -> Iterator[str]:
     if inventory is None:
         return
     names = account_names(report)
-    yield f"AWS CONFIG ({inventory_name(inventory)})"
+    yield f"AWS CONFIG ({aggregator_name(inventory)})"
     yield ""
     for sentence in inventory_sentences(inventory):
         yield from _wrapped(sentence, "  ")
-    for title, places in (
+    for title, targets in (
         ("Recorded, and not known to this sweep", inventory.not_planned),
         ("Last recorded where this sweep could not check", inventory.not_checked),
     ):
-        if places:
-            yield from ("", f"  {title} ({len(places):,})")
-        for each in places:
-            where_ = place(each.account_id, each.region, names)
+        if targets:
+            yield from ("", f"  {title} ({len(targets):,})")
+        for each in targets:
+            where_ = target_words(each.account_id, each.region, names)
             yield from _wrapped(f"{where_}: {recorded_words(each)}", "    ")
-        if places is inventory.not_planned and places:
+        if targets and targets is inventory.not_planned:
             yield from _wrapped(f"What to do: {Reason.RECORDED_NOT_PLANNED.advice}.", "    ")
     if inventory.not_recorded:
         yield from ("", f"  Not recorded, or not up to date ({len(inventory.not_recorded):,})")
     for gap in inventory.not_recorded:
-        where_ = place(gap.account_id, None, names)
+        where_ = target_words(gap.account_id, None, names)
         yield from _wrapped(f"{where_}: {recording_words(gap)}", "    ")
 
 
@@ -322,12 +316,10 @@ def _skipped(report: Report) -> list[str]:
     if not report.skipped:
         return []
     lines = [f"SKIPPED ON PURPOSE ({len(report.skipped):,})", ""]
-    skipped = sorted(report.skipped, key=lambda item: item.reason)
-    for reason, group in groupby(skipped, key=lambda item: item.reason):
-        items = list(group)
-        named = ", ".join(map(_skipped_place, items[:_NAMED_SKIPS]))
-        more = ", …" if len(items) > _NAMED_SKIPS else ""
-        lines.append(f"  {reason}: {len(items):,} ({named}{more})")
+    for reason, items in group_by_reason(report.skipped):
+        shown = ", ".join(map(_skipped_place, items[:_MAX_SKIPS]))
+        more = ", …" if len(items) > _MAX_SKIPS else ""
+        lines.append(f"  {reason}: {len(items):,} ({shown}{more})")
     return lines
 
 
@@ -352,12 +344,12 @@ def _deliveries(report: Report) -> list[str]:
     return lines
 
 
-@lru_cache(maxsize=1024)  # most findings stand in few ways
+@lru_cache(maxsize=1024)  # most findings have the same few lines
 def _wrapped(text: str, indent: str, hanging: str | None = None) -> tuple[str, ...]:
-    """The text in lines of `WIDTH`, as indented as the first one unless `hanging` says how."""
+    """Return the text in lines of `_WIDTH`; `hanging` indents all but the first line."""
     lines = wrap(
         text,
-        WIDTH,
+        _WIDTH,
         initial_indent=indent,
         subsequent_indent=indent if hanging is None else hanging,
         break_long_words=False,
@@ -366,4 +358,4 @@ def _wrapped(text: str, indent: str, hanging: str | None = None) -> tuple[str, .
     return tuple(lines)
 
 
-FORMAT = Format("text", "txt", "text/plain; charset=utf-8", render)
+FORMAT = Format("text", "txt", "text/plain; charset=utf-8", _render)

@@ -14,8 +14,7 @@ from sweeper.reporting.sinks.base import Sink, SinkContext
 from sweeper.reporting.sinks.chat import ChatSink
 from sweeper.reporting.sinks.directory import DirectorySink
 from sweeper.reporting.sinks.event_bus import EventBusSink
-from sweeper.reporting.sinks.evidence_directory import EvidenceDirectorySink
-from sweeper.reporting.sinks.evidence_s3 import EvidenceS3Sink
+from sweeper.reporting.sinks.evidence import EvidenceDirectorySink, EvidenceS3Sink
 from sweeper.reporting.sinks.owners import OwnersSink
 from sweeper.reporting.sinks.s3 import S3Sink
 from sweeper.reporting.sinks.security_hub import SecurityHubSink
@@ -24,7 +23,7 @@ from sweeper.reporting.sinks.sns import SnsSink
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
-# In the order of their turn.
+# In the order of delivery.
 SINKS: tuple[type[Sink], ...] = (
     DirectorySink,
     S3Sink,
@@ -38,10 +37,10 @@ SINKS: tuple[type[Sink], ...] = (
 )
 
 
-Plugin = tuple[type[Sink], BaseModel]
+_Plugin = tuple[type[Sink], BaseModel]
 
 
-def chosen_plugins(config: Config) -> list[Plugin]:
+def chosen_plugins(config: Config) -> list[_Plugin]:
     """Return the sinks of `report.plugins` with their settings; raises ConfigurationError."""
     chosen = []
     for name, values in config.report.plugins.items():
@@ -60,8 +59,8 @@ def chosen_plugins(config: Config) -> list[Plugin]:
     return chosen
 
 
-def make_sinks(context: SinkContext, plugins: Sequence[Plugin] = ()) -> list[Sink]:
-    """Return the sinks that the configuration names, in the order of their turn. Calls nothing.
+def make_sinks(context: SinkContext, plugins: Sequence[_Plugin] = ()) -> list[Sink]:
+    """Return the sinks that the configuration names, in the order of delivery. Calls nothing.
 
     Messages come last, so that they can say where the report is, or that a plugin failed.
     """

@@ -1,4 +1,4 @@
-"""What a sink is, and how a report is delivered to several."""
+"""A destination of reports, and the delivery of a report to several."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
 
-# How long to wait before a delivery is tried again, on top of the retries of each of its calls.
-FIRST_WAIT = 5.0  # seconds
-LONGEST_WAIT = 30.0  # seconds
-# What a destination needs that a KMS key of the caller's encrypts.
+# The wait before a delivery is tried again, on top of the retries of each of its calls.
+_FIRST_WAIT = 5.0  # seconds
+_MAX_WAIT = 30.0  # seconds
+# Needed by a destination that is encrypted with a customer managed KMS key.
 KEY_ACTIONS = frozenset({"kms:Decrypt", "kms:GenerateDataKey"})
 
 
-class NoSettings(BaseModel, extra="forbid"):
-    """What a plugin may be given that needs no settings."""
+class _NoSettings(BaseModel, extra="forbid"):
+    """The settings of a plugin that needs none."""
 
 
 class Sink:
-    """A destination of reports; a subclass says what is different of it."""
+    """A destination of reports, and the base class of a plugin. Making one calls nothing."""
 
     name: str  # in `deliveries`
     location: str  # where the report would go, for messages
-    keeps = False  # whether the whole report lies there afterwards
-    content = "report"  # what is delivered, in a word
-    is_local = False  # whether a dry run is delivered there, too
+    keeps = False  # whether it stores the whole report
+    content = "report"  # the name of the delivered content
+    is_local = False  # whether it gets dry runs, too
     is_message = False  # whether it says where the report is, and so comes last
-    takes_events = False  # whether reports about events go there, too
+    takes_events = False  # whether it gets reports about events, too
     actions: frozenset[str] = frozenset()  # IAM's, that the caller needs
-    settings: type[BaseModel] = NoSettings  # the model of a plugin's own
+    settings: type[BaseModel] = _NoSettings  # of a plugin
 
     @classmethod
     def make(cls, context: SinkContext) -> Self | None:
@@ -50,30 +50,30 @@ class Sink:
         raise NotImplementedError
 
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
-        """Deliver, knowing what became of the sinks before; raises OperationFailed."""
+        """Deliver the report; `so_far` are the deliveries before. Raises OperationFailed."""
         raise NotImplementedError
 
     def probe(self) -> Iterable[DestinationProbe]:
-        """Ask whether the destination would accept the report, and write nothing."""
+        """Check whether the destination would accept the report, and write nothing."""
         return ()
 
 
 @runtime_checkable
 class Storing(Protocol):
-    """A sink that can store the report before it is whole."""
+    """A sink that can store the report before it is complete."""
 
     def store(self, report: Report) -> None:
-        """Put the report where it stays should the process end; raises OperationFailed."""
+        """Store the report where it survives the process; raises OperationFailed."""
 
     def file(self, report: Report, location: str) -> str | None:
-        """Where report.json lies of a delivery to `location`; None where there is none."""
+        """Return where report.json of a delivery to `location` is; None without one."""
 
 
 def store(report: Report, sinks: Iterable[object], fallback: Storing | None) -> None:
     """Store the report in every sink that can, or else in `fallback`. Raises nothing.
 
-    What earlier sweeps left is read after that: reading it must never cost the report. What cannot
-    be stored is told by its delivery.
+    Earlier reports are read only after that: reading them must never cost this one. If a sink
+    cannot store the report, its delivery reports that.
     """
     done = [
         attempt(Stage.DELIVER, lambda sink: sink.store(report), sink)
@@ -104,39 +104,39 @@ def deliver(
     wait: Callable[[float], bool] = lambda _: False,
     fallback: Sink | None = None,
     *,
-    must_keep: bool = False,
+    must_store: bool = False,
 ) -> Report:
-    """The report with what became of it at each sink, in their order. Raises nothing.
+    """Deliver the report to each sink, and return it with the deliveries. Raises nothing.
 
-    No sink depends on another: where one fails, the next still gets the report. What may pass is
-    tried again as long as `wait` waits so many seconds, and answers True. Where no sink keeps the
-    report, though one should have or it is one of `must_keep`, it goes to `fallback`, before the
-    messages that say where it is.
+    Sinks are independent: if one fails, the next still gets the report. A passing failure is tried
+    again as long as `wait`, called with seconds, returns True. If no sink stores the report, though
+    one failed or it is `must_store`, it goes to `fallback`, before the messages that say where it
+    is.
     """
-    report = replace(report, deliveries=())  # a copy cannot tell what became of itself
+    report = replace(report, deliveries=())  # a copy cannot record its own delivery
     done: list[Delivery] = []
-    kept = False
+    stored = False
 
-    def keep() -> None:
+    def use_fallback() -> None:
         nonlocal fallback
         failed = any(item.status == "failed" for item in done)
-        if fallback and not kept and (must_keep or failed):
-            done.append(_delivered(report, fallback, tuple(done), wait))
+        if fallback and not stored and (must_store or failed):
+            done.append(_deliver_to(report, fallback, tuple(done), wait))
             fallback = None
 
     for sink in sinks:
         if not sink.keeps:
-            keep()
-        done.append(_delivered(report, sink, tuple(done), wait))
-        kept = kept or (sink.keeps and done[-1].status == "delivered")
-    keep()
+            use_fallback()
+        done.append(_deliver_to(report, sink, tuple(done), wait))
+        stored = stored or (sink.keeps and done[-1].status == "delivered")
+    use_fallback()
     return replace(report, deliveries=tuple(done))
 
 
-def _delivered(
+def _deliver_to(
     report: Report, sink: Sink, so_far: tuple[Delivery, ...], wait: Callable[[float], bool]
 ) -> Delivery:
-    seconds = FIRST_WAIT
+    seconds = _FIRST_WAIT
     while True:
         result = attempt(
             Stage.DELIVER,
@@ -157,20 +157,20 @@ def _delivered(
                 sink.content,
                 f"grant the caller what delivery there needs: {needed}" if needed else None,
             )
-        seconds = min(2 * seconds, LONGEST_WAIT)
+        seconds = min(2 * seconds, _MAX_WAIT)
 
 
 def probe_sink(sink: Sink) -> list[DestinationProbe]:
-    """Return what the destination answers when it is asked. Raises nothing."""
+    """Return the results of the probe of the sink. Raises nothing."""
     answers = attempt(Stage.DELIVER, lambda _: list(sink.probe()), None)
     if isinstance(answers, Failed):
         return [DestinationProbe(sink.name, sink.location, "probe", failed_probe(answers))]
     return answers
 
 
-def is_kept(deliveries: Sequence[Delivery], sinks: Iterable[Sink | None]) -> bool:
-    """Whether the whole report lies somewhere that keeps it, wherever it could not be delivered."""
-    keepers = {sink.name for sink in sinks if sink and sink.keeps}
-    delivered = {each.sink for each in deliveries if each.status == "delivered"}
+def is_stored(deliveries: Sequence[Delivery], sinks: Iterable[Sink | None]) -> bool:
+    """Whether no delivery failed, or the whole report is stored in spite of it."""
+    stores = {sink.name for sink in sinks if sink and sink.keeps}
+    delivered_to = {each.sink for each in deliveries if each.status == "delivered"}
     failed = any(each.status == "failed" for each in deliveries)
-    return not failed or not keepers.isdisjoint(delivered)
+    return not failed or not stores.isdisjoint(delivered_to)

@@ -1,4 +1,4 @@
-"""Files in a directory: report.json and so on, each whole or as it was before."""
+"""Files in a directory: report.json and the other formats, each replaced as a whole."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ from sweeper.storage import files
 from sweeper.storage.history import lost_changes, store_history
 from sweeper.storage.report_store import RunReports
 
-LATEST = "report.json"
+_REPORT = "report.json"
 
 
 class DirectorySink(Sink):
-    """Writes each format to a temporary file beside its place, then moves it there.
+    """A sink that replaces files in a directory, each whole or not at all.
 
-    Of a run that changed something there is ``<run id>/report.json``, too, which no later run
-    replaces, and no process of the same run that lacks some of its changes; of any other one only
-    until the files that it replaces have been read, unless it is one of `keeps_every`. All files of
-    an apply, an undo, and a sweep that examined nothing lie there: those of the last sweep stay.
-    With `keeps_history` history.json too, but in dry runs.
+    A run that changed something also writes ``<run id>/report.json``, which no later run replaces,
+    nor a process of the same run that lacks some of its changes. So does any run with
+    `keeps_every`. Other runs remove that file when the files in the directory have been replaced.
+    An apply, an undo, and a sweep that examined nothing write all files there: the directory itself
+    has those of the last sweep. With `keeps_history` each run but a dry run also writes
+    history.json.
     """
 
     name = "directory"
     keeps = True
     is_local = True
-    latest = LATEST
+    latest = _REPORT
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class DirectorySink(Sink):
         keeps_every: bool = False,
         under_id: bool = True,
     ) -> None:
-        """Calls nothing. Not `under_id`: the directory is one run's own."""
+        """Make a sink for a directory; without `under_id` it belongs to one run."""
         self.name = name
         self.location = str(directory)
         self.records = files.Directory(directory)
@@ -85,33 +86,33 @@ class DirectorySink(Sink):
         keeps_own = self._keeps_every or may_have_changed(report) or is_apart
         if self._under_id and keeps_own:
             self.store(report)
-        place = self._directory / (self._folder(report) if is_apart else "")
-        _make(place)
+        directory = self._directory / (self._folder(report) if is_apart else "")
+        _make(directory)
         stem = "report"
         # JSON comes first: in a directory that is the run's own the others are named like it.
         for format_ in sorted(self._formats, key=lambda each: each is not JSON):
             if format_ is JSON and (is_apart or not self._under_id):
                 stem = self._put(report)
             else:
-                files.replace(place / f"{stem}.{format_.extension}", format_.render(report))
+                files.replace(directory / f"{stem}.{format_.extension}", format_.render(report))
         if self._under_id and not keeps_own:
             self._remove(report)
         note = None
         if self.keeps_history and not report.run.dry_run:
             note = store_history(self.records, report)
         self._reports.require_one()
-        return Delivery(self.name, str(place), "delivered", message=note)
+        return Delivery(self.name, str(directory), "delivered", message=note)
 
     def file(self, report: Report, location: str) -> str | None:
-        """Where report.json lies: of a run that changed something, for good."""
+        """Return where report.json stays of a run that changed something."""
         changed = may_have_changed(report)
         if not changed and JSON not in self._formats:
             return None
         own = self._under_id and changed and replaces_last(report)
-        return str(Path(location, report.run.id if own else "", LATEST))
+        return str(Path(location, report.run.id if own else "", _REPORT))
 
     def probe(self) -> list[DestinationProbe]:
-        """Ask whether the directory, or the one in which it is made, can be written."""
+        """Probe whether the directory, or its nearest parent that exists, can be written."""
         answer = run_probe(lambda: _check_directory(self._directory))
         return [DestinationProbe("report.directory", self.location, "write", answer)]
 
@@ -131,11 +132,11 @@ class DirectorySink(Sink):
         return None
 
     def _remove(self, report: Report) -> None:
-        """Remove what `store` wrote of a run that changed nothing: it is in the directory itself.
+        """Remove what `store` wrote, if this run changed nothing: the directory has it already.
 
-        What an earlier process of the run stored stays, and what lies beside it.
+        Files that an earlier process of the run stored, and other files, stay.
         """
-        name = f"{self._folder(report)}{LATEST}"
+        name = f"{self._folder(report)}{_REPORT}"
         if name in self._written:
             with suppress(OSError):
                 (self._directory / name).unlink()
@@ -143,9 +144,9 @@ class DirectorySink(Sink):
 
 
 def require_writable(directory: Path) -> None:
-    """Make the directory where it is missing; raise ConfigurationError if it cannot be written.
+    """Make the directory if it is missing; raise ConfigurationError if it cannot be written.
 
-    So that a run learns it before it calls or changes anything, and not with its report in hand.
+    So a run fails before it calls or changes anything, and not when it has a report to store.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -162,7 +163,7 @@ def _make(directory: Path) -> None:
 
 
 def _check_directory(directory: Path) -> None:
-    """Raise OperationFailed where it, or the directory in which it is made, cannot be written."""
+    """Raise OperationFailed if the directory, or its nearest parent, cannot be written."""
     try:
         problem = _problem(directory)
     except (OSError, ValueError) as error:  # ValueError: no path has a NUL in it
@@ -172,7 +173,7 @@ def _check_directory(directory: Path) -> None:
 
 
 def _problem(directory: Path) -> str | None:
-    """What is wrong with it; raises OSError, ValueError."""
+    """Return why the directory cannot be written, if so; raises OSError, ValueError."""
     nearest = next(path for path in (directory, *directory.absolute().parents) if _is_there(path))
     if not nearest.is_dir():
         return f"{nearest}: not a directory"
@@ -185,7 +186,7 @@ def _problem(directory: Path) -> str | None:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether it is there, be it a link that leads nowhere: no directory can be made in its place.
+    """Whether the path exists, even as a broken link: no directory can be made in its place.
 
     Raises OSError, ValueError.
     """

@@ -28,19 +28,19 @@ from sweeper.storage.history import ATTEMPTS, lost_changes, started_at, store_hi
 from sweeper.storage.record_reader import is_time
 from sweeper.storage.report_store import RunReports
 
-LATEST = "latest.json"
-# What latest.json says beside its content, so that it need not be read to be judged.
+_LATEST = "latest.json"
+# Metadata of latest.json, so that it need not be read to be compared.
 _STARTED_AT = "started-at"
 _ARN = re.compile(r"arn:[^:]*:kms:(?P<region>[^:]+):")
 _KEY_USE = "kms:GenerateDataKey"
-HINTS = Hints(
+_HINTS = Hints(
     missing="create the bucket (the central stack does: docs/deploy.md), or correct "
     "report.s3.bucket",
     denied="allow the caller {actions}: s3:ListBucket on the bucket, the others below the prefix, "
     "in its IAM policy, and in the bucket's where that is another account's",
     link="https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html",
 )
-KEY_HINTS = Hints(
+_KEY_HINTS = Hints(
     missing="correct report.s3.kms_key_id: there is no such key in its region",
     denied="allow the caller kms:GenerateDataKey and kms:Decrypt, in its IAM policy and in the "
     "key's",
@@ -52,16 +52,15 @@ KEY_HINTS = Hints(
 
 
 class S3Sink(Sink):
-    """Writes ``<prefix>/<day>/<run id>/report.<ext>``, then moves ``<prefix>/latest.json`` on."""
+    """A sink that writes ``<prefix>/<day>/<run id>/report.<ext>`` and ``<prefix>/latest.json``."""
 
     name = "s3"
     keeps = True
     takes_events = True
-    latest = LATEST
+    latest = _LATEST
     actions = frozenset({"s3:GetObject", "s3:ListBucket", "s3:PutObject", *KEY_ACTIONS})
 
     def __init__(self, bucket: Bucket, formats: Sequence[Format]) -> None:
-        """Calls nothing."""
         self.location = bucket.location
         self.records = Objects(bucket)
         self._formats = formats
@@ -74,15 +73,15 @@ class S3Sink(Sink):
         return cls(Bucket(config, context.central), context.formats) if config else None
 
     def store(self, report: Report) -> None:
-        """Write the report's own objects, report.json alone where it is one of them."""
+        """Write report.json, or without that format the report's other objects."""
         formats = self._formats_of(report)
         self._put(report, (JSON,) if JSON in formats else formats)
 
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Write the objects; raises OperationFailed.
 
-        latest.json is moved when all the others are there, by a sweep that examined something. Then
-        the history is written. A dry run does neither.
+        latest.json is replaced after all others, by a sweep that examined something. Then the
+        history is written. A dry run does neither.
         """
         names = self._put(report, self._formats_of(report))
         notes = []
@@ -95,29 +94,29 @@ class S3Sink(Sink):
         return Delivery(self.name, self.records.bucket.at(names[0]), "delivered", message=note)
 
     def file(self, report: Report, location: str) -> str | None:
-        """Where report.json lies: its own object is what a delivery names."""
+        """Return the location: a delivery names the object of report.json."""
         return location if JSON in self._formats_of(report) else None
 
     def probe(self) -> Iterator[DestinationProbe]:
-        """Ask for the bucket, reading and writing below the prefix, and the use of the key."""
+        """Probe the bucket, reading and writing below the prefix, and the use of the key."""
         bucket = self.records.bucket
         found: dict[str, str] = {}
 
         @translate_errors()
-        def look() -> None:
+        def head_bucket() -> None:
             answer = bucket.central("s3", None).head_bucket(Bucket=bucket.config.bucket)
             found["region"] = answer.get("BucketRegion", "")
 
         def of_bucket(action: str, answer: ProbeResult) -> DestinationProbe:
-            return DestinationProbe("report.s3.bucket", bucket.location, action, answer, HINTS)
+            return DestinationProbe("report.s3.bucket", bucket.location, action, answer, _HINTS)
 
-        there = run_probe(look)
-        yield of_bucket("s3:ListBucket", there)
-        if there.reason is Reason.DESTINATION_MISSING:
+        answer = run_probe(head_bucket)
+        yield of_bucket("s3:ListBucket", answer)
+        if answer.reason is Reason.DESTINATION_MISSING:
             return
         yield of_bucket("s3:GetObject", run_probe(lambda: _read(bucket)))
         written = run_probe(lambda: _try_to_put(bucket))
-        # S3 says so where it is the key that the caller may not use, or that is not there.
+        # This is the error of S3 if the caller may not use the key, or if there is no such key.
         of_the_key = _KEY_USE in written.message or (written.error_code or "").startswith("KMS.")
         if not of_the_key:
             yield of_bucket("s3:PutObject", written)
@@ -125,7 +124,7 @@ class S3Sink(Sink):
             answer = _key(kms_key, found.get("region"), bucket)
             if of_the_key and answer.answer is not ProbeStatus.FAILED:
                 answer = written
-            yield DestinationProbe("report.s3.kms_key_id", kms_key, _KEY_USE, answer, KEY_HINTS)
+            yield DestinationProbe("report.s3.kms_key_id", kms_key, _KEY_USE, answer, _KEY_HINTS)
         elif of_the_key:
             yield of_bucket(_KEY_USE, written)
 
@@ -135,7 +134,7 @@ class S3Sink(Sink):
         return self._formats
 
     def _put(self, report: Report, formats: Sequence[Format]) -> list[str]:
-        """Write the report in these formats; the objects' names."""
+        """Write the report in these formats, and return the names of the objects."""
         folder = f"{report.run.started_at[:10]}/{report.run.id}/"
         stem = "report"
         names = []
@@ -151,7 +150,8 @@ class S3Sink(Sink):
     def _replace(self, name: str, report: Report) -> str | None:
         """Write the object, unless another process stored changes there that the report lacks.
 
-        The first write has the condition that nothing is there, so that most runs read nothing.
+        Return why it was not written. The first write requires that nothing is there, so that most
+        runs read nothing.
         """
         for _ in range(ATTEMPTS):
             try:
@@ -170,49 +170,49 @@ class S3Sink(Sink):
         return f"{name} was replaced by others again and again"
 
     def _move_latest(self, report: Report) -> str | None:
-        """Replace latest.json where it was read, and is not of a later sweep; why not, in words.
+        """Replace latest.json, unless it is of a later sweep; return why it was not replaced.
 
-        What could not be read may be later, and knows what is open where nobody could look since.
+        An object that could not be read may be of a later sweep, with findings that only it has.
         """
         run = report.run
-        about = {_STARTED_AT: run.started_at}
+        metadata = {_STARTED_AT: run.started_at}
         for _ in range(ATTEMPTS):
-            there = self.records.last_version(LATEST)
-            if there and self._started_at(there) > run.started_at:
-                return f"{LATEST} was left as it is: it is of a sweep that started later"
+            current = self.records.last_version(_LATEST)
+            if current and self._started_at(current) > run.started_at:
+                return f"{_LATEST} was left as it is: it is of a sweep that started later"
             try:
-                self.records.replace(LATEST, JSON.render(report), JSON.media_type, about)
+                self.records.replace(_LATEST, JSON.render(report), JSON.media_type, metadata)
             except OperationFailed as error:
                 if error.reason is not Reason.CONCURRENT_MODIFICATION:
                     raise
-                if there is None:
-                    return f"{LATEST} was left as it is: what is there could not be read"
-                self.records.read_version(LATEST)
+                if current is None:
+                    return f"{_LATEST} was left as it is: what is there could not be read"
+                self.records.read_version(_LATEST)
                 continue
             return None
-        return f"{LATEST} was left as it is: other sweeps kept moving it"
+        return f"{_LATEST} was left as it is: other sweeps kept moving it"
 
-    def _started_at(self, there: Version) -> str:
-        """When the sweep of the report that is there started; "" where nothing says so.
+    def _started_at(self, current: Version) -> str:
+        """Return when the sweep of the stored report started; "" where that is not known.
 
-        The report itself is asked where it was put there by others, without what this sink adds.
+        The report itself is read if others put it there, without the metadata of this sink.
         """
-        said = there.metadata.get(_STARTED_AT, "")
-        if is_time(said) or there.etag is None:
-            return said
-        return started_at(self.records, LATEST) or ""
+        time = current.metadata.get(_STARTED_AT, "")
+        if is_time(time) or current.etag is None:
+            return time
+        return started_at(self.records, _LATEST) or ""
 
 
 def _read(bucket: Bucket) -> None:
-    """A sweep reads what it replaces, where it is: latest.json, history.json, lease.json.
+    """Read an object that cannot exist; a sweep reads latest.json, history.json and lease.json.
 
-    To whom s3:ListBucket is denied, S3 does not say that something is not there, but denies it.
+    Without s3:ListBucket S3 denies access to an object that does not exist.
     """
     expect_error("NoSuchKey", lambda: bucket.open(nonexistent_name()))
 
 
 def _try_to_put(bucket: Bucket) -> None:
-    """A write on a condition that cannot hold, so that nothing is ever stored.
+    """Write on a condition that cannot hold, so that nothing is ever stored.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
     """
@@ -231,7 +231,10 @@ def _try_to_put(bucket: Bucket) -> None:
 
 
 def _key(kms_key: str, region: str | None, bucket: Bucket) -> ProbeResult:
-    """https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html."""
+    """Probe the use of the key.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
+    """
     if arn := _ARN.match(kms_key):  # else it is a key id, or an alias
         region = arn["region"]
     if not region:  # elsewhere there may be no such key

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting.notification import subject
-from sweeper.reporting.notification_json import attributes, structured
+from sweeper.reporting.notification import findings_by_urgency, message, subject
 from sweeper.reporting.sinks.base import SinkContext
-from sweeper.reporting.topic import MessageSink, Topic
+from sweeper.reporting.sinks.topic import MessageSink, Topic, structured_message
 
 
 class SnsSink(MessageSink):
-    """Publishes what people need to know, when there is something."""
+    """A sink that publishes the notification, if people need one."""
 
     name = "sns"
     takes_events = True
@@ -29,9 +28,52 @@ class SnsSink(MessageSink):
     def publish(self, report: Report, so_far: Sequence[Delivery]) -> None:
         """Publish the message; raises OperationFailed."""
         self.topic.publish(
-            structured(report, so_far),
+            _message(report, so_far),
             once=report.run.id,
             subject=subject(report),
-            attributes=attributes(report),
+            attributes=_attributes(report),
             by_protocol=True,
         )
+
+
+def _members(report: Report, so_far: Sequence[Delivery]) -> dict[str, Any]:
+    """Return the members of the JSON for programs, but for its findings: those of report.json.
+
+    `since_last` counts what it lists there.
+    """
+    since = report.since_last
+    return {
+        "schema_version": report.schema_version,
+        "run": report.run,
+        "totals": report.totals,
+        "coverage": report.coverage,
+        "since_last": since
+        and {
+            "run_id": since.run_id,
+            "new": since.new,
+            "still_open": since.still_open,
+            "reopened": since.reopened,
+            "resolved": len(since.resolved),
+            "not_visible": len(since.not_visible),
+        },
+        "deliveries": so_far,
+    }
+
+
+def _message(report: Report, so_far: Sequence[Delivery]) -> str:
+    return structured_message(
+        _members(report, so_far),
+        findings_by_urgency(report),
+        lambda limit: message(report, so_far, limit),
+    )
+
+
+def _attributes(report: Report) -> dict[str, dict[str, str]]:
+    """Return what a subscription's filter policy may ask for, without reading the message."""
+    incomplete = "false" if report.coverage.complete else "true"
+    non_compliant = str(report.totals.repositories.non_compliant)
+    return {
+        "non_compliant": {"DataType": "Number", "StringValue": non_compliant},
+        "coverage_incomplete": {"DataType": "String", "StringValue": incomplete},
+        "run_id": {"DataType": "String", "StringValue": report.run.id},
+    }

@@ -16,7 +16,7 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
-from sweeper.reporting.formats.csv import COLUMNS
+from sweeper.reporting.formats.csv import _COLUMNS
 from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,
@@ -49,7 +49,7 @@ def filled(row: dict[str, str]) -> dict[str, str]:
 
 
 def test_the_header_is_always_there() -> None:
-    assert rendered("csv", report()) == (",".join(COLUMNS) + "\n").encode()
+    assert rendered("csv", report()) == (",".join(_COLUMNS) + "\n").encode()
 
 
 BASE = {
@@ -113,7 +113,7 @@ def test_account_tags_are_columns_after_the_others() -> None:
         replace(second, tags={"Zone": "blue"}),
     )
     content = rendered("csv", replace(item, accounts=accounts))
-    assert content.decode().startswith(",".join((*COLUMNS, "tag:=cost", "tag:Zone", "tag:owner")))
+    assert content.decode().startswith(",".join((*_COLUMNS, "tag:=cost", "tag:Zone", "tag:owner")))
     assert [(row["tag:owner"], row["tag:=cost"], row["tag:Zone"]) for row in rows(content)] == [
         ("payments", "'+1", ""),
         ("payments", "'+1", ""),

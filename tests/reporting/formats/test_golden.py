@@ -10,17 +10,18 @@ from itertools import product
 from sweeper.domain.model import ChangeStatus, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-from sweeper.reporting.asff import findings
 from sweeper.reporting.formats.html.facts import facts
 from sweeper.reporting.formats.html.tables import tables
 from sweeper.reporting.notification import message, subject
-from sweeper.reporting.notification_json import attributes, event
-from sweeper.reporting.wording import advice, outcome
+from sweeper.reporting.sinks.security_hub import _findings
+from sweeper.reporting.sinks.sns import _attributes
+from sweeper.reporting.wording import advice, outcome_words
 from tests.cases import case
 from tests.factories import change, finding, report, run
 from tests.golden import assert_golden, sections
 from tests.golden.reports import DELIVERIES, every, planned, whole
 from tests.rendering import formats, rendered
+from tests.reporting.sinks.topics import event
 
 
 def of_every(text: Callable[[Report], str]) -> str:
@@ -93,12 +94,12 @@ def test_message() -> None:
 
 def test_structured() -> None:
     item = whole()
-    told = json.loads(event(item, DELIVERIES, 10**6))
-    assert_golden("message.jsonl", lines_of([attributes(item), *told.pop("findings"), told]))
+    parsed = json.loads(event(item, DELIVERIES))
+    assert_golden("message.jsonl", lines_of([_attributes(item), *parsed.pop("findings"), parsed]))
 
 
 def test_asff() -> None:
-    assert_golden("findings.asff.jsonl", lines_of([*findings(whole(), "eu-west-1")]))
+    assert_golden("findings.asff.jsonl", lines_of([*_findings(whole(), "eu-west-1")]))
 
 
 def lines_of(values: Sequence[object]) -> str:
@@ -111,14 +112,14 @@ def test_words_of_every_reason() -> None:
     for status in ChangeStatus:
         for reason in (None, *Reason):
             with case(status, reason):
-                said = outcome(finding(change=change(status, reason=reason)), run())
+                words = outcome_words(finding(change=change(status, reason=reason)), run())
                 if status is not ChangeStatus.SUPERSEDED:
-                    assert "IMMUTABLE" in said
-                texts.setdefault(said.replace(str(reason), "…"), f"{status}, {reason}")
+                    assert "IMMUTABLE" in words
+                texts.setdefault(words.replace(str(reason), "…"), f"{status}, {reason}")
     for stage, reason in product(Stage, Reason):
-        said = advice(stage, reason) or ""
-        if said != advice(Stage.EXAMINE, reason):  # which is in docs/reasons.md
-            texts.setdefault(said, f"{stage}, {reason}")
+        words = advice(stage, reason) or ""
+        if words != advice(Stage.EXAMINE, reason):  # which is in docs/reasons.md
+            texts.setdefault(words, f"{stage}, {reason}")
     assert_golden("reasons.txt", "".join(f"{of}: {text}\n" for text, of in texts.items()))
 
 

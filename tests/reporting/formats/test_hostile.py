@@ -16,9 +16,9 @@ import pytest
 
 from sweeper.domain.escaping import csv_cell, is_hidden, plain
 from sweeper.domain.report_model import Report
-from sweeper.reporting.asff import findings
 from sweeper.reporting.notification import message, subject
-from sweeper.reporting.notification_json import structured
+from sweeper.reporting.sinks.security_hub import _findings
+from sweeper.reporting.sinks.sns import _message
 from tests.cases import case
 from tests.factories import HOSTILE, hostile_report
 from tests.rendering import formats, rendered
@@ -33,8 +33,8 @@ FORMS: dict[str, Callable[[Report], str]] = {
     **{name: _rendered(name) for name in formats()},
     "message": lambda report: message(report, ()),
     "subject": subject,
-    "structured": lambda report: structured(report, ()),
-    "asff": lambda report: json.dumps([*findings(report, "eu-west-1")], ensure_ascii=False),
+    "structured": lambda report: _message(report, ()),
+    "asff": lambda report: json.dumps([*_findings(report, "eu-west-1")], ensure_ascii=False),
 }
 
 

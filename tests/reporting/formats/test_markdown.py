@@ -11,7 +11,7 @@ from sweeper.domain.model import ChangeStatus, Compliance, Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.reporting.console import console_url
-from sweeper.reporting.formats.markdown import LIMIT
+from sweeper.reporting.formats.markdown import _MAX_BYTES
 from tests.cases import case
 from tests.factories import (
     HOSTILE,
@@ -128,7 +128,7 @@ def test_what_has_no_room_is_counted() -> None:
     (left_out,) = re.findall(r"and ([\d,]+) more findings", text)
     assert 0 < listed < 2000
     assert listed + int(left_out.replace(",", "")) == 2000
-    assert LIMIT * 0.98 < len(text.encode()) <= LIMIT
+    assert _MAX_BYTES * 0.98 < len(text.encode()) <= _MAX_BYTES
 
 
 def test_the_size_is_bounded_whatever_is_in_it() -> None:
@@ -143,7 +143,7 @@ def test_the_size_is_bounded_whatever_is_in_it() -> None:
     findings = [finding(f"{index}{long}", reason=long) for index in range(500)]
     item = replace(report(findings, places), since_last=since_last(unavailable=long))
     for each in (item, hostile_report()):
-        assert len(text_of(each).encode()) <= LIMIT
+        assert len(text_of(each).encode()) <= _MAX_BYTES
     text = text_of(item)
     reasons = len(re.findall(r"^- \*\*", text, re.MULTILINE))
     (left_out,) = re.findall(r"and (\d+) more reasons", text)

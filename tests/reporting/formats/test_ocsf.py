@@ -11,7 +11,7 @@ from sweeper.domain.model import ChangeStatus, Compliance, Failed, Finding, Sinc
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
-from sweeper.reporting.formats.ocsf import VERSION
+from sweeper.reporting.formats.ocsf import _VERSION
 from tests.cases import case
 from tests.factories import (
     HOSTILE,
@@ -98,10 +98,10 @@ def test_how_a_finding_stands() -> None:
 def test_what_is_gone_is_closed_under_its_id_and_what_is_not_visible_is_left() -> None:
     [before] = events(report([finding("gone")]))
     since = since_last(resolved=[earlier("gone")], not_visible=[earlier("not-seen")])
-    [closed] = events(replace(report(), since_last=since))
-    assert closed["activity_name"] == "Close"
-    assert closed["finding_info"]["uid"] == before["finding_info"]["uid"]
-    assert closed["resources"][0]["uid"] == before["resources"][0]["uid"]
+    [done] = events(replace(report(), since_last=since))
+    assert done["activity_name"] == "Close"
+    assert done["finding_info"]["uid"] == before["finding_info"]["uid"]
+    assert done["resources"][0]["uid"] == before["resources"][0]["uid"]
 
 
 def test_without_an_organization() -> None:
@@ -122,7 +122,7 @@ def test_a_sweep_without_findings_is_an_empty_file() -> None:
 
 
 def test_the_version_is_that_of_the_library() -> None:
-    assert VERSION == OCSF_VERSION
+    assert _VERSION == OCSF_VERSION
 
 
 def test_hostile_text_stays_in_its_event() -> None:

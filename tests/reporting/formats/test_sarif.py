@@ -16,7 +16,7 @@ from sweeper.domain.model import ChangeStatus, Compliance, Failed, Finding, Stag
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
-from sweeper.reporting.formats.sarif import MOST_RESULTS
+from sweeper.reporting.formats.sarif import _MAX_RESULTS
 from tests.cases import case
 from tests.factories import (
     HOSTILE,
@@ -179,13 +179,13 @@ def test_the_limits_of_code_scanning_hold_and_what_has_no_room_is_counted() -> N
     """With names as long as ECR takes, of which hardly anything can be compressed."""
     source = random.Random(1)
     letters = string.ascii_lowercase + string.digits
-    many = [finding("".join(source.choices(letters, k=250))) for _ in range(MOST_RESULTS)]
+    many = [finding("".join(source.choices(letters, k=250))) for _ in range(_MAX_RESULTS)]
     kept = [finding("z", compliance=Compliance.EXEMPT, exemption=exemption())]
     item = report([*many, *kept])
     content = rendered("sarif", item)
     assert len(gzip.compress(content)) < LARGEST
     (only,) = json.loads(content)["runs"]
-    assert len(only["results"]) == MOST_RESULTS
+    assert len(only["results"]) == _MAX_RESULTS
     # What is open comes first.
     assert not any("suppressions" in each for each in only["results"])
     (notice,) = only["invocations"][0]["toolExecutionNotifications"]

@@ -5,7 +5,7 @@ import re
 from sweeper.domain.model import ChangeStatus, Compliance, Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-from sweeper.reporting.formats.text import WIDTH
+from sweeper.reporting.formats.text import _WIDTH
 from sweeper.reporting.wording import advice
 from tests.cases import case
 from tests.factories import account, change, failed, finding, report, target
@@ -51,27 +51,29 @@ def test_failures_have_a_line_each_and_advice_once() -> None:
     places = [target(region=f"ap-south-{index}") for index in (1, 2)]
     for reason in (Reason.ASSUME_ROLE_DENIED, Reason.REGIONS_UNREADABLE, Reason.DENIED_BY_SCP):
         with case(reason):
-            item = report([], [(place, failed(reason)) for place in places])
-            told = [line for line in lines(item) if reason in line and "ap-south" in line]
-            assert [place.region in line for place, line in zip(places, told, strict=True)]
+            item = report([], [(gap, failed(reason)) for gap in places])
+            shown = [line for line in lines(item) if reason in line and "ap-south" in line]
+            assert [gap.region in line for gap, line in zip(places, shown, strict=True)]
             assert flat(item).count(advice(Stage.EXAMINE, reason) or "none") == 1
 
 
 def test_failures_that_say_the_same_of_many_accounts_are_told_once() -> None:
     ids = [f"1111222233{number}" for number in range(40, 49)]
     reason = Reason.ASSUME_ROLE_DENIED
-    said = [Failed(Stage.OPEN_ACCOUNT, reason, f"no role in {each}") for each in ids]
-    told = lines(report([], [(account(each), f) for each, f in zip(ids, said, strict=True)]))
-    assert [line.strip() for line in told if reason in line] == [f"9 times {reason}, no role in *:"]
-    assert re.findall(r"1111222233\d\d", "\n".join(told)) == ids
+    messages = [Failed(Stage.OPEN_ACCOUNT, reason, f"no role in {each}") for each in ids]
+    shown = lines(report([], [(account(each), f) for each, f in zip(ids, messages, strict=True)]))
+    assert [line.strip() for line in shown if reason in line] == [
+        f"9 times {reason}, no role in *:"
+    ]
+    assert re.findall(r"1111222233\d\d", "\n".join(shown)) == ids
 
 
 def test_skipped_are_summed_by_reason_and_three_are_named() -> None:
     places = [target(region=f"us-west-{index}") for index in range(1, 6)]
-    item = report([], [], [(place, Skipped(Reason.REGION_EXCLUDED)) for place in places])
-    (told,) = [line for line in lines(item) if "region_excluded" in line]
-    assert re.findall(r"us-west-\d", told) == ["us-west-1", "us-west-2", "us-west-3"]
-    assert " 5 " in told
+    item = report([], [], [(gap, Skipped(Reason.REGION_EXCLUDED)) for gap in places])
+    (shown,) = [line for line in lines(item) if "region_excluded" in line]
+    assert re.findall(r"us-west-\d", shown) == ["us-west-1", "us-west-2", "us-west-3"]
+    assert " 5 " in shown
 
 
 def test_lines_are_short_where_content_allows() -> None:
@@ -80,7 +82,7 @@ def test_lines_are_short_where_content_allows() -> None:
         [(account("777788889999"), failed(Reason.ASSUME_ROLE_DENIED))],
     )
     for each in (item, whole()):
-        assert max(map(len, lines(each))) <= WIDTH
+        assert max(map(len, lines(each))) <= _WIDTH
 
 
 def test_the_formats() -> None:

@@ -33,7 +33,7 @@ def failed(reason: Reason) -> ProbeResult:
     return ProbeResult(ProbeStatus.FAILED, reason, "it failed")
 
 
-def entered(
+def role_checks(
     number: int, role: ProbeResult = WORKS, regions: ProbeResult | None = None
 ) -> RoleCheck:
     known = (("eu-west-1", "ENABLED"), ("us-east-1", "ENABLED"))
@@ -50,14 +50,14 @@ def region(number: int, name: str, **answers: ProbeResult) -> Region:
     )
 
 
-def closed(number: int, name: str, answer: ProbeResult) -> Region:
+def unreadable(number: int, name: str, answer: ProbeResult) -> Region:
     return region(number, name, list=answer, rules=answer, close=answer)
 
 
 def facts(*regions: Region, **more: Any) -> Facts:
     """Three accounts that were entered, but for what is given."""
     values: dict[str, Any] = {
-        "accounts": tuple(entered(number) for number in (1, 2, 3)),
+        "accounts": tuple(role_checks(number) for number in (1, 2, 3)),
         "listed": 3,
         "reads": (RULES, LIST),
         "writes": (CLOSE,),

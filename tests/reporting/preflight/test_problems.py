@@ -17,12 +17,12 @@ from tests.reporting.preflight.facts import (
     LIST,
     NOT_KNOWN,
     RULES,
-    closed,
     denied,
-    entered,
     facts,
     failed,
     region,
+    role_checks,
+    unreadable,
 )
 
 WEST, EAST = "eu-west-1", "us-east-1"
@@ -30,7 +30,7 @@ SCP = denied(Reason.DENIED_BY_SCP)
 Told = tuple[Kind, Reason | None, tuple[str, ...], tuple[str, ...], bool]
 
 
-def told(found: Facts, **config: Any) -> list[Told]:
+def summaries(found: Facts, **config: Any) -> list[Told]:
     return [
         (each.kind, each.reason, each.actions, each.accounts, each.whole_accounts)
         for each in judge(found, make_config(**config)).problems
@@ -65,28 +65,33 @@ def test_one_reason_is_one_problem_however_often() -> None:
 
 
 def test_a_place_that_is_closed_is_one_problem_and_not_one_for_each_action() -> None:
-    found = facts(closed(1, WEST, SCP), region(1, EAST), region(2, WEST))
-    assert told(found) == [(Kind.REGION, Reason.DENIED_BY_SCP, (), ids(1), False)]
+    found = facts(unreadable(1, WEST, SCP), region(1, EAST), region(2, WEST))
+    assert summaries(found) == [(Kind.REGION, Reason.DENIED_BY_SCP, (), ids(1), False)]
 
 
 def test_whether_writes_were_tried_there_makes_it_no_other_problem() -> None:
-    reads_only = closed(2, WEST, SCP)
+    reads_only = unreadable(2, WEST, SCP)
     reads_only = type(reads_only)(reads_only.account, WEST, reads_only.reads, {})
-    found = facts(closed(1, WEST, SCP), region(1, EAST), reads_only, region(2, EAST))
-    assert told(found) == [(Kind.REGION, Reason.DENIED_BY_SCP, (), ids(1, 2), False)]
+    found = facts(unreadable(1, WEST, SCP), region(1, EAST), reads_only, region(2, EAST))
+    assert summaries(found) == [(Kind.REGION, Reason.DENIED_BY_SCP, (), ids(1, 2), False)]
 
 
 def test_what_closes_accounts_is_told_apart_from_what_closes_regions() -> None:
-    found = facts(closed(1, WEST, SCP), closed(1, EAST, SCP), closed(2, WEST, SCP), region(2, EAST))
-    assert told(found) == [
+    found = facts(
+        unreadable(1, WEST, SCP),
+        unreadable(1, EAST, SCP),
+        unreadable(2, WEST, SCP),
+        region(2, EAST),
+    )
+    assert summaries(found) == [
         (Kind.REGION, Reason.DENIED_BY_SCP, (), ids(2), False),
         (Kind.REGION, Reason.DENIED_BY_SCP, (), ids(1), True),
     ]
 
 
 def test_a_closed_region_makes_a_missing_permission_no_smaller() -> None:
-    found = facts(closed(1, WEST, SCP), region(1, EAST, close=denied()))
-    assert told(found) == [
+    found = facts(unreadable(1, WEST, SCP), region(1, EAST, close=denied()))
+    assert summaries(found) == [
         (Kind.REGION, Reason.DENIED_BY_SCP, (), ids(1), False),
         (Kind.WRITE, Reason.DENIED_BY_IDENTITY_POLICY, (CLOSE,), ids(1), True),
     ]
@@ -94,7 +99,7 @@ def test_a_closed_region_makes_a_missing_permission_no_smaller() -> None:
 
 def test_reads_and_writes_that_differ_are_two_problems() -> None:
     found = facts(region(1, WEST, list=failed(Reason.THROTTLED), close=denied()))
-    assert told(found) == [
+    assert summaries(found) == [
         (Kind.READ, Reason.THROTTLED, (LIST,), ids(1), True),
         (Kind.WRITE, Reason.DENIED_BY_IDENTITY_POLICY, (CLOSE,), ids(1), True),
     ]
@@ -103,9 +108,13 @@ def test_reads_and_writes_that_differ_are_two_problems() -> None:
 def test_accounts_that_cannot_be_entered() -> None:
     role, scp = denied(Reason.ASSUME_ROLE_DENIED), denied(Reason.DENIED_BY_SCP)
     found = facts(
-        accounts=(entered(1, role, NOT_KNOWN), entered(2, regions=scp), entered(3, role, NOT_KNOWN))
+        accounts=(
+            role_checks(1, role, NOT_KNOWN),
+            role_checks(2, regions=scp),
+            role_checks(3, role, NOT_KNOWN),
+        )
     )
-    assert told(found) == [
+    assert summaries(found) == [
         (Kind.ACCOUNT, Reason.ASSUME_ROLE_DENIED, ("sts:AssumeRole",), ids(1, 3), True),
         (Kind.REGIONS, Reason.DENIED_BY_SCP, ("account:ListRegions",), ids(2), True),
     ]
@@ -116,7 +125,7 @@ def test_accounts_that_refuse_the_tags_of_the_session_are_a_problem_of_their_own
     said = ("sts:AssumeRole", "sts:TagSession", "sts:TagSession", "sts:SetSourceIdentity")
     found = facts(
         accounts=tuple(
-            entered(number, denied(Reason.ASSUME_ROLE_DENIED, refusal.format(action)))
+            role_checks(number, denied(Reason.ASSUME_ROLE_DENIED, refusal.format(action)))
             for number, action in enumerate(said, start=1)
         )
     )
@@ -138,7 +147,7 @@ def test_what_a_sweep_leaves_out_is_no_problem_and_what_it_fails_at_is() -> None
             (make_account(1), "mars-1", status),
         )
     )
-    assert told(found) == [
+    assert summaries(found) == [
         (Kind.ACCOUNT, Reason.ACCOUNT_STATE_UNKNOWN, (), ids(5), True),
         (Kind.REGION, Reason.REGION_STATUS_UNKNOWN, (), ids(1), False),
     ]
@@ -155,9 +164,9 @@ def test_known_gaps_are_accepted_by_the_reason_that_a_sweep_would_give() -> None
     for accept, accepted in cases:
         with case(accept, accepted):
             found = facts(
-                closed(1, WEST, SCP),
-                closed(1, EAST, SCP),
-                accounts=(entered(1), entered(2, regions=denied(Reason.DENIED_BY_SCP))),
+                unreadable(1, WEST, SCP),
+                unreadable(1, EAST, SCP),
+                accounts=(role_checks(1), role_checks(2, regions=denied(Reason.DENIED_BY_SCP))),
             )
             verdict = judge(found, make_config(coverage={"accept": [accept]}))
             assert verdict.accepted == accepted
@@ -172,14 +181,14 @@ def test_an_excluded_account_that_is_not_there_holds_back_changes_alone() -> Non
         with case(may_change):
             found = facts(unknown_exclusions="000000000008, 000000000009", may_change=may_change)
             held_back = [(Kind.WRITE, Reason.UNKNOWN_ACCOUNT, (), ids(8, 9), True)]
-            assert told(found) == (held_back if may_change else [])
+            assert summaries(found) == (held_back if may_change else [])
 
 
 def test_without_a_record_nothing_would_be_changed() -> None:
-    assert told(facts(keeps_record=False)) == [
+    assert summaries(facts(keeps_record=False)) == [
         (Kind.WRITE, Reason.JOURNAL_UNAVAILABLE, (), (), True)
     ]
-    assert told(facts(keeps_record=False, may_change=False)) == []
+    assert summaries(facts(keeps_record=False, may_change=False)) == []
 
 
 def _bucket(action: str, answer: ProbeResult) -> DestinationProbe:
@@ -209,7 +218,7 @@ def test_the_exit_status_is_the_highest() -> None:
     cases: list[tuple[Facts, int]] = [
         (facts(), 0),
         (facts(region(1, WEST, list=NOT_KNOWN)), 0),
-        (facts(closed(1, WEST, NOT_KNOWN)), 0),
+        (facts(unreadable(1, WEST, NOT_KNOWN)), 0),
         (facts(region(1, WEST, close=denied())), 4),
         (Facts(None, Failed(Stage.ENUMERATE, Reason.NO_CREDENTIALS, "none")), 2),
         (Facts(None, Failed(Stage.ENUMERATE, Reason.NOT_ALLOWED_TO_LIST, "no")), 2),

@@ -18,9 +18,9 @@ from sweeper.domain.reasons import Reason
 from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole, Region
 from sweeper.engine.preflight.problems import Kind, Problem
 from sweeper.engine.probe import NO_HINTS, ProbeStatus
-from sweeper.reporting.preflight.remedies import meaning, remedy
+from sweeper.reporting.preflight import problem_meaning, remedy
 from sweeper.reporting.sinks import chat, event_bus, s3, security_hub, sns
-from sweeper.reporting.topic import hints
+from sweeper.reporting.sinks.topic import _hints
 from sweeper.reporting.wording import advice
 from tests.cases import case
 from tests.fakes import account_id, make_account, make_config
@@ -35,11 +35,11 @@ PERMITTED_BY = {
 }
 HINTS = {
     "report.directory": NO_HINTS,
-    "report.s3.bucket": s3.HINTS,
-    "report.s3.kms_key_id": s3.KEY_HINTS,
-    **{key: hints(key) for key in (sns.SnsSink.key, chat.ChatSink.key)},
-    event_bus.KEY: event_bus.HINTS,
-    "report.security_hub.region": security_hub.HINTS,
+    "report.s3.bucket": s3._HINTS,
+    "report.s3.kms_key_id": s3._KEY_HINTS,
+    **{key: _hints(key) for key in (sns.SnsSink.key, chat.ChatSink.key)},
+    event_bus._KEY: event_bus._HINTS,
+    "report.security_hub.region": security_hub._HINTS,
     config_aggregator._KEY: config_aggregator._HINTS,
 }
 KEYS: dict[Kind, tuple[str, ...]] = {
@@ -71,7 +71,7 @@ def test_there_is_something_to_do_about_everything() -> None:
                 )
                 text = remedy(found, facts(), make_config()).text
                 assert text.strip()
-                assert meaning(found)
+                assert problem_meaning(found)
                 if text != advice(Stage.EXAMINE, reason):  # which is in docs/reasons.md
                     texts.setdefault(text, f"{kind}, {reason}, {answer}, {key}")
     for key, kind in product((None, *HINTS), (Kind.READ, Kind.WRITE)):
@@ -79,7 +79,7 @@ def test_there_is_something_to_do_about_everything() -> None:
             found = problem(kind, None, answer=ProbeStatus.NOT_KNOWN, key=key)
             text = remedy(found, facts(), make_config()).text
             assert text.strip()
-            assert meaning(found)
+            assert problem_meaning(found)
             texts.setdefault(text, f"{kind}, {key}, not known")
     assert_golden("remedies.txt", "".join(f"{of}: {text}\n" for text, of in texts.items()))
 
@@ -135,8 +135,10 @@ def test_who_may_not_list() -> None:
         with case(standing, words):
             caller: Caller = replace(CALLER, standing=standing)
             found = Facts(caller, Failed(Stage.ENUMERATE, R.NOT_ALLOWED_TO_LIST, "no"))
-            said = remedy(problem(Kind.ORGANIZATION, R.NOT_ALLOWED_TO_LIST), found, make_config())
-            assert words in said.text
+            advised = remedy(
+                problem(Kind.ORGANIZATION, R.NOT_ALLOWED_TO_LIST), found, make_config()
+            )
+            assert words in advised.text
 
 
 PLACES = tuple((account_id(1), f"eu-west-{number}") for number in range(1, 8))

@@ -14,9 +14,8 @@ from sweeper.domain.model import Since
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Delivery
-from sweeper.reporting.chat import chat_message
 from sweeper.reporting.notification import subject
-from sweeper.reporting.sinks.chat import ChatSink
+from sweeper.reporting.sinks.chat import ChatSink, _message
 from tests.cases import case
 from tests.factories import (
     account,
@@ -42,8 +41,8 @@ def _aws() -> Iterator[None]:
         yield
 
 
-def told(item: Any, so_far: Any = ()) -> Any:
-    return json.loads(chat_message(item, so_far))
+def parsed(item: Any, so_far: Any = ()) -> Any:
+    return json.loads(_message(item, so_far))
 
 
 def test_the_schema_of_a_custom_notification() -> None:
@@ -54,7 +53,7 @@ def test_the_schema_of_a_custom_notification() -> None:
         ),
         since_last=since_last(new=1),
     )
-    message = told(item, SO_FAR)
+    message = parsed(item, SO_FAR)
     assert (message["version"], message["source"], message["id"]) == ("1.0", "custom", item.run.id)
     content, metadata = message["content"], message["metadata"]
     assert set(content) == {"textType", "title", "description", "nextSteps", "keywords"}
@@ -77,19 +76,19 @@ def test_it_is_short_whatever_there_is() -> None:
     many = report([finding(f"team-{index:05}/service") for index in range(5000)])
     for item in (many, hostile_report(), ended_early(run(), failed()), report()):
         with case(item.run, len(item.findings)):
-            text = chat_message(item, SO_FAR)
+            text = _message(item, SO_FAR)
             assert len(text.encode()) < 16_000
             content = json.loads(text)["content"]
             assert len(content["title"]) < 250
             assert len(content["description"]) < 8000
             assert len(content["nextSteps"]) <= 3
-    assert "… and 4,990 more findings" in told(many)["content"]["description"]
+    assert "… and 4,990 more findings" in parsed(many)["content"]["description"]
 
 
 def test_what_others_chose_neither_mentions_nor_links_nor_formats() -> None:
     name = "<!channel> @here <https://evil.example|x> `code` *bold* &amp;"
     item = report([finding(name, account_name=name)])
-    description = told(item)["content"]["description"]
+    description = parsed(item)["content"]["description"]
     for sign in ("<", ">", "@", "&", "*"):
         assert sign not in description
     # Those that are left are pairs of code spans.

@@ -83,9 +83,9 @@ def deliver(directory: Path, number: int, **changes: Any) -> tuple[Report, Deliv
     """Compare and deliver, as a run does."""
     when = f"2026-11-24T0{number}:00:00Z"
     item = report([finding()], id=f"run-{number}", started_at=when, finished_at=when, **changes)
-    place = DirectorySink(directory, FORMATS, keeps_history=True)
-    item = attach_comparison(item, place, {finding().check}, narrowed=False)
-    return item, place.deliver(item, ())
+    target = DirectorySink(directory, FORMATS, keeps_history=True)
+    item = attach_comparison(item, target, {finding().check}, narrowed=False)
+    return item, target.deliver(item, ())
 
 
 def test_the_last_report_is_read_before_it_is_replaced(tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ def test_the_last_report_is_read_before_it_is_replaced(tmp_path: Path) -> None:
     second, result = deliver(directory, 2)
     third, _ = deliver(directory, 3, dry_run=True)
     assert result == Delivery("directory", str(directory), "delivered")
-    told = [item.since_last for item in (first, second, third)]
-    assert told[0] is not None
-    assert told[0].unavailable
-    assert [item.run_id for item in told if item] == [None, "run-1", "run-2"]
+    comparisons = [item.since_last for item in (first, second, third)]
+    assert comparisons[0] is not None
+    assert comparisons[0].unavailable
+    assert [item.run_id for item in comparisons if item] == [None, "run-1", "run-2"]
     # A dry run has its report there, and is no point.
     points = _read_history(DirectorySink(directory, FORMATS).records, run()).points
     assert [point.run_id for point in points] == ["run-1", "run-2"]
@@ -156,15 +156,15 @@ def test_a_report_that_lacks_changes_of_the_one_that_is_there_lies_beside_it(
                 own = directory / run().id if under_id else directory
                 earlier, later = report(before), report(after)
                 DirectorySink(directory, FORMATS, under_id=under_id).deliver(earlier, ())
-                place = DirectorySink(directory, FORMATS, under_id=under_id)
-                place.store(later)
+                target = DirectorySink(directory, FORMATS, under_id=under_id)
+                target.store(later)
                 if is_replaced:
-                    place.deliver(later, ())
+                    target.deliver(later, ())
                     assert (own / "report.json").read_bytes() == as_json(later)
                     assert not (own / "report-2.json").exists()
                     continue
                 with pytest.raises(OperationFailed, match=r"lacks: 1\..*report-2\.json") as caught:
-                    place.deliver(later, ())
+                    target.deliver(later, ())
                 assert caught.value.reason is Reason.EARLIER_REPORT_KEPT
                 assert (own / "report.json").read_bytes() == as_json(earlier)
                 assert (own / "report-2.json").read_bytes() == as_json(later)

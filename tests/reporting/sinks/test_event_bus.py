@@ -20,9 +20,14 @@ from sweeper.domain.json_encoding import encoded
 from sweeper.domain.model import ChangeStatus, Compliance, Since
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.reporting import report_schema
-from sweeper.reporting.events import findings_changed, run_finished
-from sweeper.reporting.sinks.event_bus import MAX_BATCH, MAX_SIZE, EventBusSink
+from sweeper.reporting.published import events_schema
+from sweeper.reporting.sinks.event_bus import (
+    _MAX_BATCH,
+    _MAX_SIZE,
+    EventBusSink,
+    _findings_changed,
+    _run_finished,
+)
 from tests.cases import case
 from tests.factories import (
     change,
@@ -41,7 +46,7 @@ SO_FAR = (Delivery("s3", "s3://b/report.json", "delivered"),)
 
 
 def changed(item: Report) -> list[tuple[str, str, str]]:
-    return [(each.repository, each.change, each.state) for each in findings_changed(item)]
+    return [(each.repository, each.change, each.state) for each in _findings_changed(item)]
 
 
 def compared(*findings: Any, **changes: Any) -> Report:
@@ -72,7 +77,7 @@ def test_where_nothing_can_be_compared_every_open_finding_is_new() -> None:
     assert changed(first) == [("a", "new", "open")]
     damaged = replace(first, since_last=since_last(unavailable="damaged"))
     assert changed(damaged) == [("a", "new", "open")]
-    assert run_finished(damaged, ()).since_last is None
+    assert _run_finished(damaged, ()).since_last is None
     assert changed(report([finding("a")], kind="undo")) == []
 
 
@@ -83,9 +88,7 @@ def valid() -> Draft202012Validator:
 
 
 def test_the_published_schema_is_current_and_events_are_valid() -> None:
-    assert PUBLISHED.read_text() == report_schema.text(report_schema.events_schema()), (
-        "run: make schema"
-    )
+    assert PUBLISHED.read_text() == events_schema(), "run: make schema"
     validator = valid()
     unclear = finding(compliance=Compliance.UNDETERMINED, mutability="FROZEN")
     for item in (
@@ -93,18 +96,18 @@ def test_the_published_schema_is_current_and_events_are_valid() -> None:
         compared(unclear, finding("x", since_last=Since.NEW), new=1, resolved=(earlier(),)),
         report(dry_run=True, organization_id=None),
     ):
-        for detail in (*findings_changed(item), run_finished(item, SO_FAR)):
+        for detail in (*_findings_changed(item), _run_finished(item, SO_FAR)):
             validator.validate(json.loads(encoded(detail)))
-    surprise = {**json.loads(encoded(run_finished(report(), ()))), "surprise": 1}
+    surprise = {**json.loads(encoded(_run_finished(report(), ()))), "surprise": 1}
     assert not validator.is_valid(surprise)
 
 
 def test_an_event_says_where_to_look() -> None:
-    [detail] = findings_changed(report([finding("team/a")]))
+    [detail] = _findings_changed(report([finding("team/a")]))
     assert detail.console_url is not None
     assert detail.console_url.endswith("team/a?region=eu-central-1")
     assert detail.id == "ecr-tag-immutability/111122223333/eu-central-1/team/a"
-    assert run_finished(report(), SO_FAR).report == "s3://b/report.json"
+    assert _run_finished(report(), SO_FAR).report == "s3://b/report.json"
 
 
 def test_the_pattern_of_the_page_matches_what_somebody_has_to_do() -> None:
@@ -136,7 +139,7 @@ def test_what_the_rules_of_the_page_make_of_an_event() -> None:
     page = (PUBLISHED.parent / "notifications.md").read_text(encoding="utf-8")
     blocks = map(json.loads, re.findall(r"```json\n(.*?)```", page, re.DOTALL))
     transformers = [block for block in blocks if "InputTemplate" in block]
-    [detail] = findings_changed(report([finding("team/a")]))
+    [detail] = _findings_changed(report([finding("team/a")]))
     event = {"detail": json.loads(encoded(detail))}
     made = []
     for block in transformers:
@@ -198,8 +201,8 @@ def test_by_ten_and_within_the_size() -> None:
     sink(large).deliver(hostile_report(), SO_FAR)
     for call in large.calls:
         texts = [json.dumps(entry) for entry in call]
-        assert len(call) <= MAX_BATCH
-        assert sum(len(text.encode()) for text in texts) <= MAX_SIZE + 10_000
+        assert len(call) <= _MAX_BATCH
+        assert sum(len(text.encode()) for text in texts) <= _MAX_SIZE + 10_000
 
 
 def test_what_is_refused_is_put_again_and_nothing_else() -> None:

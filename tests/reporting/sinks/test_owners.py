@@ -18,11 +18,10 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import ChangeStatus, Compliance, Since
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-from sweeper.reporting.notification import LIMIT, size
-from sweeper.reporting.owners import MAX_OWNERS, owner_attributes, owner_message, owner_subject
-from sweeper.reporting.owners import owners as owners_of
-from sweeper.reporting.sinks.owners import OwnersSink
-from sweeper.reporting.topic import Topic
+from sweeper.reporting.notification import MAX_BYTES, json_size
+from sweeper.reporting.sinks.owners import _MAX_OWNERS, OwnersSink, _attributes, _message, _subject
+from sweeper.reporting.sinks.owners import _owners_to_notify as owners_of
+from sweeper.reporting.sinks.topic import Topic
 from tests.cases import case
 from tests.factories import (
     HOSTILE,
@@ -119,10 +118,10 @@ def test_a_filter_policy_finds_the_team() -> None:
     assert summaries() == []
     [got] = payments()
     assert got["Subject"] == "sweeper: 1 finding in accounts of payments"
-    told = json.loads(got["Message"])
-    assert [each["repository"] for each in told["findings"]] == ["a", "b"]
-    assert (told["owner"], told["remaining"], told["owner_tag"]) == ("payments", 1, "owner")
-    assert [each["account_id"] for each in told["failures"]] == ["444444444444"]
+    body = json.loads(got["Message"])
+    assert [each["repository"] for each in body["findings"]] == ["a", "b"]
+    assert (body["owner"], body["remaining"], body["owner_tag"]) == ("payments", 1, "owner")
+    assert [each["account_id"] for each in body["failures"]] == ["444444444444"]
     # Who was notified is not again when the delivery is tried again.
     sink.deliver(owned_report(), ())
     assert everything() == []
@@ -130,19 +129,19 @@ def test_a_filter_policy_finds_the_team() -> None:
 
 def test_people_read_what_is_theirs_and_no_more() -> None:
     [payments, *_] = owners_of(owned_report(), "owner", "when_needed")
-    text = json.loads(owner_message(payments, "owner", owned_report(), ()))["default"]
+    text = json.loads(_message(payments, "owner", owned_report(), ()))["default"]
     assert 'in 2 accounts with owner "payments": 1 finding open.' in text
     assert "444444444444 (dark): assume_role_denied" in text
     assert "search" not in text
     [*_, nobody] = owners_of(owned_report(), "owner", "when_needed")
     assert (
         "without the tag owner"
-        in json.loads(owner_message(nobody, "owner", owned_report(), ()))["default"]
+        in json.loads(_message(nobody, "owner", owned_report(), ()))["default"]
     )
 
 
 def test_at_most_a_hundred_owners_and_it_is_said() -> None:
-    ids = [f"{number:012}" for number in range(1, MAX_OWNERS + 6)]
+    ids = [f"{number:012}" for number in range(1, _MAX_OWNERS + 6)]
     item = report([finding(account_id=account_id) for account_id in ids])
     item = replace(
         item,
@@ -152,7 +151,7 @@ def test_at_most_a_hundred_owners_and_it_is_said() -> None:
     client = SimpleNamespace(publish=lambda **message: published.append(message))
     unread = Topic("arn:aws:sns:eu-west-1:123456789012:t", lambda *_: client)
     delivery = OwnersSink(unread, "owner", "when_needed").deliver(item, ())
-    assert len(published) == MAX_OWNERS
+    assert len(published) == _MAX_OWNERS
     assert delivery.status == "delivered"
     assert delivery.message is not None
     assert delivery.message.startswith("5 more owners")
@@ -168,22 +167,22 @@ def test_an_owner_is_text_that_others_chose() -> None:
     assert len(everything()) == len(HOSTILE)
     for owned in owners_of(item, "owner", "when_needed"):
         with case(owned.owner):
-            subject = owner_subject(owned, item)
+            subject = _subject(owned, item)
             assert subject.isascii()
             assert subject.isprintable()
             assert len(subject) < 100
-            value = owner_attributes(owned, item)["owner"]["StringValue"]
+            value = _attributes(owned, item)["owner"]["StringValue"]
             assert 1 <= len(value) <= 256
             assert value.isprintable()
-            assert len(owner_message(owned, "owner", item, ()).encode()) <= LIMIT
+            assert len(_message(owned, "owner", item, ()).encode()) <= MAX_BYTES
 
 
 def test_a_team_with_thousands_of_findings_gets_those_that_fit() -> None:
     item = report([finding(f"team-{index:05}/service") for index in range(5000)])
     [owned] = owners_of(item, "owner", "when_needed")
-    text = owner_message(owned, "owner", item, ())
-    assert size(text) < 2 * LIMIT
-    assert len(text.encode()) <= LIMIT
+    text = _message(owned, "owner", item, ())
+    assert json_size(text) < 2 * MAX_BYTES
+    assert len(text.encode()) <= MAX_BYTES
     assert "for which this message has no room" in json.loads(text)["default"]
 
 

@@ -35,9 +35,9 @@ def names(client: Any) -> list[str]:
     return [key.rpartition("/")[2] for key in keys(client) if key.startswith(f"{FOLDER}/")]
 
 
-def kept(place: S3Sink, item: Report) -> OperationFailed:
+def deliver_older(target: S3Sink, item: Report) -> OperationFailed:
     with pytest.raises(OperationFailed) as caught:
-        place.deliver(item, ())
+        target.deliver(item, ())
     assert caught.value.reason is Reason.EARLIER_REPORT_KEPT
     return caught.value
 
@@ -59,14 +59,14 @@ def test_a_report_that_lacks_changes_of_the_one_that_is_there_lies_beside_it(cli
                 client.delete_object(Bucket=BUCKET, Key=key)
             earlier, later = report(before), report(after)
             sink(client).deliver(earlier, ())
-            place = sink(client)
-            place.store(later)
+            target = sink(client)
+            target.store(later)
             if replaced:
-                place.deliver(later, ())
+                target.deliver(later, ())
                 assert body(client, "report.json") == as_json(later)
                 assert names(client) == ["report.csv", "report.json", "report.txt"]
             else:
-                message = kept(place, later).message
+                message = deliver_older(target, later).message
                 for format_ in FORMATS:
                     there = (body(client, f"{stem}.{format_.extension}") for stem in STEMS)
                     assert tuple(there) == (
@@ -82,7 +82,7 @@ def test_each_process_has_a_report_of_its_own(client: Any) -> None:
     first, second, third = (report([finding(name, change=change())]) for name in "abc")
     sink(client).deliver(first, ())
     for later in (second, third):
-        kept(sink(client), later)
+        deliver_older(sink(client), later)
     assert [body(client, f"report{n}.json") for n in ("", "-2", "-3")] == [
         as_json(each) for each in (first, second, third)
     ]
@@ -93,20 +93,20 @@ def test_each_process_has_a_report_of_its_own(client: Any) -> None:
 
 def test_what_was_stored_early_is_replaced_by_its_own_process(client: Any) -> None:
     """The report of a run is written twice: before what earlier sweeps left is read, and after."""
-    place = sink(client)
-    place.store(report([APPLIED]))
+    target = sink(client)
+    target.store(report([APPLIED]))
     after = report([APPLIED], version="2")
-    with mock.patch.object(place.records, "read", side_effect=AssertionError("nothing to read")):
-        place._put(after, FORMATS)
+    with mock.patch.object(target.records, "read", side_effect=AssertionError("nothing to read")):
+        target._put(after, FORMATS)
     assert body(client, "report.json") == as_json(after)
 
 
 def test_a_process_that_stores_meanwhile_loses_nothing(client: Any) -> None:
     """Between the two writes of the first, another one resumed the run and wrote."""
-    place = sink(client)
-    place.store(report([APPLIED]))
+    target = sink(client)
+    target.store(report([APPLIED]))
     sink(client).deliver(report([APPLIED, OTHER]), ())
-    kept(place, report([APPLIED]))
+    deliver_older(target, report([APPLIED]))
     assert body(client, "report.json") == as_json(report([APPLIED, OTHER]))
     assert body(client, "report-2.json") == as_json(report([APPLIED]))
 
@@ -114,7 +114,7 @@ def test_a_process_that_stores_meanwhile_loses_nothing(client: Any) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema_version": "2"}', b"{}"])
 def test_what_is_no_report_may_have_changes(client: Any, content: bytes) -> None:
     client.put_object(Bucket=BUCKET, Key=f"{FOLDER}/report.json", Body=content)
-    kept(sink(client), report([APPLIED]))
+    deliver_older(sink(client), report([APPLIED]))
     assert body(client, "report.json") == content
     assert body(client, "report-2.json") == as_json(report([APPLIED]))
 
@@ -129,12 +129,12 @@ def test_with_put_object_alone(client: Any) -> None:
             return super().put_object(**arguments)
 
     blind = WriteOnly(client, reads=False)
-    place = sink(blind)
-    place.store(report([APPLIED]))
+    target = sink(blind)
+    target.store(report([APPLIED]))
     after = report([APPLIED], version="2")
-    assert place.deliver(after, ()).status == "delivered"
+    assert target.deliver(after, ()).status == "delivered"
     assert body(client, "report.json") == as_json(after)
-    assert "s3:GetObject" in kept(sink(blind), report([APPLIED, OTHER])).message
+    assert "s3:GetObject" in deliver_older(sink(blind), report([APPLIED, OTHER])).message
     assert body(client, "report.json") == as_json(after)
     assert body(client, "report-2.json") == as_json(report([APPLIED, OTHER]))
 
@@ -143,15 +143,15 @@ def test_one_that_others_never_stop_replacing_stays(client: Any) -> None:
     sink(client).deliver(report(), ())
     others = [report(version=str(number)) for number in range(99)]
     overlapped = Meanwhile(client, f"2026-11-24/{RUN_ID}/report.json", others)
-    assert "again and again" in kept(sink(overlapped), report([APPLIED])).message
+    assert "again and again" in deliver_older(sink(overlapped), report([APPLIED])).message
     assert len(others) == 99 - ATTEMPTS
     assert body(client, "report-2.json") == as_json(report([APPLIED]))
 
 
 def test_one_that_was_deleted_meanwhile_is_written_again(client: Any) -> None:
-    place = sink(client)
-    place.store(report([APPLIED]))
+    target = sink(client)
+    target.store(report([APPLIED]))
     client.delete_object(Bucket=BUCKET, Key=f"{FOLDER}/report.json")
-    place.deliver(report([APPLIED]), ())
+    target.deliver(report([APPLIED]), ())
     assert body(client, "report.json") == as_json(report([APPLIED]))
     assert "report-2.json" not in names(client)

@@ -11,7 +11,7 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats.base import Format
-from sweeper.reporting.sinks.s3 import LATEST, S3Sink
+from sweeper.reporting.sinks.s3 import _LATEST, S3Sink
 from sweeper.storage.history import ATTEMPTS, _read_history, attach_comparison
 from tests.factories import change, finding, hostile_report, report, run
 from tests.rendering import formats, rendered
@@ -26,8 +26,8 @@ def sink(client: Any, names: tuple[Format, ...] = FORMATS, **config: Any) -> S3S
         assert (service, region) == ("s3", None)
         return client
 
-    place = S3Config(**({"bucket": BUCKET, "prefix": "ecr/sweeps"} | config))
-    return S3Sink(Bucket(place, central), names)
+    target = S3Config(**({"bucket": BUCKET, "prefix": "ecr/sweeps"} | config))
+    return S3Sink(Bucket(target, central), names)
 
 
 def at(time: str, **changes: Any) -> Report:
@@ -38,12 +38,12 @@ def at(time: str, **changes: Any) -> Report:
 
 def deliver(client: Any, item: Report) -> Delivery:
     """Compare and deliver, as a run does."""
-    place = sink(client)
-    return place.deliver(attach_comparison(item, place, {finding().check}, narrowed=False), ())
+    target = sink(client)
+    return target.deliver(attach_comparison(item, target, {finding().check}, narrowed=False), ())
 
 
 def latest(client: Any) -> Any:
-    return json.load(client.get_object(Bucket=BUCKET, Key=f"ecr/sweeps/{LATEST}")["Body"])
+    return json.load(client.get_object(Bucket=BUCKET, Key=f"ecr/sweeps/{_LATEST}")["Body"])
 
 
 def points(client: Any) -> list[str]:
@@ -76,7 +76,7 @@ class WithoutAnswer:
 
     def __init__(self, client: Any, *, reads: bool = True) -> None:
         self._client = client
-        self._lost = [f"ecr/sweeps/{LATEST}"] if reads else []
+        self._lost = [f"ecr/sweeps/{_LATEST}"] if reads else []
         self._reads = reads
 
     def __getattr__(self, name: str) -> Any:
@@ -190,7 +190,7 @@ def test_latest_never_moves_to_a_sweep_that_started_earlier(client: Any) -> None
 
 @pytest.mark.parametrize(
     ("name", "other", "moved"),
-    [(LATEST, "01:00", True), (LATEST, "03:00", False), ("history.json", "01:00", True)],
+    [(_LATEST, "01:00", True), (_LATEST, "03:00", False), ("history.json", "01:00", True)],
 )
 def test_a_sweep_that_overlaps_and_ends_first(
     client: Any, name: str, other: str, moved: bool
@@ -206,7 +206,7 @@ def test_a_sweep_that_overlaps_and_ends_first(
 
 def test_others_that_never_stop_moving_latest(client: Any) -> None:
     others = [at(f"01:{minute:02}") for minute in range(99)]
-    result = deliver(Meanwhile(client, LATEST, others), at("02:00"))
+    result = deliver(Meanwhile(client, _LATEST, others), at("02:00"))
     assert result.message is not None
     assert result.message.startswith("latest.json ")
     assert len(others) == 99 - ATTEMPTS
@@ -239,7 +239,9 @@ def test_what_does_not_say_when_it_started_is_replaced(
     client: Any, metadata: dict[str, str]
 ) -> None:
     """It was written by an earlier version, or by hand."""
-    client.put_object(Bucket=BUCKET, Key=f"ecr/sweeps/{LATEST}", Body=b"damaged", Metadata=metadata)
+    client.put_object(
+        Bucket=BUCKET, Key=f"ecr/sweeps/{_LATEST}", Body=b"damaged", Metadata=metadata
+    )
     assert deliver(client, at("01:00")).message is None
     stored = latest(client)
     assert "latest.json" in stored["since_last"]["unavailable"]
@@ -252,7 +254,7 @@ def test_what_others_put_there_says_itself_when_it_started(
 ) -> None:
     """A copy of a report, or one of an earlier version: nothing is said beside it."""
     body = rendered("json", at(time))
-    client.put_object(Bucket=BUCKET, Key=f"ecr/sweeps/{LATEST}", Body=body)
+    client.put_object(Bucket=BUCKET, Key=f"ecr/sweeps/{_LATEST}", Body=body)
     result = deliver(client, at("01:00", account_id="999988887777"))
     assert (result.message is None) is moved
     assert latest(client)["run"]["id"] == ("run-01:00" if moved else f"run-{time}")
@@ -260,31 +262,31 @@ def test_what_others_put_there_says_itself_when_it_started(
 
 def test_a_latest_that_is_deleted_meanwhile_is_made_anew(client: Any) -> None:
     deliver(client, at("01:00"))
-    place = sink(client)
-    item = attach_comparison(at("02:00"), place, (), narrowed=False)
-    client.delete_object(Bucket=BUCKET, Key=f"ecr/sweeps/{LATEST}")
-    assert place.deliver(item, ()).message is None
+    target = sink(client)
+    item = attach_comparison(at("02:00"), target, (), narrowed=False)
+    client.delete_object(Bucket=BUCKET, Key=f"ecr/sweeps/{_LATEST}")
+    assert target.deliver(item, ()).message is None
     assert latest(client)["run"]["id"] == "run-02:00"
 
 
 def test_what_breaks_off_is_not_replaced(client: Any) -> None:
     deliver(client, at("01:00"))
-    place = sink(client)
+    target = sink(client)
 
     def stall(body: Any, amt: int) -> bytes:
         raise ReadTimeoutError(endpoint_url="s3")
 
     stalled = mock.patch("botocore.response.StreamingBody.read", stall)
     with stalled, pytest.raises(OperationFailed) as caught:
-        place.records.read(LATEST, lambda body: body.read(9))
+        target.records.read(_LATEST, lambda body: body.read(9))
     assert caught.value.reason is Reason.TIMED_OUT
-    assert place.records.last_version(LATEST) is None
+    assert target.records.last_version(_LATEST) is None
 
 
 def test_other_refusals_of_latest_are_failures(client: Any) -> None:
     class Full(WithoutAnswer):
         def put_object(self, **arguments: Any) -> Any:
-            if arguments["Key"].endswith(LATEST):
+            if arguments["Key"].endswith(_LATEST):
                 raise refusal("SlowDown", "PutObject")
             return super().put_object(**arguments)
 

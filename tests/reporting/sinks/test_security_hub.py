@@ -102,10 +102,10 @@ def test_a_finding_is_followed_from_sweep_to_sweep(aws: FakeAws, sink: SecurityH
         since_last=since_last(resolved=[earlier("b")], not_visible=[earlier("c")]),
     )
     sink.deliver(of_central(later, day=25), ())
-    closed = ("PASSED", "ARCHIVED")
+    archived = ("PASSED", "ARCHIVED")
     assert states(aws) == {
-        "a": closed,
-        "b": closed,
+        "a": archived,
+        "b": archived,
         "c": ("FAILED", "ACTIVE"),
         "d": ("FAILED", "ACTIVE"),
     }
@@ -174,8 +174,8 @@ def test_one_finding_that_is_refused_keeps_back_no_other(
     bad = replace(item.findings[20], check=" ")  # whose GeneratorId AWS does not take
     failed = failure(sink, replace(item, findings=(*item.findings[:20], bad, *item.findings[21:])))
     assert (failed.reason, failed.error_code) == (Reason.REQUEST_REFUSED, "InvalidInput")
-    for told in ("1 findings", "InvalidInput 1", "149 findings"):
-        assert told in failed.message
+    for explanation in ("1 findings", "InvalidInput 1", "149 findings"):
+        assert explanation in failed.message
     assert len(aws.findings()) == 149
 
 
@@ -193,8 +193,13 @@ def test_refusals_are_counted_by_their_code() -> None:
 
     with pytest.raises(OperationFailed) as caught:
         SecurityHubSink(HUB, lambda *_: Client()).deliver(many(150), ())
-    for told in ("3 findings", "InvalidInput 2, Other 1", "b: it was InvalidInput", "147 findings"):
-        assert told in caught.value.message
+    for explanation in (
+        "3 findings",
+        "InvalidInput 2, Other 1",
+        "b: it was InvalidInput",
+        "147 findings",
+    ):
+        assert explanation in caught.value.message
 
 
 def test_a_hub_that_is_disabled_refuses_each_finding() -> None:

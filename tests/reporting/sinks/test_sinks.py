@@ -22,7 +22,7 @@ class FakeSink(Sink):
 
     name: str
     error: Exception | None = None
-    told: list[tuple[Delivery, ...]] = field(default_factory=list)
+    received: list[tuple[Delivery, ...]] = field(default_factory=list)
     location: str = "somewhere"
     keeps: bool = True
     times: int | None = None  # how often the error comes; None: for ever
@@ -30,8 +30,8 @@ class FakeSink(Sink):
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """As told."""
         assert report.deliveries == ()
-        self.told.append(tuple(so_far))
-        if self.error and (self.times is None or len(self.told) <= self.times):
+        self.received.append(tuple(so_far))
+        if self.error and (self.times is None or len(self.received) <= self.times):
             raise self.error
         return Delivery(self.name, "there", "delivered")
 
@@ -51,7 +51,7 @@ def test_no_sink_depends_on_another() -> None:
         "KeyError",
     )
     assert third == Delivery("c", "there", "delivered")
-    assert sinks[2].told == [(first, second)]
+    assert sinks[2].received == [(first, second)]
     assert replace(delivered, deliveries=()) == report()
 
 
@@ -82,7 +82,7 @@ def test_as_long_as_there_is_time() -> None:
     sink, wait = FakeSink("a", down()), Waits(2)
     (delivery,) = deliver(report(), [sink], wait).deliveries
     assert (delivery.status, delivery.reason) == ("failed", Reason.SERVICE_ERROR)
-    assert len(sink.told) == 3
+    assert len(sink.received) == 3
 
 
 def test_what_does_not_pass_is_not() -> None:
@@ -91,7 +91,7 @@ def test_what_does_not_pass_is_not() -> None:
             sink = FakeSink("a", down(reason))
             (delivery,) = deliver(report(), [sink], Waits(10)).deliveries
             assert delivery.reason is reason
-            assert len(sink.told) == 1
+            assert len(sink.received) == 1
 
 
 def test_a_denied_delivery_names_the_actions_that_its_sink_needs() -> None:
@@ -141,7 +141,7 @@ def test_a_report_that_lies_nowhere_goes_to_the_fallback() -> None:
             delivered = deliver(report(), sinks, fallback=fallback).deliveries
             assert [each.sink for each in delivered] == expected
             if "sns" in expected[-1:] and "fallback" in expected:
-                assert [each.sink for each in sinks[-1].told[0]] == ["b", "fallback"]
+                assert [each.sink for each in sinks[-1].received[0]] == ["b", "fallback"]
 
 
 def test_a_report_that_must_be_kept_is_kept_where_no_place_is_configured() -> None:
@@ -154,7 +154,7 @@ def test_a_report_that_must_be_kept_is_kept_where_no_place_is_configured() -> No
     for sinks, expected in cases:
         with case(sinks, expected):
             fallback = FakeSink("fallback")
-            delivered = deliver(report(), sinks, fallback=fallback, must_keep=True).deliveries
+            delivered = deliver(report(), sinks, fallback=fallback, must_store=True).deliveries
             assert [each.sink for each in delivered] == expected
 
 

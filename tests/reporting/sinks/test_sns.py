@@ -1,19 +1,23 @@
+"""One message to a topic: the JSON for programs, the text for people, and when there is one."""
+
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from moto import mock_aws
 
 from sweeper.config.schema import Notify
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import ChangeStatus, Compliance
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Delivery, Report, SinceLast
-from sweeper.reporting.notification import needed, subject
-from sweeper.reporting.notification_json import structured
-from sweeper.reporting.sinks.sns import SnsSink
+from sweeper.reporting.notification import MAX_BYTES, is_needed, json_size, message, subject
+from sweeper.reporting.sinks.sns import SnsSink, _attributes, _message
+from sweeper.reporting.sinks.topic import _PROGRAMS
 from tests.cases import case
 from tests.factories import (
     HOSTILE,
@@ -28,9 +32,113 @@ from tests.factories import (
     since_last,
     target,
 )
-from tests.reporting.sinks.topics import REGION, client_of, made, topic
+from tests.rendering import as_json
+from tests.reporting.sinks.topics import REGION, client_of, event, made, topic
 
 SO_FAR = (Delivery("s3", "s3://b/report.json", "delivered"),)
+SNS_LIMIT = 256 * 1024  # bytes, attributes included
+
+
+def parsed(item: Report, largest: int = 10**6) -> Any:
+    return json.loads(event(item, SO_FAR, largest))
+
+
+def test_people_get_the_text_and_programs_the_json() -> None:
+    item = report([finding()])
+    texts = json.loads(_message(item, SO_FAR))
+    assert texts.pop("default") == message(item, SO_FAR)
+    assert set(texts) == set(_PROGRAMS)
+    assert {json.dumps(json.loads(text)) for text in texts.values()} == {json.dumps(parsed(item))}
+
+
+def test_a_program_reads_what_it_reads_in_the_report() -> None:
+    item = report([finding("b"), finding("a", change=change())])
+    whole = json.loads(as_json(item))
+    got = parsed(item)
+    for key in ("schema_version", "run", "totals", "coverage", "since_last"):
+        assert got[key] == whole[key]
+    assert sorted(got["findings"], key=str) == sorted(whole["findings"], key=str)
+    assert (got["findings_left_out"], got["deliveries"][0]["location"]) == (0, "s3://b/report.json")
+
+
+def test_the_urgent_ones_come_first_and_exempt_ones_not_at_all() -> None:
+    broken = change(ChangeStatus.FAILED, reason=Reason.DENIED)
+    item = report(
+        [
+            finding("applied", change=change()),
+            finding("exempt", compliance=Compliance.EXEMPT, exemption=exemption()),
+            finding("open"),
+            finding("failed", change=broken),
+        ]
+    )
+    assert [each["repository"] for each in parsed(item)["findings"]] == [
+        "failed",
+        "open",
+        "applied",
+    ]
+
+
+def test_what_changed_is_counted() -> None:
+    since = since_last(new=1, still_open=2, reopened=3, resolved=[earlier()], not_visible=[])
+    assert parsed(replace(report(), since_last=since))["since_last"] == {
+        "run_id": since.run_id,
+        "new": 1,
+        "still_open": 2,
+        "reopened": 3,
+        "resolved": 1,
+        "not_visible": 0,
+    }
+
+
+def test_an_event_is_no_larger_and_says_what_it_leaves_out() -> None:
+    for largest in [2_000, 5_000, 24_000]:
+        with case(largest):
+            item = report([finding(f"データ-{index:05}") for index in range(500)])
+            text = event(item, SO_FAR, largest)
+            assert largest - 600 < json_size(text) <= largest
+            got = json.loads(text)
+            assert len(got["findings"]) + got["findings_left_out"] == 500
+
+
+def test_it_fits_with_its__attributes() -> None:
+    for item in [
+        report([finding(f"team-{index:05}/service") for index in range(20_000)]),
+        report([finding("🚀" * 200, reason='"' * 4000) for _ in range(2000)]),
+        hostile_report(),
+    ]:
+        with case(item):
+            body = _message(item, SO_FAR)
+            extra = "".join(
+                f"{name}{value}"
+                for name, each in _attributes(item).items()
+                for value in each.values()
+            )
+            assert len(body.encode()) <= MAX_BYTES
+            assert len(body.encode()) + len(extra.encode()) < SNS_LIMIT
+            assert len(json.loads(body)["default"]) > 1000
+
+
+def test_nothing_hidden_in_either() -> None:
+    texts = json.loads(_message(hostile_report(), SO_FAR))
+    for text in texts.values():
+        assert not any(is_hidden(character) for character in text.replace("\n", ""))
+
+
+def test__attributes() -> None:
+    cases: list[tuple[Report, tuple[str, str]]] = [
+        (report(), ("0", "false")),
+        (report([finding(change=change())]), ("1", "false")),
+        (report([finding()], [(target(region="us-east-1"), failed())]), ("1", "true")),
+    ]
+    for item, expected in cases:
+        with case(item, expected):
+            got = _attributes(item)
+            values = tuple(
+                got[name]["StringValue"] for name in ("non_compliant", "coverage_incomplete")
+            )
+            assert values == expected
+            assert got["run_id"]["StringValue"] == item.run.id
+            assert got["non_compliant"]["DataType"] == "Number"
 
 
 def test_needed() -> None:
@@ -48,8 +156,8 @@ def test_needed() -> None:
     ]
     for item, expected in cases:
         with case(item, expected):
-            assert needed(item, "when_needed") is expected
-            assert needed(item, "always") is True
+            assert is_needed(item, "when_needed") is expected
+            assert is_needed(item, "always") is True
 
 
 def test_needed_on_change() -> None:
@@ -84,7 +192,7 @@ def test_needed_on_change() -> None:
     ]
     for item, since, expected in cases:
         with case(item, since):
-            assert needed(replace(item, since_last=since), "on_change") is expected
+            assert is_needed(replace(item, since_last=since), "on_change") is expected
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -104,7 +212,7 @@ def test_one_message_as_it_was_made(suffix: str) -> None:
     assert sink(arn).deliver(item, SO_FAR) == Delivery("sns", arn, "delivered")
     [got] = received()
     assert got["Subject"] == subject(item)
-    assert got["Message"] == json.loads(structured(item, SO_FAR))["sqs"]
+    assert got["Message"] == json.loads(_message(item, SO_FAR))["sqs"]
     assert json.loads(got["Message"])["deliveries"][0]["location"] == "s3://b/report.json"
     assert got["MessageAttributes"] == {
         "non_compliant": {"Type": "Number", "Value": str(len(HOSTILE))},
@@ -119,9 +227,9 @@ def test_five_thousand_findings_are_accepted() -> None:
     sink(arn).deliver(item, ())
     [got] = received()
     assert got["Subject"] == subject(item)
-    told = json.loads(got["Message"])
-    assert len(told["findings"]) + told["findings_left_out"] == 5000
-    assert len(told["findings"]) > 10
+    parsed = json.loads(got["Message"])
+    assert len(parsed["findings"]) + parsed["findings_left_out"] == 5000
+    assert len(parsed["findings"]) > 10
 
 
 def test_a_subscription_can_ask_for_what_it_wants_to_hear() -> None:

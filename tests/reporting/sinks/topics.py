@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import count
 from typing import Any, Literal
 
 import boto3
 
-from sweeper.reporting.topic import Topic
+from sweeper.domain.report_model import Delivery, Report
+from sweeper.reporting.notification import findings_by_urgency
+from sweeper.reporting.sinks.sns import _members
+from sweeper.reporting.sinks.topic import Topic, _event
 
 REGION = "eu-west-1"  # not the caller's own
 Received = Callable[[], list[dict[str, Any]]]
@@ -51,6 +54,11 @@ def subscriber(arn: str, suffix: str = "", policy: dict[str, Any] | None = None)
         return [json.loads(item["Body"]) for item in found]
 
     return received
+
+
+def event(report: Report, so_far: Sequence[Delivery], limit: int = 10**6) -> str:
+    """The JSON for programs, of at most so many bytes."""
+    return _event(_members(report, so_far), findings_by_urgency(report), limit)
 
 
 def made(arn: str) -> Topic:

@@ -1,8 +1,8 @@
 """report.html: the whole report as one page that requests nothing.
 
-`facts` says what is read first, `tables` what the page's script shows as tables and map, `page/`
-is how it looks, `vendor/` the libraries that it shows it with. The data lies in the page as JSON,
-each text once; without a script the verdict, the figures and the bars are there all the same.
+`facts` makes the verdict and the figures, `tables` the data of the tables and the map, `page/` has
+template, styles and scripts, `vendor/` the libraries. The data is in the page as JSON, with each
+text only once. Without scripts the page shows the verdict, the figures and the bars.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from sweeper.domain.report_model import Report
 from sweeper.reporting.formats.base import Format
 
 
-def render(report: Report) -> Iterator[bytes]:
-    """The report as an HTML page, UTF-8, with a Content-Security-Policy that admits itself only.
+def _render(report: Report) -> Iterator[bytes]:
+    """Yield the page as UTF-8, with a Content-Security-Policy that admits only itself.
 
-    One piece: the data is one line of it, and small, because each text is there once.
+    It is one piece: the data is one line, and small, because it has each text only once.
     """
     from sweeper.reporting.formats.html.document import document
 
     yield document(report)
 
 
-FORMAT = Format("html", "html", "text/html; charset=utf-8", render)
+FORMAT = Format("html", "html", "text/html; charset=utf-8", _render)

@@ -1,4 +1,4 @@
-"""The page put together: template, styles, scripts, data, and the policy that admits only these."""
+"""The page: template, styles, scripts, data, and the policy that admits only these."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from sweeper.domain.report_model import Report
 from sweeper.reporting.formats.html import facts, tables
 from sweeper.reporting.wording import number, percent
 
-STYLES = ("vendor/uplot.min.css", "page/page.css")
-SCRIPTS = (
+_STYLES = ("vendor/uplot.min.css", "page/page.css")
+_SCRIPTS = (
     *("vendor/datatables.min.js", "vendor/uplot.min.js"),
     *("page/cells.js", "page/filters.js", "page/trend.js", "page/page.js"),
 )
-LICENCES = ("vendor/LICENSE.datatables", "vendor/LICENSE.uplot")
+_LICENSES = ("vendor/LICENSE.datatables", "vendor/LICENSE.uplot")
 
 
 def document(report: Report) -> bytes:
-    """The page; the same report gives the same bytes."""
-    styles, scripts = [_read(name) for name in STYLES], [_read(name) for name in SCRIPTS]
+    """Return the page; the same report gives the same bytes."""
+    styles, scripts = [_read(name) for name in _STYLES], [_read(name) for name in _SCRIPTS]
     page = _environment().get_template("page.html.j2")
     shown = tables.tables(report)
     return page.render(
         report=report,
         facts=facts.facts(report),
         tables={table.id: table for table in shown},
-        data=Markup(embedded(tables.payload(report, shown))),  # noqa: S704 (escaped there)
+        data=Markup(_embedded_json(tables.payload(report, shown))),  # noqa: S704 (escaped there)
         policy=_policy(styles, scripts),
         styles=[Markup(text) for text in styles],  # noqa: S704 (the package's own files)
         scripts=[Markup(text) for text in scripts],  # noqa: S704 (the package's own files)
-        licences=[_read(name) for name in LICENCES],
+        licences=[_read(name) for name in _LICENSES],
     ).encode()
 
 
-def embedded(value: Any) -> str:
-    """The value as JSON that cannot end, or begin, an element or a comment of the page."""
+def _embedded_json(value: Any) -> str:
+    """Return the value as JSON that cannot begin or end an element or comment of the page."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _environment() -> Environment:
-    """Whatever the template shows is escaped, and has nothing hidden in it."""
+    """Return an environment that escapes all text and makes hidden characters visible."""
     environment = Environment(
         loader=PackageLoader("sweeper.reporting.formats.html", "page"),
         autoescape=True,
@@ -62,14 +62,14 @@ def _environment() -> Environment:
 
 
 def _visible(value: Any) -> Any:
-    """What is not marked as the package's own."""
+    """Return text that is not marked as the package's own without hidden characters."""
     if isinstance(value, str) and not isinstance(value, Markup):
-        return shorten(value, tables.LONGEST)
+        return shorten(value, tables.MAX_TEXT)
     return value
 
 
 def _policy(styles: list[str], scripts: list[str]) -> str:
-    """No request to anywhere, no script or style but these."""
+    """Return a policy that permits no requests, and only these styles and scripts."""
     return "; ".join(
         (
             "default-src 'none'",

@@ -1,6 +1,6 @@
-"""The tables and the map as data: columns of numbers, which mean texts that are kept once.
+"""The tables and the map as data: columns of numbers that refer to texts, each stored once.
 
-So 50,000 findings are a few megabytes, and the page's script knows columns, not findings.
+So 50,000 findings take a few megabytes, and the page's script handles columns, not findings.
 """
 
 from __future__ import annotations
@@ -23,77 +23,76 @@ from sweeper.domain.report_model import (
     SkippedItem,
 )
 from sweeper.reporting.console import console_template, console_url
-from sweeper.reporting.formats.html.places import AccountRow, count_by_account, place_map
+from sweeper.reporting.formats.html.breakdown import MapRow, count_by_account, target_map
 from sweeper.reporting.impact_wording import moved_tags
-from sweeper.reporting.inventory_wording import recorded_words, recording_words
+from sweeper.reporting.report_wording import account_names, recorded_words, recording_words
 from sweeper.reporting.wording import (
-    account_names,
-    exemption_text,
+    exemption_words,
     explanation,
-    named,
-    outcome,
-    setting,
+    outcome_words,
+    resource_name,
+    setting_words,
 )
 
-LONGEST = 700  # characters of one text; what is longer is in report.json
-_LARGEST_MAP = 100  # accounts; of more than that there are only the counts
-_SMALLEST_LIST = 26  # accounts; of fewer the map says it all
+MAX_TEXT = 700  # characters of one text; report.json has longer ones
+_MAX_MAP_ACCOUNTS = 100  # accounts; for more there are only the counts
+_MIN_LISTED_ACCOUNTS = 26  # accounts; for fewer the map is enough
 
-# text: an index into the texts. mark: the same, a word that cells.js colours. account: the same,
-# "id name". repository: a text that may lead to the console. days, number: itself. bad: a number
-# that is bad unless 0, None for all of them. state: the map's code, see places.
-Kind = Literal["text", "mark", "account", "repository", "state", "number", "bad", "days"]
+# text: an index into the texts. mark: the same, a word that cells.js colors. account: the same,
+# "id name". repository: a text that may link to the console. days, number: a number. bad: a number
+# that is bad unless 0, None for all regions. state: a number of the map, see `_MapState`.
+_Kind = Literal["text", "mark", "account", "repository", "state", "number", "bad", "days"]
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column's title, how it is shown, its values, and whether one may choose among them.
+class _Column:
+    """A column's title, how it is shown, its values, and whether the reader may filter by them.
 
-    Of repositories, `linked` says which ones the console shows.
+    `linked` says which repositories have a page in the console.
     """
 
     title: str
-    kind: Kind
+    kind: _Kind
     values: Sequence[str | int | None]
     choose: bool = False
     linked: Sequence[bool] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class _Table:
     """A table of the page, by the id of the element that it fills.
 
-    `state` is that of all its rows, for a table that has no column of marks.
+    `state` is that of all rows, for a table without a column of marks.
     """
 
     id: str
-    columns: tuple[Column, ...]
+    columns: tuple[_Column, ...]
     state: str = ""
 
     @property
     def rows(self) -> int:
-        """How many."""
+        """The number of rows."""
         return len(self.columns[0].values)
 
 
 @dataclass(slots=True)
-class Texts:
-    """Every text once, in the order of its first use."""
+class _Texts:
+    """Every text once, in the order of first use."""
 
     index: dict[str, int] = field(default_factory=dict)
 
     def __call__(self, text: str) -> int:
-        """The text's number; it is kept plain, and not longer than a cell bears."""
-        return self.index.setdefault(shorten(text, LONGEST), len(self.index))
+        """Return the number of the text, which is stored plain and shortened."""
+        return self.index.setdefault(shorten(text, MAX_TEXT), len(self.index))
 
 
-def tables(report: Report) -> tuple[Table, ...]:
-    """The page's tables; those without rows too."""
+def tables(report: Report) -> tuple[_Table, ...]:
+    """Return the page's tables, those without rows too."""
     names = account_names(report)
-    regions, rows = place_map(report)
+    regions, rows = target_map(report)
     return (
-        account_table(report, rows if len(rows) >= _SMALLEST_LIST else [], names),
-        place_table(regions, rows if len(rows) <= _LARGEST_MAP else [], names),
+        _account_table(report, rows if len(rows) >= _MIN_LISTED_ACCOUNTS else [], names),
+        _map_table(regions, rows if len(rows) <= _MAX_MAP_ACCOUNTS else [], names),
         _findings(report),
         _earlier(report),
         _not_checked(report, names),
@@ -103,9 +102,9 @@ def tables(report: Report) -> tuple[Table, ...]:
     )
 
 
-def payload(report: Report, shown: Iterable[Table]) -> dict[str, Any]:
-    """What the page's script reads: texts, tables, the accounts' owners, trend, the console."""
-    texts = Texts()
+def payload(report: Report, shown: Iterable[_Table]) -> dict[str, Any]:
+    """Return the data of the page's script: texts, tables, owners, trend and console."""
+    texts = _Texts()
     encoded = [
         {
             "id": table.id,
@@ -144,80 +143,80 @@ def payload(report: Report, shown: Iterable[Table]) -> dict[str, Any]:
     }
 
 
-def account_table(report: Report, rows: Sequence[AccountRow], names: dict[str, str]) -> Table:
-    """The counts of each account, the worst first."""
+def _account_table(report: Report, rows: Sequence[MapRow], names: dict[str, str]) -> _Table:
+    """Return the counts of each account, the worst first."""
     found = count_by_account(report)
     ids = [row.account_id for row in rows]
     counts = [found[account_id] for account_id in ids]
-    return Table(
+    return _Table(
         "accounts",
         (
-            Column("State", "mark", [row.worst for row in rows]),
-            Column("Account", "account", [_account(account_id, names) for account_id in ids]),
+            _Column("State", "mark", [row.worst for row in rows]),
+            _Column("Account", "account", [_account(account_id, names) for account_id in ids]),
             *_account_columns(report, ids),
-            Column("Repositories", "number", [each.repositories for each in counts]),
-            Column("Mutable", "bad", [each.mutable for each in counts]),
-            Column("Fixed", "number", [each.fixed for each in counts]),
-            Column("Exempt", "number", [each.exempt for each in counts]),
-            Column("Failed regions", "bad", [each.failed for each in counts]),
+            _Column("Repositories", "number", [each.repositories for each in counts]),
+            _Column("Mutable", "bad", [each.mutable for each in counts]),
+            _Column("Fixed", "number", [each.fixed for each in counts]),
+            _Column("Exempt", "number", [each.exempt for each in counts]),
+            _Column("Failed regions", "bad", [each.failed for each in counts]),
         ),
     )
 
 
-def place_table(regions: Sequence[str], rows: Sequence[AccountRow], names: dict[str, str]) -> Table:
-    """The map: a row for each account, the worst first, a column for each region."""
-    return Table(
+def _map_table(regions: Sequence[str], rows: Sequence[MapRow], names: dict[str, str]) -> _Table:
+    """Return the map: a row for each account, the worst first, a column for each region."""
+    return _Table(
         "map",
         (
-            Column("Account", "account", [_account(row.account_id, names) for row in rows]),
-            Column("State", "mark", [row.worst for row in rows]),
-            Column("Open", "bad", [row.open for row in rows]),
+            _Column("Account", "account", [_account(row.account_id, names) for row in rows]),
+            _Column("State", "mark", [row.worst for row in rows]),
+            _Column("Open", "bad", [row.remaining for row in rows]),
             *(
-                Column(region, "state", [row.states[position] for row in rows])
+                _Column(region, "state", [row.states[position] for row in rows])
                 for position, region in enumerate(regions)
             ),
         ),
     )
 
 
-def _findings(report: Report) -> Table:
+def _findings(report: Report) -> _Table:
     findings = sorted(
         (item for item in report.findings if item.compliance is not Compliance.EXEMPT),
         key=_urgency,
     )
     columns = [
-        Column("State", "mark", [_state(item) for item in findings]),
-        *_places(findings, report.run),
-        Column("Setting", "text", list(map(_setting, findings)), choose=True),
-        Column("What was done", "text", [_done(item, report) for item in findings]),
+        _Column("State", "mark", [_state(item) for item in findings]),
+        *_finding_columns(findings, report.run),
+        _Column("Setting", "text", list(map(_setting, findings)), choose=True),
+        _Column("What was done", "text", [_outcome_words(item, report) for item in findings]),
     ]
     if any(item.impact for item in findings):
-        columns.append(Column("Tags that look moved", "text", list(map(_moved, findings))))
+        columns.append(_Column("Tags that look moved", "text", list(map(_moved_words, findings))))
     if any(item.since_last for item in findings):
-        columns.insert(1, Column("Since last", "mark", list(map(_since, findings)), choose=True))
+        columns.insert(1, _Column("Since last", "mark", list(map(_since, findings)), choose=True))
     after_account = 1 + next(i for i, column in enumerate(columns) if column.kind == "account")
     ids = [item.account_id for item in findings]
     columns[after_account:after_account] = _account_columns(report, ids)
-    return Table("findings", tuple(columns))
+    return _Table("findings", tuple(columns))
 
 
-def _account_columns(report: Report, account_ids: Sequence[str | None]) -> Iterator[Column]:
-    """Yield the columns that say whose accounts these are, as far as that is known."""
+def _account_columns(report: Report, account_ids: Sequence[str | None]) -> Iterator[_Column]:
+    """Yield the columns with OU and tags of the accounts, where there are any."""
     for title, known in (
         ("OU", {account.id: account.ou_names or "" for account in report.accounts}),
         ("Account tags", {account.id: ", ".join(_tags(account)) for account in report.accounts}),
     ):
         values = [known.get(account_id or "", "") for account_id in account_ids]
         if any(values):
-            yield Column(title, "text", values)
+            yield _Column(title, "text", values)
 
 
-def _places(findings: Sequence[Finding | EarlierFinding], run: Run) -> tuple[Column, ...]:
+def _finding_columns(findings: Sequence[Finding | EarlierFinding], run: Run) -> tuple[_Column, ...]:
     linked = [console_url(item, run.partition) is not None for item in findings]
     return (
-        Column("Account", "account", [f"{f.account_id} {f.account_name}" for f in findings]),
-        Column("Region", "text", [item.region for item in findings], choose=True),
-        Column("Repository", "repository", list(map(named, findings)), linked=linked),
+        _Column("Account", "account", [f"{f.account_id} {f.account_name}" for f in findings]),
+        _Column("Region", "text", [item.region for item in findings], choose=True),
+        _Column("Repository", "repository", list(map(resource_name, findings)), linked=linked),
     )
 
 
@@ -239,24 +238,24 @@ def _state(finding: Finding) -> str:
 def _since(finding: Finding) -> str:
     if finding.since_last is None:
         return ""
-    said = finding.since_last.value.replace("_", " ")
+    words = finding.since_last.value.replace("_", " ")
     if finding.since_last is Since.REOPENED:
-        return f"{said} ({finding.reopened}x)" if finding.reopened > 1 else said
-    return f"{said} (reopened {finding.reopened}x)" if finding.reopened else said
+        return f"{words} ({finding.reopened}x)" if finding.reopened > 1 else words
+    return f"{words} (reopened {finding.reopened}x)" if finding.reopened else words
 
 
 def _setting(finding: Finding) -> str:
-    return setting(finding.mutability, finding.exclusion_filters)
+    return setting_words(finding.mutability, finding.exclusion_filters)
 
 
-def _done(finding: Finding, report: Report) -> str:
-    done = outcome(finding, report.run)
+def _outcome_words(finding: Finding, report: Report) -> str:
+    done = outcome_words(finding, report.run)
     if finding.exemption:
-        return f"{done}; its exemption {exemption_text(finding.exemption)}"
+        return f"{done}; its exemption {exemption_words(finding.exemption)}"
     return done
 
 
-def _moved(finding: Finding) -> str:
+def _moved_words(finding: Finding) -> str:
     impact = finding.impact
     if impact is None:
         return ""
@@ -268,46 +267,45 @@ def _tags(account: AccountSummary) -> list[str]:
     return [f"{key}: {value}" for key, value in sorted(account.tags.items())]
 
 
-def _earlier(report: Report) -> Table:
+def _earlier(report: Report) -> _Table:
     since = report.since_last
     resolved, not_visible = (since.resolved, since.not_visible) if since else ((), ())
     earlier = [*not_visible, *resolved]
     what = ["no longer visible"] * len(not_visible) + ["resolved"] * len(resolved)
-    return Table(
+    return _Table(
         "earlier",
         (
-            Column("What became of it", "mark", what),
-            *_places(earlier, report.run),
-            Column("Setting then", "text", [item.mutability for item in earlier]),
+            _Column("What became of it", "mark", what),
+            *_finding_columns(earlier, report.run),
+            _Column("Setting then", "text", [item.mutability for item in earlier]),
         ),
     )
 
 
-def _not_checked(report: Report, names: dict[str, str]) -> Table:
+def _not_checked(report: Report, names: dict[str, str]) -> _Table:
     failures = sorted(report.failures, key=lambda failure: failure.reason)
-    return Table(
+    return _Table(
         "not-checked",
         (
-            Column("Reason", "text", [item.reason for item in failures], choose=True),
-            Column("Account", "account", [_account(item.account_id, names) for item in failures]),
+            _Column("Reason", "text", [item.reason for item in failures], choose=True),
+            _Column("Account", "account", [_account(item.account_id, names) for item in failures]),
             *_account_columns(report, [item.account_id for item in failures]),
-            Column("Region", "text", [item.region or "all" for item in failures], choose=True),
-            Column("Message", "text", list(map(_alike, failures))),
+            _Column("Region", "text", [item.region or "all" for item in failures], choose=True),
+            _Column("Message", "text", list(map(_general_message, failures))),
         ),
         "not checked",
     )
 
 
-def _alike(failure: FailedItem) -> str:
-    """The message with ``*`` for its own account and region, so that alike ones are equal."""
+def _general_message(failure: FailedItem) -> str:
+    """Return the message with ``*`` for its account and region, so that similar ones match."""
     text = explanation(failure)
     for own in filter(None, (failure.account_id, failure.region)):
         text = text.replace(own, "*")
     return text
 
 
-def _config_inventory(report: Report, names: dict[str, str]) -> Table:
-    """What AWS Config recorded where this sweep did not look, and whom it does not record."""
+def _config_inventory(report: Report, names: dict[str, str]) -> _Table:
     inventory = report.config_inventory
     rows: list[RecordedPlace] = []
     gaps: list[RecordingGap] = []
@@ -319,16 +317,18 @@ def _config_inventory(report: Report, names: dict[str, str]) -> Table:
         states += ["not checked"] * len(inventory.not_checked) + ["not recorded"] * len(gaps)
     ids = [*(item.account_id for item in rows), *(gap.account_id for gap in gaps)]
     none = [None] * len(gaps)
-    return Table(
+    return _Table(
         "config-inventory",
         (
-            Column("State", "mark", states),
-            Column("Account", "account", [_account(account_id, names) for account_id in ids]),
+            _Column("State", "mark", states),
+            _Column("Account", "account", [_account(account_id, names) for account_id in ids]),
             *_account_columns(report, ids),
-            Column("Region", "text", [*(item.region or "all" for item in rows), *[""] * len(gaps)]),
-            Column("Repositories", "number", [*(item.repositories for item in rows), *none]),
-            Column("Mutable", "number", [*(item.mutable for item in rows), *none]),
-            Column(
+            _Column(
+                "Region", "text", [*(item.region or "all" for item in rows), *[""] * len(gaps)]
+            ),
+            _Column("Repositories", "number", [*(item.repositories for item in rows), *none]),
+            _Column("Mutable", "number", [*(item.mutable for item in rows), *none]),
+            _Column(
                 "AWS Config",
                 "text",
                 [*map(recorded_words, rows), *map(recording_words, gaps)],
@@ -337,7 +337,7 @@ def _config_inventory(report: Report, names: dict[str, str]) -> Table:
     )
 
 
-def _exemptions(report: Report) -> Table:
+def _exemptions(report: Report) -> _Table:
     today = date.fromisoformat(report.run.finished_at[:10])
     rows = [
         (item, item.exemption, _days_left(item, today))
@@ -346,40 +346,40 @@ def _exemptions(report: Report) -> Table:
     ]
     never = date.max.toordinal()
     rows.sort(key=lambda row: never if row[2] is None else row[2])
-    return Table(
+    return _Table(
         "exemptions",
         (
-            Column("Time left", "days", [days for _, _, days in rows]),
-            Column(
+            _Column("Time left", "days", [days for _, _, days in rows]),
+            _Column(
                 "Expires",
                 "text",
                 [str(e.expires) if e and e.expires else "never" for _, e, _ in rows],
                 choose=True,
             ),
-            *_places([item for item, _, _ in rows], report.run),
-            Column("Setting", "text", [_setting(item) for item, _, _ in rows]),
-            Column("Why", "text", [e.reason if e else "" for _, e, _ in rows]),
-            Column("Rule", "text", [e.rule if e else "" for _, e, _ in rows], choose=True),
+            *_finding_columns([item for item, _, _ in rows], report.run),
+            _Column("Setting", "text", [_setting(item) for item, _, _ in rows]),
+            _Column("Why", "text", [e.reason if e else "" for _, e, _ in rows]),
+            _Column("Rule", "text", [e.rule if e else "" for _, e, _ in rows], choose=True),
         ),
         "exempt",
     )
 
 
 def _days_left(finding: Finding, today: date) -> int | None:
-    """0 on the last day; negative when it is over; None where it does not end."""
+    """Return 0 on the last day, a negative number afterwards; None if it does not expire."""
     exemption = finding.exemption
     if exemption is None or exemption.expires is None:
         return None
     return (exemption.expires - today).days
 
 
-def _skipped(skipped: Sequence[SkippedItem], names: dict[str, str]) -> Table:
-    return Table(
+def _skipped(skipped: Sequence[SkippedItem], names: dict[str, str]) -> _Table:
+    return _Table(
         "skipped",
         (
-            Column("Reason", "text", [item.reason for item in skipped], choose=True),
-            Column("Account", "account", [_account(item.account_id, names) for item in skipped]),
-            Column("Region", "text", [item.region or "all" for item in skipped], choose=True),
+            _Column("Reason", "text", [item.reason for item in skipped], choose=True),
+            _Column("Account", "account", [_account(item.account_id, names) for item in skipped]),
+            _Column("Region", "text", [item.region or "all" for item in skipped], choose=True),
         ),
         "skipped",
     )

@@ -15,7 +15,7 @@ from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate, ended_early
-from sweeper.reporting.formats.html.document import LICENCES, SCRIPTS, STYLES, embedded
+from sweeper.reporting.formats.html.document import _LICENSES, _SCRIPTS, _STYLES, _embedded_json
 from tests.cases import case
 from tests.factories import account, finding, hostile_report, report, run
 from tests.rendering import rendered
@@ -117,12 +117,12 @@ def test_the_policy_admits_this_pages_scripts_and_styles_and_nothing_else() -> N
         f"default-src 'none'; script-src {sources(scripts)}; "
         f"style-src {sources(page.texts['style'])}; base-uri 'none'; form-action 'none'"
     )
-    assert len(scripts) == len(SCRIPTS)
+    assert len(scripts) == len(_SCRIPTS)
     assert "unsafe" not in page.policy
 
 
 def test_no_file_can_end_its_element() -> None:
-    for name in [*STYLES, *SCRIPTS]:
+    for name in [*_STYLES, *_SCRIPTS]:
         with case(name):
             text = (PACKAGE / name).read_text(encoding="utf-8")
             assert not re.search(r"</(script|style)|<!--|\r", text, re.IGNORECASE)
@@ -137,12 +137,12 @@ def test_the_vendored_files_are_the_recorded_ones() -> None:
         if item.name != "README.md"
     }
     assert present == recorded
-    assert {f"vendor/{name}" for name in present if name.startswith("LICENSE")} == set(LICENCES)
+    assert {f"vendor/{name}" for name in present if name.startswith("LICENSE")} == set(_LICENSES)
 
 
 def test_the_licences_are_in_the_page() -> None:
     content = pages()["clean"][0].decode()
-    for name in LICENCES:
+    for name in _LICENSES:
         with case(name):
             license_text = (PACKAGE / name).read_text(encoding="utf-8")
             holder = re.search(r"Copyright .*", license_text)
@@ -153,7 +153,7 @@ def test_the_licences_are_in_the_page() -> None:
 def test_embedded_json_is_inert_and_the_same() -> None:
     for text in ["</script>", "<!--<script>", "a&b", "\u2028", "quote\"'", "]]>", "<\\/script"]:
         with case(text):
-            written = embedded([text])
+            written = _embedded_json([text])
             assert not re.search("[<>&]", written)
             assert json.loads(written) == [text]
 
@@ -161,7 +161,7 @@ def test_embedded_json_is_inert_and_the_same() -> None:
 def test_hostile_text_stays_text() -> None:
     content = rendered("html", hostile_report()).decode()
     assert not [char for char in content if is_hidden(char) and char != "\n"]
-    assert len(Page(content.encode()).named("script")) == 1 + len(SCRIPTS)
+    assert len(Page(content.encode()).named("script")) == 1 + len(_SCRIPTS)
     assert "<script>alert" not in content
     named = report([finding(account_id="222233334444", account_name="<b>&amp;")])
     assert b"&lt;b&gt;&amp;amp;</small>" in rendered("html", named)

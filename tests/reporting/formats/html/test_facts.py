@@ -8,7 +8,7 @@ from sweeper.domain.model import ChangeStatus, Compliance, Finding, Skipped, Sta
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate
 from sweeper.domain.report_model import Report
-from sweeper.reporting.formats.html.facts import Level, facts
+from sweeper.reporting.formats.html.facts import _Level, facts
 from sweeper.reporting.notification import message, subject
 from sweeper.reporting.wording import advice
 from tests.cases import case
@@ -32,14 +32,14 @@ GAP = [(target(region="ap-east-1"), failed())]
 
 
 def test_the_verdict() -> None:
-    closed = [finding("a", change=change()), finding("b", change=change())]
+    fixed = [finding("a", change=change()), finding("b", change=change())]
     suspended = [(account(), Skipped(Reason.ACCOUNT_SUSPENDED))]
-    cases: list[tuple[Report, Level, Level]] = [
+    cases: list[tuple[Report, _Level, _Level]] = [
         (report(), "good", "good"),
         (report(compliant=0), "good", "good"),
-        (report([finding("a"), *closed]), "bad", "good"),
+        (report([finding("a"), *fixed]), "bad", "good"),
         (report([finding("a")], GAP), "bad", "bad"),
-        (report(closed, GAP), "unsure", "bad"),
+        (report(fixed, GAP), "unsure", "bad"),
         (aggregate(run(), suspended, []), "unsure", "bad"),
         (early(), "bad", "bad"),
     ]
@@ -108,7 +108,7 @@ def test_the_cards_are_the_same_in_every_report() -> None:
     assert len({tuple(each) for each in titles.values()}) == 1
 
 
-def figures(item: Report, card: int) -> list[tuple[str, Level]]:
+def figures(item: Report, card: int) -> list[tuple[str, _Level]]:
     return [(each.value, each.level) for each in facts(item).cards[card].figures]
 
 
@@ -140,7 +140,7 @@ def test_since_the_last_sweep() -> None:
     changed = since_last(
         new=3, still_open=4, reopened=1, resolved=(earlier(),), not_visible=(earlier(),)
     )
-    levels: list[Level] = ["bad", "bad", "plain", "good", "unsure"]
+    levels: list[_Level] = ["bad", "bad", "plain", "good", "unsure"]
     expected = [*zip(("3", "1", "4", "1", "1"), levels, strict=True)]
     assert figures(replace(report(), since_last=changed), SINCE) == expected
     same = replace(report(), since_last=since_last())
@@ -158,7 +158,7 @@ def test_remediation() -> None:
         change(ChangeStatus.SUPERSEDED, reason=Reason.NOW_COMPLIANT),
     ]
     item = report([finding(str(index), change=each) for index, each in enumerate(changes)])
-    levels: list[Level] = ["good", "bad", "unsure", "plain"]
+    levels: list[_Level] = ["good", "bad", "unsure", "plain"]
     assert figures(item, REMEDIATION) == [("1", level) for level in levels]
     assert len(figures(report(), REMEDIATION)) == 3
 

@@ -8,8 +8,8 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report import count_non_compliant, ended_early
 from sweeper.domain.report_model import Report
 from sweeper.reporting.console import console_template
-from sweeper.reporting.formats.html.tables import Column, Table, Texts, payload, tables
-from sweeper.reporting.wording import outcome
+from sweeper.reporting.formats.html.tables import _Column, _Table, _Texts, payload, tables
+from sweeper.reporting.wording import outcome_words
 from tests.cases import case
 from tests.factories import (
     account,
@@ -32,7 +32,7 @@ from tests.reporting.formats.html.reports import (
 )
 
 
-def table(item: Report, name: str) -> Table:
+def table(item: Report, name: str) -> _Table:
     [found] = [each for each in tables(item) if each.id == name]
     return found
 
@@ -60,7 +60,7 @@ def test_findings() -> None:
         with case(item):
             [row] = rows(report([item]), "findings")
             _, done = row.popitem()
-            assert outcome(item, run()) in done
+            assert outcome_words(item, run()) in done
             assert ("2026-10-31" in done) is (item.exemption is not None)
             assert row == {
                 "State": state,
@@ -251,15 +251,17 @@ def test_the_map_has_a_column_for_each_region() -> None:
 
 
 def test_texts_are_kept_once_plain_and_short() -> None:
-    texts = Texts()
+    texts = _Texts()
     assert [texts("a"), texts("b\n"), texts("a"), texts("y" * 701)] == [0, 1, 0, 2]
     assert list(texts.index) == ["a", r"b\x0a", "y" * 699 + "…"]
 
 
 def test_the_payload_refers_to_texts_and_leaves_out_empty_tables() -> None:
     shown = [
-        Table("x", (Column("T", "text", ["u", "u"], choose=True), Column("N", "days", [1, None]))),
-        Table("empty", (Column("T", "text", []),)),
+        _Table(
+            "x", (_Column("T", "text", ["u", "u"], choose=True), _Column("N", "days", [1, None]))
+        ),
+        _Table("empty", (_Column("T", "text", []),)),
     ]
     [known] = report().accounts
     known = replace(known, ou_names="Workloads", tags={"team": "x", "owner": "u"})

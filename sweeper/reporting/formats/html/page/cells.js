@@ -3,7 +3,7 @@
 // ever shown through textContent, or escaped.
 const cells = (() => {
   const LONGEST_WORD = 40; // what is longer is broken anywhere
-  // The codes of the map, as sweeper.formats.html.places.State has them.
+  // The codes of the map, as _MapState of breakdown.py has them.
   const STATES = ["none", "skipped", "empty", "compliant", "unseen"];
   const SIGNS = ["", "–", "·", "✓", "?"];
   const WORDS = ["", "skipped", "no repository", "compliant", "not checked"];

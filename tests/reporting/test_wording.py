@@ -6,15 +6,14 @@ from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 from sweeper.domain.report import ended_early as ended_early_report
+from sweeper.reporting.report_wording import early_failure, since_last_words
 from sweeper.reporting.wording import (
     advice,
-    as_last_seen,
-    ended_early,
+    earlier_state,
     explanation,
+    failure_target,
     number,
     percent,
-    since_last,
-    where,
 )
 from tests import factories
 from tests.cases import case
@@ -35,11 +34,11 @@ def test_whatever_is_returned_is_plain() -> None:
     for text in HOSTILE:
         with case(text):
             item = failure(account_id=text, region=text, error_code=text, message=text)
-            said = where(item, {text: text}) + explanation(item)
-            said += as_last_seen(earlier(mutability=text, last_seen=text))
+            words = failure_target(item, {text: text}) + explanation(item)
+            words += earlier_state(earlier(mutability=text, last_seen=text))
             unknown = factories.since_last(unavailable=text)
-            said += since_last(replace(report(), since_last=unknown)) or ""
-            assert not any(map(is_hidden, said))
+            words += since_last_words(replace(report(), since_last=unknown)) or ""
+            assert not any(map(is_hidden, words))
 
 
 def test_what_is_too_long_is_cut() -> None:
@@ -55,15 +54,17 @@ def test_lasting_failures_come_with_advice() -> None:
 def test_a_denied_write_has_its_own_advice() -> None:
     for stage in (Stage.CHANGE, Stage.DELIVER):
         with case(stage):
-            said = advice(stage, Reason.DENIED_BY_SCP)
-            assert said != advice(Stage.EXAMINE, Reason.DENIED_BY_SCP)
-            assert said == advice(stage, Reason.DENIED) == advice(stage, Reason.WRITE_NOT_PERMITTED)
+            words = advice(stage, Reason.DENIED_BY_SCP)
+            assert words != advice(Stage.EXAMINE, Reason.DENIED_BY_SCP)
+            assert (
+                words == advice(stage, Reason.DENIED) == advice(stage, Reason.WRITE_NOT_PERMITTED)
+            )
     assert advice(Stage.EXAMINE, Reason.NO_ACCOUNT_CHOSEN) is None
 
 
 def test_only_what_has_no_account_ended_the_sweep() -> None:
     unknown = failed(Reason.ACCOUNT_STATE_UNKNOWN, stage=Stage.ENUMERATE)
-    assert ended_early(report([], [(account("777788889999"), unknown)])) is None
+    assert early_failure(report([], [(account("777788889999"), unknown)])) is None
     early = ended_early_report(run(), Failed(Stage.ENUMERATE, Reason.TIMED_OUT, "slow"))
-    assert ended_early(early) == early.failures[0]
-    assert ended_early(replace(early, failures=())) is None
+    assert early_failure(early) == early.failures[0]
+    assert early_failure(replace(early, failures=())) is None

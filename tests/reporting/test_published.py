@@ -1,4 +1,7 @@
+"""What docs/ publishes is what the program makes, and reports are as the schema says."""
+
 import json
+import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -11,12 +14,12 @@ from sweeper.domain.model import Change, ChangeStatus, Compliance, Failed, Since
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Delivery, Report, TrendPoint
-from sweeper.reporting import report_schema as schema
+from sweeper.reporting.published import reasons_page, report_schema
 from tests.cases import case
 from tests.factories import earlier, exemption, finding, hostile_report, report, run, since_last
 from tests.rendering import as_json
 
-PUBLISHED = Path(__file__).parents[3] / "docs" / "report.schema.json"
+PUBLISHED = Path(__file__).parents[2] / "docs" / "report.schema.json"
 
 REPORTS = {
     "empty": report(),
@@ -55,9 +58,7 @@ def validator() -> Draft202012Validator:
 
 
 def test_the_published_schema_is_current() -> None:
-    assert PUBLISHED.read_text() == schema.text(schema.schema()), (
-        "run: python -m sweeper.reporting.report_schema > docs/report.schema.json"
-    )
+    assert PUBLISHED.read_text() == report_schema(), "run: make schema"
 
 
 def test_reports_are_valid() -> None:
@@ -79,10 +80,10 @@ def test_other_documents_are_not() -> None:
     for path, value in cases:
         with case(path, value):
             document = json.loads(as_json(REPORTS["every verdict and status"]))
-            place = document
+            parent = document
             for key in path[:-1]:
-                place = place[key]
-            place[path[-1]] = value
+                parent = parent[key]
+            parent[path[-1]] = value
             with pytest.raises(ValidationError):
                 validator().validate(document)
 
@@ -95,17 +96,32 @@ def test_every_key_is_required() -> None:
 
 
 def test_every_object_is_described() -> None:
-    definitions = schema.schema()["$defs"].items()
+    definitions = json.loads(report_schema())["$defs"].items()
     assert [name for name, value in definitions if not value.get("description")] == []
 
 
-def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import runpy
 
+    monkeypatch.setattr(sys, "argv", ["published", "report"])
     with pytest.warns(RuntimeWarning):
-        runpy.run_module("sweeper.reporting.report_schema", run_name="__main__")
-    assert capsys.readouterr().out == schema.text(schema.schema())
+        runpy.run_module("sweeper.reporting.published", run_name="__main__")
+    assert capsys.readouterr().out == report_schema()
 
 
 def test_the_report_is_the_model() -> None:
-    assert set(schema.schema()["properties"]) == set(Report.__slots__)
+    assert set(json.loads(report_schema())["properties"]) == set(Report.__slots__)
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_published_table_is_current() -> None:
+    published = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
+    assert published == reasons_page(), "run: make reasons"
+
+
+def test_each_reason_has_its_meaning() -> None:
+    assert [reason for reason in Reason if not reason.meaning] == []

@@ -6,7 +6,7 @@ from sweeper.domain.model import ChangeStatus, Compliance, Failed, Finding, Sinc
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
-from sweeper.reporting.asff import findings
+from sweeper.reporting.sinks.security_hub import _findings
 from tests.cases import case
 from tests.factories import (
     HOSTILE,
@@ -27,7 +27,7 @@ HUB = "eu-west-1"  # not the repositories' own
 
 
 def converted(item: Report) -> list[dict[str, Any]]:
-    return list(findings(item, HUB))
+    return list(_findings(item, HUB))
 
 
 def test_each_finding_names_the_hub_and_the_repository() -> None:
@@ -48,7 +48,7 @@ def test_each_finding_names_the_hub_and_the_repository() -> None:
 
 
 OPEN = ("FAILED", "ACTIVE", "MEDIUM")
-CLOSED = ("PASSED", "ARCHIVED", "INFORMATIONAL")
+FIXED = ("PASSED", "ARCHIVED", "INFORMATIONAL")
 
 
 def test_how_a_finding_stands() -> None:
@@ -61,8 +61,8 @@ def test_how_a_finding_stands() -> None:
             finding(change=change(ChangeStatus.SUPERSEDED, reason=Reason.CHANGED_SINCE_EXAMINED)),
             OPEN,
         ),
-        (finding(change=change()), CLOSED),
-        (finding(change=change(ChangeStatus.SUPERSEDED, reason=Reason.NOW_COMPLIANT)), CLOSED),
+        (finding(change=change()), FIXED),
+        (finding(change=change(ChangeStatus.SUPERSEDED, reason=Reason.NOW_COMPLIANT)), FIXED),
         (
             finding(compliance=Compliance.UNDETERMINED, mutability="NEW_WORD"),
             ("WARNING", "ACTIVE", "MEDIUM"),
@@ -84,12 +84,12 @@ def test_how_a_finding_stands() -> None:
 def test_what_is_gone_is_closed_under_its_id_and_what_is_not_visible_is_left() -> None:
     [before] = converted(report([finding("gone")]))
     since = since_last(resolved=[earlier("gone")], not_visible=[earlier("not-seen")])
-    kept, closed = converted(replace(report([finding("kept")]), since_last=since))
-    assert kept["RecordState"] == "ACTIVE"
-    assert (closed["Id"], closed["RecordState"]) == (before["Id"], "ARCHIVED")
-    assert closed["Compliance"]["Status"] == "PASSED"
-    assert closed["Resources"][0]["Id"] == before["Resources"][0]["Id"]
-    assert problems(closed) == []
+    exempted, archived = converted(replace(report([finding("kept")]), since_last=since))
+    assert exempted["RecordState"] == "ACTIVE"
+    assert (archived["Id"], archived["RecordState"]) == (before["Id"], "ARCHIVED")
+    assert archived["Compliance"]["Status"] == "PASSED"
+    assert archived["Resources"][0]["Id"] == before["Resources"][0]["Id"]
+    assert problems(archived) == []
 
 
 def test_what_is_exempt_now_is_not_said_to_be_gone_too() -> None:
@@ -163,7 +163,7 @@ def test_what_aws_refuses_would_be_found() -> None:
         ({"FindingProviderFields": {}}, "Severity"),
         ({"Compliance": {"RelatedRequirements": ["x" * 1000] * 241}}, "larger than 240 KB"),
     ]
-    for fault, said in cases:
-        with case(fault, said):
+    for fault, words in cases:
+        with case(fault, words):
             [good] = converted(report([finding()]))
-            assert said in "; ".join(problems({**good, **fault}))
+            assert words in "; ".join(problems({**good, **fault}))

@@ -1,32 +1,125 @@
-"""What mends a problem: a command, a key of the configuration or a policy, and where it is."""
+"""What a preflight found: a JSON document with every id, and a remedy for each problem."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sweeper.domain.model import Stage
+from sweeper import __version__
+from sweeper.domain.model import Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.engine.preflight.facts import Facts, OrganizationRole
-from sweeper.engine.preflight.problems import Kind, Problem
-from sweeper.engine.probe import ProbeStatus
+from sweeper.engine.preflight.problems import Kind, Problem, Verdict
+from sweeper.engine.probe import DestinationProbe, ProbeStatus
 from sweeper.reporting.wording import advice
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
-_R = Reason
+
+def preflight_document(facts: Facts, verdict: Verdict, config: Config) -> bytes:
+    """Return indented JSON, in ASCII: text from AWS is as it came, in JSON escapes."""
+    skipped = Counter(
+        str(outcome.reason) for _, _, outcome in facts.left_out if isinstance(outcome, Skipped)
+    )
+    content = {
+        "version": __version__,
+        "exit_status": int(verdict.status),
+        "caller": _caller(facts),
+        "accounts": {
+            "listed": facts.listed,
+            "active": facts.active,
+            "with_role": len(facts.with_role(ProbeStatus.WORKS)),
+            "without_role": facts.with_role(ProbeStatus.DENIED),
+            "role_not_known": facts.with_role(ProbeStatus.FAILED),
+        },
+        "role_name": config.organization.role_name,
+        "auto_remediate": config.remediation.auto_remediate,
+        "account_regions": len(facts.regions),
+        "actions": {action: _counts(facts, action) for action in facts.actions},
+        "skipped": dict(sorted(skipped.items())),
+        "accepted": verdict.accepted,
+        "destinations": [_destination_object(each) for each in facts.destinations],
+        "problems": [_problem_object(each, facts, config) for each in verdict.problems],
+    }
+    return json.dumps(content, indent=2).encode() + b"\n"
+
+
+def _caller(facts: Facts) -> dict[str, Any] | None:
+    caller = facts.caller
+    if caller is None:
+        return None
+    return {
+        "arn": caller.arn,
+        "account_id": caller.account_id,
+        "standing": caller.standing,
+        "organization_id": caller.organization_id,
+        "management_account_id": caller.management_account,
+        "may_list_accounts": _may_list(facts, caller.standing),
+    }
+
+
+def _may_list(facts: Facts, standing: OrganizationRole) -> bool | None:
+    """Whether the caller may list the accounts; None where that is not known."""
+    if standing is OrganizationRole.NOT_ASKED:
+        return None
+    if facts.listed:
+        return True
+    refused = (Reason.NOT_ALLOWED_TO_LIST, Reason.NOT_IN_ORGANIZATION)
+    return False if facts.listing and facts.listing.reason in refused else None
+
+
+def _counts(facts: Facts, action: str) -> dict[str, int]:
+    counts = Counter(answer.answer for answer in facts.answers(action))
+    return {str(answer): counts[answer] for answer in ProbeStatus}
+
+
+def _destination_object(probe: DestinationProbe) -> dict[str, Any]:
+    return {
+        "key": probe.key,
+        "location": probe.location,
+        "action": probe.action,
+        "answer": probe.probed.answer,
+        "reason": probe.probed.reason,
+        "message": probe.probed.message or None,
+    }
+
+
+def _problem_object(problem: Problem, facts: Facts, config: Config) -> dict[str, Any]:
+    fix = remedy(problem, facts, config)
+    return {
+        "kind": problem.kind,
+        "answer": problem.answer,
+        "reason": problem.reason,
+        "meaning": problem_meaning(problem),
+        "exit_status": int(problem.status),
+        "actions": problem.actions,
+        "accounts": problem.accounts,
+        "regions": problem.regions,
+        "account_regions": problem.places,
+        "whole_accounts": problem.whole_accounts,
+        "key": problem.key,
+        "location": problem.location,
+        "error_code": problem.error_code,
+        "message": problem.message,
+        "remedy": fix.text,
+        "link": fix.link,
+    }
+
+
 _DOCS = "https://docs.aws.amazon.com/"
 _STACKSETS = "https://console.aws.amazon.com/cloudformation/home#/stacksets"
 _SCPS = "https://console.aws.amazon.com/organizations/v2/home/policies"
 _DENIED = _DOCS + "IAM/latest/UserGuide/troubleshoot_access-denied.html"
 _DEPLOY = 'make stackset-deploy OUS="…" PARAMETERS="CentralRoleArn=… OrganizationId=…"'
 _UPDATE = 'make stackset-deploy OUS="…" PARAMETERS="{}=true"'
-_CLOSE = "ecr:PutImageTagMutability"
-_NAMED = (Kind.DESTINATION, Kind.INVENTORY)
-# Actions that STS asks for besides, where a session brings tags or a source identity with it.
-_BROUGHT = {"sts:TagSession", "sts:SetSourceIdentity"}
+_PUT_MUTABILITY = "ecr:PutImageTagMutability"
+_DESTINATIONS = (Kind.DESTINATION, Kind.INVENTORY)
+# STS requires these, too, if the session has tags or a source identity.
+_SESSION_ACTIONS = {"sts:TagSession", "sts:SetSourceIdentity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +131,11 @@ class Remedy:
 
 
 def remedy(problem: Problem, facts: Facts, config: Config) -> Remedy:
-    """What mends the problem; for what is not known, what would let it be known."""
+    """Return what fixes the problem, or how to find out where the answer is not known."""
     if problem.answer is ProbeStatus.NOT_KNOWN:
         first = "sweep that changes something" if problem.kind is Kind.WRITE else "dry run"
         return Remedy(problem.hints.unknown or f"the first {first} tells")
-    found = _of_kind(problem, facts, config)
+    found = _kind_remedy(problem, facts, config)
     if found is None:
         stage = Stage.DELIVER if problem.kind is Kind.DESTINATION else Stage.EXAMINE
         text = (advice(stage, problem.reason) if problem.reason else None) or "see docs/reasons.md"
@@ -50,23 +143,23 @@ def remedy(problem: Problem, facts: Facts, config: Config) -> Remedy:
     return found
 
 
-def meaning(problem: Problem) -> str:
-    """What the problem is, in a sentence."""
+def problem_meaning(problem: Problem) -> str:
+    """Return what the problem is, in a sentence."""
     if problem.answer is ProbeStatus.NOT_KNOWN:
         return "it cannot be told without doing it"
-    if problem.kind in _NAMED and problem.answer is ProbeStatus.DENIED:
+    if problem.kind in _DESTINATIONS and problem.answer is ProbeStatus.DENIED:
         return "the caller is not permitted to use it"
     if problem.kind is Kind.REGION and problem.answer is ProbeStatus.DENIED:
-        return f"nothing can be read there: {(problem.reason or _R.DENIED).meaning}"
-    return (problem.reason or _R.INTERNAL_ERROR).meaning
+        return f"nothing can be read there: {(problem.reason or Reason.DENIED).meaning}"
+    return (problem.reason or Reason.INTERNAL_ERROR).meaning
 
 
-def _of_kind(problem: Problem, facts: Facts, config: Config) -> Remedy | None:
+def _kind_remedy(problem: Problem, facts: Facts, config: Config) -> Remedy | None:
     denied = problem.answer is ProbeStatus.DENIED
     match problem.kind:
         case Kind.ORGANIZATION:
             found = _organization(problem, facts)
-        case Kind.ACCOUNT if problem.reason is _R.ASSUME_ROLE_DENIED:
+        case Kind.ACCOUNT if problem.reason is Reason.ASSUME_ROLE_DENIED:
             found = _member_role(problem, facts, config)
         case Kind.REGIONS if denied:
             found = _list_regions(problem)
@@ -84,24 +177,24 @@ def _of_kind(problem: Problem, facts: Facts, config: Config) -> Remedy | None:
 def _organization(problem: Problem, facts: Facts) -> Remedy | None:
     caller = facts.caller
     match problem.reason:
-        case _R.NO_CREDENTIALS:
+        case Reason.NO_CREDENTIALS:
             return Remedy(
                 "sign in: aws sso login, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY; aws sts get-caller-identity shows who it is then",
                 _DOCS + "cli/latest/userguide/cli-chap-authentication.html",
             )
-        case _R.NOT_IN_ORGANIZATION:
+        case Reason.NOT_IN_ORGANIZATION:
             return Remedy(
                 "run it in the management account or a delegated administrator of an organization; "
                 "organization.role_name: null is for this account alone",
                 _DOCS + "organizations/latest/userguide/orgs_introduction.html",
             )
-        case _R.NOT_ALLOWED_TO_LIST if caller and caller.standing in (
+        case Reason.NOT_ALLOWED_TO_LIST if caller and caller.standing in (
             OrganizationRole.MANAGEMENT,
             OrganizationRole.DELEGATED,
         ):
             return Remedy("allow the caller organizations:ListAccounts, in its IAM policy", _DENIED)
-        case _R.NOT_ALLOWED_TO_LIST if caller:
+        case Reason.NOT_ALLOWED_TO_LIST if caller:
             return Remedy(
                 "in the management account: aws organizations register-delegated-administrator "
                 "--service-principal member.org.stacksets.cloudformation.amazonaws.com "
@@ -113,7 +206,7 @@ def _organization(problem: Problem, facts: Facts) -> Remedy | None:
 
 
 def _member_role(problem: Problem, facts: Facts, config: Config) -> Remedy:
-    if brought := _BROUGHT & {*problem.actions}:
+    if brought := _SESSION_ACTIONS & {*problem.actions}:
         what = " and ".join(brought)
         return Remedy(
             "the caller's session has transitive tags or a source identity: "
@@ -141,13 +234,13 @@ def _member_role(problem: Problem, facts: Facts, config: Config) -> Remedy:
 
 
 def _list_regions(problem: Problem) -> Remedy:
-    # Neither is a cure: what is not known is not examined.
+    # Neither fixes it: regions that are not known are not examined.
     until_then = (
-        "until then only the regions that regions.include names are examined, and "
-        f"coverage.accept: [{{reason: regions_unreadable, account: {_listed(problem.accounts)}}}] "
+        "until then only the regions that regions.include names are examined, and coverage.accept: "
+        f"[{{reason: regions_unreadable, account: {_yaml_list(problem.accounts)}}}] "
         "accepts that nobody knows the others"
     )
-    if problem.reason is _R.DENIED_BY_SCP:
+    if problem.reason is Reason.DENIED_BY_SCP:
         text = (
             "except account:ListRegions, which is served from us-east-1, from the region-deny "
             f"policy for the member role; {until_then}"
@@ -162,23 +255,23 @@ def _list_regions(problem: Problem) -> Remedy:
 def _read(problem: Problem, facts: Facts) -> Remedy | None:
     what = " and ".join(problem.actions) or "the reads of ECR"
     match problem.reason:
-        case _R.DENIED_BY_SCP if problem.whole_accounts:
+        case Reason.DENIED_BY_SCP if problem.whole_accounts:
             return Remedy(
                 "except the member role from the service control policy of these accounts or of "
                 f"their OU; or leave them out: organization.exclude_accounts: "
-                f"{_listed(problem.accounts)}; or accept it: coverage.accept: "
-                f"[{{reason: denied_by_scp, account: {_listed(problem.accounts)}}}]",
+                f"{_yaml_list(problem.accounts)}; or accept it: coverage.accept: "
+                f"[{{reason: denied_by_scp, account: {_yaml_list(problem.accounts)}}}]",
                 _SCPS,
             )
-        case _R.DENIED_BY_SCP:
+        case Reason.DENIED_BY_SCP:
             return Remedy(
-                f"if it is meant: {_leave_out(problem, facts)}; else except the member role from "
-                "the service control policy",
+                f"if it is meant: {_exclude_regions(problem, facts)}; else except the member role "
+                "from the service control policy",
                 _SCPS,
             )
-        case _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
+        case Reason.DENIED_BY_IDENTITY_POLICY | Reason.DENIED:
             return Remedy(f"{_DEPLOY}: the role's policy there lacks {what}", _STACKSETS)
-        case _R.DENIED_BY_PERMISSIONS_BOUNDARY:
+        case Reason.DENIED_BY_PERMISSIONS_BOUNDARY:
             return Remedy(f"let the role's boundary (PermissionsBoundaryArn) allow {what}", _DENIED)
     return None
 
@@ -190,22 +283,25 @@ def _write(problem: Problem, facts: Facts) -> Remedy | None:
         "remediation.auto_remediate: DISABLED"
     )
     match problem.reason:
-        case _R.WRITE_NOT_GRANTED | _R.DENIED_BY_IDENTITY_POLICY | _R.DENIED:
-            # What is left out keeps its value.
+        case Reason.WRITE_NOT_GRANTED | Reason.DENIED_BY_IDENTITY_POLICY | Reason.DENIED:
+            # Parameters that are left out keep their values.
             permitted_by = sorted(facts.permitted_by.items())
             named = [name for action, name in permitted_by if action in problem.actions]
             if not named:
                 return Remedy(f"allow {what} in the member role's policy; {instead}", _STACKSETS)
             deploy = _UPDATE.format("=true ".join(named))
             return Remedy(f"{deploy} lets the role use {what}; {instead}", _STACKSETS)
-        case _R.DENIED_BY_SCP:
+        case Reason.DENIED_BY_SCP:
             ours = ""
-            if _CLOSE in problem.actions:
-                ours = f": for {_CLOSE}, stacksets/deny-tag-mutability-changes.json names the role"
+            if _PUT_MUTABILITY in problem.actions:
+                ours = (
+                    f": for {_PUT_MUTABILITY}, stacksets/deny-tag-mutability-changes.json names "
+                    "the role"
+                )
             return Remedy(
                 f"except the member role from the policy that denies {what}{ours}; {instead}", _SCPS
             )
-        case _R.DENIED_BY_PERMISSIONS_BOUNDARY:
+        case Reason.DENIED_BY_PERMISSIONS_BOUNDARY:
             return Remedy(
                 f"let the role's boundary (PermissionsBoundaryArn) allow {what}; {instead}", _DENIED
             )
@@ -215,7 +311,7 @@ def _write(problem: Problem, facts: Facts) -> Remedy | None:
 def _destination(problem: Problem) -> Remedy | None:
     hints = problem.hints
     is_inventory = problem.kind is Kind.INVENTORY
-    missing = _R.AGGREGATOR_MISSING if is_inventory else _R.DESTINATION_MISSING
+    missing = Reason.AGGREGATOR_MISSING if is_inventory else Reason.DESTINATION_MISSING
     if problem.reason is missing and hints.missing:
         return Remedy(hints.missing)
     if problem.answer is ProbeStatus.DENIED and hints.denied:
@@ -223,27 +319,27 @@ def _destination(problem: Problem) -> Remedy | None:
     return Remedy(hints.failed) if hints.failed else None
 
 
-def _leave_out(problem: Problem, facts: Facts) -> str:
+def _exclude_regions(problem: Problem, facts: Facts) -> str:
     """Return the keys that leave out the denied regions, and nothing that can be read."""
-    regions = _listed(problem.regions)
-    tried = {region.place for region in facts.regions if region.name in problem.regions}
-    readable = {account for account, _ in tried.difference(problem.places)}
+    regions = _yaml_list(problem.regions)
+    probed = {region.place for region in facts.regions if region.name in problem.regions}
+    readable = {account for account, _ in probed.difference(problem.places)}
     accept = f"coverage.accept: [{{reason: denied_by_scp, region: {regions}}}]"
     if not readable:
         return f"regions.exclude: {regions}, or {accept}"
     if facts.caller and readable == {facts.caller.management_account}:  # no such policy binds it
         return accept
     rules = ", ".join(
-        f"{{reason: denied_by_scp, account: {_listed(accounts)}, region: {_listed(denied)}}}"
+        f"{{reason: denied_by_scp, account: {_yaml_list(accounts)}, region: {_yaml_list(denied)}}}"
         for denied, accounts in _accounts_by_regions(problem.places).items()
     )
     return f"coverage.accept: [{rules}]"
 
 
-def _accounts_by_regions(places: Sequence[tuple[str, str]]) -> dict[tuple[str, ...], list[str]]:
+def _accounts_by_regions(targets: Sequence[tuple[str, str]]) -> dict[tuple[str, ...], list[str]]:
     """Group the accounts of (account, region) pairs by the regions that each has."""
     regions_of: dict[str, list[str]] = {}
-    for account, region in places:
+    for account, region in targets:
         regions_of.setdefault(account, []).append(region)
     grouped: dict[tuple[str, ...], list[str]] = {}
     for account, regions in regions_of.items():
@@ -251,7 +347,7 @@ def _accounts_by_regions(places: Sequence[tuple[str, str]]) -> dict[tuple[str, .
     return grouped
 
 
-def _listed(values: Sequence[str]) -> str:
+def _yaml_list(values: Sequence[str]) -> str:
     """Return a list as it stands in config.yaml, ready to paste."""
     quoted = (f'"{value}"' if value.isdigit() else value for value in values)
     return f"[{', '.join(quoted)}]"

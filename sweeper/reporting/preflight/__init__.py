@@ -1,1 +1,0 @@
-"""The preflight's answers, for people and programs."""
