@@ -20,7 +20,7 @@ from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import Finding, Stage
 from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.domain.report import cut_short, ended_early, may_have_changed, nothing_listed
-from sweeper.domain.report_model import Provenance, Report, RunKind
+from sweeper.domain.report_model import Provenance, Report
 from sweeper.domain.scope import write_filters
 from sweeper.engine.account_details import with_account_tags, with_ou_names
 from sweeper.engine.change_source import change_source
@@ -42,9 +42,8 @@ from sweeper.entrypoints.bootstrap import (
 )
 from sweeper.entrypoints.log_style import AUTO, LogStyle
 from sweeper.reporting.formats import chosen_formats
-from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import chosen_plugins, make_sinks
+from sweeper.reporting.sinks import Plugin, chosen_plugins, make_sinks
 from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is_stored, store
 from sweeper.reporting.sinks.directory import DirectorySink, require_writable
 from sweeper.storage import run_state as state
@@ -67,34 +66,61 @@ class RunResult:
     file: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How one run differs from what its configuration says.
+
+    A dry run is delivered to a directory only, unless `deliver_dry_run`. `recorded` are the changes
+    of a report: the run makes or reverts them, and no others. `resume` names an interrupted run.
+    `profile` is the caller's AWS profile, where one is named, `style` that of the logs.
+    """
+
+    dry_run: bool
+    deliver_dry_run: bool = False
+    recorded: RecordedChanges | None = None
+    resume: str | None = None
+    profile: str | None = None
+    style: LogStyle = AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Where a report goes: to the sinks, and to `fallback` where none of them stores it.
+
+    `history` has the earlier report that it is compared with.
+    """
+
+    sinks: Sequence[Sink]
+    history: HistoryStore | None = None
+    fallback: DirectorySink | None = None
+
+    @property
+    def everywhere(self) -> Sequence[Sink]:
+        """The sinks and the fallback."""
+        return [*self.sinks, *([self.fallback] if self.fallback else ())]
+
+
 def run_sweep(
     config: Config,
+    options: RunOptions,
     provenance: Provenance | None = None,
     *,
-    dry_run: bool,
-    deliver_dry_run: bool = False,
-    recorded: RecordedChanges | None = None,
-    resume: str | None = None,
-    profile: str | None = None,
-    style: LogStyle = AUTO,
     stop: Stop,
     observer: Observer,
     approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
 ) -> RunResult:
-    """Run and deliver, or resume the run that `resume` names.
+    """Run and deliver, or resume a run.
 
-    `recorded` are the changes of a report: the run makes or reverts them, and no others. A dry run
-    is delivered to a directory only, unless `deliver_dry_run`. A run that an option, an event or a
-    report narrows is no point of the trend. `profile` is the caller's AWS profile, where one is
-    named, `style` that of the logs. Raises ConfigurationError before anything is called but what is
-    to be resumed.
+    A run that an option, an event or a report narrows is no point of the trend. Raises
+    ConfigurationError before anything is called but what is to be resumed.
     """
+    recorded, resume = options.recorded, options.resume
     provenance = provenance or provenance_of(config)
     config, provenance = _narrow(config, provenance, recorded)
-    header = new_header(config, recorded, dry_run=dry_run)
+    header = new_header(config, recorded, dry_run=options.dry_run)
     logs.bind_run(header.run_id)  # that of a run that is resumed is not known before it was read
-    session = _session(recorded, profile)
-    kinds, into, plugins = chosen_checks(config), chosen_formats(config), chosen_plugins(config)
+    session = _session(recorded, options.profile)
+    kinds, formats, plugins = chosen_checks(config), chosen_formats(config), chosen_plugins(config)
     refuse_unknown_regions(config, session, provenance.regions_from)
     directory = writable_directories(config)
     changes = change_source(recorded)
@@ -112,7 +138,7 @@ def run_sweep(
             kinds,
             provenance=provenance,
             session=session,
-            may_write=not dry_run and config.remediation.auto_remediate == "ENABLED",
+            may_write=not options.dry_run and config.remediation.auto_remediate == "ENABLED",
             stop=stop,
             observer=observer,
             approve=approve,
@@ -120,46 +146,50 @@ def run_sweep(
         )
         if recorded is None:
             changes = sweep_plan(config, context.bucket)
-        central = context.cloud.clients.central
         evidence = open_run.evidence
-        sinks = make_sinks(
-            SinkContext(config, into, central, evidence=evidence.file if evidence else None),
+        destinations = make_destinations(
+            SinkContext(
+                config,
+                formats,
+                context.cloud.clients.central,
+                evidence=evidence.file if evidence else None,
+            ),
             plugins,
+            open_run.header,
+            directory,
+            deliver_dry_run=options.deliver_dry_run,
         )
-        keeper = history_keeper(changes.kind, sinks)
-        sinks = sinks if deliver_dry_run or not dry_run else local_sinks(sinks)
         if context.lease and (held := acquire_lease(context.lease, open_run if resume else None)):
             open_run.close(finished=not resume)
             run = build_run(config, context.environment, None, changes)
             report = ended_early(run, held, changes.ended(held, open_run.past))
             # The place in S3, and who is told, are the other sweep's business.
-            local = [sink for sink in local_sinks(sinks) if sink.keeps]
+            local = [sink for sink in _local_sinks(destinations.sinks) if sink.keeps]
             return RunResult(deliver(report, local), resumable=False)
         if context.lease:
             at_the_end.callback(context.lease.release)
         log_started(open_run.header, config, provenance)
         environment = context.environment
         if recorded is None:
-            settings = ScanSettings(config, provenance, open_run.header, profile, style)
-            environment = with_scanner(environment, settings, at_the_end)
+            settings = ScanSettings(
+                config, provenance, open_run.header, options.profile, options.style
+            )
+            environment = _with_scanner(environment, settings, at_the_end)
         report = sweep(context.cloud, context.checks, config, environment, changes)
         context.cloud.forget_members()
         if evidence:
             evidence.finish()
-        fallback = fallback_sink(directory, open_run.header, into)
-        report = deliver_report(
-            report, config, context, provenance, sinks=sinks, keeper=keeper, fallback=fallback
-        )
-        finished = is_finished(report, [*sinks, fallback], resumed=resume is not None)
+        report = deliver_report(report, config, context, destinations)
+        finished = is_finished(report, destinations, resumed=resume is not None)
         resumable = not finished and (open_run.file is not None or context.journal.is_archived)
         # The journal goes first: beside a plan that has ended, it could not be resumed.
         open_run.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
         if finished:
             close_plan(context, open_run.header, resumed=resume is not None)
-    return RunResult(report, resumable, report_file(report, [*sinks, fallback]))
+    return RunResult(report, resumable, report_file(report, destinations.everywhere))
 
 
-def with_scanner(
+def _with_scanner(
     environment: RunEnvironment, settings: ScanSettings, at_the_end: ExitStack
 ) -> RunEnvironment:
     """Return the environment, with a scanner where limits.processes asks for several.
@@ -186,25 +216,49 @@ class ScanSettings:
     style: LogStyle
 
 
-def deliver_report(
-    report: Report,
-    config: Config,
-    context: RunContext,
-    provenance: Provenance,
+def make_destinations(
+    context: SinkContext,
+    plugins: Sequence[Plugin],
+    header: Header,
+    directory: Path | None,
     *,
-    sinks: Sequence[Sink],
-    keeper: HistoryStore | None,
-    fallback: DirectorySink | None,
+    deliver_dry_run: bool,
+) -> Destinations:
+    """Return where the report of the run goes. Calls nothing.
+
+    Where no sink stores a report, the state directory does, if there is one.
+    """
+    sinks = make_sinks(context, plugins)
+    fallback = None
+    if directory:
+        formats = [JSON, *(format_ for format_ in context.formats if format_ is not JSON)]
+        own = directory / "reports" / header.run_id
+        fallback = DirectorySink(own, formats, "fallback", under_id=False)
+    return Destinations(
+        sinks if deliver_dry_run or not header.dry_run else _local_sinks(sinks),
+        last_store(sinks) if header.run_kind == "sweep" else None,
+        fallback,
+    )
+
+
+def _local_sinks(sinks: Sequence[Sink]) -> list[Sink]:
+    return [sink for sink in sinks if sink.is_local]
+
+
+def deliver_report(
+    report: Report, config: Config, context: RunContext, destinations: Destinations
 ) -> Report:
-    """Complete the report, compare it with the last one in `keeper`, and deliver it."""
+    """Complete the report, compare it with the last one, and deliver it."""
+    sinks, history, fallback = destinations.sinks, destinations.history, destinations.fallback
     report = _with_account_details(report, config, context.cloud)
     must_store = may_have_changed(report)
-    if keeper:
+    if history:
         store(report, sinks, fallback if must_store else None)
     report = _with_config_inventory(report, config, context.cloud)
     names = {check.name for check in context.checks}
-    report = attach_comparison(report, keeper, names, narrowed=provenance.once)
-    backoff = delivery_backoff(config, context.environment.stop)
+    environment = context.environment
+    report = attach_comparison(report, history, names, narrowed=environment.provenance.once)
+    backoff = _delivery_backoff(config, environment.stop)
     return deliver(report, sinks, backoff, fallback, must_store=must_store)
 
 
@@ -326,36 +380,15 @@ def writable_directories(config: Config) -> Path | None:
     return state.state_directory(config)
 
 
-def fallback_sink(
-    directory: Path | None, header: Header, formats: Sequence[Format]
-) -> DirectorySink | None:
-    """Return where a report goes that no sink keeps: below the state directory, if there is one."""
-    if directory is None:
-        return None
-    own = directory / "reports" / header.run_id
-    into = [format_ for format_ in formats if format_ is not JSON]
-    return DirectorySink(own, [JSON, *into], "fallback", under_id=False)
-
-
-def report_file(report: Report, sinks: Iterable[Sink | None]) -> str | None:
+def report_file(report: Report, sinks: Iterable[Sink]) -> str | None:
     """Where the delivered report.json lies: of a run that changed something, for good."""
-    stores = {sink.name: sink for sink in sinks if sink and isinstance(sink, Storing)}
+    stores = {sink.name: sink for sink in sinks if isinstance(sink, Storing)}
     files = (
         stores[delivery.sink].file(report, delivery.location)
         for delivery in report.deliveries
         if delivery.status == "delivered" and delivery.sink in stores
     )
     return next(filter(None, files), None)
-
-
-def history_keeper(kind: RunKind, sinks: Sequence[Sink]) -> HistoryStore | None:
-    """Return what a sweep is compared with."""
-    return last_store(sinks) if kind == "sweep" else None
-
-
-def local_sinks(sinks: Sequence[Sink]) -> list[Sink]:
-    """Return the sinks of a dry run."""
-    return [sink for sink in sinks if sink.is_local]
 
 
 def _has_undelivered_evidence(report: Report, evidence: EvidenceLog | None) -> bool:
@@ -367,13 +400,13 @@ def _has_undelivered_evidence(report: Report, evidence: EvidenceLog | None) -> b
     return evidence is not None and evidence.file.is_whole and failed
 
 
-def delivery_backoff(config: Config, stop: Stop) -> Callable[[float], bool]:
+def _delivery_backoff(config: Config, stop: Stop) -> Callable[[float], bool]:
     """Waits before a delivery is tried again, while there is time for that."""
     until = stop.now() + config.limits.delivery_seconds
     return lambda seconds: stop.now() + seconds < until and stop.wait(seconds)
 
 
-def is_finished(report: Report, sinks: Sequence[Sink | None], *, resumed: bool) -> bool:
+def is_finished(report: Report, destinations: Destinations, *, resumed: bool) -> bool:
     """Whether the run has come to its end, and its whole report lies somewhere that keeps it."""
     is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
-    return is_whole and is_stored(report.deliveries, sinks)
+    return is_whole and is_stored(report.deliveries, destinations.everywhere)

@@ -1,4 +1,4 @@
-"""The parts of one run, put together: what it sees with, writes with, and is recorded by."""
+"""The parts of one run, wired together: AWS, checks, journal, lease and environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeper import __version__
 from sweeper.aws.accounts import AwsCloud
@@ -20,7 +20,6 @@ from sweeper.aws.client.documents import make_client
 from sweeper.aws.config_aggregator import ConfigAggregator
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.s3 import Bucket, Objects
-from sweeper.checks import chosen_checks
 from sweeper.config.schema import Config
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Failed, Finding, Key, Stage
@@ -42,15 +41,12 @@ from sweeper.storage.journal.run import RunJournal
 from sweeper.storage.lease import Lease
 from sweeper.storage.reopenings import read_contested
 
-if TYPE_CHECKING:
-    from sweeper.engine.preflight.look import Questions
-
-MAX_AGE = timedelta(hours=24)  # of what a run has seen, for it to be acted on
+_MAX_AGE = timedelta(hours=24)  # of what a run read, for it to be acted on
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What one run is made of. `lease` is None where none is configured, or nothing is written."""
+    """The parts of one run. `lease` is None where none is configured, or nothing is written."""
 
     cloud: AwsCloud
     checks: Sequence[Check]
@@ -70,17 +66,17 @@ def build_context(
     may_write: bool,
     stop: Stop,
     observer: Observer,
-    approve: Callable[[Sequence[Finding]], bool],
     at_the_end: ExitStack,
+    approve: Callable[[Sequence[Finding]], bool] = lambda _: True,
     lease_token: str | None = None,
     make_registry: Callable[[Clients], EcrRegistry] = EcrRegistry,
     sessions: dict[str, MemberSession] | None = None,
 ) -> RunContext:
     """Make the parts of the open run, with checks of the classes `kinds`; call nothing.
 
-    `may_write` is whether the members' sessions allow writes. What must be closed is left to
-    `at_the_end`. `lease_token` is that with which the run holds the lease already. `sessions` are
-    those that earlier runs of this process left.
+    `may_write` is whether the members' sessions allow writes. `at_the_end` closes what is to be
+    closed. `lease_token` is that of the lease that the run already holds. `sessions` are those of
+    earlier runs of this process.
     """
     header = open_run.header
     today = header.started_at.date()
@@ -111,7 +107,8 @@ def build_context(
             with suppress(OperationFailed):
                 open_run.file.append(lines.lease(lease.token), durable=True)
     # The plan is put before the first write: no longer than there is time to write.
-    archive = _archive(reports_bucket(config, cloud.clients.until_stopped), header)
+    to_stop = reports_bucket(config, cloud.clients.until_stopped)
+    archive = partial(put_plan, to_stop, header) if to_stop else None
     journal = RunJournal(header, open_run.past, open_run.file, archive)
     environment = RunEnvironment(
         run_id=header.run_id,
@@ -133,13 +130,27 @@ def build_context(
     return RunContext(cloud, made, environment, journal, bucket, lease)
 
 
-def _read_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
-    """What the checks read with; what a switch of the configuration turns off is left out."""
+def read_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
+    """Return what the checks read with, as far as the configuration switches it on."""
     exempts, assesses = config.policy.exempt_pull_through_cache, config.remediation.assess_impact
-    return _actions(
-        (kind.read_actions if exempts else kind.read_actions - kind.exemption_actions)
-        | (kind.assess_actions if assesses else frozenset())
-        for kind in kinds
+    return frozenset().union(
+        *(
+            (kind.read_actions if exempts else kind.read_actions - kind.exemption_actions)
+            | (kind.assess_actions if assesses else frozenset())
+            for kind in kinds
+        )
+    )
+
+
+def write_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
+    """Return what the checks write with, as far as the configuration switches it on."""
+    remediation = config.remediation
+    return frozenset().union(
+        *(
+            (kind.write_actions if kind.name in remediation.checks else frozenset())
+            | (kind.create_actions if remediation.root_template_applied_for else frozenset())
+            for kind in kinds
+        )
     )
 
 
@@ -154,83 +165,18 @@ def make_cloud(
     today: date,
     sessions: dict[str, MemberSession] | None = None,
 ) -> AwsCloud:
-    """AWS with the actions that the checks declare; its clients are to be closed."""
+    """Return AWS with the actions that the checks declare; the caller closes its clients."""
     return AwsCloud(
         config,
         session=session,
         stop=stop,
         run_id=run_id,
-        read_actions=_read_actions(kinds, config),
-        write_actions=_write_actions(kinds, config),
+        read_actions=read_actions(kinds, config),
+        write_actions=write_actions(kinds, config),
         may_write=may_write,
         today=today,
         sessions=sessions,
     )
-
-
-def questions(
-    config: Config,
-    *,
-    session: Session,
-    stop: Stop,
-    run_id: str,
-    write_probe: bool,
-    at_the_end: ExitStack,
-) -> tuple[AwsCloud, Questions]:
-    """What is asked before a sweep, and of whom; see `sweeper.preflight`. Calls nothing.
-
-    Raises ConfigurationError where the state's directory that is named cannot be written.
-
-    The members' sessions allow what a sweep's would, and writes only where they are tried.
-    """
-    # A sweep has no use for them: what it does not import costs it neither time nor memory.
-    from sweeper.engine.preflight.look import Questions
-    from sweeper.engine.probe import probe_action
-    from sweeper.reporting.sinks import chosen_plugins, make_sinks
-    from sweeper.reporting.sinks.base import SinkContext, probe_sink
-
-    kinds = chosen_checks(config)
-    is_on = config.remediation.auto_remediate == "ENABLED"
-    writes = _write_actions(kinds, config) if is_on else frozenset()
-    may_write = write_probe and bool(writes)
-    cloud = make_cloud(
-        config,
-        kinds,
-        session=session,
-        stop=stop,
-        run_id=run_id,
-        may_write=may_write,
-        today=date.max,  # so that what the last wave will need is tried, too
-    )
-    at_the_end.callback(cloud.clients.close)
-    probes = {action: probe for kind in kinds for action, probe in kind.probes.items()}
-    context = SinkContext(config, (), cloud.clients.until_stopped)
-    aggregator = config_aggregator(config, cloud.clients)
-    return cloud, Questions(
-        reads=_read_actions(kinds, config),
-        writes=writes if may_write else frozenset(),
-        ask=partial(probe_action, probes, EcrRegistry(cloud.clients)),
-        destinations=[
-            *((aggregator.probe,) if aggregator else ()),
-            *(partial(probe_sink, sink) for sink in make_sinks(context, chosen_plugins(config))),
-        ],
-        may_change=bool(writes),
-        permitted_by={action: name for kind in kinds for action, name in kind.permitted_by.items()},
-        keeps_record=bool(config.report.s3 or state.state_directory(config)),
-    )
-
-
-def _write_actions(kinds: Iterable[Any], config: Config) -> frozenset[str]:
-    remediation = config.remediation
-    return _actions(
-        (kind.write_actions if kind.name in remediation.checks else frozenset())
-        | (kind.create_actions if remediation.root_template_applied_for else frozenset())
-        for kind in kinds
-    )
-
-
-def _actions(actions: Iterable[frozenset[str]]) -> frozenset[str]:
-    return frozenset().union(*actions)
 
 
 def new_header(
@@ -251,18 +197,18 @@ def new_header(
 
 
 def reports_bucket(config: Config, central: Callable[[str, str | None], Any]) -> Bucket | None:
-    """The reports' place in S3, where one is configured; `central` makes its client."""
+    """Return where S3 has the reports, if that is configured; `central` makes its client."""
     return Bucket(config.report.s3, central) if config.report.s3 else None
 
 
 def config_aggregator(config: Config, clients: Clients) -> ConfigAggregator | None:
-    """The aggregator of AWS Config, where one is configured; it is asked until the run's stop."""
+    """Return the aggregator of AWS Config, if one is configured; used until the run's stop."""
     named = config.inventory.config_aggregator
     return ConfigAggregator(named.name, named.region, clients.until_stopped) if named else None
 
 
 def bootstrap_client_factory(session: Session, stop: Stop) -> Callable[[str, str | None], Any]:
-    """Makes clients for what is read before a run begins."""
+    """Return what makes clients for what is read before a run begins."""
     return lambda service, region: make_client(session, service, region, stop)
 
 
@@ -292,9 +238,9 @@ def sweep_plan(config: Config, bucket: Bucket | None) -> SweepPlan:
 
 
 def acquire_lease(lease: Lease, resumed: state.OpenRun | None) -> Failed | None:
-    """Take the lease; the failure that says who has it, where another sweep does.
+    """Take the lease; return the failure that names its holder, where another sweep has it.
 
-    Where it cannot be told, the sweep goes on and looks; `lease.check` lets it write nothing.
+    Where that is not known, the sweep goes on and checks; `lease.check` lets it write nothing.
     """
     # The lock on its journal proves that the processes that wrote their tokens there have ended.
     ended = resumed.past.leases if resumed and resumed.ours else frozenset()
@@ -315,14 +261,13 @@ def _begin_evidence(
     return state.open_evidence(open_run, names, digest, lambda: datetime.now(UTC))
 
 
-def _archive(bucket: Bucket | None, header: Header) -> Callable[[Iterable[bytes]], None] | None:
-    return (lambda plan: put_plan(bucket, header, plan)) if bucket else None
-
-
 def read_announced(
     config: Config, central: Callable[[str, str | None], Any], run: Run, keys: Collection[Key]
 ) -> Announced:
-    """Read it where reports are compared; a run without grace periods imports none of this."""
+    """Return which of these changes an earlier report announced.
+
+    A run without grace periods does not call it, and imports none of this.
+    """
     from sweeper.reporting.sinks import chosen_plugins, make_sinks
     from sweeper.reporting.sinks.base import SinkContext
     from sweeper.storage import history
@@ -335,8 +280,8 @@ def read_announced(
 
 
 def _check_writable(header: Header, lease: Lease | None) -> None:
-    """Raise OperationFailed where nothing may be written: another sweep may, or all is long ago."""
-    if datetime.now(UTC) - header.started_at > MAX_AGE:
+    """Raise OperationFailed if the lease is lost or the plan has expired."""
+    if datetime.now(UTC) - header.started_at > _MAX_AGE:
         raise OperationFailed(
             Reason.PLAN_EXPIRED,
             f"the run began {header.started_at:%Y-%m-%d %H:%M} UTC: too long ago to act on what it "

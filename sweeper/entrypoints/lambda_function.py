@@ -21,6 +21,7 @@ from sweeper.domain.model import Stage
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import or_defect
 from sweeper.entrypoints import logs
+from sweeper.entrypoints.app import RunOptions
 from sweeper.entrypoints.interpreter import collect_garbage_rarely
 from sweeper.entrypoints.runner import run_interactive
 
@@ -29,18 +30,18 @@ from sweeper.entrypoints.runner import run_interactive
 # the last report is read, and this one is made and delivered, which takes a few seconds: enough is
 # left for one of either's calls to time out and be made again.
 IN_FLIGHT = CONNECT_TIMEOUT + READ_TIMEOUT
-DELIVERY = 60
-RESERVE = IN_FLIGHT + DELIVERY
+_DELIVERY = 60
+RESERVE = IN_FLIGHT + _DELIVERY
 
-SCHEDULERS = {"aws.events", "aws.scheduler"}
+_SCHEDULERS = {"aws.events", "aws.scheduler"}
 # What EventBridge puts into the event of a schedule: it says nothing about the sweep.
 _ENVELOPE = ("version", "id", "detail-type", "source", "account", "time", "region", "resources")
 _NO_DETAIL: tuple[object, ...] = ({}, "{}")  # a rule's, and EventBridge Scheduler's
 _OF_A_SWEEP = ("dry_run", "deliver")
 _SWITCHES = (*_OF_A_SWEEP, "preflight")
 _OF_A_STAGE = ("stage", "run", "shard")
-STAGES = ("start", "scan", "plan", "apply", "finish")
-MAPPED = ("scan", "apply")  # over shards
+_STAGES = ("start", "scan", "plan", "apply", "finish")
+_MAPPED = ("scan", "apply")  # over shards
 _LISTS = {
     "accounts": ("organization", "include_accounts"),
     "regions": ("regions", "include"),
@@ -52,14 +53,14 @@ class SweepFailed(SweeperError):
     """The sweep could not be done, or has a defect: an error of the function, which alarms see."""
 
 
-class LambdaContext(Protocol):
+class _LambdaContext(Protocol):
     """What Lambda gives besides the event, as far as it is used."""
 
     def get_remaining_time_in_millis(self) -> int:
         """How long the function may still run."""
 
 
-def handler(event: object, context: LambdaContext) -> dict[str, Any]:
+def handler(event: object, context: _LambdaContext) -> dict[str, Any]:
     """Sweep as the event says; a summary of the report.
 
     An event of a schedule, or an empty one, is the run that the configuration describes. It may
@@ -73,7 +74,7 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     return _answered(lambda: _answer(event, context))
 
 
-def handle_events(event: object, context: LambdaContext) -> dict[str, Any]:
+def handle_events(event: object, context: _LambdaContext) -> dict[str, Any]:
     """Examine what a batch of events from SQS names; the messages that are to be delivered again.
 
     Each message is an event of EventBridge about a call to ECR. It is a hint where to look: what is
@@ -103,7 +104,7 @@ def _answered(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _batch(event: object, context: LambdaContext) -> dict[str, Any]:
+def _batch(event: object, context: _LambdaContext) -> dict[str, Any]:
     # A sweep has no use for it: what it does not import costs it neither time nor memory.
     from sweeper.entrypoints.events.batch import failure_of, handle_batch
 
@@ -113,7 +114,7 @@ def _batch(event: object, context: LambdaContext) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": each} for each in answer.again]}
 
 
-def _answer(event: object, context: LambdaContext) -> dict[str, Any]:
+def _answer(event: object, context: _LambdaContext) -> dict[str, Any]:
     overrides = _overrides(event)
     options: dict[str, dict[str, Any]] = {}
     for key, (section, field) in _LISTS.items():
@@ -128,7 +129,7 @@ def _answer(event: object, context: LambdaContext) -> dict[str, Any]:
     return _summary(loaded, overrides, seconds)
 
 
-def _seconds(context: LambdaContext) -> float:
+def _seconds(context: _LambdaContext) -> float:
     return max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE)
 
 
@@ -176,9 +177,11 @@ def _preflight(loaded: Loaded, seconds: float) -> dict[str, Any]:
 def _summary(loaded: Loaded, overrides: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     report, status = run_interactive(
         loaded.config,
+        RunOptions(
+            dry_run=overrides.get("dry_run", False),
+            deliver_dry_run=overrides.get("deliver", False),
+        ),
         loaded.provenance,
-        dry_run=overrides.get("dry_run", False),
-        deliver_dry_run=overrides.get("deliver", False),
         ask=False,
         terminal=False,
         at_most_seconds=seconds,
@@ -210,7 +213,7 @@ def _overrides(event: object) -> Mapping[str, Any]:
             good = isinstance(value, list) and value and all(isinstance(v, str) for v in value)
             _require(bool(good), key, value, "a list of texts that is not empty, or leave it out")
         elif key == "stage":
-            _require(value in STAGES, key, value, ", ".join(STAGES))
+            _require(value in _STAGES, key, value, ", ".join(_STAGES))
         elif key == "run":
             _require(isinstance(value, str), key, value, "the id of a run")
         elif key == "shard":
@@ -231,7 +234,7 @@ def _require_stage(said: Mapping[str, Any]) -> None:
     """Raise ConfigurationError where keys of a stage and of other events contradict each other."""
     stage = said.get("stage")
     allowed = {"stage", *_OF_A_SWEEP, *_LISTS} if stage == "start" else {"stage", "run"}
-    if stage in MAPPED:
+    if stage in _MAPPED:
         allowed.add("shard")
     if stage is None:
         allowed = {*_SWITCHES, *_LISTS}
@@ -242,7 +245,7 @@ def _require_stage(said: Mapping[str, Any]) -> None:
 
 def _without_envelope(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a schedule's event says beyond what every such event has; other events as they are."""
-    if event.get("source") not in SCHEDULERS or event.get("detail-type") != "Scheduled Event":
+    if event.get("source") not in _SCHEDULERS or event.get("detail-type") != "Scheduled Event":
         return event
     return {
         key: value

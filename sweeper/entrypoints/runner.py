@@ -34,71 +34,67 @@ if TYPE_CHECKING:
     from sweeper.config.schema import Config
     from sweeper.domain.report_model import Provenance
 
-E = TypeVar("E")
+_E = TypeVar("_E")
 
 # How long a report may be delivered where the process is ended soon after `at_most_seconds`.
-DELIVERY_BEFORE_THE_END = 60.0
+_DELIVERY_BEFORE_THE_END = 60.0
 
 
 def run_interactive(
     config: Config,
+    options: app.RunOptions,
     provenance: Provenance | None = None,
     *,
-    dry_run: bool,
-    deliver_dry_run: bool = False,
-    recorded: RecordedChanges | None = None,
-    resume: str | None = None,
     ask: bool = True,
     terminal: bool | None = None,
     at_most_seconds: float | None = None,
     show_commands: bool = True,
-    profile: str | None = None,
-    style: LogStyle = AUTO,
     fail_on: Collection[int] = tuple(ExitStatus),
 ) -> tuple[Report, int]:
     """Run once, for a person (`terminal`; None: where stderr is one) or for a machine.
 
-    `provenance` says where the configuration came from; None: from nowhere else. `recorded` are the
-    changes of a report, which the run makes or reverts. `resume` names an interrupted run.
-    A person gets progress, one question before anything is written and a summary; a machine
-    gets logs and, of a run that is neither dry nor narrowed, a line of metrics for CloudWatch.
-    `show_commands` is whether the summary has commands for the next step. `style` may leave a
-    person with logs, too. `profile` is the caller's AWS profile, where one is named. `fail_on` are
-    the exit statuses that are used of those that a whole sweep can have. Without `ask` nobody is
-    asked. Raises ConfigurationError, before anything is called, if a run
-    that may write has to ask and cannot.
-    No new work starts after `at_most_seconds` or limits.deadline_seconds, the smaller of both. The
-    report, and the exit status.
+    A person gets progress, one question before anything is written (unless `ask` is false) and a
+    summary; `options.style` may leave them with logs, too. A machine gets logs and, of a run that
+    is neither dry nor narrowed, a line of metrics for CloudWatch.
+
+    Args:
+        config: Of the run.
+        options: How this run differs from it.
+        provenance: Where the configuration came from; None: from nowhere else.
+        ask: Whether the person is asked.
+        terminal: Whether a person reads stderr.
+        at_most_seconds: No new work starts after these, or after limits.deadline_seconds.
+        show_commands: Whether the summary has commands for the next step.
+        fail_on: The exit statuses that are used, of those that a whole sweep can have.
+
+    Returns:
+        The report, and the exit status.
+
+    Raises:
+        ConfigurationError: Before anything is called, if a run that may write has to ask and
+            cannot.
+
     """
     began = time.monotonic()
     config_loading.deployment()  # an error of the configuration, if it has one
-    may_write = not dry_run and (recorded or config.remediation.auto_remediate == "ENABLED")
+    recorded, style = options.recorded, options.style
+    may_write = not options.dry_run and (recorded or config.remediation.auto_remediate == "ENABLED")
     if ask and may_write:
         require_prompt(recorded.kind if recorded else "run")
     terminal = is_terminal(sys.stderr) if terminal is None else terminal
-    _say_configuration(provenance, shown=style.shows_summary(terminal=terminal))
-    reverts = recorded is not None and recorded.kind == "undo"
-    warn = reverts and remediation_still_enabled(config, recorded.findings if recorded else ())
+    shows_summary = style.shows_summary(terminal=terminal)
+    _say_configuration(provenance, shown=shows_summary)
+    warn = _is_remediation_still_enabled(config, recorded)
 
     def sweep(**guards: Any) -> app.RunResult:
         if warn:
             logs.log(
                 logging.WARNING,
                 "remediation.enabled",
-                sentence=REMEDIATION_STILL_ENABLED,
-                message=REMEDIATION_STILL_ENABLED,
+                sentence=_REMEDIATION_STILL_ENABLED,
+                message=_REMEDIATION_STILL_ENABLED,
             )
-        return app.run_sweep(
-            config,
-            provenance,
-            dry_run=dry_run,
-            deliver_dry_run=deliver_dry_run,
-            recorded=recorded,
-            resume=resume,
-            profile=profile,
-            style=style,
-            **guards,
-        )
+        return app.run_sweep(config, options, provenance, **guards)
 
     def question(findings: Sequence[Finding], console: Console) -> str:
         from sweeper.entrypoints.terminal import question
@@ -110,7 +106,7 @@ def run_interactive(
     def show(ended: app.RunResult, console: Console) -> None:
         _show(ended, console, show_commands=show_commands)
         if warn and ended.report.totals.changes.applied:
-            console.print(f"\nRemember: {REMEDIATION_STILL_ENABLED}", markup=False, soft_wrap=True)
+            console.print(f"\nRemember: {_REMEDIATION_STILL_ENABLED}", markup=False, soft_wrap=True)
 
     ended = run_supervised(
         config,
@@ -123,16 +119,15 @@ def run_interactive(
     )
     report = ended.report
     status = exit_status(report, fail_on)
-    shows_summary = style.shows_summary(terminal=terminal)
     # Alarms wait for whole sweeps, be they quiet; one that met another's lease was no sweep.
     narrowed = recorded is not None or (provenance is not None and provenance.once)
-    counts = not (terminal or dry_run or narrowed or status is ExitStatus.LEASE_HELD)
+    counts = not (terminal or options.dry_run or narrowed or status is ExitStatus.LEASE_HELD)
     seconds = time.monotonic() - began
-    tell_machine(ended, status, seconds, metrics_count=counts, logged=not shows_summary)
+    log_result(ended, status, seconds, metrics_count=counts, logged=not shows_summary)
     return report, int(status)
 
 
-def tell_machine(
+def log_result(
     ended: app.RunResult, status: int, seconds: float, *, metrics_count: bool, logged: bool = True
 ) -> None:
     """Write the metrics of a run, where they count for the deployment, and log how it ended."""
@@ -150,16 +145,18 @@ def _say_configuration(provenance: Provenance | None, *, shown: bool) -> None:
         say(f"configuration: {plain(', '.join(files)) or 'no file; all defaults'}")
 
 
-REMEDIATION_STILL_ENABLED = (
+_REMEDIATION_STILL_ENABLED = (
     "the next sweep makes these immutable again where it may write; first set "
     "remediation.auto_remediate: DISABLED, or put the accounts under remediation.exclude_accounts"
 )
 
 
-def remediation_still_enabled(config: Config, findings: Sequence[Finding]) -> bool:
-    """Whether the next sweep may make immutable what is reverted, as the configuration has it."""
+def _is_remediation_still_enabled(config: Config, recorded: RecordedChanges | None) -> bool:
+    """Whether the next sweep may make immutable what an undo reverts."""
+    if recorded is None or recorded.kind != "undo":
+        return False
     left_out = set(config.remediation.exclude_accounts)
-    accounts = {finding.account_id for finding in findings}
+    accounts = {finding.account_id for finding in recorded.findings}
     return config.remediation.auto_remediate == "ENABLED" and not accounts <= left_out
 
 
@@ -175,41 +172,41 @@ def require_prompt(command: str) -> None:
 
 def run_supervised(
     config: Config,
-    work: Callable[..., E],
+    work: Callable[..., _E],
     *,
-    terminal: bool,
-    ask: Callable[[Sequence[Finding], Console], str] | None,
-    show: Callable[[E, Console], None],
+    terminal: bool = False,
+    ask: Callable[[Sequence[Finding], Console], str] | None = None,
+    show: Callable[[_E, Console], None] | None = None,
     at_most_seconds: float | None = None,
     style: LogStyle = AUTO,
-) -> E:
-    """What `work(stop=…, observer=…, approve=…)` gives, until a deadline or a signal stops it.
+) -> _E:
+    """Return the result of `work(stop=…, observer=…, approve=…)`.
 
-    Who sits at a `terminal` sees progress, answers the question that `ask` makes of the changes
-    that are due, None to ask nothing, and is shown the end; else there are logs. `style` may leave
-    this person with logs and the question.
+    A deadline or a signal stops it. A person at a `terminal` sees progress, answers the question
+    that `ask` makes of the changes that are due, and is shown the result; `style` may leave them
+    with logs and the question. Else there are logs.
     """
     logs.configure(terminal=terminal, style=style)
     deadlines = (config.limits.deadline_seconds, at_most_seconds)
     stop = Stop(
         min((each for each in deadlines if each is not None), default=None),
-        delivery_seconds=DELIVERY_SECONDS if at_most_seconds is None else DELIVERY_BEFORE_THE_END,
+        delivery_seconds=DELIVERY_SECONDS if at_most_seconds is None else _DELIVERY_BEFORE_THE_END,
     )
-    with stopped_by_signals(stop) as interrupt:
+    with _stopped_by_signals(stop) as interrupt:
         if terminal:
             return _for_a_person(work, stop, interrupt, ask=ask, show=show, style=style)
         return work(stop=stop, observer=LogObserver(), approve=lambda _: True)
 
 
 def _for_a_person(
-    work: Callable[..., E],
+    work: Callable[..., _E],
     stop: Stop,
-    interrupt: Interrupt,
+    interrupt: _Interrupt,
     *,
     ask: Callable[[Sequence[Finding], Console], str] | None,
-    show: Callable[[E, Console], None],
+    show: Callable[[_E, Console], None] | None,
     style: LogStyle,
-) -> E:
+) -> _E:
     from rich.console import Console
 
     from sweeper.entrypoints.terminal import ProgressObserver
@@ -238,7 +235,7 @@ def _for_a_person(
     finally:
         if progress:
             or_defect(progress.stop)
-    if style.shows_summary(terminal=True):
+    if show and style.shows_summary(terminal=True):
         or_defect(lambda: show(ended, console))
     return ended
 
@@ -252,10 +249,10 @@ def _show(ended: app.RunResult, console: Console, *, show_commands: bool) -> Non
 
 # Seconds from the first signal in which another is taken for the same: of a terminal's process
 # group, each wrapper that passes it on sends it once more.
-ONE_SIGNAL = 1.0
+_ONE_SIGNAL = 1.0
 
 
-class Interrupt:
+class _Interrupt:
     """What SIGINT, SIGTERM and SIGHUP do: ask the sweep to end; a second one ends the process.
 
     Nothing is lost then: a change is in the journal before it is written.
@@ -271,7 +268,7 @@ class Interrupt:
         """Handle the signal; see the class."""
         if self._first is None:
             self._first = self._clock()
-        elif self._clock() - self._first >= ONE_SIGNAL:
+        elif self._clock() - self._first >= _ONE_SIGNAL:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
             os._exit(
@@ -292,9 +289,9 @@ class Interrupt:
 
 
 @contextmanager
-def stopped_by_signals(stop: Stop) -> Iterator[Interrupt]:
-    """SIGINT, SIGTERM and SIGHUP inside are an Interrupt of `stop`."""
-    interrupt = Interrupt(stop)
+def _stopped_by_signals(stop: Stop) -> Iterator[_Interrupt]:
+    """SIGINT, SIGTERM and SIGHUP inside are an _Interrupt of `stop`."""
+    interrupt = _Interrupt(stop)
     previous = {
         number: signal.signal(number, interrupt)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from sweeper.aws.client.clients import Session
 from sweeper.domain.reasons import Reason
 from sweeper.engine.probe import ProbeStatus
-from sweeper.entrypoints.bootstrap import questions
+from sweeper.entrypoints.preflight import make_questions
 from sweeper.reporting.sinks import make_sinks
 from sweeper.reporting.sinks.base import SinkContext, probe_sink
 from tests.aws.support import quick_stop
@@ -26,7 +26,7 @@ RULES = "ecr:DescribePullThroughCacheRules"
 def test_rules_of_caches_are_asked_for_only_where_they_exempt(aws: FakeAws, exempts: bool) -> None:
     config = make_config(policy={"exempt_pull_through_cache": exempts})
     with ExitStack() as at_the_end:
-        _, asked = questions(
+        _, asked = make_questions(
             config,
             session=Session(),
             stop=quick_stop(),

@@ -268,8 +268,7 @@ class Deployment:
         with self.entered(role_arn, service_control_policies) as authority:
             ended = app.run_sweep(
                 load_config(options=dict(options or {})),
-                dry_run=dry_run,
-                deliver_dry_run=True,
+                app.RunOptions(dry_run=dry_run, deliver_dry_run=True),
                 stop=Stop(None),
                 observer=LogObserver(),
             )
@@ -281,8 +280,10 @@ class Deployment:
             about = resources_by_check(CHECKS.values())
             ended = app.run_sweep(
                 load_config(),
-                dry_run=False,
-                recorded=read_recorded_changes("undo", location, read_object, about),
+                app.RunOptions(
+                    dry_run=False,
+                    recorded=read_recorded_changes("undo", location, read_object, about),
+                ),
                 stop=Stop(None),
                 observer=LogObserver(),
                 approve=lambda _: True,

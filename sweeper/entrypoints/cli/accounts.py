@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.entrypoints.cli.common import loaded, print_pieces, say
+from sweeper.entrypoints.cli.common import loaded, print_pieces, say, text_table
 from sweeper.entrypoints.cli.options import config_option, profile_option, value_options
 from sweeper.entrypoints.log_style import LogStyle
 
@@ -27,7 +27,7 @@ _FOREIGN = ("name", "ou", "state", "message")  # what AWS says, which a spreadsh
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class _Row:
     """One account. `ou` has names from below the root down; None where OUs cannot be read.
 
     `excluded_by` names the filter that leaves it out, `reason` says why else it is not chosen.
@@ -47,10 +47,10 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class _Listing:
     """The accounts, or why there are none; `problem` is why a sweep would not start with them."""
 
-    accounts: tuple[Row, ...]
+    accounts: tuple[_Row, ...]
     problem: str | None
 
 
@@ -107,7 +107,7 @@ def accounts(
     return print_pieces(render(listing), int(status))
 
 
-def _list(read: Loaded, profile: str | None, *, check: bool) -> Listing:
+def _list(read: Loaded, profile: str | None, *, check: bool) -> _Listing:
     """Ask AWS, with progress for a person at stderr."""
     import secrets
 
@@ -122,7 +122,7 @@ def _list(read: Loaded, profile: str | None, *, check: bool) -> Listing:
     config, session = read.config, callers_session(profile)
     kinds = chosen_checks(config)
 
-    def work(*, stop: Stop, observer: Observer, **_: object) -> Listing:
+    def work(*, stop: Stop, observer: Observer, **_: object) -> _Listing:
         run_id = f"accounts-{secrets.token_hex(3)}"
         logs.bind_run(run_id)
         cloud = make_cloud(
@@ -142,9 +142,9 @@ def _list(read: Loaded, profile: str | None, *, check: bool) -> Listing:
             except OperationFailed as error:  # which filter left nothing is what the list shows
                 problem = error.message
             rows = _rows(read, cloud, organization.accounts, stop, observer, check=check)
-            return Listing(rows, problem)
+            return _Listing(rows, problem)
         except OperationFailed as error:
-            return Listing((), f"the accounts cannot be listed: {error.reason}: {error.message}")
+            return _Listing((), f"the accounts cannot be listed: {error.reason}: {error.message}")
         finally:
             cloud.clients.close()
 
@@ -152,8 +152,6 @@ def _list(read: Loaded, profile: str | None, *, check: bool) -> Listing:
         config,
         work,
         terminal=logs.is_terminal(sys.stderr),
-        ask=None,
-        show=lambda *_: None,
         style=LogStyle(quiet=not check),
     )
 
@@ -166,7 +164,7 @@ def _rows(
     observer: Observer,
     *,
     check: bool,
-) -> tuple[Row, ...]:
+) -> tuple[_Row, ...]:
     from sweeper.domain.model import Failed, Skipped
     from sweeper.domain.selection import accept_known_gaps, excluding_filter, why_left_out
 
@@ -184,7 +182,7 @@ def _rows(
             accept_known_gaps(role, account.id, None, read.config.coverage.accept), Failed
         )
         rows.append(
-            Row(
+            _Row(
                 account.id,
                 account.name,
                 ous.get(account.id),
@@ -252,7 +250,7 @@ def _ous(cloud: AwsCloud, accounts: Sequence[Account]) -> dict[str, str]:
     return {each: "/".join(known.get(ou, ou) for ou in path) for each, path in paths.items()}
 
 
-def _csv(listing: Listing) -> Iterator[bytes]:
+def _csv(listing: _Listing) -> Iterator[bytes]:
     import csv
     from io import StringIO
 
@@ -260,7 +258,7 @@ def _csv(listing: Listing) -> Iterator[bytes]:
 
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(Row))
+    writer.writerow(field.name for field in fields(_Row))
     for row in listing.accounts:
         cells = asdict(row).items()
         writer.writerow(
@@ -275,9 +273,7 @@ def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _text(listing: Listing) -> Iterator[bytes]:
-    from sweeper.domain.escaping import plain
-
+def _text(listing: _Listing) -> Iterator[bytes]:
     rows = listing.accounts
     checked = any(row.role for row in rows)
     table: list[tuple[str, ...]] = [
@@ -288,11 +284,7 @@ def _text(listing: Listing) -> Iterator[bytes]:
         role = (row.role or "") + (" (accepted)" if row.accepted else "")
         cells = (row.account_id, row.name, row.ou or "", row.state, swept)
         table.append((*cells, *((role,) if checked else ())))
-    shown = [tuple(map(plain, line)) for line in table]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    for line in shown:
-        padded = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
-        yield f"{'  '.join(padded).rstrip()}\n".encode()
+    yield from text_table(table)
     chosen = sum(row.chosen for row in rows)
     entered = f", {sum(row.role == _WORKS for row in rows):,} can be entered" if checked else ""
     yield f"\n{len(rows):,} accounts, {chosen:,} chosen{entered}\n".encode()

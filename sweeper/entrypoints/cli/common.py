@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,22 +39,19 @@ def print_wanted(
     """Print the report where that was asked for, or nobody would see a dry run; the exit status."""
     from sweeper.domain.exit_status import ExitStatus
     from sweeper.entrypoints.logs import is_terminal
+    from sweeper.reporting.formats import load_format
 
     if not (form or (dry_run and not is_terminal(sys.stderr))):
         return status
-    printed = print_report(report, form or "text", status)
+    printed = print_pieces(load_format(form or "text").render(report), status)
     return printed if printed != ExitStatus.NOT_DELIVERED or printed in fail_on else status
 
 
-def print_report(report: Report, form: str, status: int) -> int:
-    """Print the report; the exit status, which a reader who leaves early does not change."""
-    from sweeper.reporting.formats import load_format
-
-    return print_pieces(load_format(form).render(report), status)
-
-
 def print_pieces(pieces: Iterable[bytes], status: int) -> int:
-    """As `print_report`, of what is rendered."""
+    """Print what is rendered; return the exit status.
+
+    A reader who leaves early does not change it.
+    """
     from sweeper.domain.exit_status import ExitStatus
     from sweeper.domain.masking import mask
 
@@ -67,6 +64,17 @@ def print_pieces(pieces: Iterable[bytes], status: int) -> int:
         say(f"the report could not be printed: {error.strerror}")
         return status if status == ExitStatus.INTERNAL_ERROR else ExitStatus.NOT_DELIVERED
     return status
+
+
+def text_table(rows: Sequence[Sequence[str]]) -> Iterator[bytes]:
+    """Yield the lines of a table, of which the first row is the header."""
+    from sweeper.domain.escaping import plain
+
+    shown = [tuple(map(plain, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        padded = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        yield f"{'  '.join(padded).rstrip()}\n".encode()
 
 
 def say(text: str) -> None:

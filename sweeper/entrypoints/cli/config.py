@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.entrypoints.cli.common import loaded, print_pieces
-from sweeper.entrypoints.cli.config_init import init
-from sweeper.entrypoints.cli.options import SWEEP, config_option, profile_option, value_options
+import sweeper
+from sweeper.entrypoints.cli.common import loaded, print_pieces, say
+from sweeper.entrypoints.cli.options import (
+    SWEEP,
+    config_option,
+    profile_option,
+    several,
+    value_options,
+)
 
 if TYPE_CHECKING:
     from sweeper.config.loader import Loaded
+
+
+_Values = dict[str, dict[str, Any]]
+
+_HEADER = """\
+# Every key of the configuration: what was answered, and the defaults of the others.
+# The environment overrides this file (SWEEPER_REMEDIATION__AUTO_REMEDIATE=DISABLED), options on
+# the command line override both. But --account, --region and --ou only narrow.
+# `sweeper config check` checks it, `sweeper config schema` prints its JSON Schema.
+
+"""
+_SWITCH = click.Choice(["ENABLED", "DISABLED"])
+_OPTION_NAMES: Mapping[tuple[str, ...], str] = {
+    ("organization", "role_name"): "--role-name",
+    ("organization", "include_ous"): "--include-ou",
+    ("report", "s3"): "--s3-bucket",
+    ("report", "sns_topic_arn"): "--sns-topic-arn",
+}
 
 
 @click.group()
@@ -26,7 +55,54 @@ def config() -> None:
     """  # noqa: D301 (click's mark for lines to keep)
 
 
-config.add_command(init)
+@config.command()
+@click.argument("path", default="config.yaml", metavar="[FILE]", type=click.Path(path_type=Path))
+@click.option("--role-name", metavar="NAME", help="The role to assume in each account.")
+@several("--include-ou", "ous", metavar="ID", help="Sweep only accounts below this OU.")
+@click.option(
+    "--auto-remediate",
+    type=_SWITCH,
+    help="Whether mutable repositories are made immutable.",
+)
+@click.option("--s3-bucket", metavar="NAME", help="Store the reports in this bucket.")
+@click.option("--sns-topic-arn", metavar="ARN", help="Notify this topic.")
+def init(  # noqa: PLR0917 (click passes them by name)
+    path: Path,
+    role_name: str | None,
+    ous: Sequence[str],
+    auto_remediate: str | None,
+    s3_bucket: str | None,
+    sns_topic_arn: str | None,
+) -> int:
+    """Write FILE, a config.yaml with a comment for every key.
+
+    At a terminal it asks for what no option says; elsewhere the default is taken. An existing FILE
+    is never replaced.
+
+    \b
+    Examples:
+      sweeper config init
+      sweeper config init deployed.yaml --auto-remediate DISABLED --s3-bucket reports
+    """  # noqa: D301 (click's mark for lines to keep)
+    from sweeper.config.loader import load
+
+    if path.exists():
+        raise click.UsageError(f"{path} is there already; name another FILE, or remove it")
+    values = _values(
+        _ask("Role to assume in each account", role_name, "ecr-immutability-sweeper"),
+        ous or _ask("OUs to sweep, with commas (empty: the whole organization)", None).split(","),
+        _ask("Make mutable repositories immutable", auto_remediate, "DISABLED", _SWITCH),
+        _ask("S3 bucket for the reports (empty: the directory report)", s3_bucket),
+        _ask("SNS topic to notify, its ARN (empty: none)", sns_topic_arn),
+    )
+    load("/dev/null", values, option_names=_OPTION_NAMES)  # refuses what is not allowed
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(_HEADER + _fill(_template(), values))
+    except OSError as error:
+        raise click.UsageError(f"{path}: {error.strerror}") from None
+    say(f"{path} is written; next: sweeper preflight --config {path}")
+    return 0
 
 
 @config.command()
@@ -119,8 +195,6 @@ def schema() -> int:
     Examples:
       sweeper config schema > config.schema.json
     """  # noqa: D301 (click's mark for lines to keep)
-    import json
-
     from sweeper.checks import checks
     from sweeper.config import json_schema
     from sweeper.reporting.formats import FORMATS
@@ -138,3 +212,54 @@ def _what_was_read(read: Loaded) -> str:
 
 def _print(text: str) -> int:
     return print_pieces((text.encode(),), 0)
+
+
+def _fill(template: str, values: Mapping[str, Mapping[str, object]]) -> str:
+    """Return the text of a config.yaml with these values, and its comments where they were."""
+    section: Mapping[str, object] = {}
+
+    def filled(line: str) -> str:
+        nonlocal section
+        if top := re.match(r"(\w+):", line):
+            section = values.get(top[1], {})
+        key = re.match(r"  (\w+): ", line)
+        if not key or key[1] not in section:
+            return line
+        before, mark, comment = line.partition("  #")
+        value = f"  {key[1]}: {json.dumps(section[key[1]])}"
+        return f"{value:<{len(before)}}{mark}{comment}"
+
+    return "".join(f"{filled(line)}\n" for line in template.splitlines())
+
+
+def _values(role: str, ous: Sequence[str], remediate: str, bucket: str, topic: str) -> _Values:
+    report: dict[str, Any] = {"s3": {"bucket": bucket}} if bucket else {"directory": "report"}
+    return {
+        "organization": {
+            "role_name": role,
+            "include_ous": [ou.strip() for ou in ous if ou.strip()],
+        },
+        "remediation": {"auto_remediate": remediate},
+        "report": report | ({"sns_topic_arn": topic} if topic else {}),
+    }
+
+
+def _ask(
+    question: str, given: str | None, default: str = "", allowed: click.Choice[str] | None = None
+) -> str:
+    if given is not None:
+        return given
+    if not (sys.stdin and sys.stdin.isatty()):
+        return default
+    answer: str = click.prompt(
+        question, default=default, type=allowed, show_default=bool(default), err=True
+    )
+    return answer
+
+
+def _template() -> str:
+    """Read the config.yaml with all defaults: in the package, or beside it in a checkout."""
+    package = Path(sweeper.__file__).parent
+    place = next(each for each in (package, package.parent) if (each / "config.yaml").is_file())
+    text = (place / "config.yaml").read_text(encoding="utf-8")
+    return text[text.index("checks:") :]

@@ -12,18 +12,17 @@ import click
 
 from sweeper import __version__
 from sweeper.entrypoints.cli.accounts import accounts
-from sweeper.entrypoints.cli.apply import apply
 from sweeper.entrypoints.cli.common import say
 from sweeper.entrypoints.cli.completion import completion
 from sweeper.entrypoints.cli.config import config
 from sweeper.entrypoints.cli.demo import demo
 from sweeper.entrypoints.cli.distributed import distributed
 from sweeper.entrypoints.cli.preflight import preflight
+from sweeper.entrypoints.cli.recorded import apply, undo
 from sweeper.entrypoints.cli.report import report
 from sweeper.entrypoints.cli.run import run
 from sweeper.entrypoints.cli.runs import runs
 from sweeper.entrypoints.cli.template import template
-from sweeper.entrypoints.cli.undo import undo
 
 COMMANDS = (
     accounts,
@@ -39,7 +38,7 @@ COMMANDS = (
     template,
     undo,
 )
-INTERRUPTED = 130  # the shell's own for SIGINT, before any sweep has begun
+_INTERRUPTED = 130  # the shell's own for SIGINT, before any sweep has begun
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -133,7 +132,7 @@ def _main() -> int:
         return error.exit_code
     except click.Abort:
         say("interrupted")
-        return INTERRUPTED
+        return _INTERRUPTED
     except ConfigurationError as error:
         for line in str(error).splitlines():
             say(plain(line))

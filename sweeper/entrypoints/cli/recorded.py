@@ -1,4 +1,4 @@
-"""What `apply` and `undo` have in common: changes that a report recorded."""
+"""`sweeper apply` and `sweeper undo`: the changes that a report recorded."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ _NOTHING = {
 }
 
 
-def recorded_options(*values: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Add the options that `run_recorded` takes; of those that stand for keys also `values`."""
+def _recorded_options(*values: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add the options that `_run_recorded` takes; of those that stand for keys also `values`."""
     keys = value_options("role_name", "output", "formats", *values)
 
     def add(command: Callable[..., int]) -> Callable[..., int]:
@@ -60,7 +60,62 @@ def recorded_options(*values: str) -> Callable[[Callable[..., int]], Callable[..
     return add
 
 
-def run_recorded(
+@click.command()
+@_recorded_options("max_changes")
+def apply(**options: Any) -> int:
+    """Make the changes that a reviewed dry run planned.
+
+    REPORT is the report.json of the dry run: a path, or s3://BUCKET/KEY. Its accounts and regions
+    are checked again. A change is made where the repository still has the setting that was
+    reviewed, and the configuration still asks for the same change. Nothing else is changed.
+
+    \b
+    Exit status, the highest of 3 to 5 that applies:
+      0  no finding remains in the accounts and regions of REPORT
+      1  internal error
+      2  usage, configuration, or a report that cannot be used
+      3  findings remain
+      4  coverage is not complete
+      5  the report was not delivered
+      6  another run uses the same S3 prefix
+
+    \b
+    Examples:
+      sweeper apply ./review/report.json --dry-run
+      sweeper apply ./review/report.json --account 111122223333
+    """  # noqa: D301 (click's mark for lines to keep)
+    return _run_recorded("apply", **options)
+
+
+@click.command()
+@_recorded_options()
+def undo(**options: Any) -> int:
+    """Revert the changes recorded in REPORT.
+
+    REPORT is that run's report.json, which lies under its run id: a path, or s3://BUCKET/KEY. Each
+    repository is read first, and is left as it is where it is not as the run left it. The filters
+    and the write scope of the configuration do not apply to an undo.
+
+    \b
+    Exit status, the highest of 3 to 5 that applies:
+      0  every repository has its earlier setting, or there is nothing to revert
+      1  internal error
+      2  usage, configuration, or a report that cannot be used
+      3  a change was not reverted: changed since, failed, withheld
+      4  an account or a region could not be checked
+      5  the report was not delivered
+      6  another run uses the same S3 prefix
+
+    \b
+    Examples:
+      sweeper undo ./report/RUN/report.json --dry-run
+      sweeper undo ./report/RUN/report.json --account 111122223333
+      sweeper undo s3://BUCKET/PREFIX/DAY/RUN/report.json --repository "payments/*"
+    """  # noqa: D301 (click's mark for lines to keep)
+    return _run_recorded("undo", **options)
+
+
+def _run_recorded(
     kind: Literal["apply", "undo"],
     *,
     report: str,
@@ -83,6 +138,7 @@ def run_recorded(
     from sweeper.aws.client.session import read_object
     from sweeper.checks import CHECKS, chosen_checks, resources_by_check
     from sweeper.domain.escaping import plain
+    from sweeper.entrypoints.app import RunOptions
     from sweeper.entrypoints.runner import require_prompt, run_interactive
     from sweeper.storage.change_reader import read_recorded_changes
 
@@ -101,16 +157,15 @@ def run_recorded(
         of = f"it is of run {recorded.source.run_id} ({recorded.source.started_at})"
         say(plain(f"nothing to {kind}: {report} {_NOTHING[kind]}; {of}"))
         return 0
-    done, status = run_interactive(
-        read.config,
-        read.provenance,
+    options = RunOptions(
         dry_run=dry_run,
         recorded=_without(recorded, excluded),
         resume=resume,
-        ask=not yes,
         profile=profile,
         style=style,
-        fail_on=fail_on,
+    )
+    done, status = run_interactive(
+        read.config, options, read.provenance, ask=not yes, fail_on=fail_on
     )
     return print_wanted(done, form, status, dry_run=dry_run, fail_on=fail_on)
 

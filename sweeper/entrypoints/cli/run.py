@@ -64,6 +64,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
       sweeper run --account 111122223333 --region eu-central-1,eu-west-1
       sweeper run --dry-run --fail-on coverage,delivery --formats html,csv --output ./report
     """  # noqa: D301 (click's mark for lines to keep)
+    from sweeper.entrypoints.app import RunOptions
     from sweeper.entrypoints.runner import run_interactive
 
     if deliver and not dry_run:
@@ -74,13 +75,11 @@ def run(  # noqa: PLR0917 (click passes them by name)
     read = loaded(path, values, profile=profile, style=style)
     report, status = run_interactive(
         read.config,
+        RunOptions(
+            dry_run=dry_run, deliver_dry_run=deliver, resume=resume, profile=profile, style=style
+        ),
         read.provenance,
-        dry_run=dry_run,
-        deliver_dry_run=deliver,
-        resume=resume,
         ask=not yes,
-        profile=profile,
-        style=style,
         fail_on=fail_on,
     )
     return print_wanted(report, form, status, dry_run=dry_run, fail_on=fail_on)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.entrypoints.cli.common import loaded, print_pieces, say
+from sweeper.entrypoints.cli.common import loaded, print_pieces, say, text_table
 from sweeper.entrypoints.cli.options import config_option, profile_option
 
 if TYPE_CHECKING:
@@ -54,12 +54,7 @@ def runs(context: click.Context, path: str | None, profile: str | None) -> int:
         kind = header.run_kind + (" (dry run)" if header.dry_run else "")
         started = f"{header.started_at:%Y-%m-%d %H:%M} UTC"
         rows.append((header.run_id, kind, started, resume_command(header)))
-    widths = [max(len(plain(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(f"{plain(cell):<{width}}" for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return print_pieces((f"{line.rstrip()}\n".encode() for line in lines), 0)
+    return print_pieces(text_table(rows), 0)
 
 
 @runs.command()

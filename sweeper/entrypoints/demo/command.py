@@ -23,7 +23,7 @@ from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import Stop, or_defect
 from sweeper.engine.ports import Observers
-from sweeper.entrypoints.app import run_sweep
+from sweeper.entrypoints.app import RunOptions, run_sweep
 from sweeper.entrypoints.demo import demo_organization
 from sweeper.entrypoints.runner import run_interactive
 from sweeper.reporting.report_wording import undo_words
@@ -105,9 +105,8 @@ def _run(
     config: Config, *, dry_run: bool = False, recorded: RecordedChanges | None = None
 ) -> Report:
     """Run once without a word."""
-    ended = run_sweep(
-        config, dry_run=dry_run, recorded=recorded, stop=Stop(), observer=Observers(())
-    )
+    options = RunOptions(dry_run=dry_run, recorded=recorded)
+    ended = run_sweep(config, options, stop=Stop(), observer=Observers(()))
     return ended.report
 
 
@@ -130,7 +129,7 @@ def _sweep(title: str, config: Config) -> Report:
     _say(f"\n=== {title}\n")
     started = time.monotonic()
     report, status = run_interactive(
-        config, dry_run=False, ask=False, terminal=True, show_commands=False
+        config, RunOptions(dry_run=False), ask=False, terminal=True, show_commands=False
     )
     seconds = time.monotonic() - started
     meaning = _MEANING.get(ExitStatus(status), "it could not be done")

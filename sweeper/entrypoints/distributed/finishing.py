@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import (
@@ -21,50 +20,21 @@ from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
 from sweeper.domain.resume import ResumeState
 from sweeper.engine.assessment import recall_impact
-from sweeper.engine.remediation import (
-    end_planned,
-    settle_changes,
-)
-from sweeper.engine.sweep import (
-    Facts,
-    report_run,
-)
+from sweeper.engine.remediation import end_planned, settle_changes
+from sweeper.engine.sweep import Facts, report_run
 from sweeper.entrypoints import app
-from sweeper.entrypoints.distributed.facts import (
-    changes_of,
-    gather,
-    read_plan,
-)
-from sweeper.entrypoints.distributed.opening import (
-    OpenStage,
-)
+from sweeper.entrypoints.distributed.opening import OpenStage, changes_of, gather_facts, read_plan
 from sweeper.reporting.formats import chosen_formats
-from sweeper.reporting.sinks import chosen_plugins, make_sinks
+from sweeper.reporting.sinks import chosen_plugins
 from sweeper.reporting.sinks.base import SinkContext, is_stored
-from sweeper.storage.work import (
-    Part,
-    Result,
-    apply_part,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The end of a run; `ended` is None where an earlier process delivered the report.
-
-    A run that options or an event narrowed is `narrowed`.
-    """
-
-    result: Result
-    ended: app.RunResult | None = None
-    narrowed: bool = False
+from sweeper.storage.work import Result, apply_part
 
 
 def make_report(stage: OpenStage) -> tuple[Report, bool]:
     """Return the report, and whether no worker can be at work any more."""
     config, environment = stage.config, stage.context.environment
     plan_part = read_plan(stage)
-    known = gather(stage, plan_part)
+    known = gather_facts(stage, plan_part)
     facts = known.facts
     if plan_part:
         planned, decided = plan_part.past.in_doubt, plan_part.past.decided
@@ -96,18 +66,10 @@ def _without_plan(stage: OpenStage, facts: Facts) -> tuple[set[Key], dict[Key, C
         )
         outcomes = end_planned(outcomes, ChangeStatus.WITHHELD, failure)
         for shard in sorted(set(stage.shard_of.values())):
-            if part := _read_applied(stage, shard):
+            if part := stage.read_part(apply_part(shard)):
                 begun.update(part.past.in_doubt, part.past.decided)
     decided = {finding.key: change for finding, change in changes_of(outcomes)}
     return begun, {key: change for key, change in decided.items() if key not in begun}
-
-
-def _read_applied(stage: OpenStage, shard: int) -> Part | None:
-    """Return what the worker did; None where that cannot be read, or it did nothing."""
-    try:
-        return stage.work.part(apply_part(shard))
-    except ConfigurationError:
-        return None
 
 
 def _after_apply(
@@ -152,33 +114,23 @@ def _after_apply(
     return end_planned(outcomes, ChangeStatus.FAILED, failure), is_over
 
 
-def deliver(stage: OpenStage, report: Report) -> Finished:
+def deliver(stage: OpenStage, report: Report) -> tuple[Result, app.RunResult]:
     """Deliver the report, and record that the run has ended, where it is stored."""
     config, context = stage.config, stage.context
-    stage.context.cloud.forget_members()
-    into = chosen_formats(config)
-    sinks = make_sinks(
-        SinkContext(config, into, context.cloud.clients.central), chosen_plugins(config)
+    context.cloud.forget_members()
+    destinations = app.make_destinations(
+        SinkContext(config, chosen_formats(config), context.cloud.clients.central),
+        chosen_plugins(config),
+        stage.run,
+        app.writable_directories(config),
+        deliver_dry_run=stage.header.deliver,
     )
-    keeper = app.history_keeper("sweep", sinks)
-    sinks = sinks if stage.header.deliver or not stage.run.dry_run else app.local_sinks(sinks)
-    fallback = app.fallback_sink(app.writable_directories(config), stage.run, into)
-    report = app.deliver_report(
-        report,
-        config,
-        context,
-        stage.loaded.provenance,
-        sinks=sinks,
-        keeper=keeper,
-        fallback=fallback,
-    )
-    everywhere = [*sinks, fallback]
-    file = app.report_file(report, everywhere)
+    report = app.deliver_report(report, config, context, destinations)
+    file = app.report_file(report, destinations.everywhere)
     result = Result(stage.run.run_id, exit_status(report), file)
-    finished = app.is_finished(report, everywhere, resumed=False)
-    if is_stored(report.deliveries, everywhere):
+    finished = app.is_finished(report, destinations, resumed=False)
+    if is_stored(report.deliveries, destinations.everywhere):
         stage.work.put_result(result)
     if finished:
         app.close_plan(context, stage.run, resumed=True)
-    ended = app.RunResult(report, resumable=not finished, file=file)
-    return Finished(result, ended, narrowed=stage.loaded.provenance.once)
+    return result, app.RunResult(report, resumable=not finished, file=file)

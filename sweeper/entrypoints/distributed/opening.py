@@ -1,8 +1,8 @@
-"""What every stage of a distributed sweep begins with: its configuration, its run, its work."""
+"""What every stage of a distributed sweep begins with, and what earlier stages left to it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +12,23 @@ from sweeper.aws.client.clients import Session
 from sweeper.aws.client.session import callers_session, refuse_unknown_regions
 from sweeper.checks import chosen_checks
 from sweeper.domain.errors import ConfigurationError, OperationFailed
-from sweeper.domain.model import Account, Stage
+from sweeper.domain.model import Account, Change, Examined, Failed, Finding, Stage
 from sweeper.domain.planning import Outcome, Remedy
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState
+from sweeper.domain.resume import ResumeState, join_parts
 from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer, Pool, RunEnvironment
-from sweeper.engine.sweep import Facts, Listing, choose_accounts, make_plan, read_announced
+from sweeper.engine.sweep import (
+    Facts,
+    Listing,
+    Scan,
+    accept_gaps,
+    choose_accounts,
+    make_plan,
+    read_announced,
+    recall_scan,
+)
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.bootstrap import (
     RunContext,
@@ -28,10 +37,20 @@ from sweeper.entrypoints.bootstrap import (
     reports_bucket,
     sweep_plan,
 )
-from sweeper.entrypoints.distributed.journal import StageJournal
 from sweeper.storage import run_state as state
 from sweeper.storage.journal.kinds import Header
-from sweeper.storage.work import BucketStore, DirectoryStore, Options, Work, WorkHeader
+from sweeper.storage.journal.run import RunJournal
+from sweeper.storage.work import (
+    PLAN,
+    BucketStore,
+    DirectoryStore,
+    Options,
+    Part,
+    Work,
+    WorkHeader,
+    count_shards,
+    scan_part,
+)
 
 if TYPE_CHECKING:
     from sweeper.config.loader import Loaded
@@ -94,7 +113,9 @@ class OpenStage:
 
     def environment(self, past: ResumeState) -> RunEnvironment:
         """Return the environment of the stage; `past` is what it need not do again."""
-        return replace(self.context.environment, journal=StageJournal(past))
+        # What the stage must know again before it writes is in its part already.
+        records_nothing = RunJournal(self.run, past, None, lambda _: None)
+        return replace(self.context.environment, journal=records_nothing)
 
     def plan(self, facts: Facts) -> list[Outcome]:
         """Return the plan of the whole run."""
@@ -109,9 +130,16 @@ class OpenStage:
             announced=announced,
         )
 
+    def read_part(self, name: str) -> Part | None:
+        """Return a part of the work; None where there is none, or it cannot be used."""
+        try:
+            return self.work.part(name)
+        except ConfigurationError:
+            return None
+
     @property
     def remedies(self) -> dict[str, Remedy]:
-        """What would close a finding, by the name of its check."""
+        """The remedy of a finding, by the name of its check."""
         return {check.name: check.remedy for check in self.context.checks}
 
     def require_unfinished(self) -> None:
@@ -144,14 +172,6 @@ def make_work(
             "a distributed sweep needs a place for its work: set report.s3, or pass --work DIR"
         )
     return Work(BucketStore(bucket, state.work_name(run_id)), run_id)
-
-
-def refuse_evidence(config: Config) -> None:
-    """Raise ConfigurationError for what a distributed sweep does not have."""
-    if config.report.evidence:
-        raise ConfigurationError(
-            "report.evidence: a distributed sweep stores none: set it to false, or use sweeper run"
-        )
 
 
 @contextmanager
@@ -213,7 +233,10 @@ def open_context(
 ) -> RunContext:
     """Make the parts of a stage; its journal records nothing."""
     config = loaded.config
-    refuse_evidence(config)
+    if config.report.evidence:
+        raise ConfigurationError(
+            "report.evidence: a distributed sweep stores none: set it to false, or use sweeper run"
+        )
     refuse_unknown_regions(config, session, loaded.provenance.regions_from)
     return build_context(
         config,
@@ -224,7 +247,80 @@ def open_context(
         may_write=may_write,
         stop=settings.stop,
         observer=settings.observer,
-        approve=lambda _: True,
         at_the_end=at_the_end,
         lease_token=lease_token,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFacts:
+    """What the processes of a run recorded, and the facts in it."""
+
+    past: ResumeState
+    scan: Scan
+    facts: Facts
+
+
+def read_plan(stage: OpenStage) -> Part | None:
+    """Return the plan of the run; None where there is no whole one."""
+    plan = stage.read_part(PLAN)
+    return plan if plan and plan.is_whole else None
+
+
+def gather_facts(stage: OpenStage, plan: Part | None = None) -> RecordedFacts:
+    """Return the facts of the run, from its plan or else from the parts of all workers.
+
+    A shard without a whole part fails: each of its accounts, with reason worker_failed.
+    """
+    missing: dict[str, str] = {}
+    parts = [plan.past] if plan else list(_read_scans(stage, missing))
+    past = join_parts(parts)
+
+    def why(account: Account, at: Stage) -> Failed:
+        message = missing.get(account.id, "the worker's part does not have it")
+        return Failed(at, Reason.WORKER_FAILED, message)
+
+    scan = recall_scan(past, stage.listing.chosen, stage.config, stage.changes, why)
+    return RecordedFacts(past, scan, accept_gaps(scan, stage.listing, stage.config))
+
+
+def _read_scans(stage: OpenStage, missing: dict[str, str]) -> Iterator[ResumeState]:
+    """Yield what each worker found; fill `missing`, by account, where one left no whole part."""
+    for shard in range(count_shards(len(stage.listing.chosen), stage.header.accounts_per_shard)):
+        accounts = stage.shard(shard)
+        part = _read_scan(stage, shard, frozenset(account.id for account in accounts))
+        if isinstance(part, ResumeState):
+            yield part
+        else:
+            missing.update((account.id, part) for account in accounts)
+
+
+def _read_scan(stage: OpenStage, shard: int, accounts: frozenset[str]) -> ResumeState | str:
+    """Return what the worker of the shard found, or why that cannot be used."""
+    name = scan_part(shard)
+    try:
+        part = stage.work.part(name)
+    except ConfigurationError as error:
+        return str(error)
+    if part is None or not part.is_whole:
+        problem = "there is none" if part is None else "it has no end"
+        return f"the worker of shard {shard} left no whole part: {stage.work.at(name)}: {problem}"
+    past = part.past
+    named = {*past.opened, *(place[0] for place in (*past.examined, *past.failures))}
+    if others := named - accounts:
+        return f"{stage.work.at(name)}: it has account {min(others)}, which is of another shard"
+    return past
+
+
+def findings_of(outcomes: Iterable[Outcome]) -> Iterator[Finding]:
+    """Yield each finding."""
+    for outcome in outcomes:
+        if isinstance(outcome, Examined):
+            yield from outcome.findings
+
+
+def changes_of(outcomes: Iterable[Outcome]) -> Iterator[tuple[Finding, Change]]:
+    """Yield each finding that has a change."""
+    for finding in findings_of(outcomes):
+        if finding.change:
+            yield finding, finding.change

@@ -8,10 +8,12 @@ that its scheduler runs it again, and ConfigurationError where that would not he
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import chain
+from typing import Any
 
 from sweeper.aws.client.session import callers_session
 from sweeper.config.schema import Config
@@ -28,6 +30,7 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.planning import Outcome, apply_completed, planned_findings, restore_plan
 from sweeper.domain.reasons import Reason
+from sweeper.domain.report import with_region
 from sweeper.domain.resume import ResumeState
 from sweeper.domain.withholding import Announced
 from sweeper.engine.assessment import assess_impact, recall_impact
@@ -49,23 +52,19 @@ from sweeper.engine.sweep import (
 )
 from sweeper.entrypoints import app, logs
 from sweeper.entrypoints.bootstrap import acquire_lease, new_header
-from sweeper.entrypoints.distributed.facts import (
-    changes_of,
-    findings_of,
-    gather,
-    lines_of_changes,
-    lines_of_scan,
-    narrow_scan,
-    read_plan,
-)
-from sweeper.entrypoints.distributed.finishing import Finished, deliver, make_report
+from sweeper.entrypoints.distributed.finishing import deliver, make_report
 from sweeper.entrypoints.distributed.opening import (
     OpenStage,
     StageSettings,
+    changes_of,
+    findings_of,
+    gather_facts,
     make_work,
     open_context,
     open_stage,
+    read_plan,
 )
+from sweeper.entrypoints.runner import log_result
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.kinds import Header
 from sweeper.storage.lease import Lease
@@ -73,7 +72,6 @@ from sweeper.storage.work import (
     PLAN,
     MappedStage,
     Options,
-    Part,
     Result,
     Work,
     WorkHeader,
@@ -84,37 +82,24 @@ from sweeper.storage.work import (
     scan_part,
 )
 
+_S3 = "s3://"
 
-class RunBusy(OperationFailed):
+
+class _RunBusy(OperationFailed):
     """Another sweep holds the lease."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shards:
-    """What the next stage is mapped over: `count` shards, listed at `location`."""
-
-    run: str
-    count: int
-    location: str
-
-
-@dataclass(frozen=True, slots=True)
-class ShardDone:
-    """A shard of a mapped stage that was done: how many of its items, and how many failed."""
-
-    run: str
-    shard: int
-    done: int
-    failed: int
+Answer = dict[str, Any]
+"""What a stage prints: its run, and how much it did or left to the next one."""
 
 
 def start(
     settings: StageSettings, options: Options, *, dry_run: bool, deliver_dry_run: bool
-) -> Shards:
+) -> Answer:
     """Begin a run: take its lease, list and choose the accounts, and cut them into shards.
 
     What keeps the accounts from being listed is recorded: the run then has no shard, and a report.
-    Raises RunBusy where another sweep holds the lease.
+    Raises OperationFailed where another sweep holds the lease.
     """
     loaded = settings.load(options)
     config = loaded.config
@@ -136,7 +121,7 @@ def start(
         app.writable_directories(config)
         lease = context.lease
         if lease and (held := acquire_lease(lease, None)):
-            raise RunBusy(held.reason, held.message, held.error_code)
+            raise _RunBusy(held.reason, held.message, held.error_code)
         try:
             app.log_started(run, config, loaded.provenance)
             listing = list_accounts(context.cloud, config, SweepPlan(), ResumeState())
@@ -154,11 +139,11 @@ def start(
     return _shards(work, run.run_id, "scan", count)
 
 
-def scan(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
+def scan(settings: StageSettings, run_id: str, shard: int) -> Answer:
     """Open and examine the accounts of a shard, and record what was found."""
     with open_stage(settings, run_id) as stage:
         accounts = stage.shard(shard)
-        part = _readable_part(stage.work, scan_part(shard))
+        part = stage.read_part(scan_part(shard))
         if part and part.is_whole:
             return _scanned(run_id, shard, len(part.past.examined), len(part.past.failures))
         stage.adopt_accounts()
@@ -182,13 +167,13 @@ def scan(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
             )
             assessed = findings_of(assess_impact(pool, checks, facts.targets, outcomes))
         stage.require_uninterrupted()
-        written = lines_of_scan(stage.run, found, assessed)
+        written = _lines_of_scan(stage.run, found, assessed)
         stage.work.put_part(scan_part(shard), lines.whole(written))
         failed = sum(isinstance(each, Failed) for each in (*found.opened, *found.examined))
         return _scanned(run_id, shard, _examined(found), failed)
 
 
-def plan(settings: StageSettings, run_id: str) -> Shards:
+def plan(settings: StageSettings, run_id: str) -> Answer:
     """Plan from the parts of all shards: coverage, caps and limits are those of the whole run.
 
     The organization is looked at again. A dry run has no shard to apply.
@@ -203,7 +188,7 @@ def plan(settings: StageSettings, run_id: str) -> Shards:
             work.put_shards("apply", ())
             return _shards(work, run_id, "apply", 0)
         config, context = stage.config, stage.context
-        known = gather(stage, None)
+        known = gather_facts(stage)
         outcomes = stage.plan(known.facts)
         outcomes = recall_impact(outcomes, known.past.impacts)
         if not stage.run.dry_run:
@@ -222,7 +207,7 @@ def plan(settings: StageSettings, run_id: str) -> Shards:
         return _shards(work, run_id, "apply", len(shards))
 
 
-def apply(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
+def apply(settings: StageSettings, run_id: str, shard: int) -> Answer:
     """Make the changes that are planned in a shard, and no others; record what became of each.
 
     Where an earlier process began them, each is read again first.
@@ -248,7 +233,7 @@ def apply(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
         outcomes = restore_plan(targets, facts, due, config=stage.config, remedies=stage.remedies)
         begun = [
             *_lines_of_targets(stage, past, targets),
-            *lines_of_changes(outcomes, due),
+            *_lines_of_changes(outcomes, due),
         ]
         if own is None:
             work.put_part(apply_part(shard), begun)  # each intent, before the first write
@@ -272,15 +257,16 @@ def apply(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
         return _applied(run_id, shard, (change for _, change in ended))
 
 
-def finish(settings: StageSettings, run_id: str) -> Finished:
+def finish(settings: StageSettings, run_id: str) -> Answer:
     """Report on all that the stages left, deliver the report, and release the lease.
 
     There is a report whatever is missing. What a worker began and did not record is read; what it
     did not begin has failed.
     """
     with open_stage(settings, run_id) as stage:
-        if result := _readable_result(stage.work):
-            return Finished(result)
+        with suppress(ConfigurationError):  # what cannot be read is reported again
+            if result := stage.work.result():
+                return _finished(result)
         environment, config = stage.context.environment, stage.config
         # Account tags and the names of OUs are read for the report; so are changes in doubt.
         attempt(Stage.ENUMERATE, lambda _: stage.adopt_accounts(), None)
@@ -289,10 +275,13 @@ def finish(settings: StageSettings, run_id: str) -> Finished:
             report = report_early(config, environment, stage.changes, stage.listing)
         else:
             report, is_over = make_report(stage)
-        finished = deliver(stage, report)
+        result, ended = deliver(stage, report)
         if stage.context.lease and is_over:
             stage.context.lease.release()
-        return finished
+        counts = not (report.run.dry_run or stage.loaded.provenance.once)
+    seconds = (datetime.now(UTC) - stage.run.started_at).total_seconds()
+    log_result(ended, result.exit_status, seconds, metrics_count=counts)
+    return _finished(result)
 
 
 def _header(
@@ -326,7 +315,7 @@ def _put_planned(stage: OpenStage, found: Scan, outcomes: Sequence[Outcome]) -> 
             for finding in planned_findings(outcomes[position] for position in positions)
             if finding.change
         )
-        written = chain(lines_of_scan(stage.run, narrow_scan(found, positions), ()), intents)
+        written = chain(_lines_of_scan(stage.run, _narrow_scan(found, positions), ()), intents)
         stage.work.put_part(planned_part(shard), lines.whole(written))
     return sorted(by_shard)
 
@@ -334,8 +323,49 @@ def _put_planned(stage: OpenStage, found: Scan, outcomes: Sequence[Outcome]) -> 
 def _lines_of_plan(
     stage: OpenStage, found: Scan, outcomes: Sequence[Outcome], due: set[Key]
 ) -> Iterator[bytes]:
-    yield from lines_of_scan(stage.run, found, findings_of(outcomes))
-    yield from lines_of_changes(outcomes, due)
+    yield from _lines_of_scan(stage.run, found, findings_of(outcomes))
+    yield from _lines_of_changes(outcomes, due)
+
+
+def _lines_of_scan(header: Header, scan: Scan, impacts: Iterable[Finding]) -> Iterator[bytes]:
+    """Yield the part of a scan: every account and target, and the findings with their impact."""
+    yield lines.header(header)
+    for account, opened in zip(scan.accounts, scan.opened, strict=True):
+        if isinstance(opened, Failed):
+            yield lines.failed(account.id, None, opened)
+        else:
+            yield lines.opened(opened)
+    for target, examined in zip(scan.targets, scan.examined, strict=True):
+        if isinstance(examined, Failed):
+            yield lines.failed(*target.place, with_region(examined, target.region))
+        else:
+            yield from lines.examined(target, examined)
+    for finding in impacts:
+        if finding.impact:
+            yield lines.assessed(finding, finding.impact)
+
+
+def _lines_of_changes(outcomes: Iterable[Outcome], planned: Collection[Key]) -> Iterator[bytes]:
+    """Yield a line for each change: an intent where it is `planned`, else what was decided."""
+    for finding, change in changes_of(outcomes):
+        if finding.key in planned:
+            yield lines.intent(finding, change)
+        else:
+            yield lines.result(finding, change)
+
+
+def _narrow_scan(scan: Scan, positions: Sequence[int]) -> Scan:
+    """Return the scan with the targets at the positions alone, and their accounts."""
+    ids = {scan.targets[i].account.id for i in positions}
+    kept = [i for i, account in enumerate(scan.accounts) if account.id in ids]
+    return replace(
+        scan,
+        accounts=[scan.accounts[i] for i in kept],
+        opened=[scan.opened[i] for i in kept],
+        targets=[scan.targets[i] for i in positions],
+        examined=[scan.examined[i] for i in positions],
+        left_out=(),
+    )
 
 
 def _lines_of_targets(
@@ -348,38 +378,32 @@ def _lines_of_targets(
         yield from lines.examined(target, past.examined[target.place])
 
 
-def _readable_part(work: Work, name: str) -> Part | None:
-    """Return a part; None where there is none that can be used: it is written anew."""
-    try:
-        return work.part(name)
-    except ConfigurationError:
-        return None
+def _shards(work: Work, run_id: str, stage: MappedStage, count: int) -> Answer:
+    """Return how many shards the next stage has, and where S3 has the list of them."""
+    answer: Answer = {"run": run_id, "shards": count}
+    location = work.at(list_name(stage))
+    if location.startswith(_S3):
+        bucket, _, key = location.removeprefix(_S3).partition("/")
+        answer["items"] = {"bucket": bucket, "key": key}
+    return answer
 
 
-def _readable_result(work: Work) -> Result | None:
-    """Return how the run ended; None where that cannot be read: it is reported again."""
-    try:
-        return work.result()
-    except ConfigurationError:
-        return None
-
-
-def _shards(work: Work, run_id: str, stage: MappedStage, count: int) -> Shards:
-    return Shards(run_id, count, work.at(list_name(stage)))
+def _finished(result: Result) -> Answer:
+    return {"run": result.run, "exit_status": result.exit_status, "report": result.report}
 
 
 def _examined(found: Scan) -> int:
     return sum(isinstance(each, Examined) for each in found.examined)
 
 
-def _scanned(run_id: str, shard: int, done: int, failed: int) -> ShardDone:
+def _scanned(run_id: str, shard: int, done: int, failed: int) -> Answer:
     logs.log(logging.INFO, "shard.scanned", shard=shard, targets=done, failed=failed)
-    return ShardDone(run_id, shard, done, failed)
+    return {"run": run_id, "shard": shard, "done": done, "failed": failed}
 
 
-def _applied(run_id: str, shard: int, changes: Iterable[Change]) -> ShardDone:
+def _applied(run_id: str, shard: int, changes: Iterable[Change]) -> Answer:
     statuses = [change.status for change in changes]
     done = statuses.count(ChangeStatus.APPLIED)
     failed = statuses.count(ChangeStatus.FAILED)
     logs.log(logging.INFO, "shard.applied", shard=shard, applied=done, failed=failed)
-    return ShardDone(run_id, shard, done, failed)
+    return {"run": run_id, "shard": shard, "done": done, "failed": failed}

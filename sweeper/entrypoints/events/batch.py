@@ -78,14 +78,7 @@ def handle_batch(event: object, load: Callable[[], Loaded], seconds: float) -> A
     def work(*, stop: Stop, observer: Observer, **_: object) -> Handled:
         return run_hints(loaded, due, session=session, warm=_warm, stop=stop, observer=observer)
 
-    handled = run_supervised(
-        loaded.config,
-        work,
-        terminal=False,
-        ask=None,
-        show=lambda *_: None,
-        at_most_seconds=seconds,
-    )
+    handled = run_supervised(loaded.config, work, at_most_seconds=seconds)
     report = handled.report
     again = tuple(name for name, hint in hints.items() if _is_due_again(hint, report))
     _log_end(handled, hints, again)

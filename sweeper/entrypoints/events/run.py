@@ -51,13 +51,13 @@ from sweeper.reporting.wording import number
 from sweeper.storage import run_state as state
 from sweeper.storage.reopenings import FOLDER, forget_reopenings, record_reopenings
 
-LISTED_FOR = 300.0  # seconds that a list of the accounts is used for
+_LISTED_FOR = 300.0  # seconds that a list of the accounts is used for
 
 
 class Warm:
     """What one process keeps from one batch to the next, until the configuration changes.
 
-    That is the members' sessions until they expire, and the accounts for LISTED_FOR seconds.
+    That is the members' sessions until they expire, and the accounts for _LISTED_FOR seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -73,7 +73,7 @@ class Warm:
 
     def recall(self, account_ids: AbstractSet[str]) -> Organization | None:
         """Return the accounts that were listed lately, if these are among them."""
-        if self._listed is None or self._clock() - self._listed[0] > LISTED_FOR:
+        if self._listed is None or self._clock() - self._listed[0] > _LISTED_FOR:
             return None
         organization = self._listed[1]
         known = {account.id for account in organization.accounts}
@@ -177,7 +177,6 @@ def run_hints(
             may_write=config.remediation.auto_remediate == "ENABLED",
             stop=stop,
             observer=observer,
-            approve=lambda _: True,
             at_the_end=at_the_end,
             make_registry=make_registry,
             sessions=warm.sessions,
@@ -209,11 +208,9 @@ def run_hints(
         if report.findings or report.failures:
             central = context.cloud.clients.central
             every = make_sinks(SinkContext(config, (JSON,), central), chosen_plugins(config))
-            sinks = [sink for sink in every if sink.takes_events]
-            report = app.deliver_report(
-                report, config, context, provenance, sinks=sinks, keeper=None, fallback=None
-            )
-            file = app.report_file(report, sinks)
+            destinations = app.Destinations([sink for sink in every if sink.takes_events])
+            report = app.deliver_report(report, config, context, destinations)
+            file = app.report_file(report, destinations.sinks)
             if file:
                 app.close_plan(context, header, resumed=False)
     return Handled(report, frozenset(registries[0].absent), file)

@@ -60,9 +60,10 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
         }
 
 
-def sweep(options: dict[str, Any], *, dry_run: bool, **remediation: Any) -> Report:
-    config = Config.model_validate({**options, "remediation": remediation})
-    return app.run_sweep(config, dry_run=dry_run, stop=Stop(), observer=FakeObserver()).report
+def sweep(sections: dict[str, Any], *, dry_run: bool, **remediation: Any) -> Report:
+    config = Config.model_validate({**sections, "remediation": remediation})
+    options = app.RunOptions(dry_run=dry_run)
+    return app.run_sweep(config, options, stop=Stop(), observer=FakeObserver()).report
 
 
 def test_what_is_suggested_lets_moved_tags_move_and_no_release(options: dict[str, Any]) -> None:
