@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Session
 from sweeper.aws.client.partitions import is_region
 from sweeper.aws.client.session import callers_session, refuse_unknown_regions
@@ -19,12 +18,10 @@ from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import Finding, Stage
 from sweeper.domain.recorded_changes import RecordedChanges, undo_config
-from sweeper.domain.report import cut_short, ended_early, may_have_changed, nothing_listed
+from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Provenance, Report
 from sweeper.domain.scope import write_filters
-from sweeper.engine.account_details import with_account_tags, with_ou_names
 from sweeper.engine.change_source import change_source
-from sweeper.engine.config_inventory import with_config_inventory
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer, RunEnvironment
 from sweeper.engine.sweep import build_run, sweep
@@ -34,21 +31,25 @@ from sweeper.entrypoints.bootstrap import (
     acquire_lease,
     bootstrap_client_factory,
     build_context,
-    config_aggregator,
     new_header,
     put_plan,
     reports_bucket,
     sweep_plan,
 )
+from sweeper.entrypoints.delivery import (
+    deliver_report,
+    has_undelivered_evidence,
+    is_finished,
+    local_sinks,
+    make_destinations,
+    report_file,
+)
 from sweeper.entrypoints.log_style import AUTO, LogStyle
 from sweeper.reporting.formats import chosen_formats
-from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import Plugin, chosen_plugins, make_sinks
-from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is_stored, store
-from sweeper.reporting.sinks.directory import DirectorySink, require_writable
+from sweeper.reporting.sinks import chosen_plugins
+from sweeper.reporting.sinks.base import SinkContext, deliver
+from sweeper.reporting.sinks.directory import require_writable
 from sweeper.storage import run_state as state
-from sweeper.storage.evidence.log import EvidenceLog
-from sweeper.storage.history import HistoryStore, attach_comparison, last_store
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.kinds import Header
 
@@ -81,23 +82,6 @@ class RunOptions:
     resume: str | None = None
     profile: str | None = None
     style: LogStyle = AUTO
-
-
-@dataclass(frozen=True, slots=True)
-class Destinations:
-    """Where a report goes: to the sinks, and to `fallback` where none of them stores it.
-
-    `history` has the earlier report that it is compared with.
-    """
-
-    sinks: Sequence[Sink]
-    history: HistoryStore | None = None
-    fallback: DirectorySink | None = None
-
-    @property
-    def everywhere(self) -> Sequence[Sink]:
-        """The sinks and the fallback."""
-        return [*self.sinks, *([self.fallback] if self.fallback else ())]
 
 
 def run_sweep(
@@ -164,7 +148,7 @@ def run_sweep(
             run = build_run(config, context.environment, None, changes)
             report = ended_early(run, held, changes.ended(held, open_run.past))
             # The place in S3, and who is told, are the other sweep's business.
-            local = [sink for sink in _local_sinks(destinations.sinks) if sink.keeps]
+            local = [sink for sink in local_sinks(destinations.sinks) if sink.keeps]
             return RunResult(deliver(report, local), resumable=False)
         if context.lease:
             at_the_end.callback(context.lease.release)
@@ -183,7 +167,7 @@ def run_sweep(
         finished = is_finished(report, destinations, resumed=resume is not None)
         resumable = not finished and (open_run.file is not None or context.journal.is_archived)
         # The journal goes first: beside a plan that has ended, it could not be resumed.
-        open_run.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
+        open_run.close(finished=finished, keep_evidence=has_undelivered_evidence(report, evidence))
         if finished:
             close_plan(context, open_run.header, resumed=resume is not None)
     return RunResult(report, resumable, report_file(report, destinations.everywhere))
@@ -214,73 +198,6 @@ class ScanSettings:
     header: Header
     profile: str | None
     style: LogStyle
-
-
-def make_destinations(
-    context: SinkContext,
-    plugins: Sequence[Plugin],
-    header: Header,
-    directory: Path | None,
-    *,
-    deliver_dry_run: bool,
-) -> Destinations:
-    """Return where the report of the run goes. Calls nothing.
-
-    Where no sink stores a report, the state directory does, if there is one.
-    """
-    sinks = make_sinks(context, plugins)
-    fallback = None
-    if directory:
-        formats = [JSON, *(format_ for format_ in context.formats if format_ is not JSON)]
-        own = directory / "reports" / header.run_id
-        fallback = DirectorySink(own, formats, "fallback", under_id=False)
-    return Destinations(
-        sinks if deliver_dry_run or not header.dry_run else _local_sinks(sinks),
-        last_store(sinks) if header.run_kind == "sweep" else None,
-        fallback,
-    )
-
-
-def _local_sinks(sinks: Sequence[Sink]) -> list[Sink]:
-    return [sink for sink in sinks if sink.is_local]
-
-
-def deliver_report(
-    report: Report, config: Config, context: RunContext, destinations: Destinations
-) -> Report:
-    """Complete the report, compare it with the last one, and deliver it."""
-    sinks, history, fallback = destinations.sinks, destinations.history, destinations.fallback
-    report = _with_account_details(report, config, context.cloud)
-    must_store = may_have_changed(report)
-    if history:
-        store(report, sinks, fallback if must_store else None)
-    report = _with_config_inventory(report, config, context.cloud)
-    names = {check.name for check in context.checks}
-    environment = context.environment
-    report = attach_comparison(report, history, names, narrowed=environment.provenance.once)
-    backoff = _delivery_backoff(config, environment.stop)
-    return deliver(report, sinks, backoff, fallback, must_store=must_store)
-
-
-def _with_account_details(report: Report, config: Config, cloud: AwsCloud) -> Report:
-    report, failed = with_ou_names(report, cloud.ou_names)
-    if failed:
-        logs.log(
-            logging.WARNING,
-            "ou_names.unavailable",
-            reason=str(failed.reason),
-            error_code=failed.error_code,
-            message=failed.message,
-        )
-    return with_account_tags(report, config.report.account_tags, cloud.account_tags)
-
-
-def _with_config_inventory(report: Report, config: Config, cloud: AwsCloud) -> Report:
-    report = with_config_inventory(report, config, config_aggregator(config, cloud.clients))
-    if inventory := report.config_inventory:
-        for reason in filter(None, (inventory.unavailable, inventory.sources_unavailable)):
-            logs.log(logging.WARNING, "config_inventory.unavailable", message=reason)
-    return report
 
 
 def _reopen_run(config: Config, resume: str, session: Session, stop: Stop) -> state.OpenRun:
@@ -378,35 +295,3 @@ def writable_directories(config: Config) -> Path | None:
     if config.report.directory:
         require_writable(config.report.directory)
     return state.state_directory(config)
-
-
-def report_file(report: Report, sinks: Iterable[Sink]) -> str | None:
-    """Where the delivered report.json lies: of a run that changed something, for good."""
-    stores = {sink.name: sink for sink in sinks if isinstance(sink, Storing)}
-    files = (
-        stores[delivery.sink].file(report, delivery.location)
-        for delivery in report.deliveries
-        if delivery.status == "delivered" and delivery.sink in stores
-    )
-    return next(filter(None, files), None)
-
-
-def _has_undelivered_evidence(report: Report, evidence: EvidenceLog | None) -> bool:
-    """Whether the evidence is whole, and could not be delivered where it should be."""
-    failed = any(
-        delivery.status == "failed" and delivery.content == "evidence"
-        for delivery in report.deliveries
-    )
-    return evidence is not None and evidence.file.is_whole and failed
-
-
-def _delivery_backoff(config: Config, stop: Stop) -> Callable[[float], bool]:
-    """Waits before a delivery is tried again, while there is time for that."""
-    until = stop.now() + config.limits.delivery_seconds
-    return lambda seconds: stop.now() + seconds < until and stop.wait(seconds)
-
-
-def is_finished(report: Report, destinations: Destinations, *, resumed: bool) -> bool:
-    """Whether the run has come to its end, and its whole report lies somewhere that keeps it."""
-    is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
-    return is_whole and is_stored(report.deliveries, destinations.everywhere)

@@ -23,6 +23,12 @@ from sweeper.engine.assessment import recall_impact
 from sweeper.engine.remediation import end_planned, settle_changes
 from sweeper.engine.sweep import Facts, report_run
 from sweeper.entrypoints import app
+from sweeper.entrypoints.delivery import (
+    deliver_report,
+    is_finished,
+    make_destinations,
+    report_file,
+)
 from sweeper.entrypoints.distributed.opening import OpenStage, changes_of, gather_facts, read_plan
 from sweeper.reporting.formats import chosen_formats
 from sweeper.reporting.sinks import chosen_plugins
@@ -34,8 +40,8 @@ def make_report(stage: OpenStage) -> tuple[Report, bool]:
     """Return the report, and whether no worker can be at work any more."""
     config, environment = stage.config, stage.context.environment
     plan_part = read_plan(stage)
-    known = gather_facts(stage, plan_part)
-    facts = known.facts
+    recorded = gather_facts(stage, plan_part)
+    facts = recorded.facts
     if plan_part:
         planned, decided = plan_part.past.in_doubt, plan_part.past.decided
     else:
@@ -47,7 +53,7 @@ def make_report(stage: OpenStage) -> tuple[Report, bool]:
     is_over = True
     if planned:
         outcomes, is_over = _after_apply(stage, facts.targets, outcomes, planned)
-    outcomes = recall_impact(outcomes, known.past.impacts)
+    outcomes = recall_impact(outcomes, recorded.past.impacts)
     return report_run(facts, outcomes, config, environment, stage.changes), is_over
 
 
@@ -118,17 +124,17 @@ def deliver(stage: OpenStage, report: Report) -> tuple[Result, app.RunResult]:
     """Deliver the report, and record that the run has ended, where it is stored."""
     config, context = stage.config, stage.context
     context.cloud.forget_members()
-    destinations = app.make_destinations(
+    destinations = make_destinations(
         SinkContext(config, chosen_formats(config), context.cloud.clients.central),
         chosen_plugins(config),
         stage.run,
         app.writable_directories(config),
         deliver_dry_run=stage.header.deliver,
     )
-    report = app.deliver_report(report, config, context, destinations)
-    file = app.report_file(report, destinations.everywhere)
+    report = deliver_report(report, config, context, destinations)
+    file = report_file(report, destinations.everywhere)
     result = Result(stage.run.run_id, exit_status(report), file)
-    finished = app.is_finished(report, destinations, resumed=False)
+    finished = is_finished(report, destinations, resumed=False)
     if is_stored(report.deliveries, destinations.everywhere):
         stage.work.put_result(result)
     if finished:

@@ -18,16 +18,7 @@ from typing import Any
 from sweeper.aws.client.session import callers_session
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError, OperationFailed
-from sweeper.domain.model import (
-    Change,
-    ChangeStatus,
-    Examined,
-    Failed,
-    Finding,
-    Key,
-    Stage,
-    Target,
-)
+from sweeper.domain.model import Change, ChangeStatus, Examined, Failed, Finding, Key, Stage, Target
 from sweeper.domain.planning import Outcome, apply_completed, planned_findings, restore_plan
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import with_region
@@ -36,11 +27,7 @@ from sweeper.domain.withholding import Announced
 from sweeper.engine.assessment import assess_impact, recall_impact
 from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import attempt
-from sweeper.engine.remediation import (
-    allow_changes,
-    settle_changes,
-    write_changes,
-)
+from sweeper.engine.remediation import allow_changes, settle_changes, write_changes
 from sweeper.engine.sweep import (
     Listing,
     Scan,
@@ -85,8 +72,8 @@ from sweeper.storage.work import (
 _S3 = "s3://"
 
 
-class _RunBusy(OperationFailed):
-    """Another sweep holds the lease."""
+class RunBusy(OperationFailed):
+    """Another sweep holds the lease; Lambda reports this name as the type of the error."""
 
 
 Answer = dict[str, Any]
@@ -121,12 +108,12 @@ def start(
         app.writable_directories(config)
         lease = context.lease
         if lease and (held := acquire_lease(lease, None)):
-            raise _RunBusy(held.reason, held.message, held.error_code)
+            raise RunBusy(held.reason, held.message, held.error_code)
         try:
             app.log_started(run, config, loaded.provenance)
             listing = list_accounts(context.cloud, config, SweepPlan(), ResumeState())
             settings.stop.check()
-            header = replace(_header(run, listing, options, config, lease), deliver=deliver_dry_run)
+            header = _header(run, listing, options, config, lease, deliver_dry_run=deliver_dry_run)
             count = count_shards(len(listing.chosen), header.accounts_per_shard)
             work.put_shards("scan", range(count))
             work.put_header(header)
@@ -157,26 +144,23 @@ def scan(settings: StageSettings, run_id: str, shard: int) -> Answer:
             # Which changes are due does not depend on the other shards, only whether they are made.
             listing = replace(stage.listing, chosen=tuple(accounts), others=())
             facts = accept_gaps(found, listing, config)
+            today = stage.run.started_at.date()
             outcomes = make_plan(
-                facts,
-                checks,
-                config,
-                SweepPlan(),
-                today=stage.run.started_at.date(),
-                announced=Announced(),
+                facts, checks, config, SweepPlan(), today=today, announced=Announced()
             )
             assessed = findings_of(assess_impact(pool, checks, facts.targets, outcomes))
         stage.require_uninterrupted()
         written = _lines_of_scan(stage.run, found, assessed)
         stage.work.put_part(scan_part(shard), lines.whole(written))
+        done = sum(isinstance(each, Examined) for each in found.examined)
         failed = sum(isinstance(each, Failed) for each in (*found.opened, *found.examined))
-        return _scanned(run_id, shard, _examined(found), failed)
+        return _scanned(run_id, shard, done, failed)
 
 
 def plan(settings: StageSettings, run_id: str) -> Answer:
     """Plan from the parts of all shards: coverage, caps and limits are those of the whole run.
 
-    The organization is looked at again. A dry run has no shard to apply.
+    Which accounts are chosen is decided again. A dry run has no shard to apply.
     """
     with open_stage(settings, run_id) as stage:
         work = stage.work
@@ -187,23 +171,25 @@ def plan(settings: StageSettings, run_id: str) -> Answer:
         if stage.listing.failure:
             work.put_shards("apply", ())
             return _shards(work, run_id, "apply", 0)
-        config, context = stage.config, stage.context
-        known = gather_facts(stage)
-        outcomes = stage.plan(known.facts)
-        outcomes = recall_impact(outcomes, known.past.impacts)
-        if not stage.run.dry_run:
+        recorded = gather_facts(stage)
+        outcomes = recall_impact(stage.plan(recorded.facts), recorded.past.impacts)
+        due: set[Key] = set()
+        may_apply = not stage.run.dry_run
+        if may_apply:
             environment = stage.environment(ResumeState())
             outcomes = allow_changes(
-                context.cloud, config, environment, known.facts.targets, outcomes
+                stage.context.cloud, stage.config, environment, recorded.facts.targets, outcomes
             )
-        stage.require_uninterrupted(Reason.DEADLINE)
-        due: set[Key] = set()
-        if not stage.run.dry_run:
             due.update(finding.key for finding in planned_findings(outcomes))
-        shards = [] if stage.run.dry_run else _put_planned(stage, known.scan, outcomes)
+        stage.require_uninterrupted(Reason.DEADLINE)
+        shards = _put_planned(stage, recorded.scan, outcomes) if may_apply else []
         work.put_shards("apply", shards)
         # Comes last: from here on the plan stands.
-        work.put_part(PLAN, lines.whole(_lines_of_plan(stage, known.scan, outcomes, due)))
+        written = chain(
+            _lines_of_scan(stage.run, recorded.scan, findings_of(outcomes)),
+            _lines_of_changes(outcomes, due),
+        )
+        work.put_part(PLAN, lines.whole(written))
         return _shards(work, run_id, "apply", len(shards))
 
 
@@ -231,10 +217,7 @@ def apply(settings: StageSettings, run_id: str, shard: int) -> Answer:
         ]
         facts: list[Outcome] = [past.examined[target.place] for target in targets]
         outcomes = restore_plan(targets, facts, due, config=stage.config, remedies=stage.remedies)
-        begun = [
-            *_lines_of_targets(stage, past, targets),
-            *_lines_of_changes(outcomes, due),
-        ]
+        begun = [*_lines_of_targets(stage, past, targets), *_lines_of_changes(outcomes, due)]
         if own is None:
             work.put_part(apply_part(shard), begun)  # each intent, before the first write
         stage.adopt_accounts()
@@ -285,7 +268,13 @@ def finish(settings: StageSettings, run_id: str) -> Answer:
 
 
 def _header(
-    run: Header, listing: Listing, options: Options, config: Config, lease: Lease | None
+    run: Header,
+    listing: Listing,
+    options: Options,
+    config: Config,
+    lease: Lease | None,
+    *,
+    deliver_dry_run: bool,
 ) -> WorkHeader:
     organization = listing.organization
     return WorkHeader(
@@ -298,6 +287,7 @@ def _header(
         account_id=organization.account_id if organization else None,
         failure=listing.failure,
         accounts=organization.accounts if organization else (),
+        deliver=deliver_dry_run,
     )
 
 
@@ -318,13 +308,6 @@ def _put_planned(stage: OpenStage, found: Scan, outcomes: Sequence[Outcome]) -> 
         written = chain(_lines_of_scan(stage.run, _narrow_scan(found, positions), ()), intents)
         stage.work.put_part(planned_part(shard), lines.whole(written))
     return sorted(by_shard)
-
-
-def _lines_of_plan(
-    stage: OpenStage, found: Scan, outcomes: Sequence[Outcome], due: set[Key]
-) -> Iterator[bytes]:
-    yield from _lines_of_scan(stage.run, found, findings_of(outcomes))
-    yield from _lines_of_changes(outcomes, due)
 
 
 def _lines_of_scan(header: Header, scan: Scan, impacts: Iterable[Finding]) -> Iterator[bytes]:
@@ -390,10 +373,6 @@ def _shards(work: Work, run_id: str, stage: MappedStage, count: int) -> Answer:
 
 def _finished(result: Result) -> Answer:
     return {"run": result.run, "exit_status": result.exit_status, "report": result.report}
-
-
-def _examined(found: Scan) -> int:
-    return sum(isinstance(each, Examined) for each in found.examined)
 
 
 def _scanned(run_id: str, shard: int, done: int, failed: int) -> Answer:

@@ -44,6 +44,7 @@ from sweeper.entrypoints.bootstrap import (
     new_header,
     read_announced,
 )
+from sweeper.entrypoints.delivery import Destinations, deliver_report, report_file
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import chosen_plugins, make_sinks
 from sweeper.reporting.sinks.base import SinkContext
@@ -208,9 +209,9 @@ def run_hints(
         if report.findings or report.failures:
             central = context.cloud.clients.central
             every = make_sinks(SinkContext(config, (JSON,), central), chosen_plugins(config))
-            destinations = app.Destinations([sink for sink in every if sink.takes_events])
-            report = app.deliver_report(report, config, context, destinations)
-            file = app.report_file(report, destinations.sinks)
+            destinations = Destinations([sink for sink in every if sink.takes_events])
+            report = deliver_report(report, config, context, destinations)
+            file = report_file(report, destinations.sinks)
             if file:
                 app.close_plan(context, header, resumed=False)
     return Handled(report, frozenset(registries[0].absent), file)

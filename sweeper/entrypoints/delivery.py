@@ -1,0 +1,145 @@
+"""Where the report of a run goes, and what is added to it before."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeper.aws.accounts import AwsCloud
+from sweeper.config.schema import Config
+from sweeper.domain.report import cut_short, may_have_changed, nothing_listed
+from sweeper.domain.report_model import Report
+from sweeper.engine.account_details import with_account_tags, with_ou_names
+from sweeper.engine.config_inventory import with_config_inventory
+from sweeper.engine.pool import Stop
+from sweeper.entrypoints import logs
+from sweeper.entrypoints.bootstrap import (
+    RunContext,
+    config_aggregator,
+)
+from sweeper.reporting.formats.json import FORMAT as JSON
+from sweeper.reporting.sinks import Plugin, make_sinks
+from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is_stored, store
+from sweeper.reporting.sinks.directory import DirectorySink
+from sweeper.storage.evidence.log import EvidenceLog
+from sweeper.storage.history import HistoryStore, attach_comparison, last_store
+from sweeper.storage.journal.kinds import Header
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Where a report goes: to the sinks, and to `fallback` where none of them stores it.
+
+    `history` has the earlier report that it is compared with.
+    """
+
+    sinks: Sequence[Sink]
+    history: HistoryStore | None = None
+    fallback: DirectorySink | None = None
+
+    @property
+    def everywhere(self) -> Sequence[Sink]:
+        """The sinks and the fallback."""
+        return [*self.sinks, *([self.fallback] if self.fallback else ())]
+
+
+def make_destinations(
+    context: SinkContext,
+    plugins: Sequence[Plugin],
+    header: Header,
+    directory: Path | None,
+    *,
+    deliver_dry_run: bool,
+) -> Destinations:
+    """Return where the report of the run goes. Calls nothing.
+
+    Where no sink stores a report, the state directory does, if there is one.
+    """
+    sinks = make_sinks(context, plugins)
+    fallback = None
+    if directory:
+        formats = [JSON, *(format_ for format_ in context.formats if format_ is not JSON)]
+        own = directory / "reports" / header.run_id
+        fallback = DirectorySink(own, formats, "fallback", under_id=False)
+    return Destinations(
+        sinks if deliver_dry_run or not header.dry_run else local_sinks(sinks),
+        last_store(sinks) if header.run_kind == "sweep" else None,
+        fallback,
+    )
+
+
+def local_sinks(sinks: Sequence[Sink]) -> list[Sink]:
+    """Return the sinks of a dry run."""
+    return [sink for sink in sinks if sink.is_local]
+
+
+def deliver_report(
+    report: Report, config: Config, context: RunContext, destinations: Destinations
+) -> Report:
+    """Complete the report, compare it with the last one, and deliver it."""
+    sinks, history, fallback = destinations.sinks, destinations.history, destinations.fallback
+    report = _with_account_details(report, config, context.cloud)
+    must_store = may_have_changed(report)
+    if history:
+        store(report, sinks, fallback if must_store else None)
+    report = _with_config_inventory(report, config, context.cloud)
+    names = {check.name for check in context.checks}
+    environment = context.environment
+    report = attach_comparison(report, history, names, narrowed=environment.provenance.once)
+    backoff = _delivery_backoff(config, environment.stop)
+    return deliver(report, sinks, backoff, fallback, must_store=must_store)
+
+
+def _with_account_details(report: Report, config: Config, cloud: AwsCloud) -> Report:
+    report, failed = with_ou_names(report, cloud.ou_names)
+    if failed:
+        logs.log(
+            logging.WARNING,
+            "ou_names.unavailable",
+            reason=str(failed.reason),
+            error_code=failed.error_code,
+            message=failed.message,
+        )
+    return with_account_tags(report, config.report.account_tags, cloud.account_tags)
+
+
+def _with_config_inventory(report: Report, config: Config, cloud: AwsCloud) -> Report:
+    report = with_config_inventory(report, config, config_aggregator(config, cloud.clients))
+    if inventory := report.config_inventory:
+        for reason in filter(None, (inventory.unavailable, inventory.sources_unavailable)):
+            logs.log(logging.WARNING, "config_inventory.unavailable", message=reason)
+    return report
+
+
+def report_file(report: Report, sinks: Iterable[Sink]) -> str | None:
+    """Where the delivered report.json lies: of a run that changed something, for good."""
+    stores = {sink.name: sink for sink in sinks if isinstance(sink, Storing)}
+    files = (
+        stores[delivery.sink].file(report, delivery.location)
+        for delivery in report.deliveries
+        if delivery.status == "delivered" and delivery.sink in stores
+    )
+    return next(filter(None, files), None)
+
+
+def is_finished(report: Report, destinations: Destinations, *, resumed: bool) -> bool:
+    """Whether the run has come to its end, and its whole report lies somewhere that keeps it."""
+    is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
+    return is_whole and is_stored(report.deliveries, destinations.everywhere)
+
+
+def has_undelivered_evidence(report: Report, evidence: EvidenceLog | None) -> bool:
+    """Whether the evidence is whole, and could not be delivered where it should be."""
+    failed = any(
+        delivery.status == "failed" and delivery.content == "evidence"
+        for delivery in report.deliveries
+    )
+    return evidence is not None and evidence.file.is_whole and failed
+
+
+def _delivery_backoff(config: Config, stop: Stop) -> Callable[[float], bool]:
+    """Waits before a delivery is tried again, while there is time for that."""
+    until = stop.now() + config.limits.delivery_seconds
+    return lambda seconds: stop.now() + seconds < until and stop.wait(seconds)
