@@ -38,9 +38,7 @@ from sweeper.entrypoints.bootstrap import (
 )
 from sweeper.entrypoints.delivery import (
     deliver_report,
-    has_undelivered_evidence,
     is_finished,
-    local_sinks,
     make_destinations,
     report_file,
 )
@@ -50,6 +48,7 @@ from sweeper.reporting.sinks import chosen_plugins
 from sweeper.reporting.sinks.base import SinkContext, deliver
 from sweeper.reporting.sinks.directory import require_writable
 from sweeper.storage import run_state as state
+from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.kinds import Header
 
@@ -113,7 +112,7 @@ def run_sweep(
             open_run = _reopen_run(config, resume, session, stop)
         else:
             open_run = state.open_run(directory, header)
-            logs.log_unfinished(unfinished(config))
+            logs.log_unfinished(unfinished_runs(config))
         at_the_end.callback(open_run.close, finished=False)
         state.require_same_config(open_run.header, config, header)
         context = build_context(
@@ -148,7 +147,7 @@ def run_sweep(
             run = build_run(config, context.environment, None, changes)
             report = ended_early(run, held, changes.ended(held, open_run.past))
             # The place in S3, and who is told, are the other sweep's business.
-            local = [sink for sink in local_sinks(destinations.sinks) if sink.keeps]
+            local = [sink for sink in destinations.sinks if sink.is_local and sink.keeps]
             return RunResult(deliver(report, local), resumable=False)
         if context.lease:
             at_the_end.callback(context.lease.release)
@@ -167,7 +166,7 @@ def run_sweep(
         finished = is_finished(report, destinations, resumed=resume is not None)
         resumable = not finished and (open_run.file is not None or context.journal.is_archived)
         # The journal goes first: beside a plan that has ended, it could not be resumed.
-        open_run.close(finished=finished, keep_evidence=has_undelivered_evidence(report, evidence))
+        open_run.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
         if finished:
             close_plan(context, open_run.header, resumed=resume is not None)
     return RunResult(report, resumable, report_file(report, destinations.everywhere))
@@ -272,7 +271,7 @@ def log_started(header: Header, config: Config, provenance: Provenance) -> None:
     )
 
 
-def unfinished(config: Config) -> list[tuple[Path, str | None]]:
+def unfinished_runs(config: Config) -> list[tuple[Path, str | None]]:
     """The journals on this machine of runs that ended before they had finished, each with the
     command that resumes it.
     """
@@ -295,3 +294,12 @@ def writable_directories(config: Config) -> Path | None:
     if config.report.directory:
         require_writable(config.report.directory)
     return state.state_directory(config)
+
+
+def _has_undelivered_evidence(report: Report, evidence: EvidenceLog | None) -> bool:
+    """Whether the evidence is whole, and could not be delivered where it should be."""
+    failed = any(
+        delivery.status == "failed" and delivery.content == "evidence"
+        for delivery in report.deliveries
+    )
+    return evidence is not None and evidence.file.is_whole and failed

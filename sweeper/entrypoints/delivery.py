@@ -23,7 +23,6 @@ from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import Plugin, make_sinks
 from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is_stored, store
 from sweeper.reporting.sinks.directory import DirectorySink
-from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.history import HistoryStore, attach_comparison, last_store
 from sweeper.storage.journal.kinds import Header
 
@@ -64,14 +63,13 @@ def make_destinations(
         own = directory / "reports" / header.run_id
         fallback = DirectorySink(own, formats, "fallback", under_id=False)
     return Destinations(
-        sinks if deliver_dry_run or not header.dry_run else local_sinks(sinks),
+        sinks if deliver_dry_run or not header.dry_run else _local_sinks(sinks),
         last_store(sinks) if header.run_kind == "sweep" else None,
         fallback,
     )
 
 
-def local_sinks(sinks: Sequence[Sink]) -> list[Sink]:
-    """Return the sinks of a dry run."""
+def _local_sinks(sinks: Sequence[Sink]) -> list[Sink]:
     return [sink for sink in sinks if sink.is_local]
 
 
@@ -128,15 +126,6 @@ def is_finished(report: Report, destinations: Destinations, *, resumed: bool) ->
     """Whether the run has come to its end, and its whole report lies somewhere that keeps it."""
     is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
     return is_whole and is_stored(report.deliveries, destinations.everywhere)
-
-
-def has_undelivered_evidence(report: Report, evidence: EvidenceLog | None) -> bool:
-    """Whether the evidence is whole, and could not be delivered where it should be."""
-    failed = any(
-        delivery.status == "failed" and delivery.content == "evidence"
-        for delivery in report.deliveries
-    )
-    return evidence is not None and evidence.file.is_whole and failed
 
 
 def _delivery_backoff(config: Config, stop: Stop) -> Callable[[float], bool]:

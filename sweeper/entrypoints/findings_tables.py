@@ -22,9 +22,9 @@ from sweeper.domain.report_model import Report, RunKind
 from sweeper.reporting.report_wording import reported_findings
 from sweeper.reporting.wording import exclusion_reason, number, resource_name
 
-MAX_ROWS = 25  # of a table; the report has them all
-MAX_ROWS_OF_ACCOUNT = 3  # so that many accounts have a row
-MAX_REASON = 300  # characters of why a setting is a finding
+_MAX_ROWS = 25  # of a table; the report has them all
+_MAX_ROWS_OF_ACCOUNT = 3  # so that many accounts have a row
+_MAX_REASON = 300  # characters of why a setting is a finding
 
 _GAP = 3  # cells between two columns
 _EDGES = 2  # cells beside the first and the last column
@@ -99,7 +99,7 @@ def _show_accounts(report: Report, console: Console) -> None:
         _tallies(reported_findings(report), report.run.kind),
         key=lambda each: (-each.remaining, -each.failed, each.account_id),
     )
-    if len(tallies) <= MAX_ROWS:
+    if len(tallies) <= _MAX_ROWS:
         return
     title = "Findings by account, worst first"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
@@ -109,10 +109,10 @@ def _show_accounts(report: Report, console: Console) -> None:
     for header in ("Not reverted", "Reverted") if reverted else ("Remaining", "Fixed"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("Failed", justify="right", no_wrap=True)
-    for account_id, name, *counts in tallies[:MAX_ROWS]:
+    for account_id, name, *counts in tallies[:_MAX_ROWS]:
         table.add_row(plain(account_id), Text(plain(name)), *(f"{count:,}" for count in counts))
     console.print(table)
-    console.print(f"… and {number(len(tallies) - MAX_ROWS, 'more account')}\n")
+    console.print(f"… and {number(len(tallies) - _MAX_ROWS, 'more account')}\n")
 
 
 def _tallies(findings: Iterable[Finding], kind: RunKind) -> Iterator[_Tally]:
@@ -141,7 +141,7 @@ def _rows(report: Report) -> Iterator[_Row]:
     for finding in sorted(reported_findings(report), key=urgency):
         group = (urgency(finding), finding.account_id)
         shown[group] += 1
-        if shown[group] <= MAX_ROWS_OF_ACCOUNT and rows < MAX_ROWS:
+        if shown[group] <= _MAX_ROWS_OF_ACCOUNT and rows < _MAX_ROWS:
             rows += 1
             yield _row(finding)
 
@@ -154,7 +154,8 @@ def _urgency(finding: Finding, kind: RunKind) -> int:
 
 def _row(finding: Finding) -> _Row:
     filters = " ".join(finding.exclusion_filters)
-    setting = (finding.mutability, filters, escaping.shorten(exclusion_reason(finding), MAX_REASON))
+    reason = escaping.shorten(exclusion_reason(finding), _MAX_REASON)
+    setting = (finding.mutability, filters, reason)
     return {
         "account": Text(plain(finding.account_id)),
         "name": Text(plain(finding.account_name)),
@@ -241,11 +242,11 @@ def _folded(text: Text, width: int, name: _Name) -> Text:
     """Return the text in lines of at most `width` cells; an account's name is cut instead."""
     if name == "name":
         return text
-    lines = (fold(line, width, _FIELDS[name].fold_after) for line in text.plain.split("\n"))
+    lines = (_fold(line, width, _FIELDS[name].fold_after) for line in text.plain.split("\n"))
     return Text("\n".join(line for folded in lines for line in folded), style=text.style)
 
 
-def fold(text: str, width: int, after: str) -> list[str]:
+def _fold(text: str, width: int, after: str) -> list[str]:
     """Return the text in lines of at most `width` cells.
 
     It folds after one of the characters of `after` where it can, else anywhere; it loses nothing

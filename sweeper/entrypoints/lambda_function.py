@@ -106,11 +106,11 @@ def _answered(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def _batch(event: object, context: _LambdaContext) -> dict[str, Any]:
     # A sweep has no use for it: what it does not import costs it neither time nor memory.
-    from sweeper.entrypoints.events.batch import failure_of, handle_batch
+    from sweeper.entrypoints.events.batch import handle_batch
 
     answer = handle_batch(event, lambda: _load({}), _seconds(context))
-    if answer.report and (why := failure_of(answer.report)):
-        raise SweepFailed(plain("; ".join(why)))
+    if answer.failures:
+        raise SweepFailed(plain("; ".join(answer.failures)))
     return {"batchItemFailures": [{"itemIdentifier": each} for each in answer.again]}
 
 
@@ -147,7 +147,7 @@ def _stage(
     overrides: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]], seconds: float
 ) -> dict[str, Any]:
     """Run a stage of a distributed sweep. Raises OperationFailed where it should be run again."""
-    from sweeper.entrypoints.distributed.running import run_stage
+    from sweeper.entrypoints.distributed import run_stage
 
     return run_stage(
         overrides["stage"],

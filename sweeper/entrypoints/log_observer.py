@@ -20,7 +20,7 @@ from sweeper.domain.model import (
 from sweeper.domain.reasons import Reason
 from sweeper.entrypoints.logs import NAME, log
 
-MOST_ALIKE = 100  # failures of a stage with the same reason
+_MAX_ALIKE = 100  # failures of a stage with the same reason
 
 _FAILED_EVENTS = {
     Stage.OPEN_ACCOUNT: "account.failed",
@@ -33,7 +33,7 @@ _FAILED_EVENTS = {
 class LogObserver:
     """Logs the stages, and what fails in them, as it happens.
 
-    Of failures with the same reason the first MOST_ALIKE are logged: an organization that is
+    Of failures with the same reason the first _MAX_ALIKE are logged: an organization that is
     denied would write a hundred megabytes. The report has them all.
     """
 
@@ -83,16 +83,16 @@ class LogObserver:
     def _is_due(self, stage: Stage, reason: Reason) -> bool:
         self._alike[stage, reason] += 1
         count = self._alike[stage, reason]
-        if count == MOST_ALIKE + 1:
+        if count == _MAX_ALIKE + 1:
             log(
                 logging.WARNING,
                 "failures.not_logged",
                 stage=str(stage),
                 reason=str(reason),
-                logged=MOST_ALIKE,
+                logged=_MAX_ALIKE,
                 message="there are more, which are in the report",
             )
-        return count <= MOST_ALIKE
+        return count <= _MAX_ALIKE
 
 
 def _log_done(item: Account | Target, outcome: object) -> None:

@@ -186,7 +186,7 @@ def log_unfinished(journals: Sequence[tuple[Path, str | None]]) -> None:
     )
 
 
-def log_deliveries(deliveries: Sequence[Delivery]) -> None:
+def _log_deliveries(deliveries: Sequence[Delivery]) -> None:
     """`delivery.failed`, `delivery.incomplete`, `delivery.not_needed` and `delivery.fallback`."""
     failed = any(each.status == "failed" for each in deliveries)
     for delivery in deliveries:
@@ -242,7 +242,7 @@ def log_finished(
                 error_code=failure.error_code,
                 message=failure.message,
             )
-    log_deliveries(report.deliveries)
+    _log_deliveries(report.deliveries)
     totals, since = report.totals, report.since_last
     log(
         logging.INFO,

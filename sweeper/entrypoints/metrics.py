@@ -13,7 +13,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report import cut_short, nothing_listed
 from sweeper.domain.report_model import Report
 
-NAMESPACE = "Sweeper"
+_NAMESPACE = "Sweeper"
 # Reasons that withhold every change of a plan together. The others withhold single changes, which
 # may be meant to last: they would keep an alarm standing.
 _OF_THE_WHOLE_PLAN = {
@@ -37,7 +37,7 @@ def emit(report: Report, seconds: float, stream: TextIO, *, deployment: str | No
     from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
     # No service: POWERTOOLS_SERVICE_NAME would become a dimension, which alarms do not name.
-    line = EphemeralMetrics(namespace=NAMESPACE, service="")
+    line = EphemeralMetrics(namespace=_NAMESPACE, service="")
     if deployment:
         line.add_dimension("Deployment", deployment)
     totals = report.totals

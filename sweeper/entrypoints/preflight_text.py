@@ -23,9 +23,9 @@ from sweeper.reporting.wording import number
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
-WIDTH = 140  # columns: no link is broken, where there is no terminal
-FIRST = 4  # ids that are shown of each problem; the JSON has them all
-MAX_MESSAGE = 300  # characters of AWS's own words
+_WIDTH = 140  # columns: no link is broken, where there is no terminal
+_MAX_IDS = 4  # ids that are shown of each problem; the JSON has them all
+_MAX_MESSAGE = 300  # characters of AWS's own words
 
 _STANDING = {
     OrganizationRole.MANAGEMENT: "the management account of",
@@ -51,7 +51,7 @@ def rendered(facts: Facts, verdict: Verdict, config: Config) -> bytes:
     """All of it as it goes to stdout: who asks, what answered, then the problems."""
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = WIDTH
+        console.width = _WIDTH
     with console.capture() as captured:
         _show(facts, verdict, config, console)
     text = captured.get()
@@ -182,7 +182,7 @@ def _details(problem: Problem, mended: Remedy) -> Text:
     if mended.link:
         text.append(f"\n{mended.link}", style=f"not bold dim link {mended.link}")
     if problem.message:
-        said = shorten(mask(problem.message), MAX_MESSAGE)
+        said = shorten(mask(problem.message), _MAX_MESSAGE)
         what = "For example" if problem.accounts else "It said"
         if problem.answer is ProbeStatus.NOT_KNOWN:
             what = "Because"
@@ -205,8 +205,8 @@ def _where(problem: Problem) -> str:
 
 
 def _first(ids: tuple[str, ...]) -> str:
-    more = f" and {len(ids) - FIRST:,} more" if len(ids) > FIRST else ""
-    return ", ".join(ids[:FIRST]) + more
+    more = f" and {len(ids) - _MAX_IDS:,} more" if len(ids) > _MAX_IDS else ""
+    return ", ".join(ids[:_MAX_IDS]) + more
 
 
 def _word(answer: ProbeStatus) -> str:

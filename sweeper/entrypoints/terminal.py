@@ -49,11 +49,11 @@ from sweeper.reporting.wording import (
     setting_words,
 )
 
-LISTED_CHANGES = 25  # that the question lists one by one
-MAX_ACCOUNTS = 10  # in which it counts the others
-MAX_NAME = 60  # characters of an account's name
-MAX_PLACES = 3  # accounts that are named for each reason
-MAX_MESSAGE = 300  # characters of AWS's own words, for each reason
+_LISTED_CHANGES = 25  # that the question lists one by one
+_MAX_ACCOUNTS = 10  # in which it counts the others
+_MAX_NAME = 60  # characters of an account's name
+_MAX_PLACES = 3  # accounts that are named for each reason
+_MAX_MESSAGE = 300  # characters of AWS's own words, for each reason
 
 _PLURALS = {"repository": "repositories"}
 _LABELS = {
@@ -110,8 +110,8 @@ def _was_stopped(outcome: object) -> bool:
 
 def question(findings: Sequence[Finding], recorded: RecordedChanges | None) -> tuple[str, str]:
     """Return what is about to be changed, as lines to show and as a sentence to ask."""
-    lines = [_planned(each, each.change) for each in findings[:LISTED_CHANGES] if each.change]
-    if more := findings[LISTED_CHANGES:]:
+    lines = [_planned(each, each.change) for each in findings[:_LISTED_CHANGES] if each.change]
+    if more := findings[_LISTED_CHANGES:]:
         lines.append(f"  … and {len(more):,} more; --dry-run --format text lists all")
         lines += _by_account(more)
     accounts = number(len({finding.account_id for finding in findings}), "account")
@@ -147,15 +147,15 @@ def _planned(finding: Finding, change: Change) -> str:
 def _by_account(findings: Sequence[Finding]) -> Iterator[str]:
     """How many changes there are in each account, most first."""
     counts = Counter(map(_account, findings))
-    for account, count in counts.most_common(MAX_ACCOUNTS):
+    for account, count in counts.most_common(_MAX_ACCOUNTS):
         yield f"    {account}: {count:,}"
-    if (more := len(counts) - MAX_ACCOUNTS) > 0:
+    if (more := len(counts) - _MAX_ACCOUNTS) > 0:
         yield f"    and {number(more, 'more account')}"
 
 
 def _account(finding: Finding) -> str:
     """An account's id and name."""
-    name = shorten(finding.account_name, MAX_NAME)
+    name = shorten(finding.account_name, _MAX_NAME)
     return plain(finding.account_id) + (f" ({name})" if name else "")
 
 
@@ -220,7 +220,7 @@ def _show_failures(report: Report, console: Console) -> None:
         console.print(
             head.append(_places(items, known_names), style="not bold default"), soft_wrap=True
         )
-        example = explanation(items[0], MAX_MESSAGE)
+        example = explanation(items[0], _MAX_MESSAGE)
         console.print(Text(f"    {plain(example)}"), soft_wrap=True)
         if text := advice(Stage.EXAMINE, reason, report.run):
             console.print(Text(f"    What to do: {text}."), soft_wrap=True)
@@ -235,7 +235,7 @@ def _places(failures: Sequence[FailedItem], known_names: Mapping[str, str]) -> s
         if failure.region:
             regions[failure.account_id].append(failure.region)
     told = []
-    for account_id, names in list(regions.items())[:MAX_PLACES]:
+    for account_id, names in list(regions.items())[:_MAX_PLACES]:
         more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
         where = f" {plain(names[0])}{more}" if names else ""
         name = known_names.get(account_id or "")

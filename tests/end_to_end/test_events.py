@@ -12,7 +12,7 @@ import pytest
 
 from sweeper.domain.errors import ConfigurationError
 from sweeper.entrypoints.events import batch as events_batch
-from sweeper.entrypoints.events.run import Warm
+from sweeper.entrypoints.events.run import WarmState
 from sweeper.entrypoints.lambda_function import SweepFailed, handle_events, handler
 from tests import cloudtrail
 from tests.cases import case
@@ -43,7 +43,7 @@ def aws(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SWEEPER_LIMITS__DELIVERY_SECONDS", "0")
-    monkeypatch.setattr(events_batch, "_warm", Warm())
+    monkeypatch.setattr(events_batch, "_warm", WarmState())
     write_config(Path(), CONFIG)
     return aws
 
@@ -135,7 +135,7 @@ def test_the_accounts_are_listed_once_in_five_minutes(
     aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(events_batch, "_warm", Warm(lambda: now[0]))
+    monkeypatch.setattr(events_batch, "_warm", WarmState(lambda: now[0]))
     account = ACCOUNTS[7]
 
     def listings(event: Any) -> int:
@@ -343,7 +343,7 @@ def test_what_cannot_be_listed_or_stored_is_an_error_of_the_function(
         handle_events(event, Context())
     assert setting(aws, account, "payments") == "MUTABLE"  # no record, no write
     aws.load(small_world(accounts=2, regions=1, caller_mode="not_allowed"))
-    monkeypatch.setattr(events_batch, "_warm", Warm())
+    monkeypatch.setattr(events_batch, "_warm", WarmState())
     with pytest.raises(SweepFailed, match="not_allowed_to_list: "):
         handle_events(event, Context())
 

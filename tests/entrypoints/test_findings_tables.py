@@ -13,7 +13,7 @@ from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.entrypoints import findings_tables
-from sweeper.entrypoints.findings_tables import MAX_ROWS, fold
+from sweeper.entrypoints.findings_tables import _MAX_ROWS, _fold
 from tests import factories
 from tests.cases import case
 
@@ -127,7 +127,7 @@ def test_names_fold_where_they_have_parts() -> None:
         ("東京/大阪", 5, "/", ["東京/", "大阪"]),  # two cells each
     ):
         with case(text, width):
-            assert fold(text, width, after) == lines
+            assert _fold(text, width, after) == lines
 
 
 def accounts_of(count: int) -> list[Finding]:
@@ -146,7 +146,7 @@ def accounts_of(count: int) -> list[Finding]:
 
 
 def test_many_accounts_are_told_by_account_first_worst_first() -> None:
-    count = MAX_ROWS + 3
+    count = _MAX_ROWS + 3
     exempt = factories.finding(account_id="9" * 12, compliance=Compliance.EXEMPT)
     for width in WIDTHS:
         with case(width):
@@ -155,19 +155,19 @@ def test_many_accounts_are_told_by_account_first_worst_first() -> None:
             rows = [line.split() for line in lines[:end] if re.match(r" \d{12} ", line)]
             assert rows == [
                 [f"{number:012d}", "team", *map(str, (number, number, 1, number - 1))]
-                for number in range(count, count - MAX_ROWS, -1)
+                for number in range(count, count - _MAX_ROWS, -1)
             ]
             assert any("3 more accounts" in line for line in lines[:end])
-            assert len(details(lines)[1]) == MAX_ROWS
+            assert len(details(lines)[1]) == _MAX_ROWS
 
 
 def test_few_accounts_are_not_told_twice() -> None:
-    report = factories.report(accounts_of(MAX_ROWS))
+    report = factories.report(accounts_of(_MAX_ROWS))
     assert not any("Remaining" in line for line in shown(report))
 
 
 def test_an_undo_counts_what_was_reverted() -> None:
-    count = MAX_ROWS + 1
+    count = _MAX_ROWS + 1
     for kind, headers in (
         ("undo", ["Not reverted", "Reverted"]),
         ("apply", ["Remaining", "Fixed"]),

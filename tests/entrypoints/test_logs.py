@@ -33,7 +33,7 @@ from sweeper.domain.report_model import Delivery, FailedItem
 from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, concurrently
 from sweeper.entrypoints import logs
-from sweeper.entrypoints.log_observer import MOST_ALIKE, LogObserver
+from sweeper.entrypoints.log_observer import _MAX_ALIKE, LogObserver
 from sweeper.entrypoints.log_style import LogStyle
 from tests import factories
 from tests.cases import case
@@ -486,14 +486,14 @@ def test_of_failures_with_the_same_reason_the_first_are_logged(
 ) -> None:
     logs.configure(terminal=False)
     observer = LogObserver()
-    for number in range(MOST_ALIKE + 5):
+    for number in range(_MAX_ALIKE + 5):
         failed = Failed(Stage.EXAMINE, Reason.DENIED, f"no {number}")
         observer.done(Stage.EXAMINE, [(factories.target(), failed)])
     throttled = Failed(Stage.EXAMINE, Reason.THROTTLED, "slow down")
     observer.done(Stage.EXAMINE, [(factories.target(), throttled)])
     by_event = Counter((each["event"], each["reason"]) for each in _logged(capsys))
     assert by_event == {
-        ("target.failed", "denied"): MOST_ALIKE,
+        ("target.failed", "denied"): _MAX_ALIKE,
         ("failures.not_logged", "denied"): 1,
         ("target.failed", "throttled"): 1,
     }

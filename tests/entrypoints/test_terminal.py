@@ -114,11 +114,11 @@ def test_what_remains_comes_first() -> None:
 def test_long_tables_are_cut_and_say_so() -> None:
     findings = [
         factories.finding(f"app-{number}", account_id=f"{number // 5:012d}")
-        for number in range(5 * findings_tables.MAX_ROWS)
+        for number in range(5 * findings_tables._MAX_ROWS)
     ]
     shown = _shown(factories.report(findings))
     rows = sum("eu-central-1" in line for line in shown.splitlines())
-    assert rows == findings_tables.MAX_ROWS
+    assert rows == findings_tables._MAX_ROWS
     assert f" {len(findings) - rows} more findings, --output " in shown
     assert "--output" not in _shown(factories.report(findings), "out/report.json")
 
@@ -201,8 +201,8 @@ def test_the_question_counts_what_would_be_done() -> None:
 
 
 def test_a_long_plan_is_counted_by_account() -> None:
-    shown = [factories.finding(change=factories.change())] * terminal.LISTED_CHANGES
-    for accounts in (1, terminal.MAX_ACCOUNTS, terminal.MAX_ACCOUNTS + 3):
+    shown = [factories.finding(change=factories.change())] * terminal._LISTED_CHANGES
+    for accounts in (1, terminal._MAX_ACCOUNTS, terminal._MAX_ACCOUNTS + 3):
         with case(accounts):
             more = [
                 factories.finding(
@@ -214,9 +214,9 @@ def test_a_long_plan_is_counted_by_account() -> None:
                 for _ in range(number)
             ]
             lines = terminal.question([*shown, *more], None)[0].splitlines()
-            counted = lines[terminal.LISTED_CHANGES + 1 :]
-            assert f" {len(more)} more" in lines[terminal.LISTED_CHANGES]
-            most = range(accounts, max(accounts - terminal.MAX_ACCOUNTS, 0), -1)
+            counted = lines[terminal._LISTED_CHANGES + 1 :]
+            assert f" {len(more)} more" in lines[terminal._LISTED_CHANGES]
+            most = range(accounts, max(accounts - terminal._MAX_ACCOUNTS, 0), -1)
             for line, number in zip(counted, most, strict=False):
                 assert line.split() == [f"{number:012d}", "(team", f"{number}):", str(number)]
             rest = counted[len(most) :]
@@ -372,8 +372,8 @@ def test_a_person_is_shown_what_is_opened_and_asked_once(aws: FakeAws, tmp_path:
             assert sum(map(int, re.findall(r"(\d+) repositor", asked))) == due
             for each in (" 2 accounts ", earlier["run"]["id"], "report out/report.json"):
                 assert each in asked
-            assert shown.count(" -> ") == min(due, terminal.LISTED_CHANGES)
-            for each in earlier["findings"][: terminal.LISTED_CHANGES]:
+            assert shown.count(" -> ") == min(due, terminal._LISTED_CHANGES)
+            for each in earlier["findings"][: terminal._LISTED_CHANGES]:
                 place = f"{each['region']}  {each['repository']}: "
                 assert f"{place}IMMUTABLE -> {each['mutability']}" in shown
             assert _REMEDIATION_STILL_ENABLED in shown

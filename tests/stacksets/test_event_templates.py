@@ -17,7 +17,7 @@ from moto.iam.models import Role
 from moto.organizations.models import FakeAccount
 
 from sweeper.entrypoints.events import batch as events_batch
-from sweeper.entrypoints.events.run import Warm
+from sweeper.entrypoints.events.run import WarmState
 from sweeper.entrypoints.lambda_function import SweepFailed
 from sweeper.lambda_handler import handle_events
 from tests import cloudtrail
@@ -245,7 +245,7 @@ class Events:
         ]
         with (
             mock.patch.object(self.deployment, "environment", self.variables),
-            mock.patch.object(events_batch, "_warm", Warm()),
+            mock.patch.object(events_batch, "_warm", WarmState()),
             self.deployment.entered(self.outputs["EventsRoleArn"]) as authority,
         ):
             assert "SWEEPER_REPORT__S3__BUCKET" in os.environ

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.entrypoints.cli.common import loaded, print_pieces, say, text_table
+from sweeper.entrypoints.cli.common import print_pieces, read_config, say, text_table
 from sweeper.entrypoints.cli.options import config_option, profile_option, value_options
 from sweeper.entrypoints.log_style import LogStyle
 
@@ -93,7 +93,7 @@ def accounts(
     from sweeper.domain.exit_status import ExitStatus
     from sweeper.domain.json_encoding import document
 
-    read = loaded(path, values, profile=profile)
+    read = read_config(path, values, profile=profile)
     listing = _list(read, profile, check=check)
     status = ExitStatus.CLEAN
     if any(row.role not in (None, _WORKS) and not row.accepted for row in listing.accounts):

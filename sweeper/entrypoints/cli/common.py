@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sweeper.domain.report_model import Report
 
 
-def loaded(
+def read_config(
     path: str | None,
     options: Mapping[str, Any],
     *,
@@ -33,7 +33,7 @@ def loaded(
     return load(path, dict(options), read_remote=partial(read_remote, profile=profile))
 
 
-def print_wanted(
+def print_report_if_wanted(
     report: Report, form: str | None, status: int, *, dry_run: bool, fail_on: Collection[int]
 ) -> int:
     """Print the report where that was asked for, or nobody would see a dry run; the exit status."""

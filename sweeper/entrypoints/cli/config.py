@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import sweeper
-from sweeper.entrypoints.cli.common import loaded, print_pieces, say
+from sweeper.entrypoints.cli.common import print_pieces, read_config, say
 from sweeper.entrypoints.cli.options import (
     SWEEP,
     config_option,
@@ -131,7 +131,7 @@ def check(path: str | None, profile: str | None) -> int:
     from sweeper.reporting.sinks import chosen_plugins
     from sweeper.reporting.wording import number
 
-    read = loaded(path, {}, profile=profile)
+    read = read_config(path, {}, profile=profile)
     problems = []
     for check_ in (
         lambda: chosen_formats(read.config),
@@ -183,7 +183,7 @@ def show(path: str | None, profile: str | None, form: str, values: dict[str, Any
     """  # noqa: D301 (click's mark for lines to keep)
     from sweeper.config.rendering import as_json, as_yaml
 
-    read = loaded(path, values, profile=profile)
+    read = read_config(path, values, profile=profile)
     return _print(as_json(read) if form == "json" else as_yaml(read))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.entrypoints.cli.common import loaded, print_pieces, say
+from sweeper.entrypoints.cli.common import print_pieces, read_config, say
 from sweeper.entrypoints.cli.options import (
     config_option,
     log_options,
@@ -163,7 +163,7 @@ def _stage(
     from sweeper.domain.escaping import plain
     from sweeper.domain.exit_status import ExitStatus
     from sweeper.domain.reasons import Reason
-    from sweeper.entrypoints.distributed.running import run_stage
+    from sweeper.entrypoints.distributed import run_stage
 
     load: Callable[..., Loaded] = partial(_load, path, profile, style)
     try:
@@ -180,4 +180,4 @@ def _stage(
 
 
 def _load(path: str | None, profile: str | None, style: LogStyle, options: Any) -> Loaded:
-    return loaded(path, options, profile=profile, style=style)
+    return read_config(path, options, profile=profile, style=style)

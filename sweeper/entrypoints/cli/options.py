@@ -10,12 +10,12 @@ import click
 
 from sweeper.entrypoints.log_style import LogStyle
 
-F = TypeVar("F", bound=Callable[..., Any])
-_Option = Callable[[F], F]
+_F = TypeVar("_F", bound=Callable[..., Any])
+_Option = Callable[[_F], _F]
 
 # What --fail-on calls the exit statuses that it chooses from.
-FAIL_ON: Mapping[str, int] = {"findings": 3, "coverage": 4, "delivery": 5}
-LOG_FORMATS = ("auto", "json", "text")
+_FAIL_ON: Mapping[str, int] = {"findings": 3, "coverage": 4, "delivery": 5}
+_LOG_FORMATS = ("auto", "json", "text")
 
 
 def _split(
@@ -113,8 +113,8 @@ SWEEP = ("impact", *SCOPE, "output", "formats", "max_changes")
 
 
 def _gather(
-    command: F, options: Sequence[_Option[Any]], names: Sequence[str], into: str, make: Any
-) -> F:
+    command: _F, options: Sequence[_Option[Any]], names: Sequence[str], into: str, make: Any
+) -> _F:
     """Add the options; the command gets what `make` makes of them as its argument `into`."""
 
     @wraps(command)
@@ -149,14 +149,14 @@ def _log_style(**style: Any) -> LogStyle:
     return LogStyle(**style)
 
 
-def log_options(command: F) -> F:
+def log_options(command: _F) -> _F:
     """Add --quiet, --verbose and --log-format: the argument `style`."""
     options = (
         click.option("--quiet", is_flag=True, help="No progress and no summary; only errors."),
         click.option("--verbose", is_flag=True, help="Log each account and region, too."),
         click.option(
             "--log-format",
-            type=click.Choice(LOG_FORMATS),
+            type=click.Choice(_LOG_FORMATS),
             default="auto",
             show_default=True,
             help="How to log; auto: text at a terminal, else JSON.",
@@ -169,11 +169,11 @@ def _statuses(
     context: click.Context, parameter: click.Parameter, values: Sequence[str]
 ) -> frozenset[int]:
     names = _split(context, parameter, values)
-    if unknown := sorted(set(names) - {*FAIL_ON, "never"}):
-        raise click.BadParameter(f"{unknown[0]!r}; allowed: {', '.join(FAIL_ON)}, never")
+    if unknown := sorted(set(names) - {*_FAIL_ON, "never"}):
+        raise click.BadParameter(f"{unknown[0]!r}; allowed: {', '.join(_FAIL_ON)}, never")
     if "never" in names and len(names) > 1:
         raise click.BadParameter("never stands alone")
-    return frozenset(FAIL_ON[name] for name in names or FAIL_ON if name != "never")
+    return frozenset(_FAIL_ON[name] for name in names or _FAIL_ON if name != "never")
 
 
 fail_on_option = click.option(

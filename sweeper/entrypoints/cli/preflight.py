@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sweeper.entrypoints.cli.common import loaded, print_pieces
+from sweeper.entrypoints.cli.common import print_pieces, read_config
 from sweeper.entrypoints.cli.options import (
     SCOPE,
     config_option,
@@ -69,7 +69,7 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
 
     if impact:
         values["remediation"] = {"assess_impact": True}
-    read = loaded(path, values, profile=profile, style=style)
+    read = read_config(path, values, profile=profile, style=style)
     facts = check_access(
         read,
         write_probe=not no_write_probe,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from sweeper.entrypoints.cli.common import loaded, print_wanted, say
+from sweeper.entrypoints.cli.common import print_report_if_wanted, read_config, say
 from sweeper.entrypoints.cli.options import (
     account_option,
     config_option,
@@ -144,7 +144,7 @@ def _run_recorded(
 
     if not (yes or dry_run):
         require_prompt(kind)  # REPORT may be in S3, and nothing is called before
-    read = loaded(path, values, profile=profile, style=style)
+    read = read_config(path, values, profile=profile, style=style)
     recorded = read_recorded_changes(
         kind,
         report,
@@ -167,7 +167,7 @@ def _run_recorded(
     done, status = run_interactive(
         read.config, options, read.provenance, ask=not yes, fail_on=fail_on
     )
-    return print_wanted(done, form, status, dry_run=dry_run, fail_on=fail_on)
+    return print_report_if_wanted(done, form, status, dry_run=dry_run, fail_on=fail_on)
 
 
 def _without(recorded: RecordedChanges, excluded: Sequence[str]) -> RecordedChanges:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from sweeper.entrypoints.cli.common import loaded, print_wanted
+from sweeper.entrypoints.cli.common import print_report_if_wanted, read_config
 from sweeper.entrypoints.cli.options import (
     SWEEP,
     config_option,
@@ -72,7 +72,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
             "--deliver is about a dry run: add --dry-run, or leave it out; what is no dry run is "
             "delivered everywhere"
         )
-    read = loaded(path, values, profile=profile, style=style)
+    read = read_config(path, values, profile=profile, style=style)
     report, status = run_interactive(
         read.config,
         RunOptions(
@@ -82,4 +82,4 @@ def run(  # noqa: PLR0917 (click passes them by name)
         ask=not yes,
         fail_on=fail_on,
     )
-    return print_wanted(report, form, status, dry_run=dry_run, fail_on=fail_on)
+    return print_report_if_wanted(report, form, status, dry_run=dry_run, fail_on=fail_on)

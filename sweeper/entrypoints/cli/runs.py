@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.entrypoints.cli.common import loaded, print_pieces, say, text_table
+from sweeper.entrypoints.cli.common import print_pieces, read_config, say, text_table
 from sweeper.entrypoints.cli.options import config_option, profile_option
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _journals(path: str | None, profile: str | None) -> tuple[Path | str, list[P
     """The state's directory, and the journals there of runs that were interrupted."""
     from sweeper.storage.run_state import state_directory, unfinished_journals
 
-    directory = state_directory(loaded(path, {}, profile=profile).config)
+    directory = state_directory(read_config(path, {}, profile=profile).config)
     return directory or "state.directory", unfinished_journals(directory)
 
 

@@ -30,7 +30,7 @@ class Repositories:
 
 
 @dataclass(frozen=True, slots=True)
-class PullThroughCacheRule:
+class _PullThroughCacheRule:
     """Repositories below `prefix/` in the region are filled from the registry `upstream`."""
 
     region: str
@@ -48,7 +48,7 @@ class DemoAccount:
     repositories: tuple[Repositories, ...] = ()
     suspended: bool = False
     has_member_role: bool = True
-    pull_through_cache_rules: tuple[PullThroughCacheRule, ...] = ()
+    pull_through_cache_rules: tuple[_PullThroughCacheRule, ...] = ()
 
 
 def _words(text: str, below: str = "") -> list[str]:
@@ -128,7 +128,7 @@ ACCOUNTS = (
         ("ap-southeast-1", "eu-central-1", "eu-central-2", "eu-west-1", "us-east-1", "us-west-2"),
         _SHARED_SERVICES,
         pull_through_cache_rules=(
-            PullThroughCacheRule("eu-central-1", "docker-hub", "registry-1.docker.io"),
+            _PullThroughCacheRule("eu-central-1", "docker-hub", "registry-1.docker.io"),
         ),
     ),
     DemoAccount(

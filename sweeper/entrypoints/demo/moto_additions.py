@@ -34,10 +34,10 @@ from moto.sts.responses import TokenResponse
 
 from sweeper.aws.client.partitions import ON_BY_DEFAULT
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-LIST_REGIONS_PATH = "{0}/listRegions$"
-ECR_PAGE_LIMIT = 1000
+_LIST_REGIONS_PATH = "{0}/listRegions$"
+_ECR_PAGE_LIMIT = 1000
 _ABSENT = object()
 # Written out: STS's model has no AccessDenied, so moto would answer 400, with a warning.
 _ASSUME_ROLE_DENIED = """\
@@ -125,10 +125,10 @@ def installed() -> Iterator[Additions]:
             (TokenResponse, "assume_role", _of_existing_roles(TokenResponse.assume_role)),
         ):
             stack.enter_context(_replaced(owner, name, value))
-        had_path = LIST_REGIONS_PATH in account_urls.url_paths
+        had_path = _LIST_REGIONS_PATH in account_urls.url_paths
         if not had_path:
-            account_urls.url_paths[LIST_REGIONS_PATH] = AccountResponse.dispatch
-            stack.callback(account_urls.url_paths.pop, LIST_REGIONS_PATH)
+            account_urls.url_paths[_LIST_REGIONS_PATH] = AccountResponse.dispatch
+            stack.callback(account_urls.url_paths.pop, _LIST_REGIONS_PATH)
         yield additions
 
 
@@ -146,10 +146,10 @@ def _replaced(owner: type, name: str, value: object) -> Iterator[None]:
             setattr(owner, name, original)
 
 
-def _serialised(original: Callable[..., T]) -> Callable[..., T]:
+def _serialised(original: Callable[..., _T]) -> Callable[..., _T]:
     lock = threading.RLock()  # moto's own code may make requests, too
 
-    def process_request(*args: Any, **kwargs: Any) -> T:
+    def process_request(*args: Any, **kwargs: Any) -> _T:
         with lock:
             return original(*args, **kwargs)
 
@@ -240,10 +240,10 @@ def _ecr_page(response: ECRResponse, key: str, items: Sequence[object]) -> Actio
     """One page as ECR gives it: 100 items where not asked otherwise, at most 1,000."""
     size = response._get_param("maxResults", 100)  # noqa: SLF001 (how moto's responses read)
     token = response._get_param("nextToken")  # noqa: SLF001
-    if not 1 <= size <= ECR_PAGE_LIMIT:
+    if not 1 <= size <= _ECR_PAGE_LIMIT:
         raise InvalidParameterException(
             f"Invalid parameter at 'maxResults' failed to satisfy constraint: "
-            f"'Member must be between 1 and {ECR_PAGE_LIMIT}'"
+            f"'Member must be between 1 and {_ECR_PAGE_LIMIT}'"
         )
     try:
         page, next_token = _page(items, size, token)
@@ -252,7 +252,7 @@ def _ecr_page(response: ECRResponse, key: str, items: Sequence[object]) -> Actio
     return ActionResult({key: page} | ({"nextToken": next_token} if next_token else {}))
 
 
-def _page(items: Sequence[T], size: int, token: str | None) -> tuple[list[T], str | None]:
+def _page(items: Sequence[_T], size: int, token: str | None) -> tuple[list[_T], str | None]:
     """The page that `token` stands for, and the token of the next one, if there is one."""
     start = int(base64.b64decode(token, validate=True)) if token else 0
     end = start + size

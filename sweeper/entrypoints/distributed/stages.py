@@ -39,8 +39,7 @@ from sweeper.engine.sweep import (
 )
 from sweeper.entrypoints import app, logs
 from sweeper.entrypoints.bootstrap import acquire_lease, new_header
-from sweeper.entrypoints.distributed.finishing import deliver, make_report
-from sweeper.entrypoints.distributed.opening import (
+from sweeper.entrypoints.distributed.open_stage import (
     OpenStage,
     StageSettings,
     changes_of,
@@ -51,6 +50,7 @@ from sweeper.entrypoints.distributed.opening import (
     open_stage,
     read_plan,
 )
+from sweeper.entrypoints.distributed.report import deliver, make_report
 from sweeper.entrypoints.runner import log_result
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.kinds import Header

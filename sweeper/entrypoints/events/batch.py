@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from sweeper.domain.report_model import Report
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Observer
 from sweeper.entrypoints import logs
-from sweeper.entrypoints.events.run import Handled, Warm, require_place, run_hints
+from sweeper.entrypoints.events.run import EventsRun, WarmState, require_bucket, run_hints
 from sweeper.entrypoints.runner import run_supervised
 
 _NOT_HERE = "its account is not in the organization"
@@ -39,28 +39,25 @@ _TRIED_AGAIN = frozenset(
         Reason.INTERNAL_ERROR,
     }
 )
-_warm = Warm()
+_warm = WarmState()
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The ids of the messages to deliver again, and the report of what the others led to.
+class BatchResult:
+    """The ids of the messages to deliver again, and why the whole batch has failed, if it has."""
 
-    `report` is None where no message was a hint.
-    """
-
-    again: tuple[str, ...]
-    report: Report | None = None
+    again: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
 
 
-def handle_batch(event: object, load: Callable[[], Loaded], seconds: float) -> Answer:
+def handle_batch(event: object, load: Callable[[], Loaded], seconds: float) -> BatchResult:
     """Handle each event of the batch once; raises ConfigurationError.
 
     `seconds` are those after which no new work begins.
     """
     messages = _messages(event)
     loaded = load()
-    require_place(loaded.config)
+    require_bucket(loaded.config)
     session = callers_session()
     regions = regions_of_partition(session)
     role_name = loaded.config.organization.role_name
@@ -72,17 +69,17 @@ def handle_batch(event: object, load: Callable[[], Loaded], seconds: float) -> A
         else:
             _log_ignored(message_id, hint)
     if not hints:
-        return Answer(())
+        return BatchResult()
     due = join_hints(hints.values())
 
-    def work(*, stop: Stop, observer: Observer, **_: object) -> Handled:
+    def work(*, stop: Stop, observer: Observer, **_: object) -> EventsRun:
         return run_hints(loaded, due, session=session, warm=_warm, stop=stop, observer=observer)
 
     handled = run_supervised(loaded.config, work, at_most_seconds=seconds)
     report = handled.report
     again = tuple(name for name, hint in hints.items() if _is_due_again(hint, report))
     _log_end(handled, hints, again)
-    return Answer(again, report)
+    return BatchResult(again, _failures(report))
 
 
 def _messages(event: object) -> Mapping[str, str]:
@@ -127,7 +124,7 @@ def _is_due_again(hint: Hint, report: Report) -> bool:
     )
 
 
-def _log_end(handled: Handled, hints: Mapping[str, Hint], again: Collection[str]) -> None:
+def _log_end(handled: EventsRun, hints: Mapping[str, Hint], again: Collection[str]) -> None:
     report = handled.report
     planned = {
         *(account.id for account in report.accounts),
@@ -169,17 +166,17 @@ def _log_ignored(message_id: str, why: str, hint: Hint | None = None) -> None:
     )
 
 
-def failure_of(report: Report) -> Sequence[str]:
+def _failures(report: Report) -> tuple[str, ...]:
     """Return why the function must fail: nothing can be listed, or a report was not stored."""
     status = enumeration_status(report.failures)
     if status in (ExitStatus.UNUSABLE, ExitStatus.LEASE_HELD):
-        return [
+        return tuple(
             f"{failure.reason}: {failure.message}"
             for failure in report.failures
             if failure.account_id is None
-        ]
-    return [
+        )
+    return tuple(
         f"{each.sink}: {each.reason}: {each.message}"
         for each in report.deliveries
         if each.status == "failed"
-    ]
+    )

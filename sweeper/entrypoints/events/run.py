@@ -55,7 +55,7 @@ from sweeper.storage.reopenings import FOLDER, forget_reopenings, record_reopeni
 _LISTED_FOR = 300.0  # seconds that a list of the accounts is used for
 
 
-class Warm:
+class WarmState:
     """What one process keeps from one batch to the next, until the configuration changes.
 
     That is the members' sessions until they expire, and the accounts for _LISTED_FOR seconds.
@@ -92,7 +92,7 @@ class _WarmCloud:
     take longer than all else.
     """
 
-    def __init__(self, cloud: AwsCloud, warm: Warm, account_ids: AbstractSet[str]) -> None:
+    def __init__(self, cloud: AwsCloud, warm: WarmState, account_ids: AbstractSet[str]) -> None:
         self._cloud = cloud
         self._warm = warm
         self._account_ids = account_ids
@@ -114,7 +114,7 @@ class _WarmCloud:
 
 
 @dataclass(frozen=True, slots=True)
-class Handled:
+class EventsRun:
     """A run about events that ended; `absent` are the hinted repositories that are gone.
 
     `file` is where the report lies; None where there was nothing to store.
@@ -125,7 +125,7 @@ class Handled:
     file: str | None
 
 
-def require_place(config: Config) -> S3Config:
+def require_bucket(config: Config) -> S3Config:
     """Return the place of what is found, and remembered. Raises ConfigurationError."""
     if config.report.s3 is None:
         raise ConfigurationError(
@@ -140,10 +140,10 @@ def run_hints(
     hints: Sequence[Hint],
     *,
     session: Session,
-    warm: Warm,
+    warm: WarmState,
     stop: Stop,
     observer: Observer,
-) -> Handled:
+) -> EventsRun:
     """Examine what the hints name, change what is due, report on it, and deliver the report.
 
     The lease, the history and the last report of sweeps are left alone. A report is delivered
@@ -182,7 +182,7 @@ def run_hints(
             make_registry=make_registry,
             sessions=warm.sessions,
         )
-        bucket = Bucket(require_place(config), context.cloud.clients.central)
+        bucket = Bucket(require_bucket(config), context.cloud.clients.central)
         limit = config.remediation.max_reopened
         now = context.environment.now
         counted: list[Hint] = []
@@ -214,7 +214,7 @@ def run_hints(
             file = report_file(report, destinations.sinks)
             if file:
                 app.close_plan(context, header, resumed=False)
-    return Handled(report, frozenset(registries[0].absent), file)
+    return EventsRun(report, frozenset(registries[0].absent), file)
 
 
 def _forget(bucket: Bucket, events: AbstractSet[str]) -> None:
@@ -241,7 +241,7 @@ def _without_days(report: Report, announced: Announced) -> Report:
 
 def _narrow(config: Config) -> Config:
     """Return the configuration with its reports below FOLDER, and without a lease."""
-    s3 = require_place(config)
+    s3 = require_bucket(config)
     prefix = f"{s3.prefix}/{FOLDER}" if s3.prefix else FOLDER
     place = s3.model_copy(update={"prefix": prefix, "lease": False})
     report = config.report.model_copy(update={"s3": place, "evidence": False})

@@ -14,7 +14,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from sweeper.entrypoints.terminal import LISTED_CHANGES
+from sweeper.entrypoints.terminal import _LISTED_CHANGES
 from tests.end_to_end.barriers import hold, release_slowly
 from tests.end_to_end.harness import (
     COMMAND,
@@ -179,7 +179,7 @@ def test_a_reviewed_dry_run_is_applied_after_one_yes(aws: FakeAws, tmp_path: Pat
         terminal.asked()
         (question,) = re.findall(QUESTION, terminal.shown)
         assert f"apply of run {run_id} " in question
-        assert terminal.shown.count(" -> ") == min(count, LISTED_CHANGES)
+        assert terminal.shown.count(" -> ") == min(count, _LISTED_CHANGES)
         assert writes(aws) == []
         terminal.answer(answer)
         assert terminal.ended() == status

@@ -29,7 +29,12 @@ from sweeper.entrypoints.delivery import (
     make_destinations,
     report_file,
 )
-from sweeper.entrypoints.distributed.opening import OpenStage, changes_of, gather_facts, read_plan
+from sweeper.entrypoints.distributed.open_stage import (
+    OpenStage,
+    changes_of,
+    gather_facts,
+    read_plan,
+)
 from sweeper.reporting.formats import chosen_formats
 from sweeper.reporting.sinks import chosen_plugins
 from sweeper.reporting.sinks.base import SinkContext, is_stored
