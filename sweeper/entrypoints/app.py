@@ -57,8 +57,7 @@ from sweeper.storage.journal.kinds import Header
 class RunResult:
     """A run's end: its report with its deliveries, and whether it can be resumed.
 
-    `file` is where its report.json lies, as `sweeper report` and `sweeper undo` take it; None where
-    nothing keeps one.
+    `file` is its report.json, as `sweeper report` and `sweeper undo` take it; None if not stored.
     """
 
     report: Report
@@ -146,7 +145,7 @@ def run_sweep(
             open_run.close(finished=not resume)
             run = build_run(config, context.environment, None, changes)
             report = ended_early(run, held, changes.ended(held, open_run.past))
-            # The place in S3, and who is told, are the other sweep's business.
+            # The other sweep reports to S3 and to people.
             local = [sink for sink in destinations.sinks if sink.is_local and sink.keeps]
             return RunResult(deliver(report, local), resumable=False)
         if context.lease:
@@ -181,7 +180,7 @@ def _with_scanner(
     """
     if settings.config.limits.processes == 1:
         return environment
-    # What it does not import costs a run of one process neither time nor memory.
+    # Imported here, because a run of one process should not pay for it.
     from sweeper.entrypoints.processes.scanner import make_scanner
 
     scanner = make_scanner(settings, environment.journal.past, environment.stop, at_the_end)
@@ -190,7 +189,7 @@ def _with_scanner(
 
 @dataclass(frozen=True, slots=True)
 class ScanSettings:
-    """What each process that scans has to know of the run."""
+    """The settings of the run for each process that scans."""
 
     config: Config
     provenance: Provenance
@@ -240,7 +239,7 @@ def _session(recorded: RecordedChanges | None, profile: str | None) -> Session:
 
 
 def log_started(header: Header, config: Config, provenance: Provenance) -> None:
-    """`sweep.started`, and `variable.unprefixed` for each of the parent tool's that has an effect.
+    """Log `sweep.started`, and `variable.unprefixed` for each variable of the parent tool.
 
     Such a variable may have been meant for another program, and decides what is written here.
     """
@@ -272,9 +271,7 @@ def log_started(header: Header, config: Config, provenance: Provenance) -> None:
 
 
 def unfinished_runs(config: Config) -> list[tuple[Path, str | None]]:
-    """The journals on this machine of runs that ended before they had finished, each with the
-    command that resumes it.
-    """
+    """Return the journals of interrupted runs on this machine, and the commands to resume them."""
     journals = state.unfinished_journals(state.state_directory(config))
     headers = ((journal, state.read_header(journal)) for journal in journals)
     return [
@@ -283,10 +280,10 @@ def unfinished_runs(config: Config) -> list[tuple[Path, str | None]]:
 
 
 def close_plan(context: RunContext, header: Header, *, resumed: bool) -> None:
-    """The report has all that the plan in S3 had: nobody is to go on from there."""
+    """Mark the plan in S3 as finished: the report has all of it, and no run resumes from it."""
     if context.bucket and (context.journal.is_archived or resumed):
         end = lines.finished(header)
-        attempt(Stage.DELIVER, lambda place: put_plan(place, header, (end,)), context.bucket)
+        attempt(Stage.DELIVER, lambda bucket: put_plan(bucket, header, (end,)), context.bucket)
 
 
 def writable_directories(config: Config) -> Path | None:

@@ -103,7 +103,8 @@ def build_context(
             since=since,
             token=lease_token,
         )
-        if open_run.file:  # before it is taken: else nobody could say that its holder has ended
+        # Before the lease is taken, so that a resume can prove that its holder has ended.
+        if open_run.file:
             with suppress(OperationFailed):
                 open_run.file.append(lines.lease(lease.token), durable=True)
     # The plan is put before the first write: no longer than there is time to write.
@@ -225,7 +226,7 @@ def sweep_plan(config: Config, bucket: Bucket | None) -> SweepPlan:
             return {}
         now, limit = datetime.now(UTC), config.remediation.max_reopened
         found = attempt(
-            Stage.CHANGE, lambda place: read_contested(Objects(place), now, limit), bucket
+            Stage.CHANGE, lambda bucket: read_contested(Objects(bucket), now, limit), bucket
         )
         if isinstance(found, Failed):
             logs.log(
@@ -284,8 +285,8 @@ def _check_writable(header: Header, lease: Lease | None) -> None:
     if datetime.now(UTC) - header.started_at > _MAX_AGE:
         raise OperationFailed(
             Reason.PLAN_EXPIRED,
-            f"the run began {header.started_at:%Y-%m-%d %H:%M} UTC: too long ago to act on what it "
-            "saw",
+            f"the run began {header.started_at:%Y-%m-%d %H:%M} UTC: too long ago to act on its "
+            "findings",
         )
     if lease:
         lease.check()

@@ -1,4 +1,4 @@
-"""Where the report of a run goes, and what is added to it before."""
+"""The delivery of a report: its destinations, and what is added to it before."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _with_config_inventory(report: Report, config: Config, cloud: AwsCloud) -> R
 
 
 def report_file(report: Report, sinks: Iterable[Sink]) -> str | None:
-    """Where the delivered report.json lies: of a run that changed something, for good."""
+    """Return where the delivered report.json is; that of a run with changes is never replaced."""
     stores = {sink.name: sink for sink in sinks if isinstance(sink, Storing)}
     files = (
         stores[delivery.sink].file(report, delivery.location)
@@ -123,12 +123,12 @@ def report_file(report: Report, sinks: Iterable[Sink]) -> str | None:
 
 
 def is_finished(report: Report, destinations: Destinations, *, resumed: bool) -> bool:
-    """Whether the run has come to its end, and its whole report lies somewhere that keeps it."""
+    """Whether the run was not interrupted, and its whole report is stored."""
     is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
     return is_whole and is_stored(report.deliveries, destinations.everywhere)
 
 
 def _delivery_backoff(config: Config, stop: Stop) -> Callable[[float], bool]:
-    """Waits before a delivery is tried again, while there is time for that."""
+    """Return a wait before a delivery is tried again, as long as there is time for that."""
     until = stop.now() + config.limits.delivery_seconds
     return lambda seconds: stop.now() + seconds < until and stop.wait(seconds)

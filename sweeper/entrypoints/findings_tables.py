@@ -33,10 +33,10 @@ _LONGEST_UNFOLDED = 40  # cells of a repository's name that is worth leaving out
 
 
 class _Field(NamedTuple):
-    """What a column shows: its header, its most cells, and after which characters it may fold."""
+    """A field of a column: its header, its maximum width, and after which characters it folds."""
 
     header: str
-    most: int
+    max_cells: int
     fold_after: str = ""
 
 
@@ -64,10 +64,10 @@ def plain(text: str) -> str:
     return escaping.plain(mask(text))
 
 
-def show_findings(report: Report, console: Console, *, is_kept: bool) -> None:
+def show_findings(report: Report, console: Console, *, is_stored: bool) -> None:
     """Print the findings: by account where many have some, then what remains, is fixed, is exempt.
 
-    `is_kept` says whether a report with all of them is stored.
+    `is_stored` says whether a report with all of them is stored.
     """
     if not report.findings:
         return
@@ -79,12 +79,12 @@ def show_findings(report: Report, console: Console, *, is_kept: bool) -> None:
     console.print(table)
     left = len(report.findings) - len(rows)
     if left > 0:
-        where = "all of them in the report" if is_kept else "--output DIR keeps a report of all"
+        where = "all of them in the report" if is_stored else "--output DIR keeps a report of all"
         console.print(f"… and {number(left, 'more finding')}, {where}\n")
 
 
 class _Tally(NamedTuple):
-    """What became of an account's findings."""
+    """The findings of an account, by outcome."""
 
     account_id: str
     name: str
@@ -94,7 +94,7 @@ class _Tally(NamedTuple):
 
 
 def _show_accounts(report: Report, console: Console) -> None:
-    """Print what became of each account's findings, worst first, where many accounts have some."""
+    """Print each account's findings by outcome, worst first, where many accounts have some."""
     tallies = sorted(
         _tallies(reported_findings(report), report.run.kind),
         key=lambda each: (-each.remaining, -each.failed, each.account_id),
@@ -134,7 +134,7 @@ def _tallies(findings: Iterable[Finding], kind: RunKind) -> Iterator[_Tally]:
 
 
 def _rows(report: Report) -> Iterator[_Row]:
-    """What remains first, then what was fixed, then what is exempt; some of each account."""
+    """Yield rows: remaining findings, then fixed ones, then exempt ones; some of each account."""
     shown: Counter[tuple[int, str]] = Counter()
     urgency = partial(_urgency, kind=report.run.kind)
     rows = 0
@@ -167,7 +167,7 @@ def _row(finding: Finding) -> _Row:
 
 
 def _outcome(finding: Finding) -> Text:
-    """What became of the finding, and where nothing did, what it is."""
+    """Return the outcome of the finding's change, or the verdict where there is no change."""
     change, exemption = finding.change, finding.exemption
     if finding.compliance is Compliance.EXEMPT and exemption:
         return Text(f"exempt ({exemption.source.replace('_', ' ')})", style="dim")
@@ -210,10 +210,10 @@ _Column = tuple[_Name, ...]
 def _layout(rows: Sequence[_Row], width: int) -> tuple[tuple[_Column, ...], dict[_Column, int]]:
     """Return the columns, and the cells of each: the first layout in which no repository folds."""
     natural = {name: _natural(rows, name) for name in _FIELDS}
-    wanted = min(natural["repository"], _FIELDS["repository"].most)
+    wanted = min(natural["repository"], _FIELDS["repository"].max_cells)
     for columns in _LAYOUTS:  # pragma: no branch (there is always a last one)
         widths = {
-            column: max(min(natural[name], _FIELDS[name].most) for name in column)
+            column: max(min(natural[name], _FIELDS[name].max_cells) for name in column)
             for column in columns
         }
         repository = next(column for column in columns if "repository" in column)

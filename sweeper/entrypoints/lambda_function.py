@@ -25,16 +25,15 @@ from sweeper.entrypoints.app import RunOptions
 from sweeper.entrypoints.interpreter import collect_garbage_rarely
 from sweeper.entrypoints.runner import run_interactive
 
-# What is kept of the function's time, in seconds. The calls in flight when the sweep stops end
+# Seconds that the function reserves for its end. The calls in flight when the sweep stops end
 # within one connection and one read time-out, because no call and no retry begins after it. Then
 # the last report is read, and this one is made and delivered, which takes a few seconds: enough is
 # left for one of either's calls to time out and be made again.
-IN_FLIGHT = CONNECT_TIMEOUT + READ_TIMEOUT
 _DELIVERY = 60
-RESERVE = IN_FLIGHT + _DELIVERY
+_RESERVE = CONNECT_TIMEOUT + READ_TIMEOUT + _DELIVERY
 
 _SCHEDULERS = {"aws.events", "aws.scheduler"}
-# What EventBridge puts into the event of a schedule: it says nothing about the sweep.
+# The keys that EventBridge adds to the event of a schedule.
 _ENVELOPE = ("version", "id", "detail-type", "source", "account", "time", "region", "resources")
 _NO_DETAIL: tuple[object, ...] = ({}, "{}")  # a rule's, and EventBridge Scheduler's
 _OF_A_SWEEP = ("dry_run", "deliver")
@@ -50,18 +49,18 @@ _LISTS = {
 
 
 class SweepFailed(SweeperError):
-    """The sweep could not be done, or has a defect: an error of the function, which alarms see."""
+    """The sweep could not be done, or has a defect: an error of the function, so alarms notice."""
 
 
 class _LambdaContext(Protocol):
-    """What Lambda gives besides the event, as far as it is used."""
+    """The part that is used of the context object of Lambda."""
 
     def get_remaining_time_in_millis(self) -> int:
         """How long the function may still run."""
 
 
 def handler(event: object, context: _LambdaContext) -> dict[str, Any]:
-    """Sweep as the event says; a summary of the report.
+    """Sweep as the event says; return a summary of the report.
 
     An event of a schedule, or an empty one, is the run that the configuration describes. It may
     have what the command line has as options: dry_run and deliver (true or false), accounts,
@@ -75,10 +74,10 @@ def handler(event: object, context: _LambdaContext) -> dict[str, Any]:
 
 
 def handle_events(event: object, context: _LambdaContext) -> dict[str, Any]:
-    """Examine what a batch of events from SQS names; the messages that are to be delivered again.
+    """Check what a batch of events from SQS names; return the messages to deliver again.
 
-    Each message is an event of EventBridge about a call to ECR. It is a hint where to look: what is
-    there is read, judged and changed as a sweep would, and reported below events/. Raises
+    Each message is an event of EventBridge about a call to ECR. It is only a hint: what it names is
+    read, checked and changed as in a sweep, and reported below events/. Raises
     ConfigurationError, and SweepFailed where nothing can be examined or a report not be delivered:
     then SQS delivers the whole batch again.
     """
@@ -105,13 +104,13 @@ def _answered(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _batch(event: object, context: _LambdaContext) -> dict[str, Any]:
-    # A sweep has no use for it: what it does not import costs it neither time nor memory.
+    # Imported here, because a sweep should not pay for it.
     from sweeper.entrypoints.events.batch import handle_batch
 
     answer = handle_batch(event, lambda: _load({}), _seconds(context))
     if answer.failures:
         raise SweepFailed(plain("; ".join(answer.failures)))
-    return {"batchItemFailures": [{"itemIdentifier": each} for each in answer.again]}
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in answer.redeliver]}
 
 
 def _answer(event: object, context: _LambdaContext) -> dict[str, Any]:
@@ -130,7 +129,7 @@ def _answer(event: object, context: _LambdaContext) -> dict[str, Any]:
 
 
 def _seconds(context: _LambdaContext) -> float:
-    return max(0.0, context.get_remaining_time_in_millis() / 1000 - RESERVE)
+    return max(0.0, context.get_remaining_time_in_millis() / 1000 - _RESERVE)
 
 
 def _load(options: Mapping[str, Mapping[str, Any]]) -> Loaded:
@@ -163,7 +162,7 @@ def _stage(
 
 def _preflight(loaded: Loaded, seconds: float) -> dict[str, Any]:
     """Return the document of `sweeper preflight --format json`."""
-    # A sweep has no use for them: what it does not import costs it neither time nor memory.
+    # Imported here, because a sweep should not pay for it.
     from sweeper.engine.preflight.problems import judge
     from sweeper.entrypoints.preflight import check_access
     from sweeper.reporting.preflight import preflight_document
@@ -199,13 +198,13 @@ def _summary(loaded: Loaded, overrides: Mapping[str, Any], seconds: float) -> di
 
 
 def _overrides(event: object) -> Mapping[str, Any]:
-    """What the event says differently from the configuration; raises ConfigurationError."""
+    """Return what the event overrides of the configuration; raises ConfigurationError."""
     if not isinstance(event, dict):
         raise ConfigurationError(
             f"event: {type(event).__name__} is not allowed; allowed: a mapping"
         )
-    said = _without_envelope(event)
-    for key, value in said.items():
+    own = _without_envelope(event)
+    for key, value in own.items():
         if key in _SWITCHES:
             _require(isinstance(value, bool), key, value, "true or false")
         elif key in _LISTS:
@@ -222,29 +221,29 @@ def _overrides(event: object) -> Mapping[str, Any]:
         else:
             allowed = ", ".join((*_SWITCHES, *_LISTS, *_OF_A_STAGE))
             raise ConfigurationError(f"event: {key!r} is unknown; allowed: {allowed}")
-    if said.get("preflight") and (sweeps := [key for key in _OF_A_SWEEP if key in said]):
+    if own.get("preflight") and (sweeps := [key for key in _OF_A_SWEEP if key in own]):
         raise ConfigurationError(
             f"event: {', '.join(sweeps)}: not allowed with preflight, which sweeps nothing"
         )
-    _require_stage(said)
-    return said
+    _require_stage(own)
+    return own
 
 
-def _require_stage(said: Mapping[str, Any]) -> None:
+def _require_stage(own: Mapping[str, Any]) -> None:
     """Raise ConfigurationError where keys of a stage and of other events contradict each other."""
-    stage = said.get("stage")
+    stage = own.get("stage")
     allowed = {"stage", *_OF_A_SWEEP, *_LISTS} if stage == "start" else {"stage", "run"}
     if stage in _MAPPED:
         allowed.add("shard")
     if stage is None:
         allowed = {*_SWITCHES, *_LISTS}
-    if others := sorted(said.keys() - allowed):
+    if others := sorted(own.keys() - allowed):
         what = f"with stage {stage}" if stage else "without stage"
         raise ConfigurationError(f"event: {', '.join(others)}: not allowed {what}")
 
 
 def _without_envelope(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a schedule's event says beyond what every such event has; other events as they are."""
+    """Return the event, that of a schedule without the keys that EventBridge adds."""
     if event.get("source") not in _SCHEDULERS or event.get("detail-type") != "Scheduled Event":
         return event
     return {

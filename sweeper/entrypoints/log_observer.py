@@ -1,4 +1,4 @@
-"""The observer of a run that nobody watches: it logs stages, failures and changes."""
+"""The observer of an unattended run: it logs stages, failures and changes."""
 
 from __future__ import annotations
 
@@ -41,16 +41,15 @@ class LogObserver:
         self._alike: Counter[tuple[Stage, Reason]] = Counter()
 
     def begin(self, stage: Stage, total: int) -> None:
-        """`stage.started`."""
+        """Log `stage.started`."""
         log(logging.INFO, "stage.started", stage=str(stage), total=total)
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:
-        """`account.failed`, `target.failed` or `.not_changed`, `change.applied`, `.failed` or
-        `.withheld`.
+        """Log `account.failed`, `target.failed`, `.not_assessed` or `.not_changed`,
+        `impact.unavailable`, and `change.applied`, `.failed` or `.withheld`.
 
-        At level debug `account.opened` and `target.examined`, too.
-        And `target.not_assessed` or `impact.unavailable`; `failures.not_logged` where there are
-        more failures than are logged.
+        At level debug `account.opened` and `target.examined`, too; `failures.not_logged` where
+        there are more failures than are logged.
         """
         in_detail = logging.getLogger(NAME).isEnabledFor(logging.DEBUG)
         for item, outcome in outcomes:
@@ -58,13 +57,13 @@ class LogObserver:
                 if not self._is_due(stage, outcome.reason):
                     continue
                 # A change's item is its target and what was found there.
-                place = item[0] if stage in (Stage.ASSESS, Stage.CHANGE) else item
-                account = place.account if isinstance(place, Target) else place
+                where = item[0] if stage in (Stage.ASSESS, Stage.CHANGE) else item
+                account = where.account if isinstance(where, Target) else where
                 log(
                     logging.WARNING,
                     _FAILED_EVENTS[stage],
                     account_id=account.id,
-                    region=place.region if isinstance(place, Target) else None,
+                    region=where.region if isinstance(where, Target) else None,
                     stage=str(outcome.stage),
                     reason=str(outcome.reason),
                     error_code=outcome.error_code,
@@ -77,7 +76,7 @@ class LogObserver:
             if stage is Stage.CHANGE and isinstance(outcome, Examined):
                 before = item[1].findings
                 for finding in outcome.findings:
-                    if finding not in before:  # what was made by an earlier process was told then
+                    if finding not in before:  # an earlier process logged its own changes
                         _log_change(finding)
 
     def _is_due(self, stage: Stage, reason: Reason) -> bool:
@@ -96,7 +95,7 @@ class LogObserver:
 
 
 def _log_done(item: Account | Target, outcome: object) -> None:
-    """`account.opened` and `target.examined`, for who asked for every step."""
+    """Log `account.opened` or `target.examined`."""
     match item, outcome:
         case Target(account, region), Examined(counts=counts, findings=findings):
             log(
@@ -114,7 +113,7 @@ def _log_done(item: Account | Target, outcome: object) -> None:
 
 
 def _log_unavailable(target: Target, outcome: Examined) -> None:
-    """Once for each reason: a role that may not read images may not in any repository."""
+    """Log each reason once: a role that may not read images may not in any repository."""
     impacts = [finding.impact for finding in outcome.findings if finding.impact]
     for reason, count in Counter(each.unavailable for each in impacts).items():
         if reason is not None:
@@ -131,8 +130,8 @@ def _log_unavailable(target: Target, outcome: Examined) -> None:
 
 def _log_change(finding: Finding) -> None:
     change = finding.change
-    told = (ChangeStatus.APPLIED, ChangeStatus.FAILED, ChangeStatus.WITHHELD)
-    if change is None or change.status not in told:
+    logged = (ChangeStatus.APPLIED, ChangeStatus.FAILED, ChangeStatus.WITHHELD)
+    if change is None or change.status not in logged:
         return
     log(
         logging.INFO if change.status is ChangeStatus.APPLIED else logging.WARNING,

@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class LogStyle:
-    """What a command's options say about its logs, and so about what a person sees besides."""
+    """The options of a command about its logs, which decide what else a person is shown."""
 
     quiet: bool = False
     verbose: bool = False

@@ -47,7 +47,7 @@ def configure(*, terminal: bool | None = None, style: LogStyle = AUTO) -> None:
     Args:
         terminal: Whether a person reads stderr; None to find out. What an earlier run bound is
             forgotten.
-        style: What the command's options say.
+        style: That of the command's options.
 
     """
     if terminal is None:
@@ -84,7 +84,7 @@ def bind_run(run_id: str) -> None:
 def log(level: int, event: str, *, sentence: str = "", **fields: object) -> None:
     """Log one event, with its dotted name; text in its fields is untrusted, and escaped.
 
-    A person at a terminal reads the `sentence`, where there is one, in the place of both.
+    A person at a terminal reads the `sentence`, where there is one, instead of both.
     """
     _logger.log(level, event, sentence=sentence, **fields)
 
@@ -134,7 +134,7 @@ def _line(_: object, __: str, event: _Event) -> str:
 
 
 def _dated_line(logger: object, method: str, event: _Event) -> str:
-    """As `_line`, for a file: it says when."""
+    """Return the line with its time, for a file."""
     return f"{event['timestamp']} {_line(logger, method, event)}"
 
 
@@ -165,10 +165,10 @@ _logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
 
 
 def log_unfinished(journals: Sequence[tuple[Path, str | None]]) -> None:
-    """`journal.unfinished`: earlier runs on this machine ended before they had finished.
+    """Log `journal.unfinished` if earlier runs on this machine were interrupted.
 
-    One event, with how many they are, the newest, and the command that resumes it, where its
-    journal tells what it is of.
+    One event, with their number, the newest, and the command that resumes it, where its journal
+    can be read.
     """
     if not journals:
         return
@@ -187,7 +187,7 @@ def log_unfinished(journals: Sequence[tuple[Path, str | None]]) -> None:
 
 
 def _log_deliveries(deliveries: Sequence[Delivery]) -> None:
-    """`delivery.failed`, `delivery.incomplete`, `delivery.not_needed` and `delivery.fallback`."""
+    """Log `delivery.failed`, `.incomplete`, `.not_needed` and `.fallback`."""
     failed = any(each.status == "failed" for each in deliveries)
     for delivery in deliveries:
         if delivery.status == "failed":
@@ -209,7 +209,7 @@ def _log_deliveries(deliveries: Sequence[Delivery]) -> None:
                 message=delivery.message,
             )
         if delivery.sink == "fallback" and delivery.status == "delivered":
-            # Where no place is configured, it is the place.
+            # Where no destination is configured, it is the destination.
             log(
                 logging.WARNING if failed else logging.INFO,
                 "delivery.fallback",

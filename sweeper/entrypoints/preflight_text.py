@@ -1,4 +1,4 @@
-"""What was found out for a person: at a terminal in its width and colours, else as plain lines."""
+"""The result of a preflight as text: at a terminal in its width and colors, else as plain lines."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweeper.domain.escaping import plain, shorten
+from sweeper.domain.escaping import shorten
 from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.masking import mask
 from sweeper.engine.preflight.facts import Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem, Verdict
 from sweeper.engine.probe import ProbeStatus
+from sweeper.entrypoints.findings_tables import plain
 from sweeper.reporting.preflight import Remedy, problem_meaning, remedy
 from sweeper.reporting.wording import number
 
@@ -39,7 +40,7 @@ _STANDING = {
     OrganizationRole.NOT_KNOWN: "its place in the organization is not known",
 }
 _VERDICT = {
-    ExitStatus.CLEAN: "All that was asked works.",
+    ExitStatus.CLEAN: "Everything that was checked works.",
     ExitStatus.INTERNAL_ERROR: "An internal error: report it as a defect of sweeper.",
     ExitStatus.UNUSABLE: "A sweep could not begin.",
     ExitStatus.COVERAGE_INCOMPLETE: "A sweep would miss or could not change accounts or regions.",
@@ -48,7 +49,7 @@ _VERDICT = {
 
 
 def rendered(facts: Facts, verdict: Verdict, config: Config) -> bytes:
-    """All of it as it goes to stdout: who asks, what answered, then the problems."""
+    """Return the caller, what was checked, and the problems, as printed to stdout."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH
@@ -65,7 +66,7 @@ def _show(facts: Facts, verdict: Verdict, config: Config, console: Console) -> N
     summary.add_column(no_wrap=True)
     summary.add_column(overflow="fold")
     for name, text in _summary(facts, verdict, config):
-        summary.add_row(name, Text(plain(mask(text))))
+        summary.add_row(name, Text(plain(text)))
     console.print(summary)
     console.print()
     problems = [each for each in verdict.problems if each.answer is not ProbeStatus.NOT_KNOWN]
@@ -107,18 +108,18 @@ def _summary(facts: Facts, verdict: Verdict, config: Config) -> Iterator[tuple[s
     yield from _actions(facts, config)
     if verdict.accepted:
         yield "Accepted", f"{number(verdict.accepted, 'gap')} that coverage.accept knows"
-    yield from _kept(facts, config)
+    yield from _stores(facts, config)
 
 
-def _kept(facts: Facts, config: Config) -> Iterator[tuple[str, str]]:
-    """Where what a run does, and says, would be kept."""
+def _stores(facts: Facts, config: Config) -> Iterator[tuple[str, str]]:
+    """Yield where a run would store its journal and its report."""
     if facts.may_change and facts.keeps_record:
         yield "Change journal", "OK"
     if not (config.report.directory or config.report.s3):
         yield (
             "Report",
-            "is kept on this machine where something was changed, else nowhere: name "
-            "report.directory, report.s3, or --output of a run",
+            "stored only if something was changed, on this machine: set report.directory or "
+            "report.s3, or pass --output to a run",
         )
     for key in dict.fromkeys(asked.key for asked in facts.destinations):
         asked = [each for each in facts.destinations if each.key == key]
@@ -160,7 +161,7 @@ def _table(title: str, problems: list[Problem], facts: Facts, config: Config) ->
         expand=True,
     )
     table.add_column("Problem", overflow="fold", max_width=36)
-    table.add_column("Where, and what mends it", overflow="fold", ratio=1)
+    table.add_column("Where, and how to fix it", overflow="fold", ratio=1)
     for index, problem in enumerate(problems):
         if index:
             table.add_row()
@@ -176,11 +177,11 @@ def _what(problem: Problem) -> Text:
     return Text("\n").join([name, *map(Text, problem.actions), Text(problem_meaning(problem))])
 
 
-def _details(problem: Problem, mended: Remedy) -> Text:
-    text = Text(plain(mask(_where(problem))), style="bold")
-    text.append(f"\n{plain(mask(mended.text))}", style="not bold")
-    if mended.link:
-        text.append(f"\n{mended.link}", style=f"not bold dim link {mended.link}")
+def _details(problem: Problem, fix: Remedy) -> Text:
+    text = Text(plain(_where(problem)), style="bold")
+    text.append(f"\n{plain(fix.text)}", style="not bold")
+    if fix.link:
+        text.append(f"\n{fix.link}", style=f"not bold dim link {fix.link}")
     if problem.message:
         said = shorten(mask(problem.message), _MAX_MESSAGE)
         what = "For example" if problem.accounts else "It said"

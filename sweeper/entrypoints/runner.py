@@ -1,4 +1,4 @@
-"""One run for whoever started it: progress and a question, or logs; and how it is stopped."""
+"""One run for a person (progress, a question) or for a machine (logs); and how it is stopped."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run_interactive(
         config: Of the run.
         options: How this run differs from it.
         provenance: Where the configuration came from; None: from nowhere else.
-        ask: Whether the person is asked.
+        ask: Whether to ask the person.
         terminal: Whether a person reads stderr.
         at_most_seconds: No new work starts after these, or after limits.deadline_seconds.
         show_commands: Whether the summary has commands for the next step.
@@ -119,7 +119,7 @@ def run_interactive(
     )
     report = ended.report
     status = exit_status(report, fail_on)
-    # Alarms wait for whole sweeps, be they quiet; one that met another's lease was no sweep.
+    # Alarms wait for whole sweeps, quiet ones too; one that met another's lease was no sweep.
     narrowed = recorded is not None or (provenance is not None and provenance.once)
     counts = not (terminal or options.dry_run or narrowed or status is ExitStatus.LEASE_HELD)
     seconds = time.monotonic() - began
@@ -139,7 +139,7 @@ def log_result(
 
 
 def _say_configuration(provenance: Provenance | None, *, shown: bool) -> None:
-    """Name the file of the configuration: a ./config.yaml is read without being asked for."""
+    """Name the file of the configuration: ./config.yaml is read without an option."""
     if provenance and shown:
         files = [each.name for each in provenance.configuration.sources if each.kind == "file"]
         say(f"configuration: {plain(', '.join(files)) or 'no file; all defaults'}")
@@ -227,7 +227,7 @@ def _for_a_person(
                 console.print()
                 return False
 
-    # What a person sees may break, with the terminal; the sweep and its status do not.
+    # The terminal may break; the sweep and its exit status do not depend on it.
     if progress:
         or_defect(progress.start)
     try:
@@ -253,7 +253,7 @@ _ONE_SIGNAL = 1.0
 
 
 class _Interrupt:
-    """What SIGINT, SIGTERM and SIGHUP do: ask the sweep to end; a second one ends the process.
+    """Handler of SIGINT, SIGTERM and SIGHUP: ends the sweep; a second signal ends the process.
 
     Nothing is lost then: a change is in the journal before it is written.
     """
@@ -280,7 +280,7 @@ class _Interrupt:
 
     @contextmanager
     def raising(self) -> Iterator[None]:
-        """A question waits for an answer inside: a signal is one."""
+        """Inside, a signal answers the question that waits for an answer."""
         self._raising = True
         try:
             yield
@@ -290,7 +290,7 @@ class _Interrupt:
 
 @contextmanager
 def _stopped_by_signals(stop: Stop) -> Iterator[_Interrupt]:
-    """SIGINT, SIGTERM and SIGHUP inside are an _Interrupt of `stop`."""
+    """Handle SIGINT, SIGTERM and SIGHUP inside with an _Interrupt of `stop`."""
     interrupt = _Interrupt(stop)
     previous = {
         number: signal.signal(number, interrupt)

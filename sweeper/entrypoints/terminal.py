@@ -1,4 +1,4 @@
-"""What a person at a terminal sees on stderr: progress, one question, the summary."""
+"""A run at a terminal, on stderr: progress, one question, the summary."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from sweeper.reporting.wording import (
 _LISTED_CHANGES = 25  # that the question lists one by one
 _MAX_ACCOUNTS = 10  # in which it counts the others
 _MAX_NAME = 60  # characters of an account's name
-_MAX_PLACES = 3  # accounts that are named for each reason
+_MAX_TARGETS = 3  # accounts that are named for each reason
 _MAX_MESSAGE = 300  # characters of AWS's own words, for each reason
 
 _PLURALS = {"repository": "repositories"}
@@ -65,7 +65,7 @@ _LABELS = {
 
 
 class ProgressObserver:
-    """A bar a stage, with how many are done of how many, and the time it took."""
+    """A bar for each stage, with how many are done of how many, and the time it took."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -78,27 +78,27 @@ class ProgressObserver:
         self._task: TaskID | None = None
 
     def start(self) -> None:
-        """Take the terminal."""
+        """Take over the terminal."""
         self._progress.start()
 
     def stop(self) -> None:
-        """Leave the terminal, to a question or for good; `begin` goes on."""
+        """Release the terminal, for a question or for good; `begin` takes it again."""
         self._progress.stop()
 
     def begin(self, stage: Stage, total: int) -> None:
-        """A new bar."""
+        """Show a new bar."""
         self._progress.start()
         self._task = self._progress.add_task(_LABELS[stage], total=total)
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:  # noqa: ARG002
-        """The bar advances by what was done; what was not reached before a stop was not."""
+        """Advance the bar by the items that were done, not those that a stop kept from it."""
         if self._task is not None:
             done = sum(not _was_stopped(outcome) for _, outcome in outcomes)
             self._progress.advance(self._task, done)
 
 
 def _was_stopped(outcome: object) -> bool:
-    """Whether a deadline or a signal kept the item, or a part of it, from being done."""
+    """Whether a deadline or a signal stopped the item, or a part of it."""
     reasons: list[Reason | None] = []
     if isinstance(outcome, Failed):
         reasons = [outcome.reason]
@@ -131,7 +131,7 @@ def question(findings: Sequence[Finding], recorded: RecordedChanges | None) -> t
 
 
 def _planned(finding: Finding, change: Change) -> str:
-    """A line of the plan, with the exclusion filters that the change would drop."""
+    """Return a line of the plan, with the exclusion filters that the change would drop."""
     dropped = [
         text for text in finding.exclusion_filters if text not in change.to_exclusion_filters
     ]
@@ -145,7 +145,7 @@ def _planned(finding: Finding, change: Change) -> str:
 
 
 def _by_account(findings: Sequence[Finding]) -> Iterator[str]:
-    """How many changes there are in each account, most first."""
+    """Yield how many changes each account has, most first."""
     counts = Counter(map(_account, findings))
     for account, count in counts.most_common(_MAX_ACCOUNTS):
         yield f"    {account}: {count:,}"
@@ -154,7 +154,7 @@ def _by_account(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _account(finding: Finding) -> str:
-    """An account's id and name."""
+    """Return an account's id and name."""
     name = shorten(finding.account_name, _MAX_NAME)
     return plain(finding.account_id) + (f" ({name})" if name else "")
 
@@ -169,7 +169,7 @@ def show(
 ) -> None:
     """Print the summary: the findings, what could not be checked, the numbers, where the report is.
 
-    `file` is its report.json, where one is kept. With `show_commands` there is the command for the
+    `file` is its report.json, where one is stored. With `show_commands` it has the command for the
     next step.
     """
     if source := plain(run_words(report.run)):
@@ -178,7 +178,7 @@ def show(
         console.print(Text(f"Scope: {words}\n"), soft_wrap=True)
     if _is_declined(report):
         console.print("Declined; nothing was changed.\n", style="bold")
-    show_findings(report, console, is_kept=file is not None)
+    show_findings(report, console, is_stored=file is not None)
     _show_failures(report, console)
     _show_totals(report, console)
     shown = None if file is None else plain(quote(file))
@@ -218,7 +218,7 @@ def _show_failures(report: Report, console: Console) -> None:
         items = list(group)
         head = Text(f"\n  {reason} ({len(items):,}): ", style="bold red")
         console.print(
-            head.append(_places(items, known_names), style="not bold default"), soft_wrap=True
+            head.append(_targets(items, known_names), style="not bold default"), soft_wrap=True
         )
         example = explanation(items[0], _MAX_MESSAGE)
         console.print(Text(f"    {plain(example)}"), soft_wrap=True)
@@ -227,23 +227,23 @@ def _show_failures(report: Report, console: Console) -> None:
     console.print()
 
 
-def _places(failures: Sequence[FailedItem], known_names: Mapping[str, str]) -> str:
-    """Where, briefly: an account that cannot be read in 17 regions is one place."""
+def _targets(failures: Sequence[FailedItem], known_names: Mapping[str, str]) -> str:
+    """Name the first accounts, each with its regions shortened to one and a number."""
     regions: dict[str | None, list[str]] = {}
     for failure in failures:
         regions.setdefault(failure.account_id, [])
         if failure.region:
             regions[failure.account_id].append(failure.region)
-    told = []
-    for account_id, names in list(regions.items())[:_MAX_PLACES]:
+    parts = []
+    for account_id, names in list(regions.items())[:_MAX_TARGETS]:
         more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
         where = f" {plain(names[0])}{more}" if names else ""
         name = known_names.get(account_id or "")
         account = plain(account_id or "the whole run") + (f" ({shorten(name, 40)})" if name else "")
-        told.append(account + where)
-    if left := len(regions) - len(told):
-        told.append(f"and {number(left, 'more account')}")
-    return ", ".join(told)
+        parts.append(account + where)
+    if left := len(regions) - len(parts):
+        parts.append(f"and {number(left, 'more account')}")
+    return ", ".join(parts)
 
 
 def _examined(report: Report) -> str:

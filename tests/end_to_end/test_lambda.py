@@ -14,7 +14,7 @@ import pytest
 from sweeper.domain.errors import ConfigurationError
 from sweeper.engine.pool import Stop
 from sweeper.entrypoints import runner
-from sweeper.entrypoints.lambda_function import RESERVE, SweepFailed, handler
+from sweeper.entrypoints.lambda_function import _RESERVE, SweepFailed, handler
 from tests.cases import case
 from tests.end_to_end.harness import (
     calls,
@@ -149,7 +149,7 @@ def test_a_preflight_names_what_would_not_work(aws: FakeAws) -> None:
 
 
 def test_a_preflight_ends_before_the_functions_time(aws: FakeAws) -> None:
-    answer = handler({"preflight": True}, Context(RESERVE))
+    answer = handler({"preflight": True}, Context(_RESERVE))
     assert answer["exit_status"] != 0
     assert "sts:AssumeRole" not in calls(aws)
 
@@ -220,7 +220,7 @@ def test_the_configuration_is_read_anew_for_each_event(aws: FakeAws) -> None:
 # --- time ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seconds", [0, 3, RESERVE])
+@pytest.mark.parametrize("seconds", [0, 3, _RESERVE])
 def test_too_little_time_is_a_report_that_nothing_was_reached(aws: FakeAws, seconds: float) -> None:
     summary = handler({}, Context(seconds))
     assert summary["exit_status"] == 4
@@ -238,7 +238,7 @@ def passes(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Passed:
     """Let the run's time pass at the moment when an operation has been asked for so often."""
 
     def pass_at(operation: str, times: int) -> None:
-        deadline = Context().get_remaining_time_in_millis() / 1000 - RESERVE
+        deadline = Context().get_remaining_time_in_millis() / 1000 - _RESERVE
         begun: list[None] = []
 
         def clock() -> float:
@@ -323,7 +323,7 @@ def test_the_smaller_limit_counts(aws: FakeAws, monkeypatch: pytest.MonkeyPatch)
         return Stop(seconds)
 
     monkeypatch.setattr(runner, "Stop", record)
-    for limit, seconds in ((100, 900), (800, 100 + RESERVE), (None, 300)):
+    for limit, seconds in ((100, 900), (800, 100 + _RESERVE), (None, 300)):
         write_config(Path(), {"limits": {"deadline_seconds": limit}})
         handler({"dry_run": True}, Context(seconds))
-    assert given == [100, 100, 300 - RESERVE]
+    assert given == [100, 100, 300 - _RESERVE]

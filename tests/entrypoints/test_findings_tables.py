@@ -24,7 +24,7 @@ HEADERS = ("Account", "Name", "Region", "Repository", "Tag mutability", "Outcome
 def shown(report: Report, width: int = 200) -> list[str]:
     out = io.StringIO()
     console = Console(file=out, width=width, highlight=False, force_terminal=False)
-    findings_tables.show_findings(report, console, is_kept=True)
+    findings_tables.show_findings(report, console, is_stored=True)
     return out.getvalue().splitlines()
 
 

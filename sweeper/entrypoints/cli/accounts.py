@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sweeper.engine.ports import Observer
 
 _WORKS = "works"
-_FOREIGN = ("name", "ou", "state", "message")  # what AWS says, which a spreadsheet must not run
+_FOREIGN = ("name", "ou", "state", "message")  # text from AWS, which a spreadsheet must not run
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def accounts(
 
 
 def _list(read: Loaded, profile: str | None, *, check: bool) -> _Listing:
-    """Ask AWS, with progress for a person at stderr."""
+    """List the accounts, with progress for a person at stderr."""
     import secrets
 
     from sweeper.aws.client.session import callers_session
@@ -139,7 +139,7 @@ def _list(read: Loaded, profile: str | None, *, check: bool) -> _Listing:
             problem = None
             try:
                 select_accounts(organization.accounts, config)
-            except OperationFailed as error:  # which filter left nothing is what the list shows
+            except OperationFailed as error:  # the list shows which filter left nothing
                 problem = error.message
             rows = _rows(read, cloud, organization.accounts, stop, observer, check=check)
             return _Listing(rows, problem)
@@ -199,7 +199,7 @@ def _rows(
 
 
 def _named(read: Loaded, key: str) -> str:
-    """What the filter is called by who set it: the key, the option, or both."""
+    """Return the names under which the filter was set: the key, the option, or both."""
     from sweeper.config.loader import OPTION_NAMES
 
     names = (f"organization.{key}", OPTION_NAMES.get(("organization", key)))
@@ -209,7 +209,7 @@ def _named(read: Loaded, key: str) -> str:
 def _roles(
     cloud: AwsCloud, chosen: Sequence[Account], config: Config, stop: Stop, observer: Observer
 ) -> dict[str, str | Failed]:
-    """Whether each account can be entered: "works", or why not."""
+    """Return whether each account can be entered: "works", or why not."""
     from sweeper.domain.model import Stage
     from sweeper.engine.log_context import with_place
     from sweeper.engine.pool import concurrently
@@ -231,20 +231,20 @@ def _roles(
 
 
 def _ous(cloud: AwsCloud, accounts: Sequence[Account]) -> dict[str, str]:
-    """The OU of each account, by names as far as they can be read; none where no OU can be."""
+    """Return the OU of each account, by names where they can be read; none if no OU can be."""
     from sweeper.domain.model import Failed, Stage
     from sweeper.engine.pool import attempt
 
     organizations = cloud.organizations
     if organizations is None:
         return {}
-    placed = attempt(
+    with_ous = attempt(
         Stage.ENUMERATE, lambda accounts: organizations.with_ou_paths(accounts, ()), accounts
     )
-    if isinstance(placed, Failed):
-        say(f"OUs cannot be read: {placed.reason}: {placed.message}")
+    if isinstance(with_ous, Failed):
+        say(f"OUs cannot be read: {with_ous.reason}: {with_ous.message}")
         return {}
-    paths = {account.id: account.ou_path[1:] for account in placed if account.ou_path}
+    paths = {account.id: account.ou_path[1:] for account in with_ous if account.ou_path}
     names = cloud.ou_names(sorted({ou for path in paths.values() for ou in path}))
     known = {ou: ou if isinstance(name, Failed) else name for ou, name in names.items()}
     return {each: "/".join(known.get(ou, ou) for ou in path) for each, path in paths.items()}

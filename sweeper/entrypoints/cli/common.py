@@ -1,4 +1,4 @@
-"""What several commands have in common."""
+"""Functions that several commands use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_config(
     profile: str | None = None,
     style: LogStyle = AUTO,
 ) -> Loaded:
-    """The configuration of the file, the environment and the options, and where it came from."""
+    """Read the configuration of the file, the environment and the options, with its origins."""
     from functools import partial
 
     from sweeper.aws.client.session import read_remote
@@ -36,7 +36,10 @@ def read_config(
 def print_report_if_wanted(
     report: Report, form: str | None, status: int, *, dry_run: bool, fail_on: Collection[int]
 ) -> int:
-    """Print the report where that was asked for, or nobody would see a dry run; the exit status."""
+    """Print the report if `form` asks for it, or stderr shows no summary of a dry run.
+
+    Return the exit status.
+    """
     from sweeper.domain.exit_status import ExitStatus
     from sweeper.entrypoints.logs import is_terminal
     from sweeper.reporting.formats import load_format
@@ -78,7 +81,7 @@ def text_table(rows: Sequence[Sequence[str]]) -> Iterator[bytes]:
 
 
 def say(text: str) -> None:
-    """Tell the person; that they cannot be told ends nothing."""
+    """Print a message to stderr; go on where that fails."""
     from sweeper.domain.masking import mask_message
     from sweeper.engine.pool import or_defect
 

@@ -1,4 +1,4 @@
-"""`sweeper config`: its commands look at the configuration, and sweep nothing."""
+"""`sweeper config`: commands about the configuration, which sweep nothing."""
 
 from __future__ import annotations
 
@@ -260,6 +260,6 @@ def _ask(
 def _template() -> str:
     """Read the config.yaml with all defaults: in the package, or beside it in a checkout."""
     package = Path(sweeper.__file__).parent
-    place = next(each for each in (package, package.parent) if (each / "config.yaml").is_file())
-    text = (place / "config.yaml").read_text(encoding="utf-8")
+    paths = (package / "config.yaml", package.parent / "config.yaml")
+    text = next(filter(Path.is_file, paths)).read_text(encoding="utf-8")
     return text[text.index("checks:") :]

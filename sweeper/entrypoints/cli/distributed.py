@@ -12,8 +12,11 @@ import click
 from sweeper.entrypoints.cli.common import print_pieces, read_config, say
 from sweeper.entrypoints.cli.options import (
     config_option,
+    deliver_option,
+    dry_run_option,
     log_options,
     profile_option,
+    require_dry_run,
     value_options,
 )
 from sweeper.entrypoints.log_style import LogStyle
@@ -21,7 +24,7 @@ from sweeper.entrypoints.log_style import LogStyle
 if TYPE_CHECKING:
     from sweeper.config.loader import Loaded
 
-# What narrows a run: all its stages must know it.
+# The options that narrow a run: all its stages must know them.
 _NARROWING = ("accounts", "excluded", "regions", "ous")
 _run_option = click.option("--run", "run_id", metavar="ID", required=True, help="The run.")
 _shard_option = click.option(
@@ -67,10 +70,8 @@ def distributed() -> None:
 
 @distributed.command()
 @_common
-@click.option("--dry-run", is_flag=True, help="Check and plan; change nothing.")
-@click.option(
-    "--deliver", is_flag=True, help="Also send a dry-run report to S3, SNS and Security Hub."
-)
+@dry_run_option
+@deliver_option
 @value_options(*_NARROWING)
 def start(dry_run: bool, deliver: bool, values: dict[str, Any], **common: Any) -> int:
     """Begin a run: list the accounts, and cut them into shards.
@@ -82,8 +83,7 @@ def start(dry_run: bool, deliver: bool, values: dict[str, Any], **common: Any) -
       sweeper distributed start
       sweeper distributed start --dry-run --region eu-central-1 --work ./work
     """  # noqa: D301 (click's mark for lines to keep)
-    if deliver and not dry_run:
-        raise click.UsageError("--deliver works only with --dry-run; other runs always deliver")
+    require_dry_run(deliver=deliver, dry_run=dry_run)
     options = {
         section: {key: tuple(value) for key, value in keys.items()}
         for section, keys in values.items()
@@ -156,7 +156,7 @@ def _stage(
     style: LogStyle,
     **arguments: Any,
 ) -> int:
-    """Run a stage, and print its answer; the exit status."""
+    """Run a stage and print its answer; return the exit status."""
     import json
 
     from sweeper.domain.errors import OperationFailed

@@ -13,7 +13,7 @@ from sweeper.entrypoints.log_style import LogStyle
 _F = TypeVar("_F", bound=Callable[..., Any])
 _Option = Callable[[_F], _F]
 
-# What --fail-on calls the exit statuses that it chooses from.
+# The exit statuses that --fail-on chooses from, by its names for them.
 _FAIL_ON: Mapping[str, int] = {"findings": 3, "coverage": 4, "delivery": 5}
 _LOG_FORMATS = ("auto", "json", "text")
 
@@ -21,7 +21,7 @@ _LOG_FORMATS = ("auto", "json", "text")
 def _split(
     _context: click.Context, _parameter: click.Parameter, values: Sequence[str]
 ) -> tuple[str, ...]:
-    """Each value of an option that may be repeated, and that takes several with commas."""
+    """Return each value of an option that may be repeated, and that takes several with commas."""
     parts = tuple(part.strip() for value in values for part in value.split(","))
     if "" in parts:
         raise click.BadParameter("an empty value; give it one, or leave the option out")
@@ -50,6 +50,14 @@ config_option = click.option(
 profile_option = click.option(
     "--profile", metavar="NAME", help="Call AWS with this profile of the AWS configuration."
 )
+dry_run_option = click.option("--dry-run", is_flag=True, help="Check and plan; change nothing.")
+deliver_option = click.option(
+    "--deliver", is_flag=True, help="Also send a dry-run report to S3, SNS and Security Hub."
+)
+resume_option = click.option(
+    "--resume", metavar="RUN", help="Resume an interrupted run (ID or journal path)."
+)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
 form_option = click.option(
     "--format",
     "form",
@@ -110,6 +118,12 @@ _VALUES: Mapping[str, tuple[tuple[str, str], _Option[Any]]] = {
 }
 SCOPE = ("accounts", "excluded", "regions", "ous", "role_name")
 SWEEP = ("impact", *SCOPE, "output", "formats", "max_changes")
+
+
+def require_dry_run(*, deliver: bool, dry_run: bool) -> None:
+    """Raise UsageError where --deliver stands without --dry-run."""
+    if deliver and not dry_run:
+        raise click.UsageError("--deliver works only with --dry-run; other runs always deliver")
 
 
 def _gather(

@@ -45,7 +45,7 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
 
     Asks as a sweep would, and changes nothing: who runs it and may list the organization, the
     member role in each account, each action in each region, the report's destinations. What does
-    not work is grouped by what mends it.
+    not work is grouped by its fix.
 
     \b
     Exit status, the highest that applies:

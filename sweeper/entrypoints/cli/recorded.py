@@ -12,13 +12,16 @@ from sweeper.entrypoints.cli.common import print_report_if_wanted, read_config, 
 from sweeper.entrypoints.cli.options import (
     account_option,
     config_option,
+    dry_run_option,
     exclude_account_option,
     fail_on_option,
     form_option,
     log_options,
     profile_option,
+    resume_option,
     several,
     value_options,
+    yes_option,
 )
 from sweeper.entrypoints.log_style import LogStyle
 
@@ -29,9 +32,9 @@ _BEFORE = (
     click.argument("report", metavar="REPORT"),
     config_option,
     profile_option,
-    click.option("--dry-run", is_flag=True, help="Check and plan; change nothing."),
-    click.option("--resume", metavar="RUN", help="Resume an interrupted run (ID or journal path)."),
-    click.option("--yes", is_flag=True, help="Do not ask before changing repositories."),
+    dry_run_option,
+    resume_option,
+    yes_option,
     account_option,
     exclude_account_option,
     several(
@@ -171,9 +174,9 @@ def _run_recorded(
 
 
 def _without(recorded: RecordedChanges, excluded: Sequence[str]) -> RecordedChanges:
-    """The changes but for those in the excluded accounts.
+    """Return the changes except those in the excluded accounts.
 
-    Raises ConfigurationError where an account has none, as after a typing error, or none is left.
+    Raises ConfigurationError where an excluded account has none (a typing error), or none is left.
     """
     from sweeper.domain.errors import ConfigurationError
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from sweeper.domain.report_model import Report
     from sweeper.engine.ports import Source
 
-# What a file's name ends with, where that is not the name of its format.
+# The formats of file name extensions that are not names of formats.
 _ENDINGS = {"htm": "html", "md": "markdown", "txt": "text", "xml": "junit", "jsonl": "ocsf"}
-_MOST = 2
+_MAX_REPORTS = 2
 
 
 @click.command()
@@ -60,7 +60,7 @@ def report(
     from sweeper.reporting.formats import load_format
     from sweeper.storage.report_store import compare
 
-    if len(locations) > _MOST:
+    if len(locations) > _MAX_REPORTS:
         raise ConfigurationError(
             f"{len(locations)} reports are named; allowed: one, to show it, or two, to compare them"
         )
@@ -68,16 +68,16 @@ def report(
         raise ConfigurationError(f"--output: {output!r} is no file; needed: a file's path")
     form = form or _format_of(output or "")
     reports = [_read(location, profile) for location in locations]
-    shown = compare(*reports) if len(reports) == _MOST else reports[0]
+    shown = compare(*reports) if len(reports) == _MAX_REPORTS else reports[0]
     pieces: Iterable[bytes] = load_format(form).render(shown)
-    if form == "text" and len(reports) == _MOST:
+    if form == "text" and len(reports) == _MAX_REPORTS:
         pieces = chain((_head(locations, reports),), pieces)
     status = int(exit_status(shown)) if as_run else 0
     return _write(output, pieces, status) if output else print_pieces(pieces, status)
 
 
 def _format_of(name: str) -> str:
-    """The format that the ending of a file's name stands for; text where it stands for none."""
+    """Return the format of a file name's extension; text where it has none."""
     ending = name.rpartition(".")[2].lower() if "." in name else ""
     form = _ENDINGS.get(ending, ending)
     return form if form in FORMATS else "text"

@@ -10,11 +10,16 @@ from sweeper.entrypoints.cli.common import print_report_if_wanted, read_config
 from sweeper.entrypoints.cli.options import (
     SWEEP,
     config_option,
+    deliver_option,
+    dry_run_option,
     fail_on_option,
     form_option,
     log_options,
     profile_option,
+    require_dry_run,
+    resume_option,
     value_options,
+    yes_option,
 )
 from sweeper.entrypoints.log_style import LogStyle
 
@@ -22,12 +27,10 @@ from sweeper.entrypoints.log_style import LogStyle
 @click.command()
 @config_option
 @profile_option
-@click.option("--dry-run", is_flag=True, help="Check and plan; change nothing.")
-@click.option(
-    "--deliver", is_flag=True, help="Also send a dry-run report to S3, SNS and Security Hub."
-)
-@click.option("--resume", metavar="RUN", help="Resume an interrupted run (ID or journal path).")
-@click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
+@dry_run_option
+@deliver_option
+@resume_option
+@yes_option
 @value_options(*SWEEP)
 @form_option
 @fail_on_option
@@ -67,11 +70,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
     from sweeper.entrypoints.app import RunOptions
     from sweeper.entrypoints.runner import run_interactive
 
-    if deliver and not dry_run:
-        raise click.UsageError(
-            "--deliver is about a dry run: add --dry-run, or leave it out; what is no dry run is "
-            "delivered everywhere"
-        )
+    require_dry_run(deliver=deliver, dry_run=dry_run)
     read = read_config(path, values, profile=profile, style=style)
     report, status = run_interactive(
         read.config,

@@ -93,7 +93,7 @@ def discard(origin: tuple[str | None, str | None], run: str, yes: bool) -> int:
             raise ConfigurationError(
                 "cannot ask before the run is discarded: there is no terminal. Pass --yes"
             )
-        question = f"{plain(run)} cannot be resumed any more. {_done(journal)}Discard it?"
+        question = f"{plain(run)} cannot be resumed any more. {_lost_changes(journal)}Discard it?"
         if not click.confirm(question, default=False, err=True):
             say("nothing was discarded")
             return 0
@@ -103,15 +103,15 @@ def discard(origin: tuple[str | None, str | None], run: str, yes: bool) -> int:
 
 
 def _journals(path: str | None, profile: str | None) -> tuple[Path | str, list[Path]]:
-    """The state's directory, and the journals there of runs that were interrupted."""
+    """Return the state directory, and the journals in it of interrupted runs."""
     from sweeper.storage.run_state import state_directory, unfinished_journals
 
     directory = state_directory(read_config(path, {}, profile=profile).config)
     return directory or "state.directory", unfinished_journals(directory)
 
 
-def _done(journal: Path) -> str:
-    """What would be lost with the journal, in a sentence."""
+def _lost_changes(journal: Path) -> str:
+    """Return, as a sentence, what would be lost with the journal."""
     from sweeper.domain.errors import ConfigurationError
     from sweeper.storage.journal import lines
 

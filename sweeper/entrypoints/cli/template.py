@@ -32,6 +32,6 @@ def template(name: str) -> int:
       sweeper template central-fargate > central-fargate.yaml
     """  # noqa: D301 (click's mark for lines to keep)
     # The wheel has them inside the package, a checkout beside it.
-    places = (_PACKAGE / "stacksets", _PACKAGE.parent / "stacksets")
-    place = next(each for each in places if each.is_dir())
-    return print_pieces(((place / _TEMPLATES[name]).read_bytes(),), 0)
+    folders = (_PACKAGE / "stacksets", _PACKAGE.parent / "stacksets")
+    folder = next(filter(Path.is_dir, folders))
+    return print_pieces(((folder / _TEMPLATES[name]).read_bytes(),), 0)

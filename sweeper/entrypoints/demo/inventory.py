@@ -1,4 +1,4 @@
-"""What stands in the demo's organization: accounts, regions, repositories. Data, nothing else."""
+"""The data of the demo's organization: accounts, regions, repositories."""
 
 from __future__ import annotations
 

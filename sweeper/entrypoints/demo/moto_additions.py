@@ -1,4 +1,4 @@
-"""What moto 5.2 lacks of AWS and the sweep needs, added from outside for as long as it is asked.
+"""The parts of AWS that moto 5.2 lacks and the sweep needs, added for as long as a context lasts.
 
 - account:ListRegions, which moto does not have
 - the Paths of an account in organizations:ListAccounts, which moto leaves out
@@ -53,7 +53,7 @@ _ASSUME_ROLE_DENIED = """\
 
 
 class Additions:
-    """The data that moto has no place for: regions, OU path and pull-through cache rules."""
+    """The data that moto cannot store: regions, OU path and pull-through cache rules."""
 
     def __init__(self) -> None:
         self._paths: dict[str, str] = {}

@@ -46,7 +46,7 @@ def build(additions: Additions) -> dict[str, str]:
 def options() -> dict[str, Any]:
     """The demo's configuration, nested like config.yaml."""
     return {
-        "limits": {"http_sender": "botocore"},  # which moto answers in the place of
+        "limits": {"http_sender": "botocore"},  # which moto replaces
         "policy": {"allowed_exclusions": [SIGNATURES]},
         "exemptions": [
             {

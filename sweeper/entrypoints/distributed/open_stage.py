@@ -59,9 +59,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StageSettings:
-    """How a stage is run: its configuration by the options that narrow it, and where work lies.
+    """How to run a stage: its configuration, by the options that narrow it, and where its work is.
 
-    `directory` is None where it lies in S3.
+    `directory` is None where it is in S3.
     """
 
     load: Callable[[Options], Loaded]
@@ -103,7 +103,7 @@ class OpenStage:
         return {each.id: i // size for i, each in enumerate(self.listing.chosen)}
 
     def adopt_accounts(self) -> None:
-        """Let the accounts that were listed be entered. Raises OperationFailed."""
+        """Allow the cloud to enter the accounts that were listed. Raises OperationFailed."""
         if self.listing.organization:
             self.context.cloud.adopt_accounts(self.listing.organization)
 
@@ -113,7 +113,7 @@ class OpenStage:
 
     def environment(self, past: ResumeState) -> RunEnvironment:
         """Return the environment of the stage; `past` is what it need not do again."""
-        # What the stage must know again before it writes is in its part already.
+        # The stage itself has put each intent into its part before it writes.
         records_nothing = RunJournal(self.run, past, None, lambda _: None)
         return replace(self.context.environment, journal=records_nothing)
 
@@ -148,7 +148,7 @@ class OpenStage:
             raise ConfigurationError(f"run {self.run.run_id}: it has finished; start another one")
 
     def require_uninterrupted(self, *reasons: Reason) -> None:
-        """Raise OperationFailed where the stage was told to stop: nothing is recorded of it then.
+        """Raise OperationFailed where the stage was stopped: then nothing is recorded of it.
 
         `reasons` are those beside a signal.
         """
@@ -163,13 +163,13 @@ def make_work(
     directory: Path | None,
     central: Callable[[str, str | None], Any],
 ) -> Work:
-    """Return the work of a run. Raises ConfigurationError where there is no place for it."""
+    """Return the work of a run. Raises ConfigurationError if nothing can store it."""
     if directory:
         return Work(DirectoryStore(directory / state.work_name(run_id)), run_id)
     bucket = reports_bucket(config, central)
     if bucket is None:
         raise ConfigurationError(
-            "a distributed sweep needs a place for its work: set report.s3, or pass --work DIR"
+            "a distributed sweep must store its work: set report.s3, or pass --work DIR"
         )
     return Work(BucketStore(bucket, state.work_name(run_id)), run_id)
 

@@ -101,7 +101,7 @@ def _after_apply(
     for shard, keys in sorted(by_shard.items()):
         try:
             part = stage.work.part(apply_part(shard))
-        except ConfigurationError:  # nobody knows what the worker did
+        except ConfigurationError:  # what the worker did is not known
             in_doubt |= keys
             is_over = False
             continue

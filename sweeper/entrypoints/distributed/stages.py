@@ -1,7 +1,7 @@
 """The stages of a distributed sweep, one function each: read `sweeper.engine.sweep` first.
 
-Each may be run again, by a scheduler that saw it fail or that lost its answer: a stage that has
-left its whole part does nothing more. Each raises OperationFailed where it cannot do its work, so
+A scheduler may run each again, because it failed or its answer was lost: a stage that has left its
+whole part does nothing more. Each raises OperationFailed where it cannot do its work, so
 that its scheduler runs it again, and ConfigurationError where that would not help.
 """
 
@@ -77,7 +77,7 @@ class RunBusy(OperationFailed):
 
 
 Answer = dict[str, Any]
-"""What a stage prints: its run, and how much it did or left to the next one."""
+"""The answer of a stage, as printed: its run, and how much it did or left to the next one."""
 
 
 def start(
@@ -85,7 +85,7 @@ def start(
 ) -> Answer:
     """Begin a run: take its lease, list and choose the accounts, and cut them into shards.
 
-    What keeps the accounts from being listed is recorded: the run then has no shard, and a report.
+    If the accounts cannot be listed, that is recorded: the run then has no shard, but a report.
     Raises OperationFailed where another sweep holds the lease.
     """
     loaded = settings.load(options)
@@ -340,11 +340,11 @@ def _lines_of_changes(outcomes: Iterable[Outcome], planned: Collection[Key]) -> 
 def _narrow_scan(scan: Scan, positions: Sequence[int]) -> Scan:
     """Return the scan with the targets at the positions alone, and their accounts."""
     ids = {scan.targets[i].account.id for i in positions}
-    kept = [i for i, account in enumerate(scan.accounts) if account.id in ids]
+    rows = [i for i, account in enumerate(scan.accounts) if account.id in ids]
     return replace(
         scan,
-        accounts=[scan.accounts[i] for i in kept],
-        opened=[scan.opened[i] for i in kept],
+        accounts=[scan.accounts[i] for i in rows],
+        opened=[scan.opened[i] for i in rows],
         targets=[scan.targets[i] for i in positions],
         examined=[scan.examined[i] for i in positions],
         left_out=(),

@@ -1,1 +1,1 @@
-"""What events name, examined between sweeps: the same engine, a narrower plan."""
+"""Runs about events, between sweeps: the same engine, a narrower plan."""

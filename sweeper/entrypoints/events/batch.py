@@ -27,7 +27,7 @@ from sweeper.entrypoints.runner import run_supervised
 _NOT_HERE = "its account is not in the organization"
 _GONE = "the repository is gone"
 _NO_BATCH = "event: it is not a batch of SQS; allowed: Records, each with messageId and body"
-# What a later delivery may find otherwise. A defect ends among the dead letters, not unseen.
+# Reasons that a later delivery may not meet. A defect ends among the dead letters, not unnoticed.
 _TRIED_AGAIN = frozenset(
     {
         *PASSING_REASONS,
@@ -46,7 +46,7 @@ _warm = WarmState()
 class BatchResult:
     """The ids of the messages to deliver again, and why the whole batch has failed, if it has."""
 
-    again: tuple[str, ...] = ()
+    redeliver: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
 
 

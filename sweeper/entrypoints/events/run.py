@@ -56,7 +56,7 @@ _LISTED_FOR = 300.0  # seconds that a list of the accounts is used for
 
 
 class WarmState:
-    """What one process keeps from one batch to the next, until the configuration changes.
+    """The state of a process between batches, until the configuration changes.
 
     That is the members' sessions until they expire, and the accounts for _LISTED_FOR seconds.
     """
@@ -80,13 +80,13 @@ class WarmState:
         known = {account.id for account in organization.accounts}
         return organization if account_ids <= known else None
 
-    def keep(self, organization: Organization) -> None:
-        """Keep the accounts that were listed now."""
+    def store(self, organization: Organization) -> None:
+        """Store the accounts that were listed now."""
         self._listed = self._clock(), organization
 
 
 class _WarmCloud:
-    """AWS as the engine sees it; the accounts are listed anew only where that was long ago.
+    """AWS for the engine; it lists the accounts only if that was long ago.
 
     A large organization has hundreds of pages of accounts: to read all of them for each event would
     take longer than all else.
@@ -103,7 +103,7 @@ class _WarmCloud:
             self._cloud.adopt_accounts(organization)
             return organization
         organization = self._cloud.list_accounts()
-        self._warm.keep(organization)
+        self._warm.store(organization)
         return organization
 
     def open_account(self, account: Account) -> OpenedAccount:
@@ -126,7 +126,7 @@ class EventsRun:
 
 
 def require_bucket(config: Config) -> S3Config:
-    """Return the place of what is found, and remembered. Raises ConfigurationError."""
+    """Return where reports and counts are stored. Raises ConfigurationError if that is nowhere."""
     if config.report.s3 is None:
         raise ConfigurationError(
             "report.s3: null is not allowed for events: their reports, and what is made mutable "
@@ -218,7 +218,9 @@ def run_hints(
 
 
 def _forget(bucket: Bucket, events: AbstractSet[str]) -> None:
-    failed = attempt(Stage.CHANGE, lambda place: forget_reopenings(Objects(place), events), bucket)
+    failed = attempt(
+        Stage.CHANGE, lambda bucket: forget_reopenings(Objects(bucket), events), bucket
+    )
     if isinstance(failed, Failed):
         reason, message = str(failed.reason), failed.message
         logs.log(logging.WARNING, "reopenings.not_forgotten", reason=reason, message=message)
@@ -243,13 +245,13 @@ def _narrow(config: Config) -> Config:
     """Return the configuration with its reports below FOLDER, and without a lease."""
     s3 = require_bucket(config)
     prefix = f"{s3.prefix}/{FOLDER}" if s3.prefix else FOLDER
-    place = s3.model_copy(update={"prefix": prefix, "lease": False})
-    report = config.report.model_copy(update={"s3": place, "evidence": False})
+    own = s3.model_copy(update={"prefix": prefix, "lease": False})
+    report = config.report.model_copy(update={"s3": own, "evidence": False})
     return config.model_copy(update={"report": report})
 
 
 def _described(hints: Sequence[Hint]) -> str:
-    """Return what the run is narrowed to, as its scope says it."""
+    """Return, for the scope in the report, what the run is narrowed to."""
     repositories = sum(hint.repository is not None for hint in hints)
     templates = len(hints) - repositories
     parts = [number(repositories, "repository", "repositories")] if repositories else []
