@@ -42,7 +42,7 @@ TEMPLATE = replace(
 
 def shown(item: Report) -> str:
     out = io.StringIO()
-    terminal.show(item, Console(file=out, width=200))
+    terminal.show_summary(item, Console(file=out, width=200))
     return out.getvalue()
 
 

@@ -104,7 +104,15 @@ def run_interactive(
         return asked
 
     def show(ended: app.RunResult, console: Console) -> None:
-        _show(ended, console, show_commands=show_commands)
+        from sweeper.entrypoints.terminal import show_summary
+
+        show_summary(
+            ended.report,
+            console,
+            resumable=ended.resumable,
+            file=ended.file,
+            show_commands=show_commands,
+        )
         if warn and ended.report.totals.changes.applied:
             console.print(f"\nRemember: {_REMEDIATION_STILL_ENABLED}", markup=False, soft_wrap=True)
 
@@ -238,13 +246,6 @@ def _for_a_person(
     if show and style.shows_summary(terminal=True):
         or_defect(lambda: show(ended, console))
     return ended
-
-
-def _show(ended: app.RunResult, console: Console, *, show_commands: bool) -> None:
-    from sweeper.entrypoints.terminal import show
-
-    file = ended.file
-    show(ended.report, console, resumable=ended.resumable, file=file, show_commands=show_commands)
 
 
 # Seconds from the first signal in which another is taken for the same: of a terminal's process

@@ -159,7 +159,7 @@ def _account(finding: Finding) -> str:
     return plain(finding.account_id) + (f" ({name})" if name else "")
 
 
-def show(
+def show_summary(
     report: Report,
     console: Console,
     *,

@@ -51,7 +51,7 @@ def _console() -> tuple[Console, io.StringIO]:
 
 def _shown(report: Report, file: str | None = None) -> str:
     console, out = _console()
-    terminal.show(report, console, file=file)
+    terminal.show_summary(report, console, file=file)
     return out.getvalue()
 
 
@@ -69,7 +69,7 @@ def test_the_views_whole() -> None:
     changed = factories.report([factories.finding(change=factories.change())])
     parts["changed, and kept"] = _shown(changed, "out/report.json")
     console, out = _console()
-    terminal.show(factories.report(), console, resumable=True)
+    terminal.show_summary(factories.report(), console, resumable=True)
     parts["stopped"] = out.getvalue()
     findings = every()["everything"].findings
     parts["question"] = _asked([each for each in findings if each.change])
@@ -309,7 +309,7 @@ def test_a_sweep_that_can_be_resumed_says_how() -> None:
     report = factories.report()
     assert "--resume" not in _shown(report)
     console, out = _console()
-    terminal.show(report, console, resumable=True)
+    terminal.show_summary(report, console, resumable=True)
     assert out.getvalue().rstrip().endswith(f"--resume {report.run.id}")
 
 

@@ -88,7 +88,7 @@ def accounts(
       sweeper accounts
       sweeper accounts --check --ou ou-ab12-11111111
       sweeper accounts --format csv > accounts.csv
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     from sweeper.domain.escaping import plain
     from sweeper.domain.exit_status import ExitStatus
     from sweeper.domain.json_encoding import document

@@ -22,7 +22,7 @@ def completion(context: click.Context, shell: str) -> int:
     \b
     Examples:
       sweeper completion bash
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     from click.shell_completion import get_completion_class
 
     root = context.find_root()

@@ -52,7 +52,7 @@ def config() -> None:
       sweeper config init
       sweeper config check
       sweeper config show --format json
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
 
 
 @config.command()
@@ -66,7 +66,7 @@ def config() -> None:
 )
 @click.option("--s3-bucket", metavar="NAME", help="Store the reports in this bucket.")
 @click.option("--sns-topic-arn", metavar="ARN", help="Notify this topic.")
-def init(  # noqa: PLR0917 (click passes them by name)
+def init(
     path: Path,
     role_name: str | None,
     ous: Sequence[str],
@@ -83,7 +83,7 @@ def init(  # noqa: PLR0917 (click passes them by name)
     Examples:
       sweeper config init
       sweeper config init deployed.yaml --auto-remediate DISABLED --s3-bucket reports
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     from sweeper.config.loader import load
 
     if path.exists():
@@ -119,7 +119,7 @@ def check(path: str | None, profile: str | None) -> int:
       sweeper config check
       sweeper config check deployed.yaml
       sweeper config check ssm:/sweeper/config
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     from datetime import UTC, datetime
 
     from sweeper.aws.client.session import callers_session, refuse_unknown_regions
@@ -180,7 +180,7 @@ def show(path: str | None, profile: str | None, form: str, values: dict[str, Any
     Examples:
       sweeper config show
       sweeper config show --config deployed.yaml --region eu-central-1 --format json
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     from sweeper.config.rendering import as_json, as_yaml
 
     read = read_config(path, values, profile=profile)
@@ -194,7 +194,7 @@ def schema() -> int:
     \b
     Examples:
       sweeper config schema > config.schema.json
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     from sweeper.checks import checks
     from sweeper.config import json_schema
     from sweeper.reporting.formats import FORMATS

@@ -12,7 +12,7 @@ def demo() -> int:
     \b
     Examples:
       sweeper demo
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     from sweeper.entrypoints.demo.command import run_demo
 
     return run_demo()

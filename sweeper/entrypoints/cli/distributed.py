@@ -65,7 +65,7 @@ def distributed() -> None:
     Examples:
       sweeper distributed start --dry-run --work ./work
       sweeper distributed scan --run 20261124T021708Z-e9a4f1 --shard 0 --work ./work
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
 
 
 @distributed.command()
@@ -82,7 +82,7 @@ def start(dry_run: bool, deliver: bool, values: dict[str, Any], **common: Any) -
     Examples:
       sweeper distributed start
       sweeper distributed start --dry-run --region eu-central-1 --work ./work
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     require_dry_run(deliver=deliver, dry_run=dry_run)
     options = {
         section: {key: tuple(value) for key, value in keys.items()}
@@ -101,7 +101,7 @@ def scan(run_id: str, shard: int, **common: Any) -> int:
     \b
     Examples:
       sweeper distributed scan --run 20261124T021708Z-e9a4f1 --shard 0
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     return _stage("scan", run=run_id, shard=shard, **common)
 
 
@@ -116,7 +116,7 @@ def plan(run_id: str, **common: Any) -> int:
     \b
     Examples:
       sweeper distributed plan --run 20261124T021708Z-e9a4f1
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     return _stage("plan", run=run_id, **common)
 
 
@@ -130,7 +130,7 @@ def apply(run_id: str, shard: int, **common: Any) -> int:
     \b
     Examples:
       sweeper distributed apply --run 20261124T021708Z-e9a4f1 --shard 0
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     return _stage("apply", run=run_id, shard=shard, **common)
 
 
@@ -143,7 +143,7 @@ def finish(run_id: str, **common: Any) -> int:
     \b
     Examples:
       sweeper distributed finish --run 20261124T021708Z-e9a4f1
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     return _stage("finish", run=run_id, **common)
 
 

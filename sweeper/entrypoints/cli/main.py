@@ -51,7 +51,7 @@ def cli() -> None:
       sweeper demo
       sweeper run --dry-run --output ./report
       sweeper report ./report/report.json --format html --output report.html
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
 
 
 def _guarded(callback: Callable[..., Any]) -> Callable[..., Any]:

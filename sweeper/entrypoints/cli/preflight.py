@@ -32,7 +32,7 @@ from sweeper.entrypoints.log_style import LogStyle
     "--format", "form", type=click.Choice(["json", "text"]), default="text", help="Default: text."
 )
 @log_options
-def preflight(  # noqa: PLR0917 (click passes them by name)
+def preflight(
     path: str | None,
     profile: str | None,
     values: dict[str, Any],
@@ -60,7 +60,7 @@ def preflight(  # noqa: PLR0917 (click passes them by name)
       sweeper preflight --impact
       sweeper preflight --ou ou-ab12-11111111 --no-write-probe
       sweeper preflight --format json | jq .accounts.without_role
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     from sweeper.engine.preflight.problems import judge
     from sweeper.entrypoints.logs import is_terminal
     from sweeper.entrypoints.preflight import check_access

@@ -86,7 +86,7 @@ def apply(**options: Any) -> int:
     Examples:
       sweeper apply ./review/report.json --dry-run
       sweeper apply ./review/report.json --account 111122223333
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     return _run_recorded("apply", **options)
 
 
@@ -114,7 +114,7 @@ def undo(**options: Any) -> int:
       sweeper undo ./report/RUN/report.json --dry-run
       sweeper undo ./report/RUN/report.json --account 111122223333
       sweeper undo s3://BUCKET/PREFIX/DAY/RUN/report.json --repository "payments/*"
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     return _run_recorded("undo", **options)
 
 

@@ -54,7 +54,7 @@ def report(
       sweeper report s3://my-reports/ecr/latest.json --output report.html
       sweeper report monday.json friday.json
       sweeper report report.json --output report.xml --exit-status
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     from sweeper.domain.errors import ConfigurationError
     from sweeper.domain.report import exit_status
     from sweeper.reporting.formats import load_format

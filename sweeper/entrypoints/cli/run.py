@@ -35,7 +35,7 @@ from sweeper.entrypoints.log_style import LogStyle
 @form_option
 @fail_on_option
 @log_options
-def run(  # noqa: PLR0917 (click passes them by name)
+def run(
     path: str | None,
     profile: str | None,
     dry_run: bool,
@@ -66,7 +66,7 @@ def run(  # noqa: PLR0917 (click passes them by name)
       sweeper run --config ssm:/sweeper/config --yes
       sweeper run --account 111122223333 --region eu-central-1,eu-west-1
       sweeper run --dry-run --fail-on coverage,delivery --formats html,csv --output ./report
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     from sweeper.entrypoints.app import RunOptions
     from sweeper.entrypoints.runner import run_interactive
 

@@ -34,7 +34,7 @@ def runs(context: click.Context, path: str | None, profile: str | None) -> int:
       sweeper runs
       sweeper runs --config deployed.yaml
       sweeper runs discard 20261124T021708Z-e9a4f1
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     context.obj = path, profile
     if context.invoked_subcommand is not None:
         return 0
@@ -74,7 +74,7 @@ def discard(origin: tuple[str | None, str | None], run: str, yes: bool) -> int:
     Examples:
       sweeper runs discard 20261124T021708Z-e9a4f1
       sweeper runs discard 20261124T021708Z-e9a4f1 --yes
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     import sys
 
     from sweeper.domain.errors import ConfigurationError

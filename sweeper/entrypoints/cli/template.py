@@ -30,7 +30,7 @@ def template(name: str) -> int:
     Examples:
       sweeper template member-role > member-role.yaml
       sweeper template central-fargate > central-fargate.yaml
-    """  # noqa: D301 (click's mark for lines to keep)
+    """
     # The wheel has them inside the package, a checkout beside it.
     folders = (_PACKAGE / "stacksets", _PACKAGE.parent / "stacksets")
     folder = next(filter(Path.is_dir, folders))
