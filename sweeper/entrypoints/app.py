@@ -36,16 +36,11 @@ from sweeper.entrypoints.bootstrap import (
     reports_bucket,
     sweep_plan,
 )
-from sweeper.entrypoints.delivery import (
-    deliver_report,
-    is_finished,
-    make_destinations,
-    report_file,
-)
+from sweeper.entrypoints.delivery import deliver_report, is_finished, make_destinations, report_file
 from sweeper.entrypoints.log_style import AUTO, LogStyle
 from sweeper.reporting.formats import chosen_formats
 from sweeper.reporting.sinks import chosen_plugins
-from sweeper.reporting.sinks.base import SinkContext, deliver
+from sweeper.reporting.sinks.base import deliver
 from sweeper.reporting.sinks.directory import require_writable
 from sweeper.storage import run_state as state
 from sweeper.storage.evidence.log import EvidenceLog
@@ -102,7 +97,9 @@ def run_sweep(
     header = new_header(config, recorded, dry_run=options.dry_run)
     logs.bind_run(header.run_id)  # that of a run that is resumed is not known before it was read
     session = _session(recorded, options.profile)
-    kinds, formats, plugins = chosen_checks(config), chosen_formats(config), chosen_plugins(config)
+    kinds = chosen_checks(config)
+    chosen_formats(config)  # an error in formats or plugins is found before anything is called
+    chosen_plugins(config)
     refuse_unknown_regions(config, session, provenance.regions_from)
     directory = writable_directories(config)
     changes = change_source(recorded)
@@ -130,16 +127,12 @@ def run_sweep(
             changes = sweep_plan(config, context.bucket)
         evidence = open_run.evidence
         destinations = make_destinations(
-            SinkContext(
-                config,
-                formats,
-                context.cloud.clients.central,
-                evidence=evidence.file if evidence else None,
-            ),
-            plugins,
+            config,
+            context.cloud.clients.central,
             open_run.header,
             directory,
             deliver_dry_run=options.deliver_dry_run,
+            evidence=evidence.file if evidence else None,
         )
         if context.lease and (held := acquire_lease(context.lease, open_run if resume else None)):
             open_run.close(finished=not resume)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sweeper.aws.accounts import AwsCloud
 from sweeper.config.schema import Config
@@ -15,14 +16,13 @@ from sweeper.engine.account_details import with_account_tags, with_ou_names
 from sweeper.engine.config_inventory import with_config_inventory
 from sweeper.engine.pool import Stop
 from sweeper.entrypoints import logs
-from sweeper.entrypoints.bootstrap import (
-    RunContext,
-    config_aggregator,
-)
+from sweeper.entrypoints.bootstrap import RunContext, config_aggregator
+from sweeper.reporting.formats import chosen_formats
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import Plugin, make_sinks
+from sweeper.reporting.sinks import chosen_plugins, make_sinks
 from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is_stored, store
 from sweeper.reporting.sinks.directory import DirectorySink
+from sweeper.storage.evidence.file import EvidenceFile
 from sweeper.storage.history import HistoryStore, attach_comparison, last_store
 from sweeper.storage.journal.kinds import Header
 
@@ -45,32 +45,30 @@ class Destinations:
 
 
 def make_destinations(
-    context: SinkContext,
-    plugins: Sequence[Plugin],
+    config: Config,
+    central: Callable[[str, str | None], Any],
     header: Header,
     directory: Path | None,
     *,
     deliver_dry_run: bool,
+    evidence: EvidenceFile | None = None,
 ) -> Destinations:
-    """Return where the report of the run goes. Calls nothing.
+    """Return where the report of the run goes. Calls nothing; raises ConfigurationError.
 
-    Where no sink stores a report, the state directory does, if there is one.
+    Where no sink stores a report, the state `directory` does, if there is one.
     """
-    sinks = make_sinks(context, plugins)
+    formats = chosen_formats(config)
+    context = SinkContext(config, formats, central, evidence=evidence)
+    sinks = make_sinks(context, chosen_plugins(config))
+    history = last_store(sinks) if header.run_kind == "sweep" else None
+    if header.dry_run and not deliver_dry_run:
+        sinks = [sink for sink in sinks if sink.is_local]
     fallback = None
     if directory:
-        formats = [JSON, *(format_ for format_ in context.formats if format_ is not JSON)]
         own = directory / "reports" / header.run_id
-        fallback = DirectorySink(own, formats, "fallback", under_id=False)
-    return Destinations(
-        sinks if deliver_dry_run or not header.dry_run else _local_sinks(sinks),
-        last_store(sinks) if header.run_kind == "sweep" else None,
-        fallback,
-    )
-
-
-def _local_sinks(sinks: Sequence[Sink]) -> list[Sink]:
-    return [sink for sink in sinks if sink.is_local]
+        with_json = [JSON, *(format_ for format_ in formats if format_ is not JSON)]
+        fallback = DirectorySink(own, with_json, "fallback", under_id=False)
+    return Destinations(sinks, history, fallback)
 
 
 def deliver_report(

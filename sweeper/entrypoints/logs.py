@@ -28,10 +28,7 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter
 
 from sweeper.domain.escaping import plain
 from sweeper.domain.masking import mask, mask_message
-from sweeper.domain.model import (
-    ChangeStatus,
-    Stage,
-)
+from sweeper.domain.model import ChangeStatus, Stage
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.entrypoints.log_style import AUTO, LogStyle
 

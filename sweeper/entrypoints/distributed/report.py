@@ -6,14 +6,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import (
-    Change,
-    ChangeStatus,
-    Failed,
-    Key,
-    Stage,
-    Target,
-)
+from sweeper.domain.model import Change, ChangeStatus, Failed, Key, Stage, Target
 from sweeper.domain.planning import Outcome, apply_completed, planned_findings, restore_plan
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import exit_status
@@ -23,21 +16,14 @@ from sweeper.engine.assessment import recall_impact
 from sweeper.engine.remediation import end_planned, settle_changes
 from sweeper.engine.sweep import Facts, report_run
 from sweeper.entrypoints import app
-from sweeper.entrypoints.delivery import (
-    deliver_report,
-    is_finished,
-    make_destinations,
-    report_file,
-)
+from sweeper.entrypoints.delivery import deliver_report, is_finished, make_destinations, report_file
 from sweeper.entrypoints.distributed.open_stage import (
     OpenStage,
     changes_of,
     gather_facts,
     read_plan,
 )
-from sweeper.reporting.formats import chosen_formats
-from sweeper.reporting.sinks import chosen_plugins
-from sweeper.reporting.sinks.base import SinkContext, is_stored
+from sweeper.reporting.sinks.base import is_stored
 from sweeper.storage.work import Result, apply_part
 
 
@@ -130,8 +116,8 @@ def deliver(stage: OpenStage, report: Report) -> tuple[Result, app.RunResult]:
     config, context = stage.config, stage.context
     context.cloud.forget_members()
     destinations = make_destinations(
-        SinkContext(config, chosen_formats(config), context.cloud.clients.central),
-        chosen_plugins(config),
+        config,
+        context.cloud.clients.central,
         stage.run,
         app.writable_directories(config),
         deliver_dry_run=stage.header.deliver,

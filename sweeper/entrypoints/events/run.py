@@ -20,15 +20,7 @@ from sweeper.config.loader import Loaded
 from sweeper.config.schema import Config, S3Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.hints import Hint
-from sweeper.domain.model import (
-    Account,
-    Failed,
-    Finding,
-    Key,
-    OpenedAccount,
-    Organization,
-    Stage,
-)
+from sweeper.domain.model import Account, Failed, Finding, Key, OpenedAccount, Organization, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.reopenings import Place, events_without_result
 from sweeper.domain.report_model import Report, Run
@@ -39,11 +31,7 @@ from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer
 from sweeper.engine.sweep import sweep
 from sweeper.entrypoints import app, logs
-from sweeper.entrypoints.bootstrap import (
-    build_context,
-    new_header,
-    read_announced,
-)
+from sweeper.entrypoints.bootstrap import build_context, new_header, read_announced
 from sweeper.entrypoints.delivery import Destinations, deliver_report, report_file
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import chosen_plugins, make_sinks
