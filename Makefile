@@ -116,7 +116,7 @@ image-test: install $(EMULATOR) ## build the container image and run it as a tas
 bench: install ## what a sweep costs beside the alternatives: 5 minutes
 	$(BIN)/python -m benchmarks
 
-bench-full: install ## the same for up to 10,000 accounts, and with throttled ones: a quarter of an hour
+bench-full: install ## the same for up to 10,000 accounts, and with throttled ones: half an hour
 	$(BIN)/python -m benchmarks --full
 
 bench-peers: install ## the same beside other tools, which are installed first
