@@ -21,8 +21,8 @@ from sweeper.aws.client.paging import PageTokens
 from sweeper.domain.errors import NothingToSweep, OperationFailed
 from sweeper.domain.model import Account, Failed, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, concurrently
+from sweeper.engine.ports import with_place
 
 # The answers for an item that was added or removed while the organization is read.
 _NO_ACCOUNT = "TargetNotFoundException"

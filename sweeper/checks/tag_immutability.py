@@ -31,7 +31,7 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.mutability import Verdict, evaluate, exclusions_of, remedy
 from sweeper.domain.reasons import Reason
-from sweeper.domain.write_scope import in_write_scope
+from sweeper.domain.selection import in_write_scope
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
 from sweeper.engine.ports import Check, Record
 from sweeper.engine.probe import Probe, nonexistent_name

@@ -19,8 +19,16 @@ from typing import Any, Literal, get_origin
 from pydantic import BaseModel, ValidationError
 
 from sweeper.config.field_types import IN_QUOTES
-from sweeper.config.layers import Key, Layers, Origin, Values
-from sweeper.config.provenance import EXCLUDE_ACCOUNTS, INCLUDE_REGIONS, dotted, provenance_of
+from sweeper.config.provenance import (
+    EXCLUDE_ACCOUNTS,
+    INCLUDE_REGIONS,
+    Key,
+    Layers,
+    Origin,
+    Values,
+    dotted,
+    provenance_of,
+)
 from sweeper.config.schema import ENVIRONMENT_PREFIX, SECRET_KEYS, Config
 from sweeper.config.yaml_file import parse_file, read_file
 from sweeper.domain import masking

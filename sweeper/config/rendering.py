@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from sweeper.config.layers import Key
 from sweeper.config.loader import Loaded
+from sweeper.config.provenance import Key
 from sweeper.config.schema import SECRET_KEYS
 from sweeper.domain.escaping import is_hidden, plain
 from sweeper.domain.masking import MASK

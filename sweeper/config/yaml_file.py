@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from sweeper.config.layers import Values
+from sweeper.config.provenance import Values
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from sweeper.domain.inventory_model import ConfigInventory, RecordedPlace, RecordingGap
 from sweeper.domain.model import Compliance, Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
+from sweeper.domain.report_model import ConfigInventory, RecordedPlace, RecordingGap, Report
 from sweeper.domain.selection import accept_known_gaps
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
-"""One tree of errors: whatever this package raises on purpose is a SweeperError."""
+"""How a run ends badly: one tree of errors, and the exit statuses of the process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import IntEnum
 
 from sweeper.domain.masking import mask_message
 from sweeper.domain.reasons import Reason
@@ -69,3 +70,15 @@ def allowed_words(name: str, allowed: Iterable[str]) -> str:
     words = sorted(allowed)
     close = get_close_matches(name, words, n=1, cutoff=0.8)
     return f"did you mean {close[0]}?" if close else f"allowed: {', '.join(words) or 'none'}"
+
+
+class ExitStatus(IntEnum):
+    """What the process says when it ends."""
+
+    CLEAN = 0
+    INTERNAL_ERROR = 1
+    UNUSABLE = 2
+    FINDINGS_REMAIN = 3
+    COVERAGE_INCOMPLETE = 4
+    NOT_DELIVERED = 5
+    LEASE_HELD = 6

@@ -10,9 +10,8 @@ from itertools import chain
 from typing import Any
 
 from sweeper.domain.escaping import is_hidden
-from sweeper.domain.inventory_model import ConfigInventory
-from sweeper.domain.pieces import in_pieces
-from sweeper.domain.report_model import SinceLast
+from sweeper.domain.masking import in_pieces
+from sweeper.domain.report_model import ConfigInventory, SinceLast
 
 
 def document(value: Any) -> Iterator[bytes]:

@@ -1,7 +1,8 @@
 """The secrets that this process knows, and texts without them.
 
 What leaves the process goes through `mask`: logs, stdout, files, S3, SNS, Security Hub. Messages of
-errors go through `mask_message`, which also hides what an ordinary name could be.
+errors go through `mask_message`, which also hides what an ordinary name could be. A document leaves
+in pieces, so that a large one is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from string import hexdigits
 from types import MappingProxyType
@@ -234,3 +235,26 @@ def _found(known: _Secrets, run: str, start: int) -> int | None:
     lengths = known.lengths
     places = range(start, len(run) - MIN_LENGTH + 1)
     return next((at for at in places if run[at : at + MIN_LENGTH] in lengths), None)
+
+
+# --- documents in pieces --------------------------------------------------------------------------
+
+SIZE = 65_536  # bytes; what a piece costs to mask and to write is little beside what is in it
+
+
+def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Join the parts into pieces of whole lines, of about `SIZE` where no line is longer.
+
+    Each piece is masked by itself: no secret has a line break in it, so none lies in two pieces.
+    """
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= SIZE and b"\n" in part:
+            lines, end, rest = b"".join(waiting).rpartition(b"\n")
+            yield lines + end
+            waiting, size = [rest], len(rest)
+    if size:
+        yield b"".join(waiting)

@@ -34,8 +34,8 @@ from sweeper.domain.selection import INACTIVE_STATES
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
+    from sweeper.domain.model import ResumeState
     from sweeper.domain.report import AccountOutcome, TargetOutcome
-    from sweeper.domain.resume import ResumeState
 
 MatchesDesired = Callable[[Finding, Change], bool | None]
 

@@ -1,8 +1,14 @@
-"""What to examine: which accounts and targets, and why not the others. Pure functions."""
+"""Which accounts and targets to examine, and where to write: pure functions.
+
+First the selection, with the reason for everything that is left out; then the write scope; then
+both in figures, for the report.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,16 +17,22 @@ from sweeper.domain.model import (
     ACCOUNT_EXCLUDED,
     REGION_EXCLUDED,
     Account,
+    ChangeStatus,
+    Examined,
     Failed,
+    Finding,
     OpenedAccount,
     Skipped,
     Stage,
     Target,
 )
 from sweeper.domain.reasons import UNREACHABLE_REASONS, Reason
+from sweeper.domain.report import AccountOutcome, TargetOutcome
+from sweeper.domain.report_model import Scope, WaveSummary, WriteScope
 
 if TYPE_CHECKING:
-    from sweeper.config.schema import AcceptedGap, Config, OrganizationConfig
+    from sweeper.config.schema import AcceptedGap, Config, OrganizationConfig, RemediationConfig
+
 
 R = TypeVar("R")
 
@@ -232,3 +244,141 @@ def has_no_place(account: Account, *named_ous: str) -> bool:
 def is_below(account: Account, ous: Collection[str]) -> bool:
     """Whether the account is in one of the OUs, or below it."""
     return any(ou in ous for ou in account.ou_path or ())
+
+
+def in_write_scope(account: Account, remediation: RemediationConfig) -> bool:
+    """Whether `remediation` lets anything be written in the account, on whatever day."""
+    return (
+        remediation.auto_remediate == "ENABLED"
+        and _in_scope(account, remediation.include_ous, remediation.include_accounts)
+        and account.id not in remediation.exclude_accounts
+        and (not remediation.rollout or opening_day(account, remediation) is not None)
+    )
+
+
+def opening_day(account: Account, remediation: RemediationConfig) -> date | None:
+    """The day on which the rollout opens the account: of its waves the first. None: it has none."""
+    days = (
+        wave.start
+        for wave in remediation.rollout
+        if _in_scope(account, wave.include_ous, wave.include_accounts)
+    )
+    return min(days, default=None)
+
+
+def may_write_on(account: Account, remediation: RemediationConfig, today: date) -> bool:
+    """Whether `remediation` lets anything be written in the account today."""
+    day = opening_day(account, remediation)
+    return in_write_scope(account, remediation) and (day is None or day <= today)
+
+
+def no_longer_writable(account: Account | None, config: Config, today: date) -> Reason | None:
+    """Why nothing may be written in an account any more that was planned to be; `account` is as it
+    is now, None where it is not there.
+    """
+    if account is None:
+        return Reason.ACCOUNT_LEFT
+    if account.state != "ACTIVE":
+        return INACTIVE_STATES.get(account.state, Reason.ACCOUNT_STATE_UNKNOWN)
+    organization = config.organization
+    if has_no_place(account, *organization.named_ous, *config.remediation.named_ous):
+        return Reason.ACCOUNT_OU_UNKNOWN
+    if has_no_tags(account, organization):
+        return Reason.ACCOUNT_LEFT
+    selected = excluding_filter(account, organization) is None
+    if not (selected and may_write_on(account, config.remediation, today)):
+        return Reason.ACCOUNT_MOVED
+    return None
+
+
+def _in_scope(
+    account: Account, include_ous: Collection[str], include_accounts: Collection[str]
+) -> bool:
+    return (not include_ous or is_below(account, include_ous)) and (
+        not include_accounts or account.id in include_accounts
+    )
+
+
+_WRITE_FILTERS = ("include_ous", "include_accounts", "exclude_accounts", "rollout")
+# A check withheld the change: no day makes it due.
+_LEFT_TO_A_PERSON = (
+    Reason.TOO_MANY_FILTERS,
+    Reason.MANUAL_REVIEW_REQUIRED,
+    Reason.PULL_THROUGH_RULES_UNREADABLE,
+    Reason.EXEMPTION_UNDECIDED,
+)
+
+
+def scope_of(
+    accounts: Sequence[AccountOutcome],
+    targets: Iterable[TargetOutcome],
+    narrowed_by: tuple[str, ...],
+) -> Scope:
+    """The scope of a sweep with these outcomes."""
+    listed = [outcome for account, outcome in accounts if account.state not in INACTIVE_STATES]
+    enabled: set[str] = set()
+    chosen: set[str] = set()
+    for target, outcome in targets:
+        enabled.add(target.region)
+        if outcome != REGION_EXCLUDED:
+            chosen.add(target.region)
+    return Scope(
+        accounts=sum(outcome != ACCOUNT_EXCLUDED for outcome in listed),
+        accounts_listed=len(listed),
+        regions=tuple(sorted(chosen)),
+        regions_enabled=len(enabled),
+        narrowed_by=narrowed_by,
+    )
+
+
+def write_scope_of(
+    accounts: Sequence[AccountOutcome],
+    targets: Iterable[TargetOutcome],
+    remediation: RemediationConfig,
+) -> WriteScope:
+    """Where a sweep of these accounts may write, now or on a later day."""
+    writable = [
+        account
+        for account, outcome in accounts
+        if account.state == "ACTIVE"
+        and outcome != ACCOUNT_EXCLUDED
+        and in_write_scope(account, remediation)
+    ]
+    return WriteScope(
+        accounts=len(writable),
+        checks=tuple(remediation.checks),
+        narrowed_by=write_filters(remediation),
+        waves=_waves(writable, targets, remediation) if remediation.rollout else (),
+        root_template_applied_for=remediation.root_template_applied_for,
+    )
+
+
+def _waves(
+    writable: Iterable[Account],
+    targets: Iterable[TargetOutcome],
+    remediation: RemediationConfig,
+) -> tuple[WaveSummary, ...]:
+    days = {account.id: opening_day(account, remediation) for account in writable}
+    accounts = Counter(days.values())
+    changes = Counter[date | None]()
+    for target, outcome in targets:
+        if isinstance(outcome, Examined) and target.account.id in days:
+            changes[days[target.account.id]] += sum(map(_needs_no_person, outcome.findings))
+    return tuple(
+        WaveSummary(day, accounts[day], changes[day])
+        for day in sorted({wave.start for wave in remediation.rollout})
+    )
+
+
+def _needs_no_person(finding: Finding) -> bool:
+    change = finding.change
+    return (
+        change is not None
+        and change.status is not ChangeStatus.SUPERSEDED
+        and change.reason not in _LEFT_TO_A_PERSON
+    )
+
+
+def write_filters(remediation: RemediationConfig) -> tuple[str, ...]:
+    """The keys that leave accounts out of the write scope."""
+    return tuple(f"remediation.{key}" for key in _WRITE_FILTERS if getattr(remediation, key))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from sweeper.domain.model import (
@@ -20,19 +21,59 @@ from sweeper.domain.model import (
     Organization,
     Repository,
     Resource,
+    ResumeState,
+    Skipped,
     Stage,
     Target,
 )
+from sweeper.domain.planning import Announced
 from sweeper.domain.report_model import Provenance, Run
-from sweeper.domain.resume import ResumeState
-from sweeper.domain.withholding import Announced
-from sweeper.engine.evidence import Evidence
-from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, attempt, concurrently
 from sweeper.engine.probe import Probe
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
+
+
+class TargetEvidence(Protocol):
+    """The evidence of one target, collected by one thread. Its methods raise no OperationFailed."""
+
+    def record(self, check: Check, repository: Repository, compliance: Compliance) -> None:
+        """Add a repository as it was read; a finding's verdict follows in `judge`."""
+
+    def judge(self, check: Check, findings: Sequence[Finding]) -> None:
+        """Add the check's findings, in the order in which they were recorded."""
+
+    def store(self) -> None:
+        """Store all of it: every check has succeeded. Without this call nothing is stored."""
+
+
+class Evidence(Protocol):
+    """The evidence of one run. What cannot be stored costs no target its examination."""
+
+    def begin(self, target: Target) -> TargetEvidence:
+        """Begin a target; any thread calls it."""
+
+    def conclude(
+        self,
+        accounts: Iterable[tuple[Account, OpenedAccount | Skipped | Failed]],
+        targets: Iterable[tuple[Target, Examined | Skipped | Failed]],
+    ) -> None:
+        """Store which accounts and targets have no evidence, and why."""
+
+
+def examine_with_evidence(
+    checks: Sequence[Check], target: Target, evidence: TargetEvidence
+) -> list[Examined]:
+    """Examine the target by every check, and store each verdict. Raises OperationFailed."""
+    results = []
+    for check in checks:
+        result = check.examine(target, partial(evidence.record, check))
+        evidence.judge(check, result.findings)
+        results.append(result)
+    evidence.store()
+    return results
+
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -268,3 +309,27 @@ class Pool:
             )
         )
         return [next(made) if outcome is None else outcome for outcome in before]
+
+
+def with_place(work: Callable[[T], R]) -> Callable[[T], R]:
+    """Return `work` that binds the account and region of its item to the log lines of the thread.
+
+    Args:
+        work: What a pool does with an account, its id, a target, or a tuple that begins with one.
+            Each item has a context of its own there, so that nothing has to be unbound.
+
+    """
+    from structlog.contextvars import bind_contextvars  # a program's --help has no use for it
+
+    def bound(item: T) -> R:
+        place = item[0] if isinstance(item, tuple) else item
+        match place:
+            case Target(account, region):
+                bind_contextvars(account_id=account.id, region=region)
+            case Account():
+                bind_contextvars(account_id=place.id)
+            case str():
+                bind_contextvars(account_id=place)
+        return work(item)
+
+    return bound

@@ -10,7 +10,7 @@ from sweeper.domain.exemptions import enters_exemption
 from sweeper.domain.model import Change, ChangeStatus, Examined, Failed, Finding, Key, Stage, Target
 from sweeper.domain.planning import Outcome, map_changes, planned_findings
 from sweeper.domain.reasons import Reason
-from sweeper.domain.write_scope import no_longer_writable
+from sweeper.domain.selection import no_longer_writable
 from sweeper.engine.pool import NOT_REACHED, attempt
 from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
 

@@ -20,7 +20,7 @@ from sweeper.domain.model import Finding, Stage
 from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Provenance, Report
-from sweeper.domain.scope import write_filters
+from sweeper.domain.selection import write_filters
 from sweeper.engine.change_source import change_source
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer, RunEnvironment

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sweeper.config import loader as config_loading
-from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.errors import ConfigurationError, ExitStatus
 from sweeper.domain.escaping import plain
-from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.model import Finding
 from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report import exit_status

@@ -30,8 +30,8 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, FailedItem
-from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, concurrently
+from sweeper.engine.ports import with_place
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.log_observer import _MAX_ALIKE, LogObserver
 from sweeper.entrypoints.log_style import LogStyle

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus
 from sweeper.domain.model import Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.selection import accept_known_gaps

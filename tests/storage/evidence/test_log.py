@@ -13,11 +13,9 @@ import pytest
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Compliance, Counts, Examined, Repository, Target
+from sweeper.domain.model import Compliance, Counts, Examined, Repository, ResumeState, Target
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState
-from sweeper.engine.evidence import examine_with_evidence
-from sweeper.engine.ports import Record
+from sweeper.engine.ports import Record, examine_with_evidence
 from sweeper.storage.evidence.file import EvidenceFile, evidence_path, read_lines
 from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.journal.kinds import Header
