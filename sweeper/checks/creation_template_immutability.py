@@ -41,7 +41,7 @@ from sweeper.engine.guarded_write import (
     apply_if_unchanged,
     matches_desired,
     read_default,
-    took_effect,
+    require_effect,
 )
 from sweeper.engine.ports import Check, Record
 from sweeper.engine.probe import Probe, nonexistent_name
@@ -177,7 +177,7 @@ class CreationTemplateImmutability(Check):
             answer = self.registry.update_repository_creation_template(
                 target, now.prefix, change.to_mutability, change.to_exclusion_filters, now.rest
             )
-            took_effect(answer, change)
+            require_effect(answer, change)
             differs = answer.rest != now.rest
 
         result = apply_if_unchanged(

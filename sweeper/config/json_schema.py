@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from sweeper.config.schema import Config
 
 # What each key is for; sections have their model's docstring. Here, where no sweep has to read it.
-DESCRIPTIONS = {
+_DESCRIPTIONS = {
     "checks": "Which checks run, by the name in their findings.",
     "organization.role_name": "The role that is assumed in every account, the caller's own "
     "included. null: only the caller's own account, with its own credentials.",
@@ -148,7 +148,7 @@ def schema(checks: Iterable[str], formats: Iterable[str]) -> dict[str, Any]:
     for definition in (result, *definitions.values()):
         definition.pop("title", None)
         for name, value in definition.get("properties", {}).items():
-            definition["properties"][name] = _corrected(value)
+            definition["properties"][name] = _correct_limits(value)
     # A plugin has another name, which only an installation knows.
     for lists, key, names in (
         (definitions["ReportConfig"]["properties"], "formats", formats),
@@ -171,12 +171,12 @@ def schema(checks: Iterable[str], formats: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _corrected(value: dict[str, Any]) -> dict[str, Any]:
+def _correct_limits(value: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a value with the limits as JSON Schema names them; a mapping's, too."""
     names = _LIMITS.get(value.get("type", ""), {})
     corrected = {names.get(key, key): value[key] for key in value}
     if patterns := value.get("patternProperties"):
-        inner = {pattern: _corrected(each) for pattern, each in patterns.items()}
+        inner = {pattern: _correct_limits(each) for pattern, each in patterns.items()}
         corrected |= {"patternProperties": inner, "additionalProperties": False}
     return corrected
 
@@ -189,7 +189,7 @@ def _describe(model: Any, definitions: Any, prefix: str) -> None:
             _describe(definitions[inner], definitions, f"{key}.")
             value["description"] = definitions[inner]["description"]
         if "description" not in value:
-            value["description"] = DESCRIPTIONS[key]
+            value["description"] = _DESCRIPTIONS[key]
 
 
 def _definitions(value: Any) -> list[str]:

@@ -35,12 +35,12 @@ from sweeper.domain import masking
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.report_model import ConfigurationSource, Provenance
 
-CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
-DEPLOYMENT_VARIABLE = ENVIRONMENT_PREFIX + "DEPLOYMENT"
-_NOT_KEYS = (CONFIG_VARIABLE, DEPLOYMENT_VARIABLE)  # variables that stand for no key
-DEFAULT_FILE = "config.yaml"
+_CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+_DEPLOYMENT_VARIABLE = ENVIRONMENT_PREFIX + "DEPLOYMENT"
+_NOT_KEYS = (_CONFIG_VARIABLE, _DEPLOYMENT_VARIABLE)  # variables that stand for no key
+_DEFAULT_FILE = "config.yaml"
 _DEPLOYMENT = re.compile(r"[A-Za-z0-9._-]{1,128}")  # a stack's name is one
-REMOTE = ("ssm:", "s3://")  # how a location begins that is not a file
+_REMOTE_PREFIXES = ("ssm:", "s3://")  # how a location begins that is not a file
 # The parent tool's variables, still honoured.
 LEGACY_VARIABLES = {
     "SNS_TOPIC_ARN": ("report", "sns_topic_arn"),
@@ -61,16 +61,16 @@ OPTION_NAMES: Mapping[Key, str] = {
 }
 # The options that only narrow: what is left is what both they and the configuration name, or of
 # those that exclude, what neither does.
-NARROWING: tuple[tuple[str, str], ...] = (
+_NARROWING_KEYS: tuple[tuple[str, str], ...] = (
     ("organization", "include_accounts"),
     EXCLUDE_ACCOUNTS,
     ("organization", "within_ous"),
     INCLUDE_REGIONS,
 )
 
-_MOST_NAMED = 5  # of the values that an error allows
+_MAX_NAMED = 5  # of the values that an error allows
 
-Setting = tuple[str, Key, object]  # a variable, the key that it is for, and its value
+_Setting = tuple[str, Key, object]  # a variable, the key that it is for, and its value
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +118,17 @@ def load(
     """As `load_config`, with where it came from."""
     for source, name in (
         ("command line: --config", path),
-        (f"environment: {CONFIG_VARIABLE}", os.environ.get(CONFIG_VARIABLE)),
+        (f"environment: {_CONFIG_VARIABLE}", os.environ.get(_CONFIG_VARIABLE)),
     ):
         if name == "":
             raise ConfigurationError(f"{source} is empty; name a file, or leave it out")
-    chosen = path or os.environ.get(CONFIG_VARIABLE)
-    if not chosen and os.path.lexists(DEFAULT_FILE):  # a link that leads nowhere is an error
-        chosen = DEFAULT_FILE
+    chosen = path or os.environ.get(_CONFIG_VARIABLE)
+    if not chosen and os.path.lexists(_DEFAULT_FILE):  # a link that leads nowhere is an error
+        chosen = _DEFAULT_FILE
     layers = Layers()
     sources: list[ConfigurationSource] = []
     if chosen:
-        remote = read_remote if chosen.startswith(REMOTE) else None
+        remote = read_remote if chosen.startswith(_REMOTE_PREFIXES) else None
         content = (remote or read_file)(chosen)
         layers.lay(parse_file(chosen, content), Origin("file", chosen))
         sha256 = hashlib.sha256(content.encode()).hexdigest()
@@ -143,24 +143,24 @@ def load(
     given = {key: option_names.get(key, dotted(key)) for key in _keys(options)}
     kind: Literal["event", "option"] = "event" if options_from == "event" else "option"
     sources += (ConfigurationSource(kind, name) for name in given.values())
-    once: dict[Key, str] = {key: name for key, name in given.items() if key in NARROWING}
+    once: dict[Key, str] = {key: name for key, name in given.items() if key in _NARROWING_KEYS}
     for key in SECRET_KEYS:
         _register(layers.values, key[-1])
     try:
         # What options narrow must be good by itself, and is no more to be seen below them.
-        before = Config.model_validate(_only(layers.values, once))
+        before = Config.model_validate(_select(layers.values, once))
         layers.lay(options, Origin("option", options_from))
         config = Config.model_validate(layers.values)
     except ValidationError as error:
         problems = [
-            _told_of_option(problem, layers, option_names)
-            or f"{_source(problem['loc'], layers, chosen)}: {_problem(problem)}"
+            _describe_option_problem(problem, layers, option_names)
+            or f"{_source(problem['loc'], layers, chosen)}: {_describe(problem)}"
             for problem in error.errors(include_url=False)
         ]
         raise ConfigurationError("\n".join(problems)) from None
     narrowed = [key for key in once if getattr(getattr(before, key[0]), key[1])]
     for key in narrowed:
-        config = _narrowed(config, before, key, once[key])
+        config = _narrow(config, before, key, once[key])
     return Loaded(config, chosen, layers, provenance_of(config, sources, once, narrowed))
 
 
@@ -171,7 +171,7 @@ def _keys(options: Values) -> Iterator[Key]:
             yield from ((section, name) for name in values)
 
 
-def _only(values: Values, keys: Iterable[Key]) -> Values:
+def _select(values: Values, keys: Iterable[Key]) -> Values:
     """Of nested values those at the keys, as far as they are there."""
     found: Values = {}
     for section, name in keys:
@@ -181,7 +181,7 @@ def _only(values: Values, keys: Iterable[Key]) -> Values:
     return found
 
 
-def _narrowed(config: Config, before: Config, key: Key, name: str) -> Config:
+def _narrow(config: Config, before: Config, key: Key, name: str) -> Config:
     """The configuration with what both an option and the configuration `before` it name or exclude.
 
     Raises ConfigurationError where that is nothing: an empty list would be everything.
@@ -194,8 +194,8 @@ def _narrowed(config: Config, before: Config, key: Key, name: str) -> Config:
     else:
         left = tuple(value for value in chosen if value in allowed)
     if not left:
-        some = ", ".join(allowed[:_MOST_NAMED])
-        more = f" and {len(allowed) - _MOST_NAMED:,} more" if len(allowed) > _MOST_NAMED else ""
+        some = ", ".join(allowed[:_MAX_NAMED])
+        more = f" and {len(allowed) - _MAX_NAMED:,} more" if len(allowed) > _MAX_NAMED else ""
         raise ConfigurationError(
             f"{name}: {', '.join(chosen)} is not in {dotted(key)}, which it can only narrow; "
             f"allowed: {some}{more}"
@@ -220,7 +220,7 @@ def _variables(
             yield from _variables(section, key)
 
 
-def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
+def _from_environment(environment: Mapping[str, str]) -> Iterator[_Setting]:
     """The values of the variables that are known; text, but for null."""
     known = dict(_variables())
     for variable in sorted(environment):
@@ -240,10 +240,10 @@ def deployment() -> str | None:
 
     Raises ConfigurationError where CloudWatch would not take the name.
     """
-    name = os.environ.get(DEPLOYMENT_VARIABLE)
+    name = os.environ.get(_DEPLOYMENT_VARIABLE)
     if name is not None and not _DEPLOYMENT.fullmatch(name):
         raise ConfigurationError(
-            f"environment: {DEPLOYMENT_VARIABLE}: {name!r} is not allowed; allowed: 1 to 128 "
+            f"environment: {_DEPLOYMENT_VARIABLE}: {name!r} is not allowed; allowed: 1 to 128 "
             "letters, digits, '.', '_' and '-', or leave it out"
         )
     return name
@@ -256,7 +256,7 @@ def _hint(variable: str, known: Iterable[str]) -> str:
     return "names are like SWEEPER_REPORT__NOTIFY"
 
 
-def _legacy(environment: Mapping[str, str]) -> Iterator[Setting]:
+def _legacy(environment: Mapping[str, str]) -> Iterator[_Setting]:
     for variable, key in LEGACY_VARIABLES.items():
         value = environment.get(variable)
         if value is None:
@@ -284,13 +284,13 @@ def _source(location: tuple[int | str, ...], layers: Layers, path: str | None) -
     return (origin or Origin("file", path or "configuration")).of(_dotted(location))
 
 
-def _told_of_option(problem: Any, layers: Layers, names: Mapping[Key, str]) -> str | None:
+def _describe_option_problem(problem: Any, layers: Layers, names: Mapping[Key, str]) -> str | None:
     """The problem of an option's value, in the option's words: who wrote it wrote no YAML."""
     key = tuple(part for part in problem["loc"] if isinstance(part, str))
     origin = layers.origin_of_error(key)
     if key not in names or origin is None or origin.kind != "option":
         return None
-    return f"{names[key]}: {_problem(problem).replace(IN_QUOTES, '')}"
+    return f"{names[key]}: {_describe(problem).replace(IN_QUOTES, '')}"
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
@@ -322,7 +322,7 @@ def _register(values: object, name: str) -> None:
                 _register(value, name)
 
 
-def _problem(problem: Any) -> str:
+def _describe(problem: Any) -> str:
     kind, context = problem["type"], problem.get("ctx", {})
     if problem["loc"] in SECRET_KEYS:
         return f"the value, which is secret, is not allowed: {problem['msg']}"

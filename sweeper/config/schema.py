@@ -55,9 +55,9 @@ from sweeper.domain.model import MAX_EXCLUSION_FILTERS
 from sweeper.domain.reasons import Reason
 
 ENVIRONMENT_PREFIX = "SWEEPER_"
-MAX_ACCOUNT_TAGS = 10  # they stand beside each finding
-MAX_GRACE_DAYS = 366
-MAX_WAVES = 100  # each is a row of every report
+_MAX_ACCOUNT_TAGS = 10  # they stand beside each finding
+_MAX_GRACE_DAYS = 366
+_MAX_WAVES = 100  # each is a row of every report
 SECRET_KEYS = (("organization", "external_id"),)  # whose values are never shown
 Notify = Literal["when_needed", "on_change", "always"]
 CHECKS = ("ecr-tag-immutability",)  # those that run, and that may write, where nothing else is said
@@ -195,8 +195,8 @@ class RemediationConfig(_Section):
     include_ous: OuIds = ()
     include_accounts: AccountIds = ()
     exclude_accounts: AccountIds = ()
-    rollout: Annotated[tuple[Wave, ...], FROM_TEXT, Field(max_length=MAX_WAVES)] = ()
-    grace_days: Annotated[int, IS_NUMBER, Field(ge=0, le=MAX_GRACE_DAYS)] = 0
+    rollout: Annotated[tuple[Wave, ...], FROM_TEXT, Field(max_length=_MAX_WAVES)] = ()
+    grace_days: Annotated[int, IS_NUMBER, Field(ge=0, le=_MAX_GRACE_DAYS)] = 0
     exclusions: Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)] = ()
     exclusions_by_repository: ExclusionsByRepository = {}
     ignore_root_cache_rule: bool = False
@@ -258,7 +258,7 @@ class ReportConfig(_Section):
     security_hub: SecurityHubConfig | None = None
     formats: Annotated[FormatNames, Field(min_length=1)] = ("json", "csv")
     notify: Notify = "when_needed"
-    account_tags: Annotated[TagKeys, Field(max_length=MAX_ACCOUNT_TAGS)] = ()
+    account_tags: Annotated[TagKeys, Field(max_length=_MAX_ACCOUNT_TAGS)] = ()
     owner_tag: TagKey | None = None
     evidence: bool = False
     plugins: Annotated[dict[SinkName, dict[str, Any] | None], FROM_TEXT] = {}

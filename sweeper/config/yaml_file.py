@@ -12,7 +12,7 @@ from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 
 MAX_BYTES = 1_000_000
-LARGEST = 2**63  # of a number: Python itself prints none of more than 4,300 digits
+_MAX_NUMBER = 2**63  # of a number: Python itself prints none of more than 4,300 digits
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -51,7 +51,7 @@ class _StrictLoader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(
                 None, None, f"{node.value[:40]}: {error}", node.start_mark
             ) from None
-        if isinstance(value, int) and abs(value) > LARGEST:
+        if isinstance(value, int) and abs(value) > _MAX_NUMBER:
             raise yaml.constructor.ConstructorError(
                 None, None, f"{node.value[:40]}: the number is too large", node.start_mark
             )

@@ -27,8 +27,8 @@ from sweeper.domain.report_model import (
     TrendPoint,
 )
 
-MAX_POINTS = 60  # of the trend: two months of daily sweeps
-MAX_CLOSURES = 50_000  # the latest; 10 MB
+_MAX_POINTS = 60  # of the trend: two months of daily sweeps
+_MAX_CLOSURES = 50_000  # the latest; 10 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def compare_reports(
     run_id, finished_at = previous.run.id, previous.run.finished_at
     judged: dict[Key, Finding] = {}
     if run_id != report.run.id:
-        earlier = _earlier(previous)
+        earlier = _earlier_findings(previous)
     elif since is None or since.unavailable or since.run_id is None:
         why = since.unavailable if since else None
         return comparison_unavailable(report, why or "the run did not tell before")
@@ -105,13 +105,13 @@ def compare_reports(
         run_id, finished_at = since.run_id, since.finished_at or ""
         # What the run had found before, and does not know now, is not forgotten.
         told = {_key(item): item for item in (*since.resolved, *since.not_visible)}
-        earlier = {**_earlier(previous), **told}
+        earlier = {**_earlier_findings(previous), **told}
         judged = {finding.key: finding for finding in previous.findings if finding.since_last}
     closures = _closures(previous, history)
     findings = [
         replace(finding, since_last=before.since_last, reopened=before.reopened)
         if (before := judged.get(finding.key))
-        else _judged(finding, earlier.get(finding.key), closures.get(finding.key), previous)
+        else _compare(finding, earlier.get(finding.key), closures.get(finding.key), previous)
         for finding in report.findings
     ]
     known: list[EarlierFinding | RemediationRecord] = [*closures.values(), *earlier.values()]
@@ -222,7 +222,7 @@ def add_trend(report: Report, history: History, *, narrowed: bool) -> Report:
     is no point: its figures would be read as those of the organization.
     """
     own = () if narrowed or not report.totals.targets.examined else (_point(report),)
-    return replace(report, trend=_joined(history.points, own))
+    return replace(report, trend=_join_points(history.points, own))
 
 
 def update_history(history: History, report: Report) -> History:
@@ -231,17 +231,17 @@ def update_history(history: History, report: Report) -> History:
     own = [point for point in report.trend if point.run_id == run.id]
     closures = {_key(closure): closure for closure in history.closures}
     for finding in report.findings:
-        _remember(finding, run, closures)
-    latest = sorted(closures.values(), key=lambda closure: closure.closed_at)[-MAX_CLOSURES:]
+        _record_remediation(finding, run, closures)
+    latest = sorted(closures.values(), key=lambda closure: closure.closed_at)[-_MAX_CLOSURES:]
     return History(
         organization_id=run.organization_id or history.organization_id,
         account_id=run.account_id or history.account_id,
-        points=_joined(history.points, own),
+        points=_join_points(history.points, own),
         closures=tuple(sorted(latest, key=_order)),
     )
 
 
-def _remember(finding: Finding, run: Run, closures: dict[Key, RemediationRecord]) -> None:
+def _record_remediation(finding: Finding, run: Run, closures: dict[Key, RemediationRecord]) -> None:
     key = finding.key
     if finding.compliance is Compliance.EXEMPT:
         closures.pop(key, None)  # it may be open: should it have to be closed again, that is new
@@ -257,7 +257,7 @@ def _remember(finding: Finding, run: Run, closures: dict[Key, RemediationRecord]
         closures[key] = replace(known, reopened=count)
 
 
-def _earlier(previous: Report) -> dict[Key, EarlierFinding]:
+def _earlier_findings(previous: Report) -> dict[Key, EarlierFinding]:
     """What the previous sweep found, and what was open where it could not look.
 
     What was closed and then not seen is told once; should it be open, its closure is remembered.
@@ -305,7 +305,7 @@ def _closures(previous: Report, history: History) -> dict[Key, RemediationRecord
     return closures
 
 
-def _judged(
+def _compare(
     finding: Finding,
     earlier: EarlierFinding | None,
     closure: RemediationRecord | None,
@@ -348,11 +348,11 @@ def _point(report: Report) -> TrendPoint:
     )
 
 
-def _joined(points: Iterable[TrendPoint], own: Iterable[TrendPoint]) -> tuple[TrendPoint, ...]:
+def _join_points(points: Iterable[TrendPoint], own: Iterable[TrendPoint]) -> tuple[TrendPoint, ...]:
     by_run = {point.run_id: point for point in (*points, *own)}
     # Those that ended in the same second stay in the order in which they were written.
     ordered = sorted(by_run.values(), key=lambda point: point.finished_at)
-    return tuple(ordered[-MAX_POINTS:])
+    return tuple(ordered[-_MAX_POINTS:])
 
 
 def _key(item: EarlierFinding | RemediationRecord) -> Key:

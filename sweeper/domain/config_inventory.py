@@ -80,7 +80,7 @@ def compare_inventory(
     aggregator = config.inventory.config_aggregator
     if aggregator is None:
         raise ValueError("no aggregator is configured")
-    places = _Places(report, config)
+    places = _Outcomes(report, config)
     not_checked: dict[tuple[str, str | None], Recorded] = dict.fromkeys(places.failed, Recorded())
     not_planned: dict[tuple[str, str | None], Recorded] = {}
     deleted = since = repositories = mutable = 0
@@ -108,8 +108,8 @@ def compare_inventory(
         mutable=mutable,
         deleted_since=deleted,
         recorded_since=since,
-        not_checked=_listed(not_checked),
-        not_planned=_listed(not_planned),
+        not_checked=_sort_recorded(not_checked),
+        not_planned=_sort_recorded(not_planned),
         not_recorded=tuple(_not_recorded(report, places, recorded, sources)),
     )
     complete = report.coverage.complete and not not_planned
@@ -117,7 +117,7 @@ def compare_inventory(
     return replace(report, coverage=coverage, config_inventory=inventory)
 
 
-class _Places:
+class _Outcomes:
     """What became of each account and region, as the report says it."""
 
     def __init__(self, report: Report, config: Config) -> None:
@@ -169,7 +169,7 @@ def _is_accepted(place: tuple[str, str | None], config: Config) -> bool:
     return isinstance(accept_known_gaps(gap, *place, config.coverage.accept), Skipped)
 
 
-def _listed(places: Mapping[tuple[str, str | None], Recorded]) -> Sequence[RecordedPlace]:
+def _sort_recorded(places: Mapping[tuple[str, str | None], Recorded]) -> Sequence[RecordedPlace]:
     ordered = sorted(places.items(), key=lambda pair: (pair[0][0], pair[0][1] or ""))
     return tuple(
         RecordedPlace(
@@ -184,7 +184,7 @@ def _listed(places: Mapping[tuple[str, str | None], Recorded]) -> Sequence[Recor
 
 
 def _not_recorded(
-    report: Report, places: _Places, recorded: Inventory, sources: Iterable[Source]
+    report: Report, places: _Outcomes, recorded: Inventory, sources: Iterable[Source]
 ) -> Iterable[RecordingGap]:
     """Yield one gap for each account in scope, sorted."""
     by_account: dict[str, list[Source]] = {}

@@ -18,11 +18,11 @@ from sweeper.domain.planning import Outcome, map_changes
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import SCHEMA_VERSION
 
-_MOST_TEXT = 300  # characters of who did something
+_MAX_ACTOR_LENGTH = 300  # characters of who did something
 # CloudTrail's names of the calls after which something may be mutable.
-CREATED = "CreateRepository"
-CHANGED = "PutImageTagMutability"
-TEMPLATES = ("CreateRepositoryCreationTemplate", "UpdateRepositoryCreationTemplate")
+_CREATED = "CreateRepository"
+_CHANGED = "PutImageTagMutability"
+_TEMPLATE_CALLS = ("CreateRepositoryCreationTemplate", "UpdateRepositoryCreationTemplate")
 _SOURCE = ("aws.ecr", "AWS API Call via CloudTrail", "ecr.amazonaws.com")
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}", re.ASCII)
@@ -84,7 +84,7 @@ def read_hint(
     registries = {_text(asked, "registryId"), _text(made, "registryId")}
     refusals = (
         ((*source, _text(detail, "eventSource")) != _SOURCE, "it is not a call to ECR"),
-        (name not in (CREATED, CHANGED, *TEMPLATES), "it is not about tag mutability"),
+        (name not in (_CREATED, _CHANGED, *_TEMPLATE_CALLS), "it is not about tag mutability"),
         ("errorCode" in detail, "the call failed"),
         (not _ACCOUNT.fullmatch(account), "its account is not 12 digits"),
         (
@@ -93,7 +93,7 @@ def read_hint(
         ),
         (registries - {"", account}, "it is about the registry of another account"),
         (_is_own(identity, account, role_name), "the member role did it"),
-        (not named and name not in TEMPLATES, "its repository has no valid name"),
+        (not named and name not in _TEMPLATE_CALLS, "its repository has no valid name"),
         (not _EVENT_ID.fullmatch(event_id), "it has no id"),
     )
     if why := next((text for applies, text in refusals if applies), None):
@@ -102,9 +102,9 @@ def read_hint(
     return Hint(
         account,
         region,
-        None if name in TEMPLATES else repository,
+        None if name in _TEMPLATE_CALLS else repository,
         event_id,
-        reopens=name == CHANGED,
+        reopens=name == _CHANGED,
         by=_actor(identity),
         where=next((text for word, text in _TOOLS if word in agent), _ANY_TOOL),
     )
@@ -140,7 +140,7 @@ def _is_own(identity: Mapping[str, Any], account: str, role_name: str | None) ->
 
 def _actor(identity: Mapping[str, Any]) -> str:
     found = (_text(identity, key) for key in ("arn", "invokedBy", "principalId", "type"))
-    return next(filter(None, found), "")[:_MOST_TEXT]
+    return next(filter(None, found), "")[:_MAX_ACTOR_LENGTH]
 
 
 def _mapping(value: object, key: str) -> Mapping[str, Any]:
@@ -153,9 +153,9 @@ def _text(value: object, key: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-WINDOW = timedelta(days=7)  # in which reopenings are counted
+_WINDOW = timedelta(days=7)  # in which reopenings are counted
 _SKEW = timedelta(minutes=10)  # of the clocks of two functions
-_MOST = 2_000  # reopenings that are remembered: the latest
+_MAX_REOPENINGS = 2_000  # reopenings that are remembered: the latest
 
 Place = tuple[str, str, str | None]  # account id, region and repository
 
@@ -209,7 +209,7 @@ def count_reopenings(
         elif not own:
             place = (hint.account_id, hint.region, hint.repository)
             kept.append(Reopening(*place, hint.event_id, _utc(now), hint.by, hint.where))
-    return tuple(kept[-_MOST:]), contested
+    return tuple(kept[-_MAX_REOPENINGS:]), contested
 
 
 def events_without_result(counted: Iterable[Hint], findings: Iterable[Finding]) -> set[str]:
@@ -261,14 +261,14 @@ def withhold_contested(
 
 def _recent(before: Sequence[Reopening], now: datetime) -> list[Reopening]:
     # Nothing that is to come counts: it would never be over.
-    since, until = _utc(now - WINDOW), _utc(now + _SKEW)
+    since, until = _utc(now - _WINDOW), _utc(now + _SKEW)
     return [each for each in before if since < each.finished_at <= until]
 
 
 def _explain(count: int, by: str, where: str) -> str:
     times = "once" if count == 1 else f"{count} times"
     who = by or "an unknown caller"
-    return f"made mutable again {times} in {WINDOW.days} days, last by {who}; {where}"
+    return f"made mutable again {times} in {_WINDOW.days} days, last by {who}; {where}"
 
 
 def _utc(moment: datetime) -> str:

@@ -22,7 +22,7 @@ def configured_exemption(
         if _names(rule, target, name) and covers_account(rule, target.account):
             exemption = Exemption(
                 source="config",
-                rule=rule_text(rule),
+                rule=_describe_rule(rule),
                 reason=rule.reason,
                 expires=rule.expires if isinstance(rule.expires, date) else None,
                 expired=has_expired(rule, today),
@@ -44,7 +44,7 @@ def undecided_exemption(
         is_unknown = covers_account(rule, target.account) is None and not has_expired(rule, today)
         if is_unknown and _names(rule, target, name):
             what = "OU" if rule.ous and target.account.ou_path is None else "tags"
-            return f"the account's {what} could not be read: rule {rule_text(rule)}"
+            return f"the account's {what} could not be read: rule {_describe_rule(rule)}"
     return None
 
 
@@ -87,7 +87,7 @@ def has_expired(rule: ExemptionRule, today: date) -> bool:
     return isinstance(rule.expires, date) and rule.expires < today
 
 
-def rule_text(rule: ExemptionRule) -> str:
+def _describe_rule(rule: ExemptionRule) -> str:
     """The rule on one line: "* eu-* sandbox/* below ou-ab12-11111111 with env: dev"."""
     text = f"{rule.account} {rule.region} {rule.repository}"
     if rule.ous:

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote
 
 MASK = "***"
 # A shorter secret, such as "test" for an emulator, may stand in any name: only messages mask it.
-MIN_LENGTH = 16
+_MIN_LENGTH = 16
 _SHORTEST = 4  # of a secret that is masked at all
 # Up to so many secrets it is faster to look for each of them in a large document.
 _FEW = 16
@@ -65,7 +65,7 @@ def register(value: str, *, of_run: bool = False) -> None:
     """
     for part in re.split(r"[^!-~]+", value):
         for spelling in _spellings(part):
-            if len(spelling) >= MIN_LENGTH:
+            if len(spelling) >= _MIN_LENGTH:
                 _add_long(spelling, of_run=of_run)
             elif len(spelling) >= _SHORTEST:
                 _add_word(spelling)
@@ -84,7 +84,7 @@ def register_external_id(value: str) -> None:
 
     One that a repository could be named like (short, or without digits) is masked in messages only.
     """
-    is_distinct = len(value) >= MIN_LENGTH and any(map(str.isdigit, value)) and not value.isdigit()
+    is_distinct = len(value) >= _MIN_LENGTH and any(map(str.isdigit, value)) and not value.isdigit()
     if is_distinct:
         with _lock:
             _secrets.exact = _secrets.exact | {value}
@@ -152,15 +152,15 @@ def mask(text: AnyStr) -> AnyStr:
             text = text.replace(value.encode(), MASK.encode())
         else:
             text = text.replace(value, MASK)
-    if len(text) < MIN_LENGTH or not known.lengths:
+    if len(text) < _MIN_LENGTH or not known.lengths:
         return text
     if isinstance(text, bytes):
         if not _has_secret(known, text):
             return text
         return known.pattern_of_bytes.sub(
-            lambda match: _masked(known, match[0].decode("ascii")).encode(), text
+            lambda match: _mask_run(known, match[0].decode("ascii")).encode(), text
         )
-    return known.pattern.sub(lambda match: _masked(known, match[0]), text)
+    return known.pattern.sub(lambda match: _mask_run(known, match[0]), text)
 
 
 def mask_message(text: str) -> str:
@@ -169,7 +169,7 @@ def mask_message(text: str) -> str:
 
 
 def _add_long(value: str, *, of_run: bool) -> None:
-    beginning = value[:MIN_LENGTH]
+    beginning = value[:_MIN_LENGTH]
     known = _secrets
     with _lock:
         if of_run and beginning not in known.lengths:
@@ -185,7 +185,7 @@ def _learn_characters(characters: Collection[str]) -> None:
     known = _secrets
     if not known.characters.issuperset(characters):
         known.characters.update(characters, "%", hexdigits)
-        run = f"[{re.escape(''.join(sorted(known.characters)))}]{{{MIN_LENGTH},}}"
+        run = f"[{re.escape(''.join(sorted(known.characters)))}]{{{_MIN_LENGTH},}}"
         known.pattern, known.pattern_of_bytes = re.compile(run), re.compile(run.encode())
         known.blanks = bytes(
             code if chr(code) in known.characters else ord(" ") for code in range(256)
@@ -212,38 +212,40 @@ def _has_secret(known: _Secrets, document: bytes) -> bool:
         )
     # What the pattern finds, in a fifth of its time; and most runs stand in each line.
     runs = set(document.translate(known.blanks).split())
-    texts = (run.decode("ascii") for run in runs if len(run) >= MIN_LENGTH)
-    return any(_masked(known, text) is not text for text in texts)
+    texts = (run.decode("ascii") for run in runs if len(run) >= _MIN_LENGTH)
+    return any(_mask_run(known, text) is not text for text in texts)
 
 
-def _masked(known: _Secrets, run: str) -> str:
+def _mask_run(known: _Secrets, run: str) -> str:
     """The run of characters that secrets are made of; itself where it has none of them."""
-    if "%" in run and _found(known, decoded := unquote(run), 0) is not None:
+    if "%" in run and _find_secret(known, decoded := unquote(run), 0) is not None:
         run = decoded
-    at, end, parts = _found(known, run, 0), 0, []
+    at, end, parts = _find_secret(known, run, 0), 0, []
     if at is None:
         return run
     while at is not None:
         parts += [run[end:at], MASK]
-        end = at + known.lengths[run[at : at + MIN_LENGTH]]  # one that was cut ends with the run
-        at = _found(known, run, end)
+        end = at + known.lengths[run[at : at + _MIN_LENGTH]]  # one that was cut ends with the run
+        at = _find_secret(known, run, end)
     return "".join((*parts, run[end:]))
 
 
-def _found(known: _Secrets, run: str, start: int) -> int | None:
+def _find_secret(known: _Secrets, run: str, start: int) -> int | None:
     """Where the next secret begins."""
     lengths = known.lengths
-    places = range(start, len(run) - MIN_LENGTH + 1)
-    return next((at for at in places if run[at : at + MIN_LENGTH] in lengths), None)
+    places = range(start, len(run) - _MIN_LENGTH + 1)
+    return next((at for at in places if run[at : at + _MIN_LENGTH] in lengths), None)
 
 
 # --- documents in pieces --------------------------------------------------------------------------
 
-SIZE = 65_536  # bytes; what a piece costs to mask and to write is little beside what is in it
+_PIECE_SIZE = (
+    65_536  # bytes; what a piece costs to mask and to write is little beside what is in it
+)
 
 
 def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Join the parts into pieces of whole lines, of about `SIZE` where no line is longer.
+    """Join the parts into pieces of whole lines, of about `_PIECE_SIZE` where no line is longer.
 
     Each piece is masked by itself: no secret has a line break in it, so none lies in two pieces.
     """
@@ -252,7 +254,7 @@ def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
     for part in parts:
         waiting.append(part)
         size += len(part)
-        if size >= SIZE and b"\n" in part:
+        if size >= _PIECE_SIZE and b"\n" in part:
             lines, end, rest = b"".join(waiting).rpartition(b"\n")
             yield lines + end
             waiting, size = [rest], len(rest)

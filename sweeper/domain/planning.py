@@ -43,7 +43,7 @@ class Announced:
     unavailable: str | None = None
 
 
-def withhold_until_due(
+def _withhold_until_due(
     change: Change,
     key: Key,
     opens: date | None,
@@ -69,13 +69,13 @@ def withhold_until_due(
     return replace(change, status=ChangeStatus.WITHHELD, reason=reason, error=error, due=day)
 
 
-def reason_to_withhold_account(count: int, remediation: RemediationConfig) -> Reason | None:
+def _reason_to_withhold_account(count: int, remediation: RemediationConfig) -> Reason | None:
     """Why all changes of an account with so many of them are withheld; None if they are not."""
     most = remediation.max_changes_per_account
     return Reason.MAX_CHANGES_PER_ACCOUNT if most is not None and count > most else None
 
 
-def reason_to_withhold_all(
+def _reason_to_withhold_all(
     count: int,
     remediation: RemediationConfig,
     coverage: Coverage,
@@ -122,7 +122,7 @@ def plan_changes(
         opens = opening_day(target.account, remediation)
         return [
             change
-            and withhold_until_due(
+            and _withhold_until_due(
                 change,
                 finding.key,
                 opens,
@@ -140,10 +140,10 @@ def plan_changes(
     held = {
         account_id: reason
         for account_id, count in counts.items()
-        if (reason := reason_to_withhold_account(count, remediation))
+        if (reason := _reason_to_withhold_account(count, remediation))
     }
     count = counts.total() - sum(counts[account_id] for account_id in held)
-    hold = reason_to_withhold_all(count, remediation, coverage, unknown_exclusions)
+    hold = _reason_to_withhold_all(count, remediation, coverage, unknown_exclusions)
     error = unknown_exclusions if hold is Reason.UNKNOWN_ACCOUNT else None
 
     @cache  # of thousands of changes most are alike

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sweeper.domain.model import ResumeState
     from sweeper.domain.report import AccountOutcome, TargetOutcome
 
-MatchesDesired = Callable[[Finding, Change], bool | None]
+_MatchesDesired = Callable[[Finding, Change], bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def recorded_targets(
     )
 
 
-def revert_if_unchanged(finding: Finding, matches_desired: MatchesDesired) -> Finding:
+def revert_if_unchanged(finding: Finding, matches_desired: _MatchesDesired) -> Finding:
     """Return the finding, its change still planned only where the run's setting still holds.
 
     `matches_desired` reads whether a finding's repository is as a change would make it, and raises
@@ -243,8 +243,8 @@ def reviewed_remedies(
             change = remedy(finding) if before else None
             if before is None or before.change is None or change is None:
                 return None
-            reviewed_change = before.resource, _setting(before), _desired(before.change)
-            if reviewed_change == (finding.resource, _setting(finding), _desired(change)):
+            reviewed_change = before.resource, _setting(before), _desired_setting(before.change)
+            if reviewed_change == (finding.resource, _setting(finding), _desired_setting(change)):
                 return change
             reason = Reason.CHANGED_SINCE_REVIEWED
             return replace(before.change, status=ChangeStatus.SUPERSEDED, reason=reason)
@@ -324,5 +324,5 @@ def _setting(finding: Finding) -> tuple[str, frozenset[str]]:
     return finding.mutability, frozenset(finding.exclusion_filters)
 
 
-def _desired(change: Change) -> tuple[str, frozenset[str]]:
+def _desired_setting(change: Change) -> tuple[str, frozenset[str]]:
     return change.to_mutability, frozenset(change.to_exclusion_filters)

@@ -26,7 +26,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.reasons import UNREACHABLE_REASONS, Reason
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import AccountOutcome, TargetOutcome
 from sweeper.domain.report_model import Scope, WaveSummary, WriteScope
 
@@ -79,10 +79,10 @@ def select_accounts(
 
 def why_left_out(account: Account, organization: OrganizationConfig) -> Skipped | Failed | None:
     """Why an account is not to be opened; None where it is."""
-    if has_no_place(account, *organization.named_ous):
+    if _is_ou_unknown(account, *organization.named_ous):
         message = "the account is in no OU of the tree as it was read: it moved, or just came"
         return Failed(Stage.ENUMERATE, Reason.ACCOUNT_OU_UNKNOWN, message)
-    if has_no_tags(account, organization):
+    if _are_tags_unknown(account, organization):
         message = "the account was listed, and unknown when Organizations was asked for its tags"
         return Failed(Stage.ENUMERATE, Reason.ACCOUNT_LEFT, message)
     if excluding_filter(account, organization):
@@ -177,6 +177,14 @@ def _is_region_selected(region: str, config: Config) -> bool:
     return region not in regions.exclude and (not regions.include or region in regions.include)
 
 
+# The reasons of the first calls, before an endpoint is known to be out of reach, are among them.
+_UNREACHABLE_REASONS = (
+    Reason.ENDPOINT_UNREACHABLE,
+    Reason.TIMED_OUT,
+    Reason.CONNECTION_FAILED,
+)
+
+
 def accept_known_gaps(
     outcome: R | Failed, account_id: str, region: str | None, rules: Sequence[AcceptedGap]
 ) -> R | Failed | Skipped:
@@ -199,7 +207,7 @@ def accept_known_gaps(
 
 def _accepted_reasons(rule: AcceptedGap) -> Sequence[Reason]:
     unreachable = rule.reason is Reason.ENDPOINT_UNREACHABLE
-    return UNREACHABLE_REASONS if unreachable else (rule.reason,)
+    return _UNREACHABLE_REASONS if unreachable else (rule.reason,)
 
 
 def excluding_filter(account: Account, organization: OrganizationConfig) -> str | None:
@@ -209,9 +217,9 @@ def excluding_filter(account: Account, organization: OrganizationConfig) -> str 
     """
     tags = account.tags or {}
     passed = {
-        "include_ous": not organization.include_ous or is_below(account, organization.include_ous),
-        "within_ous": not organization.within_ous or is_below(account, organization.within_ous),
-        "exclude_ous": not is_below(account, organization.exclude_ous),
+        "include_ous": not organization.include_ous or _is_below(account, organization.include_ous),
+        "within_ous": not organization.within_ous or _is_below(account, organization.within_ous),
+        "exclude_ous": not _is_below(account, organization.exclude_ous),
         "include_accounts": (
             not organization.include_accounts or account.id in organization.include_accounts
         ),
@@ -226,7 +234,7 @@ def excluding_filter(account: Account, organization: OrganizationConfig) -> str 
     return next((key for key, is_passed in passed.items() if not is_passed), None)
 
 
-def has_no_tags(account: Account, organization: OrganizationConfig) -> bool:
+def _are_tags_unknown(account: Account, organization: OrganizationConfig) -> bool:
     """Whether it matters which tags an active account has, and nobody knows."""
     return (
         bool(organization.include_tags or organization.exclude_tags)
@@ -236,12 +244,12 @@ def has_no_tags(account: Account, organization: OrganizationConfig) -> bool:
     )
 
 
-def has_no_place(account: Account, *named_ous: str) -> bool:
+def _is_ou_unknown(account: Account, *named_ous: str) -> bool:
     """Whether it matters which OU an active account is in, and nobody knows."""
     return bool(named_ous) and account.ou_path is None and account.state not in INACTIVE_STATES
 
 
-def is_below(account: Account, ous: Collection[str]) -> bool:
+def _is_below(account: Account, ous: Collection[str]) -> bool:
     """Whether the account is in one of the OUs, or below it."""
     return any(ou in ous for ou in account.ou_path or ())
 
@@ -281,9 +289,9 @@ def no_longer_writable(account: Account | None, config: Config, today: date) -> 
     if account.state != "ACTIVE":
         return INACTIVE_STATES.get(account.state, Reason.ACCOUNT_STATE_UNKNOWN)
     organization = config.organization
-    if has_no_place(account, *organization.named_ous, *config.remediation.named_ous):
+    if _is_ou_unknown(account, *organization.named_ous, *config.remediation.named_ous):
         return Reason.ACCOUNT_OU_UNKNOWN
-    if has_no_tags(account, organization):
+    if _are_tags_unknown(account, organization):
         return Reason.ACCOUNT_LEFT
     selected = excluding_filter(account, organization) is None
     if not (selected and may_write_on(account, config.remediation, today)):
@@ -294,7 +302,7 @@ def no_longer_writable(account: Account | None, config: Config, today: date) -> 
 def _in_scope(
     account: Account, include_ous: Collection[str], include_accounts: Collection[str]
 ) -> bool:
-    return (not include_ous or is_below(account, include_ous)) and (
+    return (not include_ous or _is_below(account, include_ous)) and (
         not include_accounts or account.id in include_accounts
     )
 

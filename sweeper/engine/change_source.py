@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from sweeper.engine.ports import Check, Cloud, Evidence
 
 
-Selected = tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]
-Targets = tuple[tuple[Target, ...], tuple[tuple[Target, Skipped | Failed], ...]]
-PlanChanges = Callable[[Mapping[str, Remedy]], list[Outcome]]
+_Selection = tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]
+_TargetSelection = tuple[tuple[Target, ...], tuple[tuple[Target, Skipped | Failed], ...]]
+_PlanChanges = Callable[[Mapping[str, Remedy]], list[Outcome]]
 
 
 class SweepPlan:
@@ -69,7 +69,7 @@ class SweepPlan:
         self.source = source
         self._contested = contested
 
-    def select_accounts(self, organization: Organization, config: Config) -> Selected:
+    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
         """Return the accounts to open, and each of the others with why not.
 
         Raises OperationFailed where there is nothing to do, or none of it may be done.
@@ -80,7 +80,7 @@ class SweepPlan:
         """Assume the member role, and read what the run needs; raises OperationFailed."""
         return cloud.open_account(account)
 
-    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> Targets:
+    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> _TargetSelection:
         """Return the targets to examine, and each of the others with why not."""
         return plan_targets(opened, config)
 
@@ -104,7 +104,7 @@ class SweepPlan:
         self,
         outcomes: Sequence[Outcome],  # noqa: ARG002 (see the others)
         remedies: Mapping[str, Remedy],
-        plan_changes: PlanChanges,
+        plan_changes: _PlanChanges,
     ) -> list[Outcome]:
         """Return the outcomes with the change of each finding.
 
@@ -129,7 +129,7 @@ class SweepPlan:
         return ()
 
 
-class ReviewedPlan(SweepPlan):
+class _ReviewedPlan(SweepPlan):
     """The changes of a dry run that was reviewed, as far as a sweep would still plan them."""
 
     def __init__(self, recorded: RecordedChanges) -> None:
@@ -139,7 +139,7 @@ class ReviewedPlan(SweepPlan):
         for finding in recorded.findings:
             self._places.setdefault((finding.account_id, finding.region), []).append(finding)
 
-    def select_accounts(self, organization: Organization, config: Config) -> Selected:
+    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
         """Choose the reviewed accounts that the configuration still chooses."""
         refuse_other_organization(self.recorded, organization)
         chosen, others = select_accounts(organization.accounts, config)
@@ -156,7 +156,7 @@ class ReviewedPlan(SweepPlan):
             (*others, *excluded, *gone),
         )
 
-    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> Targets:
+    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> _TargetSelection:
         """Choose the reviewed regions that the configuration still chooses."""
         targets, left_out = plan_targets(opened, config)
         excluded = (
@@ -186,7 +186,7 @@ class ReviewedPlan(SweepPlan):
         self,
         outcomes: Sequence[Outcome],  # noqa: ARG002 (see the others)
         remedies: Mapping[str, Remedy],
-        plan_changes: PlanChanges,
+        plan_changes: _PlanChanges,
     ) -> list[Outcome]:
         """Plan as a sweep does, narrowed to the reviewed changes; limits count these alone."""
         reviewed = self.recorded.by_key
@@ -212,10 +212,10 @@ class ReviewedPlan(SweepPlan):
         return [end_change(finding, failure, past) for finding in self.recorded.findings]
 
 
-class RevertedPlan(ReviewedPlan):
+class _RevertedPlan(_ReviewedPlan):
     """The applied changes of a run, inverted; the configuration decides nothing about them."""
 
-    def select_accounts(self, organization: Organization, config: Config) -> Selected:
+    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
         """Choose the accounts of the changes."""
         refuse_other_organization(self.recorded, organization)
         return select_recorded_accounts(self.recorded.findings, organization, config)
@@ -225,7 +225,7 @@ class RevertedPlan(ReviewedPlan):
         cloud.enter(account)
         return OpenedAccount(account, ())
 
-    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> Targets:  # noqa: ARG002
+    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> _TargetSelection:  # noqa: ARG002
         """Choose the account-regions of the changes."""
         return recorded_targets(self.recorded.findings, opened), ()
 
@@ -268,7 +268,7 @@ class RevertedPlan(ReviewedPlan):
         self,
         outcomes: Sequence[Outcome],
         remedies: Mapping[str, Remedy],  # noqa: ARG002
-        plan_changes: PlanChanges,  # noqa: ARG002
+        plan_changes: _PlanChanges,  # noqa: ARG002
     ) -> list[Outcome]:
         """Return the outcomes: what was examined has its change."""
         return list(outcomes)
@@ -278,18 +278,18 @@ def change_source(recorded: RecordedChanges | None) -> SweepPlan:
     """Return what a run changes: what it plans itself, or what a report recorded."""
     if recorded is None:
         return SweepPlan()
-    return ReviewedPlan(recorded) if recorded.kind == "apply" else RevertedPlan(recorded)
+    return _ReviewedPlan(recorded) if recorded.kind == "apply" else _RevertedPlan(recorded)
 
 
 # Counts what is about to be made immutable again, and says why each of the others is left alone, by
 # its hint's place. Raises OperationFailed.
-CountReopenings = Callable[[Sequence[Hint]], Mapping[Place, str]]
+_CountReopenings = Callable[[Sequence[Hint]], Mapping[Place, str]]
 
 
 class HintedPlan(SweepPlan):
     """A sweep's own plan, narrowed to what events name; the registry lists nothing else."""
 
-    def __init__(self, hints: Sequence[Hint], count: CountReopenings) -> None:
+    def __init__(self, hints: Sequence[Hint], count: _CountReopenings) -> None:
         super().__init__("events")
         self._hints: Mapping[object, Hint] = {hint.place: hint for hint in hints}
         self._regions: dict[str, dict[str, str]] = {}
@@ -300,7 +300,7 @@ class HintedPlan(SweepPlan):
             self._resources.setdefault((hint.account_id, hint.region), set()).add(what)
         self._count = count
 
-    def select_accounts(self, organization: Organization, config: Config) -> Selected:
+    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
         """Choose the named accounts that a sweep would choose; of the others nothing is told."""
         chosen, others = super().select_accounts(organization, config)
         return (
@@ -324,7 +324,7 @@ class HintedPlan(SweepPlan):
         self,
         outcomes: Sequence[Outcome],
         remedies: Mapping[str, Remedy],
-        plan_changes: PlanChanges,
+        plan_changes: _PlanChanges,
     ) -> list[Outcome]:
         """Plan as a sweep does, and leave alone what others make mutable again and again.
 

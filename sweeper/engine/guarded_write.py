@@ -38,11 +38,11 @@ def apply_if_unchanged(
     """
     now = read()
     if now is None:
-        return _superseded(change, Reason.REPOSITORY_DELETED)
+        return _supersede(change, Reason.REPOSITORY_DELETED)
     judged = finding.mutability, frozenset(finding.exclusion_filters)
     if unknown_filter_types(now) or setting_of(now) != judged:
         compliant = is_compliant(now)
-        return _superseded(
+        return _supersede(
             change, Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
         )
     if why := obstacle(now):
@@ -54,9 +54,9 @@ def apply_if_unchanged(
         write(now)
     except OperationFailed as error:
         # First: the answer to an attempt may be about what the one before it did.
-        if not (error.uncertain and _seems_made(read, change)):
+        if not (error.uncertain and _took_effect(read, change)):
             if error.reason in (Reason.REPOSITORY_DELETED, Reason.CHANGED_SINCE_EXAMINED):
-                return _superseded(change, error.reason)
+                return _supersede(change, error.reason)
             raise
     return replace(change, status=ChangeStatus.APPLIED)
 
@@ -66,7 +66,7 @@ def matches_desired(now: Setting | None, change: Change) -> bool | None:
     return None if now is None else setting_of(now) == wanted(change)
 
 
-def took_effect(answer: Setting, change: Change) -> None:
+def require_effect(answer: Setting, change: Change) -> None:
     """Raise OperationFailed where ECR answers the write with another setting."""
     if setting_of(answer) != wanted(change):
         raise OperationFailed(
@@ -77,7 +77,7 @@ def took_effect(answer: Setting, change: Change) -> None:
         )
 
 
-def _seems_made(read: Callable[[], Setting | None], change: Change) -> bool:
+def _took_effect(read: Callable[[], Setting | None], change: Change) -> bool:
     """Whether a write without a good answer took effect, as far as that can be read."""
     try:
         return bool(matches_desired(read(), change))
@@ -85,7 +85,7 @@ def _seems_made(read: Callable[[], Setting | None], change: Change) -> bool:
         return False
 
 
-def _superseded(change: Change, reason: Reason) -> Change:
+def _supersede(change: Change, reason: Reason) -> Change:
     return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason)
 
 
@@ -135,7 +135,7 @@ class RootTemplates(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RegistryDefault:
+class _RegistryDefault:
     """What ECR creates where no other template matches, as a setting.
 
     Where there is a template for ROOT that sweeper did not create, it has no word of AWS's.
@@ -149,10 +149,10 @@ class RegistryDefault:
 
 
 # ECR's default for what it creates without a template.
-NO_TEMPLATE = RegistryDefault("MUTABLE")
+NO_TEMPLATE = _RegistryDefault("MUTABLE")
 
 
-def read_default(registry: RootTemplates, target: Target) -> RegistryDefault:
+def read_default(registry: RootTemplates, target: Target) -> _RegistryDefault:
     """Read what the registry has for ROOT. Raises OperationFailed."""
     template = registry.repository_creation_template(target, ROOT_PREFIX)
     return NO_TEMPLATE if template is None else _as_default(template)
@@ -173,7 +173,7 @@ def apply_default(
     Returns what became of the change. Raises OperationFailed, as `apply_if_unchanged` does.
     """
 
-    def write(_: RegistryDefault) -> None:
+    def write(_: _RegistryDefault) -> None:
         if change.to_mutability == NO_TEMPLATE.mutability:
             registry.delete_repository_creation_template(target, ROOT_PREFIX)
             return
@@ -182,9 +182,9 @@ def apply_default(
             ROOT_PREFIX,
             change.to_mutability,
             change.to_exclusion_filters,
-            root_template(applied_for),
+            _root_template(applied_for),
         )
-        took_effect(_as_default(answer), change)
+        require_effect(_as_default(answer), change)
 
     return apply_if_unchanged(
         finding,
@@ -196,23 +196,23 @@ def apply_default(
     )
 
 
-def _as_default(template: Template) -> RegistryDefault:
+def _as_default(template: Template) -> _RegistryDefault:
     is_mutable = template.mutability == NO_TEMPLATE.mutability
-    if is_mutable or template.not_modelled or not is_as_created(template.rest):
-        return RegistryDefault("a template of others", template=template)
-    return RegistryDefault(
+    if is_mutable or template.not_modelled or not _is_as_created(template.rest):
+        return _RegistryDefault("a template of others", template=template)
+    return _RegistryDefault(
         template.mutability, template.exclusion_filters, template.filter_types, template
     )
 
 
-def root_template(applied_for: Iterable[str]) -> str:
+def _root_template(applied_for: Iterable[str]) -> str:
     """Return all of the template but its mutability, as JSON: nothing but ECR's defaults."""
     features = sorted(applied_for)
     return json.dumps({"appliedFor": features, "description": _description(features)})
 
 
-def is_as_created(rest: str) -> bool:
-    """Whether a template with that `rest` is as `root_template` describes it, for its features."""
+def _is_as_created(rest: str) -> bool:
+    """Whether a template with that `rest` is as `_root_template` describes it, for its features."""
     found: dict[str, Any] = {key: value for key, value in json.loads(rest).items() if value}
     features = found.get("appliedFor", [])
     return {"encryptionConfiguration": _ENCRYPTION, **found} == {

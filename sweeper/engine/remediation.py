@@ -56,7 +56,7 @@ def allow_changes(
         return outcomes
     today = environment.started.date()
     outcomes = _still_writable(cloud, config, targets, outcomes, today)
-    return _allowed(environment, targets, outcomes)
+    return _withhold_unless_allowed(environment, targets, outcomes)
 
 
 def write_changes(
@@ -66,7 +66,7 @@ def write_changes(
     writer = _Writer(checks, pool.environment)
     writer.note_applied(outcomes)
     due = [i for i, outcome in enumerate(outcomes) if any(planned_findings((outcome,)))]
-    outcomes = _mapped(pool, writer.change, due, targets, outcomes)
+    outcomes = _map_due(pool, writer.change, due, targets, outcomes)
     return [writer.lost(outcome) for outcome in outcomes]
 
 
@@ -74,7 +74,7 @@ def end_planned(
     outcomes: Sequence[Outcome], status: ChangeStatus, failure: Failed
 ) -> list[Outcome]:
     """Return the outcomes, each change that is still planned ended as the failure says. Pure."""
-    return [_all(outcome, _ending(status, failure)) for outcome in outcomes]
+    return [_map_all(outcome, _ending(status, failure)) for outcome in outcomes]
 
 
 def settle_changes(
@@ -100,12 +100,12 @@ def settle_changes(
     changed = list(outcomes)
     for i, after in zip(due, results, strict=True):
         changed[i] = (
-            _all_unknown(outcomes[i], in_doubt, after) if isinstance(after, Failed) else after
+            _end_unknown(outcomes[i], in_doubt, after) if isinstance(after, Failed) else after
         )
     return changed
 
 
-def _all_unknown(outcome: Outcome, in_doubt: Collection[Key], why: Failed) -> Outcome:
+def _end_unknown(outcome: Outcome, in_doubt: Collection[Key], why: Failed) -> Outcome:
     return _map_in_doubt(outcome, in_doubt, lambda _, change: _unknown(change, why))
 
 
@@ -128,7 +128,7 @@ def _unknown(change: Change, why: Failed) -> Change:
     return _failing(replace(why, message=message, uncertain=True))(change)
 
 
-def _mapped(
+def _map_due(
     pool: Pool,
     work: Callable[[Target, Outcome], Outcome],
     due: Sequence[int],
@@ -142,7 +142,7 @@ def _mapped(
     results = pool.map(Stage.CHANGE, lambda item: work(*item), items)
     changed = list(outcomes)
     for i, after in zip(due, results, strict=True):
-        changed[i] = _all(outcomes[i], _failing(after)) if isinstance(after, Failed) else after
+        changed[i] = _map_all(outcomes[i], _failing(after)) if isinstance(after, Failed) else after
     return changed
 
 
@@ -157,7 +157,7 @@ def _still_writable(
     """
     now = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)
     if isinstance(now, Failed):
-        return [_all(outcome, _withholding(now)) for outcome in outcomes]
+        return [_map_all(outcome, _withholding(now)) for outcome in outcomes]
     accounts = {account.id: account for account in now.accounts}
     before = {target.account.id: target.account for target in targets}
 
@@ -171,7 +171,7 @@ def _still_writable(
     return [map_changes(outcome, check) for outcome in outcomes]
 
 
-def _allowed(
+def _withhold_unless_allowed(
     environment: RunEnvironment, targets: Sequence[Target], outcomes: list[Outcome]
 ) -> list[Outcome]:
     """The outcomes, their changes withheld unless all that a write needs beforehand is there."""
@@ -185,7 +185,7 @@ def _allowed(
         held = attempt(Stage.CHANGE, lambda _: environment.journal.plan(targets, outcomes), None)
     if held is None:
         return outcomes
-    return [_all(outcome, _withholding(held)) for outcome in outcomes]
+    return [_map_all(outcome, _withholding(held)) for outcome in outcomes]
 
 
 # Account id, check and resource: what one IAM policy grants, or does not.
@@ -289,7 +289,7 @@ class _Writer:
         journal.settle(replace(finding, change=result))
         return result
 
-    def _end(self, permission: _Permission, failed: Failed) -> Edit:
+    def _end(self, permission: _Permission, failed: Failed) -> _Edit:
         """The edit that ends a change whose write failed; the first denial ends the next ones, too.
 
         A repository's own policy says nothing about the account's others, nor a denial of one
@@ -309,22 +309,22 @@ def _permission(finding: Finding) -> _Permission:
     return finding.account_id, finding.check, finding.resource
 
 
-Edit = Callable[[Change], Change]
+_Edit = Callable[[Change], Change]
 
 
-def _all(outcome: Outcome, edit: Edit) -> Outcome:
+def _map_all(outcome: Outcome, edit: _Edit) -> Outcome:
     return map_changes(outcome, lambda _, change: edit(change))
 
 
-def _failing(failure: Failed) -> Edit:
+def _failing(failure: Failed) -> _Edit:
     return _ending(ChangeStatus.FAILED, failure)
 
 
-def _withholding(failure: Failed) -> Edit:
+def _withholding(failure: Failed) -> _Edit:
     return _ending(ChangeStatus.WITHHELD, failure)
 
 
-def _ending(status: ChangeStatus, failure: Failed) -> Edit:
+def _ending(status: ChangeStatus, failure: Failed) -> _Edit:
     """The edit that ends a change as the failure says."""
     error = f"{failure.error_code}: {failure.message}" if failure.error_code else failure.message
     uncertain = failure.uncertain and status is ChangeStatus.FAILED

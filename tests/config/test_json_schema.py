@@ -59,7 +59,7 @@ def test_every_key_is_described_and_no_other() -> None:
     schema = schema_now()
     described = dict(keys(schema, schema["$defs"]))
     assert [key for key, value in described.items() if not value.get("description")] == []
-    assert [key for key in config_schema.DESCRIPTIONS if key not in described] == []
+    assert [key for key in config_schema._DESCRIPTIONS if key not in described] == []
     assert {key for key in described if "." not in key} == set(Config.model_fields)
 
 

@@ -14,9 +14,9 @@ from sweeper.domain import masking
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.escaping import shorten
 from sweeper.domain.masking import (
+    _MIN_LENGTH,
+    _PIECE_SIZE,
     MASK,
-    MIN_LENGTH,
-    SIZE,
     adopt_secrets,
     forget_run,
     in_pieces,
@@ -194,16 +194,16 @@ def test_a_report_in_pieces_is_masked_as_the_whole_is(monkeypatch: pytest.Monkey
     failed = change(ChangeStatus.FAILED, reason=Reason.DENIED, error=f"no: {said}")
     item = report([finding(f"team/r{number}", change=failed) for number in range(200)])
     for kind in formats().values():
-        for size in (1, 5_000, masking.SIZE):
+        for size in (1, 5_000, masking._PIECE_SIZE):
             with case(f"{kind.name}: {size}"):
-                monkeypatch.setattr(masking, "SIZE", size)
+                monkeypatch.setattr(masking, "_PIECE_SIZE", size)
                 made = list(kind.render(item))
                 masked = b"".join(map(mask, made))
                 assert masked == mask(b"".join(made))
                 # The page has each text once.
                 assert masked.count(MASK.encode()) >= 4 * (1 if kind.name == "html" else 200)
                 for secret in secrets:
-                    for part in (secret[:MIN_LENGTH], secret[-MIN_LENGTH:]):
+                    for part in (secret[:_MIN_LENGTH], secret[-_MIN_LENGTH:]):
                         assert part not in unquote(masked.decode())
 
 
@@ -227,7 +227,7 @@ def test_the_grouping_changes_nothing(cut: list[bytes], size: int, data: st.Data
         whole[start:end] for start, end in zip([0, *places], [*places, len(whole)], strict=True)
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(masking, "SIZE", size)
+        patch.setattr(masking, "_PIECE_SIZE", size)
         for each in (cut, cut_anew):
             made = list(in_pieces(each))
             assert b"".join(made) == whole
@@ -239,8 +239,8 @@ def test_a_piece_is_neither_much_smaller_nor_much_larger_than_it_should_be() -> 
     line = b"x" * 99 + b"\n"
     made = [len(piece) for piece in in_pieces(line for _ in range(10_000))]
     assert sum(made) == 1_000_000
-    assert len(made) == 1_000_000 // SIZE + 1
-    assert max(made) < SIZE + len(line)
+    assert len(made) == 1_000_000 // _PIECE_SIZE + 1
+    assert max(made) < _PIECE_SIZE + len(line)
 
 
 def test_only_so_much_is_taken_as_a_piece_needs() -> None:
@@ -253,7 +253,7 @@ def test_only_so_much_is_taken_as_a_piece_needs() -> None:
             yield b"a line of a document without end\n"
 
     next(in_pieces(lines()))  # type: ignore[arg-type]
-    assert taken == SIZE // 33 + 1
+    assert taken == _PIECE_SIZE // 33 + 1
 
 
 def test_every_format_is_the_same_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,9 +263,9 @@ def test_every_format_is_the_same_however_it_is_cut(monkeypatch: pytest.MonkeyPa
         for name, item in reports.items():
             with case(f"{form}: {name}"):
                 made = {}
-                for size in (1, 1_000, SIZE):
-                    monkeypatch.setattr(masking, "SIZE", size)
+                for size in (1, 1_000, _PIECE_SIZE):
+                    monkeypatch.setattr(masking, "_PIECE_SIZE", size)
                     made[size] = list(formats()[form].render(item))
                     assert all(piece.endswith(b"\n") for piece in made[size])
-                assert b"".join(made[1]) == b"".join(made[1_000]) == b"".join(made[SIZE])
+                assert b"".join(made[1]) == b"".join(made[1_000]) == b"".join(made[_PIECE_SIZE])
                 assert len(made[1]) >= len(item.findings)

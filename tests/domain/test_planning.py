@@ -21,11 +21,11 @@ from sweeper.domain.model import (
 from sweeper.domain.planning import (
     Announced,
     Outcome,
+    _withhold_until_due,
     apply_completed,
     plan_changes,
     planned_findings,
     restore_plan,
-    withhold_until_due,
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Coverage
@@ -239,7 +239,7 @@ def until_due(
     change: Change | None = None,
 ) -> Change:
     config = make_config(remediation={"grace_days": grace}, report={"directory": "out"})
-    return withhold_until_due(
+    return _withhold_until_due(
         change or make_change(),
         KEY,
         opens,

@@ -1,4 +1,4 @@
-"""Ask what a sweep could do, in the order of its stages, and write nothing: facts, in AWS's words."""
+"""Ask what a sweep could do, in the order of its stages; write nothing. Facts in AWS's words."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def run_preflight(
     if isinstance(who, Failed):
         return Facts(None, who)
     organization = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)
-    caller = _caller(who, organization, cloud.organizations)
+    caller = _describe_caller(who, organization, cloud.organizations)
     destinations = tuple(answer for ask in questions.destinations for answer in ask())
     if isinstance(organization, Failed):
         return Facts(caller, organization, destinations=destinations)
@@ -202,8 +202,8 @@ def run_preflight(
     if isinstance(chosen, Failed):
         return Facts(caller, chosen, destinations=destinations, listed=len(listed))
     accounts, others = chosen
-    crew = _Crew(config.limits.max_workers, stop, Observers((observer,)))
-    entered = _entered(crew, cloud, accounts)
+    pool = _Workers(config.limits.max_workers, stop, Observers((observer,)))
+    entered = _enter_accounts(pool, cloud, accounts)
     targets, regions_left_out = plan_targets(
         (
             OpenedAccount(
@@ -219,7 +219,7 @@ def run_preflight(
         caller,
         None,
         accounts=entered,
-        regions=_regions(crew, questions, config, targets),
+        regions=_probe_regions(pool, questions, config, targets),
         left_out=(
             *((account, None, outcome) for account, outcome in others),
             *((target.account, target.region, outcome) for target, outcome in regions_left_out),
@@ -235,7 +235,7 @@ def run_preflight(
     )
 
 
-def _caller(
+def _describe_caller(
     who: tuple[str, str], organization: Organization | Failed, directory: Directory | None
 ) -> Caller:
     """Who it is, as far as that can be learnt: a denial here is no problem by itself."""
@@ -264,7 +264,7 @@ def _caller(
 
 
 @dataclass(frozen=True, slots=True)
-class _Crew:
+class _Workers:
     workers: int
     stop: Stop
     observer: Observer
@@ -282,7 +282,9 @@ class _Crew:
         )
 
 
-def _entered(crew: _Crew, cloud: Cloud, accounts: Sequence[Account]) -> tuple[RoleCheck, ...]:
+def _enter_accounts(
+    pool: _Workers, cloud: Cloud, accounts: Sequence[Account]
+) -> tuple[RoleCheck, ...]:
     def enter(account: Account) -> RoleCheck:
         role = run_probe(lambda: cloud.enter(account))
         if role.answer is not ProbeStatus.WORKS:
@@ -292,7 +294,7 @@ def _entered(crew: _Crew, cloud: Cloud, accounts: Sequence[Account]) -> tuple[Ro
             account, role, failed_probe(regions) if isinstance(regions, Failed) else regions
         )
 
-    outcomes = crew.map(Stage.OPEN_ACCOUNT, enter, accounts)
+    outcomes = pool.map(Stage.OPEN_ACCOUNT, enter, accounts)
     return tuple(
         RoleCheck(account, failed_probe(outcome), ProbeResult(ProbeStatus.NOT_KNOWN))
         if isinstance(outcome, Failed)
@@ -301,8 +303,8 @@ def _entered(crew: _Crew, cloud: Cloud, accounts: Sequence[Account]) -> tuple[Ro
     )
 
 
-def _regions(
-    crew: _Crew, questions: Questions, config: Config, targets: Sequence[Target]
+def _probe_regions(
+    pool: _Workers, questions: Questions, config: Config, targets: Sequence[Target]
 ) -> tuple[Region, ...]:
     def ask(target: Target) -> Region:
         writable = in_write_scope(target.account, config.remediation)
@@ -315,7 +317,7 @@ def _regions(
             else {},
         )
 
-    outcomes = crew.map(Stage.EXAMINE, ask, targets)
+    outcomes = pool.map(Stage.EXAMINE, ask, targets)
     return tuple(
         Region(
             target.account, target.region, dict.fromkeys(questions.reads, failed_probe(outcome)), {}
