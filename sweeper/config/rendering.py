@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from sweeper.config.loader import Loaded
-from sweeper.config.provenance import Key
+from sweeper.config.provenance import KeyPath
 from sweeper.config.schema import SECRET_KEYS
 from sweeper.domain.escaping import is_hidden, plain
 from sweeper.domain.masking import MASK
@@ -34,7 +34,7 @@ def as_json(loaded: Loaded) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def _keys(model: BaseModel, prefix: Key) -> Iterator[Key]:
+def _keys(model: BaseModel, prefix: KeyPath) -> Iterator[KeyPath]:
     """Every key that holds a value, not a section."""
     for name in type(model).model_fields:
         value, key = getattr(model, name), (*prefix, name)
@@ -44,23 +44,23 @@ def _keys(model: BaseModel, prefix: Key) -> Iterator[Key]:
             yield key
 
 
-def _at(values: Any, key: Key) -> Any:
+def _at(values: Any, key: KeyPath) -> Any:
     for name in key:
         values = values[name]
     return values
 
 
-def _shown(key: Key, value: Any) -> Any:
+def _shown(key: KeyPath, value: Any) -> Any:
     """Return the value; of a secret only that it is set, which no configuration takes for one."""
     return MASK if key in SECRET_KEYS and value is not None else value
 
 
-def _source(loaded: Loaded, key: Key) -> str:
+def _source(loaded: Loaded, key: KeyPath) -> str:
     origin = loaded.layers.origin(key)
     return str(origin) if origin else _DEFAULT
 
 
-def _section(loaded: Loaded, model: BaseModel, prefix: Key) -> Iterator[str]:
+def _section(loaded: Loaded, model: BaseModel, prefix: KeyPath) -> Iterator[str]:
     indent = "  " * len(prefix)
     values = model.model_dump(mode="json")
     for name in type(model).model_fields:

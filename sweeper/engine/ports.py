@@ -8,6 +8,7 @@ from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
+from sweeper.config.provenance import Provenance
 from sweeper.domain.model import (
     Account,
     Change,
@@ -27,7 +28,7 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.planning import Announced
-from sweeper.domain.report_model import Provenance, Run
+from sweeper.domain.report_model import Run
 from sweeper.engine.pool import Stop, attempt, concurrently
 from sweeper.engine.probe import Probe
 

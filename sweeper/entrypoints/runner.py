@@ -30,8 +30,8 @@ from sweeper.entrypoints.logs import is_terminal
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sweeper.config.provenance import Provenance
     from sweeper.config.schema import Config
-    from sweeper.domain.report_model import Provenance
 
 _E = TypeVar("_E")
 

@@ -483,7 +483,7 @@ def test_what_is_not_the_organizations_state_is_no_point() -> None:
 
 
 def test_only_the_latest_closures_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(since, "MAX_CLOSURES", 2)
+    monkeypatch.setattr(since, "_MAX_CLOSURES", 2)
     names = [sweep_at(FIRST, [finding("z", change=APPLIED), finding("y", change=APPLIED)])]
     names.append(sweep_at(SECOND, [finding("a", change=APPLIED)]))
     _, history = followed(names)

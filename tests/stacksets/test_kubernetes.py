@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.config.loader import _DEPLOYMENT_VARIABLE, _variables, load_config
+from sweeper.config.loader import _DEPLOYMENT_VARIABLE, _variables, load
 from tests.stacksets import templates
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +65,7 @@ def test_it_runs_as_the_image_and_the_program_are_made(
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.chdir(tmp_path)
-    config = load_config()
+    config = load().config
     assert config.remediation.auto_remediate == "DISABLED"
     assert config.report.s3 is not None
 
