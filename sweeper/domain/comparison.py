@@ -249,12 +249,23 @@ def _record_remediation(finding: Finding, run: Run, closures: dict[Key, Remediat
     if finding.compliance is Compliance.COMPLIANT:
         return
     known = closures.get(key)
-    count = max(finding.reopened, known.reopened if known else 0)
-    if finding.change and finding.change.status is ChangeStatus.APPLIED:
-        announced = finding.announced or (known.announced if known else None)
-        closures[key] = RemediationRecord(*key, run.finished_at, count, announced)
+    if _is_applied(finding):
+        closures[key] = _remediation_record(finding, known, run)
     elif known:
+        count = max(finding.reopened, known.reopened)
         closures[key] = replace(known, reopened=count)
+
+
+def _is_applied(finding: Finding) -> bool:
+    return finding.change is not None and finding.change.status is ChangeStatus.APPLIED
+
+
+def _remediation_record(
+    finding: Finding, known: RemediationRecord | None, run: Run
+) -> RemediationRecord:
+    count = max(finding.reopened, known.reopened if known else 0)
+    announced = finding.announced or (known.announced if known else None)
+    return RemediationRecord(*finding.key, run.finished_at, count, announced)
 
 
 def _earlier_findings(previous: Report) -> dict[Key, EarlierFinding]:
@@ -296,12 +307,9 @@ def _closures(previous: Report, history: History) -> dict[Key, RemediationRecord
     """What sweeps closed, the previous one included: its history may not have been written."""
     closures = {_key(closure): closure for closure in history.closures}
     for finding in previous.findings:
-        if finding.change and finding.change.status is ChangeStatus.APPLIED:
-            key = finding.key
-            known = closures.get(key)
-            count = max(finding.reopened, known.reopened if known else 0)
-            announced = finding.announced or (known.announced if known else None)
-            closures[key] = RemediationRecord(*key, previous.run.finished_at, count, announced)
+        if _is_applied(finding):
+            known = closures.get(finding.key)
+            closures[finding.key] = _remediation_record(finding, known, previous.run)
     return closures
 
 

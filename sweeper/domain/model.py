@@ -285,6 +285,11 @@ class Failed:
     error_code: str | None = None
     uncertain: bool = False
 
+    @property
+    def error(self) -> str:
+        """The error code, where there is one, and the message."""
+        return f"{self.error_code}: {self.message}" if self.error_code else self.message
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedAccount:

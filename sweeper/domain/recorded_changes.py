@@ -1,4 +1,4 @@
-"""Changes that a report recorded, as the changes of another run: pure functions.
+"""The changes that a report recorded, as the changes of another run: pure functions.
 
 `apply` makes what a dry run planned; `undo` reverts what a run applied.
 """
@@ -27,6 +27,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.mutability import desired_setting, setting_of
 from sweeper.domain.planning import Remedy
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import RunSource
@@ -243,8 +244,8 @@ def reviewed_remedies(
             change = remedy(finding) if before else None
             if before is None or before.change is None or change is None:
                 return None
-            reviewed_change = before.resource, _setting(before), _desired_setting(before.change)
-            if reviewed_change == (finding.resource, _setting(finding), _desired_setting(change)):
+            reviewed_change = before.resource, setting_of(before), desired_setting(before.change)
+            if reviewed_change == (finding.resource, setting_of(finding), desired_setting(change)):
                 return change
             reason = Reason.CHANGED_SINCE_REVIEWED
             return replace(before.change, status=ChangeStatus.SUPERSEDED, reason=reason)
@@ -306,23 +307,15 @@ def unreached_findings(
 
 
 def end_change(finding: Finding, cause: Skipped | Failed, past: ResumeState) -> Finding:
-    """Return the finding with its change failed, or superseded where its place was left out."""
+    """Return the finding with its change failed, or superseded where its target was left out."""
     if finding.change is None:
         raise ValueError(f"{finding.key}: there is no change")
     if known := past.completed.get(finding.key):
         return replace(finding, change=known)
     change = replace(finding.change, status=ChangeStatus.SUPERSEDED, reason=cause.reason)
     if isinstance(cause, Failed):
-        error = f"{cause.error_code}: {cause.message}" if cause.error_code else cause.message
+        error = cause.error
         if in_doubt := finding.key in past.in_doubt:
             error = f"begun when the run last ended, it may have taken effect: {error}"
         change = replace(change, status=ChangeStatus.FAILED, error=error, uncertain=in_doubt)
     return replace(finding, change=change)
-
-
-def _setting(finding: Finding) -> tuple[str, frozenset[str]]:
-    return finding.mutability, frozenset(finding.exclusion_filters)
-
-
-def _desired_setting(change: Change) -> tuple[str, frozenset[str]]:
-    return change.to_mutability, frozenset(change.to_exclusion_filters)

@@ -15,7 +15,13 @@ from typing import Any, Protocol, TypeVar
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Change, ChangeStatus, Finding, Target
-from sweeper.domain.mutability import Setting, quoted, setting_of, unknown_filter_types, wanted
+from sweeper.domain.mutability import (
+    Setting,
+    desired_setting,
+    quoted,
+    setting_of,
+    unknown_filter_types,
+)
 from sweeper.domain.reasons import Reason
 
 S = TypeVar("S", bound=Setting)
@@ -31,16 +37,15 @@ def apply_if_unchanged(
     intend: Callable[[], None],
     obstacle: Callable[[S], str | None] = lambda _: None,
 ) -> Change:
-    """What became of the change: written if the setting, `read` again, still is what was judged.
+    """Apply the change if the setting, `read` again, is still the finding's; return the result.
 
-    `obstacle` says why what was read must not be written by a program, if so; `intend` is called
-    just before the write. Raises OperationFailed where it could not be read again or be written.
+    `obstacle` says why the setting needs manual review, if so; `intend` is called just before the
+    write. Raises OperationFailed where the setting could not be read again, or not be written.
     """
     now = read()
     if now is None:
         return _supersede(change, Reason.REPOSITORY_DELETED)
-    judged = finding.mutability, frozenset(finding.exclusion_filters)
-    if unknown_filter_types(now) or setting_of(now) != judged:
+    if unknown_filter_types(now) or setting_of(now) != setting_of(finding):
         compliant = is_compliant(now)
         return _supersede(
             change, Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
@@ -53,7 +58,7 @@ def apply_if_unchanged(
     try:
         write(now)
     except OperationFailed as error:
-        # First: the answer to an attempt may be about what the one before it did.
+        # Read first: the answer to an attempt may be about the effect of the attempt before.
         if not (error.uncertain and _took_effect(read, change)):
             if error.reason in (Reason.REPOSITORY_DELETED, Reason.CHANGED_SINCE_EXAMINED):
                 return _supersede(change, error.reason)
@@ -62,13 +67,13 @@ def apply_if_unchanged(
 
 
 def matches_desired(now: Setting | None, change: Change) -> bool | None:
-    """Whether what was read is as the change would make it; None where nothing is there."""
-    return None if now is None else setting_of(now) == wanted(change)
+    """Tell whether the setting is as the change would make it; None where there is none."""
+    return None if now is None else setting_of(now) == desired_setting(change)
 
 
 def require_effect(answer: Setting, change: Change) -> None:
     """Raise OperationFailed where ECR answers the write with another setting."""
-    if setting_of(answer) != wanted(change):
+    if setting_of(answer) != desired_setting(change):
         raise OperationFailed(
             Reason.UNEXPECTED_RESPONSE,
             f"ECR answered the write with {answer.mutability} "
@@ -78,7 +83,7 @@ def require_effect(answer: Setting, change: Change) -> None:
 
 
 def _took_effect(read: Callable[[], Setting | None], change: Change) -> bool:
-    """Whether a write without a good answer took effect, as far as that can be read."""
+    """Tell whether a write without a good answer took effect, as far as that can be read."""
     try:
         return bool(matches_desired(read(), change))
     except OperationFailed:

@@ -27,7 +27,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.planning import Announced
+from sweeper.domain.planning import Announced, Outcome
 from sweeper.domain.report_model import Run
 from sweeper.engine.pool import Stop, attempt, concurrently
 from sweeper.engine.probe import Probe
@@ -310,6 +310,30 @@ class Pool:
             )
         )
         return [next(made) if outcome is None else outcome for outcome in before]
+
+    def update(
+        self,
+        stage: Stage,
+        work: Callable[[Target, Outcome], Outcome],
+        targets: Sequence[Target],
+        outcomes: list[Outcome],
+        *,
+        due: Callable[[Outcome], bool],
+        if_failed: Callable[[Outcome, Failed], Outcome],
+    ) -> list[Outcome]:
+        """Return the outcomes; those that are `due` as `work` returns them.
+
+        Where it could not be done, as `if_failed` returns them.
+        """
+        positions = [i for i, outcome in enumerate(outcomes) if due(outcome)]
+        if not positions:
+            return outcomes
+        items = [(targets[i], outcomes[i]) for i in positions]
+        results = self.map(stage, lambda item: work(*item), items)
+        after = list(outcomes)
+        for i, result in zip(positions, results, strict=True):
+            after[i] = if_failed(outcomes[i], result) if isinstance(result, Failed) else result
+        return after
 
 
 def with_place(work: Callable[[T], R]) -> Callable[[T], R]:

@@ -65,8 +65,14 @@ def write_changes(
     """Write each change that is planned, and return the outcomes with what became of it."""
     writer = _Writer(checks, pool.environment)
     writer.note_applied(outcomes)
-    due = [i for i, outcome in enumerate(outcomes) if any(planned_findings((outcome,)))]
-    outcomes = _map_due(pool, writer.change, due, targets, outcomes)
+    outcomes = pool.update(
+        Stage.CHANGE,
+        writer.change,
+        targets,
+        outcomes,
+        due=lambda outcome: any(planned_findings((outcome,))),
+        if_failed=lambda outcome, failure: _map_all(outcome, _failing(failure)),
+    )
     return [writer.lost(outcome) for outcome in outcomes]
 
 
@@ -85,28 +91,25 @@ def settle_changes(
     That is read whatever may be written now: what took effect is the run's own change.
     """
     in_doubt = pool.environment.journal.past.in_doubt
-    due = [
-        i
-        for i, outcome in enumerate(outcomes)
-        if in_doubt
-        and isinstance(outcome, Examined)
-        and any(finding.key in in_doubt for finding in outcome.findings)
-    ]
-    if not due:
+    if not in_doubt:
         return outcomes
-    writer = _Writer(checks, pool.environment)
-    items = [(targets[i], outcomes[i]) for i in due]
-    results = pool.map(Stage.CHANGE, lambda item: writer.settle(*item), items)
-    changed = list(outcomes)
-    for i, after in zip(due, results, strict=True):
-        changed[i] = (
-            _end_unknown(outcomes[i], in_doubt, after) if isinstance(after, Failed) else after
+
+    def is_due(outcome: Outcome) -> bool:
+        return isinstance(outcome, Examined) and any(
+            finding.key in in_doubt for finding in outcome.findings
         )
-    return changed
 
+    def end_unknown(outcome: Outcome, why: Failed) -> Outcome:
+        return _map_in_doubt(outcome, in_doubt, lambda _, change: _unknown(change, why))
 
-def _end_unknown(outcome: Outcome, in_doubt: Collection[Key], why: Failed) -> Outcome:
-    return _map_in_doubt(outcome, in_doubt, lambda _, change: _unknown(change, why))
+    return pool.update(
+        Stage.CHANGE,
+        _Writer(checks, pool.environment).settle,
+        targets,
+        outcomes,
+        due=is_due,
+        if_failed=end_unknown,
+    )
 
 
 def _map_in_doubt(
@@ -126,24 +129,6 @@ def _unknown(change: Change, why: Failed) -> Change:
     """A change that was begun, and of which nobody could read what became of it."""
     message = f"begun when the run last ended, it may have taken effect: {why.message}"
     return _failing(replace(why, message=message, uncertain=True))(change)
-
-
-def _map_due(
-    pool: Pool,
-    work: Callable[[Target, Outcome], Outcome],
-    due: Sequence[int],
-    targets: Sequence[Target],
-    outcomes: list[Outcome],
-) -> list[Outcome]:
-    """The outcomes, those that are `due` as `work` leaves them."""
-    if not due:
-        return outcomes
-    items = [(targets[i], outcomes[i]) for i in due]
-    results = pool.map(Stage.CHANGE, lambda item: work(*item), items)
-    changed = list(outcomes)
-    for i, after in zip(due, results, strict=True):
-        changed[i] = _map_all(outcomes[i], _failing(after)) if isinstance(after, Failed) else after
-    return changed
 
 
 def _still_writable(
@@ -326,7 +311,7 @@ def _withholding(failure: Failed) -> _Edit:
 
 def _ending(status: ChangeStatus, failure: Failed) -> _Edit:
     """The edit that ends a change as the failure says."""
-    error = f"{failure.error_code}: {failure.message}" if failure.error_code else failure.message
+    error = failure.error
     uncertain = failure.uncertain and status is ChangeStatus.FAILED
     return lambda change: replace(
         change, status=status, reason=failure.reason, error=error or None, uncertain=uncertain

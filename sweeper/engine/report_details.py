@@ -118,5 +118,4 @@ def with_config_inventory(report: Report, config: Config, aggregator: _Aggregato
 
 
 def _explain(failed: Failed) -> str:
-    code = f"{failed.error_code}: " if failed.error_code else ""
-    return f"{failed.reason}, {code}{failed.message}"
+    return f"{failed.reason}, {failed.error}"
