@@ -55,12 +55,12 @@ from sweeper.domain.model import MAX_EXCLUSION_FILTERS
 from sweeper.domain.reasons import Reason
 
 ENVIRONMENT_PREFIX = "SWEEPER_"
-_MAX_ACCOUNT_TAGS = 10  # they stand beside each finding
+_MAX_ACCOUNT_TAGS = 10  # they are shown beside each finding
 _MAX_GRACE_DAYS = 366
 _MAX_WAVES = 100  # each is a row of every report
 SECRET_KEYS = (("organization", "external_id"),)  # whose values are never shown
 Notify = Literal["when_needed", "on_change", "always"]
-CHECKS = ("ecr-tag-immutability",)  # those that run, and that may write, where nothing else is said
+CHECKS = ("ecr-tag-immutability",)  # the default of those that run, and of those that may write
 
 
 class _Section(BaseModel):
@@ -68,7 +68,7 @@ class _Section(BaseModel):
 
 
 class OrganizationConfig(_Section):
-    """Which accounts, and how they are entered."""
+    """Which accounts to sweep, and how their role is assumed."""
 
     role_name: RoleName | None = "ecr-immutability-sweeper"
     enumerate: bool = True
@@ -86,7 +86,7 @@ class OrganizationConfig(_Section):
 
     @property
     def named_ous(self) -> tuple[str, ...]:
-        """The OUs of all filters: where there are some, it matters which OU an account is in."""
+        """The OUs of all filters; if there are any, each account's OU is needed."""
         return (*self.include_ous, *self.within_ous, *self.exclude_ous)
 
     @model_validator(mode="after")
@@ -109,7 +109,7 @@ class OrganizationConfig(_Section):
 
 
 class RegionsConfig(_Section):
-    """Which regions of each account."""
+    """Which regions of each account to sweep."""
 
     include: RegionNames = ()
     exclude: RegionNames = ()
@@ -136,7 +136,7 @@ _NAMED_REGION = {
 
 
 class AcceptedGap(_Section, json_schema_extra=_NAMED_REGION):
-    """What may stay unseen without breaking coverage."""
+    """A gap that does not make coverage incomplete."""
 
     reason: AcceptableReason
     account: AccountGlobs = ("*",)
@@ -155,7 +155,7 @@ class AcceptedGap(_Section, json_schema_extra=_NAMED_REGION):
 
 
 class CoverageConfig(_Section):
-    """What the sweep need not see."""
+    """Gaps that are accepted."""
 
     accept: Annotated[tuple[AcceptedGap, ...], FROM_TEXT] = ()
 
@@ -168,7 +168,7 @@ class PolicyConfig(_Section):
 
 
 class ExemptionRule(_Section):
-    """Repositories that may stay as they are, why, and until when (inclusive, UTC)."""
+    """Repositories that are not changed, why, and until when (inclusive, UTC)."""
 
     account: AccountGlob = "*"
     ous: OuIds = ()
@@ -188,7 +188,7 @@ class Wave(_Section, serialize_by_alias=True):
 
 
 class RemediationConfig(_Section):
-    """Whether, where, when and how much may be written."""
+    """Whether, where, when and how much may be changed."""
 
     auto_remediate: Literal["ENABLED", "DISABLED"] = "ENABLED"
     checks: CheckNames = CHECKS
@@ -209,7 +209,7 @@ class RemediationConfig(_Section):
 
     @property
     def named_ous(self) -> tuple[str, ...]:
-        """The OUs of the write scope and its waves: it matters which of them an account is in."""
+        """The OUs of the write scope and its waves; with any, each account's OU is needed."""
         return (*self.include_ous, *(ou for wave in self.rollout for ou in wave.include_ous))
 
     @property
@@ -227,7 +227,7 @@ class ConfigAggregatorConfig(_Section):
 
 
 class InventoryConfig(_Section):
-    """What else has a list of the repositories, which is compared with what was checked."""
+    """Other lists of the repositories, to compare with what was checked."""
 
     config_aggregator: ConfigAggregatorConfig | None = None
 
@@ -248,7 +248,7 @@ class SecurityHubConfig(_Section):
 
 
 class ReportConfig(_Section):
-    """Where the report goes, in which formats, and when people are told."""
+    """Where the report goes, in which formats, and when people are notified."""
 
     directory: Directory | None = None
     s3: S3Config | None = None
@@ -291,13 +291,13 @@ class ReportConfig(_Section):
 
 
 class StateConfig(_Section):
-    """What a run keeps on this machine until it has ended well."""
+    """What a run stores on this machine until it has succeeded."""
 
     directory: Directory | None = None
 
 
 class LimitsConfig(_Section):
-    """How much at once, and for how long."""
+    """Concurrency and time limits."""
 
     max_workers: Annotated[int, IS_NUMBER, Field(ge=1, le=1024)] = 64
     processes: Processes = 1
@@ -309,13 +309,13 @@ class LimitsConfig(_Section):
 
 
 class DistributedConfig(_Section):
-    """How a distributed sweep is cut."""
+    """How a distributed sweep is divided."""
 
     accounts_per_shard: Annotated[int, IS_NUMBER, Field(ge=1, le=10_000)] = 100
 
 
 class Config(_Section):
-    """The whole configuration, checked and frozen, but for names that others know."""
+    """The whole configuration, validated and frozen, except for names of checks and formats."""
 
     checks: Annotated[CheckNames, Field(min_length=1)] = CHECKS
     organization: OrganizationConfig = OrganizationConfig()

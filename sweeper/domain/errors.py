@@ -27,8 +27,8 @@ class OperationFailed(SweeperError):
     """An operation outside this process failed; `reason` is from the closed list.
 
     `error_code` is the service's own code (``AccessDeniedException``) or the name of the
-    SDK's exception; `message` is the service's text, untrusted, without credentials; `uncertain`
-    that what was asked may have been done all the same, by an attempt without an answer.
+    SDK's exception; `message` is the service's text, untrusted, without credentials. `uncertain`:
+    an attempt without an answer may have succeeded nevertheless.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class OperationFailed(SweeperError):
 
 
 class NothingToSweep(OperationFailed):
-    """There is no account to look at, and running again will not change that; exit status 2."""
+    """There is no account to sweep, and running again will not change that; exit status 2."""
 
 
 class Invalid(ValueError):
-    """Content that is not what was asked for; `place` is the path to what is wrong.
+    """Content that is not as expected; `place` is the path to the problem in it.
 
-    `keys` are those that are known of an object that was read to its end.
+    `keys` are the known keys of an object that was read to its end.
     """
 
     def __init__(self, problem: str, place: str = "", keys: frozenset[str] | None = None) -> None:
@@ -64,7 +64,7 @@ class Invalid(ValueError):
 
 
 def allowed_words(name: str, allowed: Iterable[str]) -> str:
-    """Return what an error says is allowed: the word that was probably meant, or all of them."""
+    """Return the hint of an error: the word that was probably meant, or all allowed words."""
     from difflib import get_close_matches
 
     words = sorted(allowed)
@@ -73,7 +73,7 @@ def allowed_words(name: str, allowed: Iterable[str]) -> str:
 
 
 class ExitStatus(IntEnum):
-    """What the process says when it ends."""
+    """The exit status of the process."""
 
     CLEAN = 0
     INTERNAL_ERROR = 1

@@ -44,10 +44,10 @@ _ANY_TOOL = (
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What an event says was made or changed.
+    """The repository or creation template that an event names.
 
-    `repository` is None where it was a creation template. `reopens` is whether the setting of a
-    repository was written; `by` is who did that, and `where` the place to change it for good.
+    `repository` is None for a creation template. `reopens` is whether the setting of a repository
+    was written; `by` is who did that, and `where` says where to change it permanently.
     """
 
     account_id: str
@@ -67,10 +67,10 @@ class Hint:
 def read_hint(
     event: object, role_name: str | None, known_region: Callable[[str], bool]
 ) -> Hint | str:
-    """Return what the event hints at, or why nothing need be read because of it.
+    """Return the event's hint, or why it is ignored.
 
-    `role_name` is the member role's: what it did itself is no hint. An event that is not as AWS
-    makes it hints at nothing.
+    `role_name` is the member role's, whose own calls are ignored, as is an event that does not have
+    AWS's structure.
     """
     detail = _mapping(event, "detail")
     identity, asked = _mapping(detail, "userIdentity"), _mapping(detail, "requestParameters")
@@ -111,7 +111,7 @@ def read_hint(
 
 
 def join_hints(hints: Iterable[Hint]) -> tuple[Hint, ...]:
-    """Return one hint for each thing: of several about one, the last that says who reopened it."""
+    """Return one hint for each resource: of several, the last that says who reopened it."""
     joined: dict[object, Hint] = {}
     for hint in hints:
         before = joined.get(hint.place)
@@ -127,7 +127,7 @@ def hint_of(finding: Finding, hints: Mapping[object, Hint]) -> Hint | None:
 
 
 def _is_own(identity: Mapping[str, Any], account: str, role_name: str | None) -> bool:
-    """Whether the member role did it, in the account that the event is of."""
+    """Tell whether the member role made the call, in the event's account."""
     if role_name is None or _text(identity, "type") != "AssumedRole":
         return False
     issuer = _text(_mapping(_mapping(identity, "sessionContext"), "sessionIssuer"), "arn")
@@ -155,7 +155,7 @@ def _text(value: object, key: str) -> str:
 
 _WINDOW = timedelta(days=7)  # in which reopenings are counted
 _SKEW = timedelta(minutes=10)  # of the clocks of two functions
-_MAX_REOPENINGS = 2_000  # reopenings that are remembered: the latest
+_MAX_REOPENINGS = 2_000  # that are stored: the latest
 
 Place = tuple[str, str, str | None]  # account id, region and repository
 
@@ -164,7 +164,7 @@ Place = tuple[str, str, str | None]  # account id, region and repository
 class Reopening:
     """A repository that somebody made mutable again, and that was then made immutable again.
 
-    `by` is who did that, and `where` the place to change it for good.
+    `by` is who made it mutable, and `where` says where to change it permanently.
     """
 
     account_id: str
@@ -183,7 +183,7 @@ class Reopening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopenings:
-    """What is remembered between events, of WINDOW alone: reopened.json as it stands."""
+    """The reopenings within the window: the content of reopened.json."""
 
     schema_version: Literal["2"] = SCHEMA_VERSION
     reopenings: tuple[Reopening, ...] = ()
@@ -192,10 +192,10 @@ class Reopenings:
 def count_reopenings(
     before: Sequence[Reopening], due: Iterable[Hint], now: datetime, limit: int
 ) -> tuple[tuple[Reopening, ...], Mapping[Place, str]]:
-    """Return what is to be remembered, and why each repository above the limit is left alone.
+    """Return the reopenings to store, and why each repository above the limit is not changed.
 
     `due` are the hints whose repository was found mutable, and would be made immutable. An event
-    counts once, however often it is delivered; what is left alone is not counted.
+    counts once, however often it is delivered; a repository that is not changed is not counted.
     """
     kept = _recent(before, now)
     contested: dict[Place, str] = {}
@@ -229,12 +229,12 @@ def events_without_result(counted: Iterable[Hint], findings: Iterable[Finding]) 
 
 
 def without_events(before: Sequence[Reopening], events: Container[str]) -> tuple[Reopening, ...]:
-    """Return what is remembered without these events: nothing came of them."""
+    """Return the reopenings without these events."""
     return tuple(each for each in before if each.event_id not in events)
 
 
 def list_contested(before: Sequence[Reopening], now: datetime, limit: int) -> Mapping[Place, str]:
-    """Return why each repository that has reached the limit is left alone if it is mutable."""
+    """Return why each repository that has reached the limit is not changed."""
     kept = _recent(before, now)
     counts = Counter(each.place for each in kept)
     return {
@@ -247,7 +247,7 @@ def list_contested(before: Sequence[Reopening], now: datetime, limit: int) -> Ma
 def withhold_contested(
     outcomes: Iterable[Outcome], contested: Mapping[Place, str]
 ) -> list[Outcome]:
-    """Return the outcomes, without a planned change of what is contested."""
+    """Return the outcomes, with the planned changes of contested repositories withheld."""
 
     def edit(finding: Finding, change: Change) -> Change:
         is_repository = finding.resource == "repository"

@@ -1,4 +1,4 @@
-"""The secrets that this process knows, and texts without them.
+"""Mask the secrets that this process knows.
 
 What leaves the process goes through `mask`: logs, stdout, files, S3, SNS, Security Hub. Messages of
 errors go through `mask_message`, which also hides what an ordinary name could be. A document leaves
@@ -20,7 +20,7 @@ from typing import AnyStr
 from urllib.parse import quote, unquote
 
 MASK = "***"
-# A shorter secret, such as "test" for an emulator, may stand in any name: only messages mask it.
+# A shorter secret, such as "test" for an emulator, may be part of a name: only messages mask it.
 _MIN_LENGTH = 16
 _SHORTEST = 4  # of a secret that is masked at all
 # Up to so many secrets it is faster to look for each of them in a large document.
@@ -37,7 +37,7 @@ _VARIABLES = (
 
 
 class _Secrets:
-    """The known secrets. Of a long one only the beginning and the length are kept."""
+    """The known secrets: of a long one only the beginning and the length."""
 
     def __init__(self) -> None:
         self.lengths: dict[str, int] = {}  # by the first MIN_LENGTH characters
@@ -72,7 +72,7 @@ def register(value: str, *, of_run: bool = False) -> None:
 
 
 def _spellings(secret: str) -> set[str]:
-    """The secret as the formats write it; one, where nothing in it needs escaping."""
+    """Return the secret as each format writes it."""
     in_json, in_xml = json.dumps(secret)[1:-1], html.escape(secret, quote=False)
     in_page = in_json.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     in_csv, in_attribute = secret.replace('"', '""'), in_xml.replace('"', "&quot;")
@@ -101,7 +101,7 @@ def register_environment() -> None:
 
 @dataclass(frozen=True, slots=True)
 class SharedSecrets:
-    """What another process must know to mask the same secrets: of a long one, not all of it."""
+    """What another process needs to mask the same secrets: of a long one, only its beginning."""
 
     lengths: Mapping[str, int]
     characters: frozenset[str]
@@ -110,7 +110,7 @@ class SharedSecrets:
 
 
 def share_secrets(but: Mapping[str, int] = MappingProxyType({})) -> SharedSecrets:
-    """Return what this process knows of secrets, without the `lengths` that are in `but`."""
+    """Return the secrets of this process, without the `lengths` that are in `but`."""
     with _lock:
         lengths = {
             each: length for each, length in _secrets.lengths.items() if but.get(each, 0) < length
@@ -124,7 +124,7 @@ def share_secrets(but: Mapping[str, int] = MappingProxyType({})) -> SharedSecret
 
 
 def adopt_secrets(secrets: SharedSecrets, *, of_run: bool) -> None:
-    """Mask what another process of this run knows, too; `of_run` is as `register` has it."""
+    """Mask the secrets of another process of this run, too; `of_run` is as in `register`."""
     with _lock:
         if of_run:
             _of_run.update(secrets.lengths.keys() - _secrets.lengths.keys())
@@ -137,7 +137,7 @@ def adopt_secrets(secrets: SharedSecrets, *, of_run: bool) -> None:
 
 
 def forget_run() -> None:
-    """Forget the secrets of the run before: its sessions have no use in another."""
+    """Forget the secrets of the run before: its sessions are not used again."""
     with _lock:
         for beginning in _of_run:
             _secrets.lengths.pop(beginning, None)
@@ -164,7 +164,7 @@ def mask(text: AnyStr) -> AnyStr:
 
 
 def mask_message(text: str) -> str:
-    """Return a message without the secrets, nor words that are one."""
+    """Return a message without the secrets, and without words that are a short secret."""
     return _secrets.pattern_of_words.sub(MASK, mask(text))
 
 
@@ -202,7 +202,7 @@ def _add_word(value: str) -> None:
 
 
 def _has_secret(known: _Secrets, document: bytes) -> bool:
-    """Whether the document has to be written anew, which takes its size in memory once more."""
+    """Tell whether the document has a secret: masking it takes its size in memory once more."""
     if len(known.lengths) <= _FEW and len(document) > _LARGE:
         beginnings = list(known.lengths)
         return any(
@@ -210,14 +210,14 @@ def _has_secret(known: _Secrets, document: bytes) -> bool:
             for beginning in beginnings
             for spelling in {beginning, quote(beginning, safe="")}
         )
-    # What the pattern finds, in a fifth of its time; and most runs stand in each line.
+    # Finds what the pattern finds in a fifth of the time; most runs of characters repeat.
     runs = set(document.translate(known.blanks).split())
     texts = (run.decode("ascii") for run in runs if len(run) >= _MIN_LENGTH)
     return any(_mask_run(known, text) is not text for text in texts)
 
 
 def _mask_run(known: _Secrets, run: str) -> str:
-    """The run of characters that secrets are made of; itself where it has none of them."""
+    """Return the run of characters without secrets; the same object if it has none."""
     if "%" in run and _find_secret(known, decoded := unquote(run), 0) is not None:
         run = decoded
     at, end, parts = _find_secret(known, run, 0), 0, []
@@ -231,7 +231,7 @@ def _mask_run(known: _Secrets, run: str) -> str:
 
 
 def _find_secret(known: _Secrets, run: str, start: int) -> int | None:
-    """Where the next secret begins."""
+    """Return the position of the next secret."""
     lengths = known.lengths
     places = range(start, len(run) - _MIN_LENGTH + 1)
     return next((at for at in places if run[at : at + _MIN_LENGTH] in lengths), None)

@@ -82,7 +82,7 @@ def invert(finding: Finding) -> Finding:
 def select_findings(
     findings: Iterable[Finding], accounts: Collection[str], repositories: Collection[str]
 ) -> tuple[Finding, ...]:
-    """Return the findings of `accounts` that match a glob; an empty filter leaves nothing out."""
+    """Return the findings of `accounts` that match a glob; an empty filter excludes nothing."""
     return tuple(
         finding
         for finding in findings
@@ -100,9 +100,9 @@ def undo_config(config: Config, findings: Collection[Finding]) -> Config:
     Organizations still lists the accounts, or `organization.include_accounts` where
     `organization.enumerate` is off.
     """
-    nowhere: dict[str, tuple[str, ...]] = {"include_ous": (), "exclude_accounts": ()}
+    no_filters: dict[str, tuple[str, ...]] = {"include_ous": (), "exclude_accounts": ()}
     organization: dict[str, object] = {
-        **nowhere,
+        **no_filters,
         "within_ous": (),
         "exclude_ous": (),
         "include_tags": {},
@@ -113,7 +113,7 @@ def undo_config(config: Config, findings: Collection[Finding]) -> Config:
     checks = tuple(sorted({finding.check for finding in findings}))
     creates = any(finding.resource == REGISTRY for finding in findings)
     remediation = {
-        **nowhere,
+        **no_filters,
         "auto_remediate": "ENABLED",
         "checks": tuple(
             sorted({finding.check for finding in findings if finding.resource != REGISTRY})

@@ -1,4 +1,4 @@
-"""Where the changes of a run come from: its own plan, or the report of another run."""
+"""Where the changes of a run come from: its own plan, events, or the report of another run."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _PlanChanges = Callable[[Mapping[str, Remedy]], list[Outcome]]
 
 
 class SweepPlan:
-    """The sweep's own plan: everything in scope is examined, and the configuration decides."""
+    """The sweep's own plan: it examines everything in scope, and the configuration decides."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class SweepPlan:
         source: RunSource | None = None,
         contested: Callable[[], Mapping[Place, str]] = dict,
     ) -> None:
-        """`contested` says why repositories are left alone; it raises nothing."""
+        """`contested` says why repositories are not changed; it raises nothing."""
         self.kind = kind
         self.source = source
         self._contested = contested
@@ -275,14 +275,14 @@ class _RevertedPlan(_ReviewedPlan):
 
 
 def change_source(recorded: RecordedChanges | None) -> SweepPlan:
-    """Return what a run changes: what it plans itself, or what a report recorded."""
+    """Return the source of a run's changes: its own plan, or what a report recorded."""
     if recorded is None:
         return SweepPlan()
     return _ReviewedPlan(recorded) if recorded.kind == "apply" else _RevertedPlan(recorded)
 
 
-# Counts what is about to be made immutable again, and says why each of the others is left alone, by
-# its hint's place. Raises OperationFailed.
+# Counts the repositories that are about to be made immutable again, and returns why each contested
+# one is not changed, by its hint's `place`. Raises OperationFailed.
 _CountReopenings = Callable[[Sequence[Hint]], Mapping[Place, str]]
 
 
@@ -301,7 +301,7 @@ class HintedPlan(SweepPlan):
         self._count = count
 
     def select_accounts(self, organization: Organization, config: Config) -> _Selection:
-        """Choose the named accounts that a sweep would choose; of the others nothing is told."""
+        """Choose the named accounts that a sweep would choose; the report has no others."""
         chosen, others = super().select_accounts(organization, config)
         return (
             tuple(account for account in chosen if account.id in self._regions),
@@ -316,7 +316,7 @@ class HintedPlan(SweepPlan):
     def examine(
         self, checks: Sequence[Check], target: Target, evidence: Evidence | None
     ) -> Examined:
-        """Run the checks of what the events name: to the others, all else would be missing."""
+        """Run only the checks of the named resources: others would report everything as missing."""
         named = [check for check in checks if check.resource in self._resources[target.place]]
         return super().examine(named, target, evidence) if named else Examined(Counts(0, 0, 0))
 
@@ -326,9 +326,9 @@ class HintedPlan(SweepPlan):
         remedies: Mapping[str, Remedy],
         plan_changes: _PlanChanges,
     ) -> list[Outcome]:
-        """Plan as a sweep does, and leave alone what others make mutable again and again.
+        """Plan as a sweep does, but withhold changes of contested repositories.
 
-        Where that cannot be counted, nothing that was made mutable again is changed.
+        Where reopenings cannot be counted, withhold every change that a reopening asks for.
         """
         planned = super().plan(outcomes, remedies, plan_changes)
         due = [

@@ -50,7 +50,7 @@ class TargetEvidence(Protocol):
 
 
 class Evidence(Protocol):
-    """The evidence of one run. What cannot be stored costs no target its examination."""
+    """The evidence of one run. A target is examined even if its evidence cannot be stored."""
 
     def begin(self, target: Target) -> TargetEvidence:
         """Begin a target; any thread calls it."""
@@ -80,12 +80,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-# Stores what was read of a repository, and the verdict on its setting, exemptions aside.
+# Stores a repository as it was read, and the verdict on its setting, exemptions aside.
 Record = Callable[[Repository, Compliance], None]
 
 
 class Source(Protocol):
-    """What is read: a file, or an object's body. What it raises is not caught here."""
+    """A file, or an object's body. Its errors are not caught here."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes; none at the end."""
@@ -95,7 +95,7 @@ class Cloud(Protocol):
     """AWS, as far as the sweep itself needs it; every method raises OperationFailed."""
 
     def list_accounts(self) -> Organization:
-        """The accounts that there are; NothingToSweep where running again would not help."""
+        """List all accounts; NothingToSweep where running again would not help."""
 
     def open_account(self, account: Account) -> OpenedAccount:
         """Assume the member role once, and read the account's regions."""
@@ -105,7 +105,7 @@ class Cloud(Protocol):
 
 
 class Check:
-    """One question about every target. One that writes nothing has only to `examine`."""
+    """One question about every target. A check that writes nothing needs only `examine`."""
 
     name: str  # what its findings are filed under
     resource: Resource  # what its findings are about
@@ -144,7 +144,7 @@ class Check:
         )
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
-        """The whole target judged, or OperationFailed.
+        """Examine the whole target; raises OperationFailed.
 
         `record`, where it is given, is called once for each repository, as soon as it is read. The
         findings have the order of these calls.
@@ -152,32 +152,32 @@ class Check:
         raise NotImplementedError
 
     def remedy(self, finding: Finding) -> Change:
-        """Pure: what would close the finding."""
+        """Return the change that would fix the finding. Pure."""
         raise NotImplementedError
 
     def apply(
         self, target: Target, finding: Finding, change: Change, intend: Callable[[], None]
     ) -> Change:
-        """Write the change if what was judged still holds; OperationFailed where it cannot.
+        """Write the change if the finding still holds, and return its result.
 
-        `intend` is called just before the write, and may forbid it by raising OperationFailed.
+        `intend` is called just before the write, and may forbid it. Both raise OperationFailed.
         """
         raise NotImplementedError
 
     def matches_desired(self, target: Target, finding: Finding, change: Change) -> bool | None:
-        """Whether all is as the change would make it; None where the repository is gone.
+        """Tell whether the setting is as the change would make it; None if the repository is gone.
 
         Raises OperationFailed where it cannot be read.
         """
         raise NotImplementedError
 
     def assess(self, target: Target, finding: Finding, change: Change) -> Impact:
-        """What the change may break; OperationFailed where it cannot be read."""
+        """Return what the change may break; raises OperationFailed."""
         raise NotImplementedError
 
 
 class Observer(Protocol):
-    """Who watches a sweep; called from the sweep's own thread only. What it raises is lost."""
+    """Watches a sweep; called from the sweep's own thread only. Its errors are ignored."""
 
     def begin(self, stage: Stage, total: int) -> None:
         """A stage over `total` accounts, targets or changes begins."""
@@ -187,41 +187,41 @@ class Observer(Protocol):
 
 
 class Journal(Observer, Protocol):
-    """The run's record, written as it goes, so that a process that ends anyhow loses nothing."""
+    """The run's record, written step by step, so that a process that is killed loses nothing."""
 
     @property
     def past(self) -> ResumeState:
-        """What need not be done again."""
+        """The work that need not be done again."""
 
     def plan(self, targets: Sequence[Target], outcomes: Sequence[object]) -> None:
-        """The plan stands, and nothing is written yet.
+        """Record the plan, before the first write.
 
-        Raises OperationFailed where it cannot be put on record: then nothing may be written.
+        Raises OperationFailed where it cannot be recorded: then nothing may be written.
         """
 
     def intend(self, finding: Finding) -> None:
-        """The finding's change is about to be written. Raises OperationFailed: then it may not.
+        """Record that the finding's change is about to be written; called by any thread.
 
-        Called by any thread.
+        Raises OperationFailed where it cannot be recorded: then it may not be written.
         """
 
     def settle(self, finding: Finding) -> None:
-        """The finding's change has ended as it says. Raises nothing; called by any thread."""
+        """Record the result of the finding's change. Raises nothing; called by any thread."""
 
 
 class Observers:
-    """Several observers as one; what one raises keeps nothing from the next."""
+    """Several observers as one; an error of one does not affect the next."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = observers
 
     def begin(self, stage: Stage, total: int) -> None:
-        """Tell all."""
+        """Notify all."""
         for observer in self._observers:
             attempt(stage, lambda observer: observer.begin(stage, total), observer)
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[object, object]]) -> None:
-        """Tell all."""
+        """Notify all."""
         for observer in self._observers:
             attempt(stage, lambda observer: observer.done(stage, outcomes), observer)
 
@@ -230,11 +230,10 @@ class Observers:
 class RunEnvironment:
     """How this run is done: its identity, whether it may write, who watches, asks and stops it.
 
-    `approve` is asked once, with the findings whose change is about to be written. `may_write`
-    raises OperationFailed where another sweep may be at work; any thread calls it. `evidence` is
-    None where none is to be stored, and `scanner` where this process scans alone. `read_announced`
-    reads from earlier reports which of a run's findings had their change announced; it raises
-    nothing.
+    `approve` is called once, with the findings whose change is about to be written. `may_write`
+    raises OperationFailed where another sweep may be running; any thread calls it. `evidence` is
+    None where none is stored, and `scanner` where this process scans alone. `read_announced` reads
+    from earlier reports which of a run's findings had their change announced; it raises nothing.
     """
 
     run_id: str
@@ -266,8 +265,8 @@ class Scanner(Protocol):
     ) -> ResumeState:
         """Open the accounts, and examine each target in them; return what was found.
 
-        The observer sees what it would see of one process. Raises nothing: what a process did not
-        get to is not in the answer.
+        The observer is called as for one process. Raises nothing: work that no process did is not
+        in the answer.
         """
 
 
@@ -286,12 +285,12 @@ class Pool:
         known: Callable[[T], R | None] = lambda _: None,
         keep: Callable[[T, R | Failed], R | Failed] = lambda _, outcome: outcome,
     ) -> list[R | Failed]:
-        """One outcome for each item, in order; see `concurrently`.
+        """Return one outcome for each item, in order; see `concurrently`.
 
-        What is `known` is no work: it is an outcome even of a sweep that was told to stop. `keep`
-        says what is kept of an outcome, after it was observed.
+        A `known` outcome needs no work: it counts even if the sweep was told to stop. `keep`
+        returns the outcome to store after it was observed.
         """
-        # Who watches must not end what is watched: a broken terminal stops no sweep.
+        # An observer must not end the sweep: a broken terminal does not.
         observer = self.environment.observers
         observer.begin(stage, len(items))
         before = [known(item) for item in items]
@@ -301,7 +300,7 @@ class Pool:
         made = iter(
             concurrently(
                 stage,
-                with_place(work),
+                with_log_context(work),
                 due,
                 workers=self._workers,
                 stop=self.environment.stop,
@@ -336,8 +335,8 @@ class Pool:
         return after
 
 
-def with_place(work: Callable[[T], R]) -> Callable[[T], R]:
-    """Return `work` that binds the account and region of its item to the log lines of the thread.
+def with_log_context(work: Callable[[T], R]) -> Callable[[T], R]:
+    """Return `work` that binds the account and region of its item to the thread's log lines.
 
     Args:
         work: What a pool does with an account, its id, a target, or a tuple that begins with one.

@@ -25,7 +25,7 @@ from sweeper.domain.selection import (
     unknown_exclusions,
 )
 from sweeper.engine.pool import Stop, attempt, concurrently
-from sweeper.engine.ports import Observer, Observers, with_place
+from sweeper.engine.ports import Observer, Observers, with_log_context
 from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus, failed_probe, run_probe
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class OrganizationRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who runs it; `management_account` is None where it could not be learnt."""
+    """The caller of the preflight; `management_account` is None if it could not be read."""
 
     account_id: str
     arn: str
@@ -60,7 +60,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One account in one region: what each action that was tried there answered."""
+    """One account in one region, with the result of each action that was tried there."""
 
     account: Account
     name: str
@@ -75,7 +75,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class RoleCheck:
-    """An account that was to be entered: `regions` is not known where it was not."""
+    """An account whose member role was to be assumed; else `regions` is not known."""
 
     account: Account
     role: ProbeResult
@@ -84,14 +84,14 @@ class RoleCheck:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that was found out.
+    """The results of a preflight.
 
-    `listing` is why the accounts could not be listed or chosen, None where they could.
-    `left_out` are the accounts that a sweep would leave out, and the regions; `unknown_exclusions`
-    names excluded accounts that are not there. `reads` and `writes` are the actions that were to be
-    tried; there are no writes where none may be made, or tried. `may_change`: a sweep may write at
-    all. `keeps_record`: a run could keep a record of what it changes, without which it changes
-    nothing. `permitted_by`: the parameter of the member role's stack that permits a write.
+    `listing` is why the accounts could not be listed or chosen, None if they could. `left_out` are
+    the accounts and regions that a sweep would leave out; `unknown_exclusions` names excluded
+    accounts that do not exist. `reads` and `writes` are the actions that were to be tried; there
+    are no writes where none may be made, or tried. `may_change`: a sweep may write at all.
+    `keeps_record`: a run can store its journal, without which it changes nothing. `permitted_by`:
+    the parameter of the member role's stack that permits a write.
     """
 
     caller: Caller | None
@@ -115,16 +115,16 @@ class Facts:
 
     @property
     def active(self) -> int:
-        """How many accounts were to be entered."""
+        """The number of accounts whose member role was to be assumed."""
         return len(self.accounts)
 
     def answers(self, action: str) -> tuple[ProbeResult, ...]:
-        """What the action answered, in each account-region where it was tried."""
+        """Return the action's results, one for each account and region where it was tried."""
         tried = ({**region.reads, **region.writes}.get(action) for region in self.regions)
         return tuple(answer for answer in tried if answer is not None)
 
     def with_role(self, *answers: ProbeStatus) -> tuple[str, ...]:
-        """The accounts whose member role gave one of these answers when it was to be assumed."""
+        """Return the accounts whose member role had one of these results when it was assumed."""
         return tuple(each.account.id for each in self.accounts if each.role.answer in answers)
 
 
@@ -133,47 +133,47 @@ R = TypeVar("R")
 
 
 class Directory(Protocol):
-    """AWS Organizations, as far as it is asked; every method raises OperationFailed."""
+    """AWS Organizations, as far as a preflight needs it; every method raises OperationFailed."""
 
     @property
     def management_account(self) -> str | None:
-        """The management account's id as the list of accounts tells it."""
+        """The management account's id from the list of accounts."""
 
     def described(self) -> str:
-        """The management account's id."""
+        """Describe the organization; return the management account's id."""
 
     def delegated_administrators(self) -> frozenset[str]:
         """The ids of the delegated administrators."""
 
 
 class Cloud(Protocol):
-    """AWS, as far as it is asked; every method raises OperationFailed."""
+    """AWS, as far as a preflight needs it; every method raises OperationFailed."""
 
     @property
     def organizations(self) -> Directory | None:
-        """None where Organizations is not asked."""
+        """None where Organizations is not called."""
 
     def caller(self) -> tuple[str, str]:
         """Account id and ARN."""
 
     def list_accounts(self) -> Organization:
-        """The accounts that there are."""
+        """List all accounts."""
 
     def enter(self, account: Account) -> None:
         """Assume the member role."""
 
     def regions(self, account: Account) -> Regions:
-        """The regions of an account that was entered."""
+        """Read the regions of an account whose role was assumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What is asked: the actions that the checks declare, and of each destination.
+    """What is tried: the actions that the checks declare, and each destination.
 
-    `ask` tries an action; like the destinations it raises nothing. No `writes` are tried where
-    there are none. `may_change`: a sweep has an action to write with, be it tried or not.
-    `keeps_record`: this machine, or S3, can keep a run's journal or plan. `permitted_by` are the
-    parameters of the member role's stack, by the write that each permits.
+    `ask` tries an action; like the destinations it raises nothing. `may_change`: a sweep has write
+    actions, even if these are not tried. `keeps_record`: this machine, or S3, can store a run's
+    journal or plan. `permitted_by` are the parameters of the member role's stack, by the write that
+    each permits.
     """
 
     reads: Collection[str]
@@ -188,7 +188,7 @@ class Questions:
 def run_preflight(
     cloud: Cloud, questions: Questions, config: Config, *, stop: Stop, observer: Observer
 ) -> Facts:
-    """Ask everything that can be asked. Raises nothing that AWS could cause."""
+    """Try everything that a sweep would call. Raises no error that AWS could cause."""
     who = attempt(Stage.ENUMERATE, lambda _: cloud.caller(), None)
     if isinstance(who, Failed):
         return Facts(None, who)
@@ -238,7 +238,7 @@ def run_preflight(
 def _describe_caller(
     who: tuple[str, str], organization: Organization | Failed, directory: Directory | None
 ) -> Caller:
-    """Who it is, as far as that can be learnt: a denial here is no problem by itself."""
+    """Describe the caller as far as possible: a denial here is no problem by itself."""
     account_id, arn = who
     if directory is None:
         return Caller(account_id, arn, OrganizationRole.NOT_ASKED)
@@ -270,11 +270,11 @@ class _Workers:
     observer: Observer
 
     def map(self, stage: Stage, work: Callable[[T], R], items: Sequence[T]) -> list[R | Failed]:
-        """One outcome for each item, in order; see `concurrently`."""
+        """Return one outcome for each item, in order; see `concurrently`."""
         self.observer.begin(stage, len(items))
         return concurrently(
             stage,
-            with_place(work),
+            with_log_context(work),
             items,
             workers=self.workers,
             stop=self.stop,

@@ -212,7 +212,7 @@ def _roles(
     """Return whether each account can be entered: "works", or why not."""
     from sweeper.domain.model import Stage
     from sweeper.engine.pool import concurrently
-    from sweeper.engine.ports import with_place
+    from sweeper.engine.ports import with_log_context
 
     def enter(account: Account) -> str:
         cloud.enter(account)
@@ -221,7 +221,7 @@ def _roles(
     observer.begin(Stage.OPEN_ACCOUNT, len(chosen))
     results = concurrently(
         Stage.OPEN_ACCOUNT,
-        with_place(enter),
+        with_log_context(enter),
         chosen,
         workers=config.limits.max_workers,
         stop=stop,
