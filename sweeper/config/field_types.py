@@ -6,7 +6,7 @@ import json
 import re
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -133,7 +133,7 @@ AccountId = Annotated[
 AccountGlob = Annotated[
     str, _matching(r"[0-9*?]{1,12}", '"*" or an account id in quotes, with * and ? as wildcards')
 ]
-_OuId = Annotated[
+OuId = Annotated[
     str,
     _matching(
         r"r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}",
@@ -167,7 +167,7 @@ RoleName = Annotated[
         "an IAM role's name, with its path before it if any, and not its ARN",
     ),
 ]
-_ExclusionFilter = Annotated[
+ExclusionFilter = Annotated[
     str,
     _matching(
         r"[0-9a-zA-Z._*-]{1,128}",
@@ -210,15 +210,17 @@ KmsKey = (
 AggregatorName = Annotated[
     str, _matching(r"[0-9A-Za-z_-]{1,256}", "the name of an AWS Config aggregator, not its ARN")
 ]
-_CheckName = Annotated[
+CheckName = Annotated[
     str, _matching(r"[a-z][a-z0-9-]*", "a check's name, such as ecr-tag-immutability")
 ]
 SinkName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a plugin's name")]
-_FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json, csv, text")]
+FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json, csv, text")]
 
 IS_NUMBER = BeforeValidator(_number)
 FROM_TEXT = BeforeValidator(_decode)
-_DISTINCT = AfterValidator(_remove_duplicates)
+_T = TypeVar("_T")
+# A list, without duplicates: a region named twice is still one target.
+UniqueList = Annotated[tuple[_T, ...], FROM_TEXT, AfterValidator(_remove_duplicates)]
 Processes = Annotated[
     int | Literal["auto"],
     BeforeValidator(_processes),
@@ -240,24 +242,19 @@ Expiry = Annotated[date | Literal["never"], BeforeValidator(_expiry)]
 AcceptableReason = Annotated[
     Reason, BeforeValidator(_acceptable), WithJsonSchema({"enum": list(ACCEPTABLE_REASONS)})
 ]
-AccountIds = Annotated[tuple[AccountId, ...], FROM_TEXT, _DISTINCT]
-OuIds = Annotated[tuple[_OuId, ...], FROM_TEXT, _DISTINCT]
-RegionNames = Annotated[tuple[RegionName, ...], FROM_TEXT, _DISTINCT]
-ExclusionFilters = Annotated[tuple[_ExclusionFilter, ...], FROM_TEXT, _DISTINCT]
-CheckNames = Annotated[tuple[_CheckName, ...], FROM_TEXT, _DISTINCT]
-_Feature = Literal["REPLICATION", "CREATE_ON_PUSH", "PULL_THROUGH_CACHE"]  # ECR: RCTAppliedFor
-Features = Annotated[tuple[_Feature, ...], FROM_TEXT, _DISTINCT]
+Feature = Literal["REPLICATION", "CREATE_ON_PUSH", "PULL_THROUGH_CACHE"]  # ECR: RCTAppliedFor
 ExclusionsByRepository = Annotated[
-    dict[RepositoryGlob, Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)]],
+    dict[
+        RepositoryGlob,
+        Annotated[UniqueList[ExclusionFilter], Field(max_length=MAX_EXCLUSION_FILTERS)],
+    ],
     FROM_TEXT,
 ]
 MutabilityFilters = Annotated[  # as ECR has them: one that matches every tag may be among them
     tuple[Annotated[str, Field(pattern=r"^[0-9a-zA-Z._*-]{1,128}$")], ...],
     Field(max_length=MAX_EXCLUSION_FILTERS),
 ]
-FormatNames = Annotated[tuple[_FormatName, ...], FROM_TEXT, _DISTINCT]
 TagKey = Annotated[  # Organizations: TagKey
     str, _matching(r"(?=[\s\S]*\S)[\s\S]{1,128}", "an account tag's key, 1 to 128 characters")
 ]
-TagKeys = Annotated[tuple[TagKey, ...], FROM_TEXT, _DISTINCT]
 Tags = Annotated[dict[str, tuple[str, ...]], FROM_TEXT]

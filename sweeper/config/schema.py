@@ -23,33 +23,32 @@ from sweeper.config.field_types import (
     AcceptableReason,
     AccountGlob,
     AccountGlobs,
-    AccountIds,
+    AccountId,
     AggregatorName,
     BucketName,
-    CheckNames,
+    CheckName,
     Day,
     Directory,
     EventBusArn,
-    ExclusionFilters,
+    ExclusionFilter,
     ExclusionsByRepository,
     Expiry,
-    Features,
-    FormatNames,
+    Feature,
+    FormatName,
     KmsKey,
-    OuIds,
+    OuId,
     Processes,
     RegionGlob,
     RegionGlobs,
     RegionName,
-    RegionNames,
     RepositoryGlob,
     RoleName,
     SinkName,
     TagKey,
-    TagKeys,
     Tags,
     Text,
     TopicArn,
+    UniqueList,
 )
 from sweeper.domain.model import MAX_EXCLUSION_FILTERS
 from sweeper.domain.reasons import Reason
@@ -76,11 +75,11 @@ class OrganizationConfig(_Section):
         str | None, Field(min_length=2, max_length=1224, pattern=r"^[0-9A-Za-z_+=,.@:/-]*$")
     ] = None
     sts_region: RegionName | None = None
-    include_ous: OuIds = ()
-    within_ous: OuIds = ()
-    exclude_ous: OuIds = ()
-    include_accounts: AccountIds = ()
-    exclude_accounts: AccountIds = ()
+    include_ous: UniqueList[OuId] = ()
+    within_ous: UniqueList[OuId] = ()
+    exclude_ous: UniqueList[OuId] = ()
+    include_accounts: UniqueList[AccountId] = ()
+    exclude_accounts: UniqueList[AccountId] = ()
     include_tags: Tags = {}
     exclude_tags: Tags = {}
 
@@ -111,8 +110,8 @@ class OrganizationConfig(_Section):
 class RegionsConfig(_Section):
     """Which regions of each account to sweep."""
 
-    include: RegionNames = ()
-    exclude: RegionNames = ()
+    include: UniqueList[RegionName] = ()
+    exclude: UniqueList[RegionName] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -163,7 +162,7 @@ class CoverageConfig(_Section):
 class PolicyConfig(_Section):
     """What counts as compliant."""
 
-    allowed_exclusions: ExclusionFilters = ()
+    allowed_exclusions: UniqueList[ExclusionFilter] = ()
     exempt_pull_through_cache: bool = True
 
 
@@ -171,7 +170,7 @@ class ExemptionRule(_Section):
     """Repositories that are not changed, why, and until when (inclusive, UTC)."""
 
     account: AccountGlob = "*"
-    ous: OuIds = ()
+    ous: UniqueList[OuId] = ()
     account_tags: Tags = {}
     region: RegionGlob = "*"
     repository: RepositoryGlob
@@ -182,8 +181,8 @@ class ExemptionRule(_Section):
 class Wave(_Section, serialize_by_alias=True):
     """Accounts in which repositories may be changed from a day on."""
 
-    include_ous: OuIds = ()
-    include_accounts: AccountIds = ()
+    include_ous: UniqueList[OuId] = ()
+    include_accounts: UniqueList[AccountId] = ()
     start: Annotated[Day, Field(alias="from")]
 
 
@@ -191,17 +190,17 @@ class RemediationConfig(_Section):
     """Whether, where, when and how much may be changed."""
 
     auto_remediate: Literal["ENABLED", "DISABLED"] = "ENABLED"
-    checks: CheckNames = CHECKS
-    include_ous: OuIds = ()
-    include_accounts: AccountIds = ()
-    exclude_accounts: AccountIds = ()
+    checks: UniqueList[CheckName] = CHECKS
+    include_ous: UniqueList[OuId] = ()
+    include_accounts: UniqueList[AccountId] = ()
+    exclude_accounts: UniqueList[AccountId] = ()
     rollout: Annotated[tuple[Wave, ...], FROM_TEXT, Field(max_length=_MAX_WAVES)] = ()
     grace_days: Annotated[int, IS_NUMBER, Field(ge=0, le=_MAX_GRACE_DAYS)] = 0
-    exclusions: Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)] = ()
+    exclusions: Annotated[UniqueList[ExclusionFilter], Field(max_length=MAX_EXCLUSION_FILTERS)] = ()
     exclusions_by_repository: ExclusionsByRepository = {}
     ignore_root_cache_rule: bool = False
     assess_impact: bool = False
-    root_template_applied_for: Features = ()
+    root_template_applied_for: UniqueList[Feature] = ()
     max_changes: Annotated[int, IS_NUMBER, Field(ge=0)] = 500
     max_changes_per_account: Annotated[Annotated[int, Field(ge=0)] | None, IS_NUMBER] = None
     min_coverage: Annotated[float, IS_NUMBER, Field(ge=0, le=1)] = 0.0
@@ -256,9 +255,9 @@ class ReportConfig(_Section):
     chat_topic_arn: TopicArn | None = None
     event_bus: EventBusArn | None = None
     security_hub: SecurityHubConfig | None = None
-    formats: Annotated[FormatNames, Field(min_length=1)] = ("json", "csv")
+    formats: Annotated[UniqueList[FormatName], Field(min_length=1)] = ("json", "csv")
     notify: Notify = "when_needed"
-    account_tags: Annotated[TagKeys, Field(max_length=_MAX_ACCOUNT_TAGS)] = ()
+    account_tags: Annotated[UniqueList[TagKey], Field(max_length=_MAX_ACCOUNT_TAGS)] = ()
     owner_tag: TagKey | None = None
     evidence: bool = False
     plugins: Annotated[dict[SinkName, dict[str, Any] | None], FROM_TEXT] = {}
@@ -317,7 +316,7 @@ class DistributedConfig(_Section):
 class Config(_Section):
     """The whole configuration, validated and frozen, except for names of checks and formats."""
 
-    checks: Annotated[CheckNames, Field(min_length=1)] = CHECKS
+    checks: Annotated[UniqueList[CheckName], Field(min_length=1)] = CHECKS
     organization: OrganizationConfig = OrganizationConfig()
     regions: RegionsConfig = RegionsConfig()
     coverage: CoverageConfig = CoverageConfig()

@@ -120,12 +120,6 @@ def join_hints(hints: Iterable[Hint]) -> tuple[Hint, ...]:
     return tuple(joined.values())
 
 
-def hint_of(finding: Finding, hints: Mapping[object, Hint]) -> Hint | None:
-    """Return the hint that led to the finding."""
-    name = finding.repository if finding.resource == "repository" else None
-    return hints.get((finding.account_id, finding.region, name))
-
-
 def _is_own(identity: Mapping[str, Any], account: str, role_name: str | None) -> bool:
     """Tell whether the member role made the call, in the event's account."""
     if role_name is None or _text(identity, "type") != "AssumedRole":

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sweeper.config.schema import AcceptedGap, Config, OrganizationConfig, RemediationConfig
 
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 # AWS Organizations, Account.State; the older Status has a subset of the words.
 INACTIVE_STATES = {
@@ -186,8 +186,8 @@ _UNREACHABLE_REASONS = (
 
 
 def accept_known_gaps(
-    outcome: R | Failed, account_id: str, region: str | None, rules: Sequence[AcceptedGap]
-) -> R | Failed | Skipped:
+    outcome: _R | Failed, account_id: str, region: str | None, rules: Sequence[AcceptedGap]
+) -> _R | Failed | Skipped:
     """Return the outcome, or a skip where `coverage.accept` accepts the failure.
 
     A rule for particular regions does not accept an account that could not be opened. A rule for an

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.events import Hint, Place, hint_of, withhold_contested
+from sweeper.domain.events import Hint, Place, withhold_contested
 from sweeper.domain.model import (
     ACCOUNT_EXCLUDED,
     REGION_EXCLUDED,
@@ -41,13 +42,13 @@ from sweeper.domain.recorded_changes import (
 from sweeper.domain.report_model import RunKind, RunSource
 from sweeper.domain.selection import plan_targets, select_accounts
 from sweeper.engine.pool import attempt
-from sweeper.engine.ports import Evidence, examine_with_evidence
+from sweeper.engine.ports import Evidence
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
     from sweeper.domain.model import Change, ResumeState
     from sweeper.domain.report import AccountOutcome, TargetOutcome
-    from sweeper.engine.ports import Check, Cloud, Evidence
+    from sweeper.engine.ports import Check, Cloud, Evidence, TargetEvidence
 
 
 _Selection = tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]
@@ -93,7 +94,7 @@ class SweepPlan:
     ) -> Examined:
         """Run all checks on one target; raises OperationFailed."""
         if evidence:
-            results = examine_with_evidence(checks, target, evidence.begin(target))
+            results = _examine_with_evidence(checks, target, evidence.begin(target))
         else:
             results = [check.examine(target) for check in checks]
         findings = tuple(finding for result in results for finding in result.findings)
@@ -334,7 +335,7 @@ class HintedPlan(SweepPlan):
         due = [
             hint
             for finding in planned_findings(planned)
-            if (hint := hint_of(finding, self._hints)) and hint.reopens
+            if (hint := self._hint_of(finding)) and hint.reopens
         ]
         if not due:
             return planned
@@ -344,10 +345,27 @@ class HintedPlan(SweepPlan):
         failed = contested
 
         def withhold(finding: Finding, change: Change) -> Change:
-            hint = hint_of(finding, self._hints)
+            hint = self._hint_of(finding)
             if hint is None or not hint.reopens:
                 return change
             reason, error = failed.reason, failed.message
             return replace(change, status=ChangeStatus.WITHHELD, reason=reason, error=error)
 
         return [map_changes(outcome, withhold) for outcome in planned]
+
+    def _hint_of(self, finding: Finding) -> Hint | None:
+        name = finding.repository if finding.resource == "repository" else None
+        return self._hints.get((finding.account_id, finding.region, name))
+
+
+def _examine_with_evidence(
+    checks: Sequence[Check], target: Target, evidence: TargetEvidence
+) -> list[Examined]:
+    """Examine the target by every check, and store each verdict. Raises OperationFailed."""
+    results = []
+    for check in checks:
+        result = check.examine(target, partial(evidence.record, check))
+        evidence.judge(check, result.findings)
+        results.append(result)
+    evidence.store()
+    return results

@@ -24,18 +24,18 @@ from sweeper.domain.mutability import (
 )
 from sweeper.domain.reasons import Reason
 
-S = TypeVar("S", bound=Setting)
+_S = TypeVar("_S", bound=Setting)
 
 
 def apply_if_unchanged(
     finding: Finding,
     change: Change,
     *,
-    read: Callable[[], S | None],
-    write: Callable[[S], None],
-    is_compliant: Callable[[S], bool],
+    read: Callable[[], _S | None],
+    write: Callable[[_S], None],
+    is_compliant: Callable[[_S], bool],
     intend: Callable[[], None],
-    obstacle: Callable[[S], str | None] = lambda _: None,
+    obstacle: Callable[[_S], str | None] = lambda _: None,
 ) -> Change:
     """Apply the change if the setting, `read` again, is still the finding's; return the result.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from sweeper.config.provenance import Provenance
@@ -63,21 +62,8 @@ class Evidence(Protocol):
         """Store which accounts and targets have no evidence, and why."""
 
 
-def examine_with_evidence(
-    checks: Sequence[Check], target: Target, evidence: TargetEvidence
-) -> list[Examined]:
-    """Examine the target by every check, and store each verdict. Raises OperationFailed."""
-    results = []
-    for check in checks:
-        result = check.examine(target, partial(evidence.record, check))
-        evidence.judge(check, result.findings)
-        results.append(result)
-    evidence.store()
-    return results
-
-
-T = TypeVar("T")
-R = TypeVar("R")
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 # Stores a repository as it was read, and the verdict on its setting, exemptions aside.
@@ -270,28 +256,29 @@ class Scanner(Protocol):
         """
 
 
-class Pool:
-    """The run's pool of threads, and who watches it."""
+class Workers:
+    """Threads, and the observers of their work."""
 
-    def __init__(self, workers: int, environment: RunEnvironment) -> None:
+    def __init__(self, workers: int, stop: Stop, observer: Observer) -> None:
         self._workers = workers
-        self.environment = environment
+        self._stop = stop
+        self._observer = observer
 
     def map(
         self,
         stage: Stage,
-        work: Callable[[T], R],
-        items: Sequence[T],
-        known: Callable[[T], R | None] = lambda _: None,
-        keep: Callable[[T, R | Failed], R | Failed] = lambda _, outcome: outcome,
-    ) -> list[R | Failed]:
+        work: Callable[[_T], _R],
+        items: Sequence[_T],
+        known: Callable[[_T], _R | None] = lambda _: None,
+        keep: Callable[[_T, _R | Failed], _R | Failed] = lambda _, outcome: outcome,
+    ) -> list[_R | Failed]:
         """Return one outcome for each item, in order; see `concurrently`.
 
         A `known` outcome needs no work: it counts even if the sweep was told to stop. `keep`
         returns the outcome to store after it was observed.
         """
         # An observer must not end the sweep: a broken terminal does not.
-        observer = self.environment.observers
+        observer = self._observer
         observer.begin(stage, len(items))
         before = [known(item) for item in items]
         if seen := [pair for pair in zip(items, before, strict=True) if pair[1] is not None]:
@@ -303,12 +290,20 @@ class Pool:
                 with_log_context(work),
                 due,
                 workers=self._workers,
-                stop=self.environment.stop,
+                stop=self._stop,
                 observe=lambda batch: observer.done(stage, batch),
                 keep=keep,
             )
         )
         return [next(made) if outcome is None else outcome for outcome in before]
+
+
+class Pool(Workers):
+    """The run's pool of threads, and its environment."""
+
+    def __init__(self, workers: int, environment: RunEnvironment) -> None:
+        super().__init__(workers, environment.stop, environment.observers)
+        self.environment = environment
 
     def update(
         self,
@@ -335,7 +330,7 @@ class Pool:
         return after
 
 
-def with_log_context(work: Callable[[T], R]) -> Callable[[T], R]:
+def with_log_context(work: Callable[[_T], _R]) -> Callable[[_T], _R]:
     """Return `work` that binds the account and region of its item to the thread's log lines.
 
     Args:
@@ -345,7 +340,7 @@ def with_log_context(work: Callable[[T], R]) -> Callable[[T], R]:
     """
     from structlog.contextvars import bind_contextvars  # a program's --help has no use for it
 
-    def bound(item: T) -> R:
+    def bound(item: _T) -> _R:
         place = item[0] if isinstance(item, tuple) else item
         match place:
             case Target(account, region):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from sweeper.domain.model import (
     Account,
@@ -24,8 +24,8 @@ from sweeper.domain.selection import (
     select_accounts,
     unknown_exclusions,
 )
-from sweeper.engine.pool import Stop, attempt, concurrently
-from sweeper.engine.ports import Observer, Observers, with_log_context
+from sweeper.engine.pool import Stop, attempt
+from sweeper.engine.ports import Observer, Observers, Workers
 from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus, failed_probe, run_probe
 
 if TYPE_CHECKING:
@@ -128,10 +128,6 @@ class Facts:
         return tuple(each.account.id for each in self.accounts if each.role.answer in answers)
 
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-
 class Directory(Protocol):
     """AWS Organizations, as far as a preflight needs it; every method raises OperationFailed."""
 
@@ -202,7 +198,7 @@ def run_preflight(
     if isinstance(chosen, Failed):
         return Facts(caller, chosen, destinations=destinations, listed=len(listed))
     accounts, others = chosen
-    pool = _Workers(config.limits.max_workers, stop, Observers((observer,)))
+    pool = Workers(config.limits.max_workers, stop, Observers((observer,)))
     entered = _enter_accounts(pool, cloud, accounts)
     targets, regions_left_out = plan_targets(
         (
@@ -263,27 +259,8 @@ def _describe_caller(
     return Caller(account_id, arn, standing, organization_id, management)
 
 
-@dataclass(frozen=True, slots=True)
-class _Workers:
-    workers: int
-    stop: Stop
-    observer: Observer
-
-    def map(self, stage: Stage, work: Callable[[T], R], items: Sequence[T]) -> list[R | Failed]:
-        """Return one outcome for each item, in order; see `concurrently`."""
-        self.observer.begin(stage, len(items))
-        return concurrently(
-            stage,
-            with_log_context(work),
-            items,
-            workers=self.workers,
-            stop=self.stop,
-            observe=lambda batch: self.observer.done(stage, batch),
-        )
-
-
 def _enter_accounts(
-    pool: _Workers, cloud: Cloud, accounts: Sequence[Account]
+    pool: Workers, cloud: Cloud, accounts: Sequence[Account]
 ) -> tuple[RoleCheck, ...]:
     def enter(account: Account) -> RoleCheck:
         role = run_probe(lambda: cloud.enter(account))
@@ -304,7 +281,7 @@ def _enter_accounts(
 
 
 def _probe_regions(
-    pool: _Workers, questions: Questions, config: Config, targets: Sequence[Target]
+    pool: Workers, questions: Questions, config: Config, targets: Sequence[Target]
 ) -> tuple[Region, ...]:
     def ask(target: Target) -> Region:
         writable = in_write_scope(target.account, config.remediation)
