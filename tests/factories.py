@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sweeper.domain.inventory_model import ConfigInventory, RecordingGap
 from sweeper.domain.model import (
     Account,
     Change,
@@ -28,7 +27,15 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import AccountOutcome, TargetOutcome, aggregate
-from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, Run, SinceLast
+from sweeper.domain.report_model import (
+    ConfigInventory,
+    EarlierFinding,
+    FailedItem,
+    RecordingGap,
+    Report,
+    Run,
+    SinceLast,
+)
 
 ACCOUNT_ID = "111122223333"
 REGION = "eu-central-1"

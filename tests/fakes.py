@@ -26,14 +26,14 @@ from sweeper.domain.model import (
     OpenedAccount,
     Organization,
     Repository,
+    ResumeState,
     Stage,
     Target,
 )
 from sweeper.domain.mutability import WILDCARD
+from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-from sweeper.domain.resume import ResumeState
-from sweeper.domain.withholding import Announced
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Cloud, RunEnvironment
 from sweeper.engine.sweep import sweep

@@ -23,12 +23,8 @@ _ROOT = Path(__file__).parents[1]
 # What is mutated -> the tests that know it best.
 NEAREST = {
     "sweeper/domain/planning.py": ("tests/domain/test_planning.py", "tests/test_invariants.py"),
-    "sweeper/domain/withholding.py": (
-        "tests/domain/test_withholding.py",
-        "tests/test_invariants.py",
-    ),
-    "sweeper/domain/write_scope.py": (
-        "tests/domain/test_write_scope.py",
+    "sweeper/domain/selection.py": (
+        "tests/domain/test_selection.py",
         "tests/test_invariants.py",
     ),
     "sweeper/engine/remediation.py": ("tests/engine/test_remediation.py", "tests/test_resuming.py"),

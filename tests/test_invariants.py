@@ -12,8 +12,7 @@ import pytest
 from hypothesis import event, given
 
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.domain.errors import OperationFailed
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus, OperationFailed
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Repository, Stage, Target
 from sweeper.domain.mutability import evaluate, remedy
 from sweeper.domain.reasons import Reason

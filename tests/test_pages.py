@@ -18,7 +18,7 @@ import yaml
 from click.testing import CliRunner
 from moto.sns.utils import FilterPolicyMatcher
 
-from sweeper.config.loader import load_config
+from sweeper.config.loader import load
 from sweeper.domain.model import ChangeStatus
 from sweeper.entrypoints.cli.main import cli
 from sweeper.entrypoints.lambda_function import _overrides
@@ -155,7 +155,7 @@ WORKFLOWS = [each for each in blocks("yaml") if each.body.startswith("on:\n")]
 def test_a_configuration_is_one(block: Block, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(block.body, encoding="utf-8")
-    load_config(str(path))
+    load(str(path))
 
 
 def test_the_steps_of_a_workflow_are_commands(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,10 +55,10 @@ def test_what_is_linked_is_there() -> None:
 
 
 def test_every_key_of_the_configuration_is_in_config_yaml_with_its_default() -> None:
-    from sweeper.config.loader import load_config
+    from sweeper.config.loader import load
     from sweeper.config.schema import Config
 
-    assert load_config(str(ROOT / "config.yaml")).model_dump() == Config().model_dump()
+    assert load(str(ROOT / "config.yaml")).config.model_dump() == Config().model_dump()
     text = (ROOT / "config.yaml").read_text(encoding="utf-8")
     for section, field in Config.model_fields.items():
         assert f"\n{section}:" in text

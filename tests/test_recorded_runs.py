@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.domain.model import ChangeStatus, Repository
+from sweeper.domain.model import ChangeStatus, Repository, ResumeState
 from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report_model import Report
-from sweeper.domain.resume import ResumeState
 from sweeper.storage import run_state as state
 from sweeper.storage.journal import lines
 from tests.cases import case

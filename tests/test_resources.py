@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus
 from sweeper.domain.model import ChangeStatus, Compliance
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import exit_status

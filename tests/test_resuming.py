@@ -27,12 +27,12 @@ from sweeper.domain.model import (
     OpenedAccount,
     Organization,
     Repository,
+    ResumeState,
     Target,
 )
 from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.domain.report import cut_short
 from sweeper.domain.report_model import Report
-from sweeper.domain.resume import ResumeState
 from sweeper.engine.change_source import change_source
 from sweeper.engine.pool import Stop
 from sweeper.engine.sweep import sweep

@@ -35,8 +35,7 @@ from sweeper.domain.errors import NothingToSweep, OperationFailed
 from sweeper.domain.exemptions import covers_account
 from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.selection import INACTIVE_STATES, named_regions, why_left_out
-from sweeper.domain.write_scope import may_write_on
+from sweeper.domain.selection import INACTIVE_STATES, may_write_on, named_regions, why_left_out
 from sweeper.engine.pool import Stop
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from sweeper.aws.client.paging import PageTokens
 from sweeper.domain.errors import NothingToSweep, OperationFailed
 from sweeper.domain.model import Account, Failed, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, concurrently
+from sweeper.engine.ports import with_log_context
 
 # The answers for an item that was added or removed while the organization is read.
 _NO_ACCOUNT = "TargetNotFoundException"
@@ -140,7 +140,7 @@ class Organizations:
             tags = self._items("list_tags_for_resource", "Tags", guard=guard, ResourceId=account_id)
             return {require_str(tag, "Key"): optional_str(tag, "Value") for tag in tags}
 
-        return self._each(with_place(read), account_ids)
+        return self._each(with_log_context(read), account_ids)
 
     def _walk(self) -> tuple[dict[str, tuple[str, ...]], set[str]]:
         """Read the path of each account, from its root down, and the ids of all roots and OUs."""

@@ -32,17 +32,19 @@ from sweeper.domain.mutability import (
     remedy,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
-from sweeper.engine.ports import Check, Record
-from sweeper.engine.probe import Probe, nonexistent_name
-from sweeper.engine.root_template import (
+from sweeper.engine.guarded_write import (
     NO_TEMPLATE,
     ROOT_PREFIX,
     RootTemplates,
     Template,
     apply_default,
+    apply_if_unchanged,
+    matches_desired,
     read_default,
+    require_effect,
 )
+from sweeper.engine.ports import Check, Record
+from sweeper.engine.probe import Probe, nonexistent_name
 
 if TYPE_CHECKING:
     from sweeper.config.schema import ExemptionRule
@@ -175,7 +177,7 @@ class CreationTemplateImmutability(Check):
             answer = self.registry.update_repository_creation_template(
                 target, now.prefix, change.to_mutability, change.to_exclusion_filters, now.rest
             )
-            took_effect(answer, change)
+            require_effect(answer, change)
             differs = answer.rest != now.rest
 
         result = apply_if_unchanged(

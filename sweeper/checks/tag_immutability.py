@@ -31,8 +31,8 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.mutability import Verdict, evaluate, exclusions_of, remedy
 from sweeper.domain.reasons import Reason
-from sweeper.domain.write_scope import in_write_scope
-from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, took_effect
+from sweeper.domain.selection import in_write_scope
+from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, require_effect
 from sweeper.engine.ports import Check, Record
 from sweeper.engine.probe import Probe, nonexistent_name
 
@@ -177,7 +177,7 @@ class TagImmutability(Check):
             answer = self.registry.put_image_tag_mutability(
                 target, finding.repository, change.to_mutability, change.to_exclusion_filters
             )
-            took_effect(answer, change)
+            require_effect(answer, change)
 
         return apply_if_unchanged(
             finding,

@@ -6,19 +6,19 @@ import json
 import re
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from sweeper.domain.model import MAX_EXCLUSION_FILTERS
 from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 
-MAX_WILDCARDS = 2  # ECR: in one filter
+_MAX_WILDCARDS = 2  # ECR: in one filter
 MAX_PROCESSES = 64
 
 
-def _decoded(value: object) -> object:
-    """An environment variable is text: lists and mappings are JSON there, or comma-separated."""
+def _decode(value: object) -> object:
+    """Decode the text of an environment variable: a list or mapping as JSON, or comma-separated."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith(("[", "{")):
@@ -32,13 +32,12 @@ def _decoded(value: object) -> object:
     return parts
 
 
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Without what was said before: a region named twice is still one target."""
+def _remove_duplicates(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
 def _matching(pattern: str, allowed: str) -> BeforeValidator:
-    """Text that matches the whole pattern; an unquoted number in YAML is not text.
+    """Require text that matches the whole pattern; an unquoted number in YAML is not text.
 
     The pattern is published in the JSON Schema: without flags, and without what means more than
     ASCII to some engines.
@@ -62,13 +61,13 @@ def _matching(pattern: str, allowed: str) -> BeforeValidator:
 def _not_only_wildcards(value: str) -> str:
     if not value.strip("*"):
         raise ValueError(f"{value!r} matches every tag, so nothing would be immutable")
-    if value.count("*") > MAX_WILDCARDS:
+    if value.count("*") > _MAX_WILDCARDS:
         raise ValueError(f"{value!r} has more than 2 '*', which ECR refuses")
     return value
 
 
 def _day(value: object) -> date | None:
-    """The date that YAML or text gives; None where it is none."""
+    """Return the date that YAML or text gives; None where it is none."""
     if isinstance(value, str):
         try:
             return date.fromisoformat(value)
@@ -123,11 +122,11 @@ def _acceptable(value: object) -> object:
     return value
 
 
-def _several(value: object) -> object:
+def _as_list(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
-IN_QUOTES = " in quotes"  # of YAML: it is left out of what is told of an option's value
+IN_QUOTES = " in quotes"  # of YAML: left out of errors about an option's value
 AccountId = Annotated[
     str, _matching(r"[0-9]{12}", f'an account id, 12 digits{IN_QUOTES}: "123456789012"')
 ]
@@ -150,12 +149,12 @@ RegionGlob = Annotated[
 AccountGlobs = Annotated[  # one, or a list
     tuple[AccountGlob, ...],
     Field(min_length=1),
-    BeforeValidator(_several, json_schema_input_type=AccountGlob | list[AccountGlob]),
+    BeforeValidator(_as_list, json_schema_input_type=AccountGlob | list[AccountGlob]),
 ]
 RegionGlobs = Annotated[
     tuple[RegionGlob, ...],
     Field(min_length=1),
-    BeforeValidator(_several, json_schema_input_type=RegionGlob | list[RegionGlob]),
+    BeforeValidator(_as_list, json_schema_input_type=RegionGlob | list[RegionGlob]),
 ]
 RepositoryGlob = Annotated[
     str,
@@ -218,7 +217,10 @@ SinkName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a plugin's name")]
 FormatName = Annotated[str, _matching(r"[a-z][a-z0-9_]*", "a format's name: json, csv, text")]
 
 IS_NUMBER = BeforeValidator(_number)
-FROM_TEXT = BeforeValidator(_decoded)
+FROM_TEXT = BeforeValidator(_decode)
+_T = TypeVar("_T")
+# A list, without duplicates: a region named twice is still one target.
+UniqueList = Annotated[tuple[_T, ...], FROM_TEXT, AfterValidator(_remove_duplicates)]
 Processes = Annotated[
     int | Literal["auto"],
     BeforeValidator(_processes),
@@ -240,24 +242,19 @@ Expiry = Annotated[date | Literal["never"], BeforeValidator(_expiry)]
 AcceptableReason = Annotated[
     Reason, BeforeValidator(_acceptable), WithJsonSchema({"enum": list(ACCEPTABLE_REASONS)})
 ]
-AccountIds = Annotated[tuple[AccountId, ...], FROM_TEXT, AfterValidator(_distinct)]
-OuIds = Annotated[tuple[OuId, ...], FROM_TEXT, AfterValidator(_distinct)]
-RegionNames = Annotated[tuple[RegionName, ...], FROM_TEXT, AfterValidator(_distinct)]
-ExclusionFilters = Annotated[tuple[ExclusionFilter, ...], FROM_TEXT, AfterValidator(_distinct)]
-CheckNames = Annotated[tuple[CheckName, ...], FROM_TEXT, AfterValidator(_distinct)]
 Feature = Literal["REPLICATION", "CREATE_ON_PUSH", "PULL_THROUGH_CACHE"]  # ECR: RCTAppliedFor
-Features = Annotated[tuple[Feature, ...], FROM_TEXT, AfterValidator(_distinct)]
 ExclusionsByRepository = Annotated[
-    dict[RepositoryGlob, Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)]],
+    dict[
+        RepositoryGlob,
+        Annotated[UniqueList[ExclusionFilter], Field(max_length=MAX_EXCLUSION_FILTERS)],
+    ],
     FROM_TEXT,
 ]
 MutabilityFilters = Annotated[  # as ECR has them: one that matches every tag may be among them
     tuple[Annotated[str, Field(pattern=r"^[0-9a-zA-Z._*-]{1,128}$")], ...],
     Field(max_length=MAX_EXCLUSION_FILTERS),
 ]
-FormatNames = Annotated[tuple[FormatName, ...], FROM_TEXT, AfterValidator(_distinct)]
 TagKey = Annotated[  # Organizations: TagKey
     str, _matching(r"(?=[\s\S]*\S)[\s\S]{1,128}", "an account tag's key, 1 to 128 characters")
 ]
-TagKeys = Annotated[tuple[TagKey, ...], FROM_TEXT, AfterValidator(_distinct)]
 Tags = Annotated[dict[str, tuple[str, ...]], FROM_TEXT]

@@ -1,7 +1,6 @@
-"""The JSON Schema of config.yaml, from its model: `sweeper config schema` prints it.
+"""Build the JSON Schema of config.yaml from its model: `sweeper config schema` prints it.
 
-For editors, and for those who write the file by program. What one key says about another is not in
-it: that is for `sweeper config check`.
+For editors and generators. It has no rules between keys: `sweeper config check` checks these.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from sweeper.config.schema import Config
 
-# What each key is for; sections have their model's docstring. Here, where no sweep has to read it.
-DESCRIPTIONS = {
+# The purpose of each key; sections have their model's docstring. Here, where no sweep imports it.
+_DESCRIPTIONS = {
     "checks": "Which checks run, by the name in their findings.",
     "organization.role_name": "The role that is assumed in every account, the caller's own "
     "included. null: only the caller's own account, with its own credentials.",
@@ -119,7 +118,7 @@ DESCRIPTIONS = {
     "client.",
     "distributed.accounts_per_shard": "How many accounts a worker of a distributed sweep scans.",
 }
-# What pydantic writes of a limit that stands behind a validator of our own, by the type.
+# The names that pydantic gives limits behind a validator of our own, by type.
 _LIMITS = {
     "array": {"minLength": "minItems", "maxLength": "maxItems"},
     "integer": (_OF_NUMBER := {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum"}),
@@ -128,7 +127,7 @@ _LIMITS = {
 
 
 class Untitled(GenerateJsonSchema):
-    """Without a title for each property that only repeats its name."""
+    """Omits the titles of properties, which only repeat their names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (pydantic names it)
         """See the class."""
@@ -136,20 +135,14 @@ class Untitled(GenerateJsonSchema):
 
 
 def schema(checks: Iterable[str], formats: Iterable[str]) -> dict[str, Any]:
-    """Return the schema of what may be in config.yaml, which need not be complete.
-
-    Args:
-        checks: The names of the checks that there are.
-        formats: The names of the report formats that there are.
-
-    """
+    """Return the schema of config.yaml, with the names of the built-in checks and formats."""
     result = Config.model_json_schema(schema_generator=Untitled)
     definitions = result.pop("$defs")
     for definition in (result, *definitions.values()):
         definition.pop("title", None)
         for name, value in definition.get("properties", {}).items():
-            definition["properties"][name] = _corrected(value)
-    # A plugin has another name, which only an installation knows.
+            definition["properties"][name] = _correct_limits(value)
+    # A plugin has another name, which depends on the installation.
     for lists, key, names in (
         (definitions["ReportConfig"]["properties"], "formats", formats),
         (definitions["RemediationConfig"]["properties"], "checks", checks),
@@ -164,19 +157,19 @@ def schema(checks: Iterable[str], formats: Iterable[str]) -> dict[str, Any]:
         "description": "All keys are optional. What one key says about another is checked by "
         "`sweeper config check`.",
         "type": "object",
-        # A section that is there but empty means its defaults.
+        # An empty section means its defaults.
         "properties": {name: _or_null(section) for name, section in sections.items()},
         "additionalProperties": False,
         "$defs": definitions,
     }
 
 
-def _corrected(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a value with the limits as JSON Schema names them; a mapping's, too."""
+def _correct_limits(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a value, or mapping of values, with JSON Schema's names of limits."""
     names = _LIMITS.get(value.get("type", ""), {})
     corrected = {names.get(key, key): value[key] for key in value}
     if patterns := value.get("patternProperties"):
-        inner = {pattern: _corrected(each) for pattern, each in patterns.items()}
+        inner = {pattern: _correct_limits(each) for pattern, each in patterns.items()}
         corrected |= {"patternProperties": inner, "additionalProperties": False}
     return corrected
 
@@ -189,11 +182,11 @@ def _describe(model: Any, definitions: Any, prefix: str) -> None:
             _describe(definitions[inner], definitions, f"{key}.")
             value["description"] = definitions[inner]["description"]
         if "description" not in value:
-            value["description"] = DESCRIPTIONS[key]
+            value["description"] = _DESCRIPTIONS[key]
 
 
 def _definitions(value: Any) -> list[str]:
-    """The names of the definitions that a property refers to."""
+    """Return the names of the definitions that a property refers to."""
     if isinstance(value, list):
         return [name for item in value for name in _definitions(item)]
     if not isinstance(value, dict):

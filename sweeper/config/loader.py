@@ -19,28 +19,37 @@ from typing import Any, Literal, get_origin
 from pydantic import BaseModel, ValidationError
 
 from sweeper.config.field_types import IN_QUOTES
-from sweeper.config.layers import Key, Layers, Origin, Values
-from sweeper.config.provenance import EXCLUDE_ACCOUNTS, INCLUDE_REGIONS, dotted, provenance_of
+from sweeper.config.provenance import (
+    EXCLUDE_ACCOUNTS,
+    INCLUDE_REGIONS,
+    KeyPath,
+    Layers,
+    Origin,
+    Provenance,
+    Values,
+    dotted,
+    provenance_of,
+)
 from sweeper.config.schema import ENVIRONMENT_PREFIX, SECRET_KEYS, Config
 from sweeper.config.yaml_file import parse_file, read_file
 from sweeper.domain import masking
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.report_model import ConfigurationSource, Provenance
+from sweeper.domain.report_model import ConfigurationSource
 
-CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
-DEPLOYMENT_VARIABLE = ENVIRONMENT_PREFIX + "DEPLOYMENT"
-_NOT_KEYS = (CONFIG_VARIABLE, DEPLOYMENT_VARIABLE)  # variables that stand for no key
-DEFAULT_FILE = "config.yaml"
+_CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+_DEPLOYMENT_VARIABLE = ENVIRONMENT_PREFIX + "DEPLOYMENT"
+_NOT_KEYS = (_CONFIG_VARIABLE, _DEPLOYMENT_VARIABLE)  # variables that stand for no key
+_DEFAULT_FILE = "config.yaml"
 _DEPLOYMENT = re.compile(r"[A-Za-z0-9._-]{1,128}")  # a stack's name is one
-REMOTE = ("ssm:", "s3://")  # how a location begins that is not a file
+_REMOTE_PREFIXES = ("ssm:", "s3://")  # how a location begins that is not a file
 # The parent tool's variables, still honoured.
 LEGACY_VARIABLES = {
     "SNS_TOPIC_ARN": ("report", "sns_topic_arn"),
     "AUTO_REMEDIATE": ("remediation", "auto_remediate"),
 }
 
-# What the options on the command line are called that stand for a key.
-OPTION_NAMES: Mapping[Key, str] = {
+# The options of the command line that stand for a key.
+OPTION_NAMES: Mapping[KeyPath, str] = {
     ("organization", "include_accounts"): "--account",
     EXCLUDE_ACCOUNTS: "--exclude-account",
     ("organization", "role_name"): "--role-name",
@@ -51,18 +60,18 @@ OPTION_NAMES: Mapping[Key, str] = {
     ("report", "directory"): "--output",
     ("report", "formats"): "--formats",
 }
-# The options that only narrow: what is left is what both they and the configuration name, or of
-# those that exclude, what neither does.
-NARROWING: tuple[tuple[str, str], ...] = (
+# The keys whose options only narrow: what both they and the configuration name is left, or of those
+# that exclude, what neither does.
+_NARROWING_KEYS: tuple[tuple[str, str], ...] = (
     ("organization", "include_accounts"),
     EXCLUDE_ACCOUNTS,
     ("organization", "within_ous"),
     INCLUDE_REGIONS,
 )
 
-_MOST_NAMED = 5  # of the values that an error allows
+_MAX_NAMED = 5  # allowed values in an error
 
-Setting = tuple[str, Key, object]  # a variable, the key that it is for, and its value
+_Setting = tuple[str, KeyPath, object]  # a variable, the key that it is for, and its value
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,52 +84,34 @@ class Loaded:
     provenance: Provenance
 
 
-def load_config(
-    path: str | None = None,
-    options: Values | None = None,
-    *,
-    options_from: str = "command line",
-    option_names: Mapping[Key, str] = OPTION_NAMES,
-    read_remote: Callable[[str], str] | None = None,
-) -> Config:
-    """The configuration from `path`, the environment and `options` (nested like the file).
-
-    Without `path`: the file that SWEEPER_CONFIG names, else ./config.yaml where it exists, else
-    the defaults. A path that begins as in REMOTE is read with `read_remote`, where it is given.
-    `options_from` is what errors call the options, `option_names` what those are called that stand
-    for a key. Raises ConfigurationError.
-    """
-    return load(
-        path,
-        options,
-        options_from=options_from,
-        option_names=option_names,
-        read_remote=read_remote,
-    ).config
-
-
 def load(
     path: str | None = None,
     options: Values | None = None,
     *,
     options_from: str = "command line",
-    option_names: Mapping[Key, str] = OPTION_NAMES,
+    option_names: Mapping[KeyPath, str] = OPTION_NAMES,
     read_remote: Callable[[str], str] | None = None,
 ) -> Loaded:
-    """As `load_config`, with where it came from."""
+    """Return the configuration from `path`, the environment and `options` (nested like the file).
+
+    Without `path`: the file that SWEEPER_CONFIG names, else ./config.yaml where it exists, else
+    the defaults. A location in SSM or S3 is read with `read_remote`, where it is given. Errors call
+    the options `options_from`, and each that stands for a key as `option_names` has it. Raises
+    ConfigurationError.
+    """
     for source, name in (
         ("command line: --config", path),
-        (f"environment: {CONFIG_VARIABLE}", os.environ.get(CONFIG_VARIABLE)),
+        (f"environment: {_CONFIG_VARIABLE}", os.environ.get(_CONFIG_VARIABLE)),
     ):
         if name == "":
             raise ConfigurationError(f"{source} is empty; name a file, or leave it out")
-    chosen = path or os.environ.get(CONFIG_VARIABLE)
-    if not chosen and os.path.lexists(DEFAULT_FILE):  # a link that leads nowhere is an error
-        chosen = DEFAULT_FILE
+    chosen = path or os.environ.get(_CONFIG_VARIABLE)
+    if not chosen and os.path.lexists(_DEFAULT_FILE):  # a link that leads nowhere is an error
+        chosen = _DEFAULT_FILE
     layers = Layers()
     sources: list[ConfigurationSource] = []
     if chosen:
-        remote = read_remote if chosen.startswith(REMOTE) else None
+        remote = read_remote if chosen.startswith(_REMOTE_PREFIXES) else None
         content = (remote or read_file)(chosen)
         layers.lay(parse_file(chosen, content), Origin("file", chosen))
         sha256 = hashlib.sha256(content.encode()).hexdigest()
@@ -135,36 +126,36 @@ def load(
     given = {key: option_names.get(key, dotted(key)) for key in _keys(options)}
     kind: Literal["event", "option"] = "event" if options_from == "event" else "option"
     sources += (ConfigurationSource(kind, name) for name in given.values())
-    once: dict[Key, str] = {key: name for key, name in given.items() if key in NARROWING}
+    once: dict[KeyPath, str] = {key: name for key, name in given.items() if key in _NARROWING_KEYS}
     for key in SECRET_KEYS:
         _register(layers.values, key[-1])
     try:
-        # What options narrow must be good by itself, and is no more to be seen below them.
-        before = Config.model_validate(_only(layers.values, once))
+        # Values that options narrow must be valid by themselves; the options hide them below.
+        before = Config.model_validate(_select(layers.values, once))
         layers.lay(options, Origin("option", options_from))
         config = Config.model_validate(layers.values)
     except ValidationError as error:
         problems = [
-            _told_of_option(problem, layers, option_names)
-            or f"{_source(problem['loc'], layers, chosen)}: {_problem(problem)}"
+            _describe_option_problem(problem, layers, option_names)
+            or f"{_source(problem['loc'], layers, chosen)}: {_describe(problem)}"
             for problem in error.errors(include_url=False)
         ]
         raise ConfigurationError("\n".join(problems)) from None
     narrowed = [key for key in once if getattr(getattr(before, key[0]), key[1])]
     for key in narrowed:
-        config = _narrowed(config, before, key, once[key])
+        config = _narrow(config, before, key, once[key])
     return Loaded(config, chosen, layers, provenance_of(config, sources, once, narrowed))
 
 
-def _keys(options: Values) -> Iterator[Key]:
+def _keys(options: Values) -> Iterator[KeyPath]:
     """The keys that options set: they are in sections, as in the file."""
     for section, values in options.items():
         if isinstance(values, dict):
             yield from ((section, name) for name in values)
 
 
-def _only(values: Values, keys: Iterable[Key]) -> Values:
-    """Of nested values those at the keys, as far as they are there."""
+def _select(values: Values, keys: Iterable[KeyPath]) -> Values:
+    """Return those of the nested values that are at the keys."""
     found: Values = {}
     for section, name in keys:
         within = values.get(section)
@@ -173,10 +164,11 @@ def _only(values: Values, keys: Iterable[Key]) -> Values:
     return found
 
 
-def _narrowed(config: Config, before: Config, key: Key, name: str) -> Config:
-    """The configuration with what both an option and the configuration `before` it name or exclude.
+def _narrow(config: Config, before: Config, key: KeyPath, name: str) -> Config:
+    """Return the configuration narrowed at `key` to what both it and the one `before` name.
 
-    Raises ConfigurationError where that is nothing: an empty list would be everything.
+    Of excluded accounts it has those of both. Raises ConfigurationError where nothing is left: an
+    empty list would mean everything.
     """
     section, field = key
     chosen = getattr(getattr(config, section), field)
@@ -186,8 +178,8 @@ def _narrowed(config: Config, before: Config, key: Key, name: str) -> Config:
     else:
         left = tuple(value for value in chosen if value in allowed)
     if not left:
-        some = ", ".join(allowed[:_MOST_NAMED])
-        more = f" and {len(allowed) - _MOST_NAMED:,} more" if len(allowed) > _MOST_NAMED else ""
+        some = ", ".join(allowed[:_MAX_NAMED])
+        more = f" and {len(allowed) - _MAX_NAMED:,} more" if len(allowed) > _MAX_NAMED else ""
         raise ConfigurationError(
             f"{name}: {', '.join(chosen)} is not in {dotted(key)}, which it can only narrow; "
             f"allowed: {some}{more}"
@@ -202,7 +194,7 @@ def _narrowed(config: Config, before: Config, key: Key, name: str) -> Config:
 def _variables(
     model: type[BaseModel] = Config, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Every variable that the configuration knows, and its key: those that hold a value."""
+    """Yield every variable that sets a value, and its key."""
     for name, field in model.model_fields.items():
         key = (*path, name)
         inner = [] if get_origin(field.annotation) is tuple else _models(field.annotation)
@@ -212,8 +204,8 @@ def _variables(
             yield from _variables(section, key)
 
 
-def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
-    """The values of the variables that are known; text, but for null."""
+def _from_environment(environment: Mapping[str, str]) -> Iterator[_Setting]:
+    """Yield the values of the known variables: text, or None for null."""
     known = dict(_variables())
     for variable in sorted(environment):
         # In capitals only: of two spellings of one variable, one would win silently.
@@ -232,10 +224,10 @@ def deployment() -> str | None:
 
     Raises ConfigurationError where CloudWatch would not take the name.
     """
-    name = os.environ.get(DEPLOYMENT_VARIABLE)
+    name = os.environ.get(_DEPLOYMENT_VARIABLE)
     if name is not None and not _DEPLOYMENT.fullmatch(name):
         raise ConfigurationError(
-            f"environment: {DEPLOYMENT_VARIABLE}: {name!r} is not allowed; allowed: 1 to 128 "
+            f"environment: {_DEPLOYMENT_VARIABLE}: {name!r} is not allowed; allowed: 1 to 128 "
             "letters, digits, '.', '_' and '-', or leave it out"
         )
     return name
@@ -248,7 +240,7 @@ def _hint(variable: str, known: Iterable[str]) -> str:
     return "names are like SWEEPER_REPORT__NOTIFY"
 
 
-def _legacy(environment: Mapping[str, str]) -> Iterator[Setting]:
+def _legacy(environment: Mapping[str, str]) -> Iterator[_Setting]:
     for variable, key in LEGACY_VARIABLES.items():
         value = environment.get(variable)
         if value is None:
@@ -265,24 +257,26 @@ def _legacy(environment: Mapping[str, str]) -> Iterator[Setting]:
         yield variable, key, value
 
 
-# --- what to tell a person -----------------------------------------------------------------------
+# --- error messages ------------------------------------------------------------------------------
 
 
 def _source(location: tuple[int | str, ...], layers: Layers, path: str | None) -> str:
-    """Where the value at `location` came from, and its key as it is written there."""
+    """Return where the value at `location` came from, and its key as it is written there."""
     if location[-1:] == ("[key]",):  # pydantic's mark for the key of a mapping
         location = location[:-1]
     origin = layers.origin_of_error(tuple(part for part in location if isinstance(part, str)))
     return (origin or Origin("file", path or "configuration")).of(_dotted(location))
 
 
-def _told_of_option(problem: Any, layers: Layers, names: Mapping[Key, str]) -> str | None:
+def _describe_option_problem(
+    problem: Any, layers: Layers, names: Mapping[KeyPath, str]
+) -> str | None:
     """The problem of an option's value, in the option's words: who wrote it wrote no YAML."""
     key = tuple(part for part in problem["loc"] if isinstance(part, str))
     origin = layers.origin_of_error(key)
     if key not in names or origin is None or origin.kind != "option":
         return None
-    return f"{names[key]}: {_problem(problem).replace(IN_QUOTES, '')}"
+    return f"{names[key]}: {_describe(problem).replace(IN_QUOTES, '')}"
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
@@ -301,7 +295,7 @@ _EXPECTED = {
 
 
 def _register(values: object, name: str) -> None:
-    """Mask what stands under the key `name`, also where it does not belong."""
+    """Mask each value of the key `name`, also where it does not belong."""
     match values:
         case dict():
             for key, value in values.items():
@@ -314,7 +308,7 @@ def _register(values: object, name: str) -> None:
                 _register(value, name)
 
 
-def _problem(problem: Any) -> str:
+def _describe(problem: Any) -> str:
     kind, context = problem["type"], problem.get("ctx", {})
     if problem["loc"] in SECRET_KEYS:
         return f"the value, which is secret, is not allowed: {problem['msg']}"
@@ -334,7 +328,7 @@ def _problem(problem: Any) -> str:
 
 
 def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model that the last key of `location` belongs to."""
+    """Return the model that the last key of `location` belongs to."""
     model: type[BaseModel] = Config
     for part in location[:-1]:
         field = model.model_fields.get(str(part))
@@ -352,7 +346,7 @@ def _unknown_key(location: tuple[int | str, ...]) -> str:
 
 
 def _models(annotation: object) -> list[type[BaseModel]]:
-    """The models that a field's annotation is made of: itself, or in a union or tuple."""
+    """Return the models in a field's annotation: itself, or in a union or tuple."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]

@@ -9,10 +9,10 @@ from sweeper.domain.errors import ConfigurationError, allowed_words
 
 
 def load_plugin(group: str, kind: type, name: str, *, key: str, own: Iterable[str]) -> Any:
-    """Return the `kind`, or the subclass of it, that an entry point of the group has as `name`.
+    """Import and return the plugin `name` of the entry point group: a `kind`, or a subclass of it.
 
-    Only this reads entry points, and it imports only the one that is named. `own` is what `key` of
-    the configuration may name without a plugin. Raises ConfigurationError.
+    Imports no other plugin. `own` are the built-in names that `key` of the configuration allows.
+    Raises ConfigurationError.
     """
     from importlib.metadata import entry_points
 

@@ -1,4 +1,4 @@
-"""A configuration as it is in effect, and where each value came from: to read, or to paste."""
+"""Show the configuration in effect, and where each value came from."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from sweeper.config.layers import Key
 from sweeper.config.loader import Loaded
+from sweeper.config.provenance import KeyPath
 from sweeper.config.schema import SECRET_KEYS
 from sweeper.domain.escaping import is_hidden, plain
 from sweeper.domain.masking import MASK
 
-_COLUMN = 46  # where the comments stand
+_COLUMN = 46  # of the comments
 _DEFAULT = "default"
 
 
 def as_yaml(loaded: Loaded) -> str:
-    """A config.yaml that gives the same, but for secrets; comments say where it came from."""
+    """Return an equivalent config.yaml without secrets; comments say where each value came from."""
     return "".join(_section(loaded, loaded.config, ()))
 
 
 def as_json(loaded: Loaded) -> str:
-    """Each key, dotted, with its value and its source."""
+    """Return each key, dotted, with its value and its source."""
     values = loaded.config.model_dump(mode="json")
     content = {
         ".".join(key): {"value": _shown(key, _at(values, key)), "source": _source(loaded, key)}
@@ -34,8 +34,8 @@ def as_json(loaded: Loaded) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def _keys(model: BaseModel, prefix: Key) -> Iterator[Key]:
-    """Every key that holds a value, not a section."""
+def _keys(model: BaseModel, prefix: KeyPath) -> Iterator[KeyPath]:
+    """Yield every key of a value, not of a section."""
     for name in type(model).model_fields:
         value, key = getattr(model, name), (*prefix, name)
         if isinstance(value, BaseModel):
@@ -44,23 +44,23 @@ def _keys(model: BaseModel, prefix: Key) -> Iterator[Key]:
             yield key
 
 
-def _at(values: Any, key: Key) -> Any:
+def _at(values: Any, key: KeyPath) -> Any:
     for name in key:
         values = values[name]
     return values
 
 
-def _shown(key: Key, value: Any) -> Any:
-    """Return the value; of a secret only that it is set, which no configuration takes for one."""
+def _shown(key: KeyPath, value: Any) -> Any:
+    """Return the value; of a secret only a mask, which is no valid value."""
     return MASK if key in SECRET_KEYS and value is not None else value
 
 
-def _source(loaded: Loaded, key: Key) -> str:
+def _source(loaded: Loaded, key: KeyPath) -> str:
     origin = loaded.layers.origin(key)
     return str(origin) if origin else _DEFAULT
 
 
-def _section(loaded: Loaded, model: BaseModel, prefix: Key) -> Iterator[str]:
+def _section(loaded: Loaded, model: BaseModel, prefix: KeyPath) -> Iterator[str]:
     indent = "  " * len(prefix)
     values = model.model_dump(mode="json")
     for name in type(model).model_fields:
@@ -78,7 +78,7 @@ def _section(loaded: Loaded, model: BaseModel, prefix: Key) -> Iterator[str]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Text in quotes but for words: to some readers 012345678901 is a number."""
+    """Quotes all text but words: some YAML readers take 012345678901 for a number."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -90,7 +90,7 @@ _Dumper.add_representer(str, _text)
 
 
 def _flow(value: Any) -> str:
-    """The value on one line; what a terminal would obey or hide is an escape."""
+    """Return the value on one line, hidden and control characters escaped."""
     everything = json.dumps(value, ensure_ascii=False)
     text: str = yaml.dump(
         [value],

@@ -23,44 +23,43 @@ from sweeper.config.field_types import (
     AcceptableReason,
     AccountGlob,
     AccountGlobs,
-    AccountIds,
+    AccountId,
     AggregatorName,
     BucketName,
-    CheckNames,
+    CheckName,
     Day,
     Directory,
     EventBusArn,
-    ExclusionFilters,
+    ExclusionFilter,
     ExclusionsByRepository,
     Expiry,
-    Features,
-    FormatNames,
+    Feature,
+    FormatName,
     KmsKey,
-    OuIds,
+    OuId,
     Processes,
     RegionGlob,
     RegionGlobs,
     RegionName,
-    RegionNames,
     RepositoryGlob,
     RoleName,
     SinkName,
     TagKey,
-    TagKeys,
     Tags,
     Text,
     TopicArn,
+    UniqueList,
 )
 from sweeper.domain.model import MAX_EXCLUSION_FILTERS
 from sweeper.domain.reasons import Reason
 
 ENVIRONMENT_PREFIX = "SWEEPER_"
-MAX_ACCOUNT_TAGS = 10  # they stand beside each finding
-MAX_GRACE_DAYS = 366
-MAX_WAVES = 100  # each is a row of every report
+_MAX_ACCOUNT_TAGS = 10  # they are shown beside each finding
+_MAX_GRACE_DAYS = 366
+_MAX_WAVES = 100  # each is a row of every report
 SECRET_KEYS = (("organization", "external_id"),)  # whose values are never shown
 Notify = Literal["when_needed", "on_change", "always"]
-CHECKS = ("ecr-tag-immutability",)  # those that run, and that may write, where nothing else is said
+CHECKS = ("ecr-tag-immutability",)  # the default of those that run, and of those that may write
 
 
 class _Section(BaseModel):
@@ -68,7 +67,7 @@ class _Section(BaseModel):
 
 
 class OrganizationConfig(_Section):
-    """Which accounts, and how they are entered."""
+    """Which accounts to sweep, and how their role is assumed."""
 
     role_name: RoleName | None = "ecr-immutability-sweeper"
     enumerate: bool = True
@@ -76,17 +75,17 @@ class OrganizationConfig(_Section):
         str | None, Field(min_length=2, max_length=1224, pattern=r"^[0-9A-Za-z_+=,.@:/-]*$")
     ] = None
     sts_region: RegionName | None = None
-    include_ous: OuIds = ()
-    within_ous: OuIds = ()
-    exclude_ous: OuIds = ()
-    include_accounts: AccountIds = ()
-    exclude_accounts: AccountIds = ()
+    include_ous: UniqueList[OuId] = ()
+    within_ous: UniqueList[OuId] = ()
+    exclude_ous: UniqueList[OuId] = ()
+    include_accounts: UniqueList[AccountId] = ()
+    exclude_accounts: UniqueList[AccountId] = ()
     include_tags: Tags = {}
     exclude_tags: Tags = {}
 
     @property
     def named_ous(self) -> tuple[str, ...]:
-        """The OUs of all filters: where there are some, it matters which OU an account is in."""
+        """The OUs of all filters; if there are any, each account's OU is needed."""
         return (*self.include_ous, *self.within_ous, *self.exclude_ous)
 
     @model_validator(mode="after")
@@ -109,10 +108,10 @@ class OrganizationConfig(_Section):
 
 
 class RegionsConfig(_Section):
-    """Which regions of each account."""
+    """Which regions of each account to sweep."""
 
-    include: RegionNames = ()
-    exclude: RegionNames = ()
+    include: UniqueList[RegionName] = ()
+    exclude: UniqueList[RegionName] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -136,7 +135,7 @@ _NAMED_REGION = {
 
 
 class AcceptedGap(_Section, json_schema_extra=_NAMED_REGION):
-    """What may stay unseen without breaking coverage."""
+    """A gap that does not make coverage incomplete."""
 
     reason: AcceptableReason
     account: AccountGlobs = ("*",)
@@ -155,7 +154,7 @@ class AcceptedGap(_Section, json_schema_extra=_NAMED_REGION):
 
 
 class CoverageConfig(_Section):
-    """What the sweep need not see."""
+    """Gaps that are accepted."""
 
     accept: Annotated[tuple[AcceptedGap, ...], FROM_TEXT] = ()
 
@@ -163,15 +162,15 @@ class CoverageConfig(_Section):
 class PolicyConfig(_Section):
     """What counts as compliant."""
 
-    allowed_exclusions: ExclusionFilters = ()
+    allowed_exclusions: UniqueList[ExclusionFilter] = ()
     exempt_pull_through_cache: bool = True
 
 
 class ExemptionRule(_Section):
-    """Repositories that may stay as they are, why, and until when (inclusive, UTC)."""
+    """Repositories that are not changed, why, and until when (inclusive, UTC)."""
 
     account: AccountGlob = "*"
-    ous: OuIds = ()
+    ous: UniqueList[OuId] = ()
     account_tags: Tags = {}
     region: RegionGlob = "*"
     repository: RepositoryGlob
@@ -182,26 +181,26 @@ class ExemptionRule(_Section):
 class Wave(_Section, serialize_by_alias=True):
     """Accounts in which repositories may be changed from a day on."""
 
-    include_ous: OuIds = ()
-    include_accounts: AccountIds = ()
+    include_ous: UniqueList[OuId] = ()
+    include_accounts: UniqueList[AccountId] = ()
     start: Annotated[Day, Field(alias="from")]
 
 
 class RemediationConfig(_Section):
-    """Whether, where, when and how much may be written."""
+    """Whether, where, when and how much may be changed."""
 
     auto_remediate: Literal["ENABLED", "DISABLED"] = "ENABLED"
-    checks: CheckNames = CHECKS
-    include_ous: OuIds = ()
-    include_accounts: AccountIds = ()
-    exclude_accounts: AccountIds = ()
-    rollout: Annotated[tuple[Wave, ...], FROM_TEXT, Field(max_length=MAX_WAVES)] = ()
-    grace_days: Annotated[int, IS_NUMBER, Field(ge=0, le=MAX_GRACE_DAYS)] = 0
-    exclusions: Annotated[ExclusionFilters, Field(max_length=MAX_EXCLUSION_FILTERS)] = ()
+    checks: UniqueList[CheckName] = CHECKS
+    include_ous: UniqueList[OuId] = ()
+    include_accounts: UniqueList[AccountId] = ()
+    exclude_accounts: UniqueList[AccountId] = ()
+    rollout: Annotated[tuple[Wave, ...], FROM_TEXT, Field(max_length=_MAX_WAVES)] = ()
+    grace_days: Annotated[int, IS_NUMBER, Field(ge=0, le=_MAX_GRACE_DAYS)] = 0
+    exclusions: Annotated[UniqueList[ExclusionFilter], Field(max_length=MAX_EXCLUSION_FILTERS)] = ()
     exclusions_by_repository: ExclusionsByRepository = {}
     ignore_root_cache_rule: bool = False
     assess_impact: bool = False
-    root_template_applied_for: Features = ()
+    root_template_applied_for: UniqueList[Feature] = ()
     max_changes: Annotated[int, IS_NUMBER, Field(ge=0)] = 500
     max_changes_per_account: Annotated[Annotated[int, Field(ge=0)] | None, IS_NUMBER] = None
     min_coverage: Annotated[float, IS_NUMBER, Field(ge=0, le=1)] = 0.0
@@ -209,7 +208,7 @@ class RemediationConfig(_Section):
 
     @property
     def named_ous(self) -> tuple[str, ...]:
-        """The OUs of the write scope and its waves: it matters which of them an account is in."""
+        """The OUs of the write scope and its waves; with any, each account's OU is needed."""
         return (*self.include_ous, *(ou for wave in self.rollout for ou in wave.include_ous))
 
     @property
@@ -227,7 +226,7 @@ class ConfigAggregatorConfig(_Section):
 
 
 class InventoryConfig(_Section):
-    """What else has a list of the repositories, which is compared with what was checked."""
+    """Other lists of the repositories, to compare with what was checked."""
 
     config_aggregator: ConfigAggregatorConfig | None = None
 
@@ -248,7 +247,7 @@ class SecurityHubConfig(_Section):
 
 
 class ReportConfig(_Section):
-    """Where the report goes, in which formats, and when people are told."""
+    """Where the report goes, in which formats, and when people are notified."""
 
     directory: Directory | None = None
     s3: S3Config | None = None
@@ -256,9 +255,9 @@ class ReportConfig(_Section):
     chat_topic_arn: TopicArn | None = None
     event_bus: EventBusArn | None = None
     security_hub: SecurityHubConfig | None = None
-    formats: Annotated[FormatNames, Field(min_length=1)] = ("json", "csv")
+    formats: Annotated[UniqueList[FormatName], Field(min_length=1)] = ("json", "csv")
     notify: Notify = "when_needed"
-    account_tags: Annotated[TagKeys, Field(max_length=MAX_ACCOUNT_TAGS)] = ()
+    account_tags: Annotated[UniqueList[TagKey], Field(max_length=_MAX_ACCOUNT_TAGS)] = ()
     owner_tag: TagKey | None = None
     evidence: bool = False
     plugins: Annotated[dict[SinkName, dict[str, Any] | None], FROM_TEXT] = {}
@@ -291,13 +290,13 @@ class ReportConfig(_Section):
 
 
 class StateConfig(_Section):
-    """What a run keeps on this machine until it has ended well."""
+    """What a run stores on this machine until it has succeeded."""
 
     directory: Directory | None = None
 
 
 class LimitsConfig(_Section):
-    """How much at once, and for how long."""
+    """Concurrency and time limits."""
 
     max_workers: Annotated[int, IS_NUMBER, Field(ge=1, le=1024)] = 64
     processes: Processes = 1
@@ -309,15 +308,15 @@ class LimitsConfig(_Section):
 
 
 class DistributedConfig(_Section):
-    """How a distributed sweep is cut."""
+    """How a distributed sweep is divided."""
 
     accounts_per_shard: Annotated[int, IS_NUMBER, Field(ge=1, le=10_000)] = 100
 
 
 class Config(_Section):
-    """The whole configuration, checked and frozen, but for names that others know."""
+    """The whole configuration, validated and frozen, except for names of checks and formats."""
 
-    checks: Annotated[CheckNames, Field(min_length=1)] = CHECKS
+    checks: Annotated[UniqueList[CheckName], Field(min_length=1)] = CHECKS
     organization: OrganizationConfig = OrganizationConfig()
     regions: RegionsConfig = RegionsConfig()
     coverage: CoverageConfig = CoverageConfig()

@@ -7,18 +7,16 @@ from typing import Any
 
 import yaml
 
-from sweeper.config.layers import Values
+from sweeper.config.provenance import Values
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 
 MAX_BYTES = 1_000_000
-LARGEST = 2**63  # of a number: Python itself prints none of more than 4,300 digits
+_MAX_NUMBER = 2**63  # of a number: Python itself prints none of more than 4,300 digits
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without its worst surprises: the second of two equal keys does not win silently, and no
-    alias makes a gigabyte of a few lines.
-    """
+    """YAML without duplicate keys, and without aliases, which make a gigabyte of a few lines."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -51,7 +49,7 @@ class _StrictLoader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(
                 None, None, f"{node.value[:40]}: {error}", node.start_mark
             ) from None
-        if isinstance(value, int) and abs(value) > LARGEST:
+        if isinstance(value, int) and abs(value) > _MAX_NUMBER:
             raise yaml.constructor.ConstructorError(
                 None, None, f"{node.value[:40]}: the number is too large", node.start_mark
             )
@@ -88,7 +86,7 @@ def parse_file(path: str, text: str) -> Values:
         return {}
     if not isinstance(values, dict):
         raise ConfigurationError(f"{path}: a mapping of keys is expected, such as 'report:'")
-    # A section that is there but empty ("report:" alone) means its defaults.
+    # An empty section ("report:" alone) means its defaults.
     return {
         key: value
         for key, value in values.items()

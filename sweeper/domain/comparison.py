@@ -1,9 +1,9 @@
 """What changed since the previous sweep, and the trend over the last ones: pure functions.
 
-Two things are remembered between sweeps. The previous report says what was found, and keeps what
-was open where nobody could look since. The history has a point for each sweep, and which
-repositories were closed by which sweep: one that stays closed is in no report, and is reopened
-when it is found open years later.
+Two things are stored between sweeps. The previous report has its findings, and those of accounts
+and regions that could not be checked since. The history has a point for each sweep, and the
+repositories that a sweep made immutable: these are in no report while they stay immutable, and are
+reopened when they are found mutable, even years later.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from sweeper.domain.report_model import (
     TrendPoint,
 )
 
-MAX_POINTS = 60  # of the trend: two months of daily sweeps
-MAX_CLOSURES = 50_000  # the latest; 10 MB
+_MAX_POINTS = 60  # of the trend: two months of daily sweeps
+_MAX_CLOSURES = 50_000  # the latest; 10 MB
 
 
 @dataclass(frozen=True, slots=True)
 class RemediationRecord:
-    """A repository that a sweep closed; `reopened` counts how often it was found open after.
+    """A repository that a sweep made immutable; `reopened` counts how often it was mutable later.
 
     `announced` is as its finding had it: a change that was announced once needs no second notice.
     """
@@ -49,7 +49,7 @@ class RemediationRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What is remembered of all sweeps: history.json as it stands. The oldest point comes first."""
+    """The content of history.json, about all sweeps. The oldest point comes first."""
 
     schema_version: Literal["2"] = SCHEMA_VERSION
     organization_id: str | None
@@ -62,7 +62,7 @@ NO_HISTORY = History(organization_id=None, account_id=None, points=(), closures=
 
 
 class OfOrganization(Protocol):
-    """What knows whose it is: the organization's id, and the caller's account."""
+    """A record of an organization or, where that is not known, of the caller's account."""
 
     @property
     def organization_id(self) -> str | None:
@@ -74,9 +74,9 @@ class OfOrganization(Protocol):
 
 
 def same_organization(one: OfOrganization, other: OfOrganization) -> bool:
-    """Whether both are about one organization, as far as they know theirs.
+    """Tell whether both are about one organization, as far as that is known.
 
-    Where Organizations was not called, what was swept belongs to the caller.
+    Where Organizations was not called, the caller's account decides.
     """
     if one.organization_id and other.organization_id:
         return one.organization_id == other.organization_id
@@ -88,30 +88,29 @@ def same_organization(one: OfOrganization, other: OfOrganization) -> bool:
 def compare_reports(
     report: Report, previous: Report, history: History, checks: Collection[str]
 ) -> Report:
-    """The report with what changed since `previous`; `checks` are the names of those that ran.
+    """Return the report with what changed since `previous`; `checks` names those that ran.
 
-    Where `previous` is of this very run, stopped and resumed, it tells what the run was
-    compared with then.
+    If `previous` is of this very run, before it was resumed, the comparison of then is continued.
     """
     since = previous.since_last
     run_id, finished_at = previous.run.id, previous.run.finished_at
     judged: dict[Key, Finding] = {}
     if run_id != report.run.id:
-        earlier = _earlier(previous)
+        earlier = _earlier_findings(previous)
     elif since is None or since.unavailable or since.run_id is None:
         why = since.unavailable if since else None
         return comparison_unavailable(report, why or "the run did not tell before")
     else:
         run_id, finished_at = since.run_id, since.finished_at or ""
-        # What the run had found before, and does not know now, is not forgotten.
-        told = {_key(item): item for item in (*since.resolved, *since.not_visible)}
-        earlier = {**_earlier(previous), **told}
+        # Add what the comparison of then had, and this report does not.
+        compared = {_key(item): item for item in (*since.resolved, *since.not_visible)}
+        earlier = {**_earlier_findings(previous), **compared}
         judged = {finding.key: finding for finding in previous.findings if finding.since_last}
     closures = _closures(previous, history)
     findings = [
         replace(finding, since_last=before.since_last, reopened=before.reopened)
         if (before := judged.get(finding.key))
-        else _judged(finding, earlier.get(finding.key), closures.get(finding.key), previous)
+        else _compare(finding, earlier.get(finding.key), closures.get(finding.key), previous)
         for finding in report.findings
     ]
     known: list[EarlierFinding | RemediationRecord] = [*closures.values(), *earlier.values()]
@@ -146,7 +145,7 @@ def compare_reports(
 
 
 def comparison_unavailable(report: Report, why: str) -> Report:
-    """The report that says why it cannot tell what changed."""
+    """Return the report with why it has no comparison."""
     findings = [_with_announcement(finding, {}, report.run) for finding in report.findings]
     since = SinceLast(
         None, None, why, 0, 0, 0, gaps=_gaps(report), announced=_count_new(findings, {})
@@ -155,9 +154,9 @@ def comparison_unavailable(report: Report, why: str) -> Report:
 
 
 def _with_announcement(finding: Finding, before: Mapping[Key, date], run: Run) -> Finding:
-    """The finding with the day on which its change was announced: today, if that is new.
+    """Return the finding with the day on which its change was announced: today, if that is new.
 
-    A report that plans no change of a finding ends its notice: nobody expects the change any more.
+    A report that plans no change of a finding ends its notice.
     """
     if finding.compliance in (Compliance.EXEMPT, Compliance.COMPLIANT):
         return finding
@@ -187,7 +186,7 @@ def _gaps(report: Report) -> str:
 
 
 def _coverage_changed(report: Report, previous: Report) -> bool | None:
-    """Whether something else could not be checked than in the sweep before."""
+    """Tell whether other things could not be checked than before; None where that is not known."""
     before = previous.since_last.gaps if previous.since_last else None
     if before is None or previous.run.dry_run or previous.run.id == report.run.id:
         return None
@@ -195,10 +194,10 @@ def _coverage_changed(report: Report, previous: Report) -> bool | None:
 
 
 def is_changed(report: Report) -> bool:
-    """Whether the sweep has something to tell that the sweep before did not, or may have.
+    """Tell whether the sweep has news compared with the one before, or may have.
 
-    What that sweep fixed itself, and what could not be checked as before, is nothing new. A sweep
-    that checked nothing always is.
+    Changes of that sweep are no news, nor are gaps that it had, too. A sweep that checked nothing
+    always is.
     """
     since, changes = report.since_last, report.totals.changes
     return bool(
@@ -216,51 +215,62 @@ def is_changed(report: Report) -> bool:
 
 
 def add_trend(report: Report, history: History, *, narrowed: bool) -> Report:
-    """The report with the history's points and its own.
+    """Return the report with the history's points and its own.
 
-    A sweep that was narrowed to some accounts or regions for this one time, or that saw nothing,
-    is no point: its figures would be read as those of the organization.
+    A sweep that an option narrowed to some accounts or regions, or that examined nothing, is no
+    point: its figures would be read as those of the organization.
     """
     own = () if narrowed or not report.totals.targets.examined else (_point(report),)
-    return replace(report, trend=_joined(history.points, own))
+    return replace(report, trend=_join_points(history.points, own))
 
 
 def update_history(history: History, report: Report) -> History:
-    """The history after the sweep that `report` is about; the same again is no change."""
+    """Return the history with the sweep of `report`; adding it twice changes nothing."""
     run = report.run
     own = [point for point in report.trend if point.run_id == run.id]
     closures = {_key(closure): closure for closure in history.closures}
     for finding in report.findings:
-        _remember(finding, run, closures)
-    latest = sorted(closures.values(), key=lambda closure: closure.closed_at)[-MAX_CLOSURES:]
+        _record_remediation(finding, run, closures)
+    latest = sorted(closures.values(), key=lambda closure: closure.closed_at)[-_MAX_CLOSURES:]
     return History(
         organization_id=run.organization_id or history.organization_id,
         account_id=run.account_id or history.account_id,
-        points=_joined(history.points, own),
+        points=_join_points(history.points, own),
         closures=tuple(sorted(latest, key=_order)),
     )
 
 
-def _remember(finding: Finding, run: Run, closures: dict[Key, RemediationRecord]) -> None:
+def _record_remediation(finding: Finding, run: Run, closures: dict[Key, RemediationRecord]) -> None:
     key = finding.key
     if finding.compliance is Compliance.EXEMPT:
-        closures.pop(key, None)  # it may be open: should it have to be closed again, that is new
+        closures.pop(key, None)  # it may be mutable: a later finding about it is new
         return
     if finding.compliance is Compliance.COMPLIANT:
         return
     known = closures.get(key)
-    count = max(finding.reopened, known.reopened if known else 0)
-    if finding.change and finding.change.status is ChangeStatus.APPLIED:
-        announced = finding.announced or (known.announced if known else None)
-        closures[key] = RemediationRecord(*key, run.finished_at, count, announced)
+    if _is_applied(finding):
+        closures[key] = _remediation_record(finding, known, run)
     elif known:
+        count = max(finding.reopened, known.reopened)
         closures[key] = replace(known, reopened=count)
 
 
-def _earlier(previous: Report) -> dict[Key, EarlierFinding]:
-    """What the previous sweep found, and what was open where it could not look.
+def _is_applied(finding: Finding) -> bool:
+    return finding.change is not None and finding.change.status is ChangeStatus.APPLIED
 
-    What was closed and then not seen is told once; should it be open, its closure is remembered.
+
+def _remediation_record(
+    finding: Finding, known: RemediationRecord | None, run: Run
+) -> RemediationRecord:
+    count = max(finding.reopened, known.reopened if known else 0)
+    announced = finding.announced or (known.announced if known else None)
+    return RemediationRecord(*finding.key, run.finished_at, count, announced)
+
+
+def _earlier_findings(previous: Report) -> dict[Key, EarlierFinding]:
+    """Return the findings of the previous sweep, and mutable ones that it could not check.
+
+    A fixed one that could not be checked is reported once: its record in the history suffices.
     """
     not_visible = previous.since_last.not_visible if previous.since_last else ()
     earlier = {_key(item): item for item in not_visible if item.was_open}
@@ -293,32 +303,29 @@ def count_lost_changes(stored: Report, report: Report) -> int:
 
 
 def _closures(previous: Report, history: History) -> dict[Key, RemediationRecord]:
-    """What sweeps closed, the previous one included: its history may not have been written."""
+    """Return what sweeps fixed. The previous one's history may not have been written."""
     closures = {_key(closure): closure for closure in history.closures}
     for finding in previous.findings:
-        if finding.change and finding.change.status is ChangeStatus.APPLIED:
-            key = finding.key
-            known = closures.get(key)
-            count = max(finding.reopened, known.reopened if known else 0)
-            announced = finding.announced or (known.announced if known else None)
-            closures[key] = RemediationRecord(*key, previous.run.finished_at, count, announced)
+        if _is_applied(finding):
+            known = closures.get(finding.key)
+            closures[finding.key] = _remediation_record(finding, known, previous.run)
     return closures
 
 
-def _judged(
+def _compare(
     finding: Finding,
     earlier: EarlierFinding | None,
     closure: RemediationRecord | None,
     previous: Report,
 ) -> Finding:
-    """The finding with what was known of it."""
+    """Return the finding compared with what was known of it."""
     if finding.compliance in (Compliance.EXEMPT, Compliance.COMPLIANT):
         return finding
     count = max(earlier.reopened if earlier else 0, closure.reopened if closure else 0)
-    # Later than the previous report: closed by a sweep whose report did not become the latest.
+    # A later record is of a sweep whose report did not become the latest.
     if (
         closure
-        and finding.compliance is Compliance.NON_COMPLIANT  # which undetermined may not be
+        and finding.compliance is Compliance.NON_COMPLIANT
         and (
             earlier is None or not earlier.was_open or closure.closed_at > previous.run.finished_at
         )
@@ -348,11 +355,11 @@ def _point(report: Report) -> TrendPoint:
     )
 
 
-def _joined(points: Iterable[TrendPoint], own: Iterable[TrendPoint]) -> tuple[TrendPoint, ...]:
+def _join_points(points: Iterable[TrendPoint], own: Iterable[TrendPoint]) -> tuple[TrendPoint, ...]:
     by_run = {point.run_id: point for point in (*points, *own)}
-    # Those that ended in the same second stay in the order in which they were written.
+    # A stable sort: points of the same second stay in order.
     ordered = sorted(by_run.values(), key=lambda point: point.finished_at)
-    return tuple(ordered[-MAX_POINTS:])
+    return tuple(ordered[-_MAX_POINTS:])
 
 
 def _key(item: EarlierFinding | RemediationRecord) -> Key:

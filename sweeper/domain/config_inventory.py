@@ -1,4 +1,4 @@
-"""What AWS Config recorded, beside what the sweep checked: pure functions."""
+"""Compare what AWS Config recorded with what the sweep checked: pure functions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from sweeper.domain.inventory_model import ConfigInventory, RecordedPlace, RecordingGap
 from sweeper.domain.model import Compliance, Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
+from sweeper.domain.report_model import ConfigInventory, RecordedPlace, RecordingGap, Report
 from sweeper.domain.selection import accept_known_gaps
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ _LEFT_OUT = (Reason.ACCOUNT_EXCLUDED, Reason.REGION_EXCLUDED)
 
 
 class Recorded(NamedTuple):
-    """The repositories that are recorded in one place; `since` of them after the run began.
+    """The repositories that are recorded in an account and region; `since`: after the run began.
 
     `captured` is the last capture, in seconds since 1970; 0 where there is none.
     """
@@ -44,7 +43,7 @@ class Recorded(NamedTuple):
         )
 
     def with_all_of(self, other: Recorded) -> Recorded:
-        """Return it with those of another place."""
+        """Return the sum of both."""
         return Recorded(
             self.repositories + other.repositories,
             self.mutable + other.mutable,
@@ -74,14 +73,14 @@ def compare_inventory(
 ) -> Report:
     """Return the report of a sweep with what AWS Config recorded, and the gaps that it shows.
 
-    The newer word counts. A place that was read is not compared any further: what is recorded
-    there and was not found was deleted. A place that was not planned is a gap where a repository
-    was recorded before the run began.
+    The newer information counts: in an account and region that was read, a recorded repository that
+    was not found was deleted. One that was not planned is a gap if a repository was recorded there
+    before the run began.
     """
     aggregator = config.inventory.config_aggregator
     if aggregator is None:
         raise ValueError("no aggregator is configured")
-    places = _Places(report, config)
+    places = _Outcomes(report, config)
     not_checked: dict[tuple[str, str | None], Recorded] = dict.fromkeys(places.failed, Recorded())
     not_planned: dict[tuple[str, str | None], Recorded] = {}
     deleted = since = repositories = mutable = 0
@@ -109,8 +108,8 @@ def compare_inventory(
         mutable=mutable,
         deleted_since=deleted,
         recorded_since=since,
-        not_checked=_listed(not_checked),
-        not_planned=_listed(not_planned),
+        not_checked=_sort_recorded(not_checked),
+        not_planned=_sort_recorded(not_planned),
         not_recorded=tuple(_not_recorded(report, places, recorded, sources)),
     )
     complete = report.coverage.complete and not not_planned
@@ -118,12 +117,12 @@ def compare_inventory(
     return replace(report, coverage=coverage, config_inventory=inventory)
 
 
-class _Places:
-    """What became of each account and region, as the report says it."""
+class _Outcomes:
+    """The outcome of each account and region, from the report."""
 
     def __init__(self, report: Report, config: Config) -> None:
         self._regions = config.regions
-        # Only who lists an organization knows that an account is not among the others.
+        # Only a list of the organization shows that an account is not part of it.
         self._lists_all = report.run.organization_id is not None
         self._known = {account.id for account in report.accounts}
         self.failed: set[tuple[str, str | None]] = {
@@ -144,7 +143,7 @@ class _Places:
                 self.examined[place] += 1
 
     def is_in_scope(self, account_id: str, region: str) -> bool:
-        """Whether the sweep was to check it, had it known of it."""
+        """Tell whether the sweep would have checked it, had it known of it."""
         if not self._left_out.isdisjoint(((account_id, None), (account_id, region))):
             return False
         include, exclude = self._regions.include, self._regions.exclude
@@ -152,13 +151,13 @@ class _Places:
         return is_named and (self._lists_all or account_id in self._known)
 
     def unchecked(self, account_id: str, region: str) -> tuple[str, str | None] | None:
-        """Return the region, or its account, where it could not be checked; else None."""
+        """Return the region or the account that could not be checked; None if it was checked."""
         keys: tuple[tuple[str, str | None], ...] = ((account_id, region), (account_id, None))
         return next((key for key in keys if key in self._unchecked), None)
 
     @property
     def accounts(self) -> Mapping[str, int]:
-        """The number of repositories that were found, by account."""
+        """The number of repositories found, by account."""
         found = dict.fromkeys(self._known, 0)
         for (account_id, _), count in self.examined.items():
             found[account_id] += count
@@ -170,7 +169,7 @@ def _is_accepted(place: tuple[str, str | None], config: Config) -> bool:
     return isinstance(accept_known_gaps(gap, *place, config.coverage.accept), Skipped)
 
 
-def _listed(places: Mapping[tuple[str, str | None], Recorded]) -> Sequence[RecordedPlace]:
+def _sort_recorded(places: Mapping[tuple[str, str | None], Recorded]) -> Sequence[RecordedPlace]:
     ordered = sorted(places.items(), key=lambda pair: (pair[0][0], pair[0][1] or ""))
     return tuple(
         RecordedPlace(
@@ -185,7 +184,7 @@ def _listed(places: Mapping[tuple[str, str | None], Recorded]) -> Sequence[Recor
 
 
 def _not_recorded(
-    report: Report, places: _Places, recorded: Inventory, sources: Iterable[Source]
+    report: Report, places: _Outcomes, recorded: Inventory, sources: Iterable[Source]
 ) -> Iterable[RecordingGap]:
     """Yield one gap for each account in scope, sorted."""
     by_account: dict[str, list[Source]] = {}

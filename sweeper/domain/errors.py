@@ -1,8 +1,9 @@
-"""One tree of errors: whatever this package raises on purpose is a SweeperError."""
+"""How a run ends badly: one tree of errors, and the exit statuses of the process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import IntEnum
 
 from sweeper.domain.masking import mask_message
 from sweeper.domain.reasons import Reason
@@ -26,8 +27,8 @@ class OperationFailed(SweeperError):
     """An operation outside this process failed; `reason` is from the closed list.
 
     `error_code` is the service's own code (``AccessDeniedException``) or the name of the
-    SDK's exception; `message` is the service's text, untrusted, without credentials; `uncertain`
-    that what was asked may have been done all the same, by an attempt without an answer.
+    SDK's exception; `message` is the service's text, untrusted, without credentials. `uncertain`:
+    an attempt without an answer may have succeeded nevertheless.
     """
 
     def __init__(
@@ -46,13 +47,13 @@ class OperationFailed(SweeperError):
 
 
 class NothingToSweep(OperationFailed):
-    """There is no account to look at, and running again will not change that; exit status 2."""
+    """There is no account to sweep, and running again will not change that; exit status 2."""
 
 
 class Invalid(ValueError):
-    """Content that is not what was asked for; `place` is the path to what is wrong.
+    """Content that is not as expected; `place` is the path to the problem in it.
 
-    `keys` are those that are known of an object that was read to its end.
+    `keys` are the known keys of an object that was read to its end.
     """
 
     def __init__(self, problem: str, place: str = "", keys: frozenset[str] | None = None) -> None:
@@ -63,9 +64,21 @@ class Invalid(ValueError):
 
 
 def allowed_words(name: str, allowed: Iterable[str]) -> str:
-    """Return what an error says is allowed: the word that was probably meant, or all of them."""
+    """Return the hint of an error: the word that was probably meant, or all allowed words."""
     from difflib import get_close_matches
 
     words = sorted(allowed)
     close = get_close_matches(name, words, n=1, cutoff=0.8)
     return f"did you mean {close[0]}?" if close else f"allowed: {', '.join(words) or 'none'}"
+
+
+class ExitStatus(IntEnum):
+    """The exit status of the process."""
+
+    CLEAN = 0
+    INTERNAL_ERROR = 1
+    UNUSABLE = 2
+    FINDINGS_REMAIN = 3
+    COVERAGE_INCOMPLETE = 4
+    NOT_DELIVERED = 5
+    LEASE_HELD = 6

@@ -1,8 +1,7 @@
-"""Text that others chose, made harmless for where it is shown.
+"""Escape untrusted text for where it is shown.
 
-Repository names, account names and service messages are written by whoever owns an account:
-they must not move a cursor, forge a line, hide or reorder what is beside them, or be computed
-by a spreadsheet.
+Account owners choose repository names, account names and parts of service messages. These must not
+move a cursor, forge a line, hide or reorder the text beside them, or become a formula.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ _FORMULA = re.compile('(?:^|(?<=;))(?=[\\s"]*[=+\\-@\uff1d\uff0b\uff0d\uff20])')
 
 
 def is_hidden(character: str) -> bool:
-    """Whether a reader would not see the character, or see others differently for it."""
+    """Tell whether the character is invisible, or changes how others are shown."""
     return category(character) in _HIDDEN_CATEGORIES or character in _BLANKS
 
 
 def plain(text: str) -> str:
-    r"""The text on one line, each hidden character as a visible ``\xXX`` or ``\uXXXX``.
+    r"""Return the text on one line, each hidden character as a visible ``\xXX`` or ``\uXXXX``.
 
     For terminals, logs, messages, text files and, with its markup escaped, XML. Not reversible: a
     backslash stays one.
@@ -44,15 +43,15 @@ def plain(text: str) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """`plain(text)`, cut to `limit` characters; an ellipsis tells that it was."""
+    """Return `plain(text)`, cut to `limit` characters including an ellipsis."""
     shown = plain(text)
-    # What is left of a secret that was cut might not be known any more.
+    # Mask first: a secret that was cut would not be recognized.
     return shown if len(shown) <= limit else mask(shown)[: limit - 1] + "…"
 
 
 def csv_cell(text: str) -> str:
-    """The text for a cell that a spreadsheet shows and does not compute."""
-    # Nearly every cell: to search it for a formula would cost more than all else of a row.
+    """Return the text for a cell that a spreadsheet shows and does not compute."""
+    # Nearly every cell: a search for a formula would cost more than the rest of the row.
     if text[:1].isalnum() and ";" not in text and text.isascii() and text.isprintable():
         return text
     return plain(_FORMULA.sub("'", text))

@@ -1,4 +1,4 @@
-"""Which repositories the configuration exempts: pure functions of its rules and the account."""
+"""Decide which repositories the configuration exempts: pure functions of rules and account."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 def configured_exemption(
     target: Target, name: str, rules: Iterable[ExemptionRule], today: date
 ) -> Exemption | None:
-    """The first rule in force for the repository, else the first that expired, else None."""
+    """Return the first rule in force for the repository, else the first that expired, else None."""
     expired = None
     for rule in rules:
         if _names(rule, target, name) and covers_account(rule, target.account):
             exemption = Exemption(
                 source="config",
-                rule=rule_text(rule),
+                rule=_describe_rule(rule),
                 reason=rule.reason,
                 expires=rule.expires if isinstance(rule.expires, date) else None,
                 expired=has_expired(rule, today),
@@ -36,22 +36,19 @@ def configured_exemption(
 def undecided_exemption(
     target: Target, name: str, rules: Iterable[ExemptionRule], today: date
 ) -> str | None:
-    """A sentence about the first rule that may be in force for the repository: nobody knows.
-
-    None where there is none.
-    """
+    """Return why it is not known whether a rule is in force for the repository, or None."""
     for rule in rules:
         is_unknown = covers_account(rule, target.account) is None and not has_expired(rule, today)
         if is_unknown and _names(rule, target, name):
             what = "OU" if rule.ous and target.account.ou_path is None else "tags"
-            return f"the account's {what} could not be read: rule {rule_text(rule)}"
+            return f"the account's {what} could not be read: rule {_describe_rule(rule)}"
     return None
 
 
 def enters_exemption(
     before: Account, now: Account, rules: Iterable[ExemptionRule], today: date
 ) -> bool:
-    """Whether the account may have come below a rule since: its OU or its tags were changed."""
+    """Tell whether a change of OU or tags may have brought the account below a rule."""
     return any(
         covers_account(rule, now) is not False and covers_account(rule, before) is False
         for rule in rules
@@ -60,9 +57,10 @@ def enters_exemption(
 
 
 def covers_account(rule: ExemptionRule, account: Account) -> bool | None:
-    """Whether the rule is about the account; None where that depends on what was not read.
+    """Tell whether the rule covers the account; None if its OU or tags are needed and not known.
 
-    An OU covers everything below it. Of `account_tags`, the account has one of the values of each.
+    An OU covers everything below it. The account must have one of the values of each of the rule's
+    `account_tags`.
     """
     if not fnmatchcase(account.id, rule.account):
         return False
@@ -83,12 +81,12 @@ def covers_account(rule: ExemptionRule, account: Account) -> bool | None:
 
 
 def has_expired(rule: ExemptionRule, today: date) -> bool:
-    """Whether its last day is over."""
+    """Tell whether the rule's last day is over."""
     return isinstance(rule.expires, date) and rule.expires < today
 
 
-def rule_text(rule: ExemptionRule) -> str:
-    """The rule on one line: "* eu-* sandbox/* below ou-ab12-11111111 with env: dev"."""
+def _describe_rule(rule: ExemptionRule) -> str:
+    """Return the rule on one line: "* eu-* sandbox/* below ou-ab12-11111111 with env: dev"."""
     text = f"{rule.account} {rule.region} {rule.repository}"
     if rule.ous:
         text += f" below {' or '.join(rule.ous)}"

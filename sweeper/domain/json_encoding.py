@@ -1,4 +1,4 @@
-"""Values as JSON: each item of a list on a line of its own, keys in the order of the model."""
+"""Encode values as JSON: each item of a list on its own line, keys in the order of the model."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from itertools import chain
 from typing import Any
 
 from sweeper.domain.escaping import is_hidden
-from sweeper.domain.inventory_model import ConfigInventory
-from sweeper.domain.pieces import in_pieces
-from sweeper.domain.report_model import SinceLast
+from sweeper.domain.masking import in_pieces
+from sweeper.domain.report_model import ConfigInventory, SinceLast
 
 
 def document(value: Any) -> Iterator[bytes]:
-    """A dataclass as UTF-8 JSON, keys in the order of the model, a newline at the end."""
+    """Yield a dataclass as UTF-8 JSON, keys in the order of the model, a newline at the end."""
     return in_pieces(text.encode() for text in chain(_members(value, "\n"), ("\n",)))
 
 
@@ -45,7 +44,7 @@ def _items(items: Iterable[Any], newline: str) -> Iterator[str]:
 
 
 def encoded(value: Any) -> str:
-    """A report's value as JSON on one line; what a terminal would obey or hide is an escape."""
+    """Return a report's value as JSON on one line, hidden and control characters escaped."""
     text = _ENCODER.encode(value)
     if not (text.isascii() and text.isprintable()):
         text = "".join(json.dumps(char)[1:-1] if is_hidden(char) else char for char in text)
@@ -55,7 +54,7 @@ def encoded(value: Any) -> str:
 def encode_line(value: object) -> bytes:
     """Return the value as a line of a file of JSON lines, in valid UTF-8."""
     line = encoded(value)
-    if "\\ud" in line:  # perhaps half of a character, which is no text to whoever reads this
+    if "\\ud" in line:  # perhaps a lone surrogate, which is no valid text
         whole = json.dumps(json.loads(line), ensure_ascii=False).encode(errors="replace")
         line = encoded(json.loads(whole))
     return line.encode() + b"\n"
@@ -63,7 +62,7 @@ def encode_line(value: object) -> bytes:
 
 def _default(value: Any) -> Any:
     if is_dataclass(value):
-        # Not `fields`, which looks at each of them anew for every item of a report.
+        # Not `fields`, which inspects the class again for every item of a report.
         return {name: getattr(value, name) for name in value.__dataclass_fields__}
     if isinstance(value, date):
         return value.isoformat()
@@ -72,7 +71,7 @@ def _default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in a report")
 
 
-# What is frozen has no circles to look for.
+# Frozen values have no circular references.
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, default=_default
 )

@@ -1,7 +1,8 @@
-"""The secrets that this process knows, and texts without them.
+"""Mask the secrets that this process knows.
 
 What leaves the process goes through `mask`: logs, stdout, files, S3, SNS, Security Hub. Messages of
-errors go through `mask_message`, which also hides what an ordinary name could be.
+errors go through `mask_message`, which also hides what an ordinary name could be. A document leaves
+in pieces, so that a large one is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from string import hexdigits
 from types import MappingProxyType
@@ -19,8 +20,8 @@ from typing import AnyStr
 from urllib.parse import quote, unquote
 
 MASK = "***"
-# A shorter secret, such as "test" for an emulator, may stand in any name: only messages mask it.
-MIN_LENGTH = 16
+# A shorter secret, such as "test" for an emulator, may be part of a name: only messages mask it.
+_MIN_LENGTH = 16
 _SHORTEST = 4  # of a secret that is masked at all
 # Up to so many secrets it is faster to look for each of them in a large document.
 _FEW = 16
@@ -36,7 +37,7 @@ _VARIABLES = (
 
 
 class _Secrets:
-    """The known secrets. Of a long one only the beginning and the length are kept."""
+    """The known secrets: of a long one only the beginning and the length."""
 
     def __init__(self) -> None:
         self.lengths: dict[str, int] = {}  # by the first MIN_LENGTH characters
@@ -64,14 +65,14 @@ def register(value: str, *, of_run: bool = False) -> None:
     """
     for part in re.split(r"[^!-~]+", value):
         for spelling in _spellings(part):
-            if len(spelling) >= MIN_LENGTH:
+            if len(spelling) >= _MIN_LENGTH:
                 _add_long(spelling, of_run=of_run)
             elif len(spelling) >= _SHORTEST:
                 _add_word(spelling)
 
 
 def _spellings(secret: str) -> set[str]:
-    """The secret as the formats write it; one, where nothing in it needs escaping."""
+    """Return the secret as each format writes it."""
     in_json, in_xml = json.dumps(secret)[1:-1], html.escape(secret, quote=False)
     in_page = in_json.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     in_csv, in_attribute = secret.replace('"', '""'), in_xml.replace('"', "&quot;")
@@ -83,7 +84,7 @@ def register_external_id(value: str) -> None:
 
     One that a repository could be named like (short, or without digits) is masked in messages only.
     """
-    is_distinct = len(value) >= MIN_LENGTH and any(map(str.isdigit, value)) and not value.isdigit()
+    is_distinct = len(value) >= _MIN_LENGTH and any(map(str.isdigit, value)) and not value.isdigit()
     if is_distinct:
         with _lock:
             _secrets.exact = _secrets.exact | {value}
@@ -100,7 +101,7 @@ def register_environment() -> None:
 
 @dataclass(frozen=True, slots=True)
 class SharedSecrets:
-    """What another process must know to mask the same secrets: of a long one, not all of it."""
+    """What another process needs to mask the same secrets: of a long one, only its beginning."""
 
     lengths: Mapping[str, int]
     characters: frozenset[str]
@@ -109,7 +110,7 @@ class SharedSecrets:
 
 
 def share_secrets(but: Mapping[str, int] = MappingProxyType({})) -> SharedSecrets:
-    """Return what this process knows of secrets, without the `lengths` that are in `but`."""
+    """Return the secrets of this process, without the `lengths` that are in `but`."""
     with _lock:
         lengths = {
             each: length for each, length in _secrets.lengths.items() if but.get(each, 0) < length
@@ -123,7 +124,7 @@ def share_secrets(but: Mapping[str, int] = MappingProxyType({})) -> SharedSecret
 
 
 def adopt_secrets(secrets: SharedSecrets, *, of_run: bool) -> None:
-    """Mask what another process of this run knows, too; `of_run` is as `register` has it."""
+    """Mask the secrets of another process of this run, too; `of_run` is as in `register`."""
     with _lock:
         if of_run:
             _of_run.update(secrets.lengths.keys() - _secrets.lengths.keys())
@@ -136,7 +137,7 @@ def adopt_secrets(secrets: SharedSecrets, *, of_run: bool) -> None:
 
 
 def forget_run() -> None:
-    """Forget the secrets of the run before: its sessions have no use in another."""
+    """Forget the secrets of the run before: its sessions are not used again."""
     with _lock:
         for beginning in _of_run:
             _secrets.lengths.pop(beginning, None)
@@ -151,24 +152,24 @@ def mask(text: AnyStr) -> AnyStr:
             text = text.replace(value.encode(), MASK.encode())
         else:
             text = text.replace(value, MASK)
-    if len(text) < MIN_LENGTH or not known.lengths:
+    if len(text) < _MIN_LENGTH or not known.lengths:
         return text
     if isinstance(text, bytes):
         if not _has_secret(known, text):
             return text
         return known.pattern_of_bytes.sub(
-            lambda match: _masked(known, match[0].decode("ascii")).encode(), text
+            lambda match: _mask_run(known, match[0].decode("ascii")).encode(), text
         )
-    return known.pattern.sub(lambda match: _masked(known, match[0]), text)
+    return known.pattern.sub(lambda match: _mask_run(known, match[0]), text)
 
 
 def mask_message(text: str) -> str:
-    """Return a message without the secrets, nor words that are one."""
+    """Return a message without the secrets, and without words that are a short secret."""
     return _secrets.pattern_of_words.sub(MASK, mask(text))
 
 
 def _add_long(value: str, *, of_run: bool) -> None:
-    beginning = value[:MIN_LENGTH]
+    beginning = value[:_MIN_LENGTH]
     known = _secrets
     with _lock:
         if of_run and beginning not in known.lengths:
@@ -184,7 +185,7 @@ def _learn_characters(characters: Collection[str]) -> None:
     known = _secrets
     if not known.characters.issuperset(characters):
         known.characters.update(characters, "%", hexdigits)
-        run = f"[{re.escape(''.join(sorted(known.characters)))}]{{{MIN_LENGTH},}}"
+        run = f"[{re.escape(''.join(sorted(known.characters)))}]{{{_MIN_LENGTH},}}"
         known.pattern, known.pattern_of_bytes = re.compile(run), re.compile(run.encode())
         known.blanks = bytes(
             code if chr(code) in known.characters else ord(" ") for code in range(256)
@@ -201,7 +202,7 @@ def _add_word(value: str) -> None:
 
 
 def _has_secret(known: _Secrets, document: bytes) -> bool:
-    """Whether the document has to be written anew, which takes its size in memory once more."""
+    """Tell whether the document has a secret: masking it takes its size in memory once more."""
     if len(known.lengths) <= _FEW and len(document) > _LARGE:
         beginnings = list(known.lengths)
         return any(
@@ -209,28 +210,53 @@ def _has_secret(known: _Secrets, document: bytes) -> bool:
             for beginning in beginnings
             for spelling in {beginning, quote(beginning, safe="")}
         )
-    # What the pattern finds, in a fifth of its time; and most runs stand in each line.
+    # Finds what the pattern finds in a fifth of the time; most runs of characters repeat.
     runs = set(document.translate(known.blanks).split())
-    texts = (run.decode("ascii") for run in runs if len(run) >= MIN_LENGTH)
-    return any(_masked(known, text) is not text for text in texts)
+    texts = (run.decode("ascii") for run in runs if len(run) >= _MIN_LENGTH)
+    return any(_mask_run(known, text) is not text for text in texts)
 
 
-def _masked(known: _Secrets, run: str) -> str:
-    """The run of characters that secrets are made of; itself where it has none of them."""
-    if "%" in run and _found(known, decoded := unquote(run), 0) is not None:
+def _mask_run(known: _Secrets, run: str) -> str:
+    """Return the run of characters without secrets; the same object if it has none."""
+    if "%" in run and _find_secret(known, decoded := unquote(run), 0) is not None:
         run = decoded
-    at, end, parts = _found(known, run, 0), 0, []
+    at, end, parts = _find_secret(known, run, 0), 0, []
     if at is None:
         return run
     while at is not None:
         parts += [run[end:at], MASK]
-        end = at + known.lengths[run[at : at + MIN_LENGTH]]  # one that was cut ends with the run
-        at = _found(known, run, end)
+        end = at + known.lengths[run[at : at + _MIN_LENGTH]]  # one that was cut ends with the run
+        at = _find_secret(known, run, end)
     return "".join((*parts, run[end:]))
 
 
-def _found(known: _Secrets, run: str, start: int) -> int | None:
-    """Where the next secret begins."""
+def _find_secret(known: _Secrets, run: str, start: int) -> int | None:
+    """Return the position of the next secret."""
     lengths = known.lengths
-    places = range(start, len(run) - MIN_LENGTH + 1)
-    return next((at for at in places if run[at : at + MIN_LENGTH] in lengths), None)
+    places = range(start, len(run) - _MIN_LENGTH + 1)
+    return next((at for at in places if run[at : at + _MIN_LENGTH] in lengths), None)
+
+
+# --- documents in pieces --------------------------------------------------------------------------
+
+_PIECE_SIZE = (
+    65_536  # bytes; what a piece costs to mask and to write is little beside what is in it
+)
+
+
+def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Join the parts into pieces of whole lines, of about `_PIECE_SIZE` where no line is longer.
+
+    Each piece is masked by itself: no secret has a line break in it, so none lies in two pieces.
+    """
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= _PIECE_SIZE and b"\n" in part:
+            lines, end, rest = b"".join(waiting).rpartition(b"\n")
+            yield lines + end
+            waiting, size = [rest], len(rest)
+    if size:
+        yield b"".join(waiting)

@@ -1,12 +1,13 @@
-"""The values that the sweep computes with: frozen, without behaviour beyond what they are.
+"""The values that the sweep computes with: frozen dataclasses.
 
-Text that came from AWS (names, messages, tags) is kept as it came; what shows it escapes it.
+Text from AWS (names, messages, tags) is stored unchanged; formats and logs escape it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -37,7 +38,7 @@ class Stage(StrEnum):
 
 
 class ChangeStatus(StrEnum):
-    """What became of a planned change."""
+    """The result of a planned change."""
 
     PLANNED = "planned"
     APPLIED = "applied"
@@ -63,7 +64,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """What the enumeration saw; `id` is None where Organizations was not called."""
+    """The accounts that were listed; `id` is None where Organizations was not called."""
 
     id: str | None
     partition: str
@@ -119,10 +120,10 @@ class Exemption:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What would be, was, or could not be written for a finding.
+    """A setting that would be, was, or could not be written for a finding.
 
-    One that failed is `uncertain` where its write may have taken effect all the same. One that
-    waits for its day is `due` on it.
+    A failed change is `uncertain` if its write may have taken effect nevertheless. A change that
+    waits is `due` on a day.
     """
 
     status: ChangeStatus
@@ -135,7 +136,7 @@ class Change:
 
     @property
     def may_be_made(self) -> bool:
-        """Whether its write took effect, or may have: what an undo is about."""
+        """Tell whether its write took effect, or may have: an undo reverts such changes."""
         failed = self.status is ChangeStatus.FAILED
         return self.status is ChangeStatus.APPLIED or (failed and self.uncertain)
 
@@ -145,7 +146,7 @@ MovedKind = Literal["latest", "cache", "branch", "environment", "signature"]
 
 @dataclass(frozen=True, slots=True)
 class MovedTag:
-    """A tag whose name looks as if it is moved by design; `pushed_at` is its image's last push.
+    """A tag that seems to be moved by design; `pushed_at` is its image's last push.
 
     `kept_by` is the exclusion filter, of the change or of those suggested, with which it could
     still be overwritten.
@@ -159,14 +160,13 @@ class MovedTag:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What closing a repository may break, judged by the names of its tags: a guess, no fact.
+    """What making a repository immutable may break: a guess from the names of its tags, no fact.
 
-    `moved` are those of the `moved_count` tags that are told, what no filter keeps first;
-    `other_tags` do not look moved, or cannot be overwritten today. Untagged images may be what
-    overwritten tags left behind. `exclusions` are the filters suggested beyond those of the change;
-    `conflicts` those that would also match other tags here, ``*`` for more than are told.
-    `truncated`: not all tags were read, so a filter may match others. `unavailable` says why
-    nothing is known.
+    `moved` lists some of the `moved_count` tags, first those that no filter matches; `other_tags`
+    do not seem moved, or cannot be overwritten today. Untagged images may be left over from
+    overwritten tags. `exclusions` are the filters suggested beyond those of the change; `conflicts`
+    those that would also match other tags here, ``*`` for more than can be listed. `truncated`: not
+    all tags were read, so a filter may match others. `unavailable` says why nothing is known.
     """
 
     images: int = 0
@@ -192,7 +192,7 @@ REGISTRY: Resource = "registry"
 
 
 class Since(StrEnum):
-    """What the previous sweep knew of a finding that remains."""
+    """How a finding compares with the previous sweep."""
 
     NEW = "new"
     STILL_OPEN = "still_open"
@@ -207,9 +207,9 @@ class Finding:
     for the root template), and `arn` is empty: it has none.
 
     `since_last` is None where there is nothing to compare with, and for what is exempt. `reopened`
-    counts how often the repository was found open again after a sweep had closed it. `announced` is
-    the day of the first report that named the day of its change. `impact` is None where it was not
-    assessed.
+    counts how often the repository was found mutable again after a sweep had fixed it. `announced`
+    is the day of the first report that named the day of its change. `impact` is None where it was
+    not assessed.
     """
 
     check: str
@@ -232,10 +232,10 @@ class Finding:
 
     @property
     def key(self) -> Key:
-        """What names the finding among all those of a sweep.
+        """The finding's identity in a sweep.
 
-        That a registry has no template for ROOT and what such a template says share a key: they
-        are one question, and never in one report.
+        A missing template for ROOT and a finding about such a template share a key: they are never
+        in one report.
         """
         return self.check, self.account_id, self.region, self.repository
 
@@ -250,9 +250,7 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A target that was examined whole. `counts` are of repositories only: of whatever else a
-    check examines there are findings alone.
-    """
+    """A completely examined target; `counts` has its repositories, and no other resources."""
 
     counts: Counts
     findings: tuple[Finding, ...] = ()
@@ -269,14 +267,14 @@ class Skipped:
     reason: Reason
 
 
-# One value for all that the filters leave out.
+# One value for everything that the filters leave out.
 ACCOUNT_EXCLUDED = Skipped(Reason.ACCOUNT_EXCLUDED)
 REGION_EXCLUDED = Skipped(Reason.REGION_EXCLUDED)
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An account, target, change or delivery that could not be done; `uncertain` as a Change is."""
+    """An account, target, change or delivery that failed; `uncertain` as a Change is."""
 
     stage: Stage
     reason: Reason
@@ -284,15 +282,104 @@ class Failed:
     error_code: str | None = None
     uncertain: bool = False
 
+    @property
+    def error(self) -> str:
+        """The error code, where there is one, and the message."""
+        return f"{self.error_code}: {self.message}" if self.error_code else self.message
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedAccount:
     """An account whose member role was assumed, with its regions as (name, RegionOptStatus).
 
-    `unread` is why the regions could not be read, None where they could: `regions` are then those
-    that the configuration names, and the account has others that nobody knows.
+    `unread` is why the regions could not be read, None if they could. `regions` are then those that
+    the configuration names; the others are not known.
     """
 
     account: Account
     regions: tuple[tuple[str, str], ...]
     unread: Failed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeState:
+    """The work of other processes of the same run, read from its journal or its parts.
+
+    `examined` is by account id and region. `completed` are changes that were applied or superseded;
+    `in_doubt` those that were about to be written when the process ended. `leases` are the tokens
+    with which its processes took the lease.
+
+    The rest comes from parts alone, whose facts are final: a run that is resumed tries failures
+    again. `failures` are by account id and region, None for the account; `impacts` of findings;
+    `decided` has each change that was planned or ended.
+    """
+
+    opened: Mapping[str, OpenedAccount] = field(default_factory=dict)
+    examined: Mapping[tuple[str, str], Examined] = field(default_factory=dict)
+    completed: Mapping[Key, Change] = field(default_factory=dict)
+    in_doubt: AbstractSet[Key] = frozenset()
+    leases: AbstractSet[str] = frozenset()
+    failures: Mapping[tuple[str, str | None], Failed] = field(default_factory=dict)
+    impacts: Mapping[Key, Impact] = field(default_factory=dict)
+    decided: Mapping[Key, Change] = field(default_factory=dict)
+
+    def merge(self, other: ResumeState) -> ResumeState:
+        """Return both records of one run as one; a change that is applied in either is applied."""
+        applied = {
+            key: change
+            for key, change in self.completed.items()
+            if change.status is ChangeStatus.APPLIED
+        }
+        completed = {**self.completed, **other.completed, **applied}
+        return ResumeState(
+            {**other.opened, **self.opened},
+            {**other.examined, **self.examined},
+            completed,
+            (self.in_doubt | other.in_doubt) - completed.keys(),
+            self.leases,
+            {**other.failures, **self.failures},
+            {**other.impacts, **self.impacts},
+            {**other.decided, **self.decided},
+        )
+
+    def to_resume(self) -> ResumeState:
+        """Return the work that one process that resumes the run need not do again."""
+        return replace(self, failures={}, impacts={}, decided={})
+
+    def merge_accounts(self, organization: Organization) -> Organization:
+        """Return the organization with the opened accounts as they were when they were opened.
+
+        So what was examined and changed there stays in the report. Before a write the accounts are
+        listed again.
+        """
+        now = {account.id: account for account in organization.accounts}
+        then = {opened.account.id: opened.account for opened in self.opened.values()}
+        return replace(organization, accounts=tuple({**now, **then}.values()))
+
+
+def join_parts(parts: Iterable[ResumeState]) -> ResumeState:
+    """Return the work of workers of which no two had the same account."""
+    opened: dict[str, OpenedAccount] = {}
+    examined: dict[tuple[str, str], Examined] = {}
+    completed: dict[Key, Change] = {}
+    in_doubt: set[Key] = set()
+    failures: dict[tuple[str, str | None], Failed] = {}
+    impacts: dict[Key, Impact] = {}
+    decided: dict[Key, Change] = {}
+    for part in parts:
+        opened.update(part.opened)
+        examined.update(part.examined)
+        completed.update(part.completed)
+        in_doubt.update(part.in_doubt)
+        failures.update(part.failures)
+        impacts.update(part.impacts)
+        decided.update(part.decided)
+    return ResumeState(
+        opened,
+        examined,
+        completed,
+        in_doubt,
+        failures=failures,
+        impacts=impacts,
+        decided=decided,
+    )

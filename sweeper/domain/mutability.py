@@ -1,4 +1,4 @@
-"""Image tag mutability, as ECR has it in more than one place: verdict, remedy, exemption. Pure.
+"""Image tag mutability of repositories and creation templates: verdict and remedy. Pure.
 
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
 """
@@ -16,16 +16,18 @@ from sweeper.domain.reasons import Reason
 WILDCARD = "WILDCARD"  # ECR: ImageTagMutabilityExclusionFilterType
 
 
-class Setting(Protocol):
-    """What has the setting; `mutability` is AWS's word, known to this version or not."""
-
+class _HasSetting(Protocol):
     @property
     def mutability(self) -> str:
-        """ECR's imageTagMutability."""
+        """ECR's imageTagMutability: AWS's word, known to this version or not."""
 
     @property
     def exclusion_filters(self) -> tuple[str, ...]:
         """The filters, in AWS's order."""
+
+
+class Setting(_HasSetting, Protocol):
+    """A setting as it was read."""
 
     @property
     def filter_types(self) -> tuple[str, ...]:
@@ -34,14 +36,14 @@ class Setting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the setting alone says; `reason` is a sentence."""
+    """The compliance of a setting, exemptions aside; `reason` is a sentence."""
 
     compliance: Compliance
     reason: str = ""
 
 
 def evaluate(setting: Setting, allowed_filters: Collection[str]) -> Verdict:
-    """Whether tags can be overwritten under the setting, exemptions aside."""
+    """Decide whether tags can be overwritten under the setting, exemptions aside."""
     filters = setting.exclusion_filters
     match setting.mutability:
         case _ if types := unknown_filter_types(setting):
@@ -77,10 +79,10 @@ def remedy(
     exclusions: Sequence[str],
     allowed_filters: Collection[str],
 ) -> Change:
-    """The change that makes a non-compliant setting compliant.
+    """Return the change that makes a non-compliant setting compliant.
 
-    Filters that stay: `exclusions`, then the allowed ones that it already had as exceptions from
-    immutability. Those of MUTABLE_WITH_EXCLUSION mean the opposite: dropped.
+    It has the filters `exclusions`, then the allowed ones that already were exceptions from
+    immutability. Those of MUTABLE_WITH_EXCLUSION mean the opposite, and are dropped.
     """
     kept = [text for text in filters if text in allowed_filters]
     if mutability != "IMMUTABLE_WITH_EXCLUSION":
@@ -99,7 +101,7 @@ def exclusions_of(
     by_repository: Mapping[str, Sequence[str]],
     concerns: Callable[[str], bool],
 ) -> tuple[str, ...]:
-    """The filters for a repository: `exclusions`, then those of every glob that concerns it."""
+    """Return a repository's filters: `exclusions`, then those of every glob that concerns it."""
     own = (filters for glob, filters in by_repository.items() if concerns(glob))
     return tuple(dict.fromkeys((*exclusions, *chain.from_iterable(own))))
 
@@ -109,16 +111,16 @@ def unknown_filter_types(setting: Setting) -> tuple[str, ...]:
     return tuple(sorted(set(setting.filter_types) - {WILDCARD})) if setting.filter_types else ()
 
 
-def setting_of(found: Setting) -> tuple[str, frozenset[str]]:
-    """What two settings that are the same have in common."""
+def setting_of(found: _HasSetting) -> tuple[str, frozenset[str]]:
+    """Return a value that is equal for equal settings."""
     return found.mutability, frozenset(found.exclusion_filters)
 
 
-def wanted(change: Change) -> tuple[str, frozenset[str]]:
-    """The setting that the change is to make, as `setting_of` has it."""
+def desired_setting(change: Change) -> tuple[str, frozenset[str]]:
+    """Return the setting that the change makes, as `setting_of` does."""
     return change.to_mutability, frozenset(change.to_exclusion_filters)
 
 
 def quoted(filters: Iterable[str]) -> str:
-    """The filters in a sentence."""
+    """Return the filters for a sentence."""
     return ", ".join(f"'{text}'" for text in filters)

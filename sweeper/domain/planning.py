@@ -1,10 +1,11 @@
-"""What to change: pure functions of what was found and the configuration."""
+"""What to change, and which of these changes wait: pure functions of findings and configuration."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -22,18 +23,72 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Coverage
-from sweeper.domain.withholding import (
-    Announced,
-    reason_to_withhold_account,
-    reason_to_withhold_all,
-    withhold_until_due,
-)
-from sweeper.domain.write_scope import in_write_scope, opening_day
+from sweeper.domain.selection import in_write_scope, opening_day
 
 if TYPE_CHECKING:
     from datetime import date
 
     from sweeper.config.schema import Config, RemediationConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """The day on which a report first announced a change, by finding.
+
+    `unavailable` says why an earlier report could not be used; None if it could, or there is none.
+    """
+
+    days: Mapping[Key, date] = field(default_factory=dict)
+    unavailable: str | None = None
+
+
+def _withhold_until_due(
+    change: Change,
+    key: Key,
+    opens: date | None,
+    *,
+    remediation: RemediationConfig,
+    today: date,
+    announced: Announced,
+) -> Change:
+    """Return the change, withheld if its day has not come yet.
+
+    It is due when its grace period has passed and its account's wave has begun, on the day `opens`.
+    A change that no known report has announced is announced today.
+    """
+    if change.status is not ChangeStatus.PLANNED:
+        return change
+    # A report cannot have announced it tomorrow, whatever it says.
+    notice = min(announced.days.get(key, today), today) + timedelta(days=remediation.grace_days)
+    day, reason = max((notice, Reason.IN_GRACE_PERIOD), (opens or today, Reason.IN_LATER_WAVE))
+    if day <= today:
+        return change
+    is_new = reason is Reason.IN_GRACE_PERIOD and key not in announced.days
+    error = announced.unavailable if is_new else None
+    return replace(change, status=ChangeStatus.WITHHELD, reason=reason, error=error, due=day)
+
+
+def _reason_to_withhold_account(count: int, remediation: RemediationConfig) -> Reason | None:
+    """Return why all `count` changes of an account are withheld; None if they are not."""
+    most = remediation.max_changes_per_account
+    return Reason.MAX_CHANGES_PER_ACCOUNT if most is not None and count > most else None
+
+
+def _reason_to_withhold_all(
+    count: int,
+    remediation: RemediationConfig,
+    coverage: Coverage,
+    unknown_exclusions: str,
+) -> Reason | None:
+    """Return why all `count` changes of a plan are withheld; None if they are not."""
+    if unknown_exclusions:
+        return Reason.UNKNOWN_ACCOUNT
+    if count > remediation.max_changes:
+        return Reason.MAX_CHANGES
+    if min(coverage.accounts, coverage.targets) < remediation.min_coverage:
+        return Reason.MIN_COVERAGE
+    return None
+
 
 Outcome = Examined | Skipped | Failed
 Remedy = Callable[[Finding], Change | None]
@@ -50,12 +105,11 @@ def plan_changes(
     today: date,
     remedies: Mapping[str, Remedy],
 ) -> list[Outcome]:
-    """The outcomes, with each finding's change: what would be written, or why it is withheld.
+    """Return the outcomes with each finding's change: planned, or withheld with a reason.
 
     `remedies` maps a check's name to its remedy. A change waits until it is due. Above
     `max_changes_per_account` an account's changes are withheld. Above `max_changes`, below
-    `min_coverage`, or where an excluded account is not known, all changes are withheld together:
-    half a plan is nobody's plan.
+    `min_coverage`, or where an excluded account does not exist, all changes are withheld together.
     """
     remediation = config.remediation
 
@@ -66,7 +120,7 @@ def plan_changes(
         opens = opening_day(target.account, remediation)
         return [
             change
-            and withhold_until_due(
+            and _withhold_until_due(
                 change,
                 finding.key,
                 opens,
@@ -84,13 +138,13 @@ def plan_changes(
     held = {
         account_id: reason
         for account_id, count in counts.items()
-        if (reason := reason_to_withhold_account(count, remediation))
+        if (reason := _reason_to_withhold_account(count, remediation))
     }
     count = counts.total() - sum(counts[account_id] for account_id in held)
-    hold = reason_to_withhold_all(count, remediation, coverage, unknown_exclusions)
+    hold = _reason_to_withhold_all(count, remediation, coverage, unknown_exclusions)
     error = unknown_exclusions if hold is Reason.UNKNOWN_ACCOUNT else None
 
-    @cache  # of thousands of changes most are alike
+    @cache  # most of thousands of changes are equal
     def withhold(change: Change | None, of_account: Reason | None) -> Change | None:
         reason = hold or of_account
         if reason and change and _is_planned(change):
@@ -117,7 +171,7 @@ def _findings(outcome: Outcome) -> Sequence[Finding]:
 def _with_announcements(outcome: Outcome, announced: Announced, today: date) -> Outcome:
     def known(finding: Finding) -> Finding:
         day = announced.days.get(finding.key)
-        # A day to come is a mistake, or forged: carried on, it would never pass.
+        # A future day is a mistake, or forged: stored again, it would never pass.
         return replace(finding, announced=min(day, today)) if day and finding.change else finding
 
     if announced.days and isinstance(outcome, Examined):
@@ -133,9 +187,9 @@ def restore_plan(
     config: Config,
     remedies: Mapping[str, Remedy],
 ) -> list[Outcome]:
-    """Return the outcomes with the changes that a plan of all targets has: those `planned`.
+    """Return the outcomes with those changes that a plan of all targets has: `planned`.
 
-    Each is made anew from its finding. Limits held when all was planned, and are not applied again.
+    Each is derived from its finding again. The limits held for that plan: they are not applied.
     """
 
     def only(remedy: Remedy) -> Remedy:
@@ -166,12 +220,12 @@ def _due_changes(
     remediation: RemediationConfig,
     remedies: Mapping[str, Remedy],
 ) -> list[Change | None]:
-    """The change of each finding, before it is known whether all are withheld."""
+    """Return the change of each finding, before limits and days are applied."""
     if not isinstance(outcome, Examined):
         return []
     writable = in_write_scope(target.account, remediation)
     return [
-        # A check may have withheld the change itself: it could not tell whether it is due.
+        # A check may have withheld the change itself, for manual review.
         finding.change or remedies[finding.check](finding)
         if writable
         and _is_switched_on(finding, remediation)
@@ -182,7 +236,7 @@ def _due_changes(
 
 
 def _is_switched_on(finding: Finding, remediation: RemediationConfig) -> bool:
-    """Whether the configuration asks for such a change: to create a template has its own key."""
+    """Tell whether the configuration asks for such changes: creating a template has its own key."""
     if finding.resource == REGISTRY:
         return bool(remediation.root_template_applied_for)
     return finding.check in remediation.checks
@@ -208,10 +262,8 @@ def apply_completed(outcomes: Iterable[Outcome], completed: Mapping[Key, Change]
     ]
 
 
-def planned_findings(
-    outcomes: Iterable[Outcome],
-) -> Iterable[Finding]:
-    """The findings whose change is still planned."""
+def planned_findings(outcomes: Iterable[Outcome]) -> Iterable[Finding]:
+    """Yield the findings whose change is still planned."""
     for outcome in outcomes:
         if isinstance(outcome, Examined):
             for finding in outcome.findings:

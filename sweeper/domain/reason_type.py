@@ -1,9 +1,10 @@
-"""What a reason is: the type of the members of `sweeper.domain.reasons`."""
+"""The type of the rows and members of `sweeper.domain.reasons`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Self
 
 
@@ -16,6 +17,10 @@ class Row:
     advice: str | None = None
     ends_run: bool = False
     is_acceptable: bool = False
+
+
+run_ending = partial(Row, ends_run=True)
+acceptable = partial(Row, is_acceptable=True)
 
 
 class ReasonType(StrEnum):
@@ -31,7 +36,7 @@ class ReasonType(StrEnum):
     is_acceptable: bool
 
     def __new__(cls, row: Row) -> Self:
-        """Make the member of a row."""
+        """Create the member of a row."""
         member = str.__new__(cls, row.code)
         member._value_ = row.code
         member.meaning = row.meaning
@@ -48,12 +53,12 @@ class ReasonType(StrEnum):
 
     @property
     def is_denial(self) -> bool:
-        """Whether AWS denied the call."""
+        """Tell whether AWS denied the call."""
         return self.value == "denied" or self.value.startswith("denied_by_")
 
     @property
     def is_stop(self) -> bool:
-        """Whether the sweep was stopped before it was reached."""
+        """Tell whether the sweep was stopped first."""
         return self.value in ("deadline", "interrupted")
 
 

@@ -2,64 +2,55 @@
 
 from __future__ import annotations
 
-from sweeper.domain.reason_type import ReasonType, Row
+from sweeper.domain.reason_type import ReasonType, Row, acceptable, run_ending
 
 
 class Reason(ReasonType):
     """Why something was skipped, failed, withheld or superseded: a closed list."""
 
     # Nothing to sweep
-    AWS_CONFIGURATION_INVALID = Row(
+    AWS_CONFIGURATION_INVALID = run_ending(
         "aws_configuration_invalid",
         "the AWS settings of this process are not valid",
         "correct the AWS settings of this process: profile, region, endpoint URLs",
-        ends_run=True,
     )
-    NO_CREDENTIALS = Row(
+    NO_CREDENTIALS = run_ending(
         "no_credentials",
         "this process has no AWS credentials that AWS accepts",
         "give this process AWS credentials: a task role, a profile, or SSO",
-        ends_run=True,
     )
-    NOT_IN_ORGANIZATION = Row(
+    NOT_IN_ORGANIZATION = run_ending(
         "not_in_organization",
         "the caller's account belongs to no organization",
         "run in the management account or a delegated administrator of an organization, or set "
         "organization.enumerate: false",
-        ends_run=True,
     )
-    NOT_ALLOWED_TO_LIST = Row(
+    NOT_ALLOWED_TO_LIST = run_ending(
         "not_allowed_to_list",
         "the caller may not list the accounts of the organization",
         "run in the management account or a delegated administrator, with "
         "organizations:ListAccounts",
-        ends_run=True,
     )
-    NO_ACCOUNT_CHOSEN = Row(
-        "no_account_chosen", "the filters leave no active account", ends_run=True
-    )
-    UNKNOWN_ACCOUNT = Row(
+    NO_ACCOUNT_CHOSEN = run_ending("no_account_chosen", "the filters leave no active account")
+    UNKNOWN_ACCOUNT = run_ending(
         "unknown_account",
         "an account that the configuration names is not in the organization",
         "correct the account ids: --account, or those under organization and remediation",
-        ends_run=True,
     )
-    UNKNOWN_OU = Row(
+    UNKNOWN_OU = run_ending(
         "unknown_ou",
         "an OU that the configuration names is not in the organization",
         "correct the OU ids under organization and remediation",
-        ends_run=True,
     )
     LEASE_HELD = Row(
         "lease_held",
         "another sweep uses the same S3 prefix now",
         "wait until that sweep has ended; the lease of a sweep that was killed expires",
     )
-    OTHER_ORGANIZATION = Row(
+    OTHER_ORGANIZATION = run_ending(
         "other_organization",
         "the report is from another organization, or another account",
         "sign in to the organization that the report is from",
-        ends_run=True,
     )
     # Accounts
     ACCOUNT_PENDING_ACTIVATION = Row("account_pending_activation", "the account is not active yet")
@@ -75,13 +66,12 @@ class Reason(ReasonType):
         "account_ou_unknown", "the account moved while the OUs were listed", "run again"
     )
     ACCOUNT_EXCLUDED = Row("account_excluded", "the filters leave the account out")
-    ASSUME_ROLE_DENIED = Row(
+    ASSUME_ROLE_DENIED = acceptable(
         "assume_role_denied",
         "AWS did not let the caller assume the member role, and does not say why",
         "check that the member role exists and that its trust policy and ExternalId admit this "
         "caller: deploy the StackSet to the account; where the message names sts:TagSession or "
         "sts:SetSourceIdentity, with AllowSessionTags=true",
-        is_acceptable=True,
     )
     PACKED_POLICY_TOO_LARGE = Row(
         "packed_policy_too_large",
@@ -105,19 +95,17 @@ class Reason(ReasonType):
         "the account left the scope of the sweep or of remediation while the sweep ran",
         "nothing, if the account was meant to move",
     )
-    STS_REGION_DISABLED = Row(
+    STS_REGION_DISABLED = acceptable(
         "sts_region_disabled",
         "the account has not enabled the region in which sweeper assumes roles",
         "set organization.sts_region to a region that the account has enabled",
-        is_acceptable=True,
     )
-    REGIONS_UNREADABLE = Row(
+    REGIONS_UNREADABLE = acceptable(
         "regions_unreadable",
         "the caller may not list the account's regions (account:ListRegions)",
         "except account:ListRegions from the region-deny SCP; until then only the regions that "
         "regions.include names are checked, and coverage.accept can accept that the others are "
         "not known",
-        is_acceptable=True,
     )
     # Regions
     REGION_EXCLUDED = Row(
@@ -130,22 +118,20 @@ class Reason(ReasonType):
         "AWS gives the region a status that this version does not know",
         "update sweeper: AWS has a region status that this version does not know",
     )
-    REGION_NOT_ENABLED = Row(
+    REGION_NOT_ENABLED = acceptable(
         "region_not_enabled",
         "the region does not accept the account's credentials, which are valid elsewhere: the "
         "account has not enabled it",
         "run again, if the account disabled it just now; accept the reason under coverage.accept "
         "where the account's regions cannot be listed and it has not enabled this one",
-        is_acceptable=True,
     )
     # AWS Config
-    RECORDED_NOT_PLANNED = Row(
+    RECORDED_NOT_PLANNED = acceptable(
         "recorded_not_planned",
         "AWS Config has recorded repositories there, and the sweep did not know of the account or "
         "region",
         "check why the account or region is not among those that were listed, or accept the reason "
         "under coverage.accept",
-        is_acceptable=True,
     )
     AGGREGATOR_MISSING = Row(
         "aggregator_missing",
@@ -153,53 +139,46 @@ class Reason(ReasonType):
         "correct name and region of inventory.config_aggregator; run in the aggregator's account",
     )
     # Denied: by what, where AWS says it
-    DENIED = Row(
+    DENIED = acceptable(
         "denied",
         "AWS denied it, and does not say by which policy",
         "let the member role read ECR there, or accept the reason under coverage.accept",
-        is_acceptable=True,
     )
-    DENIED_BY_SCP = Row(
+    DENIED_BY_SCP = acceptable(
         "denied_by_scp",
         "a service control policy denies it",
         "except the member role from the SCP, leave the region out with regions.exclude, or accept "
         "the reason under coverage.accept",
-        is_acceptable=True,
     )
-    DENIED_BY_RCP = Row(
+    DENIED_BY_RCP = acceptable(
         "denied_by_rcp",
         "a resource control policy denies it",
         "except the member role from the resource control policy",
-        is_acceptable=True,
     )
-    DENIED_BY_PERMISSIONS_BOUNDARY = Row(
+    DENIED_BY_PERMISSIONS_BOUNDARY = acceptable(
         "denied_by_permissions_boundary",
         "the role's permissions boundary does not allow it",
         "let the member role's permissions boundary allow what its policy allows",
-        is_acceptable=True,
     )
     DENIED_BY_SESSION_POLICY = Row(
         "denied_by_session_policy",
         "sweeper's own session policy does not allow it",
         "report this as a defect: the session policy is sweeper's own",
     )
-    DENIED_BY_IDENTITY_POLICY = Row(
+    DENIED_BY_IDENTITY_POLICY = acceptable(
         "denied_by_identity_policy",
         "the role's policy does not allow it",
         "update the member role's policy: deploy the StackSet again",
-        is_acceptable=True,
     )
-    DENIED_BY_RESOURCE_POLICY = Row(
+    DENIED_BY_RESOURCE_POLICY = acceptable(
         "denied_by_resource_policy",
         "the resource's own policy does not allow it",
         "let the resource's own policy admit the member role",
-        is_acceptable=True,
     )
-    DENIED_BY_VPC_ENDPOINT_POLICY = Row(
+    DENIED_BY_VPC_ENDPOINT_POLICY = acceptable(
         "denied_by_vpc_endpoint_policy",
         "the policy of a VPC endpoint does not allow it",
         "let the VPC endpoint's policy admit the member role",
-        is_acceptable=True,
     )
     # Transient
     THROTTLED = Row(
@@ -217,14 +196,13 @@ class Reason(ReasonType):
         "five connections failed or broke",
         "run again; if it stays, check the proxy, the DNS and the VPC endpoints here",
     )
-    ENDPOINT_UNREACHABLE = Row(
+    # Acceptable for a named region: a network that does not reach it is a lasting condition.
+    ENDPOINT_UNREACHABLE = acceptable(
         "endpoint_unreachable",
         "the region's endpoint has not answered for a while: sweeper did not call it again for "
         "this account",
         "run again; if it stays, check the network between here and the region, leave the region "
         "out with regions.exclude, or accept the reason for it under coverage.accept",
-        # For a region that is named: a network that leads nowhere there lasts, and is known.
-        is_acceptable=True,
     )
     CREDENTIALS_EXPIRED = Row(
         "credentials_expired",
@@ -409,18 +387,11 @@ class Reason(ReasonType):
 
 ACCEPTABLE_REASONS = tuple(reason for reason in Reason if reason.is_acceptable)
 
-# What may succeed when it is tried again.
+# A call that failed with one of them may succeed when it is tried again.
 PASSING_REASONS = (
     Reason.THROTTLED,
     Reason.TIMED_OUT,
     Reason.CONNECTION_FAILED,
     Reason.ENDPOINT_UNREACHABLE,
     Reason.SERVICE_ERROR,
-)
-
-# What the first calls have, before an endpoint is known to be out of reach.
-UNREACHABLE_REASONS = (
-    Reason.ENDPOINT_UNREACHABLE,
-    Reason.TIMED_OUT,
-    Reason.CONNECTION_FAILED,
 )

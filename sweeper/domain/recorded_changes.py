@@ -1,4 +1,4 @@
-"""Changes that a report recorded, as the changes of another run: pure functions.
+"""The changes that a report recorded, as the changes of another run: pure functions.
 
 `apply` makes what a dry run planned; `undo` reverts what a run applied.
 """
@@ -27,6 +27,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.mutability import desired_setting, setting_of
 from sweeper.domain.planning import Remedy
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import RunSource
@@ -34,10 +35,10 @@ from sweeper.domain.selection import INACTIVE_STATES
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
+    from sweeper.domain.model import ResumeState
     from sweeper.domain.report import AccountOutcome, TargetOutcome
-    from sweeper.domain.resume import ResumeState
 
-MatchesDesired = Callable[[Finding, Change], bool | None]
+_MatchesDesired = Callable[[Finding, Change], bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def invert(finding: Finding) -> Finding:
 def select_findings(
     findings: Iterable[Finding], accounts: Collection[str], repositories: Collection[str]
 ) -> tuple[Finding, ...]:
-    """Return the findings of `accounts` that match a glob; an empty filter leaves nothing out."""
+    """Return the findings of `accounts` that match a glob; an empty filter excludes nothing."""
     return tuple(
         finding
         for finding in findings
@@ -99,9 +100,9 @@ def undo_config(config: Config, findings: Collection[Finding]) -> Config:
     Organizations still lists the accounts, or `organization.include_accounts` where
     `organization.enumerate` is off.
     """
-    nowhere: dict[str, tuple[str, ...]] = {"include_ous": (), "exclude_accounts": ()}
+    no_filters: dict[str, tuple[str, ...]] = {"include_ous": (), "exclude_accounts": ()}
     organization: dict[str, object] = {
-        **nowhere,
+        **no_filters,
         "within_ous": (),
         "exclude_ous": (),
         "include_tags": {},
@@ -112,7 +113,7 @@ def undo_config(config: Config, findings: Collection[Finding]) -> Config:
     checks = tuple(sorted({finding.check for finding in findings}))
     creates = any(finding.resource == REGISTRY for finding in findings)
     remediation = {
-        **nowhere,
+        **no_filters,
         "auto_remediate": "ENABLED",
         "checks": tuple(
             sorted({finding.check for finding in findings if finding.resource != REGISTRY})
@@ -194,7 +195,7 @@ def recorded_targets(
     )
 
 
-def revert_if_unchanged(finding: Finding, matches_desired: MatchesDesired) -> Finding:
+def revert_if_unchanged(finding: Finding, matches_desired: _MatchesDesired) -> Finding:
     """Return the finding, its change still planned only where the run's setting still holds.
 
     `matches_desired` reads whether a finding's repository is as a change would make it, and raises
@@ -243,8 +244,8 @@ def reviewed_remedies(
             change = remedy(finding) if before else None
             if before is None or before.change is None or change is None:
                 return None
-            reviewed_change = before.resource, _setting(before), _desired(before.change)
-            if reviewed_change == (finding.resource, _setting(finding), _desired(change)):
+            reviewed_change = before.resource, setting_of(before), desired_setting(before.change)
+            if reviewed_change == (finding.resource, setting_of(finding), desired_setting(change)):
                 return change
             reason = Reason.CHANGED_SINCE_REVIEWED
             return replace(before.change, status=ChangeStatus.SUPERSEDED, reason=reason)
@@ -306,23 +307,15 @@ def unreached_findings(
 
 
 def end_change(finding: Finding, cause: Skipped | Failed, past: ResumeState) -> Finding:
-    """Return the finding with its change failed, or superseded where its place was left out."""
+    """Return the finding with its change failed, or superseded where its target was left out."""
     if finding.change is None:
         raise ValueError(f"{finding.key}: there is no change")
     if known := past.completed.get(finding.key):
         return replace(finding, change=known)
     change = replace(finding.change, status=ChangeStatus.SUPERSEDED, reason=cause.reason)
     if isinstance(cause, Failed):
-        error = f"{cause.error_code}: {cause.message}" if cause.error_code else cause.message
+        error = cause.error
         if in_doubt := finding.key in past.in_doubt:
             error = f"begun when the run last ended, it may have taken effect: {error}"
         change = replace(change, status=ChangeStatus.FAILED, error=error, uncertain=in_doubt)
     return replace(finding, change=change)
-
-
-def _setting(finding: Finding) -> tuple[str, frozenset[str]]:
-    return finding.mutability, frozenset(finding.exclusion_filters)
-
-
-def _desired(change: Change) -> tuple[str, frozenset[str]]:
-    return change.to_mutability, frozenset(change.to_exclusion_filters)

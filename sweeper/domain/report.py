@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import chain, groupby
 from operator import attrgetter
 
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus
 from sweeper.domain.model import (
     ACCOUNT_EXCLUDED,
     Account,

@@ -7,16 +7,75 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from sweeper.domain.inventory_model import ConfigInventory
 from sweeper.domain.model import Finding, Resource, Stage
 from sweeper.domain.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPlace:
+    """What AWS Config last recorded in a region of an account; `region` None: in several of them.
+
+    `mutable` counts MUTABLE and MUTABLE_WITH_EXCLUSION, `undetermined` repositories whose setting
+    is not recorded. `captured_at` is the last capture, None where no repository is recorded.
+    """
+
+    account_id: str
+    region: str | None
+    repositories: int
+    mutable: int
+    undetermined: int
+    captured_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingGap:
+    """An account that AWS Config does not record, or of which the aggregator has old data.
+
+    `failed` and `outdated` are the aggregator's words for `regions` of the account; `no_record`:
+    the sweep found repositories there, and AWS Config has recorded none. `updated_at` is the oldest
+    last update of these regions, `error` the aggregator's first error.
+    """
+
+    account_id: str
+    status: Literal["failed", "outdated", "no_record"]
+    regions: int
+    updated_at: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigInventory:
+    """What an aggregator of AWS Config has recorded, beside what the sweep checked.
+
+    It never counts as checked. `not_checked` are the accounts and regions that could not be
+    checked. `not_planned` are those that the sweep did not know of, in which repositories were
+    recorded before it began: they make coverage incomplete. `deleted_since` counts repositories
+    recorded before the sweep began that it did not find. `recorded_since` counts those that were
+    recorded, in accounts and regions that were not read, only after it began.
+
+    `unavailable` says why nothing could be read, `sources_unavailable` why it is not known which
+    accounts are not recorded.
+    """
+
+    aggregator: str
+    region: str
+    unavailable: str | None = None
+    sources_unavailable: str | None = None
+    repositories: int = 0
+    mutable: int = 0
+    deleted_since: int = 0
+    recorded_since: int = 0
+    not_checked: Sequence[RecordedPlace] = ()
+    not_planned: Sequence[RecordedPlace] = ()
+    not_recorded: Sequence[RecordingGap] = ()
+
 
 SCHEMA_VERSION: Literal["2"] = "2"
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the sweep was to examine.
+    """The accounts and regions that the sweep was to examine.
 
     `accounts` were chosen of `accounts_listed`, those that can be swept: inactive ones are not
     counted. `regions` were chosen of `regions_enabled`, each region that one of those accounts is
@@ -32,9 +91,9 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class WaveSummary:
-    """The accounts that a rollout opens on a day, and the changes in them that need no person.
+    """The accounts that a rollout opens on a day, and the changes in them without manual review.
 
-    These are the changes that were, would be, or could not be made, and those that wait.
+    These are changes that were, would be, or could not be made, and those that wait.
     """
 
     day: date
@@ -44,12 +103,12 @@ class WaveSummary:
 
 @dataclass(frozen=True, slots=True)
 class WriteScope:
-    """Where the sweep may change something: in so many of its accounts, for findings of `checks`.
+    """In how many accounts the sweep may change something, for findings of `checks`.
 
     There are none where `auto_remediate` is DISABLED. A dry run has the scope of a run.
-    `narrowed_by` names the keys that leave accounts out. Of a rollout, `waves` are in the order of
-    their days; accounts whose day has not come are counted, too. Templates for ROOT are created for
-    the features of `root_template_applied_for`, whatever `checks` has.
+    `narrowed_by` names the keys that leave accounts out. The `waves` of a rollout are in the order
+    of their days; accounts whose day has not come are counted, too. Templates for ROOT are created
+    for the features of `root_template_applied_for`, whatever `checks` has.
     """
 
     accounts: int
@@ -61,10 +120,7 @@ class WriteScope:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationSource:
-    """Where some of the configuration came from: a file's location, a variable's name, an option.
-
-    `sha256` is that of a file's content.
-    """
+    """A file's location, a variable or an option; `sha256` is that of a file's content."""
 
     kind: Literal["file", "environment", "option", "event"]
     name: str
@@ -82,26 +138,12 @@ class Configuration:
     sources: tuple[ConfigurationSource, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Which configuration a run has, and what narrows it.
-
-    `narrowed_by` names the keys, options and event keys that leave accounts or regions out. A run
-    is narrowed `once` where an option or an event did; `regions_from` is what named the regions.
-    """
-
-    configuration: Configuration
-    narrowed_by: tuple[str, ...] = ()
-    once: bool = False
-    regions_from: str = "regions.include"
-
-
 RunKind = Literal["sweep", "apply", "undo", "events"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunSource:
-    """The report whose changes a run makes or reverts: its run, and where the report lies."""
+    """The report whose changes a run makes or reverts: its run, and where the report is stored."""
 
     run_id: str
     started_at: str
@@ -112,9 +154,8 @@ class RunSource:
 class Run:
     """Which run this was. Times are UTC, ISO 8601.
 
-    A sweep has no `source`, nor has a run about events, which examined what these name and nothing
-    else. `scope` and `write_scope` are None where the run ended before it knew
-    its accounts, and for an undo.
+    A sweep and a run about events have no `source`. `scope` and `write_scope` are None where the
+    run ended before it knew its accounts, and for an undo.
     """
 
     id: str
@@ -137,8 +178,7 @@ class Run:
 class AccountTotals:
     """planned = opened + skipped + failed.
 
-    An account whose regions could not be read is not opened, even where those that the
-    configuration names were examined.
+    An account whose regions could not be read is not opened, even if named ones were examined.
     """
 
     planned: int
@@ -233,7 +273,7 @@ class SkippedItem:
 
 @dataclass(frozen=True, slots=True)
 class FailedItem:
-    """The enumeration (no account), an account (no region) or a target that could not be seen.
+    """The enumeration (no account), an account (no region) or a target that could not be checked.
 
     An account whose regions all failed alike, but for those that were skipped, is one item without
     a region: `targets` says how many they are, and each stands as ``*`` in the message.
@@ -250,12 +290,11 @@ class FailedItem:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of the report at one sink; `location` is where it lies when it was delivered.
+    """The result of one delivery; `location` is where the report is stored once delivered.
 
-    The `message` of one that was delivered says what could not be kept for the next sweep, that of
-    one that was not needed says why.
-    `content` is what was delivered: the report, the findings, the evidence. `advice` is what to do
-    about one that failed, where the sink itself knows.
+    The `message` of one that was delivered says what could not be stored for the next sweep, that
+    of one that was not needed says why. `content` names what was delivered: the report, the
+    findings, the evidence. `advice` is for one that failed, where the sink itself has some.
     """
 
     sink: str
@@ -270,9 +309,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class EarlierFinding:
-    """A finding of an earlier report that is none now, as it was when it was last seen.
+    """A finding of an earlier report that is none now, as it was when it was last checked.
 
-    `was_open` is false where the sweep that saw it closed it, or found it closed by others;
+    `was_open` is false where the sweep that found it fixed it, or found it fixed by others;
     `last_seen` is when that sweep ended. `announced` is as a Finding has it.
     """
 
@@ -291,17 +330,16 @@ class EarlierFinding:
 
 @dataclass(frozen=True, slots=True)
 class SinceLast:
-    """What changed since the previous sweep; `unavailable` says why that cannot be told.
+    """What changed since the previous sweep; `unavailable` says why that is not known.
 
-    `new`, `still_open` and `reopened` part the findings that are not exempt, as they were found.
-    `resolved` are gone; `not_visible` are those whose place was not examined this time, which is
-    never resolved: what was open is kept here from report to report until its place is seen.
+    `new`, `still_open` and `reopened` add up to the findings that are not exempt, as they were
+    found. `resolved` are gone. `not_visible` are those whose account or region was not examined
+    this time: what was mutable stays here from report to report until it is examined. `announced`
+    counts the findings whose change this report is the first to announce.
 
-    `announced` counts the findings whose change this report is the first to announce.
-
-    `gaps` is a digest of what could not be checked this time, and why: equal where the same could
-    not. `coverage_changed` says whether it is another one than before; None where that is not
-    known, as after a dry run, which notifies nobody.
+    `gaps` is a digest of what could not be checked this time, and why. `coverage_changed` says
+    whether it differs from the last one; None where that is not known, as after a dry run, which
+    notifies nobody.
     """
 
     run_id: str | None
@@ -335,7 +373,7 @@ class TrendPoint:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One sweep, whole. Sequences are sorted by account, region, repository.
+    """One sweep. Sequences are sorted by account, region, repository.
 
     `account_tags_unavailable` says, where `report.account_tags` asks for them, of how many accounts
     the tags could not be read, and why. `config_inventory` is None where no aggregator of AWS

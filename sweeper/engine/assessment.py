@@ -1,4 +1,4 @@
-"""Reading what the changes of a plan may break, before the first of them is made."""
+"""Read what the changes of a plan may break, before the first of them is made."""
 
 from __future__ import annotations
 
@@ -27,21 +27,20 @@ _Checks = Mapping[str, Check]
 def assess_impact(
     pool: Pool, checks: Sequence[Check], targets: Sequence[Target], outcomes: list[Outcome]
 ) -> list[Outcome]:
-    """The outcomes, with what each change that is planned, or withheld, may break.
+    """Return the outcomes, with what each change that is planned or withheld may break.
 
-    Targets in parallel, where the check of a change can tell. What could not be read is said in the
-    finding, and keeps nothing else from being done.
+    Only checks with `assess_actions` are asked, targets in parallel. What could not be read is said
+    in the finding, and stops nothing else.
     """
     able = {check.name: check for check in checks if check.assess_actions}
-    due = [i for i, outcome in enumerate(outcomes) if any(_due(outcome, able))]
-    if not due:
-        return outcomes
-    items = [(targets[i], outcomes[i]) for i in due]
-    results = pool.map(Stage.ASSESS, lambda item: _assessed(able, *item), items)
-    after = list(outcomes)
-    for i, result in zip(due, results, strict=True):
-        after[i] = _all_unavailable(outcomes[i], able, result)
-    return after
+    return pool.update(
+        Stage.ASSESS,
+        lambda target, outcome: _assess(able, target, outcome),
+        targets,
+        outcomes,
+        due=lambda outcome: any(_due(outcome, able)),
+        if_failed=lambda outcome, failure: _all_unavailable(outcome, able, failure),
+    )
 
 
 def recall_impact(outcomes: Sequence[Outcome], impacts: Mapping[Key, Impact]) -> list[Outcome]:
@@ -61,8 +60,8 @@ def _due(outcome: Outcome, able: _Checks) -> Iterator[tuple[Finding, Change]]:
                 yield finding, change
 
 
-def _assessed(able: _Checks, target: Target, outcome: Outcome) -> Outcome:
-    """The outcome of one target; after a denial it is not asked for the next repository."""
+def _assess(able: _Checks, target: Target, outcome: Outcome) -> Outcome:
+    """Assess one target; after a denial it asks for no other repository."""
     impacts: dict[Key, Impact] = {}
     denied: Failed | None = None
     for finding, change in _due(outcome, able):
@@ -80,17 +79,13 @@ def _attempt(check: Check, target: Target, finding: Finding, change: Change) -> 
     return attempt(Stage.ASSESS, lambda _: check.assess(target, finding, change), None)
 
 
-def _all_unavailable(outcome: Outcome, able: _Checks, result: Outcome) -> Outcome:
-    """What the pool gave for the outcome: itself with its impacts, or why there are none."""
-    if not isinstance(result, Failed):
-        return result
-    why = _unavailable(result)
+def _all_unavailable(outcome: Outcome, able: _Checks, failure: Failed) -> Outcome:
+    why = _unavailable(failure)
     return _with(outcome, {finding.key: why for finding, _ in _due(outcome, able)})
 
 
 def _unavailable(failure: Failed) -> Impact:
-    error = f"{failure.error_code}: {failure.message}" if failure.error_code else failure.message
-    return Impact(unavailable=failure.reason, error=error or None)
+    return Impact(unavailable=failure.reason, error=failure.error or None)
 
 
 def _with(outcome: Outcome, impacts: Mapping[Key, Impact]) -> Outcome:

@@ -1,12 +1,14 @@
-"""Where the changes of a run come from: its own plan, or the report of another run."""
+"""Where the changes of a run come from: its own plan, events, or the report of another run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.events import Hint, Place, withhold_contested
 from sweeper.domain.model import (
     ACCOUNT_EXCLUDED,
     REGION_EXCLUDED,
@@ -18,10 +20,12 @@ from sweeper.domain.model import (
     Finding,
     OpenedAccount,
     Organization,
+    Resource,
     Skipped,
+    Stage,
     Target,
 )
-from sweeper.domain.planning import Outcome, Remedy, planned_findings
+from sweeper.domain.planning import Outcome, Remedy, map_changes, planned_findings
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import (
     RecordedChanges,
@@ -35,24 +39,25 @@ from sweeper.domain.recorded_changes import (
     unreached_findings,
     without_finding,
 )
-from sweeper.domain.reopenings import Place, withhold_contested
 from sweeper.domain.report_model import RunKind, RunSource
 from sweeper.domain.selection import plan_targets, select_accounts
-from sweeper.engine.evidence import Evidence, examine_with_evidence
+from sweeper.engine.pool import attempt
+from sweeper.engine.ports import Evidence
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
+    from sweeper.domain.model import Change, ResumeState
     from sweeper.domain.report import AccountOutcome, TargetOutcome
-    from sweeper.domain.resume import ResumeState
-    from sweeper.engine.ports import Check, Cloud
+    from sweeper.engine.ports import Check, Cloud, Evidence, TargetEvidence
 
-Selected = tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]
-Targets = tuple[tuple[Target, ...], tuple[tuple[Target, Skipped | Failed], ...]]
-PlanChanges = Callable[[Mapping[str, Remedy]], list[Outcome]]
+
+_Selection = tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]
+_TargetSelection = tuple[tuple[Target, ...], tuple[tuple[Target, Skipped | Failed], ...]]
+_PlanChanges = Callable[[Mapping[str, Remedy]], list[Outcome]]
 
 
 class SweepPlan:
-    """The sweep's own plan: everything in scope is examined, and the configuration decides."""
+    """The sweep's own plan: it examines everything in scope, and the configuration decides."""
 
     def __init__(
         self,
@@ -60,12 +65,12 @@ class SweepPlan:
         source: RunSource | None = None,
         contested: Callable[[], Mapping[Place, str]] = dict,
     ) -> None:
-        """`contested` says why repositories are left alone; it raises nothing."""
+        """`contested` says why repositories are not changed; it raises nothing."""
         self.kind = kind
         self.source = source
         self._contested = contested
 
-    def select_accounts(self, organization: Organization, config: Config) -> Selected:
+    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
         """Return the accounts to open, and each of the others with why not.
 
         Raises OperationFailed where there is nothing to do, or none of it may be done.
@@ -76,7 +81,7 @@ class SweepPlan:
         """Assume the member role, and read what the run needs; raises OperationFailed."""
         return cloud.open_account(account)
 
-    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> Targets:
+    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> _TargetSelection:
         """Return the targets to examine, and each of the others with why not."""
         return plan_targets(opened, config)
 
@@ -89,7 +94,7 @@ class SweepPlan:
     ) -> Examined:
         """Run all checks on one target; raises OperationFailed."""
         if evidence:
-            results = examine_with_evidence(checks, target, evidence.begin(target))
+            results = _examine_with_evidence(checks, target, evidence.begin(target))
         else:
             results = [check.examine(target) for check in checks]
         findings = tuple(finding for result in results for finding in result.findings)
@@ -100,7 +105,7 @@ class SweepPlan:
         self,
         outcomes: Sequence[Outcome],  # noqa: ARG002 (see the others)
         remedies: Mapping[str, Remedy],
-        plan_changes: PlanChanges,
+        plan_changes: _PlanChanges,
     ) -> list[Outcome]:
         """Return the outcomes with the change of each finding.
 
@@ -125,7 +130,7 @@ class SweepPlan:
         return ()
 
 
-class ReviewedPlan(SweepPlan):
+class _ReviewedPlan(SweepPlan):
     """The changes of a dry run that was reviewed, as far as a sweep would still plan them."""
 
     def __init__(self, recorded: RecordedChanges) -> None:
@@ -135,7 +140,7 @@ class ReviewedPlan(SweepPlan):
         for finding in recorded.findings:
             self._places.setdefault((finding.account_id, finding.region), []).append(finding)
 
-    def select_accounts(self, organization: Organization, config: Config) -> Selected:
+    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
         """Choose the reviewed accounts that the configuration still chooses."""
         refuse_other_organization(self.recorded, organization)
         chosen, others = select_accounts(organization.accounts, config)
@@ -152,7 +157,7 @@ class ReviewedPlan(SweepPlan):
             (*others, *excluded, *gone),
         )
 
-    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> Targets:
+    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> _TargetSelection:
         """Choose the reviewed regions that the configuration still chooses."""
         targets, left_out = plan_targets(opened, config)
         excluded = (
@@ -182,7 +187,7 @@ class ReviewedPlan(SweepPlan):
         self,
         outcomes: Sequence[Outcome],  # noqa: ARG002 (see the others)
         remedies: Mapping[str, Remedy],
-        plan_changes: PlanChanges,
+        plan_changes: _PlanChanges,
     ) -> list[Outcome]:
         """Plan as a sweep does, narrowed to the reviewed changes; limits count these alone."""
         reviewed = self.recorded.by_key
@@ -208,10 +213,10 @@ class ReviewedPlan(SweepPlan):
         return [end_change(finding, failure, past) for finding in self.recorded.findings]
 
 
-class RevertedPlan(ReviewedPlan):
+class _RevertedPlan(_ReviewedPlan):
     """The applied changes of a run, inverted; the configuration decides nothing about them."""
 
-    def select_accounts(self, organization: Organization, config: Config) -> Selected:
+    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
         """Choose the accounts of the changes."""
         refuse_other_organization(self.recorded, organization)
         return select_recorded_accounts(self.recorded.findings, organization, config)
@@ -221,7 +226,7 @@ class RevertedPlan(ReviewedPlan):
         cloud.enter(account)
         return OpenedAccount(account, ())
 
-    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> Targets:  # noqa: ARG002
+    def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> _TargetSelection:  # noqa: ARG002
         """Choose the account-regions of the changes."""
         return recorded_targets(self.recorded.findings, opened), ()
 
@@ -264,14 +269,103 @@ class RevertedPlan(ReviewedPlan):
         self,
         outcomes: Sequence[Outcome],
         remedies: Mapping[str, Remedy],  # noqa: ARG002
-        plan_changes: PlanChanges,  # noqa: ARG002
+        plan_changes: _PlanChanges,  # noqa: ARG002
     ) -> list[Outcome]:
         """Return the outcomes: what was examined has its change."""
         return list(outcomes)
 
 
 def change_source(recorded: RecordedChanges | None) -> SweepPlan:
-    """Return what a run changes: what it plans itself, or what a report recorded."""
+    """Return the source of a run's changes: its own plan, or what a report recorded."""
     if recorded is None:
         return SweepPlan()
-    return ReviewedPlan(recorded) if recorded.kind == "apply" else RevertedPlan(recorded)
+    return _ReviewedPlan(recorded) if recorded.kind == "apply" else _RevertedPlan(recorded)
+
+
+# Counts the repositories that are about to be made immutable again, and returns why each contested
+# one is not changed, by its hint's `place`. Raises OperationFailed.
+_CountReopenings = Callable[[Sequence[Hint]], Mapping[Place, str]]
+
+
+class HintedPlan(SweepPlan):
+    """A sweep's own plan, narrowed to what events name; the registry lists nothing else."""
+
+    def __init__(self, hints: Sequence[Hint], count: _CountReopenings) -> None:
+        super().__init__("events")
+        self._hints: Mapping[object, Hint] = {hint.place: hint for hint in hints}
+        self._regions: dict[str, dict[str, str]] = {}
+        self._resources: dict[tuple[str, str], set[Resource]] = {}
+        for hint in hints:
+            self._regions.setdefault(hint.account_id, {})[hint.region] = "ENABLED"
+            what: Resource = "repository" if hint.repository else "repository_creation_template"
+            self._resources.setdefault((hint.account_id, hint.region), set()).add(what)
+        self._count = count
+
+    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
+        """Choose the named accounts that a sweep would choose; the report has no others."""
+        chosen, others = super().select_accounts(organization, config)
+        return (
+            tuple(account for account in chosen if account.id in self._regions),
+            tuple(each for each in others if each[0].id in self._regions),
+        )
+
+    def open_account(self, cloud: Cloud, account: Account) -> OpenedAccount:
+        """Assume the member role; the events name the regions."""
+        cloud.enter(account)
+        return OpenedAccount(account, tuple(self._regions[account.id].items()))
+
+    def examine(
+        self, checks: Sequence[Check], target: Target, evidence: Evidence | None
+    ) -> Examined:
+        """Run only the checks of the named resources: others would report everything as missing."""
+        named = [check for check in checks if check.resource in self._resources[target.place]]
+        return super().examine(named, target, evidence) if named else Examined(Counts(0, 0, 0))
+
+    def plan(
+        self,
+        outcomes: Sequence[Outcome],
+        remedies: Mapping[str, Remedy],
+        plan_changes: _PlanChanges,
+    ) -> list[Outcome]:
+        """Plan as a sweep does, but withhold changes of contested repositories.
+
+        Where reopenings cannot be counted, withhold every change that a reopening asks for.
+        """
+        planned = super().plan(outcomes, remedies, plan_changes)
+        due = [
+            hint
+            for finding in planned_findings(planned)
+            if (hint := self._hint_of(finding)) and hint.reopens
+        ]
+        if not due:
+            return planned
+        contested = attempt(Stage.CHANGE, lambda _: self._count(due), None)
+        if not isinstance(contested, Failed):
+            return withhold_contested(planned, contested)
+        failed = contested
+
+        def withhold(finding: Finding, change: Change) -> Change:
+            hint = self._hint_of(finding)
+            if hint is None or not hint.reopens:
+                return change
+            reason, error = failed.reason, failed.message
+            return replace(change, status=ChangeStatus.WITHHELD, reason=reason, error=error)
+
+        return [map_changes(outcome, withhold) for outcome in planned]
+
+    def _hint_of(self, finding: Finding) -> Hint | None:
+        name = finding.repository if finding.resource == "repository" else None
+        return self._hints.get((finding.account_id, finding.region, name))
+
+
+def _examine_with_evidence(
+    checks: Sequence[Check], target: Target, evidence: TargetEvidence
+) -> list[Examined]:
+    """Examine the target by every check, and store each verdict. Raises OperationFailed."""
+    results = []
+    for check in checks:
+        result = check.examine(target, partial(evidence.record, check))
+        evidence.judge(check, result.findings)
+        results.append(result)
+    evidence.store()
+    return results

@@ -1,41 +1,53 @@
-"""Writing one setting: only over what was judged, and sure of what became of it."""
+"""Write one setting, only if it is still as it was checked.
+
+Below: the template for ROOT, which decides what ECR creates where no other template matches. Where
+a registry has no template for ROOT, sweeper may create one, and an undo may delete it again.
+Its description names what it was created for. So a template that anybody changed since is not
+taken for it, whatever the configuration says by then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import TypeVar
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Change, ChangeStatus, Finding
-from sweeper.domain.mutability import Setting, quoted, setting_of, unknown_filter_types, wanted
+from sweeper.domain.model import Change, ChangeStatus, Finding, Target
+from sweeper.domain.mutability import (
+    Setting,
+    desired_setting,
+    quoted,
+    setting_of,
+    unknown_filter_types,
+)
 from sweeper.domain.reasons import Reason
 
-S = TypeVar("S", bound=Setting)
+_S = TypeVar("_S", bound=Setting)
 
 
 def apply_if_unchanged(
     finding: Finding,
     change: Change,
     *,
-    read: Callable[[], S | None],
-    write: Callable[[S], None],
-    is_compliant: Callable[[S], bool],
+    read: Callable[[], _S | None],
+    write: Callable[[_S], None],
+    is_compliant: Callable[[_S], bool],
     intend: Callable[[], None],
-    obstacle: Callable[[S], str | None] = lambda _: None,
+    obstacle: Callable[[_S], str | None] = lambda _: None,
 ) -> Change:
-    """What became of the change: written if the setting, `read` again, still is what was judged.
+    """Apply the change if the setting, `read` again, is still the finding's; return the result.
 
-    `obstacle` says why what was read must not be written by a program, if so; `intend` is called
-    just before the write. Raises OperationFailed where it could not be read again or be written.
+    `obstacle` says why the setting needs manual review, if so; `intend` is called just before the
+    write. Raises OperationFailed where the setting could not be read again, or not be written.
     """
     now = read()
     if now is None:
-        return _superseded(change, Reason.REPOSITORY_DELETED)
-    judged = finding.mutability, frozenset(finding.exclusion_filters)
-    if unknown_filter_types(now) or setting_of(now) != judged:
+        return _supersede(change, Reason.REPOSITORY_DELETED)
+    if unknown_filter_types(now) or setting_of(now) != setting_of(finding):
         compliant = is_compliant(now)
-        return _superseded(
+        return _supersede(
             change, Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
         )
     if why := obstacle(now):
@@ -46,22 +58,22 @@ def apply_if_unchanged(
     try:
         write(now)
     except OperationFailed as error:
-        # First: the answer to an attempt may be about what the one before it did.
-        if not (error.uncertain and _seems_made(read, change)):
+        # Read first: the answer to an attempt may be about the effect of the attempt before.
+        if not (error.uncertain and _took_effect(read, change)):
             if error.reason in (Reason.REPOSITORY_DELETED, Reason.CHANGED_SINCE_EXAMINED):
-                return _superseded(change, error.reason)
+                return _supersede(change, error.reason)
             raise
     return replace(change, status=ChangeStatus.APPLIED)
 
 
 def matches_desired(now: Setting | None, change: Change) -> bool | None:
-    """Whether what was read is as the change would make it; None where nothing is there."""
-    return None if now is None else setting_of(now) == wanted(change)
+    """Tell whether the setting is as the change would make it; None where there is none."""
+    return None if now is None else setting_of(now) == desired_setting(change)
 
 
-def took_effect(answer: Setting, change: Change) -> None:
+def require_effect(answer: Setting, change: Change) -> None:
     """Raise OperationFailed where ECR answers the write with another setting."""
-    if setting_of(answer) != wanted(change):
+    if setting_of(answer) != desired_setting(change):
         raise OperationFailed(
             Reason.UNEXPECTED_RESPONSE,
             f"ECR answered the write with {answer.mutability} "
@@ -70,13 +82,150 @@ def took_effect(answer: Setting, change: Change) -> None:
         )
 
 
-def _seems_made(read: Callable[[], Setting | None], change: Change) -> bool:
-    """Whether a write without a good answer took effect, as far as that can be read."""
+def _took_effect(read: Callable[[], Setting | None], change: Change) -> bool:
+    """Tell whether a write without a good answer took effect, as far as that can be read."""
     try:
         return bool(matches_desired(read(), change))
     except OperationFailed:
         return False
 
 
-def _superseded(change: Change, reason: Reason) -> Change:
+def _supersede(change: Change, reason: Reason) -> Change:
     return replace(change, status=ChangeStatus.SUPERSEDED, reason=reason)
+
+
+ROOT_PREFIX = "ROOT"  # ECR: the template for every name without another one
+_DESCRIPTION = "Created by sweeper: repositories that ECR creates have immutable tags"
+# ECR's default, which it may name or not.
+_ENCRYPTION = {"encryptionType": "AES256"}
+
+
+class Template(Setting, Protocol):
+    """A repository creation template; `rest` is equal where nothing but the setting differs."""
+
+    @property
+    def prefix(self) -> str:
+        """The namespace as AWS gives it."""
+
+    @property
+    def applied_for(self) -> tuple[str, ...]:
+        """AWS's words for what makes repositories by it."""
+
+    @property
+    def custom_role_arn(self) -> str:
+        """The role that ECR assumes to make them; empty where it is ECR's own."""
+
+    @property
+    def rest(self) -> str:
+        """All else that an update must be given again."""
+
+    @property
+    def not_modelled(self) -> tuple[str, ...]:
+        """What it has beyond that, which an update cannot be given."""
+
+
+class RootTemplates(Protocol):
+    """ECR's creation templates, as far as this needs them; every method raises OperationFailed."""
+
+    def repository_creation_template(self, target: Target, prefix: str) -> Template | None:
+        """The creation template as it is now; None when it is gone."""
+
+    def create_repository_creation_template(
+        self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
+    ) -> Template:
+        """Create the template; what ECR answers with."""
+
+    def delete_repository_creation_template(self, target: Target, prefix: str) -> None:
+        """Delete the template."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RegistryDefault:
+    """What ECR creates where no other template matches, as a setting.
+
+    Where there is a template for ROOT that sweeper did not create, it has no word of AWS's.
+    `template` is what there is.
+    """
+
+    mutability: str
+    exclusion_filters: tuple[str, ...] = ()
+    filter_types: tuple[str, ...] = ()
+    template: Template | None = None
+
+
+# ECR's default for what it creates without a template.
+NO_TEMPLATE = _RegistryDefault("MUTABLE")
+
+
+def read_default(registry: RootTemplates, target: Target) -> _RegistryDefault:
+    """Read what the registry has for ROOT. Raises OperationFailed."""
+    template = registry.repository_creation_template(target, ROOT_PREFIX)
+    return NO_TEMPLATE if template is None else _as_default(template)
+
+
+def apply_default(
+    registry: RootTemplates,
+    target: Target,
+    finding: Finding,
+    change: Change,
+    *,
+    intend: Callable[[], None],
+    applied_for: Iterable[str],
+    is_compliant: Callable[[Template], bool],
+) -> Change:
+    """Create the template where there is none, or delete it where it still is as it was created.
+
+    Returns what became of the change. Raises OperationFailed, as `apply_if_unchanged` does.
+    """
+
+    def write(_: _RegistryDefault) -> None:
+        if change.to_mutability == NO_TEMPLATE.mutability:
+            registry.delete_repository_creation_template(target, ROOT_PREFIX)
+            return
+        answer = registry.create_repository_creation_template(
+            target,
+            ROOT_PREFIX,
+            change.to_mutability,
+            change.to_exclusion_filters,
+            _root_template(applied_for),
+        )
+        require_effect(_as_default(answer), change)
+
+    return apply_if_unchanged(
+        finding,
+        change,
+        read=lambda: read_default(registry, target),
+        write=write,
+        is_compliant=lambda now: now.template is not None and is_compliant(now.template),
+        intend=intend,
+    )
+
+
+def _as_default(template: Template) -> _RegistryDefault:
+    is_mutable = template.mutability == NO_TEMPLATE.mutability
+    if is_mutable or template.not_modelled or not _is_as_created(template.rest):
+        return _RegistryDefault("a template of others", template=template)
+    return _RegistryDefault(
+        template.mutability, template.exclusion_filters, template.filter_types, template
+    )
+
+
+def _root_template(applied_for: Iterable[str]) -> str:
+    """Return all of the template but its mutability, as JSON: nothing but ECR's defaults."""
+    features = sorted(applied_for)
+    return json.dumps({"appliedFor": features, "description": _description(features)})
+
+
+def _is_as_created(rest: str) -> bool:
+    """Whether a template with that `rest` is as `_root_template` describes it, for its features."""
+    found: dict[str, Any] = {key: value for key, value in json.loads(rest).items() if value}
+    features = found.get("appliedFor", [])
+    return {"encryptionConfiguration": _ENCRYPTION, **found} == {
+        "appliedFor": features,
+        "description": _description(features),
+        "encryptionConfiguration": _ENCRYPTION,
+    }
+
+
+def _description(features: Iterable[str]) -> str:
+    return f"{_DESCRIPTION} ({', '.join(features)})"

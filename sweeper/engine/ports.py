@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
+from sweeper.config.provenance import Provenance
 from sweeper.domain.model import (
     Account,
     Change,
@@ -20,30 +21,57 @@ from sweeper.domain.model import (
     Organization,
     Repository,
     Resource,
+    ResumeState,
+    Skipped,
     Stage,
     Target,
 )
-from sweeper.domain.report_model import Provenance, Run
-from sweeper.domain.resume import ResumeState
-from sweeper.domain.withholding import Announced
-from sweeper.engine.evidence import Evidence
-from sweeper.engine.log_context import with_place
+from sweeper.domain.planning import Announced, Outcome
+from sweeper.domain.report_model import Run
 from sweeper.engine.pool import Stop, attempt, concurrently
 from sweeper.engine.probe import Probe
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
 
-T = TypeVar("T")
-R = TypeVar("R")
+
+class TargetEvidence(Protocol):
+    """The evidence of one target, collected by one thread. Its methods raise no OperationFailed."""
+
+    def record(self, check: Check, repository: Repository, compliance: Compliance) -> None:
+        """Add a repository as it was read; a finding's verdict follows in `judge`."""
+
+    def judge(self, check: Check, findings: Sequence[Finding]) -> None:
+        """Add the check's findings, in the order in which they were recorded."""
+
+    def store(self) -> None:
+        """Store all of it: every check has succeeded. Without this call nothing is stored."""
 
 
-# Stores what was read of a repository, and the verdict on its setting, exemptions aside.
+class Evidence(Protocol):
+    """The evidence of one run. A target is examined even if its evidence cannot be stored."""
+
+    def begin(self, target: Target) -> TargetEvidence:
+        """Begin a target; any thread calls it."""
+
+    def conclude(
+        self,
+        accounts: Iterable[tuple[Account, OpenedAccount | Skipped | Failed]],
+        targets: Iterable[tuple[Target, Examined | Skipped | Failed]],
+    ) -> None:
+        """Store which accounts and targets have no evidence, and why."""
+
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+# Stores a repository as it was read, and the verdict on its setting, exemptions aside.
 Record = Callable[[Repository, Compliance], None]
 
 
 class Source(Protocol):
-    """What is read: a file, or an object's body. What it raises is not caught here."""
+    """A file, or an object's body. Its errors are not caught here."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes; none at the end."""
@@ -53,7 +81,7 @@ class Cloud(Protocol):
     """AWS, as far as the sweep itself needs it; every method raises OperationFailed."""
 
     def list_accounts(self) -> Organization:
-        """The accounts that there are; NothingToSweep where running again would not help."""
+        """List all accounts; NothingToSweep where running again would not help."""
 
     def open_account(self, account: Account) -> OpenedAccount:
         """Assume the member role once, and read the account's regions."""
@@ -63,7 +91,7 @@ class Cloud(Protocol):
 
 
 class Check:
-    """One question about every target. One that writes nothing has only to `examine`."""
+    """One question about every target. A check that writes nothing needs only `examine`."""
 
     name: str  # what its findings are filed under
     resource: Resource  # what its findings are about
@@ -102,7 +130,7 @@ class Check:
         )
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
-        """The whole target judged, or OperationFailed.
+        """Examine the whole target; raises OperationFailed.
 
         `record`, where it is given, is called once for each repository, as soon as it is read. The
         findings have the order of these calls.
@@ -110,32 +138,32 @@ class Check:
         raise NotImplementedError
 
     def remedy(self, finding: Finding) -> Change:
-        """Pure: what would close the finding."""
+        """Return the change that would fix the finding. Pure."""
         raise NotImplementedError
 
     def apply(
         self, target: Target, finding: Finding, change: Change, intend: Callable[[], None]
     ) -> Change:
-        """Write the change if what was judged still holds; OperationFailed where it cannot.
+        """Write the change if the finding still holds, and return its result.
 
-        `intend` is called just before the write, and may forbid it by raising OperationFailed.
+        `intend` is called just before the write, and may forbid it. Both raise OperationFailed.
         """
         raise NotImplementedError
 
     def matches_desired(self, target: Target, finding: Finding, change: Change) -> bool | None:
-        """Whether all is as the change would make it; None where the repository is gone.
+        """Tell whether the setting is as the change would make it; None if the repository is gone.
 
         Raises OperationFailed where it cannot be read.
         """
         raise NotImplementedError
 
     def assess(self, target: Target, finding: Finding, change: Change) -> Impact:
-        """What the change may break; OperationFailed where it cannot be read."""
+        """Return what the change may break; raises OperationFailed."""
         raise NotImplementedError
 
 
 class Observer(Protocol):
-    """Who watches a sweep; called from the sweep's own thread only. What it raises is lost."""
+    """Watches a sweep; called from the sweep's own thread only. Its errors are ignored."""
 
     def begin(self, stage: Stage, total: int) -> None:
         """A stage over `total` accounts, targets or changes begins."""
@@ -145,41 +173,41 @@ class Observer(Protocol):
 
 
 class Journal(Observer, Protocol):
-    """The run's record, written as it goes, so that a process that ends anyhow loses nothing."""
+    """The run's record, written step by step, so that a process that is killed loses nothing."""
 
     @property
     def past(self) -> ResumeState:
-        """What need not be done again."""
+        """The work that need not be done again."""
 
     def plan(self, targets: Sequence[Target], outcomes: Sequence[object]) -> None:
-        """The plan stands, and nothing is written yet.
+        """Record the plan, before the first write.
 
-        Raises OperationFailed where it cannot be put on record: then nothing may be written.
+        Raises OperationFailed where it cannot be recorded: then nothing may be written.
         """
 
     def intend(self, finding: Finding) -> None:
-        """The finding's change is about to be written. Raises OperationFailed: then it may not.
+        """Record that the finding's change is about to be written; called by any thread.
 
-        Called by any thread.
+        Raises OperationFailed where it cannot be recorded: then it may not be written.
         """
 
     def settle(self, finding: Finding) -> None:
-        """The finding's change has ended as it says. Raises nothing; called by any thread."""
+        """Record the result of the finding's change. Raises nothing; called by any thread."""
 
 
 class Observers:
-    """Several observers as one; what one raises keeps nothing from the next."""
+    """Several observers as one; an error of one does not affect the next."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = observers
 
     def begin(self, stage: Stage, total: int) -> None:
-        """Tell all."""
+        """Notify all."""
         for observer in self._observers:
             attempt(stage, lambda observer: observer.begin(stage, total), observer)
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[object, object]]) -> None:
-        """Tell all."""
+        """Notify all."""
         for observer in self._observers:
             attempt(stage, lambda observer: observer.done(stage, outcomes), observer)
 
@@ -188,11 +216,10 @@ class Observers:
 class RunEnvironment:
     """How this run is done: its identity, whether it may write, who watches, asks and stops it.
 
-    `approve` is asked once, with the findings whose change is about to be written. `may_write`
-    raises OperationFailed where another sweep may be at work; any thread calls it. `evidence` is
-    None where none is to be stored, and `scanner` where this process scans alone. `read_announced`
-    reads from earlier reports which of a run's findings had their change announced; it raises
-    nothing.
+    `approve` is called once, with the findings whose change is about to be written. `may_write`
+    raises OperationFailed where another sweep may be running; any thread calls it. `evidence` is
+    None where none is stored, and `scanner` where this process scans alone. `read_announced` reads
+    from earlier reports which of a run's findings had their change announced; it raises nothing.
     """
 
     run_id: str
@@ -224,33 +251,34 @@ class Scanner(Protocol):
     ) -> ResumeState:
         """Open the accounts, and examine each target in them; return what was found.
 
-        The observer sees what it would see of one process. Raises nothing: what a process did not
-        get to is not in the answer.
+        The observer is called as for one process. Raises nothing: work that no process did is not
+        in the answer.
         """
 
 
-class Pool:
-    """The run's pool of threads, and who watches it."""
+class Workers:
+    """Threads, and the observers of their work."""
 
-    def __init__(self, workers: int, environment: RunEnvironment) -> None:
+    def __init__(self, workers: int, stop: Stop, observer: Observer) -> None:
         self._workers = workers
-        self.environment = environment
+        self._stop = stop
+        self._observer = observer
 
     def map(
         self,
         stage: Stage,
-        work: Callable[[T], R],
-        items: Sequence[T],
-        known: Callable[[T], R | None] = lambda _: None,
-        keep: Callable[[T, R | Failed], R | Failed] = lambda _, outcome: outcome,
-    ) -> list[R | Failed]:
-        """One outcome for each item, in order; see `concurrently`.
+        work: Callable[[_T], _R],
+        items: Sequence[_T],
+        known: Callable[[_T], _R | None] = lambda _: None,
+        keep: Callable[[_T, _R | Failed], _R | Failed] = lambda _, outcome: outcome,
+    ) -> list[_R | Failed]:
+        """Return one outcome for each item, in order; see `concurrently`.
 
-        What is `known` is no work: it is an outcome even of a sweep that was told to stop. `keep`
-        says what is kept of an outcome, after it was observed.
+        A `known` outcome needs no work: it counts even if the sweep was told to stop. `keep`
+        returns the outcome to store after it was observed.
         """
-        # Who watches must not end what is watched: a broken terminal stops no sweep.
-        observer = self.environment.observers
+        # An observer must not end the sweep: a broken terminal does not.
+        observer = self._observer
         observer.begin(stage, len(items))
         before = [known(item) for item in items]
         if seen := [pair for pair in zip(items, before, strict=True) if pair[1] is not None]:
@@ -259,12 +287,68 @@ class Pool:
         made = iter(
             concurrently(
                 stage,
-                with_place(work),
+                with_log_context(work),
                 due,
                 workers=self._workers,
-                stop=self.environment.stop,
+                stop=self._stop,
                 observe=lambda batch: observer.done(stage, batch),
                 keep=keep,
             )
         )
         return [next(made) if outcome is None else outcome for outcome in before]
+
+
+class Pool(Workers):
+    """The run's pool of threads, and its environment."""
+
+    def __init__(self, workers: int, environment: RunEnvironment) -> None:
+        super().__init__(workers, environment.stop, environment.observers)
+        self.environment = environment
+
+    def update(
+        self,
+        stage: Stage,
+        work: Callable[[Target, Outcome], Outcome],
+        targets: Sequence[Target],
+        outcomes: list[Outcome],
+        *,
+        due: Callable[[Outcome], bool],
+        if_failed: Callable[[Outcome, Failed], Outcome],
+    ) -> list[Outcome]:
+        """Return the outcomes; those that are `due` as `work` returns them.
+
+        Where it could not be done, as `if_failed` returns them.
+        """
+        positions = [i for i, outcome in enumerate(outcomes) if due(outcome)]
+        if not positions:
+            return outcomes
+        items = [(targets[i], outcomes[i]) for i in positions]
+        results = self.map(stage, lambda item: work(*item), items)
+        after = list(outcomes)
+        for i, result in zip(positions, results, strict=True):
+            after[i] = if_failed(outcomes[i], result) if isinstance(result, Failed) else result
+        return after
+
+
+def with_log_context(work: Callable[[_T], _R]) -> Callable[[_T], _R]:
+    """Return `work` that binds the account and region of its item to the thread's log lines.
+
+    Args:
+        work: What a pool does with an account, its id, a target, or a tuple that begins with one.
+            Each item has a context of its own there, so that nothing has to be unbound.
+
+    """
+    from structlog.contextvars import bind_contextvars  # a program's --help has no use for it
+
+    def bound(item: _T) -> _R:
+        place = item[0] if isinstance(item, tuple) else item
+        match place:
+            case Target(account, region):
+                bind_contextvars(account_id=account.id, region=region)
+            case Account():
+                bind_contextvars(account_id=place.id)
+            case str():
+                bind_contextvars(account_id=place)
+        return work(item)
+
+    return bound

@@ -1,9 +1,8 @@
-"""What became of something that was only tried: a call that shows whether it would be allowed.
+"""Probes: calls that show whether an action would be allowed.
 
-A read is made. A write is asked for something that cannot be there, under a random name: "not
-found" is taken for allowed. That supposes that IAM decides before the service looks for it, which
-AWS does as a rule and documents nowhere (docs/preflight.md). It changes nothing, and is a failed
-write in the account's CloudTrail.
+A read is made. A write is tried on a random name that cannot exist: "not found" means allowed. That
+assumes that IAM decides before the service looks up the name, which AWS usually does and nowhere
+documents (docs/preflight.md). It changes nothing, and is a failed write in the CloudTrail.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ PREFIX = "sweeper-preflight"
 
 
 class ProbeStatus(StrEnum):
-    """Whether it would work."""
+    """Whether an action would work."""
 
     WORKS = "works"
     DENIED = "denied"
@@ -33,9 +32,9 @@ class ProbeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """One answer; `reason` is None where it works.
+    """The result of a probe; `reason` is None if the action works.
 
-    `message` is AWS's own, untrusted; where nothing is known it says why.
+    `message` is AWS's own, untrusted; for NOT_KNOWN it says why.
     """
 
     answer: ProbeStatus
@@ -51,7 +50,7 @@ WORKS = ProbeResult(ProbeStatus.WORKS)
 class Probe:
     """How an action is tried, with (registry, target).
 
-    `absent` is the error code that says: permitted, but not there.
+    `absent` is the error code that means: permitted, but not found.
     """
 
     call: Callable[[Any, Target], object]
@@ -60,10 +59,9 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What to do about a destination that is missing, or denied, or fails for another reason.
+    """What to do about a destination that is missing, denied, or fails for another reason.
 
-    `denied` may name the ``{actions}``, and `link` is for it. `unknown` is for an answer that says
-    nothing.
+    `denied` may name the ``{actions}``, and `link` is for it. `unknown` is for NOT_KNOWN.
     """
 
     missing: str | None = None
@@ -78,9 +76,9 @@ NO_HINTS = Hints()
 
 @dataclass(frozen=True, slots=True)
 class DestinationProbe:
-    """What one destination of the report answered; `action` is IAM's, or a word for what it does.
+    """The result for one destination of the report; `action` is IAM's, or a word for it.
 
-    `key` is the configuration's that names the destination.
+    `key` is the configuration's key of the destination.
     """
 
     key: str
@@ -91,12 +89,12 @@ class DestinationProbe:
 
 
 def nonexistent_name() -> str:
-    """Return the name of a repository, template or object that nobody has: 128 random bits."""
+    """Return a name that no repository, template or object has: 128 random bits."""
     return f"{PREFIX}/{secrets.token_hex(16)}"
 
 
 def expect_error(code: str | None, call: Callable[[], object]) -> None:
-    """Make the call, which is answered with the error code where it is permitted."""
+    """Make the call; ignore the error with this code, which means that it is permitted."""
     try:
         call()
     except OperationFailed as error:
@@ -107,7 +105,7 @@ def expect_error(code: str | None, call: Callable[[], object]) -> None:
 def probe_action(
     probes: Mapping[str, Probe], registry: object, target: Target, action: str
 ) -> ProbeResult:
-    """Whether the action would work there; not known where no probe tries it. Raises nothing."""
+    """Try the action; the result is not known without a probe for it. Raises nothing."""
     probe = probes.get(action)
     if probe is None:
         return ProbeResult(ProbeStatus.NOT_KNOWN, message="this version cannot try the action")
@@ -115,9 +113,9 @@ def probe_action(
 
 
 def run_probe(work: Callable[[], object], if_denied: str | None = None) -> ProbeResult:
-    """What `work` shows: it works unless it raises. Raises nothing.
+    """Return the result of `work`: it works unless it raises. Raises nothing.
 
-    `if_denied` is why a denial says nothing about what was meant, where that is so.
+    `if_denied` says why a denial leaves the result unknown, if it does.
     """
     result = attempt(Stage.EXAMINE, lambda _: work(), None)
     if not isinstance(result, Failed):
@@ -130,7 +128,7 @@ def run_probe(work: Callable[[], object], if_denied: str | None = None) -> Probe
 
 
 def failed_probe(failed: Failed) -> ProbeResult:
-    """The failure as an answer."""
+    """Return the failure as a result."""
     denials = (Reason.ASSUME_ROLE_DENIED, Reason.WRITE_NOT_GRANTED)
     refused = failed.reason.is_denial or failed.reason in denials
     answer = ProbeStatus.DENIED if refused else ProbeStatus.FAILED

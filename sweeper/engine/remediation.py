@@ -1,4 +1,4 @@
-"""Writing a plan: only what still is as it was judged, and every change recorded."""
+"""Write a plan: only settings that are still as they were checked, and every change recorded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sweeper.domain.exemptions import enters_exemption
 from sweeper.domain.model import Change, ChangeStatus, Examined, Failed, Finding, Key, Stage, Target
 from sweeper.domain.planning import Outcome, map_changes, planned_findings
 from sweeper.domain.reasons import Reason
-from sweeper.domain.write_scope import no_longer_writable
+from sweeper.domain.selection import no_longer_writable
 from sweeper.engine.pool import NOT_REACHED, attempt
 from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
 
@@ -29,10 +29,10 @@ def apply_changes(
     targets: Sequence[Target],
     outcomes: list[Outcome],
 ) -> list[Outcome]:
-    """Write the plan: targets in parallel, the changes of one target one after another.
+    """Write the plan, and return the outcomes with the result of each change.
 
-    ECR's rates are for each account and region, and a write that is refused in an account need
-    not be refused there again and again. The outcomes come back with what became of each change.
+    Targets run in parallel, the changes of one target one after another: ECR's rates are for each
+    account and region, and after a denial in an account the next writes need not be tried.
     """
     environment = pool.environment
     outcomes = settle_changes(pool, checks, targets, outcomes)
@@ -50,23 +50,29 @@ def allow_changes(
 ) -> list[Outcome]:
     """Return the outcomes, with those changes still planned that may be written now.
 
-    The accounts are looked at as they are now, a person is asked, and the plan is recorded.
+    The accounts are listed again, a person is asked, and the plan is recorded.
     """
     if not any(planned_findings(outcomes)):
         return outcomes
     today = environment.started.date()
     outcomes = _still_writable(cloud, config, targets, outcomes, today)
-    return _allowed(environment, targets, outcomes)
+    return _withhold_unless_allowed(environment, targets, outcomes)
 
 
 def write_changes(
     pool: Pool, checks: Sequence[Check], targets: Sequence[Target], outcomes: list[Outcome]
 ) -> list[Outcome]:
-    """Write each change that is planned, and return the outcomes with what became of it."""
+    """Write each planned change, and return the outcomes with its result."""
     writer = _Writer(checks, pool.environment)
     writer.note_applied(outcomes)
-    due = [i for i, outcome in enumerate(outcomes) if any(planned_findings((outcome,)))]
-    outcomes = _mapped(pool, writer.change, due, targets, outcomes)
+    outcomes = pool.update(
+        Stage.CHANGE,
+        writer.change,
+        targets,
+        outcomes,
+        due=lambda outcome: any(planned_findings((outcome,))),
+        if_failed=lambda outcome, failure: _map_all(outcome, _failing(failure)),
+    )
     return [writer.lost(outcome) for outcome in outcomes]
 
 
@@ -74,45 +80,42 @@ def end_planned(
     outcomes: Sequence[Outcome], status: ChangeStatus, failure: Failed
 ) -> list[Outcome]:
     """Return the outcomes, each change that is still planned ended as the failure says. Pure."""
-    return [_all(outcome, _ending(status, failure)) for outcome in outcomes]
+    return [_map_all(outcome, _ending(status, failure)) for outcome in outcomes]
 
 
 def settle_changes(
     pool: Pool, checks: Sequence[Check], targets: Sequence[Target], outcomes: list[Outcome]
 ) -> list[Outcome]:
-    """Return the outcomes, with the end of each change that was begun when the run last ended.
+    """Return the outcomes, with each change in doubt settled: applied, or still planned.
 
-    That is read whatever may be written now: what took effect is the run's own change.
+    That is read whatever may be written now: a write that took effect is the run's own change.
     """
     in_doubt = pool.environment.journal.past.in_doubt
-    due = [
-        i
-        for i, outcome in enumerate(outcomes)
-        if in_doubt
-        and isinstance(outcome, Examined)
-        and any(finding.key in in_doubt for finding in outcome.findings)
-    ]
-    if not due:
+    if not in_doubt:
         return outcomes
-    writer = _Writer(checks, pool.environment)
-    items = [(targets[i], outcomes[i]) for i in due]
-    results = pool.map(Stage.CHANGE, lambda item: writer.settle(*item), items)
-    changed = list(outcomes)
-    for i, after in zip(due, results, strict=True):
-        changed[i] = (
-            _all_unknown(outcomes[i], in_doubt, after) if isinstance(after, Failed) else after
+
+    def is_due(outcome: Outcome) -> bool:
+        return isinstance(outcome, Examined) and any(
+            finding.key in in_doubt for finding in outcome.findings
         )
-    return changed
 
+    def end_unknown(outcome: Outcome, why: Failed) -> Outcome:
+        return _map_in_doubt(outcome, in_doubt, lambda _, change: _unknown(change, why))
 
-def _all_unknown(outcome: Outcome, in_doubt: Collection[Key], why: Failed) -> Outcome:
-    return _map_in_doubt(outcome, in_doubt, lambda _, change: _unknown(change, why))
+    return pool.update(
+        Stage.CHANGE,
+        _Writer(checks, pool.environment).settle,
+        targets,
+        outcomes,
+        due=is_due,
+        if_failed=end_unknown,
+    )
 
 
 def _map_in_doubt(
     outcome: Outcome, in_doubt: Collection[Key], edit: Callable[[Finding, Change], Change]
 ) -> Outcome:
-    """The outcome with each change that was begun before replaced by `edit` of it."""
+    """Return the outcome with each change in doubt replaced by `edit` of it."""
 
     def edited(finding: Finding) -> Finding:
         if finding.change is None or finding.key not in in_doubt:
@@ -123,41 +126,22 @@ def _map_in_doubt(
 
 
 def _unknown(change: Change, why: Failed) -> Change:
-    """A change that was begun, and of which nobody could read what became of it."""
+    """Return the change as failed and uncertain: its result could not be read."""
     message = f"begun when the run last ended, it may have taken effect: {why.message}"
     return _failing(replace(why, message=message, uncertain=True))(change)
-
-
-def _mapped(
-    pool: Pool,
-    work: Callable[[Target, Outcome], Outcome],
-    due: Sequence[int],
-    targets: Sequence[Target],
-    outcomes: list[Outcome],
-) -> list[Outcome]:
-    """The outcomes, those that are `due` as `work` leaves them."""
-    if not due:
-        return outcomes
-    items = [(targets[i], outcomes[i]) for i in due]
-    results = pool.map(Stage.CHANGE, lambda item: work(*item), items)
-    changed = list(outcomes)
-    for i, after in zip(due, results, strict=True):
-        changed[i] = _all(outcomes[i], _failing(after)) if isinstance(after, Failed) else after
-    return changed
 
 
 def _still_writable(
     cloud: Cloud, config: Config, targets: Sequence[Target], outcomes: list[Outcome], today: date
 ) -> list[Outcome]:
-    """Look at the organization again: an account may have left it, or its OU, since it was listed.
+    """List the organization again, and supersede the changes in accounts that moved or left.
 
-    A run about events has a list that may be five minutes old.
-
-    What is no longer in the scope of remediation, or may be exempt by now, is left alone.
+    So are those in accounts that left the scope of remediation, or may be exempt by now. A run
+    about events has a list that may be five minutes old.
     """
     now = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)
     if isinstance(now, Failed):
-        return [_all(outcome, _withholding(now)) for outcome in outcomes]
+        return [_map_all(outcome, _withholding(now)) for outcome in outcomes]
     accounts = {account.id: account for account in now.accounts}
     before = {target.account.id: target.account for target in targets}
 
@@ -171,10 +155,10 @@ def _still_writable(
     return [map_changes(outcome, check) for outcome in outcomes]
 
 
-def _allowed(
+def _withhold_unless_allowed(
     environment: RunEnvironment, targets: Sequence[Target], outcomes: list[Outcome]
 ) -> list[Outcome]:
-    """The outcomes, their changes withheld unless all that a write needs beforehand is there."""
+    """Withhold the changes unless the lease holds, a person approves and the plan is recorded."""
     due = list(planned_findings(outcomes))
     if not due:
         return outcomes
@@ -185,10 +169,10 @@ def _allowed(
         held = attempt(Stage.CHANGE, lambda _: environment.journal.plan(targets, outcomes), None)
     if held is None:
         return outcomes
-    return [_all(outcome, _withholding(held)) for outcome in outcomes]
+    return [_map_all(outcome, _withholding(held)) for outcome in outcomes]
 
 
-# Account id, check and resource: what one IAM policy grants, or does not.
+# Account id, check and resource: the unit that an IAM policy grants.
 _Permission = tuple[str, str, str]
 _NOT_TRIED = "another change in this account was denied before"
 
@@ -196,8 +180,8 @@ _NOT_TRIED = "another change in this account was denied before"
 class _Writer:
     """Writes the changes of one target at a time; used by all threads.
 
-    A permission that nobody granted is no failure: the changes are withheld. Where another write of
-    the same kind was made in the account, the permission was lost, or is granted in part.
+    A permission that was never granted is no failure: the changes are withheld. Where another write
+    of the same kind succeeded in the account, the permission was lost, or is granted in part.
     """
 
     def __init__(self, checks: Sequence[Check], environment: RunEnvironment) -> None:
@@ -208,7 +192,7 @@ class _Writer:
         self._applied: set[_Permission] = set()
 
     def note_applied(self, outcomes: Sequence[Outcome]) -> None:
-        """Take in what was applied before, by an earlier process of the run."""
+        """Note the changes that an earlier process of the run applied."""
         for outcome in outcomes:
             if isinstance(outcome, Examined):
                 self._applied.update(
@@ -218,9 +202,9 @@ class _Writer:
                 )
 
     def lost(self, outcome: Outcome) -> Outcome:
-        """The outcome; what was withheld for a permission that was there after all has failed.
+        """Turn withheld changes into failed ones where the permission was granted after all.
 
-        Whether it was is known when all writes have ended: those of an account run side by side.
+        That is known only when all writes have ended: those of an account run in parallel.
         """
         if not isinstance(outcome, Examined) or not self._denied.keys() & self._applied:
             return outcome
@@ -239,11 +223,11 @@ class _Writer:
         return replace(finding, change=replace(change, status=ChangeStatus.FAILED, reason=reason))
 
     def change(self, target: Target, outcome: Outcome) -> Outcome:
-        """The target's outcome with each planned change ended."""
+        """Write each planned change of the target; return the outcome with the results."""
         return map_changes(outcome, lambda finding, change: self._apply(target, finding, change))
 
     def settle(self, target: Target, outcome: Outcome) -> Outcome:
-        """The target's outcome with each change that was begun before, as far as it can be told."""
+        """Return the target's outcome with each change in doubt settled, as far as can be read."""
         return _map_in_doubt(
             outcome,
             self._environment.journal.past.in_doubt,
@@ -289,11 +273,11 @@ class _Writer:
         journal.settle(replace(finding, change=result))
         return result
 
-    def _end(self, permission: _Permission, failed: Failed) -> Edit:
-        """The edit that ends a change whose write failed; the first denial ends the next ones, too.
+    def _end(self, permission: _Permission, failed: Failed) -> _Edit:
+        """Return the edit that ends a failed change; the first denial also ends the next ones.
 
-        A repository's own policy says nothing about the account's others, nor a denial of one
-        check's action about another's.
+        A repository's own policy says nothing about other repositories, and a denial of one check's
+        action nothing about another check's.
         """
         if failed.reason is Reason.WRITE_NOT_GRANTED:
             if permission not in self._applied:
@@ -309,24 +293,24 @@ def _permission(finding: Finding) -> _Permission:
     return finding.account_id, finding.check, finding.resource
 
 
-Edit = Callable[[Change], Change]
+_Edit = Callable[[Change], Change]
 
 
-def _all(outcome: Outcome, edit: Edit) -> Outcome:
+def _map_all(outcome: Outcome, edit: _Edit) -> Outcome:
     return map_changes(outcome, lambda _, change: edit(change))
 
 
-def _failing(failure: Failed) -> Edit:
+def _failing(failure: Failed) -> _Edit:
     return _ending(ChangeStatus.FAILED, failure)
 
 
-def _withholding(failure: Failed) -> Edit:
+def _withholding(failure: Failed) -> _Edit:
     return _ending(ChangeStatus.WITHHELD, failure)
 
 
-def _ending(status: ChangeStatus, failure: Failed) -> Edit:
-    """The edit that ends a change as the failure says."""
-    error = f"{failure.error_code}: {failure.message}" if failure.error_code else failure.message
+def _ending(status: ChangeStatus, failure: Failed) -> _Edit:
+    """Return the edit that ends a change as the failure says."""
+    error = failure.error
     uncertain = failure.uncertain and status is ChangeStatus.FAILED
     return lambda change: replace(
         change, status=status, reason=failure.reason, error=error or None, uncertain=uncertain

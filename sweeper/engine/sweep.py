@@ -21,11 +21,12 @@ from sweeper.domain.model import (
     Failed,
     OpenedAccount,
     Organization,
+    ResumeState,
     Skipped,
     Stage,
     Target,
 )
-from sweeper.domain.planning import Outcome, apply_completed, plan_changes
+from sweeper.domain.planning import Announced, Outcome, apply_completed, plan_changes
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import (
     AccountOutcome,
@@ -36,10 +37,13 @@ from sweeper.domain.report import (
     without_region,
 )
 from sweeper.domain.report_model import Report, Run
-from sweeper.domain.resume import ResumeState
-from sweeper.domain.scope import scope_of, write_scope_of
-from sweeper.domain.selection import accept_known_gaps, account_outcome, unknown_exclusions
-from sweeper.domain.withholding import Announced
+from sweeper.domain.selection import (
+    accept_known_gaps,
+    account_outcome,
+    scope_of,
+    unknown_exclusions,
+    write_scope_of,
+)
 from sweeper.engine.assessment import assess_impact
 from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import NOT_REACHED, Stop, attempt

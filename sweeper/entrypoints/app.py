@@ -13,14 +13,14 @@ from sweeper.aws.client.partitions import is_region
 from sweeper.aws.client.session import callers_session, refuse_unknown_regions
 from sweeper.checks import chosen_checks
 from sweeper.config.loader import LEGACY_VARIABLES
-from sweeper.config.provenance import digest, dotted, provenance_of
+from sweeper.config.provenance import Provenance, digest, dotted, provenance_of
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import Finding, Stage
 from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.domain.report import ended_early
-from sweeper.domain.report_model import Provenance, Report
-from sweeper.domain.scope import write_filters
+from sweeper.domain.report_model import Report
+from sweeper.domain.selection import write_filters
 from sweeper.engine.change_source import change_source
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer, RunEnvironment

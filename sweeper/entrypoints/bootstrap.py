@@ -20,14 +20,15 @@ from sweeper.aws.client.documents import make_client
 from sweeper.aws.config_aggregator import ConfigAggregator
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.aws.s3 import Bucket, Objects
+from sweeper.config.provenance import Provenance
 from sweeper.config.schema import Config
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.events import Place
 from sweeper.domain.model import Failed, Finding, Key, Stage
+from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
-from sweeper.domain.reopenings import Place
-from sweeper.domain.report_model import Provenance, Run, RunKind
-from sweeper.domain.withholding import Announced
+from sweeper.domain.report_model import Run, RunKind
 from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Check, Observer, RunEnvironment

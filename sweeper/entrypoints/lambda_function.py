@@ -13,9 +13,8 @@ from typing import Any, Protocol
 from sweeper.aws.client.clients import CONNECT_TIMEOUT, READ_TIMEOUT
 from sweeper.aws.client.session import read_remote
 from sweeper.config.loader import Loaded, load
-from sweeper.domain.errors import ConfigurationError, SweeperError
+from sweeper.domain.errors import ConfigurationError, ExitStatus, SweeperError
 from sweeper.domain.escaping import plain
-from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.masking import mask
 from sweeper.domain.model import Stage
 from sweeper.domain.report_model import Report

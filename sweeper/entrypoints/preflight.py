@@ -16,8 +16,7 @@ from sweeper.checks import chosen_checks
 from sweeper.config.schema import Config
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Observer
-from sweeper.engine.preflight.facts import Facts
-from sweeper.engine.preflight.look import Questions, run_preflight
+from sweeper.engine.preflight.facts import Facts, Questions, run_preflight
 from sweeper.engine.probe import probe_action
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.app import unfinished_runs

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sweeper.domain.errors import ExitStatus
 from sweeper.domain.escaping import shorten
-from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.masking import mask
 from sweeper.engine.preflight.facts import Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem, Verdict

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sweeper.config import loader as config_loading
-from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.errors import ConfigurationError, ExitStatus
 from sweeper.domain.escaping import plain
-from sweeper.domain.exit_status import ExitStatus
 from sweeper.domain.model import Finding
 from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report import exit_status
@@ -31,8 +30,8 @@ from sweeper.entrypoints.logs import is_terminal
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sweeper.config.provenance import Provenance
     from sweeper.config.schema import Config
-    from sweeper.domain.report_model import Provenance
 
 _E = TypeVar("_E")
 

@@ -12,7 +12,6 @@ from itertools import groupby
 from typing import TypeVar
 
 from sweeper.domain.escaping import plain, shorten
-from sweeper.domain.inventory_model import ConfigInventory, RecordedPlace, RecordingGap
 from sweeper.domain.model import (
     REGISTRY,
     ChangeStatus,
@@ -24,8 +23,11 @@ from sweeper.domain.model import (
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import count_findings
 from sweeper.domain.report_model import (
+    ConfigInventory,
     EarlierFinding,
     FailedItem,
+    RecordedPlace,
+    RecordingGap,
     Report,
     Run,
     RunSource,

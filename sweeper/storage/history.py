@@ -28,10 +28,10 @@ from sweeper.domain.comparison import (
 from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.json_encoding import document
 from sweeper.domain.model import Failed, Key, Stage
+from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import replaces_last
 from sweeper.domain.report_model import SCHEMA_VERSION, Report, Run
-from sweeper.domain.withholding import Announced
 from sweeper.engine.pool import attempt
 from sweeper.engine.ports import Source
 from sweeper.storage.json_scanner import TooLarge

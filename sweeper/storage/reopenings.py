@@ -8,10 +8,8 @@ from functools import partial
 
 from sweeper.aws.s3 import Objects
 from sweeper.domain.errors import Invalid, OperationFailed
-from sweeper.domain.hints import Hint
-from sweeper.domain.json_encoding import document
-from sweeper.domain.reasons import Reason
-from sweeper.domain.reopenings import (
+from sweeper.domain.events import (
+    Hint,
     Place,
     Reopening,
     Reopenings,
@@ -19,6 +17,8 @@ from sweeper.domain.reopenings import (
     list_contested,
     without_events,
 )
+from sweeper.domain.json_encoding import document
+from sweeper.domain.reasons import Reason
 from sweeper.storage.json_scanner import TooLarge
 from sweeper.storage.record_reader import OtherVersion, Selection, read
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from sweeper.aws.s3 import Bucket, Objects
 from sweeper.domain.errors import ConfigurationError, OperationFailed
-from sweeper.domain.resume import ResumeState
+from sweeper.domain.model import ResumeState
 from sweeper.storage.evidence.file import NAME as EVIDENCE
 from sweeper.storage.evidence.file import EvidenceFile, evidence_path, remove_evidence
 from sweeper.storage.evidence.log import EvidenceLog

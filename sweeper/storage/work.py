@@ -18,9 +18,8 @@ from pydantic import Field, NonNegativeInt
 from sweeper.aws.s3 import Bucket, Objects, read_at_most
 from sweeper.domain.errors import ConfigurationError, Invalid
 from sweeper.domain.json_encoding import document
-from sweeper.domain.model import Account, Failed, Organization
+from sweeper.domain.model import Account, Failed, Organization, ResumeState, join_parts
 from sweeper.domain.report_model import SCHEMA_VERSION
-from sweeper.domain.resume import ResumeState, join_parts
 from sweeper.engine.ports import Source
 from sweeper.storage import files
 from sweeper.storage.journal import lines

@@ -14,7 +14,7 @@ from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client import answers
 from sweeper.aws.client.errors import MAX_CODE, MAX_MESSAGE, MAX_TAIL, translate_errors
 from sweeper.aws.ecr import EcrRegistry
-from sweeper.config.loader import load_config
+from sweeper.config.loader import load
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.reasons import Reason
 from tests.aws.support import REGION, make_cloud, opened, target
@@ -141,5 +141,5 @@ def test_a_huge_number_in_the_configuration_is_said_in_few_words(
     path = tmp_path / "config.yaml"
     path.write_text(text.format(number), encoding="utf-8")
     with pytest.raises(ConfigurationError) as caught:
-        load_config(str(path))
+        load(str(path))
     assert len(str(caught.value)) < len(str(path)) + 250

@@ -17,7 +17,7 @@ from moto import mock_aws
 from sweeper.aws.client.clients import Session
 from sweeper.aws.client.documents import MAX_BYTES, read_document
 from sweeper.aws.client.session import read_remote
-from sweeper.config.loader import load_config
+from sweeper.config.loader import load
 from sweeper.domain.errors import ConfigurationError
 from tests.cases import case
 
@@ -169,12 +169,12 @@ def test_a_connection_that_stalls_is_said() -> None:
 def test_the_variable_and_the_option_may_name_them(monkeypatch: pytest.MonkeyPatch) -> None:
     put_parameter("config")
     monkeypatch.setenv("SWEEPER_CONFIG", "ssm:config")
-    assert load_config(read_remote=read_remote).limits.max_workers == 7
+    assert load(read_remote=read_remote).config.limits.max_workers == 7
     location = put_object("config.yaml", b"limits: {max_workers: 8}")
-    assert load_config(location, read_remote=read_remote).limits.max_workers == 8
+    assert load(location, read_remote=read_remote).config.limits.max_workers == 8
 
 
 def test_an_error_in_what_was_read_names_where_it_was_read() -> None:
     location = put_object("config.yaml", b"limits: {max_workers: 0}")
     with pytest.raises(ConfigurationError, match=f"{location}: limits.max_workers: 0 is not"):
-        load_config(location, read_remote=read_remote)
+        load(location, read_remote=read_remote)

@@ -10,8 +10,7 @@ from sweeper.aws.organizations import _ou_path
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Account, Failed, Skipped
 from sweeper.domain.reasons import Reason
-from sweeper.domain.selection import select_accounts
-from sweeper.domain.write_scope import no_longer_writable
+from sweeper.domain.selection import no_longer_writable, select_accounts
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud
 from tests.fake_aws.process import FakeAws

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from sweeper.checks import checks
 from sweeper.config import json_schema as config_schema
-from sweeper.config.loader import load_config
+from sweeper.config.loader import load
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.reasons import ACCEPTABLE_REASONS
@@ -59,7 +59,7 @@ def test_every_key_is_described_and_no_other() -> None:
     schema = schema_now()
     described = dict(keys(schema, schema["$defs"]))
     assert [key for key, value in described.items() if not value.get("description")] == []
-    assert [key for key in config_schema.DESCRIPTIONS if key not in described] == []
+    assert [key for key in config_schema._DESCRIPTIONS if key not in described] == []
     assert {key for key in described if "." not in key} == set(Config.model_fields)
 
 
@@ -118,7 +118,7 @@ def test_what_the_program_takes_is_valid(validator: Draft202012Validator) -> Non
     ]:
         with case(text):
             Path("config.yaml").write_text(text, encoding="utf-8")
-            load_config()
+            load()
             validator.validate(document(text))
 
 
@@ -150,7 +150,7 @@ def test_what_the_program_refuses_is_not(validator: Draft202012Validator) -> Non
         with case(text):
             Path("config.yaml").write_text(text, encoding="utf-8")
             with pytest.raises(ConfigurationError):
-                load_config()
+                load()
             found = {each for error in validator.iter_errors(document(text)) for each in at(error)}
             place = key.replace("[", ".").replace("]", "")
             # A key that is unknown, or missing, is an error of what holds it.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.config.loader import load, load_config
+from sweeper.config.loader import load
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 from tests.cases import case
@@ -25,12 +25,12 @@ def write(text: str, name: str = "config.yaml") -> None:
 
 def refusal(path: str | None = None, options: dict[str, Any] | None = None) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        load_config(path, options)
+        load(path, options)
     return str(caught.value)
 
 
 def test_without_a_file_everything_is_the_default() -> None:
-    config = load_config()
+    config = load().config
     assert config.model_dump(exclude_defaults=True) == {}
     assert config.remediation.auto_remediate == "ENABLED"
     assert config.limits.max_workers == 64
@@ -40,7 +40,7 @@ def test_an_empty_file_or_section_means_the_defaults() -> None:
     for text in ["", "# nothing\n", "report:\n", "organization:\nremediation:\n", "{}"]:
         with case(text):
             write(text)
-            assert load_config().model_dump(exclude_defaults=True) == {}
+            assert load().config.model_dump(exclude_defaults=True) == {}
 
 
 def test_the_file_is_the_argument_then_the_variable_then_the_default(
@@ -48,10 +48,10 @@ def test_the_file_is_the_argument_then_the_variable_then_the_default(
 ) -> None:
     for number, name in enumerate(("a.yaml", "b.yaml", "config.yaml"), start=1):
         write(f"limits: {{max_workers: {number}}}", name)
-    assert load_config().limits.max_workers == 3
+    assert load().config.limits.max_workers == 3
     monkeypatch.setenv("SWEEPER_CONFIG", "b.yaml")
-    assert load_config().limits.max_workers == 2
-    assert load_config("a.yaml").limits.max_workers == 1
+    assert load().config.limits.max_workers == 2
+    assert load("a.yaml").config.limits.max_workers == 1
 
 
 # What is refused by itself, and the key that the refusal names.
@@ -254,7 +254,7 @@ def test_only_lasting_conditions_can_be_accepted() -> None:
         with case(reason):
             write(f"coverage: {{accept: [{{reason: {reason}, region: ap-south-1}}]}}")
             if reason in ACCEPTABLE_REASONS:
-                assert load_config().coverage.accept[0].reason is reason
+                assert load().config.coverage.accept[0].reason is reason
             else:
                 assert refusal().startswith("config.yaml: coverage.accept[0].reason: ")
 
@@ -274,7 +274,7 @@ def test_a_key_is_named_as_s3_takes_it() -> None:
     ]:
         with case(key):
             write(f"report: {{s3: {{bucket: abc, kms_key_id: '{key}'}}}}")
-            s3 = load_config().report.s3
+            s3 = load().config.report.s3
             assert s3 is not None
             assert s3.kms_key_id == key
 
@@ -325,7 +325,7 @@ def test_options_override_the_environment_which_overrides_the_file(
     write("limits: {max_workers: 1, deadline_seconds: 1}\nreport: {notify: always}")
     monkeypatch.setenv("SWEEPER_LIMITS__MAX_WORKERS", "2")
     monkeypatch.setenv("SWEEPER_LIMITS__DEADLINE_SECONDS", "2")
-    config = load_config(options={"limits": {"max_workers": 3}})
+    config = load(options={"limits": {"max_workers": 3}}).config
     assert (config.limits.max_workers, config.limits.deadline_seconds) == (3, 2.0)
     assert config.report.notify == "always"
 
@@ -350,20 +350,20 @@ def test_variables(monkeypatch: Environment) -> None:
         with case(variable, text), monkeypatch.context() as patch:
             patch.setenv(f"SWEEPER_{variable}", text)
             key = variable.split("__")[1].lower()
-            assert getattr(getattr(load_config(), section), key) == expected
+            assert getattr(getattr(load().config, section), key) == expected
 
 
 def test_the_checks_as_variables(monkeypatch: Environment) -> None:
     monkeypatch.setenv("SWEEPER_CHECKS", "ecr-tag-immutability, other")
     monkeypatch.setenv("SWEEPER_REMEDIATION__CHECKS", '["other"]')
-    config = load_config()
+    config = load().config
     assert config.checks == ("ecr-tag-immutability", "other")
     assert config.remediation.checks == ("other",)
 
 
 def test_where_nothing_is_said_of_it_only_what_runs_may_write() -> None:
     write("checks: [other]")
-    assert load_config().checks == ("other",)
+    assert load().config.checks == ("other",)
 
 
 def test_variables_of_lists_and_of_optional_sections(monkeypatch: Environment) -> None:
@@ -372,7 +372,7 @@ def test_variables_of_lists_and_of_optional_sections(monkeypatch: Environment) -
     monkeypatch.setenv("SWEEPER_REPORT__SECURITY_HUB__REGION", "eu-west-1")
     rule = '{"repository": "a", "reason": "b", "expires": "2027-01-31"}'
     monkeypatch.setenv("SWEEPER_EXEMPTIONS", f"[{rule}]")
-    config = load_config()
+    config = load().config
     assert config.report.s3 is not None
     assert (config.report.s3.bucket, config.report.s3.prefix) == ("bucket", "a/b")
     assert config.report.security_hub is not None
@@ -451,10 +451,10 @@ def test_the_variables_of_the_parent_tool(monkeypatch: Environment) -> None:
     write("remediation: {auto_remediate: ENABLED}")
     monkeypatch.setenv("AUTO_REMEDIATE", "DISABLED")
     monkeypatch.setenv("SNS_TOPIC_ARN", ARN)
-    config = load_config()
+    config = load().config
     assert (config.remediation.auto_remediate, config.report.sns_topic_arn) == ("DISABLED", ARN)
     options = {"remediation": {"auto_remediate": "ENABLED"}}
-    assert load_config(options=options).remediation.auto_remediate == "ENABLED"
+    assert load(options=options).config.remediation.auto_remediate == "ENABLED"
 
 
 def test_an_empty_file_name_is_no_default() -> None:
@@ -465,7 +465,7 @@ def test_an_empty_file_name_is_no_default() -> None:
 def test_both_spellings_must_agree(monkeypatch: Environment) -> None:
     monkeypatch.setenv("AUTO_REMEDIATE", "DISABLED")
     monkeypatch.setenv("SWEEPER_REMEDIATION__AUTO_REMEDIATE", "DISABLED")
-    assert load_config().remediation.auto_remediate == "DISABLED"
+    assert load().config.remediation.auto_remediate == "DISABLED"
     monkeypatch.setenv("SWEEPER_REMEDIATION__AUTO_REMEDIATE", "ENABLED")
     for variable in ("environment: AUTO_REMEDIATE ", " SWEEPER_REMEDIATION__AUTO_REMEDIATE "):
         assert variable in refusal()
@@ -473,14 +473,14 @@ def test_both_spellings_must_agree(monkeypatch: Environment) -> None:
 
 def test_what_is_named_twice_counts_once() -> None:
     write("regions: {include: [eu-west-1, eu-west-1]}\nreport: {formats: [json, json]}")
-    config = load_config()
+    config = load().config
     assert config.regions.include == ("eu-west-1",)
     assert config.report.formats == ("json",)
 
 
 def test_the_configuration_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load_config().limits.max_workers = 1
+        load().config.limits.max_workers = 1
 
 
 def test_an_option_against_the_file_is_refused() -> None:
@@ -504,7 +504,7 @@ def test_an_empty_section_gives_way(monkeypatch: Environment) -> None:
     for section in ("report", "exemptions"):
         with case(section):
             write(f"{section}:")
-            assert load_config().report.notify == "always"
+            assert load().config.report.notify == "always"
 
 
 # --- where it came from ---------------------------------------------------------------------------
@@ -553,4 +553,4 @@ def test_a_home_directory_is_expanded(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("HOME", str(tmp_path))
     file = tmp_path / "config.yaml"
     file.write_text("report: {directory: ~/reports}")
-    assert load_config(str(file)).report.directory == tmp_path / "reports"
+    assert load(str(file)).config.report.directory == tmp_path / "reports"

@@ -444,7 +444,7 @@ def test_a_point_says_what_the_sweep_saw() -> None:
 def test_the_trend_is_of_the_last_sweeps_the_oldest_first() -> None:
     when = [f"2026-{month:02}-{day:02}T00:00:00Z" for month in (1, 2, 3) for day in range(1, 29)]
     sweeps, history = followed([sweep_at(each) for each in when])
-    assert [point.finished_at for point in history.points] == when[-since.MAX_POINTS :]
+    assert [point.finished_at for point in history.points] == when[-since._MAX_POINTS :]
     assert sweeps[-1].trend == history.points
     assert len(sweeps[1].trend) == 2
 
@@ -483,7 +483,7 @@ def test_what_is_not_the_organizations_state_is_no_point() -> None:
 
 
 def test_only_the_latest_closures_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(since, "MAX_CLOSURES", 2)
+    monkeypatch.setattr(since, "_MAX_CLOSURES", 2)
     names = [sweep_at(FIRST, [finding("z", change=APPLIED), finding("y", change=APPLIED)])]
     names.append(sweep_at(SECOND, [finding("a", change=APPLIED)]))
     _, history = followed(names)

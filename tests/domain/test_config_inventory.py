@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from sweeper.domain.config_inventory import Recorded, Source, compare_inventory
-from sweeper.domain.inventory_model import ConfigInventory, RecordedPlace, RecordingGap
 from sweeper.domain.model import Compliance, Skipped
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import Report
+from sweeper.domain.report_model import ConfigInventory, RecordedPlace, RecordingGap, Report
 from tests.cases import case
 from tests.factories import ACCOUNT_ID, REGION, account, failed, finding, report, target
 from tests.fakes import make_config

@@ -1,32 +1,218 @@
-"""What closing may break, and what is suggested: never a filter that matches another tag."""
+"""What names look like: tables of facts, and what holds of every name."""
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweeper.domain.impact import (
-    EVERY,
-    MAX_CONFLICTS,
-    MAX_IMAGES,
-    MAX_MOVED,
-    MAX_TAGS,
-    MAX_TAGS_READ,
+    _EVERY_TAG,
+    _MAX_CONFLICTS,
+    _MAX_IMAGES,
+    _MAX_MOVED_TAGS,
+    _MAX_TAGS_LISTED,
+    _MAX_TAGS_READ,
+    _PREFIXES,
+    _QUALIFIERS,
+    _SUFFIXES,
+    _WORDS,
+    _kind_of,
+    _matches,
+    _patterns,
     assess,
     suggest_exclusions,
 )
-from sweeper.domain.model import ChangeStatus, Finding, Image, Impact, MovedTag
+from sweeper.domain.model import ChangeStatus, Finding, Image, Impact, MovedKind, MovedTag
 from sweeper.domain.reasons import Reason
-from sweeper.domain.tag_names import kind_of, matches
 from tests.cases import case
-from tests.domain.test_tag_names import DIGEST, tags
 from tests.fakes import make_change, make_config, make_finding
+
+DIGEST = "0f" * 32
+SHA = "3f2a9c1d5e6b7a8c9d0e1f2a3b4c5d6e7f8a9b0c"
+
+
+def test_what_looks_moved() -> None:
+    cases: list[tuple[str, MovedKind]] = [
+        ("latest", "latest"),
+        ("Latest", "latest"),
+        ("nightly", "latest"),
+        ("stable", "latest"),
+        ("latest-alpine", "latest"),
+        ("1.4-latest", "latest"),
+        ("alpine_latest", "latest"),
+        ("latest-arm64", "latest"),
+        ("cache", "cache"),
+        ("buildcache", "cache"),
+        ("build-cache", "cache"),
+        ("main-buildcache", "branch"),
+        ("web-buildcache", "cache"),
+        ("cache-linux", "cache"),
+        ("main", "branch"),
+        ("MASTER", "branch"),
+        ("main-amd64", "branch"),
+        ("develop", "branch"),
+        ("pr-123", "branch"),
+        ("PR-123", "branch"),
+        (f"pr-{'x' * 297}", "branch"),
+        ("mr_7", "branch"),
+        ("feature-login", "branch"),
+        ("feature.login", "branch"),
+        ("feature-deadbeef-words", "branch"),
+        ("dependabot-pip-urllib3", "branch"),
+        ("dev", "environment"),
+        ("pre-prod", "environment"),
+        ("staging", "environment"),
+        ("prod-stable", "environment"),
+        (f"sha256-{DIGEST}.sig", "signature"),
+        (f"sha256-{DIGEST}.att", "signature"),
+        (f"sha256-{DIGEST}.sbom", "signature"),
+        (f"sha256-{DIGEST}", "signature"),
+    ]
+    for tag, kind in cases:
+        with case(tag, kind):
+            assert _kind_of(tag) == kind
+
+
+def test_what_does_not() -> None:
+    for tag in [
+        "1.4.2",
+        "v2.0.0",
+        "2.0.0-rc1",
+        "1",
+        "v1",
+        "1.4",
+        "3f2a9c1",
+        SHA,
+        "main-3f2a9c1",
+        f"main-{SHA}",
+        "main-1234",
+        "dev-42",
+        "pr-123-3f2a9c1",
+        "feature-login-1.2.0",
+        "dependabot-npm-lodash-4.17.21",
+        "hotfix-2026-01-31",
+        "latest-20260131",
+        "cache-3f2a9c1d5e6b",
+        "release-1.4",
+        "release",
+        "alpine",
+        "amd64",
+        "mainframe",
+        "latest1",
+        "prod2",
+        "feature",
+        "features-x",
+        "20260131",
+        "2026-01-31",
+        "build-77",
+        "sha256-0f0f.sig",
+        f"sha256-{DIGEST}.zip",
+        f"sha256-{DIGEST}\n",
+        f"sha512-{DIGEST}.sig",
+        "",
+        "latest\n",
+        "main\u202e",
+        "p\u0280-1",
+        "-latest",
+        "pr/1",
+        "*",
+        f"pr-{'x' * 298}",  # ECR: 300 characters at most
+    ]:
+        with case(tag):
+            assert _kind_of(tag) is None
+
+
+def test_the_wildcard() -> None:
+    cases: list[tuple[str, str, bool]] = [
+        ("latest", "latest", True),
+        ("latest", "latest2", False),
+        ("latest", "Latest", False),
+        ("pr-*", "pr-", True),
+        ("pr-*", "pr-1", True),
+        ("pr-*", "apr-1", False),
+        ("*-latest", "a-latest", True),
+        ("*-latest", "-latest", True),
+        ("*-latest", "latest", False),
+        ("sha256-*.sig", "sha256-1.sig", True),
+        ("sha256-*.sig", "sha256-.sig", True),
+        ("sha256-*.sig", "sha256-1.att", False),
+        ("a*a", "a", False),
+        ("a*a", "aa", True),
+        ("*b*", "abc", True),
+        ("*b*", "ac", False),
+        ("a*b*", "axxbyy", True),
+        ("v1.*", "v12", False),
+        ("v?", "v1", False),
+        ("[v]", "v", False),
+    ]
+    for text, tag, expected in cases:
+        with case(text, tag, expected):
+            assert _matches(text, tag) is expected
+
+
+filters = st.text("ab-.*", max_size=6)
+few = st.text("ab-.\n", max_size=8)
+
+
+@given(filters, few)
+def test_the_wildcard_is_that_of_a_regular_expression(text: str, tag: str) -> None:
+    expected = re.fullmatch(text.replace(".", r"\.").replace("*", ".*"), tag, re.DOTALL)
+    assert _matches(text, tag) is (expected is not None)
+
+
+parts = st.sampled_from(
+    [
+        *(
+            word
+            for words in (_WORDS, _PREFIXES, _SUFFIXES)
+            for group in words.values()
+            for word in group
+        ),
+        *_QUALIFIERS,
+        *("1.4.2", "v2", "3f2a9c1", "x", "login", "7", "", "LATEST", "Pr", "sha256", DIGEST, "sig"),
+    ]
+)
+tags = st.lists(st.tuples(parts, st.sampled_from("-_.")), max_size=4).map(
+    lambda pairs: "".join(part + separator for part, separator in pairs)[:-1]
+)
+
+
+@given(tags)
+@example(f"sha256-{DIGEST}.sig")
+def test_every_pattern_matches_its_tag_and_is_a_filter_of_ecr(tag: str) -> None:
+    for text in _patterns(tag):
+        assert _matches(text, tag)
+        assert re.fullmatch(r"[0-9a-zA-Z._*-]{1,128}", text)
+        assert text.count("*") == 1
+        assert re.search("[0-9a-zA-Z]", text)
+
+
+@given(tags, tags)
+@example("pr-1", "pr-1.4.2")
+@example("1-latest", "1.4.2-latest")
+def test_no_pattern_matches_a_tag_that_does_not_have_it(one: str, other: str) -> None:
+    """On this it rests that no suggestion matches what it should not."""
+    for text in _patterns(one):
+        assert _matches(text, other) is (text in _patterns(other))
+
+
+def test_the_documented_table_is_the_programs() -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "impact.md").read_text(encoding="utf-8")
+    tables = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    documented = set(re.findall(r"`([^`]+)`", tables))
+    named = {word for group in _WORDS.values() for word in group} | _QUALIFIERS
+    named |= {f"{word}-…" for group in _PREFIXES.values() for word in group}
+    named |= {f"…-{word}" for group in _SUFFIXES.values() for word in group}
+    assert named <= documented
+
 
 EARLY = datetime(2026, 5, 1, 8, 30, tzinfo=UTC)
 LATE = EARLY + timedelta(days=9)
@@ -139,15 +325,15 @@ def test_images_are_read_to_the_limit() -> None:
             yield Image((f"1.0.{read}",), None)
 
     impact = assess(images(), mutability="MUTABLE", filters=(), kept=())
-    assert (impact.images, impact.truncated, impact.other_tags) == (MAX_IMAGES, True, MAX_IMAGES)
-    assert read == MAX_IMAGES + 1
-    exactly = [Image((f"1.{number}",), None) for number in range(MAX_IMAGES)]
+    assert (impact.images, impact.truncated, impact.other_tags) == (_MAX_IMAGES, True, _MAX_IMAGES)
+    assert read == _MAX_IMAGES + 1
+    exactly = [Image((f"1.{number}",), None) for number in range(_MAX_IMAGES)]
     assert not assess(exactly, mutability="MUTABLE", filters=(), kept=()).truncated
 
 
 def test_the_report_keeps_few_tags_and_counts_the_rest() -> None:
     impact = impact_of(*(f"pr-{number}" for number in range(5000)), "pr-1.2.3", "latest")
-    assert (impact.moved_count, len(impact.moved)) == (5001, MAX_TAGS)
+    assert (impact.moved_count, len(impact.moved)) == (5001, _MAX_TAGS_LISTED)
     assert impact.not_kept == 5001 - len(impact.exclusions) == 4996
     assert {each.kept_by for each in impact.moved} == {None}
 
@@ -179,7 +365,7 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 
 def hostile_images(name: str) -> Iterator[Image]:
     """ECR allows an image 1,000 tags, each of 300 characters."""
-    for image in range(MAX_IMAGES):
+    for image in range(_MAX_IMAGES):
         names = tuple(HOSTILE[name](image * 1000 + each) for each in range(1000))
         assert all(len(each) <= 300 for each in names)
         yield Image(names, EARLY + timedelta(seconds=image))
@@ -198,10 +384,10 @@ def assess_hostile(name: str, filters: Sequence[str] = ()) -> None:
     mutability = "MUTABLE_WITH_EXCLUSION" if filters else "MUTABLE"
     impact = assess(images(), mutability=mutability, filters=filters, kept=())
     assert impact.truncated
-    assert impact.images == read <= 1 + MAX_TAGS_READ / 1000
-    assert impact.moved_count == MAX_MOVED or impact.other_tags == MAX_TAGS_READ
+    assert impact.images == read <= 1 + _MAX_TAGS_READ / 1000
+    assert impact.moved_count == _MAX_MOVED_TAGS or impact.other_tags == _MAX_TAGS_READ
     assert len(impact.exclusions) <= 5
-    assert len(impact.conflicts) <= MAX_CONFLICTS
+    assert len(impact.conflicts) <= _MAX_CONFLICTS
 
 
 def test_what_is_read_of_a_hostile_repository_is_limited() -> None:
@@ -225,7 +411,7 @@ def test_what_is_held_of_a_hostile_repository_is_little(name: str, filters: Sequ
 
 
 def test_tags_are_read_to_the_limit() -> None:
-    cases: list[tuple[str, int]] = [("1.0.{}", MAX_TAGS_READ), ("pr-{}", MAX_MOVED)]
+    cases: list[tuple[str, int]] = [("1.0.{}", _MAX_TAGS_READ), ("pr-{}", _MAX_MOVED_TAGS)]
     for more in [0, 1]:
         for tag, limit in cases:
             with case(more, tag, limit):
@@ -240,10 +426,10 @@ def test_tags_are_read_to_the_limit() -> None:
 
 
 def test_what_conflicts_beyond_the_limit_leaves_no_pattern() -> None:
-    releases = [f"{_with_letters_of('renovate', number)}-1.2" for number in range(MAX_CONFLICTS)]
+    releases = [f"{_with_letters_of('renovate', number)}-1.2" for number in range(_MAX_CONFLICTS)]
     assert impact_of("pr-1", *releases).exclusions == ("pr-*",)
     impact = impact_of("pr-1", "pr-2", *releases, "wip-1.2")
-    assert impact.conflicts == (EVERY,)
+    assert impact.conflicts == (_EVERY_TAG,)
     assert impact.exclusions == ("pr-2", "pr-1")
 
 
@@ -271,22 +457,22 @@ def test_a_suggested_filter_never_matches_a_tag_that_is_not_judged_moved(
     given: list[str], mutability: str, filters: list[str], kept: list[str]
 ) -> None:
     impact = impact_of(*given, mutability=mutability, filters=filters, kept=kept)
-    excepted = {tag for tag in given if any(matches(text, tag) for text in filters)}
+    excepted = {tag for tag in given if any(_matches(text, tag) for text in filters)}
     mutable = excepted if mutability.startswith("IMM") else set(given) - excepted
-    moved = {tag for tag in mutable if kind_of(tag)}
+    moved = {tag for tag in mutable if _kind_of(tag)}
     for text in impact.exclusions:
-        assert {tag for tag in given if matches(text, tag)} <= moved
-        assert any(matches(text, tag) for tag in moved)
+        assert {tag for tag in given if _matches(text, tag)} <= moved
+        assert any(_matches(text, tag) for tag in moved)
     assert len({*kept, *impact.exclusions}) == len(kept) + len(impact.exclusions) <= 5
     # Each is one that the configuration takes.
     make_config(remediation={"exclusions": impact.exclusions})
     assert impact.moved_count == len(moved)
-    if len(moved) <= MAX_TAGS:
+    if len(moved) <= _MAX_TAGS_LISTED:
         assert {each.tag for each in impact.moved} == moved
     for each in impact.moved:
         texts = (*kept, *impact.exclusions)
-        assert (each.kept_by is not None) is any(matches(text, each.tag) for text in texts)
-        assert each.kept_by is None or matches(each.kept_by, each.tag)
+        assert (each.kept_by is not None) is any(_matches(text, each.tag) for text in texts)
+        assert each.kept_by is None or _matches(each.kept_by, each.tag)
 
 
 # --- for the organization -------------------------------------------------------------------------
@@ -386,7 +572,7 @@ def test_what_is_pasted_opens_no_other_tag(given: list[tuple[str, list[str]]]) -
         texts = (*found.exclusions, *found.by_repository.get(name, ()))
         assert len(texts) <= 5
         # A tag that is named by itself was judged by its name, which is the same everywhere.
-        assert all(kind_of(tag) for tag in names for text in texts if matches(text, tag)), (
+        assert all(_kind_of(tag) for tag in names for text in texts if _matches(text, tag)), (
             texts,
             names,
         )

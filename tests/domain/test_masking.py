@@ -10,14 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.domain import masking, pieces
+from sweeper.domain import masking
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.escaping import shorten
 from sweeper.domain.masking import (
+    _MIN_LENGTH,
+    _PIECE_SIZE,
     MASK,
-    MIN_LENGTH,
     adopt_secrets,
     forget_run,
+    in_pieces,
     mask,
     mask_message,
     register,
@@ -28,7 +30,8 @@ from sweeper.domain.model import ChangeStatus
 from sweeper.domain.reasons import Reason
 from sweeper.reporting.formats.html.document import _embedded_json
 from tests.cases import case
-from tests.factories import change, finding, report
+from tests.factories import change, finding, hostile_report, report
+from tests.golden.reports import every
 from tests.rendering import formats
 
 TOKEN = "IQoJb3JpZ2luX2VjEOr//////////wEaCXVzLWVhc3QtMSJHMEUC+EXAMPLE=="
@@ -191,16 +194,16 @@ def test_a_report_in_pieces_is_masked_as_the_whole_is(monkeypatch: pytest.Monkey
     failed = change(ChangeStatus.FAILED, reason=Reason.DENIED, error=f"no: {said}")
     item = report([finding(f"team/r{number}", change=failed) for number in range(200)])
     for kind in formats().values():
-        for size in (1, 5_000, pieces.SIZE):
+        for size in (1, 5_000, masking._PIECE_SIZE):
             with case(f"{kind.name}: {size}"):
-                monkeypatch.setattr(pieces, "SIZE", size)
+                monkeypatch.setattr(masking, "_PIECE_SIZE", size)
                 made = list(kind.render(item))
                 masked = b"".join(map(mask, made))
                 assert masked == mask(b"".join(made))
                 # The page has each text once.
                 assert masked.count(MASK.encode()) >= 4 * (1 if kind.name == "html" else 200)
                 for secret in secrets:
-                    for part in (secret[:MIN_LENGTH], secret[-MIN_LENGTH:]):
+                    for part in (secret[:_MIN_LENGTH], secret[-_MIN_LENGTH:]):
                         assert part not in unquote(masked.decode())
 
 
@@ -211,3 +214,58 @@ def test_credentials_in_the_environment_are_known(
     monkeypatch.setenv(name, f" {TOKEN}\n")
     masking.register_environment()
     assert mask(TOKEN) == MASK
+
+
+parts = st.lists(st.one_of(st.binary(), st.sampled_from([b"\n", b"a line\n", b"x" * 50])))
+
+
+@given(cut=parts, size=st.integers(1, 200), data=st.data())
+def test_the_grouping_changes_nothing(cut: list[bytes], size: int, data: st.DataObject) -> None:
+    whole = b"".join(cut)
+    places = sorted(data.draw(st.lists(st.integers(0, len(whole)))))
+    cut_anew = [
+        whole[start:end] for start, end in zip([0, *places], [*places, len(whole)], strict=True)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(masking, "_PIECE_SIZE", size)
+        for each in (cut, cut_anew):
+            made = list(in_pieces(each))
+            assert b"".join(made) == whole
+            assert all(piece.endswith(b"\n") for piece in made[:-1])
+            assert b"" not in made
+
+
+def test_a_piece_is_neither_much_smaller_nor_much_larger_than_it_should_be() -> None:
+    line = b"x" * 99 + b"\n"
+    made = [len(piece) for piece in in_pieces(line for _ in range(10_000))]
+    assert sum(made) == 1_000_000
+    assert len(made) == 1_000_000 // _PIECE_SIZE + 1
+    assert max(made) < _PIECE_SIZE + len(line)
+
+
+def test_only_so_much_is_taken_as_a_piece_needs() -> None:
+    taken = 0
+
+    def lines() -> object:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield b"a line of a document without end\n"
+
+    next(in_pieces(lines()))  # type: ignore[arg-type]
+    assert taken == _PIECE_SIZE // 33 + 1
+
+
+def test_every_format_is_the_same_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = report([finding(f"team/r{number}") for number in range(50)])
+    reports = {**every(), "hostile": hostile_report(), "many": many}
+    for form in formats().keys() - {"html"}:  # the page is one piece: nearly all of it is a line
+        for name, item in reports.items():
+            with case(f"{form}: {name}"):
+                made = {}
+                for size in (1, 1_000, _PIECE_SIZE):
+                    monkeypatch.setattr(masking, "_PIECE_SIZE", size)
+                    made[size] = list(formats()[form].render(item))
+                    assert all(piece.endswith(b"\n") for piece in made[size])
+                assert b"".join(made[1]) == b"".join(made[1_000]) == b"".join(made[_PIECE_SIZE])
+                assert len(made[1]) >= len(item.findings)

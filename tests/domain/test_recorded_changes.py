@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from sweeper.config.schema import RegionsConfig
-from sweeper.domain.errors import OperationFailed
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus, OperationFailed
 from sweeper.domain.model import (
     Change,
     ChangeStatus,
@@ -22,6 +21,7 @@ from sweeper.domain.model import (
     Key,
     OpenedAccount,
     Organization,
+    ResumeState,
     Skipped,
     Stage,
 )
@@ -49,8 +49,7 @@ from sweeper.domain.report import (
     is_unrestored,
 )
 from sweeper.domain.report_model import Delivery, Report, Run
-from sweeper.domain.resume import ResumeState
-from sweeper.domain.write_scope import in_write_scope, no_longer_writable
+from sweeper.domain.selection import in_write_scope, no_longer_writable
 from tests.cases import case
 from tests.fakes import (
     TODAY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus
 from sweeper.domain.model import (
     ChangeStatus,
     Compliance,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.domain.impact import MAX_IMAGES
+from sweeper.domain.impact import _MAX_IMAGES
 from tests.end_to_end.barriers import hold, wait_until_held
 from tests.end_to_end.harness import (
     Ended,
@@ -197,14 +197,14 @@ def test_a_page_that_is_denied_is_no_short_repository(aws: FakeAws, here: Here) 
 
 def test_all_pages_are_read_up_to_the_limit(aws: FakeAws, here: Here) -> None:
     few = images("latest", *(f"1.0.{number}" for number in range(2300)))
-    many = images(*(f"pr-{number}" for number in range(MAX_IMAGES)), "latest")
+    many = images(*(f"pr-{number}" for number in range(_MAX_IMAGES)), "latest")
     aws.load(world_of(few=few, many=many))
     ended = here.run(aws, "--dry-run", "--impact")
     found = impacts(ended)
     assert (found["few"]["images"], found["few"]["truncated"]) == (2301, False)
     assert found["few"]["exclusions"] == ["latest"]
-    assert (found["many"]["images"], found["many"]["truncated"]) == (MAX_IMAGES, True)
-    assert (found["many"]["moved_count"], len(found["many"]["moved"])) == (MAX_IMAGES, 20)
+    assert (found["many"]["images"], found["many"]["truncated"]) == (_MAX_IMAGES, True)
+    assert (found["many"]["moved_count"], len(found["many"]["moved"])) == (_MAX_IMAGES, 20)
     assert found["many"]["exclusions"] == ["pr-*"]
     assert calls(aws)["ecr:DescribeImages"] == 3 + 11 + 1
     assert "not all of its tags were read, at most those of 10,000 images" in ended.stdout

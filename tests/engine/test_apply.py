@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus
 from sweeper.domain.model import ChangeStatus, Finding, Repository
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import exit_status

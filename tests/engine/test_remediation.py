@@ -18,13 +18,13 @@ from sweeper.domain.model import (
     Finding,
     Organization,
     Repository,
+    ResumeState,
     Skipped,
     Stage,
     Target,
 )
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState
 from sweeper.engine.pool import NOT_REACHED, Stop
 from sweeper.engine.ports import Check, Pool
 from sweeper.engine.remediation import apply_changes

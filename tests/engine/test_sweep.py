@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.domain.errors import NothingToSweep
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus, NothingToSweep
 from sweeper.domain.model import (
     Account,
     ChangeStatus,

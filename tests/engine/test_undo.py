@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import ChangeStatus, Finding, Repository, Stage
+from sweeper.domain.model import ChangeStatus, Finding, Repository, ResumeState, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import invert
 from sweeper.domain.report_model import Report
-from sweeper.domain.resume import ResumeState
 from tests.cases import case
 from tests.fakes import (
     FakeCloud,

@@ -30,8 +30,8 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, FailedItem
-from sweeper.engine.log_context import with_place
 from sweeper.engine.pool import Stop, concurrently
+from sweeper.engine.ports import with_log_context
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.log_observer import _MAX_ALIKE, LogObserver
 from sweeper.entrypoints.log_style import LogStyle
@@ -458,7 +458,7 @@ def test_what_a_thread_logs_names_the_run_and_its_own_place(
     def mapped(items: Sequence[object]) -> None:
         done = concurrently(
             Stage.EXAMINE,
-            with_place(work),
+            with_log_context(work),
             items,
             workers=2,
             stop=Stop(),

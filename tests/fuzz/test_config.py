@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.config import loader as config_loading
-from sweeper.config.loader import load_config
 from sweeper.config.rendering import as_json, as_yaml
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
@@ -44,7 +43,7 @@ def load(fuzzer: str, content: bytes) -> Config | None:
             problem = str(error)
         else:
             Path(SHOWN).write_text(as_yaml(loaded), encoding="utf-8")
-            assert load_config(SHOWN) == loaded.config
+            assert config_loading.load(SHOWN).config == loaded.config
             assert as_json(loaded)
             return loaded.config
     assert FILE in problem
@@ -95,7 +94,7 @@ def test_no_alias_is_followed(levels: int) -> None:
         text += f"l{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 9)}]\n"
     Path(FILE).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match="alias"):
-        load_config(FILE)
+        config_loading.load(FILE)
 
 
 def test_no_more_is_read_than_of_a_remote_file() -> None:

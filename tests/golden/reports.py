@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
-from sweeper.domain.inventory_model import ConfigInventory, RecordedPlace, RecordingGap
 from sweeper.domain.model import (
     REGISTRY,
     Account,
@@ -21,7 +20,16 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import aggregate, ended_early
-from sweeper.domain.report_model import Delivery, Report, TrendPoint, WaveSummary, WriteScope
+from sweeper.domain.report_model import (
+    ConfigInventory,
+    Delivery,
+    RecordedPlace,
+    RecordingGap,
+    Report,
+    TrendPoint,
+    WaveSummary,
+    WriteScope,
+)
 from tests.factories import (
     account,
     change,

@@ -18,13 +18,13 @@ from sweeper.domain.model import (
     Failed,
     Finding,
     OpenedAccount,
+    ResumeState,
     Stage,
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import end_change, invert
 from sweeper.domain.report import aggregate, ended_early
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.domain.resume import ResumeState
 from sweeper.reporting.formats.html.facts import facts
 from sweeper.reporting.notification import message, subject
 from sweeper.reporting.records import State, records

@@ -22,7 +22,7 @@ from moto.s3.models import s3_backends
 
 from sweeper.aws.client.session import read_object
 from sweeper.checks import checks, resources_by_check
-from sweeper.config.loader import load_config
+from sweeper.config.loader import load
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import Stop
 from sweeper.entrypoints import app
@@ -267,7 +267,7 @@ class Deployment:
         """The real sweep, configured by the stack's variables, with IAM enforced."""
         with self.entered(role_arn, service_control_policies) as authority:
             ended = app.run_sweep(
-                load_config(options=dict(options or {})),
+                load(options=dict(options or {})).config,
                 app.RunOptions(dry_run=dry_run, deliver_dry_run=True),
                 stop=Stop(None),
                 observer=LogObserver(),
@@ -279,7 +279,7 @@ class Deployment:
         with self.entered() as authority:
             about = resources_by_check(CHECKS.values())
             ended = app.run_sweep(
-                load_config(),
+                load().config,
                 app.RunOptions(
                     dry_run=False,
                     recorded=read_recorded_changes("undo", location, read_object, about),

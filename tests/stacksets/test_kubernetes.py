@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.config.loader import DEPLOYMENT_VARIABLE, _variables, load_config
+from sweeper.config.loader import _DEPLOYMENT_VARIABLE, _variables, load
 from tests.stacksets import templates
 
 ROOT = Path(__file__).parents[2]
@@ -61,11 +61,11 @@ def test_it_runs_as_the_image_and_the_program_are_made(
     task = templates.resource("central-fargate", "TaskDefinition")["ContainerDefinitions"][0]
     assert container["args"] == task["Command"] == ["run", "--yes"]  # nobody can be asked
     environment = {each["name"]: each["value"] for each in container["env"]}
-    assert set(environment) <= {*dict(_variables()), DEPLOYMENT_VARIABLE, "AWS_REGION"}
+    assert set(environment) <= {*dict(_variables()), _DEPLOYMENT_VARIABLE, "AWS_REGION"}
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.chdir(tmp_path)
-    config = load_config()
+    config = load().config
     assert config.remediation.auto_remediate == "DISABLED"
     assert config.report.s3 is not None
 

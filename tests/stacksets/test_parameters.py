@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.config.loader import load_config
+from sweeper.config.loader import load
 from sweeper.config.schema import Config
 from tests.cases import case
 from tests.rendering import formats
@@ -304,7 +304,7 @@ def _configured(
     with monkeypatch.context() as patch:
         for variable, value in deployment.variables(name).items():
             patch.setenv(variable, value)
-        return load_config()
+        return load().config
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto.sts.models import sts_backends
 
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus
 from sweeper.domain.model import ChangeStatus
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import exit_status

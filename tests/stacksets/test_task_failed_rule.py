@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus
 from tests.stacksets import templates
 
 RULE = templates.resource("central-fargate", "TaskFailedRule")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.config.loader import CONFIG_VARIABLE, DEPLOYMENT_VARIABLE, _variables
+from sweeper.config.loader import _CONFIG_VARIABLE, _DEPLOYMENT_VARIABLE, _variables
 from sweeper.storage import lease
 from tests.stacksets import templates
 
@@ -253,8 +253,8 @@ def test_all_give_the_program_the_same_variables_and_it_knows_them() -> None:
         _environment(name) for name in (*templates.CENTRAL, "functions of central-stepfunctions")
     )
     assert others == [fargate] * 3
-    assert set(fargate) <= {*dict(_variables()), CONFIG_VARIABLE, DEPLOYMENT_VARIABLE}
-    assert fargate[DEPLOYMENT_VARIABLE] == {"Ref": "AWS::StackName"}  # as the alarms name it
+    assert set(fargate) <= {*dict(_variables()), _CONFIG_VARIABLE, _DEPLOYMENT_VARIABLE}
+    assert fargate[_DEPLOYMENT_VARIABLE] == {"Ref": "AWS::StackName"}  # as the alarms name it
     # An empty text is refused by the program: what is not given is not set.
     parameters = templates.load("central-lambda")["Parameters"]
     set_always = {name for value in fargate.values() if (name := value.get("Ref")) in parameters}

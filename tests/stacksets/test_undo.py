@@ -5,7 +5,7 @@ from __future__ import annotations
 import boto3
 import pytest
 
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import exit_status
 from tests.stacksets.deployment import MANAGEMENT, MEMBER_ROLE, Deployment

@@ -13,8 +13,8 @@ import pytest
 from sweeper.domain.comparison import NO_HISTORY, RemediationRecord
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Finding, Key
+from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
-from sweeper.domain.withholding import Announced
 from sweeper.storage import history as records
 from sweeper.storage.history import _HISTORY, read_announced
 from tests.cases import case

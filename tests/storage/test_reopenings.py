@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.hints import Hint
+from sweeper.domain.events import Hint
 from sweeper.domain.reasons import Reason
 from sweeper.storage.reopenings import _NAME, read_contested, record_reopenings
 from tests.cases import case

@@ -18,10 +18,11 @@ from sweeper.domain.model import (
     Failed,
     Impact,
     OpenedAccount,
+    ResumeState,
     Stage,
+    join_parts,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState, join_parts
 from sweeper.storage.journal import lines
 from sweeper.storage.work import (
     _HEADER,

@@ -1,4 +1,4 @@
-"""Facts -> problems, each once, with where it is and what mends it; and the exit status."""
+"""Facts -> problems, each once, with its accounts and regions; and the exit status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus
 from sweeper.domain.model import Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.selection import accept_known_gaps
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What a problem is about, the gravest first."""
+    """The subject of a problem, the most serious first."""
 
     ORGANIZATION = "organization"
     ACCOUNT = "account"  # the role cannot be assumed
@@ -40,18 +40,17 @@ class Kind(StrEnum):
     INVENTORY = "inventory"
 
 
-# What STS names in the place of sts:AssumeRole, where the caller's session brings tags with it.
+# STS names these instead of sts:AssumeRole, where the caller's session passes on tags.
 _REFUSED_WITH_TAGS = re.compile(r"sts:(TagSession|SetSourceIdentity)")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, or not known, wherever it is.
+    """One thing that is wrong, or not known, in all its accounts and regions.
 
-    `places` are (account id, region); there are none where it is about whole accounts by nature.
-    `whole_accounts`: it is so in every region of its accounts. `key` names the configuration's key
-    of a destination, `location` where that is, `hints` what to do about it. `message` is the first
-    of AWS's own.
+    `places` are (account id, region); there are none for a problem of whole accounts.
+    `whole_accounts`: every region of its accounts has it. `key` is the configuration's key of a
+    destination, `location` its location, `hints` what to do about it. `message` is AWS's first.
     """
 
     kind: Kind
@@ -69,12 +68,12 @@ class Problem:
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """The regions where it is, in order."""
+        """The regions that have it, in order."""
         return tuple(sorted({region for _, region in self.places}))
 
     @property
     def status(self) -> ExitStatus:
-        """What it makes of the exit status."""
+        """The exit status that it causes."""
         if self.answer is ProbeStatus.NOT_KNOWN:
             return ExitStatus.CLEAN
         if self.reason is Reason.INTERNAL_ERROR:
@@ -88,7 +87,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A problem at one place."""
+    """A problem in one account, or one of its regions."""
 
     kind: Kind
     probed: ProbeResult
@@ -99,19 +98,19 @@ class _Case:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All problems, the gravest first, and how many gaps `coverage.accept` knows."""
+    """All problems, the most serious first, and how many gaps `coverage.accept` accepts."""
 
     problems: tuple[Problem, ...]
     accepted: int
 
     @property
     def status(self) -> ExitStatus:
-        """The highest that a problem asks for."""
+        """The highest exit status of a problem."""
         return max((problem.status for problem in self.problems), default=ExitStatus.CLEAN)
 
 
 def judge(facts: Facts, config: Config) -> Verdict:
-    """What the facts mean for a sweep with this configuration."""
+    """Return what the facts mean for a sweep with this configuration."""
     cases = [*_of_accounts(facts), *_of_regions(facts)]
     counted = [case for case in cases if not _accepted(case, config)]
     found = [
@@ -141,7 +140,7 @@ def _of_the_organization(facts: Facts) -> Iterator[Problem]:
         )
     if not facts.may_change:
         return
-    # What withholds every change, and nothing else.
+    # These withhold every change, and nothing else.
     if facts.unknown_exclusions:
         yield Problem(
             Kind.WRITE,
@@ -183,12 +182,12 @@ def _of_regions(facts: Facts) -> Iterator[_Case]:
             for action, answer in region.writes.items()
         }
         tried = {**region.reads, **region.writes}
-        # Where nothing at all is granted, that the writes are not is no problem of its own.
+        # Where nothing is granted, missing writes are no problem of their own.
         alike = {action: _granted_in_part(answer) for action, answer in tried.items()}
         kinds = {(each.answer, each.reason) for each in alike.values()}
         if len(tried) > 1 and len(kinds) == 1 and (ProbeStatus.WORKS, None) not in kinds:
             first = next(iter(alike.values()))
-            # Whether writes were tried there, too, makes it no other problem.
+            # The same problem, whether or not writes were tried there, too.
             yield _Case(Kind.REGION, first, (), *region.place)
             continue
         for kind, answers in ((Kind.READ, region.reads), (Kind.WRITE, writes)):
@@ -201,14 +200,14 @@ def _of_regions(facts: Facts) -> Iterator[_Case]:
 
 
 def _granted_in_part(answer: ProbeResult) -> ProbeResult:
-    """A write that is not granted here, though it is elsewhere: a sweep's change fails there."""
+    """Return the result of a write that is granted elsewhere: a sweep's change fails here."""
     if answer.reason is not Reason.WRITE_NOT_GRANTED:
         return answer
     return replace(answer, reason=Reason.DENIED_BY_IDENTITY_POLICY)
 
 
 def _accepted(case: _Case, config: Config) -> bool:
-    """Whether `coverage.accept` knows it, by the reason that a sweep would give."""
+    """Tell whether `coverage.accept` accepts it, by the reason that a sweep would give."""
     reason = case.probed.reason
     if reason is None or case.probed.answer is ProbeStatus.NOT_KNOWN:
         return False
@@ -219,24 +218,24 @@ def _accepted(case: _Case, config: Config) -> bool:
     return isinstance(accept_known_gaps(failed, case.account, case.region, rules), Skipped)
 
 
-Names = dict[str, set[str]]  # account id -> names of regions
+_RegionNames = dict[str, set[str]]  # account id -> names of regions
 
 
 def _grouped(cases: Iterable[_Case], regions: Sequence[Region]) -> Iterator[Problem]:
-    """One problem for what is alike; what closes whole accounts apart from what closes regions."""
+    """Yield one problem for equal cases; those of whole accounts apart from those of regions."""
     groups: dict[tuple[object, ...], list[_Case]] = defaultdict(list)
     for case in cases:
         groups[case.kind, case.probed.answer, case.probed.reason, case.actions].append(case)
     tried = _names((region.account.id, region.name) for region in regions)
-    shut = (case for group in groups.values() for case in group if case.kind is Kind.REGION)
-    closed = _names((case.account, case.region) for case in shut)
+    of_regions = (case for group in groups.values() for case in group if case.kind is Kind.REGION)
+    unusable = _names((case.account, case.region) for case in of_regions)
     for group in groups.values():
         there = _names((case.account, case.region) for case in group)
         whole = set()
         for account, names in there.items():
-            # Regions that are closed altogether say nothing about a single action.
+            # Regions where nothing works say nothing about a single action.
             of_action = group[0].kind is not Kind.REGION
-            left = tried[account] - closed[account] if of_action else tried[account]
+            left = tried[account] - unusable[account] if of_action else tried[account]
             if left and left <= names:
                 whole.add(account)
         everywhere = [case for case in group if case.region is None or case.account in whole]
@@ -248,8 +247,8 @@ def _grouped(cases: Iterable[_Case], regions: Sequence[Region]) -> Iterator[Prob
                 yield _problem(part, whole=part is everywhere)
 
 
-def _names(places: Iterable[tuple[str, str | None]]) -> Names:
-    names: Names = defaultdict(set)
+def _names(places: Iterable[tuple[str, str | None]]) -> _RegionNames:
+    names: _RegionNames = defaultdict(set)
     for account, region in places:
         if region is not None:
             names[account].add(region)
@@ -274,7 +273,7 @@ def _problem(cases: Sequence[_Case], *, whole: bool) -> Problem:
 
 
 def _of_destinations(asked: Iterable[DestinationProbe]) -> Iterator[Problem]:
-    """One problem for each destination and reason."""
+    """Yield one problem for each destination and reason."""
     alike: dict[tuple[object, ...], list[DestinationProbe]] = defaultdict(list)
     for each in asked:
         if each.probed.answer is not ProbeStatus.WORKS:

@@ -89,8 +89,8 @@ def accounts(
       sweeper accounts --check --ou ou-ab12-11111111
       sweeper accounts --format csv > accounts.csv
     """
+    from sweeper.domain.errors import ExitStatus
     from sweeper.domain.escaping import plain
-    from sweeper.domain.exit_status import ExitStatus
     from sweeper.domain.json_encoding import document
 
     read = read_config(path, values, profile=profile)
@@ -211,8 +211,8 @@ def _roles(
 ) -> dict[str, str | Failed]:
     """Return whether each account can be entered: "works", or why not."""
     from sweeper.domain.model import Stage
-    from sweeper.engine.log_context import with_place
     from sweeper.engine.pool import concurrently
+    from sweeper.engine.ports import with_log_context
 
     def enter(account: Account) -> str:
         cloud.enter(account)
@@ -221,7 +221,7 @@ def _roles(
     observer.begin(Stage.OPEN_ACCOUNT, len(chosen))
     results = concurrently(
         Stage.OPEN_ACCOUNT,
-        with_place(enter),
+        with_log_context(enter),
         chosen,
         workers=config.limits.max_workers,
         stop=stop,

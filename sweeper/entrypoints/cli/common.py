@@ -40,7 +40,7 @@ def print_report_if_wanted(
 
     Return the exit status.
     """
-    from sweeper.domain.exit_status import ExitStatus
+    from sweeper.domain.errors import ExitStatus
     from sweeper.entrypoints.logs import is_terminal
     from sweeper.reporting.formats import load_format
 
@@ -55,7 +55,7 @@ def print_pieces(pieces: Iterable[bytes], status: int) -> int:
 
     A reader who leaves early does not change it.
     """
-    from sweeper.domain.exit_status import ExitStatus
+    from sweeper.domain.errors import ExitStatus
     from sweeper.domain.masking import mask
 
     try:

@@ -159,9 +159,8 @@ def _stage(
     """Run a stage and print its answer; return the exit status."""
     import json
 
-    from sweeper.domain.errors import OperationFailed
+    from sweeper.domain.errors import ExitStatus, OperationFailed
     from sweeper.domain.escaping import plain
-    from sweeper.domain.exit_status import ExitStatus
     from sweeper.domain.reasons import Reason
     from sweeper.entrypoints.distributed import run_stage
 

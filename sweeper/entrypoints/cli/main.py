@@ -86,8 +86,8 @@ for _command in COMMANDS:
 def main() -> None:
     """The console script: every end of a run has its exit status and no stack trace."""
     from sweeper.domain import masking
+    from sweeper.domain.errors import ExitStatus
     from sweeper.domain.escaping import plain
-    from sweeper.domain.exit_status import ExitStatus
     from sweeper.engine.pool import or_defect
     from sweeper.entrypoints.interpreter import collect_garbage_rarely
 
@@ -117,9 +117,8 @@ def _replace_closed_streams() -> None:
 
 
 def _main() -> int:
-    from sweeper.domain.errors import ConfigurationError
+    from sweeper.domain.errors import ConfigurationError, ExitStatus
     from sweeper.domain.escaping import plain
-    from sweeper.domain.exit_status import ExitStatus
     from sweeper.domain.masking import mask_message
     from sweeper.engine.pool import or_defect
 

@@ -110,9 +110,8 @@ def _head(locations: tuple[str, ...], reports: list[Report]) -> bytes:
 def _write(name: str, pieces: Iterable[bytes], status: int) -> int:
     from pathlib import Path
 
-    from sweeper.domain.errors import OperationFailed
+    from sweeper.domain.errors import ExitStatus, OperationFailed
     from sweeper.domain.escaping import plain
-    from sweeper.domain.exit_status import ExitStatus
     from sweeper.storage.files import write
 
     try:

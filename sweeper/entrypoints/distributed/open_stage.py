@@ -12,10 +12,18 @@ from sweeper.aws.client.clients import Session
 from sweeper.aws.client.session import callers_session, refuse_unknown_regions
 from sweeper.checks import chosen_checks
 from sweeper.domain.errors import ConfigurationError, OperationFailed
-from sweeper.domain.model import Account, Change, Examined, Failed, Finding, Stage
+from sweeper.domain.model import (
+    Account,
+    Change,
+    Examined,
+    Failed,
+    Finding,
+    ResumeState,
+    Stage,
+    join_parts,
+)
 from sweeper.domain.planning import Outcome, Remedy
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState, join_parts
 from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer, Pool, RunEnvironment

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import Change, ChangeStatus, Failed, Key, Stage, Target
+from sweeper.domain.model import Change, ChangeStatus, Failed, Key, ResumeState, Stage, Target
 from sweeper.domain.planning import Outcome, apply_completed, planned_findings, restore_plan
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
-from sweeper.domain.resume import ResumeState
 from sweeper.engine.assessment import recall_impact
 from sweeper.engine.remediation import end_planned, settle_changes
 from sweeper.engine.sweep import Facts, report_run

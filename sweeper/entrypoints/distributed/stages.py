@@ -18,12 +18,26 @@ from typing import Any
 from sweeper.aws.client.session import callers_session
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError, OperationFailed
-from sweeper.domain.model import Change, ChangeStatus, Examined, Failed, Finding, Key, Stage, Target
-from sweeper.domain.planning import Outcome, apply_completed, planned_findings, restore_plan
+from sweeper.domain.model import (
+    Change,
+    ChangeStatus,
+    Examined,
+    Failed,
+    Finding,
+    Key,
+    ResumeState,
+    Stage,
+    Target,
+)
+from sweeper.domain.planning import (
+    Announced,
+    Outcome,
+    apply_completed,
+    planned_findings,
+    restore_plan,
+)
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import with_region
-from sweeper.domain.resume import ResumeState
-from sweeper.domain.withholding import Announced
 from sweeper.engine.assessment import assess_impact, recall_impact
 from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import attempt

@@ -11,10 +11,9 @@ from typing import Any
 from sweeper.aws.client.partitions import regions_of_partition
 from sweeper.aws.client.session import callers_session
 from sweeper.config.loader import Loaded
-from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.errors import ConfigurationError, ExitStatus
 from sweeper.domain.escaping import shorten
-from sweeper.domain.exit_status import ExitStatus
-from sweeper.domain.hints import Hint, join_hints, read_hint
+from sweeper.domain.events import Hint, join_hints, read_hint
 from sweeper.domain.reasons import PASSING_REASONS, Reason
 from sweeper.domain.report import enumeration_status, exit_status
 from sweeper.domain.report_model import Report

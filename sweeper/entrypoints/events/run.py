@@ -19,14 +19,21 @@ from sweeper.checks import checks, chosen_checks
 from sweeper.config.loader import Loaded
 from sweeper.config.schema import Config, S3Config
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.hints import Hint
-from sweeper.domain.model import Account, Failed, Finding, Key, OpenedAccount, Organization, Stage
+from sweeper.domain.events import Hint, Place, events_without_result
+from sweeper.domain.model import (
+    Account,
+    Failed,
+    Finding,
+    Key,
+    OpenedAccount,
+    Organization,
+    ResumeState,
+    Stage,
+)
+from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
-from sweeper.domain.reopenings import Place, events_without_result
 from sweeper.domain.report_model import Report, Run
-from sweeper.domain.resume import ResumeState
-from sweeper.domain.withholding import Announced
-from sweeper.engine.hinted_plan import HintedPlan
+from sweeper.engine.change_source import HintedPlan
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer
 from sweeper.engine.sweep import sweep

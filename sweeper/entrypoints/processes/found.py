@@ -13,10 +13,10 @@ from sweeper.domain.model import (
     Examined,
     Failed,
     OpenedAccount,
+    ResumeState,
     Stage,
     Target,
 )
-from sweeper.domain.resume import ResumeState
 from sweeper.engine.ports import Observer
 from sweeper.entrypoints.processes.worker import Begun, Done, Outcome
 

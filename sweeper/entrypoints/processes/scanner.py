@@ -21,10 +21,10 @@ from sweeper.domain.model import (
     Account,
     Failed,
     Organization,
+    ResumeState,
     Stage,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState
 from sweeper.engine.pool import TICK, Stop, attempt
 from sweeper.engine.ports import Observer
 from sweeper.entrypoints import logs

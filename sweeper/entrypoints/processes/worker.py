@@ -22,10 +22,10 @@ from sweeper.domain.model import (
     Failed,
     OpenedAccount,
     Organization,
+    ResumeState,
     Stage,
     Target,
 )
-from sweeper.domain.resume import ResumeState
 from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import Stop, attempt, stay_on_core
 from sweeper.engine.ports import Pool

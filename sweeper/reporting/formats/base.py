@@ -12,7 +12,7 @@ from sweeper.domain.report_model import Report
 class Format:
     """A way to write a report: ``report.<extension>``.
 
-    `render` gives the document in pieces of whole lines; see `sweeper.domain.pieces`.
+    `render` gives the document in pieces of whole lines; see `sweeper.domain.masking`.
     """
 
     name: str

@@ -9,8 +9,8 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sweeper.domain.escaping import csv_cell
+from sweeper.domain.masking import in_pieces
 from sweeper.domain.model import Finding
-from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import EarlierFinding, FailedItem, Report, SkippedItem
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.impact_wording import moved_tags

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from sweeper.domain.escaping import plain, shorten
+from sweeper.domain.masking import in_pieces
 from sweeper.domain.model import Finding
-from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import (
     AccountSummary,
     EarlierFinding,

@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from sweeper.domain.escaping import plain, shorten
-from sweeper.domain.masking import MASK, mask
+from sweeper.domain.masking import MASK, in_pieces, mask
 from sweeper.domain.model import Compliance, Finding
-from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import FailedItem, Report, Run
 from sweeper.reporting.console import console_url
 from sweeper.reporting.formats.base import Format

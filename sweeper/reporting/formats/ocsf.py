@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from sweeper.domain.escaping import plain, shorten
+from sweeper.domain.masking import in_pieces
 from sweeper.domain.model import Resource, Since
-from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import AccountSummary, Report, Run
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.records import Record, State, records

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import quote
 
 from sweeper.domain.escaping import plain, shorten
+from sweeper.domain.masking import in_pieces
 from sweeper.domain.model import Finding, Resource
-from sweeper.domain.pieces import in_pieces
 from sweeper.domain.report_model import EarlierFinding, FailedItem, Report
 from sweeper.reporting.formats.base import Format
 from sweeper.reporting.records import (

@@ -10,8 +10,8 @@ from textwrap import wrap
 from typing import TypeVar
 
 from sweeper.domain.escaping import plain, shorten
+from sweeper.domain.masking import in_pieces
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Stage
-from sweeper.domain.pieces import in_pieces
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import (
     EarlierFinding,

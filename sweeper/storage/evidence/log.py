@@ -22,10 +22,10 @@ from sweeper.domain.model import (
     OpenedAccount,
     Repository,
     Resource,
+    ResumeState,
     Skipped,
     Target,
 )
-from sweeper.domain.resume import ResumeState
 from sweeper.storage.evidence.file import CompressedLines, EvidenceFile, read_lines
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _Verdicts = dict[str, Counter[str]]  # by check, then by compliance
 
 
 class EvidenceLog:
-    """A `sweeper.engine.evidence.Evidence` that is written to a file while the sweep runs.
+    """A `sweeper.engine.ports.Evidence` that is written to a file while the sweep runs.
 
     `checks` are the names of those that run; `past` is the work of an earlier process of the run.
     """
@@ -159,7 +159,7 @@ class EvidenceLog:
 
 
 class _TargetLog:
-    """A `sweeper.engine.evidence.TargetEvidence`, compressed in memory until it is stored."""
+    """A `sweeper.engine.ports.TargetEvidence`, compressed in memory until it is stored."""
 
     def __init__(self, log: EvidenceLog, target: Target) -> None:
         self._log = log

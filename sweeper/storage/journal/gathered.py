@@ -12,8 +12,8 @@ from sweeper.domain.model import (
     Impact,
     Key,
     OpenedAccount,
+    ResumeState,
 )
-from sweeper.domain.resume import ResumeState
 from sweeper.storage.journal import kinds
 from sweeper.storage.record_reader import Budget
 

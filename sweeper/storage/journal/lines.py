@@ -14,8 +14,16 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from sweeper.domain.errors import ConfigurationError, Invalid
 from sweeper.domain.json_encoding import encode_line
-from sweeper.domain.model import Change, Examined, Failed, Finding, Impact, OpenedAccount, Target
-from sweeper.domain.resume import ResumeState
+from sweeper.domain.model import (
+    Change,
+    Examined,
+    Failed,
+    Finding,
+    Impact,
+    OpenedAccount,
+    ResumeState,
+    Target,
+)
 from sweeper.engine.ports import Source
 from sweeper.storage import json_scanner
 from sweeper.storage.journal import kinds

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.masking import in_pieces
 from sweeper.domain.model import (
     Change,
     ChangeStatus,
@@ -14,12 +15,11 @@ from sweeper.domain.model import (
     Failed,
     Finding,
     OpenedAccount,
+    ResumeState,
     Stage,
     Target,
 )
-from sweeper.domain.pieces import in_pieces
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile
 from sweeper.storage.journal.kinds import Header

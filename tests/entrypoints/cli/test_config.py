@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sweeper.config.loader import load, load_config
+from sweeper.config.loader import load
 from sweeper.config.rendering import as_json, as_yaml
 from sweeper.config.schema import Config
 from sweeper.domain.escaping import is_hidden
@@ -259,14 +259,14 @@ def test_options_become_keys_and_every_other_key_keeps_its_default(sweeper: Swee
         "sns_topic_arn": "arn:aws:sns:eu-central-1:123456789012:sweeper",
     }
     assert written == expected
-    config = load_config()
+    config = load().config
     assert config.report.s3 is not None
     assert config.remediation.auto_remediate == "ENABLED"
 
 
 def test_without_answers_nothing_is_changed_by_a_sweep(sweeper: Sweeper) -> None:
     assert sweeper("config", "init", "other.yaml")[0] == 0
-    config = load_config("other.yaml")
+    config = load("other.yaml").config
     assert config.remediation.auto_remediate == "DISABLED"
     assert config.report.directory == Path("report")
 

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from sweeper.config.loader import load_config
+from sweeper.config.loader import load
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.entrypoints.demo import demo_organization, organization
@@ -180,7 +180,7 @@ class TestOrganization:
 
 
 def test_the_configuration_is_valid(demo: dict[str, Any]) -> None:
-    config = load_config(options=demo)
+    config = load(options=demo).config
     today = datetime.now(UTC).date()
     expired = [
         isinstance(rule.expires, date) and rule.expires < today for rule in config.exemptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeper.domain.exit_status import ExitStatus
+from sweeper.domain.errors import ExitStatus
 from sweeper.domain.model import Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.engine.preflight.facts import Facts

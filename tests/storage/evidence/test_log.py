@@ -13,10 +13,9 @@ import pytest
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Compliance, Counts, Examined, Repository, Target
+from sweeper.domain.model import Compliance, Counts, Examined, Repository, ResumeState, Target
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState
-from sweeper.engine.evidence import examine_with_evidence
+from sweeper.engine.change_source import _examine_with_evidence
 from sweeper.engine.ports import Record
 from sweeper.storage.evidence.file import EvidenceFile, evidence_path, read_lines
 from sweeper.storage.evidence.log import EvidenceLog
@@ -63,7 +62,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_each_repository_is_as_it_was_read(path: Path) -> None:
     log = begun(path)
-    examine_with_evidence([check(*FACTS)], make_target(), log.begin(make_target()))
+    _examine_with_evidence([check(*FACTS)], make_target(), log.begin(make_target()))
     header, *verdicts, target = lines(path)
     assert header == {
         "kind": "header",
@@ -98,7 +97,7 @@ def test_the_time_is_that_of_the_reading_not_of_the_verdict(path: Path) -> None:
     clock = iter(NOW.replace(second=second) for second in range(4))
     log = EvidenceLog(EvidenceFile(path), (CHECK,), ResumeState(), lambda: next(clock))
     log.begin_file(HEADER, "")
-    examine_with_evidence([check(*FACTS)], make_target(), log.begin(make_target()))
+    _examine_with_evidence([check(*FACTS)], make_target(), log.begin(make_target()))
     read_at = {line["repository"]: line["read_at"][-3:] for line in lines(path) if "arn" in line}
     assert read_at == {"done": "00Z", "open": "01Z", "odd": "02Z", "last": "03Z"}
     log.file.close()
@@ -113,7 +112,7 @@ def test_half_a_target_is_none(path: Path) -> None:
     log = begun(path)
     denied = Denied(FakeRegistry({make_target().place: FACTS}), make_config(), TODAY)
     with pytest.raises(OperationFailed):
-        examine_with_evidence([check(*FACTS), denied], make_target(), log.begin(make_target()))
+        _examine_with_evidence([check(*FACTS), denied], make_target(), log.begin(make_target()))
     log.finish()
     assert [line["kind"] for line in lines(path)] == ["header", "end"]
     assert set(lines(path)[-1]["verdicts"][CHECK].values()) == {0}
@@ -196,7 +195,7 @@ def test_memory_is_bounded_in_the_largest_registry(path: Path) -> None:
         large = TagImmutability(registry, make_config(), TODAY)
         tracemalloc.start()
         if with_evidence:
-            examine_with_evidence([large], make_target(), log.begin(make_target()))
+            _examine_with_evidence([large], make_target(), log.begin(make_target()))
             used = tracemalloc.get_traced_memory()[1]
             assert used - most < 4_000_000
         else:

@@ -26,12 +26,12 @@ from sweeper.domain.model import (
     Failed,
     Finding,
     OpenedAccount,
+    ResumeState,
     Stage,
     Target,
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import RunKind
-from sweeper.domain.resume import ResumeState
 from sweeper.storage import json_scanner
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.kinds import Header

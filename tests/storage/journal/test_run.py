@@ -19,12 +19,12 @@ from sweeper.domain.model import (
     Failed,
     Finding,
     OpenedAccount,
+    ResumeState,
     Skipped,
     Stage,
     Target,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.domain.resume import ResumeState
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile
 from sweeper.storage.journal.run import RunJournal

@@ -11,13 +11,14 @@ from datetime import date
 from typing import Any, Literal
 
 from sweeper.domain.escaping import shorten
-from sweeper.domain.inventory_model import RecordedPlace, RecordingGap
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since
 from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import (
     AccountSummary,
     EarlierFinding,
     FailedItem,
+    RecordedPlace,
+    RecordingGap,
     Report,
     Run,
     SkippedItem,

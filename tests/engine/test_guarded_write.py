@@ -14,11 +14,11 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import REGISTRY, Change, ChangeStatus, Compliance, Finding, Target
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import invert, revert_if_unchanged
-from sweeper.engine.root_template import ROOT_PREFIX, is_as_created, root_template
+from sweeper.engine.guarded_write import ROOT_PREFIX, _is_as_created, _root_template
 from tests.cases import case
 from tests.fakes import TODAY, failure, make_config, make_target
 
-CREATED = root_template(("REPLICATION",))
+CREATED = _root_template(("REPLICATION",))
 CONFIG = make_config(remediation={"root_template_applied_for": ["REPLICATION"]})
 
 
@@ -90,7 +90,7 @@ def default_of(registry: Registry, **sections: Any) -> Finding | None:
 def test_what_is_taken_for_the_template_that_sweeper_creates() -> None:
     rest = json.loads(CREATED)
     aes, kms = {"encryptionType": "AES256"}, {"encryptionType": "KMS", "kmsKey": "k"}
-    both = json.loads(root_template(("REPLICATION", "CREATE_ON_PUSH")))
+    both = json.loads(_root_template(("REPLICATION", "CREATE_ON_PUSH")))
     for changed, expected in (
         ({}, True),
         ({"encryptionConfiguration": aes, "resourceTags": [], "repositoryPolicy": ""}, True),
@@ -103,7 +103,7 @@ def test_what_is_taken_for_the_template_that_sweeper_creates() -> None:
         ({"customRoleArn": "arn:aws:iam::1:role/r"}, False),
     ):
         with case(changed):
-            assert is_as_created(json.dumps({**rest, **changed})) is expected
+            assert _is_as_created(json.dumps({**rest, **changed})) is expected
 
 
 def test_a_registry_has_a_finding_where_it_has_no_template_for_root() -> None:
