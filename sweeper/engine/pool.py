@@ -231,8 +231,8 @@ def stay_on_core(number: int) -> None:
     """
     if not hasattr(os, "sched_setaffinity") or not getattr(sys, "_is_gil_enabled", lambda: True)():
         return
-    cores = sorted(os.sched_getaffinity(0))
     with suppress(OSError):  # not allowed here: it is slower, and right
+        cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[number % len(cores)]})
 
 

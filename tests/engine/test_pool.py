@@ -328,5 +328,7 @@ def test_where_a_core_cannot_be_chosen_the_work_is_done(monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
     assert concurrently(STAGE, half, (2, 4), workers=2, stop=Stop(), observe=ignore) == [1, 2]
+    monkeypatch.setattr(os, "sched_getaffinity", refuse)
+    assert concurrently(STAGE, half, (2, 4), workers=2, stop=Stop(), observe=ignore) == [1, 2]
     monkeypatch.delattr(os, "sched_setaffinity")
     assert concurrently(STAGE, half, (2, 4), workers=2, stop=Stop(), observe=ignore) == [1, 2]
