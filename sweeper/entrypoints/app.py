@@ -97,9 +97,7 @@ def run_sweep(
     header = new_header(config, recorded, dry_run=options.dry_run)
     logs.bind_run(header.run_id)  # that of a run that is resumed is not known before it was read
     session = _session(recorded, options.profile)
-    kinds = chosen_checks(config)
-    chosen_formats(config)  # an error in formats or plugins is found before anything is called
-    chosen_plugins(config)
+    kinds, formats, plugins = chosen_checks(config), chosen_formats(config), chosen_plugins(config)
     refuse_unknown_regions(config, session, provenance.regions_from)
     directory = writable_directories(config)
     changes = change_source(recorded)
@@ -131,6 +129,8 @@ def run_sweep(
             context.cloud.clients.central,
             open_run.header,
             directory,
+            formats=formats,
+            plugins=plugins,
             deliver_dry_run=options.deliver_dry_run,
             evidence=evidence.file if evidence else None,
         )
@@ -161,7 +161,7 @@ def run_sweep(
         open_run.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
         if finished:
             close_plan(context, open_run.header, resumed=resume is not None)
-    return RunResult(report, resumable, report_file(report, destinations.everywhere))
+    return RunResult(report, resumable, report_file(report, destinations.all_sinks))
 
 
 def _with_scanner(

@@ -16,9 +16,9 @@ from sweeper.engine.pool import Stop
 from sweeper.engine.report_details import with_account_tags, with_config_inventory, with_ou_names
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.bootstrap import RunContext, config_aggregator
-from sweeper.reporting.formats import chosen_formats
+from sweeper.reporting.formats.base import Format
 from sweeper.reporting.formats.json import FORMAT as JSON
-from sweeper.reporting.sinks import chosen_plugins, make_sinks
+from sweeper.reporting.sinks import Plugin, make_sinks
 from sweeper.reporting.sinks.base import Sink, SinkContext, Storing, deliver, is_stored, store
 from sweeper.reporting.sinks.directory import DirectorySink
 from sweeper.storage.evidence.file import EvidenceFile
@@ -38,7 +38,7 @@ class Destinations:
     fallback: DirectorySink | None = None
 
     @property
-    def everywhere(self) -> Sequence[Sink]:
+    def all_sinks(self) -> Sequence[Sink]:
         """The sinks and the fallback."""
         return [*self.sinks, *([self.fallback] if self.fallback else ())]
 
@@ -49,16 +49,17 @@ def make_destinations(
     header: Header,
     directory: Path | None,
     *,
+    formats: tuple[Format, ...],
+    plugins: Sequence[Plugin],
     deliver_dry_run: bool,
     evidence: EvidenceFile | None = None,
 ) -> Destinations:
-    """Return where the report of the run goes. Calls nothing; raises ConfigurationError.
+    """Return where the report of the run goes. Calls nothing.
 
     Where no sink stores a report, the state `directory` does, if there is one.
     """
-    formats = chosen_formats(config)
     context = SinkContext(config, formats, central, evidence=evidence)
-    sinks = make_sinks(context, chosen_plugins(config))
+    sinks = make_sinks(context, plugins)
     history = last_store(sinks) if header.run_kind == "sweep" else None
     if header.dry_run and not deliver_dry_run:
         sinks = [sink for sink in sinks if sink.is_local]
@@ -122,7 +123,7 @@ def report_file(report: Report, sinks: Iterable[Sink]) -> str | None:
 def is_finished(report: Report, destinations: Destinations, *, resumed: bool) -> bool:
     """Whether the run was not interrupted, and its whole report is stored."""
     is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
-    return is_whole and is_stored(report.deliveries, destinations.everywhere)
+    return is_whole and is_stored(report.deliveries, destinations.all_sinks)
 
 
 def _delivery_backoff(config: Config, stop: Stop) -> Callable[[float], bool]:

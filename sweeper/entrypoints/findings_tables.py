@@ -59,7 +59,7 @@ _LAYOUTS: tuple[tuple[tuple[_Name, ...], ...], ...] = (
 _Row = dict[_Name, Text]
 
 
-def plain(text: str) -> str:
+def masked_plain(text: str) -> str:
     """Return the text without secrets, before the terminal's width breaks it into pieces."""
     return escaping.plain(mask(text))
 
@@ -110,7 +110,9 @@ def _show_accounts(report: Report, console: Console) -> None:
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("Failed", justify="right", no_wrap=True)
     for account_id, name, *counts in tallies[:_MAX_ROWS]:
-        table.add_row(plain(account_id), Text(plain(name)), *(f"{count:,}" for count in counts))
+        table.add_row(
+            masked_plain(account_id), Text(masked_plain(name)), *(f"{count:,}" for count in counts)
+        )
     console.print(table)
     console.print(f"… and {number(len(tallies) - _MAX_ROWS, 'more account')}\n")
 
@@ -157,11 +159,11 @@ def _row(finding: Finding) -> _Row:
     reason = escaping.shorten(exclusion_reason(finding), _MAX_REASON)
     setting = (finding.mutability, filters, reason)
     return {
-        "account": Text(plain(finding.account_id)),
-        "name": Text(plain(finding.account_name)),
-        "region": Text(plain(finding.region)),
-        "repository": Text(plain(resource_name(finding))),
-        "mutability": Text("\n".join(plain(text) for text in setting if text)),
+        "account": Text(masked_plain(finding.account_id)),
+        "name": Text(masked_plain(finding.account_name)),
+        "region": Text(masked_plain(finding.region)),
+        "repository": Text(masked_plain(resource_name(finding))),
+        "mutability": Text("\n".join(masked_plain(text) for text in setting if text)),
         "outcome": _outcome(finding),
     }
 

@@ -147,7 +147,7 @@ def _stage(
     """Run a stage of a distributed sweep. Raises OperationFailed where it should be run again."""
     from sweeper.entrypoints.distributed import run_stage
 
-    return run_stage(
+    answer = run_stage(
         overrides["stage"],
         load=_load,
         run=overrides.get("run"),
@@ -157,6 +157,7 @@ def _stage(
         deliver_dry_run=overrides.get("deliver", False),
         at_most_seconds=seconds,
     )
+    return dict(answer)
 
 
 def _preflight(loaded: Loaded, seconds: float) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from sweeper.domain.masking import mask
 from sweeper.engine.preflight.facts import Facts, OrganizationRole
 from sweeper.engine.preflight.problems import Kind, Problem, Verdict
 from sweeper.engine.probe import ProbeStatus
-from sweeper.entrypoints.findings_tables import plain
+from sweeper.entrypoints.findings_tables import masked_plain
 from sweeper.reporting.preflight import Remedy, problem_meaning, remedy
 from sweeper.reporting.wording import number
 
@@ -66,7 +66,7 @@ def _show(facts: Facts, verdict: Verdict, config: Config, console: Console) -> N
     summary.add_column(no_wrap=True)
     summary.add_column(overflow="fold")
     for name, text in _summary(facts, verdict, config):
-        summary.add_row(name, Text(plain(text)))
+        summary.add_row(name, Text(masked_plain(text)))
     console.print(summary)
     console.print()
     problems = [each for each in verdict.problems if each.answer is not ProbeStatus.NOT_KNOWN]
@@ -178,8 +178,8 @@ def _what(problem: Problem) -> Text:
 
 
 def _details(problem: Problem, fix: Remedy) -> Text:
-    text = Text(plain(_where(problem)), style="bold")
-    text.append(f"\n{plain(fix.text)}", style="not bold")
+    text = Text(masked_plain(_where(problem)), style="bold")
+    text.append(f"\n{masked_plain(fix.text)}", style="not bold")
     if fix.link:
         text.append(f"\n{fix.link}", style=f"not bold dim link {fix.link}")
     if problem.message:

@@ -27,7 +27,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report import may_have_changed
 from sweeper.domain.report_model import FailedItem, Report
-from sweeper.entrypoints.findings_tables import plain, show_findings
+from sweeper.entrypoints.findings_tables import masked_plain, show_findings
 from sweeper.reporting.impact_wording import impact_clause, impact_sentence
 from sweeper.reporting.report_wording import (
     account_names,
@@ -123,7 +123,7 @@ def question(findings: Sequence[Finding], recorded: RecordedChanges | None) -> t
         for (what, mutability), count in sorted(kinds.items(), reverse=True)
     )
     impact = impact_sentence(findings)
-    why = plain(f" ({source_words(recorded.kind, recorded.source)})") if recorded else ""
+    why = masked_plain(f" ({source_words(recorded.kind, recorded.source)})") if recorded else ""
     return (
         "\n".join(lines),
         f"About to set {to}, in {accounts}{why}. {impact}{' ' * bool(impact)}Go on?",
@@ -136,7 +136,7 @@ def _planned(finding: Finding, change: Change) -> str:
         text for text in finding.exclusion_filters if text not in change.to_exclusion_filters
     ]
     exclusions = "exclusion" if len(dropped) == 1 else "exclusions"
-    return plain(
+    return masked_plain(
         f"  {_account(finding)} {finding.region}  {resource_name(finding)}: "
         f"{setting_words(finding.mutability, finding.exclusion_filters)} -> "
         f"{setting_words(change.to_mutability, change.to_exclusion_filters)}"
@@ -156,7 +156,7 @@ def _by_account(findings: Sequence[Finding]) -> Iterator[str]:
 def _account(finding: Finding) -> str:
     """Return an account's id and name."""
     name = shorten(finding.account_name, _MAX_NAME)
-    return plain(finding.account_id) + (f" ({name})" if name else "")
+    return masked_plain(finding.account_id) + (f" ({name})" if name else "")
 
 
 def show_summary(
@@ -172,7 +172,7 @@ def show_summary(
     `file` is its report.json, where one is stored. With `show_commands` it has the command for the
     next step.
     """
-    if source := plain(run_words(report.run)):
+    if source := masked_plain(run_words(report.run)):
         console.print(Text(f"{source}\n"), soft_wrap=True)
     if words := scope_words(report):
         console.print(Text(f"Scope: {words}\n"), soft_wrap=True)
@@ -181,15 +181,16 @@ def show_summary(
     show_findings(report, console, is_stored=file is not None)
     _show_failures(report, console)
     _show_totals(report, console)
-    shown = None if file is None else plain(quote(file))
+    shown = None if file is None else masked_plain(quote(file))
     if impact := impact_clause(
         report.findings, f"sweeper report {shown}" if shown else "--format text"
     ):
-        console.print(Text(f"Impact: {plain(impact)}"), soft_wrap=True)
+        console.print(Text(f"Impact: {masked_plain(impact)}"), soft_wrap=True)
     for delivery in report.deliveries:
         style = "bold red" if delivery.status == "failed" else ""
-        detail = f": {plain(delivery.message)}" if delivery.message else ""
-        text = f"{delivery.sink}: {delivery.status.replace('_', ' ')} {plain(delivery.location)}"
+        detail = f": {masked_plain(delivery.message)}" if delivery.message else ""
+        status = delivery.status.replace("_", " ")
+        text = f"{delivery.sink}: {status} {masked_plain(delivery.location)}"
         console.print(Text(text + detail, style=style), soft_wrap=True)
     is_revertible = may_have_changed(report) and report.run.kind != "undo"
     if shown and is_revertible and show_commands:
@@ -221,7 +222,7 @@ def _show_failures(report: Report, console: Console) -> None:
             head.append(_targets(items, known_names), style="not bold default"), soft_wrap=True
         )
         example = explanation(items[0], _MAX_MESSAGE)
-        console.print(Text(f"    {plain(example)}"), soft_wrap=True)
+        console.print(Text(f"    {masked_plain(example)}"), soft_wrap=True)
         if text := advice(Stage.EXAMINE, reason, report.run):
             console.print(Text(f"    What to do: {text}."), soft_wrap=True)
     console.print()
@@ -237,9 +238,11 @@ def _targets(failures: Sequence[FailedItem], known_names: Mapping[str, str]) -> 
     parts = []
     for account_id, names in list(regions.items())[:_MAX_TARGETS]:
         more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
-        where = f" {plain(names[0])}{more}" if names else ""
+        where = f" {masked_plain(names[0])}{more}" if names else ""
         name = known_names.get(account_id or "")
-        account = plain(account_id or "the whole run") + (f" ({shorten(name, 40)})" if name else "")
+        account = masked_plain(account_id or "the whole run") + (
+            f" ({shorten(name, 40)})" if name else ""
+        )
         parts.append(account + where)
     if left := len(regions) - len(parts):
         parts.append(f"and {number(left, 'more account')}")
@@ -299,5 +302,5 @@ def _show_totals(report: Report, console: Console) -> None:
         )
         if not text:
             continue
-        table.add_row(name, Text(plain(text), style="bold red" if bad else ""))
+        table.add_row(name, Text(masked_plain(text), style="bold red" if bad else ""))
     console.print(table)

@@ -68,4 +68,7 @@ def _reason_lines() -> Iterator[str]:
 
 if __name__ == "__main__":
     pages = {"report": report_schema, "events": events_schema, "reasons": reasons_page}
-    sys.stdout.write(pages[sys.argv[1]]())
+    wanted = sys.argv[1:]
+    if len(wanted) != 1 or wanted[0] not in pages:
+        sys.exit(f"usage: python -m sweeper.reporting.published {'|'.join(pages)}")
+    sys.stdout.write(pages[wanted[0]]())

@@ -174,7 +174,7 @@ def _stage(
         held = error.reason is Reason.LEASE_HELD
         return ExitStatus.LEASE_HELD if held else ExitStatus.INTERNAL_ERROR
     shown = {name: value for name, value in answer.items() if name != "items"}
-    status: int = answer.get("exit_status", ExitStatus.CLEAN)
+    status: Any = answer.get("exit_status", ExitStatus.CLEAN)
     return print_pieces([json.dumps(shown).encode() + b"\n"], status)
 
 

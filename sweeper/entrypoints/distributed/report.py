@@ -22,6 +22,8 @@ from sweeper.entrypoints.distributed.open_stage import (
     gather_facts,
     read_plan,
 )
+from sweeper.reporting.formats import chosen_formats
+from sweeper.reporting.sinks import chosen_plugins
 from sweeper.reporting.sinks.base import is_stored
 from sweeper.storage.work import Result, apply_part
 
@@ -119,13 +121,15 @@ def deliver(stage: OpenStage, report: Report) -> tuple[Result, app.RunResult]:
         context.cloud.clients.central,
         stage.run,
         app.writable_directories(config),
+        formats=chosen_formats(config),
+        plugins=chosen_plugins(config),
         deliver_dry_run=stage.header.deliver,
     )
     report = deliver_report(report, config, context, destinations)
-    file = report_file(report, destinations.everywhere)
+    file = report_file(report, destinations.all_sinks)
     result = Result(stage.run.run_id, exit_status(report), file)
     finished = is_finished(report, destinations, resumed=False)
-    if is_stored(report.deliveries, destinations.everywhere):
+    if is_stored(report.deliveries, destinations.all_sinks):
         stage.work.put_result(result)
     if finished:
         app.close_plan(context, stage.run, resumed=True)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from sweeper.aws.client.session import callers_session
 from sweeper.config.schema import Config
@@ -86,17 +86,44 @@ from sweeper.storage.work import (
 _S3 = "s3://"
 
 
-class RunBusy(OperationFailed):
-    """Another sweep holds the lease; Lambda reports this name as the type of the error."""
+class Items(TypedDict):
+    """The object with the list of shards, as the state machine's ItemReader takes it."""
+
+    bucket: str
+    key: str
 
 
-Answer = dict[str, Any]
-"""The answer of a stage, as printed: its run, and how much it did or left to the next one."""
+class Shards(TypedDict):
+    """The answer of a stage before a mapped one: how many shards there are; `items`: in S3."""
+
+    run: str
+    shards: int
+    items: NotRequired[Items]
+
+
+class ShardDone(TypedDict):
+    """The answer of a mapped stage: how many targets were examined, or changes applied."""
+
+    run: str
+    shard: int
+    done: int
+    failed: int
+
+
+class Finished(TypedDict):
+    """The answer of the last stage; `report` is where report.json is."""
+
+    run: str
+    exit_status: int
+    report: str | None
+
+
+Answer = Shards | ShardDone | Finished
 
 
 def start(
     settings: StageSettings, options: Options, *, dry_run: bool, deliver_dry_run: bool
-) -> Answer:
+) -> Shards:
     """Begin a run: take its lease, list and choose the accounts, and cut them into shards.
 
     If the accounts cannot be listed, that is recorded: the run then has no shard, but a report.
@@ -122,7 +149,7 @@ def start(
         app.writable_directories(config)
         lease = context.lease
         if lease and (held := acquire_lease(lease, None)):
-            raise RunBusy(held.reason, held.message, held.error_code)
+            raise OperationFailed(held.reason, held.message, held.error_code)
         try:
             app.log_started(run, config, loaded.provenance)
             listing = list_accounts(context.cloud, config, SweepPlan(), ResumeState())
@@ -140,7 +167,7 @@ def start(
     return _shards(work, run.run_id, "scan", count)
 
 
-def scan(settings: StageSettings, run_id: str, shard: int) -> Answer:
+def scan(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
     """Open and examine the accounts of a shard, and record what was found."""
     with open_stage(settings, run_id) as stage:
         accounts = stage.shard(shard)
@@ -171,7 +198,7 @@ def scan(settings: StageSettings, run_id: str, shard: int) -> Answer:
         return _scanned(run_id, shard, done, failed)
 
 
-def plan(settings: StageSettings, run_id: str) -> Answer:
+def plan(settings: StageSettings, run_id: str) -> Shards:
     """Plan from the parts of all shards: coverage, caps and limits are those of the whole run.
 
     Which accounts are chosen is decided again. A dry run has no shard to apply.
@@ -207,7 +234,7 @@ def plan(settings: StageSettings, run_id: str) -> Answer:
         return _shards(work, run_id, "apply", len(shards))
 
 
-def apply(settings: StageSettings, run_id: str, shard: int) -> Answer:
+def apply(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
     """Make the changes that are planned in a shard, and no others; record what became of each.
 
     Where an earlier process began them, each is read again first.
@@ -254,7 +281,7 @@ def apply(settings: StageSettings, run_id: str, shard: int) -> Answer:
         return _applied(run_id, shard, (change for _, change in ended))
 
 
-def finish(settings: StageSettings, run_id: str) -> Answer:
+def finish(settings: StageSettings, run_id: str) -> Finished:
     """Report on all that the stages left, deliver the report, and release the lease.
 
     There is a report whatever is missing. What a worker began and did not record is read; what it
@@ -375,9 +402,9 @@ def _lines_of_targets(
         yield from lines.examined(target, past.examined[target.place])
 
 
-def _shards(work: Work, run_id: str, stage: MappedStage, count: int) -> Answer:
+def _shards(work: Work, run_id: str, stage: MappedStage, count: int) -> Shards:
     """Return how many shards the next stage has, and where S3 has the list of them."""
-    answer: Answer = {"run": run_id, "shards": count}
+    answer: Shards = {"run": run_id, "shards": count}
     location = work.at(list_name(stage))
     if location.startswith(_S3):
         bucket, _, key = location.removeprefix(_S3).partition("/")
@@ -385,16 +412,16 @@ def _shards(work: Work, run_id: str, stage: MappedStage, count: int) -> Answer:
     return answer
 
 
-def _finished(result: Result) -> Answer:
+def _finished(result: Result) -> Finished:
     return {"run": result.run, "exit_status": result.exit_status, "report": result.report}
 
 
-def _scanned(run_id: str, shard: int, done: int, failed: int) -> Answer:
+def _scanned(run_id: str, shard: int, done: int, failed: int) -> ShardDone:
     logs.log(logging.INFO, "shard.scanned", shard=shard, targets=done, failed=failed)
     return {"run": run_id, "shard": shard, "done": done, "failed": failed}
 
 
-def _applied(run_id: str, shard: int, changes: Iterable[Change]) -> Answer:
+def _applied(run_id: str, shard: int, changes: Iterable[Change]) -> ShardDone:
     statuses = [change.status for change in changes]
     done = statuses.count(ChangeStatus.APPLIED)
     failed = statuses.count(ChangeStatus.FAILED)

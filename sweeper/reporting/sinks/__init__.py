@@ -37,10 +37,10 @@ SINKS: tuple[type[Sink], ...] = (
 )
 
 
-_Plugin = tuple[type[Sink], BaseModel]
+Plugin = tuple[type[Sink], BaseModel]
 
 
-def chosen_plugins(config: Config) -> list[_Plugin]:
+def chosen_plugins(config: Config) -> list[Plugin]:
     """Return the sinks of `report.plugins` with their settings; raises ConfigurationError."""
     chosen = []
     for name, values in config.report.plugins.items():
@@ -59,7 +59,7 @@ def chosen_plugins(config: Config) -> list[_Plugin]:
     return chosen
 
 
-def make_sinks(context: SinkContext, plugins: Sequence[_Plugin] = ()) -> list[Sink]:
+def make_sinks(context: SinkContext, plugins: Sequence[Plugin] = ()) -> list[Sink]:
     """Return the sinks that the configuration names, in the order of delivery. Calls nothing.
 
     Messages come last, so that they can say where the report is, or that a plugin failed.
