@@ -18,7 +18,7 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
-from sweeper.engine.ports import Pool
+from sweeper.engine.pool import Pool
 from sweeper.engine.remediation import apply_changes
 from tests.fakes import (
     TODAY,

@@ -183,6 +183,10 @@ class EcrRegistry:
     def _write_template(
         self, target: Target, verb: str, prefix: str, fields: Mapping[str, Any]
     ) -> _CreationTemplate:
+        """Create, update or delete a template; return it as ECR's answer has it.
+
+        A delete's answer has the template as it was.
+        """
         operation = f"{verb}_repository_creation_template"
         with _writing():
             response = self.call(target, operation, write=True, prefix=prefix, **fields)

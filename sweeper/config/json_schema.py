@@ -72,7 +72,7 @@ _DESCRIPTIONS = {
     "ROOT pull-through cache rule may fill any of them. false: they need manual review.",
     "remediation.assess_impact": "Read the tags of repositories that are about to change, and "
     "report those that seem to be re-pushed on purpose.",
-    "remediation.max_changes": "A plan with more changes changes nothing.",
+    "remediation.max_changes": "A plan with more changes changes nothing. An undo has no limit.",
     "remediation.max_changes_per_account": "An account with more changes is left as it is; the "
     "others are not. null: no limit.",
     "remediation.root_template_applied_for": "Create a creation template for ROOT with immutable "

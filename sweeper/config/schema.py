@@ -167,7 +167,7 @@ class PolicyConfig(_Section):
 
 
 class ExemptionRule(_Section):
-    """Repositories that are not changed, why, and until when (inclusive, UTC)."""
+    """Repositories that may stay mutable, why, and until when (inclusive, UTC)."""
 
     account: AccountGlob = "*"
     ous: UniqueList[OuId] = ()
@@ -290,7 +290,7 @@ class ReportConfig(_Section):
 
 
 class StateConfig(_Section):
-    """What a run stores on this machine until it has succeeded."""
+    """What a run stores on this machine until it has finished."""
 
     directory: Directory | None = None
 

@@ -40,7 +40,7 @@ class _Secrets:
     """The known secrets: of a long one only the beginning and the length."""
 
     def __init__(self) -> None:
-        self.lengths: dict[str, int] = {}  # by the first MIN_LENGTH characters
+        self.lengths: dict[str, int] = {}  # by the first _MIN_LENGTH characters
         self.exact: set[str] = set()
         self.words: set[str] = set()
         self.characters: set[str] = set()

@@ -17,6 +17,8 @@ WILDCARD = "WILDCARD"  # ECR: ImageTagMutabilityExclusionFilterType
 
 
 class _HasSetting(Protocol):
+    """A tag mutability setting, in AWS's own words."""
+
     @property
     def mutability(self) -> str:
         """ECR's imageTagMutability: AWS's word, known to this version or not."""

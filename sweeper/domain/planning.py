@@ -26,8 +26,6 @@ from sweeper.domain.report_model import Coverage
 from sweeper.domain.selection import in_write_scope, opening_day
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from sweeper.config.schema import Config, RemediationConfig
 
 

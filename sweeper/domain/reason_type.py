@@ -17,10 +17,14 @@ class Row:
     advice: str | None = None
     ends_run: bool = False
     is_acceptable: bool = False
+    needs_review: bool = False
+    withholds_plan: bool = False
 
 
 run_ending = partial(Row, ends_run=True)
 acceptable = partial(Row, is_acceptable=True)
+needs_review = partial(Row, needs_review=True)
+withholds_plan = partial(Row, withholds_plan=True)
 
 
 class ReasonType(StrEnum):
@@ -34,6 +38,11 @@ class ReasonType(StrEnum):
     ends_run: bool
     # Whether `coverage.accept` may name it: only lasting conditions that a person can know before.
     is_acceptable: bool
+    # Whether a check withholds a change for it: the change waits for a person, not for a day.
+    needs_review: bool
+    # Whether it withholds all changes of a plan. Other reasons withhold single changes, which may
+    # be meant to last: an alarm about them would never end.
+    withholds_plan: bool
 
     def __new__(cls, row: Row) -> Self:
         """Create the member of a row."""
@@ -43,6 +52,8 @@ class ReasonType(StrEnum):
         member.advice = row.advice
         member.ends_run = row.ends_run
         member.is_acceptable = row.is_acceptable
+        member.needs_review = row.needs_review
+        member.withholds_plan = row.withholds_plan
         return member
 
     @classmethod

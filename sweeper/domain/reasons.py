@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from sweeper.domain.reason_type import ReasonType, Row, acceptable, run_ending
+from sweeper.domain.reason_type import (
+    ReasonType,
+    Row,
+    acceptable,
+    needs_review,
+    run_ending,
+    withholds_plan,
+)
 
 
 class Reason(ReasonType):
@@ -36,6 +43,7 @@ class Reason(ReasonType):
         "unknown_account",
         "an account that the configuration names is not in the organization",
         "correct the account ids: --account, or those under organization and remediation",
+        withholds_plan=True,
     )
     UNKNOWN_OU = run_ending(
         "unknown_ou",
@@ -62,9 +70,7 @@ class Reason(ReasonType):
         "AWS gives the account a state that this version does not know",
         "update sweeper: AWS has a state that this version does not know",
     )
-    ACCOUNT_OU_UNKNOWN = Row(
-        "account_ou_unknown", "the account moved while the OUs were listed", "run again"
-    )
+    ACCOUNT_OU_UNKNOWN = Row("account_ou_unknown", "the account moved just now", "run again")
     ACCOUNT_EXCLUDED = Row("account_excluded", "the filters leave the account out")
     ASSUME_ROLE_DENIED = acceptable(
         "assume_role_denied",
@@ -82,8 +88,7 @@ class Reason(ReasonType):
     ACCESS_LOST = Row(
         "access_lost",
         "the member role could be assumed when the sweep began, and cannot be assumed now",
-        "check whether the member role was deleted or changed during the sweep, or the account "
-        "was closed",
+        "check whether the role was deleted or changed, or the account closed, during the sweep",
     )
     ACCOUNT_LEFT = Row(
         "account_left",
@@ -108,9 +113,7 @@ class Reason(ReasonType):
         "not known",
     )
     # Regions
-    REGION_EXCLUDED = Row(
-        "region_excluded", "regions.include or regions.exclude leaves the region out"
-    )
+    REGION_EXCLUDED = Row("region_excluded", "regions.include or regions.exclude leaves it out")
     REGION_ENABLING = Row("region_enabling", "the account is enabling the region now")
     REGION_DISABLING = Row("region_disabling", "the account is disabling the region now")
     REGION_STATUS_UNKNOWN = Row(
@@ -269,32 +272,32 @@ class Reason(ReasonType):
         "the account has more changes than remediation.max_changes_per_account",
         "raise remediation.max_changes_per_account if so many changes are meant",
     )
-    MAX_CHANGES = Row(
+    MAX_CHANGES = withholds_plan(
         "max_changes",
         "the plan has more changes than remediation.max_changes",
         "raise remediation.max_changes if so many changes are meant",
     )
-    MIN_COVERAGE = Row(
+    MIN_COVERAGE = withholds_plan(
         "min_coverage",
         "coverage is below remediation.min_coverage",
         "resolve the failures, or lower remediation.min_coverage",
     )
-    TOO_MANY_FILTERS = Row(
+    TOO_MANY_FILTERS = needs_review(
         "too_many_filters",
         "more exclusion filters would remain than the five that ECR allows",
         "name fewer remediation.exclusions or policy.allowed_exclusions",
     )
-    MANUAL_REVIEW_REQUIRED = Row(
+    MANUAL_REVIEW_REQUIRED = needs_review(
         "manual_review_required",
         "it needs manual review: the change would break intended behavior",
         "resolve what its error says and change it by hand, or exempt it",
     )
-    PULL_THROUGH_RULES_UNREADABLE = Row(
+    PULL_THROUGH_RULES_UNREADABLE = needs_review(
         "pull_through_rules_unreadable",
         "the pull-through cache rules could not be read, so a cache may fill the repository",
         "let the member role call ecr:DescribePullThroughCacheRules",
     )
-    EXEMPTION_UNDECIDED = Row(
+    EXEMPTION_UNDECIDED = needs_review(
         "exemption_undecided",
         "an exemption depends on the account's OU or tags, which could not be read",
         "let the caller call organizations:ListTagsForResource, organizations:ListChildren and "
@@ -317,23 +320,23 @@ class Reason(ReasonType):
         "write_not_permitted",
         "AWS denied another change in the account before, so this one was not tried",
     )
-    JOURNAL_UNAVAILABLE = Row(
+    JOURNAL_UNAVAILABLE = withholds_plan(
         "journal_unavailable",
         "it could not be recorded in the journal before it was made",
         "make state.directory writable, or set report.s3: sweeper changes nothing without a record",
     )
-    PLAN_EXPIRED = Row(
+    PLAN_EXPIRED = withholds_plan(
         "plan_expired",
         "the plan has expired: the run began more than a day ago",
         "start a new sweep",
     )
-    LEASE_UNAVAILABLE = Row(
+    LEASE_UNAVAILABLE = withholds_plan(
         "lease_unavailable",
         "sweeper could not check whether another sweep is running",
         "let the caller read and write lease.json below report.s3: s3:GetObject, s3:PutObject, "
         "and the use of the KMS key",
     )
-    LEASE_LOST = Row(
+    LEASE_LOST = withholds_plan(
         "lease_lost",
         "the lease was lost: another sweep may be running",
         "run again; if it stays, check for a second sweep of the same prefix",

@@ -309,13 +309,6 @@ def _in_scope(
 
 
 _WRITE_FILTERS = ("include_ous", "include_accounts", "exclude_accounts", "rollout")
-# Withheld by a check: such a change waits for a person, not for a day.
-_NEEDS_REVIEW = (
-    Reason.TOO_MANY_FILTERS,
-    Reason.MANUAL_REVIEW_REQUIRED,
-    Reason.PULL_THROUGH_RULES_UNREADABLE,
-    Reason.EXEMPTION_UNDECIDED,
-)
 
 
 def scope_of(
@@ -384,7 +377,7 @@ def _needs_no_review(finding: Finding) -> bool:
     return (
         change is not None
         and change.status is not ChangeStatus.SUPERSEDED
-        and change.reason not in _NEEDS_REVIEW
+        and not (change.reason and change.reason.needs_review)
     )
 
 

@@ -18,8 +18,8 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import attempt
-from sweeper.engine.ports import Check, Pool
+from sweeper.engine.pool import Pool, attempt
+from sweeper.engine.ports import Check
 
 _Checks = Mapping[str, Check]
 
@@ -80,6 +80,7 @@ def _attempt(check: Check, target: Target, finding: Finding, change: Change) -> 
 
 
 def _all_unavailable(outcome: Outcome, able: _Checks, failure: Failed) -> Outcome:
+    """Return the outcome with the failure as the impact of each change that was to be assessed."""
     why = _unavailable(failure)
     return _with(outcome, {finding.key: why for finding, _ in _due(outcome, able)})
 

@@ -42,7 +42,6 @@ from sweeper.domain.recorded_changes import (
 from sweeper.domain.report_model import RunKind, RunSource
 from sweeper.domain.selection import plan_targets, select_accounts
 from sweeper.engine.pool import attempt
-from sweeper.engine.ports import Evidence
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config

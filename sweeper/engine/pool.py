@@ -12,12 +12,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import copy_context
-from typing import TypeVar
+from secrets import randbelow
+from typing import TYPE_CHECKING, TypeVar
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import mask_message
-from sweeper.domain.model import Failed, Stage
+from sweeper.domain.model import Account, Failed, Stage, Target
 from sweeper.domain.reasons import Reason
+
+if TYPE_CHECKING:
+    from sweeper.domain.planning import Outcome
+    from sweeper.engine.ports import Observer, RunEnvironment
 
 # How often the main thread looks at what the workers finished; seconds.
 TICK = 0.1
@@ -99,9 +104,9 @@ class Stop:
 
         False as soon as the sweep is told to stop, True when the time has passed before.
         """
-        crew: _Crew | None = getattr(_worker, "crew", None)
+        threads: _Threads | None = getattr(_worker, "threads", None)
         until = self._clock() + seconds
-        with crew.replaced() if crew else nullcontext():
+        with threads.replaced() if threads else nullcontext():
             while self.reason is None and (left := until - self._clock()) > 0:
                 self._sleep(min(left, WAIT_TICK))
         return self.reason is None
@@ -131,7 +136,7 @@ class Grace(Stop):
         return self._first.reason if self.left() <= 0 else None
 
 
-# A thread of a pool finds its crew here.
+# A thread of a pool finds its threads here.
 _worker = threading.local()
 
 NOT_REACHED = "not reached before the sweep was stopped"
@@ -172,11 +177,10 @@ def concurrently(
     observe: Callable[[Sequence[tuple[T, R | Failed]]], None],
     keep: Callable[[T, R | Failed], R | Failed] = lambda _, outcome: outcome,
 ) -> list[R | Failed]:
-    """`work` on each item in a pool of `workers` threads: one outcome each, in the items' order.
+    """Run `work` on each item in `workers` threads; return one outcome each, in the items' order.
 
-    Items are started in order. What had not started when `stop` said so is Failed with its
-    reason. `observe` gets what was finished, in batches, in the calling thread;
-    then `keep` says what is kept of each.
+    Items start in order. An item that had not started at the `stop` is Failed with its reason.
+    `observe` gets finished items, in batches, in the calling thread; `keep` then trims outcomes.
     """
     results: list[R | Failed] = [_UNKNOWN] * len(items)
     # Log lines of the threads have what is bound here, and each item what is bound for it alone.
@@ -185,12 +189,12 @@ def concurrently(
     finished: deque[int] = deque()
 
     def drain() -> None:
-        _worker.crew = crew
-        while crew.goes_on():
+        _worker.threads = threads
+        while threads.goes_on():
             try:
                 index = pending.popleft()
             except IndexError:
-                crew.ends()
+                threads.ends()
                 return
             results[index] = context.copy().run(_attempt_unless, stop, stage, work, items[index])
             finished.append(index)
@@ -203,22 +207,23 @@ def concurrently(
                 results[index] = keep(items[index], results[index])
 
     workers = max(1, min(workers, len(items)))
-    with ThreadPoolExecutor(workers + MAX_WAITING, "sweep", stay_on_core, (os.getpid(),)) as pool:
-        crew = _Crew(workers, lambda: pool.submit(drain) if pending else None)
+    core = randbelow(1_000)  # not the process's id: that is 1 in every container
+    with ThreadPoolExecutor(workers + MAX_WAITING, "sweep", stay_on_core, (core,)) as pool:
+        threads = _Threads(workers, lambda: pool.submit(drain) if pending else None)
         try:
-            crew.starts()
-            if not (running := crew.started()):
+            threads.starts()
+            if not (running := threads.started()):
                 drain()  # no thread is to be had: this one does the work
             while running:
                 ended, running = wait(running, timeout=TICK)
-                running |= crew.started()
+                running |= threads.started()
                 report_finished()
                 for worker in ended:
                     worker.result()
             report_finished()
         finally:
             pending.clear()  # an exception in this thread must not wait for all the work
-            _worker.crew = None
+            _worker.threads = None
     return results
 
 
@@ -236,7 +241,7 @@ def stay_on_core(number: int) -> None:
         os.sched_setaffinity(0, {cores[number % len(cores)]})
 
 
-class _Crew:
+class _Threads:
     """The threads at work: as many as wanted, and one more for each that waits.
 
     So a target that is throttled keeps no other from being examined. A thread that comes back
@@ -302,3 +307,94 @@ def _described(error: Exception) -> str:
         trace = trace.tb_next
     place = f" at {trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else ""
     return mask_message(f"{type(error).__name__}: {error}{place}")
+
+
+class WorkerPool:
+    """Threads, and the observers of their work."""
+
+    def __init__(self, workers: int, stop: Stop, observer: Observer) -> None:
+        self._workers = workers
+        self._stop = stop
+        self._observer = observer
+
+    def map(
+        self,
+        stage: Stage,
+        work: Callable[[T], R],
+        items: Sequence[T],
+        known: Callable[[T], R | None] = lambda _: None,
+        keep: Callable[[T, R | Failed], R | Failed] = lambda _, outcome: outcome,
+    ) -> list[R | Failed]:
+        """Return one outcome for each item, in order; see `concurrently`.
+
+        A `known` outcome needs no work: it counts even if the sweep was told to stop. `keep`
+        returns the outcome to store after it was observed.
+        """
+        observer = self._observer
+        observer.begin(stage, len(items))
+        before = [known(item) for item in items]
+        if seen := [pair for pair in zip(items, before, strict=True) if pair[1] is not None]:
+            observer.done(stage, seen)
+        due = [item for item, outcome in zip(items, before, strict=True) if outcome is None]
+        made = iter(
+            concurrently(
+                stage,
+                with_log_context(work),
+                due,
+                workers=self._workers,
+                stop=self._stop,
+                observe=lambda batch: observer.done(stage, batch),
+                keep=keep,
+            )
+        )
+        return [next(made) if outcome is None else outcome for outcome in before]
+
+
+class Pool(WorkerPool):
+    """The run's pool of threads, and its environment."""
+
+    def __init__(self, workers: int, environment: RunEnvironment) -> None:
+        super().__init__(workers, environment.stop, environment.observers)
+        self.environment = environment
+
+    def update(
+        self,
+        stage: Stage,
+        work: Callable[[Target, Outcome], Outcome],
+        targets: Sequence[Target],
+        outcomes: list[Outcome],
+        *,
+        due: Callable[[Outcome], bool],
+        if_failed: Callable[[Outcome, Failed], Outcome],
+    ) -> list[Outcome]:
+        """Return the outcomes: those that are `due` from `work`, or else from `if_failed`."""
+        positions = [i for i, outcome in enumerate(outcomes) if due(outcome)]
+        if not positions:
+            return outcomes
+        items = [(targets[i], outcomes[i]) for i in positions]
+        results = self.map(stage, lambda item: work(*item), items)
+        after = list(outcomes)
+        for i, result in zip(positions, results, strict=True):
+            after[i] = if_failed(outcomes[i], result) if isinstance(result, Failed) else result
+        return after
+
+
+def with_log_context(work: Callable[[T], R]) -> Callable[[T], R]:
+    """Return `work` that binds the account and region of its item to the thread's log lines.
+
+    An item is an account, its id, a target, or a tuple that begins with one.
+    """
+    from structlog.contextvars import bind_contextvars  # a program's --help has no use for it
+
+    def bound(item: T) -> R:
+        subject = item[0] if isinstance(item, tuple) else item
+        match subject:
+            case Target(account, region):
+                bind_contextvars(account_id=account.id, region=region)
+            case Account():
+                bind_contextvars(account_id=subject.id)
+            case str():
+                bind_contextvars(account_id=subject)
+        return work(item)
+
+    return bound

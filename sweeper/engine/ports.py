@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from sweeper.config.provenance import Provenance
 from sweeper.domain.model import (
@@ -26,9 +26,9 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.planning import Announced, Outcome
+from sweeper.domain.planning import Announced
 from sweeper.domain.report_model import Run
-from sweeper.engine.pool import Stop, attempt, concurrently
+from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.probe import Probe
 
 if TYPE_CHECKING:
@@ -60,10 +60,6 @@ class Evidence(Protocol):
         targets: Iterable[tuple[Target, Examined | Skipped | Failed]],
     ) -> None:
         """Store which accounts and targets have no evidence, and why."""
-
-
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
 # Stores a repository as it was read, and the verdict on its setting, exemptions aside.
@@ -254,101 +250,3 @@ class Scanner(Protocol):
         The observer is called as for one process. Raises nothing: work that no process did is not
         in the answer.
         """
-
-
-class Workers:
-    """Threads, and the observers of their work."""
-
-    def __init__(self, workers: int, stop: Stop, observer: Observer) -> None:
-        self._workers = workers
-        self._stop = stop
-        self._observer = observer
-
-    def map(
-        self,
-        stage: Stage,
-        work: Callable[[_T], _R],
-        items: Sequence[_T],
-        known: Callable[[_T], _R | None] = lambda _: None,
-        keep: Callable[[_T, _R | Failed], _R | Failed] = lambda _, outcome: outcome,
-    ) -> list[_R | Failed]:
-        """Return one outcome for each item, in order; see `concurrently`.
-
-        A `known` outcome needs no work: it counts even if the sweep was told to stop. `keep`
-        returns the outcome to store after it was observed.
-        """
-        # An observer must not end the sweep: a broken terminal does not.
-        observer = self._observer
-        observer.begin(stage, len(items))
-        before = [known(item) for item in items]
-        if seen := [pair for pair in zip(items, before, strict=True) if pair[1] is not None]:
-            observer.done(stage, seen)
-        due = [item for item, outcome in zip(items, before, strict=True) if outcome is None]
-        made = iter(
-            concurrently(
-                stage,
-                with_log_context(work),
-                due,
-                workers=self._workers,
-                stop=self._stop,
-                observe=lambda batch: observer.done(stage, batch),
-                keep=keep,
-            )
-        )
-        return [next(made) if outcome is None else outcome for outcome in before]
-
-
-class Pool(Workers):
-    """The run's pool of threads, and its environment."""
-
-    def __init__(self, workers: int, environment: RunEnvironment) -> None:
-        super().__init__(workers, environment.stop, environment.observers)
-        self.environment = environment
-
-    def update(
-        self,
-        stage: Stage,
-        work: Callable[[Target, Outcome], Outcome],
-        targets: Sequence[Target],
-        outcomes: list[Outcome],
-        *,
-        due: Callable[[Outcome], bool],
-        if_failed: Callable[[Outcome, Failed], Outcome],
-    ) -> list[Outcome]:
-        """Return the outcomes; those that are `due` as `work` returns them.
-
-        Where it could not be done, as `if_failed` returns them.
-        """
-        positions = [i for i, outcome in enumerate(outcomes) if due(outcome)]
-        if not positions:
-            return outcomes
-        items = [(targets[i], outcomes[i]) for i in positions]
-        results = self.map(stage, lambda item: work(*item), items)
-        after = list(outcomes)
-        for i, result in zip(positions, results, strict=True):
-            after[i] = if_failed(outcomes[i], result) if isinstance(result, Failed) else result
-        return after
-
-
-def with_log_context(work: Callable[[_T], _R]) -> Callable[[_T], _R]:
-    """Return `work` that binds the account and region of its item to the thread's log lines.
-
-    Args:
-        work: What a pool does with an account, its id, a target, or a tuple that begins with one.
-            Each item has a context of its own there, so that nothing has to be unbound.
-
-    """
-    from structlog.contextvars import bind_contextvars  # a program's --help has no use for it
-
-    def bound(item: _T) -> _R:
-        place = item[0] if isinstance(item, tuple) else item
-        match place:
-            case Target(account, region):
-                bind_contextvars(account_id=account.id, region=region)
-            case Account():
-                bind_contextvars(account_id=place.id)
-            case str():
-                bind_contextvars(account_id=place)
-        return work(item)
-
-    return bound

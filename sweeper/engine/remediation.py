@@ -11,8 +11,8 @@ from sweeper.domain.model import Change, ChangeStatus, Examined, Failed, Finding
 from sweeper.domain.planning import Outcome, map_changes, planned_findings
 from sweeper.domain.reasons import Reason
 from sweeper.domain.selection import no_longer_writable
-from sweeper.engine.pool import NOT_REACHED, attempt
-from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
+from sweeper.engine.pool import NOT_REACHED, Pool, attempt
+from sweeper.engine.ports import Check, Cloud, RunEnvironment
 
 if TYPE_CHECKING:
     from datetime import date

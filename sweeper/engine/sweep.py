@@ -46,8 +46,8 @@ from sweeper.domain.selection import (
 )
 from sweeper.engine.assessment import assess_impact
 from sweeper.engine.change_source import SweepPlan
-from sweeper.engine.pool import NOT_REACHED, Stop, attempt
-from sweeper.engine.ports import Check, Cloud, Pool, RunEnvironment
+from sweeper.engine.pool import NOT_REACHED, Pool, Stop, attempt
+from sweeper.engine.ports import Check, Cloud, RunEnvironment
 from sweeper.engine.remediation import apply_changes
 
 if TYPE_CHECKING:

@@ -9,22 +9,10 @@ import json
 from typing import TextIO
 
 from sweeper.domain.model import ChangeStatus
-from sweeper.domain.reasons import Reason
 from sweeper.domain.report import cut_short, nothing_listed
 from sweeper.domain.report_model import Report
 
 _NAMESPACE = "Sweeper"
-# Reasons that withhold every change of a plan together. The others withhold single changes, which
-# may be meant to last: they would keep an alarm standing.
-_OF_THE_WHOLE_PLAN = {
-    Reason.UNKNOWN_ACCOUNT,
-    Reason.MAX_CHANGES,
-    Reason.MIN_COVERAGE,
-    Reason.JOURNAL_UNAVAILABLE,
-    Reason.LEASE_UNAVAILABLE,
-    Reason.LEASE_LOST,
-    Reason.PLAN_EXPIRED,
-}
 
 
 def emit(report: Report, seconds: float, stream: TextIO, *, deployment: str | None) -> None:
@@ -86,6 +74,6 @@ def _is_finished(report: Report) -> bool:
 def _is_plan_withheld(report: Report) -> bool:
     changes = (finding.change for finding in report.findings if finding.change)
     return any(
-        change.status is ChangeStatus.WITHHELD and change.reason in _OF_THE_WHOLE_PLAN
+        change.status is ChangeStatus.WITHHELD and change.reason and change.reason.withholds_plan
         for change in changes
     )

@@ -41,7 +41,7 @@ class Directory:
             raise _failed(Reason.REQUEST_REFUSED, path, error) from error
 
     def replace(self, name: str, pieces: Iterable[bytes]) -> None:
-        """Replace the file; no other process writes into the directory."""
+        """Replace the file in the directory, which must exist."""
         replace(self.path / name, pieces)
 
 

@@ -11,7 +11,7 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Change, ChangeStatus, Counts, Examined, Finding
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
-from sweeper.engine.ports import Pool
+from sweeper.engine.pool import Pool
 from sweeper.engine.remediation import apply_changes
 from tests.aws.support import opened, target
 from tests.fake_aws.process import FakeAws

@@ -88,6 +88,11 @@ def test_its_defaults_are_the_programs() -> None:
             assert default == values[name], key
 
 
+def test_the_example_has_every_key_with_its_default() -> None:
+    example = document((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    assert example == Config().model_dump(mode="json")
+
+
 def test_what_is_listed_is_what_there_is() -> None:
     schema = schema_now()
     listed = dict(keys(schema, schema["$defs"]))

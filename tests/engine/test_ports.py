@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sweeper.domain.model import Failed, Stage
-from sweeper.engine.ports import Observers, Pool
+from sweeper.engine.pool import Pool
+from sweeper.engine.ports import Observers
 from tests.fakes import FakeJournal, FakeObserver, make_environment
 
 

@@ -25,8 +25,8 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import NOT_REACHED, Stop
-from sweeper.engine.ports import Check, Pool
+from sweeper.engine.pool import NOT_REACHED, Pool, Stop
+from sweeper.engine.ports import Check
 from sweeper.engine.remediation import apply_changes
 from tests.cases import case
 from tests.fakes import (

@@ -24,8 +24,8 @@ from sweeper.domain.selection import (
     select_accounts,
     unknown_exclusions,
 )
-from sweeper.engine.pool import Stop, attempt
-from sweeper.engine.ports import Observer, Observers, Workers
+from sweeper.engine.pool import Stop, WorkerPool, attempt
+from sweeper.engine.ports import Observer, Observers
 from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus, failed_probe, run_probe
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def run_preflight(
     if isinstance(who, Failed):
         return Facts(None, who)
     organization = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)
-    caller = _describe_caller(who, organization, cloud.organizations)
+    caller = _identify_caller(who, organization, cloud.organizations)
     destinations = tuple(answer for ask in questions.destinations for answer in ask())
     if isinstance(organization, Failed):
         return Facts(caller, organization, destinations=destinations)
@@ -198,7 +198,7 @@ def run_preflight(
     if isinstance(chosen, Failed):
         return Facts(caller, chosen, destinations=destinations, listed=len(listed))
     accounts, others = chosen
-    pool = Workers(config.limits.max_workers, stop, Observers((observer,)))
+    pool = WorkerPool(config.limits.max_workers, stop, Observers((observer,)))
     entered = _enter_accounts(pool, cloud, accounts)
     targets, regions_left_out = plan_targets(
         (
@@ -231,10 +231,10 @@ def run_preflight(
     )
 
 
-def _describe_caller(
+def _identify_caller(
     who: tuple[str, str], organization: Organization | Failed, directory: Directory | None
 ) -> Caller:
-    """Describe the caller as far as possible: a denial here is no problem by itself."""
+    """Identify the caller as far as possible: a denial here is no problem by itself."""
     account_id, arn = who
     if directory is None:
         return Caller(account_id, arn, OrganizationRole.NOT_ASKED)
@@ -260,7 +260,7 @@ def _describe_caller(
 
 
 def _enter_accounts(
-    pool: Workers, cloud: Cloud, accounts: Sequence[Account]
+    pool: WorkerPool, cloud: Cloud, accounts: Sequence[Account]
 ) -> tuple[RoleCheck, ...]:
     def enter(account: Account) -> RoleCheck:
         role = run_probe(lambda: cloud.enter(account))
@@ -281,7 +281,7 @@ def _enter_accounts(
 
 
 def _probe_regions(
-    pool: Workers, questions: Questions, config: Config, targets: Sequence[Target]
+    pool: WorkerPool, questions: Questions, config: Config, targets: Sequence[Target]
 ) -> tuple[Region, ...]:
     def ask(target: Target) -> Region:
         writable = in_write_scope(target.account, config.remediation)

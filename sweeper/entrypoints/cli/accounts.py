@@ -211,8 +211,7 @@ def _roles(
 ) -> dict[str, str | Failed]:
     """Return whether each account can be entered: "works", or why not."""
     from sweeper.domain.model import Stage
-    from sweeper.engine.pool import concurrently
-    from sweeper.engine.ports import with_log_context
+    from sweeper.engine.pool import concurrently, with_log_context
 
     def enter(account: Account) -> str:
         cloud.enter(account)

@@ -25,8 +25,8 @@ from sweeper.domain.model import (
 from sweeper.domain.planning import Outcome, Remedy
 from sweeper.domain.reasons import Reason
 from sweeper.engine.change_source import SweepPlan
-from sweeper.engine.pool import Stop, attempt
-from sweeper.engine.ports import Observer, Pool, RunEnvironment
+from sweeper.engine.pool import Pool, Stop, attempt
+from sweeper.engine.ports import Observer, RunEnvironment
 from sweeper.engine.sweep import (
     Facts,
     Listing,

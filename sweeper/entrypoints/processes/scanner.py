@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from multiprocessing.context import SpawnContext
+from secrets import randbelow
 
 from sweeper.config.field_types import MAX_PROCESSES
 from sweeper.domain import masking
@@ -71,6 +72,7 @@ class ProcessScanner:
         self._settings = settings
         self._past = past
         self._stop = stop
+        self._first_core = randbelow(1_000)  # another run on this machine begins elsewhere
         self._workers: _Workers | None = _Workers(count, settings, stop)
 
     def close(self) -> None:
@@ -111,7 +113,7 @@ class ProcessScanner:
             return list(shares)
         given = [
             Share(number, organization, share, found.known_of(share))
-            for number, share in enumerate(shares)
+            for number, share in enumerate(shares, start=self._first_core)
         ]
         futures = self._workers.run(given, found)
         lost = []

@@ -27,8 +27,7 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.engine.change_source import SweepPlan
-from sweeper.engine.pool import Stop, attempt, stay_on_core
-from sweeper.engine.ports import Pool
+from sweeper.engine.pool import Pool, Stop, attempt, stay_on_core
 from sweeper.engine.sweep import scan_accounts
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.app import ScanSettings
@@ -43,10 +42,10 @@ Outcome = OpenedAccount | Examined | Failed
 class Share:
     """The accounts of one process, and what is known of them already.
 
-    `number` counts the shares from 0: each process has a core of its own.
+    Shares have successive numbers `core`, so that each process has a core of its own.
     """
 
-    number: int
+    core: int
     organization: Organization
     accounts: Sequence[Account]
     past: ResumeState
@@ -140,7 +139,7 @@ def scan_share(share: Share) -> Failed | None:
 def _scan(share: Share) -> None:
     sender, settings, stop = _process
     config = settings.config
-    stay_on_core(share.number)
+    stay_on_core(share.core)
     with ExitStack() as at_the_end:
         context = build_context(
             config,

@@ -19,11 +19,13 @@ from sweeper.engine.preflight.facts import Caller, Facts, OrganizationRole, Regi
 from sweeper.engine.preflight.problems import Kind, Problem
 from sweeper.engine.probe import NO_HINTS, ProbeStatus
 from sweeper.reporting.preflight import problem_meaning, remedy
-from sweeper.reporting.sinks import chat, event_bus, s3, security_hub, sns
+from sweeper.reporting.sinks import SINKS, chat, event_bus, make_sinks, s3, security_hub, sns
+from sweeper.reporting.sinks.base import SinkContext, probe_sink
 from sweeper.reporting.sinks.topic import _hints
 from sweeper.reporting.wording import advice
+from sweeper.storage.evidence.file import EvidenceFile
 from tests.cases import case
-from tests.fakes import account_id, make_account, make_config
+from tests.fakes import account_id, failure, make_account, make_config
 from tests.golden import assert_golden
 from tests.reporting.preflight.facts import CALLER, CLOSE, RULES, TEMPLATE, facts
 from tests.stacksets import templates
@@ -46,6 +48,36 @@ KEYS: dict[Kind, tuple[str, ...]] = {
     Kind.DESTINATION: tuple(key for key in HINTS if key.startswith("report.")),
     Kind.INVENTORY: (config_aggregator._KEY,),
 }
+
+
+class DenyingClient:
+    def __getattr__(self, operation: str) -> Any:
+        def call(**_: object) -> None:
+            raise failure(Reason.DENIED)
+
+        return call
+
+
+def test_the_hints_of_every_destination_are_here(tmp_path: Path) -> None:
+    topic = "arn:aws:sns:eu-central-1:123456789012:"
+    report = {
+        "directory": tmp_path,
+        "s3": {"bucket": "bucket", "kms_key_id": "alias/key"},
+        "sns_topic_arn": f"{topic}report",
+        "chat_topic_arn": f"{topic}chat",
+        "event_bus": "arn:aws:events:eu-central-1:123456789012:event-bus/bus",
+        "security_hub": {"region": "eu-central-1"},
+        "account_tags": ["team"],
+        "owner_tag": "team",
+        "evidence": True,
+    }
+    context = SinkContext(
+        make_config(report=report), (), lambda *_: DenyingClient(), evidence=EvidenceFile(None)
+    )
+    made = make_sinks(context)
+    assert {type(sink) for sink in made} == set(SINKS), "configure each sink here"
+    probed = {probe.key for sink in made for probe in probe_sink(sink)}
+    assert probed | {config_aggregator._KEY} == set(HINTS)
 
 
 def problem(kind: Kind, reason: Reason | None, **values: Any) -> Problem:
