@@ -31,8 +31,10 @@ from sweeper.entrypoints.findings_tables import masked_plain, show_findings
 from sweeper.reporting.impact_wording import impact_clause, impact_sentence
 from sweeper.reporting.report_wording import (
     account_names,
+    change_counts,
     due_changes_sentence,
     remaining_words,
+    repository_counts,
     run_words,
     scope_words,
     since_last_words,
@@ -249,18 +251,9 @@ def _targets(failures: Sequence[FailedItem], known_names: Mapping[str, str]) -> 
     return ", ".join(parts)
 
 
-def _examined(report: Report) -> str:
-    totals = report.totals.repositories
-    return (
-        f"{totals.examined:,} examined: {totals.compliant:,} compliant, "
-        f"{totals.non_compliant:,} non-compliant, {totals.exempt:,} exempt, "
-        f"{totals.undetermined:,} undetermined"
-    )
-
-
 def _show_totals(report: Report, console: Console) -> None:
     totals, coverage = report.totals, report.coverage
-    accounts, targets, changes = totals.accounts, totals.targets, totals.changes
+    accounts, targets = totals.accounts, totals.targets
     table = Table(title="Summary", title_justify="left", box=SIMPLE_HEAD, show_header=False)
     complete = "complete" if coverage.complete else "NOT COMPLETE"
     rows = (
@@ -278,13 +271,8 @@ def _show_totals(report: Report, console: Console) -> None:
             f"{targets.examined:,} examined, {targets.failed:,} failed, "
             f"{targets.skipped:,} skipped",
         ),
-        ("Repositories", "" if report.run.kind == "undo" else _examined(report)),
-        (
-            "Changes",
-            f"{changes.planned:,} planned: {changes.applied:,} applied, {changes.failed:,} failed, "
-            f"{changes.withheld:,} withheld, {changes.superseded:,} superseded"
-            + (" (dry run)" if report.run.dry_run else ""),
-        ),
+        ("Repositories", "" if report.run.kind == "undo" else repository_counts(report)),
+        ("Changes", change_counts(report) + (" (dry run)" if report.run.dry_run else "")),
         ("Announced", due_changes_sentence(report) or ""),
         *(
             (f"Wave of {day}", f"{state}: {of}, {to_do}")

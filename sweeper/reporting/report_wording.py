@@ -333,7 +333,7 @@ def repository_counts(report: Report) -> str:
     """Return how many repositories were examined, and how many have which verdict."""
     totals = report.totals.repositories
     return (
-        f"{totals.examined:,}: {totals.compliant:,} compliant, "
+        f"{totals.examined:,} examined: {totals.compliant:,} compliant, "
         f"{totals.non_compliant:,} non-compliant, {totals.exempt:,} exempt, "
         f"{totals.undetermined:,} undetermined"
     )

@@ -15,6 +15,7 @@ from sweeper.domain.errors import ConfigurationError
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Observer
 from sweeper.entrypoints.distributed import stages
+from sweeper.entrypoints.distributed.answers import Answer
 from sweeper.entrypoints.distributed.open_stage import StageSettings
 from sweeper.entrypoints.log_style import AUTO, LogStyle
 from sweeper.entrypoints.runner import run_supervised
@@ -38,7 +39,7 @@ def run_stage(
     profile: str | None = None,
     style: LogStyle = AUTO,
     at_most_seconds: float | None = None,
-) -> stages.Answer:
+) -> Answer:
     """Run a stage, and return its answer.
 
     `load` reads the configuration, narrowed by the options of the run. Raises OperationFailed where
@@ -47,7 +48,7 @@ def run_stage(
     options = options or {}
     config = load(options).config
 
-    def work(*, stop: Stop, observer: Observer, **_: object) -> stages.Answer:
+    def work(*, stop: Stop, observer: Observer, **_: object) -> Answer:
         settings = StageSettings(load, directory, profile, stop, observer)
         if stage == "start":
             return stages.start(settings, options, dry_run=dry_run, deliver_dry_run=deliver_dry_run)

@@ -261,7 +261,7 @@ def open_context(
 
 
 @dataclass(frozen=True, slots=True)
-class _RecordedFacts:
+class RecordedFacts:
     """What the processes of a run recorded, and the facts in it."""
 
     past: ResumeState
@@ -275,7 +275,7 @@ def read_plan(stage: OpenStage) -> Part | None:
     return plan if plan and plan.is_whole else None
 
 
-def gather_facts(stage: OpenStage, plan: Part | None = None) -> _RecordedFacts:
+def gather_facts(stage: OpenStage, plan: Part | None = None) -> RecordedFacts:
     """Return the facts of the run, from its plan or else from the parts of all workers.
 
     A shard without a whole part fails: each of its accounts, with reason worker_failed.
@@ -289,7 +289,7 @@ def gather_facts(stage: OpenStage, plan: Part | None = None) -> _RecordedFacts:
         return Failed(at, Reason.WORKER_FAILED, message)
 
     scan = recall_scan(past, stage.listing.chosen, stage.config, stage.changes, why)
-    return _RecordedFacts(past, scan, accept_gaps(scan, stage.listing, stage.config))
+    return RecordedFacts(past, scan, accept_gaps(scan, stage.listing, stage.config))
 
 
 def _read_scans(stage: OpenStage, missing: dict[str, str]) -> Iterator[ResumeState]:

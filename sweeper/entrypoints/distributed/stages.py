@@ -7,20 +7,16 @@ that its scheduler runs it again, and ConfigurationError where that would not he
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
-from typing import NotRequired, TypedDict
 
 from sweeper.aws.client.session import callers_session
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.model import (
-    Change,
-    ChangeStatus,
     Examined,
     Failed,
     Finding,
@@ -53,6 +49,15 @@ from sweeper.engine.sweep import (
 )
 from sweeper.entrypoints import app, logs
 from sweeper.entrypoints.bootstrap import acquire_lease, new_header
+from sweeper.entrypoints.distributed.answers import (
+    Finished,
+    ShardDone,
+    Shards,
+    answer_applied,
+    answer_finished,
+    answer_scanned,
+    answer_shards,
+)
 from sweeper.entrypoints.distributed.open_stage import (
     OpenStage,
     StageSettings,
@@ -71,54 +76,13 @@ from sweeper.storage.journal.kinds import Header
 from sweeper.storage.lease import Lease
 from sweeper.storage.work import (
     PLAN,
-    MappedStage,
     Options,
-    Result,
-    Work,
     WorkHeader,
     apply_part,
     count_shards,
-    list_name,
     planned_part,
     scan_part,
 )
-
-_S3 = "s3://"
-
-
-class Items(TypedDict):
-    """The object with the list of shards, as the state machine's ItemReader takes it."""
-
-    bucket: str
-    key: str
-
-
-class Shards(TypedDict):
-    """The answer of a stage before a mapped one: how many shards there are; `items`: in S3."""
-
-    run: str
-    shards: int
-    items: NotRequired[Items]
-
-
-class ShardDone(TypedDict):
-    """The answer of a mapped stage: how many targets were examined, or changes applied."""
-
-    run: str
-    shard: int
-    done: int
-    failed: int
-
-
-class Finished(TypedDict):
-    """The answer of the last stage; `report` is where report.json is."""
-
-    run: str
-    exit_status: int
-    report: str | None
-
-
-Answer = Shards | ShardDone | Finished
 
 
 def start(
@@ -164,7 +128,7 @@ def start(
             raise
         if lease:
             lease.leave()  # to the next stage
-    return _shards(work, run.run_id, "scan", count)
+    return answer_shards(work, run.run_id, "scan", count)
 
 
 def scan(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
@@ -173,7 +137,7 @@ def scan(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
         accounts = stage.shard(shard)
         part = stage.read_part(scan_part(shard))
         if part and part.is_whole:
-            return _scanned(run_id, shard, len(part.past.examined), len(part.past.failures))
+            return answer_scanned(run_id, shard, len(part.past.examined), len(part.past.failures))
         stage.adopt_accounts()
         pool = stage.pool(ResumeState())
         checks, config = stage.context.checks, stage.config
@@ -195,7 +159,7 @@ def scan(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
         stage.work.put_part(scan_part(shard), lines.whole(written))
         done = sum(isinstance(each, Examined) for each in found.examined)
         failed = sum(isinstance(each, Failed) for each in (*found.opened, *found.examined))
-        return _scanned(run_id, shard, done, failed)
+        return answer_scanned(run_id, shard, done, failed)
 
 
 def plan(settings: StageSettings, run_id: str) -> Shards:
@@ -208,10 +172,10 @@ def plan(settings: StageSettings, run_id: str) -> Shards:
         stage.require_unfinished()
         planned = work.shards("apply") if read_plan(stage) else None
         if planned is not None:  # workers may apply it already
-            return _shards(work, run_id, "apply", len(planned))
+            return answer_shards(work, run_id, "apply", len(planned))
         if stage.listing.failure:
             work.put_shards("apply", ())
-            return _shards(work, run_id, "apply", 0)
+            return answer_shards(work, run_id, "apply", 0)
         recorded = gather_facts(stage)
         outcomes = recall_impact(stage.plan(recorded.facts), recorded.past.impacts)
         due: set[Key] = set()
@@ -231,7 +195,7 @@ def plan(settings: StageSettings, run_id: str) -> Shards:
             _lines_of_changes(outcomes, due),
         )
         work.put_part(PLAN, lines.whole(written))
-        return _shards(work, run_id, "apply", len(shards))
+        return answer_shards(work, run_id, "apply", len(shards))
 
 
 def apply(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
@@ -244,7 +208,7 @@ def apply(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
         work = stage.work
         own = work.part(apply_part(shard))
         if own and own.is_whole:
-            return _applied(run_id, shard, own.past.decided.values())
+            return answer_applied(run_id, shard, own.past.decided.values())
         planned = work.part(planned_part(shard))
         if shard not in (work.shards("apply") or ()) or not (planned and planned.is_whole):
             raise ConfigurationError(f"run {run_id}: nothing is planned in shard {shard}")
@@ -278,7 +242,7 @@ def apply(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
             work.put_part(apply_part(shard), written)
             stage.require_uninterrupted(Reason.DEADLINE)
         work.put_part(apply_part(shard), lines.whole(written))
-        return _applied(run_id, shard, (change for _, change in ended))
+        return answer_applied(run_id, shard, (change for _, change in ended))
 
 
 def finish(settings: StageSettings, run_id: str) -> Finished:
@@ -290,7 +254,7 @@ def finish(settings: StageSettings, run_id: str) -> Finished:
     with open_stage(settings, run_id) as stage:
         with suppress(ConfigurationError):  # what cannot be read is reported again
             if result := stage.work.result():
-                return _finished(result)
+                return answer_finished(result)
         environment, config = stage.context.environment, stage.config
         # Account tags and the names of OUs are read for the report; so are changes in doubt.
         attempt(Stage.ENUMERATE, lambda _: stage.adopt_accounts(), None)
@@ -305,7 +269,7 @@ def finish(settings: StageSettings, run_id: str) -> Finished:
         counts = not (report.run.dry_run or stage.loaded.provenance.once)
     seconds = (datetime.now(UTC) - stage.run.started_at).total_seconds()
     log_result(ended, result.exit_status, seconds, metrics_count=counts)
-    return _finished(result)
+    return answer_finished(result)
 
 
 def _header(
@@ -400,30 +364,3 @@ def _lines_of_targets(
         yield lines.opened(past.opened[account_id])
     for target in targets:
         yield from lines.examined(target, past.examined[target.place])
-
-
-def _shards(work: Work, run_id: str, stage: MappedStage, count: int) -> Shards:
-    """Return how many shards the next stage has, and where S3 has the list of them."""
-    answer: Shards = {"run": run_id, "shards": count}
-    location = work.at(list_name(stage))
-    if location.startswith(_S3):
-        bucket, _, key = location.removeprefix(_S3).partition("/")
-        answer["items"] = {"bucket": bucket, "key": key}
-    return answer
-
-
-def _finished(result: Result) -> Finished:
-    return {"run": result.run, "exit_status": result.exit_status, "report": result.report}
-
-
-def _scanned(run_id: str, shard: int, done: int, failed: int) -> ShardDone:
-    logs.log(logging.INFO, "shard.scanned", shard=shard, targets=done, failed=failed)
-    return {"run": run_id, "shard": shard, "done": done, "failed": failed}
-
-
-def _applied(run_id: str, shard: int, changes: Iterable[Change]) -> ShardDone:
-    statuses = [change.status for change in changes]
-    done = statuses.count(ChangeStatus.APPLIED)
-    failed = statuses.count(ChangeStatus.FAILED)
-    logs.log(logging.INFO, "shard.applied", shard=shard, applied=done, failed=failed)
-    return {"run": run_id, "shard": shard, "done": done, "failed": failed}

@@ -203,8 +203,9 @@ def test_the_trend_is_drawn_and_told(open_page: Open) -> None:
     before = drawing.locator("canvas").evaluate("canvas => canvas.width")
     page.set_viewport_size({"width": 700, "height": 900})
     expect(drawing.locator("canvas")).to_have_count(1)
-    page.wait_for_timeout(100)
-    assert drawing.locator("canvas").evaluate("canvas => canvas.width") < before
+    page.wait_for_function(
+        "before => document.querySelector('#trend canvas').width < before", arg=before
+    )
     page.get_by_text("The figures of 14 sweeps").click()
     assert page.locator("table.plain tbody tr").count() == 14
 
@@ -212,20 +213,16 @@ def test_the_trend_is_drawn_and_told(open_page: Open) -> None:
 def test_the_trend_has_the_colours_of_the_screen(open_page: Open) -> None:
     page = open_page(eventful_report(), color_scheme="dark")
 
-    def dark_strokes() -> bool:
-        drawn: bool = page.locator("#trend canvas").evaluate("""canvas => {
-          const { data } = canvas.getContext("2d")
-            .getImageData(0, 0, canvas.width, canvas.height);
-          for (let i = 0; i < data.length; i += 4)
-            if (data[i + 3] > 200 && Math.max(data[i], data[i + 1], data[i + 2]) < 60) return true;
-          return false;
-        }""")
-        return drawn
-
-    assert not dark_strokes()
+    dark_strokes = """() => {
+      const canvas = document.querySelector("#trend canvas");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      for (let i = 0; i < data.length; i += 4)
+        if (data[i + 3] > 200 && Math.max(data[i], data[i + 1], data[i + 2]) < 60) return true;
+      return false;
+    }"""
+    assert not page.evaluate(dark_strokes)
     page.emulate_media(color_scheme="light")
-    page.wait_for_timeout(100)
-    assert dark_strokes()
+    page.wait_for_function(dark_strokes)  # it is drawn again
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
