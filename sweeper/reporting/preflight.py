@@ -146,7 +146,7 @@ def remedy(problem: Problem, facts: Facts, config: Config) -> Remedy:
 def problem_meaning(problem: Problem) -> str:
     """Return what the problem is, in a sentence."""
     if problem.answer is ProbeStatus.NOT_KNOWN:
-        return "it cannot be told without doing it"
+        return "only the real call itself shows it"
     if problem.kind in _DESTINATIONS and problem.answer is ProbeStatus.DENIED:
         return "the caller is not permitted to use it"
     if problem.kind is Kind.REGION and problem.answer is ProbeStatus.DENIED:

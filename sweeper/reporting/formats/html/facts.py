@@ -238,7 +238,7 @@ def _since_last_card(report: Report) -> _Card:
     if since is None:
         return _Card(title, (), "This sweep was not compared with an earlier one.")
     if since.unavailable is not None:
-        return _Card(title, (), f"What changed cannot be told: {since.unavailable}")
+        return _Card(title, (), f"Not compared: {since.unavailable}")
     figures = (
         _count_figure(since.new, "new", "bad"),
         _count_figure(since.reopened, "reopened", "bad"),

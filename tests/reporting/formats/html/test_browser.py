@@ -280,8 +280,7 @@ def test_only_open_findings_are_printed_and_the_map_of_few_accounts(open_page: O
 def test_what_is_printed_fits_the_paper(open_page: Open, item: Report) -> None:
     page = open_page(item, width=690)  # A4 but for its margins
     page.emulate_media(media="print")
-    page.wait_for_timeout(100)
-    assert page.evaluate("document.documentElement.scrollWidth") == 690
+    page.wait_for_function("document.documentElement.scrollWidth === 690")
 
 
 def test_pages_are_turned(open_page: Open) -> None:
