@@ -29,6 +29,7 @@ NEAREST = {
     ),
     "sweeper/engine/remediation.py": ("tests/engine/test_remediation.py", "tests/test_resuming.py"),
     "sweeper/engine/guarded_write.py": ("tests/engine/test_remediation.py", "tests/checks"),
+    "sweeper/engine/root_template.py": ("tests/engine/test_root_template.py", "tests/checks"),
     "sweeper/domain/mutability.py": ("tests/domain/test_mutability.py", "tests/checks"),
     "sweeper/domain/report.py": ("tests/domain/test_report.py", "tests/test_invariants.py"),
     "sweeper/storage/lease.py": ("tests/aws/test_lease.py",),

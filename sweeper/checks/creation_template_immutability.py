@@ -32,19 +32,17 @@ from sweeper.domain.mutability import (
     remedy,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.engine.guarded_write import (
+from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, require_effect
+from sweeper.engine.ports import Check, Record
+from sweeper.engine.probe import Probe, nonexistent_name
+from sweeper.engine.root_template import (
     NO_TEMPLATE,
     ROOT_PREFIX,
     RootTemplates,
     Template,
     apply_default,
-    apply_if_unchanged,
-    matches_desired,
     read_default,
-    require_effect,
 )
-from sweeper.engine.ports import Check, Record
-from sweeper.engine.probe import Probe, nonexistent_name
 
 if TYPE_CHECKING:
     from sweeper.config.schema import ExemptionRule

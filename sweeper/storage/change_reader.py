@@ -29,7 +29,7 @@ from sweeper.domain.escaping import shorten
 from sweeper.domain.model import REGISTRY, ChangeStatus, Finding, Resource
 from sweeper.domain.recorded_changes import RecordedChanges, invert, select_findings
 from sweeper.domain.report_model import Report, RunSource
-from sweeper.engine.guarded_write import NO_TEMPLATE, ROOT_PREFIX
+from sweeper.engine.root_template import NO_TEMPLATE, ROOT_PREFIX
 from sweeper.storage.journal.kinds import RUN_ID
 from sweeper.storage.record_reader import field_names
 from sweeper.storage.report_store import ObjectReader, read_report

@@ -60,7 +60,7 @@ class Registry:
                 raise fact
             yield fact
         if not any(isinstance(fact, Template) and fact.prefix == "ROOT" for fact in self.facts):
-            yield Template("ROOT", "IMMUTABLE")  # see test_guarded_write.py
+            yield Template("ROOT", "IMMUTABLE")  # see test_root_template.py
 
     def repository_creation_template(self, target: Target, prefix: str) -> Template | None:
         if self.written:

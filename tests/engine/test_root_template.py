@@ -14,7 +14,7 @@ from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import REGISTRY, Change, ChangeStatus, Compliance, Finding, Target
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import invert, revert_if_unchanged
-from sweeper.engine.guarded_write import ROOT_PREFIX, _is_as_created, _root_template
+from sweeper.engine.root_template import ROOT_PREFIX, _is_as_created, _root_template
 from tests.cases import case
 from tests.fakes import TODAY, failure, make_config, make_target
 
