@@ -297,7 +297,10 @@ def throttling(accounts: int = THROTTLED_ACCOUNTS, throttled: int = THROTTLED) -
 
 
 def imports(rounds: int = 8) -> list[Section]:
-    """CPU of starting up: sweeper's command line and its help beside `import boto3`."""
+    """CPU of starting up: sweeper's command line and its help beside `import boto3`.
+
+    The least of a few rounds, because what else runs adds to all.
+    """
     python = [sys.executable, "-c"]
     commands = {
         "python": [*python, "pass"],
@@ -315,7 +318,7 @@ def imports(rounds: int = 8) -> list[Section]:
                     raise RuntimeError(f"{name}: exit status {usage.status}")
                 if turn:  # the first one reads the files, and may compile them
                     used[name].append(usage)
-    cpu = {name: median(each.cpu for each in rounds) for name, rounds in used.items()}
+    cpu = {name: min(each.cpu for each in rounds) for name, rounds in used.items()}
     boto3 = cpu["import boto3"]
     rows = tuple(
         (name, str(len(used[name])), f"{seconds:.3f}", f"{seconds / boto3:.2f}")

@@ -1,4 +1,4 @@
-"""The thread pool, the one way to stop it, and the only place that catches Exception."""
+"""The thread pool, and the one way to stop it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import copy_context
-from secrets import randbelow
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.masking import mask_message
 from sweeper.domain.model import Account, Failed, Stage, Target
 from sweeper.domain.reasons import Reason
+from sweeper.engine.defects import catch, describe
 
 if TYPE_CHECKING:
     from sweeper.domain.planning import Outcome
@@ -145,26 +145,21 @@ _UNKNOWN = Failed(Stage.EXAMINE, Reason.INTERNAL_ERROR, "no outcome was recorded
 
 
 def attempt(stage: Stage, work: Callable[[T], R], item: T) -> R | Failed:
-    """The result of `work(item)`, or what went wrong; raises nothing."""
-    try:
-        return work(item)
-    except OperationFailed as error:
+    """Return the result of `work(item)`, or its failure. Raises nothing."""
+    return catch(lambda: work(item), partial(_failed, stage))
+
+
+def _failed(stage: Stage, error: Exception) -> Failed:
+    if isinstance(error, OperationFailed):
         return Failed(stage, error.reason, error.message, error.error_code, error.uncertain)
-    except Exception as error:  # noqa: BLE001 (one defect must not lose every other outcome)
-        name = type(error).__name__  # nobody knows how far it came
-        return Failed(stage, Reason.INTERNAL_ERROR, _described(error), name, uncertain=True)
+    name = type(error).__name__  # nobody knows how far it came
+    return Failed(stage, Reason.INTERNAL_ERROR, describe(error), name, uncertain=True)
 
 
 def _attempt_unless(stop: Stop, stage: Stage, work: Callable[[T], R], item: T) -> R | Failed:
     if reason := stop.reason:
         return Failed(stage, reason, NOT_REACHED)
     return attempt(stage, work, item)
-
-
-def or_defect(work: Callable[[], R]) -> R | str:
-    """The result of `work()`, or the defect that ended it, in one line without a stack trace."""
-    failure = attempt(Stage.ENUMERATE, lambda _: work(), None)
-    return failure.message if isinstance(failure, Failed) else failure
 
 
 def concurrently(
@@ -207,7 +202,7 @@ def concurrently(
                 results[index] = keep(items[index], results[index])
 
     workers = max(1, min(workers, len(items)))
-    core = randbelow(1_000)  # not the process's id: that is 1 in every container
+    core = os.urandom(1)[0]  # not the process's id: that is 1 in every container
     with ThreadPoolExecutor(workers + MAX_WAITING, "sweep", stay_on_core, (core,)) as pool:
         threads = _Threads(workers, lambda: pool.submit(drain) if pending else None)
         try:
@@ -298,15 +293,6 @@ class _Threads:
             with self._lock:
                 self._at_work += 1
                 self._waiting -= 1
-
-
-def _described(error: Exception) -> str:
-    """The error and the place it came from, in one line."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f" at {trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else ""
-    return mask_message(f"{type(error).__name__}: {error}{place}")
 
 
 class WorkerPool:

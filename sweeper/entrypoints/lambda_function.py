@@ -18,7 +18,7 @@ from sweeper.domain.escaping import plain
 from sweeper.domain.masking import mask
 from sweeper.domain.model import Stage
 from sweeper.domain.report_model import Report
-from sweeper.engine.pool import or_defect
+from sweeper.engine.defects import or_defect
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.app import RunOptions
 from sweeper.entrypoints.interpreter import collect_garbage_rarely

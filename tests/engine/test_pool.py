@@ -15,6 +15,7 @@ import pytest
 from sweeper.domain.errors import NothingToSweep, OperationFailed
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
+from sweeper.engine.defects import or_defect
 from sweeper.engine.pool import (
     MAX_WAITING,
     NOT_REACHED,
@@ -23,7 +24,6 @@ from sweeper.engine.pool import (
     Stop,
     attempt,
     concurrently,
-    or_defect,
     stay_on_core,
 )
 from tests.fakes import FakeClock, failure

@@ -83,6 +83,6 @@ def text_table(rows: Sequence[Sequence[str]]) -> Iterator[bytes]:
 def say(text: str) -> None:
     """Print a message to stderr; go on where that fails."""
     from sweeper.domain.masking import mask_message
-    from sweeper.engine.pool import or_defect
+    from sweeper.engine.defects import or_defect
 
     or_defect(lambda: click.echo(f"sweeper: {mask_message(text)}", err=True))

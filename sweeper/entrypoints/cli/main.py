@@ -23,6 +23,7 @@ from sweeper.entrypoints.cli.report import report
 from sweeper.entrypoints.cli.run import run
 from sweeper.entrypoints.cli.runs import runs
 from sweeper.entrypoints.cli.template import template
+from sweeper.entrypoints.interpreter import collect_garbage_rarely
 
 COMMANDS = (
     accounts,
@@ -85,13 +86,12 @@ for _command in COMMANDS:
 
 def main() -> None:
     """The console script: every end of a run has its exit status and no stack trace."""
+    collect_garbage_rarely()  # before the imports, which leave most of the objects
     from sweeper.domain import masking
     from sweeper.domain.errors import ExitStatus
     from sweeper.domain.escaping import plain
-    from sweeper.engine.pool import or_defect
-    from sweeper.entrypoints.interpreter import collect_garbage_rarely
+    from sweeper.engine.defects import or_defect
 
-    collect_garbage_rarely()
     _replace_closed_streams()
     masking.register_environment()
     result = or_defect(_main)
@@ -120,7 +120,7 @@ def _main() -> int:
     from sweeper.domain.errors import ConfigurationError, ExitStatus
     from sweeper.domain.escaping import plain
     from sweeper.domain.masking import mask_message
-    from sweeper.engine.pool import or_defect
+    from sweeper.engine.defects import or_defect
 
     stdout = sys.stdout
     try:

@@ -13,7 +13,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from multiprocessing.context import SpawnContext
-from secrets import randbelow
 
 from sweeper.config.field_types import MAX_PROCESSES
 from sweeper.domain import masking
@@ -72,7 +71,7 @@ class ProcessScanner:
         self._settings = settings
         self._past = past
         self._stop = stop
-        self._first_core = randbelow(1_000)  # another run on this machine begins elsewhere
+        self._first_core = os.urandom(1)[0]  # another run on this machine begins elsewhere
         self._workers: _Workers | None = _Workers(count, settings, stop)
 
     def close(self) -> None:
