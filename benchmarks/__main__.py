@@ -90,7 +90,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def document(started: datetime, facts: dict[str, Any], sections: list[Section]) -> dict[str, Any]:
-    """What is written: every round, every goal and whether it was met."""
+    """Return what is written: every round, every goal and whether it was met."""
     return {
         "started_at": started.isoformat(timespec="seconds"),
         "machine": facts,

@@ -18,7 +18,7 @@ _FINDINGS_REMAIN, _NOT_ALL_SEEN = 3, 4
 
 
 def console_script() -> Path:
-    """The installed `sweeper` of this environment."""
+    """Return the installed `sweeper` of this environment."""
     return Path(sys.executable).with_name("sweeper")
 
 
@@ -37,7 +37,7 @@ def _prepare_sweeper(_: FakeAws, directory: Path, processes: int = 1) -> list[st
 
 
 def sweeper_report(directory: Path) -> Any:
-    """The report that sweeper printed."""
+    """Return the report that sweeper printed."""
     return json.loads((directory / "stdout.txt").read_bytes())
 
 

@@ -82,7 +82,7 @@ def _report(directory: Path) -> Path:
 def _swept(
     world: World, formats: tuple[str, ...], status: int
 ) -> tuple[Measurement, dict[str, float]]:
-    """One dry run into a directory; what it used, and the MB of each file that it wrote."""
+    """Make one dry run into a directory; return what it used, and the MB of each file."""
 
     def prepare(_: FakeAws, directory: Path) -> list[str]:
         config = {"report": {"formats": formats, "directory": "report"}}  # JSON is YAML

@@ -23,7 +23,7 @@ _INTERACTIVE = """() => new Promise((done) =>
 def html_report(
     sizes: tuple[tuple[int, int], ...] = ((1_000, 5_000), (10_000, 50_000)),
 ) -> list[Section]:
-    """The HTML report's size, and its time to interactive in Chromium."""
+    """Measure the HTML report's size, and its time to interactive in Chromium."""
     rows, goals = [], []
     with tempfile.TemporaryDirectory() as folder, chromium.browser() as browser:
         for accounts, findings in sizes:

@@ -62,13 +62,13 @@ class Measurement:
 
 
 def compiled() -> dict[str, str]:
-    """The machine's variables; byte code is kept, as it is where a package is installed."""
+    """Return the machine's variables; byte code is kept, as where a package is installed."""
     own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return own | {"PYTHONPYCACHEPREFIX": str(RESULTS / "bytecode")}
 
 
 def environment(aws: FakeAws) -> dict[str, str]:
-    """The machine's variables but for those of AWS and sweeper, and the fake's."""
+    """Return the machine's variables but for those of AWS and sweeper, and the fake's."""
     own = {
         name: value
         for name, value in compiled().items()

@@ -54,7 +54,7 @@ class Peer:
 
 
 def _members(aws: FakeAws) -> list[str]:
-    """All accounts but the caller's own, which botocove cannot look at."""
+    """Return all accounts but the caller's own, which botocove cannot look at."""
     return [each.id for each in aws.world.accounts if each.id != aws.world.caller.account]
 
 
@@ -164,7 +164,7 @@ def _row(peer: Peer, accounts: int) -> tuple[Row, Measurement]:
 
 
 def _scaled(peer: Peer) -> tuple[Row, Measurement]:
-    """The peer's cost of all accounts, and the larger of its measurements."""
+    """Return the peer's cost of all accounts, and the larger of its measurements."""
     low, high = peer.accounts
     many, measurement = _row(peer, high)
     few = (

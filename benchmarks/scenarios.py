@@ -53,7 +53,7 @@ def compare(
 
 
 def measured(contender: Contender, aws: FakeAws) -> tuple[Measurement, Statistics, Any]:
-    """One run; the report too, when it is sweeper's."""
+    """Run the contender once; return the report too, when it is sweeper's."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         directory = Path(name)
         measurement, statistics = measure(contender, aws, directory)
@@ -69,7 +69,7 @@ def say(text: str) -> None:
 
 
 def described(accounts: int, truth: Truth, latency: float) -> str:
-    """The work, in a table's title."""
+    """Describe the work for a table's title."""
     return (
         f"{accounts:,} accounts x {truth.targets // accounts} regions, {truth.repositories:,} "
         f"repositories, {truth.found:,} tag-mutable, latency {latency * 1000:g} ms"
@@ -77,7 +77,7 @@ def described(accounts: int, truth: Truth, latency: float) -> str:
 
 
 def data_of(runs: Mapping[str, Sequence[Measurement]]) -> dict[str, Any]:
-    """Every round, for the JSON."""
+    """Return every round, for the JSON."""
     return {name: [asdict(each) for each in rounds] for name, rounds in runs.items()}
 
 
@@ -149,7 +149,7 @@ def _connections(rows: Mapping[str, Row]) -> Goal:
 
 
 def small() -> list[Section]:
-    """A few accounts beside the floor, without what starting costs: bounded, for a busy machine.
+    """Measure a few accounts beside the floor, without the start: bounded, for a busy machine.
 
     Ratios of the least CPU of a few rounds, because what else runs adds to both.
     """

@@ -67,7 +67,7 @@ class Section:
 
 
 def medians(name: str, measurements: Sequence[Measurement], truth: Truth) -> Row:
-    """One row from a contender's rounds; right only if every round found the truth."""
+    """Make one row of a contender's rounds; right only if every round found the truth."""
     wrong = next((each.found for each in measurements if each.found != truth), None)
     return Row(
         name=name,
@@ -142,7 +142,7 @@ def comparison(
 
 
 def render(section: Section) -> str:
-    """The section as text: title, table, notes, goals."""
+    """Return the section as text: title, table, notes, goals."""
     lines = [section.title, ""]
     table = (section.columns, *section.rows)
     widths = [max(len(row[index]) for row in table) for index in range(len(section.columns))]

@@ -29,7 +29,7 @@ class Truth:
 def organization(
     accounts: int, regions: int = REGIONS, *, latency: float = LATENCY_SECONDS
 ) -> tuple[World, Truth]:
-    """An organization with one tag-mutable repository an account; every other one is immutable.
+    """Build an organization with one tag-mutable repository an account; all others are immutable.
 
     So few findings that what is measured is the sweep, and enough to see that it was done.
     """
@@ -37,7 +37,7 @@ def organization(
 
 
 def first_sweep(accounts: int) -> tuple[World, Truth]:
-    """The organization before anyone made repositories immutable: a third of them are mutable.
+    """Build an organization before anyone fixed it: a third of its repositories are mutable.
 
     In every account 29 of 85 repositories, one or two of the five in each region.
     """
@@ -48,7 +48,7 @@ def first_sweep(accounts: int) -> tuple[World, Truth]:
 def _organization(
     accounts: int, regions: int, mutable: Mapping[str, int], latency: float
 ) -> tuple[World, Truth]:
-    """An organization with so many tag-mutable repositories in each account's regions.
+    """Build an organization with so many tag-mutable repositories in each account's regions.
 
     They have no `/` in their names, so that an audit need not ask for pull-through cache rules. In
     every tenth account the mutability is MUTABLE_WITH_EXCLUSION.
@@ -90,5 +90,5 @@ def throttled_accounts(world: World, count: int) -> tuple[str, ...]:
 
 
 def throttling(accounts: tuple[str, ...], service: str) -> tuple[Fault, ...]:
-    """Every call to the service (a glob) that acts upon one of the accounts, for ever."""
+    """Throttle every call to the service (a glob) upon one of the accounts, for ever."""
     return tuple(Fault("throttle", service=service, account=account) for account in accounts)

@@ -196,7 +196,7 @@ class Rollout:
                 self._finish("create", create["OperationId"])
 
     def _describe(self) -> dict[str, Any] | None:
-        """The StackSet; None where there is none, and no other failure is taken for that."""
+        """Return the StackSet; None where there is none, and no other failure is taken for that."""
         try:
             found: dict[str, Any] = self._client.describe_stack_set(**self._stack_set)["StackSet"]
         except ClientError as error:
@@ -250,7 +250,7 @@ class Rollout:
 def _parameters(
     declared: Mapping[str, Any], values: Mapping[str, str], existing: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
-    """The parameters of the StackSet: those given, else as they were, else the defaults.
+    """Return the parameters of the StackSet: those given, else as they were, else the defaults.
 
     Raises UsageError where one has no value.
     """

@@ -98,7 +98,7 @@ class Endpoints:
 
 
 def accounts_of(endpoints: Endpoints, keys: Keys) -> list[str]:
-    """Every account's id."""
+    """Return every account's id."""
     ids: list[str] = []
     request: dict[str, str] = {}
     while True:
@@ -118,7 +118,7 @@ def accounts_of(endpoints: Endpoints, keys: Keys) -> list[str]:
 
 
 def open_account(endpoints: Endpoints, central: Keys, account_id: str) -> list[tuple[Keys, str]]:
-    """The credentials in an account, with each of its enabled regions."""
+    """Return the credentials in an account, with each of its enabled regions."""
     form = {
         "Action": "AssumeRole",
         "Version": "2011-06-15",

@@ -12,7 +12,7 @@ MUTABLE = ("MUTABLE", "MUTABLE_WITH_EXCLUSION")
 
 
 def mutable_repositories(session: Session) -> int:
-    """How many tag-mutable repositories one account has in one region."""
+    """Count the tag-mutable repositories that one account has in one region."""
     pages = session.client("ecr").get_paginator("describe_repositories").paginate()
     return sum(
         each["imageTagMutability"] in MUTABLE for page in pages for each in page["repositories"]

@@ -290,7 +290,7 @@ class CreationTemplateImmutability(Check):
         )
 
     def _enforces(self, finding: Finding, change: Change) -> bool:
-        """Whether the template is compliant after the change, which it is not after an undo."""
+        """Tell whether the template is compliant after the change; it is not after an undo."""
         after = Repository(
             finding.repository, "", change.to_mutability, tuple(change.to_exclusion_filters)
         )
@@ -342,7 +342,7 @@ def _as_repository(template: Template) -> Repository:
 
 
 def _covers(pattern: str, prefix: str) -> bool:
-    """Whether a glob for repositories matches all repositories of a template."""
+    """Tell whether a glob for repositories matches all repositories of a template."""
     if prefix == ROOT_PREFIX:
         return not pattern.strip("*")
     # The last * of such a glob begins within the namespace, so it matches all that follows.

@@ -259,7 +259,7 @@ class TagImmutability(Check):
         ]
 
     def _root_rule_withholds(self, target: Target) -> bool:
-        """Whether a rule for ROOT makes a difference: it withholds changes, and exempts nothing."""
+        """Tell whether a rule for ROOT withholds changes in the target; it exempts nothing."""
         remediation = self.config.remediation
         return (
             not remediation.ignore_root_cache_rule

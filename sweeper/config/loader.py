@@ -148,7 +148,7 @@ def load(
 
 
 def _keys(options: Values) -> Iterator[KeyPath]:
-    """The keys that options set: they are in sections, as in the file."""
+    """Return the keys that options set: they are in sections, as in the file."""
     for section, values in options.items():
         if isinstance(values, dict):
             yield from ((section, name) for name in values)
@@ -271,7 +271,7 @@ def _source(location: tuple[int | str, ...], layers: Layers, path: str | None) -
 def _describe_option_problem(
     problem: Any, layers: Layers, names: Mapping[KeyPath, str]
 ) -> str | None:
-    """The problem of an option's value, in the option's words: who wrote it wrote no YAML."""
+    """Describe the problem of an option's value in the option's words, not in those of YAML."""
     key = tuple(part for part in problem["loc"] if isinstance(part, str))
     origin = layers.origin_of_error(key)
     if key not in names or origin is None or origin.kind != "option":

@@ -236,7 +236,7 @@ class _TagInventory:
             self.conflicts = {_EVERY_TAG}
 
     def _is_mutable(self, tag: str) -> bool:
-        """Whether the tag can be overwritten as the repository is set today."""
+        """Tell whether the tag can be overwritten as the repository is set today."""
         excluded = _matching_filter(tag, self._filters) is not None
         return excluded == (self._mutability == "IMMUTABLE_WITH_EXCLUSION")
 

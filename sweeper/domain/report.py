@@ -49,7 +49,7 @@ _REGION = "\ue000"
 
 
 def is_remaining(finding: Finding) -> bool:
-    """Whether the finding is left when the run ends; see `is_unrestored` for an undo."""
+    """Tell whether the finding is left when the run ends; see `is_unrestored` for an undo."""
     change = finding.change
     match finding.compliance:
         case Compliance.EXEMPT | Compliance.COMPLIANT:
@@ -64,7 +64,7 @@ _GONE = (Reason.NOW_COMPLIANT, Reason.REPOSITORY_DELETED)
 
 
 def is_unrestored(finding: Finding) -> bool:
-    """Whether an undo did not restore the repository; what a dry run plans counts as done."""
+    """Tell whether an undo did not restore the repository; what a dry run plans counts as done."""
     change = finding.change
     return change is None or not (
         change.status in (ChangeStatus.APPLIED, ChangeStatus.PLANNED)
@@ -103,7 +103,7 @@ def count_applied(report: Report, resource: Resource = "repository") -> int:
 def count_findings(
     report: Report, compliance: Compliance, resource: Resource = "repository_creation_template"
 ) -> int:
-    """Findings of that verdict: of what is no repository, no total tells."""
+    """Return the findings of that verdict; totals count repositories alone."""
     return sum(
         finding.compliance is compliance and finding.resource == resource
         for finding in report.findings
@@ -113,7 +113,7 @@ def count_findings(
 def measure_coverage(
     accounts: Iterable[AccountOutcome], targets: Iterable[TargetOutcome]
 ) -> Coverage:
-    """How much was seen of what was to be seen; what was skipped was not to be seen."""
+    """Measure how much was checked of what was to be checked; a skip was not to be checked."""
     opened = chosen = examined = planned = 0
     complete = True
     seen: set[str] = set()
@@ -207,7 +207,7 @@ def ended_early(run: Run, failure: Failed, unreached: Iterable[Finding] = ()) ->
 
 
 def cut_short(report: Report) -> bool:
-    """Whether the sweep was stopped before its end, or a worker was, so that it can be resumed."""
+    """Tell whether the sweep, or a worker, was stopped before its end: it can be resumed."""
     reasons: list[Reason | None] = [failure.reason for failure in report.failures]
     reasons += [finding.change.reason for finding in report.findings if finding.change]
     return any(
@@ -217,12 +217,12 @@ def cut_short(report: Report) -> bool:
 
 
 def nothing_listed(report: Report) -> bool:
-    """Whether the sweep ended before it knew which accounts there are."""
+    """Tell whether the sweep ended before it knew which accounts there are."""
     return any(failure.account_id is None for failure in report.failures)
 
 
 def replaces_last(report: Report) -> bool:
-    """Whether the report takes the place of the last sweep's.
+    """Tell whether the report takes the place of the last sweep's.
 
     Only a sweep that examined something does: a start that failed must not cost a good report.
     """
@@ -230,12 +230,12 @@ def replaces_last(report: Report) -> bool:
 
 
 def may_have_changed(report: Report) -> bool:
-    """Whether the sweep changed anything, or may have: its report is what an undo needs."""
+    """Tell whether the sweep changed anything, or may have: its report is what an undo needs."""
     return any(finding.change and finding.change.may_be_made for finding in report.findings)
 
 
 def exit_status(report: Report, fail_on: Collection[int] = tuple(ExitStatus)) -> ExitStatus:
-    """What the report, deliveries included, says to whoever started the sweep.
+    """Return what the report, deliveries included, means for the command's exit status.
 
     Of what does not end a sweep, only the statuses in `fail_on` are used.
     """
@@ -251,7 +251,7 @@ def exit_status(report: Report, fail_on: Collection[int] = tuple(ExitStatus)) ->
 
 
 def enumeration_status(failures: Sequence[FailedItem]) -> ExitStatus | None:
-    """What a failure says that left nothing to look at; None where there is none."""
+    """Return the exit status of a failure that left nothing to check; None where there is none."""
     reasons = {item.reason for item in failures if item.stage is Stage.ENUMERATE}
     if any(reason.ends_run for reason in reasons):
         return ExitStatus.UNUSABLE
@@ -383,7 +383,7 @@ def with_region(failure: Failed, region: str) -> Failed:
 
 
 def without_region(target: Target, outcome: Examined | Failed) -> Examined | Failed:
-    """The outcome of a target, of a failure without the region's name in its message.
+    """Return the outcome of a target; a failure's message names no region.
 
     So those of an account are alike where the regions are all that differs, and are one value in
     memory: an organization that is denied has hundred thousands. `aggregate` puts the name back.

@@ -232,7 +232,9 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Shares from 0 to 1: accounts opened of those chosen, targets examined of those planned
+    """How much was checked.
+
+    Shares from 0 to 1: accounts opened of those chosen, targets examined of those planned
     and not skipped; `complete` when nothing failed, nothing is undetermined and AWS Config knows
     of nothing that was not planned. Regions that could not be read, which `coverage.accept`
     accepts, do not lower the share of accounts.

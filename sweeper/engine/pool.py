@@ -91,7 +91,7 @@ class Stop:
         return None if self._deadline is None else self._deadline - self._clock()
 
     def now(self) -> float:
-        """The time by which deadline and waits are measured; seconds, from any beginning."""
+        """Return the time by which deadline and waits are measured; seconds, from any beginning."""
         return self._clock()
 
     def check(self) -> None:
@@ -265,24 +265,24 @@ class _Threads:
                 self._started.append(thread)
 
     def started(self) -> set[Future[None]]:
-        """The threads that were started since this was last asked."""
+        """Return the threads that were started since the last call."""
         return {self._started.popleft() for _ in range(len(self._started))}
 
     def goes_on(self) -> bool:
-        """Whether the calling thread, between two items, is still wanted."""
+        """Tell whether the calling thread, between two items, is still wanted."""
         with self._lock:
             surplus = self._at_work > self._wanted
             self._at_work -= surplus
             return not surplus
 
     def ends(self) -> None:
-        """The calling thread ends."""
+        """Record that the calling thread ends."""
         with self._lock:
             self._at_work -= 1
 
     @contextmanager
     def replaced(self) -> Iterator[None]:
-        """The calling thread waits inside."""
+        """Record that the calling thread waits inside."""
         with self._lock:
             self._at_work -= 1
             self._waiting += 1

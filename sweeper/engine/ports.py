@@ -101,7 +101,7 @@ class Check:
     permitted_by: ClassVar[Mapping[str, str]] = {}  # the member role's stack: action -> parameter
 
     def __init__(self, registry: Any, config: Config, today: date) -> None:
-        """Calls nothing; `registry` is ECR, a `sweeper.aws.ecr.EcrRegistry`."""
+        """Keep the `registry`, a `sweeper.aws.ecr.EcrRegistry`; call nothing."""
         self.registry = registry
         self.config = config
         self.today = today
@@ -162,10 +162,10 @@ class Observer(Protocol):
     """Watches a sweep; called from the sweep's own thread only. Its errors are ignored."""
 
     def begin(self, stage: Stage, total: int) -> None:
-        """A stage over `total` accounts, targets or changes begins."""
+        """Note that a stage over `total` accounts, targets or changes begins."""
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[object, object]]) -> None:
-        """Some of the stage's items have their outcome."""
+        """Note that some of the stage's items have their outcome."""
 
 
 class Journal(Observer, Protocol):

@@ -91,10 +91,10 @@ class _Aggregator(Protocol):
     """An aggregator of AWS Config; every method raises OperationFailed."""
 
     def inventory(self, since: datetime) -> Inventory:
-        """What is recorded of repositories; `since` tells what was captured after it."""
+        """Return what is recorded of repositories; `since` tells what was captured after it."""
 
     def sources(self) -> Sequence[Source]:
-        """The sources whose data are missing, or old."""
+        """Return the sources whose data are missing, or old."""
 
 
 def with_config_inventory(report: Report, config: Config, aggregator: _Aggregator | None) -> Report:

@@ -50,7 +50,7 @@ class RootTemplates(Protocol):
     """ECR's creation templates, as far as this needs them; every method raises OperationFailed."""
 
     def repository_creation_template(self, target: Target, prefix: str) -> Template | None:
-        """The creation template as it is now; None when it is gone."""
+        """Return the creation template as it is now; None when it is gone."""
 
     def create_repository_creation_template(
         self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
@@ -139,7 +139,7 @@ def _root_template(applied_for: Iterable[str]) -> str:
 
 
 def _is_as_created(rest: str) -> bool:
-    """Whether a template with that `rest` is as `_root_template` describes it, for its features."""
+    """Tell whether a template with that `rest` is as `_root_template` describes it."""
     found: dict[str, Any] = {key: value for key, value in json.loads(rest).items() if value}
     features = found.get("appliedFor", [])
     return {"encryptionConfiguration": _ENCRYPTION, **found} == {

@@ -287,7 +287,7 @@ def writable_directories(config: Config) -> Path | None:
 
 
 def _has_undelivered_evidence(report: Report, evidence: EvidenceLog | None) -> bool:
-    """Whether the evidence is whole, and could not be delivered where it should be."""
+    """Tell whether the evidence is whole, and could not be delivered where it should be."""
     failed = any(
         delivery.status == "failed" and delivery.content == "evidence"
         for delivery in report.deliveries

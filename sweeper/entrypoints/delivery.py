@@ -121,7 +121,7 @@ def report_file(report: Report, sinks: Iterable[Sink]) -> str | None:
 
 
 def is_finished(report: Report, destinations: Destinations, *, resumed: bool) -> bool:
-    """Whether the run was not interrupted, and its whole report is stored."""
+    """Tell whether the run was not interrupted, and its whole report is stored."""
     is_whole = not (cut_short(report) or (resumed and nothing_listed(report)))
     return is_whole and is_stored(report.deliveries, destinations.all_sinks)
 

@@ -55,7 +55,7 @@ class _LambdaContext(Protocol):
     """The part that is used of the context object of Lambda."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """How long the function may still run."""
+        """Return how long the function may still run, in milliseconds."""
 
 
 def handler(event: object, context: _LambdaContext) -> dict[str, Any]:

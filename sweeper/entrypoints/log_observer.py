@@ -45,11 +45,12 @@ class LogObserver:
         log(logging.INFO, "stage.started", stage=str(stage), total=total)
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:
-        """Log `account.failed`, `target.failed`, `.not_assessed` or `.not_changed`,
-        `impact.unavailable`, and `change.applied`, `.failed` or `.withheld`.
+        """Log each failure and each change.
 
-        At level debug `account.opened` and `target.examined`, too; `failures.not_logged` where
-        there are more failures than are logged.
+        The events are `account.failed`, `target.failed`, `.not_assessed`, `.not_changed`,
+        `impact.unavailable`, `change.applied`, `.failed` and `.withheld`; at level debug also
+        `account.opened` and `target.examined`; `failures.not_logged` where there are more failures
+        than are logged.
         """
         in_detail = logging.getLogger(NAME).isEnabledFor(logging.DEBUG)
         for item, outcome in outcomes:

@@ -66,7 +66,7 @@ def emit(report: Report, seconds: float, stream: TextIO, *, deployment: str | No
 
 
 def _is_finished(report: Report) -> bool:
-    """Whether the sweep listed the accounts, was not cut short, and its report was delivered."""
+    """Tell whether the sweep listed the accounts, came to its end and delivered its report."""
     delivered = all(delivery.status != "failed" for delivery in report.deliveries)
     return delivered and not cut_short(report) and not nothing_listed(report)
 

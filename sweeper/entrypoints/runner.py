@@ -160,7 +160,7 @@ _REMEDIATION_STILL_ENABLED = (
 
 
 def _is_remediation_still_enabled(config: Config, recorded: RecordedChanges | None) -> bool:
-    """Whether the next sweep may make immutable what an undo reverts."""
+    """Tell whether the next sweep may make immutable what an undo reverts."""
     if recorded is None or recorded.kind != "undo":
         return False
     left_out = set(config.remediation.exclude_accounts)

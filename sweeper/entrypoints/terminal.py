@@ -100,7 +100,7 @@ class ProgressObserver:
 
 
 def _was_stopped(outcome: object) -> bool:
-    """Whether a deadline or a signal stopped the item, or a part of it."""
+    """Tell whether a deadline or a signal stopped the item, or a part of it."""
     reasons: list[Reason | None] = []
     if isinstance(outcome, Failed):
         reasons = [outcome.reason]
@@ -206,7 +206,7 @@ def show_summary(
 
 
 def _is_declined(report: Report) -> bool:
-    """Whether the answer to the question was no, and no earlier process had changed anything."""
+    """Tell whether the answer was no, and no earlier process had changed anything."""
     reasons = {finding.change.reason for finding in report.findings if finding.change}
     return Reason.NOT_CONFIRMED in reasons and not may_have_changed(report)
 

@@ -49,7 +49,7 @@ def impact_clause(findings: Sequence[Finding], command: str) -> str:
 
 
 def _loses_tags(impact: Impact) -> bool:
-    """Whether the plan would freeze a tag that appears to be re-pushed."""
+    """Tell whether the plan would freeze a tag that appears to be re-pushed."""
     return bool(impact.exclusions or impact.not_kept)
 
 

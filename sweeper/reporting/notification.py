@@ -123,7 +123,7 @@ def _coverage_clause(report: Report) -> str:
 
 
 def is_needed(report: Report, notify: Notify) -> bool:
-    """Whether people need a message: something remains, was changed, failed or was not checked.
+    """Tell whether people need a message: a thing remains, was changed, failed or was unchecked.
 
     With `on_change` it must be new since the last sweep. A run about events reports only findings
     and changes: the next sweep reports what could not be checked.

@@ -63,7 +63,7 @@ def _caller(facts: Facts) -> dict[str, Any] | None:
 
 
 def _may_list(facts: Facts, standing: OrganizationRole) -> bool | None:
-    """Whether the caller may list the accounts; None where that is not known."""
+    """Tell whether the caller may list the accounts; None where that is not known."""
     if standing is OrganizationRole.NOT_ASKED:
         return None
     if facts.listed:

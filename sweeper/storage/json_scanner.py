@@ -171,14 +171,14 @@ class Scanner:
         self._at += 1
 
     def _has_items(self, end: bytes) -> bool:
-        """Whether the list or object that was just opened has items."""
+        """Tell whether the list or object that was just opened has items."""
         if self.peek() != end:
             return True
         self._at += 1
         return False
 
     def _has_next(self, end: bytes) -> bool:
-        """Whether another item follows."""
+        """Tell whether another item follows."""
         byte = self.peek()
         if byte not in (b",", end):
             raise Invalid("Invalid JSON: a comma is missing")

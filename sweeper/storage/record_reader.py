@@ -298,7 +298,7 @@ def _size(value: object) -> int:
 
 
 def is_time(text: str) -> bool:
-    """Whether the text is a time as a report has it; such times compare as text."""
+    """Tell whether the text is a time as a report has it; such times compare as text."""
     if not _TIME.fullmatch(text):
         return False
     try:

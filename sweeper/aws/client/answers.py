@@ -21,7 +21,7 @@ MAX_OPAQUE = 100_000  # of a token, a key or a policy, which no report shows; EC
 
 
 def require(answer: Any, key: str) -> Any:
-    """The answer's value under `key`, of whatever type."""
+    """Return the answer's value under `key`, of whatever type."""
     if not isinstance(answer, Mapping):
         raise _unexpected(f"{type(answer).__name__} where a structure with {key} belongs")
     try:
@@ -31,7 +31,7 @@ def require(answer: Any, key: str) -> Any:
 
 
 def require_str(answer: Any, key: str, most: int = MAX_TEXT) -> str:
-    """The text under `key`, which is not empty, and has `most` characters at most."""
+    """Return the text under `key`, which is not empty, and has `most` characters at most."""
     value = require(answer, key)
     if not isinstance(value, str) or not value:
         raise _unexpected(f"{key} is {type(value).__name__}, not text, or empty")
@@ -45,12 +45,12 @@ def _short(value: str, key: str, most: int) -> str:
 
 
 def account_id(answer: Any, key: str) -> str:
-    """The account id under `key`: it becomes a part of ARNs."""
+    """Return the account id under `key`: it becomes a part of ARNs."""
     return _matching(answer, key, r"[0-9]{12}")
 
 
 def region(answer: Any, key: str) -> str:
-    """The region's name under `key`: it becomes a part of host names."""
+    """Return the region's name under `key`: it becomes a part of host names."""
     return _matching(answer, key, r"[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}")
 
 
@@ -62,14 +62,14 @@ def _matching(answer: Any, key: str, pattern: str) -> str:
 
 
 def optional_str(answer: Any, key: str, most: int = MAX_TEXT) -> str:
-    """The text under `key`, empty where there is none."""
+    """Return the text under `key`, empty where there is none."""
     if isinstance(answer, Mapping) and answer.get(key) in (None, ""):
         return ""
     return require_str(answer, key, most)
 
 
 def require_strs(answer: Any, key: str) -> tuple[str, ...]:
-    """The texts of the list under `key`."""
+    """Return the texts of the list under `key`."""
     value = require(answer, key)
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise _unexpected(f"{key} is no list of texts")
@@ -77,7 +77,7 @@ def require_strs(answer: Any, key: str) -> tuple[str, ...]:
 
 
 def require_datetime(answer: Any, key: str) -> datetime:
-    """The time under `key`, in UTC: seconds since 1970, as ECR sends it, ISO 8601, or parsed."""
+    """Return the time under `key`, in UTC: it may be seconds since 1970, ISO 8601, or parsed."""
     value = require(answer, key)
     with suppress(ValueError, OverflowError, OSError):  # of what is no time, or too far away
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -90,7 +90,7 @@ def require_datetime(answer: Any, key: str) -> datetime:
 
 
 def require_list(answer: Any, key: str) -> Sequence[Mapping[str, Any]]:
-    """The structures of the list under `key`."""
+    """Return the structures of the list under `key`."""
     value = require(answer, key)
     if not isinstance(value, list):
         raise _unexpected(f"{key} is {type(value).__name__}, not a list")

@@ -36,7 +36,7 @@ class CircuitBreaker:
         self._next_probe = 0.0
 
     def saw(self, failure: Exception | None) -> None:
-        """An attempt ended: with an answer, whatever it said, or with the SDK's `failure`."""
+        """Record that an attempt ended with an answer of any kind, or with the SDK's `failure`."""
         if not isinstance(failure, _SILENCE):
             if self._silent and failure is None:
                 self._silent = 0

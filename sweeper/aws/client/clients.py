@@ -115,15 +115,15 @@ class Clients:
         self.guard: Callable[[], None] = lambda: None
 
     def central(self, service: str, region: str | None = None) -> Any:
-        """The caller's client; `region` None is the caller's own region."""
+        """Return the caller's client; `region` None is the caller's own region."""
         return self._client(_Kind.CENTRAL, service, region)
 
     def until_stopped(self, service: str, region: str | None = None) -> Any:
-        """The caller's client of a service to which is delivered, for calls before the delivery."""
+        """Return the caller's client of a delivery's service, for calls before the delivery."""
         return self._client(_Kind.UNTIL_STOPPED, service, region)
 
     def member(self, service: str, region: str) -> Any:
-        """The client that signs for the account that is bound to the calling thread."""
+        """Return the client that signs for the account that is bound to the calling thread."""
         return self._client(_Kind.MEMBER, service, region)
 
     def _client(self, kind: _Kind, service: str, region: str | None) -> Any:

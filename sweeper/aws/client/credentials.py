@@ -78,7 +78,7 @@ class MemberSessions:
         self._sessions[account_id] = self._assume(account_id)
 
     def holds(self, account_id: str, allowed_actions: frozenset[str]) -> bool:
-        """Whether a run before left a session, good for a while, that allows just that."""
+        """Tell whether a run before left a session, good for a while, that allows just that."""
         session = self._sessions.get(account_id) if self._reuses else None
         if (
             session is None
@@ -97,7 +97,7 @@ class MemberSessions:
         self._fresh.clear()
 
     def bound(self) -> MemberSession:
-        """The session of the account that this thread is bound to, renewed before it expires.
+        """Return the session of the account that this thread is bound to; renew it in time.
 
         An account that an earlier process of the run had opened is opened here, with its first
         call. Raises UnboundAccount where none is bound: a call must never be signed for another
@@ -132,7 +132,7 @@ class MemberSessions:
         return True
 
     def _replace(self, account_id: str, old: MemberSession | None) -> MemberSession:
-        """The session that stands in the place of `old`, whichever thread assumed it."""
+        """Return the session that replaces `old`, whichever thread assumed it."""
         with self._locks.setdefault(account_id, threading.Lock()):
             session = self._sessions.get(account_id)
             if session is None or session is old:
@@ -156,7 +156,7 @@ class MemberSessions:
 
 
 def is_usable(value: str) -> bool:
-    """Whether a key id, a secret key or a token can stand in the header of a request."""
+    """Tell whether a key id, a secret key or a token can stand in the header of a request."""
     return re.fullmatch(r"[!-~]+", value) is not None
 
 
@@ -270,7 +270,7 @@ class BoundCredentials(Credentials):
         self._sessions = sessions
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """The keys for the account that is bound."""
+        """Return the keys for the account that is bound."""
         keys = self._sessions.bound().keys
         # The caller's own, used where no role is assumed, know how to renew themselves.
         return keys.get_frozen_credentials() if isinstance(keys, Credentials) else keys
@@ -287,5 +287,5 @@ class BoundCredentialProvider(CredentialProvider):
         self._credentials = BoundCredentials(sessions)
 
     def load(self) -> Credentials:
-        """The one credentials object that stands for all accounts."""
+        """Return the one credentials object that stands for all accounts."""
         return self._credentials

@@ -34,7 +34,7 @@ _NEEDED = {
 
 
 def read_document(session: Session, location: str, most: int = MAX_BYTES) -> str:
-    """The text at ``ssm:<name>`` or ``s3://<bucket>/<key>``, in the session's region.
+    """Return the text at ``ssm:<name>`` or ``s3://<bucket>/<key>``, in the session's region.
 
     Of `most` bytes. Raises ConfigurationError that names the location and what is wrong with it.
     """
@@ -52,7 +52,7 @@ def read_document(session: Session, location: str, most: int = MAX_BYTES) -> str
 
 
 def read_object(session: Session, location: str, use: Callable[[Source], T]) -> T:
-    """What `use` makes of the object at ``s3://<bucket>/<key>``, in the session's region.
+    """Return what `use` makes of the object at ``s3://<bucket>/<key>``, in the session's region.
 
     Raises ConfigurationError that names the location and what is wrong with it.
     """

@@ -167,18 +167,18 @@ def translate_errors(*, write: bool = False) -> Iterator[None]:
 
 
 def refused_keys(code: str | None) -> Reason | None:
-    """What an error code says of the keys of the call: expired, or not known; else None."""
+    """Return what an error code says of the call's keys: expired, or not known; else None."""
     reason = _CODES.get(code or "")
     return reason if reason in (Reason.CREDENTIALS_EXPIRED, Reason.REGION_NOT_ENABLED) else None
 
 
 def reason_for(code: str) -> Reason:
-    """The reason for a code that stands in an answer, for one item of many."""
+    """Return the reason for a code in an answer, for one item of many."""
     return _CODES.get(code, Reason.REQUEST_REFUSED)
 
 
 def shortened_message(message: str) -> str:
-    """The message, of a long one its beginning and its end."""
+    """Return the message, of a long one its beginning and its end."""
     if len(message) <= MAX_MESSAGE:
         return message
     return message[: MAX_MESSAGE - MAX_TAIL - len(_CUT)] + _CUT + message[-MAX_TAIL:]

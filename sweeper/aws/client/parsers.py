@@ -29,7 +29,7 @@ class CheckedParsers(ResponseParserFactory):
     """Makes parsers that raise ResponseParserError, and nothing else, for an answer of no use."""
 
     def create_parser(self, protocol_name: str) -> Any:
-        """The SDK's parser of the protocol, checked."""
+        """Return the SDK's parser of the protocol, checked."""
         return _CheckedParser(super().create_parser(protocol_name), protocol_name)
 
 
@@ -39,7 +39,7 @@ class _CheckedParser:
         self._is_json = protocol in _JSON_PROTOCOLS
 
     def parse(self, response: Mapping[str, Any], shape: Any) -> Any:
-        """As the SDK's; the error quotes nothing: answers of STS hold credentials."""
+        """Parse as the SDK does; the error quotes nothing: answers of STS hold credentials."""
         try:
             parsed = self._parser.parse(response, shape)
             if not isinstance(parsed, dict):
@@ -74,7 +74,7 @@ def _name_not_modelled(body: bytes, shape: Any, parsed: Mapping[str, Any]) -> No
 
 
 def _not_modelled(value: Any, shape: Any, path: str = "") -> Iterator[str]:
-    """The paths of the keys in `value` that `shape` does not have, at any depth."""
+    """Return the paths of the keys in `value` that `shape` does not have, at any depth."""
     if shape.type_name == "list" and isinstance(value, list):
         for each in value:
             yield from _not_modelled(each, shape.member, path)

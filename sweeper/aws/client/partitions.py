@@ -37,7 +37,7 @@ def partition_of(arn: str) -> str:
 
 
 def first_region(session: Session, partition: str) -> str:
-    """The region from which the partition's global services are served."""
+    """Return the region from which the partition's global services are served."""
     for known in _partitions(session):
         if known["id"] == partition:
             return str(known["outputs"]["implicitGlobalRegion"])
@@ -45,7 +45,7 @@ def first_region(session: Session, partition: str) -> str:
 
 
 def sts_region(session: Session, partition: str, caller_region: str | None) -> str:
-    """Where roles are assumed: the caller's region where every account has it, else the first.
+    """Return the region to assume roles in: the caller's if every account has it, else the first.
 
     The target account must have the region enabled, and an opt-in region may not be.
     """

@@ -109,7 +109,7 @@ class Retries:
 
 
 def _without_an_answer(context: RetryContext) -> bool:
-    """Whether an attempt ended without AWS having said no: it may have taken effect."""
+    """Tell whether an attempt ended without AWS having said no: it may have taken effect."""
     if context.caught_exception is not None:
         return True
     return bool(
@@ -119,7 +119,7 @@ def _without_an_answer(context: RetryContext) -> bool:
 
 
 def _ending(context: RetryContext) -> str:
-    """How an attempt ended, for people."""
+    """Say how an attempt ended."""
     if context.caught_exception is not None:
         return type(context.caught_exception).__name__
     return str(context.get_error_code() or f"HTTP {context.http_response.status_code}")

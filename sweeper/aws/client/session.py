@@ -124,7 +124,7 @@ def _check_settings(core: Core) -> None:
 
 
 def _has_terminal() -> bool:
-    """Whether a person can be asked: an MFA code is read from the terminal, or else from stdin."""
+    """Tell whether a person can be asked: an MFA code is read from the terminal or from stdin."""
     streams = (sys.stdin, sys.stderr)
     return all(each is not None and not each.closed and each.isatty() for each in streams)
 
@@ -138,12 +138,18 @@ def _register_parameters(params: dict[str, Any], **_: Any) -> None:
 
 
 def read_remote(location: str, *, profile: str | None = None) -> str:
-    """The configuration at ``ssm:<name>`` or ``s3://<bucket>/<key>``; raises ConfigurationError."""
+    """Read the configuration at ``ssm:<name>`` or ``s3://<bucket>/<key>``.
+
+    Raises ConfigurationError.
+    """
     return documents.read_document(callers_session(profile), location)
 
 
 def read_object(location: str, use: Callable[[Source], T], *, profile: str | None = None) -> T:
-    """What `use` makes of the object at ``s3://<bucket>/<key>``; raises ConfigurationError."""
+    """Return what `use` makes of the object at ``s3://<bucket>/<key>``.
+
+    Raises ConfigurationError.
+    """
     return documents.read_object(callers_session(profile), location, use)
 
 

@@ -54,12 +54,12 @@ class _Read:
         self._body = body
 
     def stream(self) -> Iterator[bytes]:
-        """All of it."""
+        """Yield all of it at once."""
         yield self._body
 
 
 def _whole(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
-    """All of the answer, which also frees the connection; raises HTTPError.
+    """Read all of the answer, which also frees the connection; raise HTTPError.
 
     One that is too long is ResponseParserError, as what else AWS does not send: it is not asked
     for again.
@@ -132,7 +132,7 @@ class SharedHttpSession:
         return answer
 
     def _route(self, origin: str) -> tuple[urllib3.HTTPConnectionPool, str | None]:
-        """The connections to `origin`, and the proxy that they go through."""
+        """Return the connections to `origin`, and the proxy that they go through."""
         route = self._routes.get(origin)
         if route is None:
             with self._lock:

@@ -69,7 +69,7 @@ class CallTime:
 
 
 def _length(received: object, first: Any, *_: Any) -> int:
-    """The bytes that were received, or sent where none were meant to be."""
+    """Count the bytes that were received, or sent where none were meant to be."""
     return len(received if isinstance(received, bytes) else first)
 
 
@@ -108,16 +108,16 @@ class _Socket(socket.socket):
     time: CallTime | None = None
 
     def settimeout(self, value: float | None) -> None:
-        """As the socket's, which is a system call even where nothing changes."""
+        """Set it where it changes: the socket's is a system call even where nothing changes."""
         if value != self.gettimeout():
             super().settimeout(value)
 
     def recv_into(self, *arguments: Any) -> int:
-        """As the socket's, in time."""
+        """Receive as the socket does, in time."""
         return _in_time(self, super().recv_into, *arguments)
 
     def sendall(self, *arguments: Any) -> None:
-        """As the socket's, in time."""
+        """Send as the socket does, in time."""
         return _in_time(self, super().sendall, *arguments)
 
 
@@ -125,20 +125,20 @@ class _TlsSocket(ssl.SSLSocket):
     time: CallTime | None = None
 
     def settimeout(self, value: float | None) -> None:
-        """As the socket's, which is a system call even where nothing changes."""
+        """Set it where it changes: the socket's is a system call even where nothing changes."""
         if value != self.gettimeout():
             super().settimeout(value)
 
     def recv(self, *arguments: Any) -> bytes:
-        """As the socket's, in time: TLS within TLS receives this way."""
+        """Receive as the socket does, in time: TLS within TLS receives this way."""
         return _in_time(self, super().recv, *arguments)
 
     def recv_into(self, *arguments: Any) -> int:
-        """As the socket's, in time."""
+        """Receive as the socket does, in time."""
         return _in_time(self, super().recv_into, *arguments)
 
     def send(self, *arguments: Any) -> int:
-        """As the socket's, in time; `sendall` sends this way."""
+        """Send as the socket does, in time; `sendall` sends this way."""
         return _in_time(self, super().send, *arguments)
 
 
@@ -157,7 +157,7 @@ class _Timed(_Plain):
         return sock
 
     def request(self, *arguments: Any, **options: Any) -> None:
-        """As the connection's, in the time of the call.
+        """Do as the connection does, in the time of the call.
 
         Over a connection that is used again, a request has the time-out of its answer: setting
         another for it and back would be two system calls, at each of which the GIL is given up.
@@ -170,7 +170,7 @@ class _Timed(_Plain):
 
 class _TimedTls(_Tls):
     def connect(self) -> None:
-        """As the connection's, in the time of the call."""
+        """Do as the connection does, in the time of the call."""
         if self.ssl_context is None:
             self.ssl_context = _context(self.ca_certs)
         self.ssl_context.sslsocket_class = _TlsSocket
@@ -178,7 +178,7 @@ class _TimedTls(_Tls):
         _takes_over(self.sock)
 
     def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> ssl.SSLSocket:
-        """As the connection's: what the proxy answers to CONNECT is in the time of the call."""
+        """Do as the connection does: the proxy's answer to CONNECT is in the time of the call."""
         config: Any = self.proxy_config
         if config.ssl_context is None and not self.proxy_is_forwarding:
             self.proxy_config = config = config._replace(ssl_context=_context(self.ca_certs))
@@ -197,7 +197,7 @@ def _takes_over(sock: Any) -> None:
 
 
 def _context(ca_certs: str | None) -> ssl.SSLContext:
-    """What urllib3 makes where it is given none."""
+    """Build what urllib3 makes where it is given none."""
     context = create_urllib3_context()
     if ca_certs:
         context.load_verify_locations(ca_certs)
@@ -217,13 +217,13 @@ class _OneWrite(_Plain):
     _head = b""
 
     def request(self, method: str, url: str, body: Any = None, *rest: Any, **options: Any) -> None:
-        """As the connection's; the head waits for a body that is short."""
+        """Do as the connection does; the head waits for a body that is short."""
         self._holds_head = isinstance(body, bytes) and 0 < len(body) <= _SHORT_BODY
         self._head = b""
         super().request(method, url, body, *rest, **options)
 
     def send(self, data: Any) -> None:
-        """As the connection's, behind the head that was held."""
+        """Send as the connection does, behind the head that was held."""
         if self._holds_head:
             self._holds_head = False
             self._head = data

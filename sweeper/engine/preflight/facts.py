@@ -139,7 +139,7 @@ class Directory(Protocol):
         """Describe the organization; return the management account's id."""
 
     def delegated_administrators(self) -> frozenset[str]:
-        """The ids of the delegated administrators."""
+        """Return the ids of the delegated administrators."""
 
 
 class Cloud(Protocol):

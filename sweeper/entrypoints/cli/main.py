@@ -85,7 +85,7 @@ for _command in COMMANDS:
 
 
 def main() -> None:
-    """The console script: every end of a run has its exit status and no stack trace."""
+    """Run the console script: every end of a run has its exit status and no stack trace."""
     collect_garbage_rarely()  # before the imports, which leave most of the objects
     from sweeper.domain import masking
     from sweeper.domain.errors import ExitStatus

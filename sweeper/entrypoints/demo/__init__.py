@@ -11,7 +11,7 @@ from sweeper.domain.errors import ConfigurationError
 
 @contextmanager
 def demo_organization() -> Iterator[dict[str, Any]]:
-    """The organization, for as long as the context lasts; yields options for `Config(**options)`.
+    """Start the organization for as long as the context lasts; yield options of `Config`.
 
     Sessions and clients made inside, and only those, talk to it. Credentials in the environment
     are invented ones meanwhile. Raises ConfigurationError where moto is not installed.

@@ -144,7 +144,7 @@ def _say(text: str) -> None:
 
 @contextmanager
 def _without_settings() -> Iterator[None]:
-    """The demo is the same for everybody: a person's own settings do not reach it."""
+    """Keep a person's own settings from the demo: it is the same for everybody."""
     own = {
         name: value
         for name, value in os.environ.items()

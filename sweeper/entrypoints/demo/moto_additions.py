@@ -62,7 +62,7 @@ class Additions:
         self._names = tuple(sorted(get_session().get_available_regions("ecr")))
 
     def enable_regions(self, account_id: str, names: Iterable[str]) -> None:
-        """These regions, and no others, are enabled in the account.
+        """Enable these regions in the account, and no others.
 
         AWS cannot switch off a region that is on by default; here it can, to keep a demo small.
         """
@@ -72,18 +72,18 @@ class Additions:
         self._enabled[account_id] = enabled
 
     def regions(self, account_id: str) -> list[tuple[str, str]]:
-        """Every region with its RegionOptStatus in the account."""
+        """Return every region with its RegionOptStatus in the account."""
         enabled = self._enabled.get(account_id, ON_BY_DEFAULT)
         return [
             (name, _opt_status(name) if name in enabled else "DISABLED") for name in self._names
         ]
 
     def set_path(self, account_id: str, path: str) -> None:
-        """Where the account is: ``o-…/r-…/ou-…/<account>/``."""
+        """Set where the account is: ``o-…/r-…/ou-…/<account>/``."""
         self._paths[account_id] = path
 
     def paths(self, account_id: str) -> list[str]:
-        """The account's paths, of which AWS knows one; none where none was set."""
+        """Return the account's paths, of which AWS knows one; none where none was set."""
         return [self._paths[account_id]] if account_id in self._paths else []
 
     def add_pull_through_cache_rule(
@@ -102,7 +102,7 @@ class Additions:
         )
 
     def pull_through_cache_rules(self, account_id: str, region: str) -> Sequence[Mapping[str, Any]]:
-        """The rules of the registry."""
+        """Return the rules of the registry."""
         return self._rules.get((account_id, region), ())
 
 
@@ -134,7 +134,7 @@ def installed() -> Iterator[Additions]:
 
 @contextmanager
 def _replaced(owner: type, name: str, value: object) -> Iterator[None]:
-    """The class's own attribute, replaced or added inside."""
+    """Replace or add the class's own attribute inside."""
     original = vars(owner).get(name, _ABSENT)
     setattr(owner, name, value)
     try:
@@ -237,7 +237,7 @@ def _with_paths(
 
 
 def _ecr_page(response: ECRResponse, key: str, items: Sequence[object]) -> ActionResult:
-    """One page as ECR gives it: 100 items where not asked otherwise, at most 1,000."""
+    """Return one page as ECR does: 100 items where not asked otherwise, at most 1,000."""
     size = response._get_param("maxResults", 100)  # noqa: SLF001 (how moto's responses read)
     token = response._get_param("nextToken")  # noqa: SLF001
     if not 1 <= size <= _ECR_PAGE_LIMIT:
@@ -253,7 +253,7 @@ def _ecr_page(response: ECRResponse, key: str, items: Sequence[object]) -> Actio
 
 
 def _page(items: Sequence[_T], size: int, token: str | None) -> tuple[list[_T], str | None]:
-    """The page that `token` stands for, and the token of the next one, if there is one."""
+    """Return the page that `token` stands for, and the token of the next one, if there is one."""
     start = int(base64.b64decode(token, validate=True)) if token else 0
     end = start + size
     more = end < len(items)

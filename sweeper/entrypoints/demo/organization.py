@@ -44,7 +44,7 @@ def build(additions: Additions) -> dict[str, str]:
 
 
 def options() -> dict[str, Any]:
-    """The demo's configuration, nested like config.yaml."""
+    """Return the demo's configuration, nested like config.yaml."""
     return {
         "limits": {"http_sender": "botocore"},  # which moto replaces
         "policy": {"allowed_exclusions": [SIGNATURES]},
@@ -99,7 +99,7 @@ def _is_foreign(name: str) -> bool:
 
 
 def _accounts(additions: Additions) -> dict[str, str]:
-    """The organization with its tree and its accounts; account ids by name."""
+    """Create the organization with its tree and its accounts; return account ids by name."""
     client = boto3.client("organizations", region_name=REGION)
     organization_id = client.create_organization(FeatureSet="ALL")["Organization"]["Id"]
     (root,) = client.list_roots()["Roots"]
@@ -134,7 +134,7 @@ def _accounts(additions: Additions) -> dict[str, str]:
 
 
 def _furnish(account: DemoAccount, account_id: str, additions: Additions) -> None:
-    """The account's regions, its member role and its registries.
+    """Create the account's regions, its member role and its registries.
 
     Directly in moto's backends: the same through clients would take a session for each account
     and a request for each repository.

@@ -104,7 +104,7 @@ def _decoded(body: str) -> Any:
 
 
 def _is_due_again(hint: Hint, report: Report) -> bool:
-    """Whether a later delivery of the event may find what this one could not."""
+    """Tell whether a later delivery of the event may find what this one could not."""
     passing = [failure for failure in report.failures if failure.reason in _TRIED_AGAIN]
     place = (hint.account_id, hint.region)
     if any(

@@ -69,7 +69,7 @@ class Found:
             self._observer.done(message.stage, observed)
 
     def conclude(self) -> None:
-        """No more accounts are opened: what was examined is observed from now on."""
+        """Note that no more accounts are opened: what was examined is observed from now on."""
         if self._totals is not None:
             self._observer.begin(Stage.EXAMINE, sum(self._totals))
             self._totals = None
@@ -78,7 +78,7 @@ class Found:
             self._early.clear()
 
     def fail(self, accounts: Sequence[Account], failure: Failed) -> None:
-        """The process of these accounts could not begin."""
+        """Record that the process of these accounts could not begin."""
         failed = [account for account in accounts if self._is_new(account.id, None)]
         self._failures.update({(account.id, None): failure for account in failed})
         self._observer.done(Stage.OPEN_ACCOUNT, [(account, failure) for account in failed])

@@ -201,7 +201,7 @@ def _start(count: int, context: SpawnContext, begin: Callable[[], None]) -> Proc
 
 @contextmanager
 def _without_signals() -> Iterator[None]:
-    """What starts inside never gets the signals of a terminal: this process tells it to stop."""
+    """Keep the signals of a terminal from what starts inside: this process tells it to stop."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
     try:
         yield

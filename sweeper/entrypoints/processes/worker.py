@@ -109,7 +109,7 @@ def begin_process(
     deadline: float | None,
     secrets: masking.SharedSecrets,
 ) -> None:
-    """Runs in each process first; `deadline` is of the monotonic clock, which they share."""
+    """Prepare a process; `deadline` is of the monotonic clock, which all processes share."""
     global _process  # noqa: PLW0603 (a pool's initializer has no other place to leave it)
     collect_garbage_rarely()
     masking.adopt_secrets(secrets, of_run=False)
@@ -131,7 +131,7 @@ def _follow(control: Connection, stop: Stop) -> None:
 
 
 def scan_share(share: Share) -> Failed | None:
-    """Runs in a process: scan its accounts; return why it could not begin."""
+    """Scan the accounts of this process; return why it could not begin."""
     failure = attempt(Stage.OPEN_ACCOUNT, _scan, share)
     return failure if isinstance(failure, Failed) else None
 

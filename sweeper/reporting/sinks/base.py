@@ -169,7 +169,7 @@ def probe_sink(sink: Sink) -> list[DestinationProbe]:
 
 
 def is_stored(deliveries: Sequence[Delivery], sinks: Iterable[Sink]) -> bool:
-    """Whether no delivery failed, or the whole report is stored in spite of it."""
+    """Tell whether no delivery failed, or the whole report is stored in spite of it."""
     stores = {sink.name for sink in sinks if sink.keeps}
     delivered_to = {each.sink for each in deliveries if each.status == "delivered"}
     failed = any(each.status == "failed" for each in deliveries)

@@ -186,7 +186,7 @@ def _problem(directory: Path) -> str | None:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether the path exists, even as a broken link: no directory can be made in its place.
+    """Tell whether the path exists, even as a broken link: no directory can be made in its place.
 
     Raises OSError, ValueError.
     """

@@ -121,7 +121,7 @@ def _owners_to_notify(report: Report, tag: str, notify: Notify) -> list[_OwnerFi
 
 
 def _is_new(finding: Finding) -> bool:
-    """Whether the last sweep did not have the finding, or this run tried to fix it."""
+    """Tell whether the last sweep did not have the finding, or this run tried to fix it."""
     status = finding.change.status if finding.change else None
     done = status in (ChangeStatus.APPLIED, ChangeStatus.FAILED)
     return done or finding.since_last is not Since.STILL_OPEN

@@ -41,7 +41,7 @@ class JournalFile:
             raise JournalBusy(f"{path}: the run that writes it is still going on") from None
 
     def reader(self) -> BinaryIO:
-        """The file that is locked, from its beginning, whatever its name leads to by now."""
+        """Open the locked file from its beginning, whatever its name leads to by now."""
         return open(self._descriptor, "rb", closefd=False)
 
     def truncate(self, size: int) -> None:
@@ -82,7 +82,7 @@ class JournalFile:
 
 
 def is_busy(path: Path) -> bool:
-    """Whether a process writes the journal."""
+    """Tell whether a process writes the journal."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:

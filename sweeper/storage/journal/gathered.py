@@ -19,7 +19,7 @@ from sweeper.storage.record_reader import Budget
 
 
 def is_as_found(finding: Finding) -> bool:
-    """Whether the finding is as its check left it, which may have withheld the change."""
+    """Tell whether the finding is as its check left it, which may have withheld the change."""
     return finding.change is None or finding.change.status is ChangeStatus.WITHHELD
 
 
@@ -125,7 +125,7 @@ class Gathered:
         return None
 
     def _is_found(self, key: Key) -> bool:
-        """Whether there is a finding for the change: else no report would have it."""
+        """Tell whether there is a finding for the change: else no report would have it."""
         place = key[1], key[2]
         if place not in self._found:
             examined = self._examined.get(place)

@@ -18,9 +18,10 @@ RUN_ID = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line: which run this is. `config` has a digest of each section that a run needs
-    to be the same when it is resumed. `source` is the run whose changes an apply makes, or an undo
-    reverts.
+    """The first line: which run this is.
+
+    `config` has a digest of each section that a run needs to be the same when it is resumed.
+    `source` is the run whose changes an apply makes, or an undo reverts.
     """
 
     run_id: Annotated[str, Field(pattern=f"^{RUN_ID}$")]

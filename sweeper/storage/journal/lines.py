@@ -41,22 +41,22 @@ MAX_HEADER = 10_000  # bytes
 
 
 def header(value: Header) -> bytes:
-    """The first line."""
+    """Return the first line."""
     return _line(value)
 
 
 def lease(token: str) -> bytes:
-    """The lease is about to be taken with this token."""
+    """Return the line for a lease that is about to be taken with this token."""
     return _line(kinds.Lease(token))
 
 
 def opened(value: OpenedAccount) -> bytes:
-    """An account was opened."""
+    """Return the line for an account that was opened."""
     return _line(kinds.Opened(value.account, value.regions, value.unread))
 
 
 def examined(target: Target, value: Examined) -> Iterator[bytes]:
-    """A target was examined: a line for each finding, and its own."""
+    """Return the lines of an examined target: one for each finding, and its own."""
     for finding in value.findings:
         yield _line(kinds.Found(_as_found(finding)))
     # Of these there may be hundred thousands; neither id nor region needs escaping.
@@ -66,19 +66,19 @@ def examined(target: Target, value: Examined) -> Iterator[bytes]:
 
 
 def failed(account_id: str, region: str | None, value: Failed) -> bytes:
-    """An account or a target failed."""
+    """Return the line for an account or a target that failed."""
     return _line(
         kinds.Failed(account_id, region, value.stage, value.reason, value.error_code, value.message)
     )
 
 
 def assessed(finding: Finding, impact: Impact) -> bytes:
-    """What the finding's change may break was read."""
+    """Return the line for what a finding's change may break."""
     return _line(kinds.Assessed(*finding.key, impact))
 
 
 def intent(finding: Finding, change: Change) -> bytes:
-    """The change is about to be written."""
+    """Return the line for a change that is about to be written."""
     return _line(
         kinds.Intent(
             *finding.key,
@@ -91,17 +91,17 @@ def intent(finding: Finding, change: Change) -> bytes:
 
 
 def result(finding: Finding, change: Change) -> bytes:
-    """The change ended."""
+    """Return the line for a change that ended."""
     return _line(kinds.Result(*finding.key, change))
 
 
 def finished(value: Header) -> bytes:
-    """A journal of a run that has finished: there is nothing to resume."""
+    """Return the journal of a run that has finished: there is nothing to resume."""
     return _line(value) + _line(kinds.Finished())
 
 
 def whole(written: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a part, and its last line, without which it is not whole."""
+    """Return the lines of a part, and its last line, without which it is not whole."""
     count = 0
     for line in written:
         yield line
@@ -121,7 +121,7 @@ def _line(value: object) -> bytes:
 
 
 def _as_found(finding: Finding) -> Finding:
-    """The finding as its check left it: itself, mostly, because a copy costs as much as a line."""
+    """Return the finding as its check left it: mostly itself, as a copy costs as much as a line."""
     if is_as_found(finding) and finding.impact is None:
         return finding
     return replace(finding, change=finding.change if is_as_found(finding) else None, impact=None)
@@ -131,7 +131,7 @@ def _as_found(finding: Finding) -> Finding:
 
 
 def read(source: Source, name: str) -> tuple[Header, ResumeState, int]:
-    """The run, what it had done, and how many bytes of whole lines there are.
+    """Return the run, what it had done, and how many bytes of whole lines there are.
 
     Raises ConfigurationError that gives `name` and the number of the line.
     """
@@ -141,7 +141,7 @@ def read(source: Source, name: str) -> tuple[Header, ResumeState, int]:
 
 
 def read_part(source: Source, name: str) -> tuple[Header, ResumeState, bool]:
-    """The run of a worker's part, what the worker did, and whether the part is whole.
+    """Return the run of a worker's part, what the worker did, and whether the part is whole.
 
     Raises ConfigurationError as `read` does.
     """

@@ -39,7 +39,7 @@ class RunJournal:
         file: JournalFile | None,
         archive: Callable[[Iterable[bytes]], None] | None,
     ) -> None:
-        """Writes nothing."""
+        """Write nothing."""
         self.past = past
         self._header = header
         self._file = file
@@ -93,7 +93,7 @@ class RunJournal:
             self._file.append(b"", durable=True)
 
     def _snapshot(self, targets: Sequence[Target], outcomes: Sequence[Any]) -> Iterator[bytes]:
-        """The journal as it would stand if every planned change had just been begun."""
+        """Return the journal as it would be if every planned change had just been begun."""
         yield lines.header(self._header)
         yield from map(lines.opened, self._opened)
         for target, outcome in zip(targets, outcomes, strict=True):
