@@ -1,4 +1,4 @@
-"""What mends what: the command or the key, with what is known filled in."""
+"""The fix of each problem: the command or the key, with what is known filled in."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from sweeper.reporting.sinks.topic import _hints
 from sweeper.reporting.wording import advice
 from sweeper.storage.evidence.file import EvidenceFile
 from tests.cases import case
+from tests.engine.preflight.facts import CALLER, CLOSE, RULES, TEMPLATE, facts
 from tests.fakes import account_id, failure, make_account, make_config
 from tests.golden import assert_golden
-from tests.reporting.preflight.facts import CALLER, CLOSE, RULES, TEMPLATE, facts
 from tests.stacksets import templates
 from tests.stacksets.iam import listed
 

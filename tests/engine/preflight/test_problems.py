@@ -11,8 +11,7 @@ from sweeper.engine.preflight.facts import Facts
 from sweeper.engine.preflight.problems import Kind, Problem, judge
 from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus
 from tests.cases import case
-from tests.fakes import account_id, make_account, make_config
-from tests.reporting.preflight.facts import (
+from tests.engine.preflight.facts import (
     CLOSE,
     LIST,
     NOT_KNOWN,
@@ -24,6 +23,7 @@ from tests.reporting.preflight.facts import (
     role_checks,
     unreadable,
 )
+from tests.fakes import account_id, make_account, make_config
 
 WEST, EAST = "eu-west-1", "us-east-1"
 SCP = denied(Reason.DENIED_BY_SCP)
