@@ -244,7 +244,7 @@ class NamedRegistry(EcrRegistry):
 
     def repositories(self, target: Target) -> Iterator[Repository]:
         """Read the named repositories, without those that are gone."""
-        every = self._names.get(target.place, ())
+        every = self._names.get(target.key, ())
         for start in range(0, len(every), _MAX_NAMES):
             names = every[start : start + _MAX_NAMES]
             found = self.named_repositories(target, names)
@@ -253,7 +253,7 @@ class NamedRegistry(EcrRegistry):
                 found = [repository for repository in alone if repository]
             yield from found
             left = {repository.name for repository in found}
-            self.absent.update((*target.place, name) for name in names if name not in left)
+            self.absent.update((*target.key, name) for name in names if name not in left)
 
 
 @contextmanager

@@ -179,8 +179,8 @@ def _gaps(report: Report) -> str:
     )
     if inventory := report.config_inventory:
         gaps += sorted(
-            (place.account_id, place.region or "", Reason.RECORDED_NOT_PLANNED, 0)
-            for place in inventory.not_planned
+            (target.account_id, target.region or "", Reason.RECORDED_NOT_PLANNED, 0)
+            for target in inventory.not_planned
         )
     return hashlib.sha256(repr(gaps).encode()).hexdigest()
 

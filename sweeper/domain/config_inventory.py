@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from sweeper.domain.model import Compliance, Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import ConfigInventory, RecordedPlace, RecordingGap, Report
+from sweeper.domain.report_model import ConfigInventory, RecordedTarget, RecordingGap, Report
 from sweeper.domain.selection import accept_known_gaps
 
 if TYPE_CHECKING:
@@ -80,27 +80,27 @@ def compare_inventory(
     aggregator = config.inventory.config_aggregator
     if aggregator is None:
         raise ValueError("no aggregator is configured")
-    places = _Outcomes(report, config)
-    not_checked: dict[tuple[str, str | None], Recorded] = dict.fromkeys(places.failed, Recorded())
+    outcomes = _Outcomes(report, config)
+    not_checked: dict[tuple[str, str | None], Recorded] = dict.fromkeys(outcomes.failed, Recorded())
     not_planned: dict[tuple[str, str | None], Recorded] = {}
     deleted = since = repositories = mutable = 0
     for account_id, regions in recorded.items():
         for region, item in regions.items():
-            if not places.is_in_scope(account_id, region):
+            if not outcomes.is_in_scope(account_id, region):
                 continue
             repositories += item.repositories
             mutable += item.mutable
-            place = account_id, region
-            if place in places.examined:
-                deleted += max(0, item.repositories - item.since - places.examined[place])
-            elif key := places.unchecked(*place):
+            target = account_id, region
+            if target in outcomes.examined:
+                deleted += max(0, item.repositories - item.since - outcomes.examined[target])
+            elif key := outcomes.unchecked(*target):
                 not_checked[key] = not_checked.get(key, Recorded()).with_all_of(item)
             elif item.repositories == item.since:
                 since += item.since
             else:
-                not_planned[place] = item
-    accepted = [place for place in not_planned if _is_accepted(place, config)]
-    not_checked |= {place: not_planned.pop(place) for place in accepted}
+                not_planned[target] = item
+    accepted = [target for target in not_planned if _is_accepted(target, config)]
+    not_checked |= {target: not_planned.pop(target) for target in accepted}
     inventory = ConfigInventory(
         aggregator=aggregator.name,
         region=aggregator.region,
@@ -110,7 +110,7 @@ def compare_inventory(
         recorded_since=since,
         not_checked=_sort_recorded(not_checked),
         not_planned=_sort_recorded(not_planned),
-        not_recorded=tuple(_not_recorded(report, places, recorded, sources)),
+        not_recorded=tuple(_not_recorded(report, outcomes, recorded, sources)),
     )
     complete = report.coverage.complete and not not_planned
     coverage = replace(report.coverage, complete=complete)
@@ -129,7 +129,7 @@ class _Outcomes:
             (each.account_id, each.region) for each in report.failures if each.account_id
         }
         skipped = {(each.account_id, each.region): each.reason for each in report.skipped}
-        self._left_out = {place for place, reason in skipped.items() if reason in _LEFT_OUT}
+        self._left_out = {target for target, reason in skipped.items() if reason in _LEFT_OUT}
         self._unchecked = self.failed | (skipped.keys() - self._left_out)
         self.examined: dict[tuple[str, str], int] = {
             (account.id, region): sum(counts)
@@ -137,10 +137,10 @@ class _Outcomes:
             for region, counts in account.regions.items()
         }
         for finding in report.findings:
-            place = finding.account_id, finding.region
+            target = finding.account_id, finding.region
             is_counted = finding.compliance is not Compliance.UNDETERMINED
-            if finding.resource == "repository" and not is_counted and place in self.examined:
-                self.examined[place] += 1
+            if finding.resource == "repository" and not is_counted and target in self.examined:
+                self.examined[target] += 1
 
     def is_in_scope(self, account_id: str, region: str) -> bool:
         """Tell whether the sweep would have checked it, had it known of it."""
@@ -164,34 +164,34 @@ class _Outcomes:
         return found
 
 
-def _is_accepted(place: tuple[str, str | None], config: Config) -> bool:
+def _is_accepted(target: tuple[str, str | None], config: Config) -> bool:
     gap = Failed(Stage.EXAMINE, Reason.RECORDED_NOT_PLANNED, "")
-    return isinstance(accept_known_gaps(gap, *place, config.coverage.accept), Skipped)
+    return isinstance(accept_known_gaps(gap, *target, config.coverage.accept), Skipped)
 
 
-def _sort_recorded(places: Mapping[tuple[str, str | None], Recorded]) -> Sequence[RecordedPlace]:
-    ordered = sorted(places.items(), key=lambda pair: (pair[0][0], pair[0][1] or ""))
+def _sort_recorded(targets: Mapping[tuple[str, str | None], Recorded]) -> Sequence[RecordedTarget]:
+    ordered = sorted(targets.items(), key=lambda pair: (pair[0][0], pair[0][1] or ""))
     return tuple(
-        RecordedPlace(
-            *place,
+        RecordedTarget(
+            *target,
             item.repositories,
             item.mutable,
             item.undetermined,
             _utc(item.captured) if item.captured else None,
         )
-        for place, item in ordered
+        for target, item in ordered
     )
 
 
 def _not_recorded(
-    report: Report, places: _Outcomes, recorded: Inventory, sources: Iterable[Source]
+    report: Report, outcomes: _Outcomes, recorded: Inventory, sources: Iterable[Source]
 ) -> Iterable[RecordingGap]:
     """Yield one gap for each account in scope, sorted."""
     by_account: dict[str, list[Source]] = {}
     for source in sources:
-        if places.is_in_scope(source.account_id, source.region):
+        if outcomes.is_in_scope(source.account_id, source.region):
             by_account.setdefault(source.account_id, []).append(source)
-    found = places.accounts
+    found = outcomes.accounts
     regions = {each.id: len(each.regions) for each in report.accounts}
     for account_id in sorted(by_account.keys() | regions.keys()):
         if of_account := by_account.get(account_id):

@@ -51,15 +51,15 @@ class NothingToSweep(OperationFailed):
 
 
 class Invalid(ValueError):
-    """Content that is not as expected; `place` is the path to the problem in it.
+    """Content that is not as expected; `path` leads to the problem in it.
 
     `keys` are the known keys of an object that was read to its end.
     """
 
-    def __init__(self, problem: str, place: str = "", keys: frozenset[str] | None = None) -> None:
-        super().__init__(f"{place}: {problem}" if place else problem)
+    def __init__(self, problem: str, path: str = "", keys: frozenset[str] | None = None) -> None:
+        super().__init__(f"{path}: {problem}" if path else problem)
         self.problem = problem
-        self.place = place
+        self.path = path
         self.keys = keys
 
 

@@ -42,6 +42,9 @@ _ANY_TOOL = (
 )
 
 
+RepositoryKey = tuple[str, str, str | None]  # account id, region and repository
+
+
 @dataclass(frozen=True, slots=True)
 class Hint:
     """The repository or creation template that an event names.
@@ -59,7 +62,7 @@ class Hint:
     where: str = _ANY_TOOL
 
     @property
-    def place(self) -> tuple[str, str, str | None]:
+    def key(self) -> RepositoryKey:
         """Account id, region and repository."""
         return self.account_id, self.region, self.repository
 
@@ -114,9 +117,9 @@ def join_hints(hints: Iterable[Hint]) -> tuple[Hint, ...]:
     """Return one hint for each resource: of several, the last that says who reopened it."""
     joined: dict[object, Hint] = {}
     for hint in hints:
-        before = joined.get(hint.place)
+        before = joined.get(hint.key)
         if before is None or hint.reopens or not before.reopens:
-            joined[hint.place] = hint
+            joined[hint.key] = hint
     return tuple(joined.values())
 
 
@@ -151,8 +154,6 @@ _WINDOW = timedelta(days=7)  # in which reopenings are counted
 _SKEW = timedelta(minutes=10)  # of the clocks of two functions
 _MAX_REOPENINGS = 2_000  # that are stored: the latest
 
-Place = tuple[str, str, str | None]  # account id, region and repository
-
 
 @dataclass(frozen=True, slots=True)
 class Reopening:
@@ -170,7 +171,7 @@ class Reopening:
     where: str
 
     @property
-    def place(self) -> Place:
+    def key(self) -> RepositoryKey:
         """Account id, region and repository."""
         return self.account_id, self.region, self.repository
 
@@ -185,30 +186,30 @@ class Reopenings:
 
 def count_reopenings(
     before: Sequence[Reopening], due: Iterable[Hint], now: datetime, limit: int
-) -> tuple[tuple[Reopening, ...], Mapping[Place, str]]:
+) -> tuple[tuple[Reopening, ...], Mapping[RepositoryKey, str]]:
     """Return the reopenings to store, and why each repository above the limit is not changed.
 
     `due` are the hints whose repository was found mutable, and would be made immutable. An event
     counts once, however often it is delivered; a repository that is not changed is not counted.
     """
     kept = _recent(before, now)
-    contested: dict[Place, str] = {}
+    contested: dict[RepositoryKey, str] = {}
     for hint in due:
         if hint.repository is None:
             continue
         own = [each for each in kept if each.event_id == hint.event_id]
-        count = sum(each.place == hint.place for each in kept if each not in own)
+        count = sum(each.key == hint.key for each in kept if each not in own)
         if count >= limit:
-            contested[hint.place] = _explain(count + 1, hint.by, hint.where)
+            contested[hint.key] = _explain(count + 1, hint.by, hint.where)
         elif not own:
-            place = (hint.account_id, hint.region, hint.repository)
-            kept.append(Reopening(*place, hint.event_id, _utc(now), hint.by, hint.where))
+            key = (hint.account_id, hint.region, hint.repository)
+            kept.append(Reopening(*key, hint.event_id, _utc(now), hint.by, hint.where))
     return tuple(kept[-_MAX_REOPENINGS:]), contested
 
 
 def events_without_result(counted: Iterable[Hint], findings: Iterable[Finding]) -> set[str]:
     """Return the ids of the counted events after which nothing was made immutable again."""
-    changes: dict[Place, Change | None] = {
+    changes: dict[RepositoryKey, Change | None] = {
         (each.account_id, each.region, each.repository): each.change
         for each in findings
         if each.resource == "repository"
@@ -216,7 +217,7 @@ def events_without_result(counted: Iterable[Hint], findings: Iterable[Finding]) 
     return {
         hint.event_id
         for hint in counted
-        if (change := changes.get(hint.place))
+        if (change := changes.get(hint.key))
         and not change.may_be_made
         and change.reason is not Reason.CONTESTED
     }
@@ -227,19 +228,21 @@ def without_events(before: Sequence[Reopening], events: Container[str]) -> tuple
     return tuple(each for each in before if each.event_id not in events)
 
 
-def list_contested(before: Sequence[Reopening], now: datetime, limit: int) -> Mapping[Place, str]:
+def list_contested(
+    before: Sequence[Reopening], now: datetime, limit: int
+) -> Mapping[RepositoryKey, str]:
     """Return why each repository that has reached the limit is not changed."""
     kept = _recent(before, now)
-    counts = Counter(each.place for each in kept)
+    counts = Counter(each.key for each in kept)
     return {
-        each.place: _explain(counts[each.place] + 1, each.by, each.where)
+        each.key: _explain(counts[each.key] + 1, each.by, each.where)
         for each in kept
-        if counts[each.place] >= limit
+        if counts[each.key] >= limit
     }
 
 
 def withhold_contested(
-    outcomes: Iterable[Outcome], contested: Mapping[Place, str]
+    outcomes: Iterable[Outcome], contested: Mapping[RepositoryKey, str]
 ) -> list[Outcome]:
     """Return the outcomes, with the planned changes of contested repositories withheld."""
 

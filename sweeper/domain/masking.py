@@ -233,8 +233,8 @@ def _mask_run(known: _Secrets, run: str) -> str:
 def _find_secret(known: _Secrets, run: str, start: int) -> int | None:
     """Return the position of the next secret."""
     lengths = known.lengths
-    places = range(start, len(run) - _MIN_LENGTH + 1)
-    return next((at for at in places if run[at : at + _MIN_LENGTH] in lengths), None)
+    starts = range(start, len(run) - _MIN_LENGTH + 1)
+    return next((at for at in starts if run[at : at + _MIN_LENGTH] in lengths), None)
 
 
 # --- documents in pieces --------------------------------------------------------------------------

@@ -80,7 +80,7 @@ class Target:
     region: str
 
     @property
-    def place(self) -> tuple[str, str]:
+    def key(self) -> tuple[str, str]:
         """Account id and region."""
         return self.account.id, self.region
 

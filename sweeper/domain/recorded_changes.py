@@ -187,10 +187,10 @@ def recorded_targets(
 ) -> tuple[Target, ...]:
     """Return the targets of the findings in the accounts that were opened."""
     accounts = {each.account.id: each.account for each in opened}
-    places = dict.fromkeys((finding.account_id, finding.region) for finding in findings)
+    targets = dict.fromkeys((finding.account_id, finding.region) for finding in findings)
     return tuple(
         Target(accounts[account_id], region)
-        for account_id, region in places
+        for account_id, region in targets
         if account_id in accounts
     )
 
@@ -297,12 +297,12 @@ def unreached_findings(
         if isinstance(outcome, Examined):
             found.update(finding.key for finding in outcome.findings)
         else:
-            causes[target.place] = outcome
+            causes[target.key] = outcome
     not_enabled = Failed(Stage.EXAMINE, Reason.REGION_NOT_ENABLED, "the region is not enabled now")
     for finding in findings:
         if finding.key not in found:
-            place = finding.account_id, finding.region
-            cause = causes.get(finding.account_id) or causes.get(place) or not_enabled
+            target_key = finding.account_id, finding.region
+            cause = causes.get(finding.account_id) or causes.get(target_key) or not_enabled
             yield end_change(finding, cause, past)
 
 

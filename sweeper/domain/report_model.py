@@ -12,7 +12,7 @@ from sweeper.domain.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedPlace:
+class RecordedTarget:
     """What AWS Config last recorded in a region of an account; `region` None: in several of them.
 
     `mutable` counts MUTABLE and MUTABLE_WITH_EXCLUSION, `undetermined` repositories whose setting
@@ -65,8 +65,8 @@ class ConfigInventory:
     mutable: int = 0
     deleted_since: int = 0
     recorded_since: int = 0
-    not_checked: Sequence[RecordedPlace] = ()
-    not_planned: Sequence[RecordedPlace] = ()
+    not_checked: Sequence[RecordedTarget] = ()
+    not_planned: Sequence[RecordedTarget] = ()
     not_recorded: Sequence[RecordingGap] = ()
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.events import Hint, Place, withhold_contested
+from sweeper.domain.events import Hint, RepositoryKey, withhold_contested
 from sweeper.domain.model import (
     ACCOUNT_EXCLUDED,
     REGION_EXCLUDED,
@@ -62,7 +62,7 @@ class SweepPlan:
         self,
         kind: RunKind = "sweep",
         source: RunSource | None = None,
-        contested: Callable[[], Mapping[Place, str]] = dict,
+        contested: Callable[[], Mapping[RepositoryKey, str]] = dict,
     ) -> None:
         """`contested` says why repositories are not changed; it raises nothing."""
         self.kind = kind
@@ -86,7 +86,7 @@ class SweepPlan:
 
     def known(self, past: ResumeState, target: Target) -> Examined | None:
         """Return what an earlier process of the run examined, where it need not be read again."""
-        return past.examined.get(target.place)
+        return past.examined.get(target.key)
 
     def examine(
         self, checks: Sequence[Check], target: Target, evidence: Evidence | None
@@ -135,15 +135,15 @@ class _ReviewedPlan(SweepPlan):
     def __init__(self, recorded: RecordedChanges) -> None:
         super().__init__(recorded.kind, recorded.source)
         self.recorded = recorded
-        self._places: dict[tuple[str, str], list[Finding]] = {}
+        self._findings: dict[tuple[str, str], list[Finding]] = {}
         for finding in recorded.findings:
-            self._places.setdefault((finding.account_id, finding.region), []).append(finding)
+            self._findings.setdefault((finding.account_id, finding.region), []).append(finding)
 
     def select_accounts(self, organization: Organization, config: Config) -> _Selection:
         """Choose the reviewed accounts that the configuration still chooses."""
         refuse_other_organization(self.recorded, organization)
         chosen, others = select_accounts(organization.accounts, config)
-        reviewed = {account_id for account_id, _ in self._places}
+        reviewed = {account_id for account_id, _ in self._findings}
         listed = {account.id for account in organization.accounts}
         _, gone = select_recorded_accounts(
             (each for each in self.recorded.findings if each.account_id not in listed),
@@ -160,10 +160,10 @@ class _ReviewedPlan(SweepPlan):
         """Choose the reviewed regions that the configuration still chooses."""
         targets, left_out = plan_targets(opened, config)
         excluded = (
-            (target, REGION_EXCLUDED) for target in targets if target.place not in self._places
+            (target, REGION_EXCLUDED) for target in targets if target.key not in self._findings
         )
         return (
-            tuple(target for target in targets if target.place in self._places),
+            tuple(target for target in targets if target.key in self._findings),
             (*left_out, *excluded),
         )
 
@@ -175,7 +175,7 @@ class _ReviewedPlan(SweepPlan):
         found = {finding.key for finding in examined.findings}
         by_name = {check.name: check for check in checks}
         gone = []
-        for finding in self._places[target.place]:
+        for finding in self._findings[target.key]:
             if finding.key in found or finding.change is None or finding.check not in by_name:
                 continue
             exists = by_name[finding.check].matches_desired(target, finding, finding.change)
@@ -262,7 +262,7 @@ class _RevertedPlan(_ReviewedPlan):
                 return replace(named, change=failed)
 
         # Their verdict is not known: it is the sweep that decides what is compliant.
-        return Examined(Counts(0, 0, 0), tuple(map(read, self._places[target.place])))
+        return Examined(Counts(0, 0, 0), tuple(map(read, self._findings[target.key])))
 
     def plan(
         self,
@@ -282,8 +282,8 @@ def change_source(recorded: RecordedChanges | None) -> SweepPlan:
 
 
 # Counts the repositories that are about to be made immutable again, and returns why each contested
-# one is not changed, by its hint's `place`. Raises OperationFailed.
-_CountReopenings = Callable[[Sequence[Hint]], Mapping[Place, str]]
+# one is not changed, by its hint's `key`. Raises OperationFailed.
+_CountReopenings = Callable[[Sequence[Hint]], Mapping[RepositoryKey, str]]
 
 
 class HintedPlan(SweepPlan):
@@ -291,7 +291,7 @@ class HintedPlan(SweepPlan):
 
     def __init__(self, hints: Sequence[Hint], count: _CountReopenings) -> None:
         super().__init__("events")
-        self._hints: Mapping[object, Hint] = {hint.place: hint for hint in hints}
+        self._hints: Mapping[object, Hint] = {hint.key: hint for hint in hints}
         self._regions: dict[str, dict[str, str]] = {}
         self._resources: dict[tuple[str, str], set[Resource]] = {}
         for hint in hints:
@@ -317,7 +317,7 @@ class HintedPlan(SweepPlan):
         self, checks: Sequence[Check], target: Target, evidence: Evidence | None
     ) -> Examined:
         """Run only the checks of the named resources: others would report everything as missing."""
-        named = [check for check in checks if check.resource in self._resources[target.place]]
+        named = [check for check in checks if check.resource in self._resources[target.key]]
         return super().examine(named, target, evidence) if named else Examined(Counts(0, 0, 0))
 
     def plan(

@@ -204,10 +204,10 @@ def recall_scan(
     ]
     targets, left_out = changes.plan_targets(_opened(opened), config)
     examined = [
-        past.examined.get(target.place)
+        past.examined.get(target.key)
         or without_region(
             target,
-            past.failures.get(target.place) or missing(target.account, Stage.EXAMINE),
+            past.failures.get(target.key) or missing(target.account, Stage.EXAMINE),
         )
         for target in targets
     ]

@@ -23,7 +23,7 @@ from sweeper.aws.s3 import Bucket, Objects
 from sweeper.config.provenance import Provenance
 from sweeper.config.schema import Config
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.events import Place
+from sweeper.domain.events import RepositoryKey
 from sweeper.domain.model import Failed, Finding, Key, Stage
 from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
@@ -222,7 +222,7 @@ def put_plan(bucket: Bucket, header: Header, plan: Iterable[bytes]) -> None:
 def sweep_plan(config: Config, bucket: Bucket | None) -> SweepPlan:
     """Return the plan of a sweep, which leaves alone what events found to be contested."""
 
-    def contested() -> Mapping[Place, str]:
+    def contested() -> Mapping[RepositoryKey, str]:
         if bucket is None:
             return {}
         now, limit = datetime.now(UTC), config.remediation.max_reopened

@@ -197,12 +197,12 @@ def _where(problem: Problem) -> str:
     if not problem.accounts:
         return "every change" if problem.kind is Kind.WRITE else "the organization"
     accounts = f"{number(len(problem.accounts), 'account')}: {_first(problem.accounts)}"
-    if not problem.places:
+    if not problem.targets:
         return accounts
-    places = number(len(problem.places), "account-region")
+    targets = number(len(problem.targets), "account-region")
     if problem.whole_accounts:
-        return f"{places}, everywhere in {accounts}"
-    return f"{places}, in {_first(problem.regions)} of {accounts}"
+        return f"{targets}, everywhere in {accounts}"
+    return f"{targets}, in {_first(problem.regions)} of {accounts}"
 
 
 def _first(ids: tuple[str, ...]) -> str:

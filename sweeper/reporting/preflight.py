@@ -99,7 +99,7 @@ def _problem_object(problem: Problem, facts: Facts, config: Config) -> dict[str,
         "actions": problem.actions,
         "accounts": problem.accounts,
         "regions": problem.regions,
-        "account_regions": problem.places,
+        "account_regions": problem.targets,
         "whole_accounts": problem.whole_accounts,
         "key": problem.key,
         "location": problem.location,
@@ -322,8 +322,8 @@ def _destination(problem: Problem) -> Remedy | None:
 def _exclude_regions(problem: Problem, facts: Facts) -> str:
     """Return the keys that leave out the denied regions, and nothing that can be read."""
     regions = _yaml_list(problem.regions)
-    probed = {region.place for region in facts.regions if region.name in problem.regions}
-    readable = {account for account, _ in probed.difference(problem.places)}
+    probed = {region.key for region in facts.regions if region.name in problem.regions}
+    readable = {account for account, _ in probed.difference(problem.targets)}
     accept = f"coverage.accept: [{{reason: denied_by_scp, region: {regions}}}]"
     if not readable:
         return f"regions.exclude: {regions}, or {accept}"
@@ -331,7 +331,7 @@ def _exclude_regions(problem: Problem, facts: Facts) -> str:
         return accept
     rules = ", ".join(
         f"{{reason: denied_by_scp, account: {_yaml_list(accounts)}, region: {_yaml_list(denied)}}}"
-        for denied, accounts in _accounts_by_regions(problem.places).items()
+        for denied, accounts in _accounts_by_regions(problem.targets).items()
     )
     return f"coverage.accept: [{rules}]"
 

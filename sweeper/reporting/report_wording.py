@@ -26,7 +26,7 @@ from sweeper.domain.report_model import (
     ConfigInventory,
     EarlierFinding,
     FailedItem,
-    RecordedPlace,
+    RecordedTarget,
     RecordingGap,
     Report,
     Run,
@@ -309,7 +309,7 @@ def inventory_sentences(inventory: ConfigInventory) -> Iterator[str]:
         yield f"Which accounts are not recorded is not known ({shorten(why, 600)})."
 
 
-def recorded_words(target: RecordedPlace) -> str:
+def recorded_words(target: RecordedTarget) -> str:
     """Return what AWS Config last recorded in the account and region."""
     if not target.repositories:
         return "no repository recorded"

@@ -96,8 +96,8 @@ def _parse(validator: Any, content: bytes) -> Any:
     except ValidationError as error:
         # Report the first problem without the value, which may be long or hostile.
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))[:200]
-        raise Invalid(first["msg"][:200], place) from None
+        path = ".".join(map(str, first["loc"]))[:200]
+        raise Invalid(first["msg"][:200], path) from None
 
 
 def read(kind: type[_T], source: Source, *, limit: int, selection: Selection) -> _T:
@@ -118,8 +118,8 @@ def read(kind: type[_T], source: Source, *, limit: int, selection: Selection) ->
         reader.fail(_VERSION, "Field required")
     if reader.problem is None:
         return kind(**values)
-    problem, place = reader.problem
-    raise Invalid(problem, place, frozenset(reader.keys))
+    problem, path = reader.problem
+    raise Invalid(problem, path, frozenset(reader.keys))
 
 
 class _Reader:
@@ -159,9 +159,9 @@ class _Reader:
                 self.fail(f"{path}{name}", "Field required")
         return values
 
-    def fail(self, place: str, problem: str) -> None:
+    def fail(self, path: str, problem: str) -> None:
         """Record the problem, unless there was one before."""
-        self.problem = self.problem or (problem, place)
+        self.problem = self.problem or (problem, path)
 
     def _value(self, shape: _Shape, path: str) -> Any:
         first = self._scanner.peek()
@@ -195,7 +195,7 @@ class _Reader:
         try:
             parsed = _parse(_validator(kind, self._selection.stand_ins), content)
         except Invalid as error:
-            self.fail(f"{path}.{error.place}" if error.place else path, error.problem)
+            self.fail(f"{path}.{error.path}" if error.path else path, error.problem)
             return None
         value = self._selection.trim(parsed)
         if implausible := _find_implausible(path, value):

@@ -10,9 +10,9 @@ from sweeper.aws.s3 import Objects
 from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.events import (
     Hint,
-    Place,
     Reopening,
     Reopenings,
+    RepositoryKey,
     count_reopenings,
     list_contested,
     without_events,
@@ -31,7 +31,7 @@ _MAX_MEMORY = 10_000_000  # bytes
 
 def record_reopenings(
     objects: Objects, due: Sequence[Hint], now: datetime, limit: int
-) -> Mapping[Place, str]:
+) -> Mapping[RepositoryKey, str]:
     """Record the reopenings, and return why each repository above the limit is left alone.
 
     Raises OperationFailed if they cannot be counted: then nothing may be made immutable again.
@@ -46,8 +46,10 @@ def forget_reopenings(objects: Objects, events: Container[str]) -> None:
 
 def _edit(
     objects: Objects,
-    edit: Callable[[Sequence[Reopening]], tuple[tuple[Reopening, ...], Mapping[Place, str]]],
-) -> Mapping[Place, str]:
+    edit: Callable[
+        [Sequence[Reopening]], tuple[tuple[Reopening, ...], Mapping[RepositoryKey, str]]
+    ],
+) -> Mapping[RepositoryKey, str]:
     """Replace the reopenings by the first result of `edit`, and return the second."""
     for _ in range(_ATTEMPTS):
         before = _read(objects, _NAME)
@@ -66,7 +68,7 @@ def _edit(
     )
 
 
-def read_contested(objects: Objects, now: datetime, limit: int) -> Mapping[Place, str]:
+def read_contested(objects: Objects, now: datetime, limit: int) -> Mapping[RepositoryKey, str]:
     """Return the repositories that a sweep must leave mutable, each with the reason.
 
     Raises OperationFailed if the reopenings cannot be read.

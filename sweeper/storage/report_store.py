@@ -143,8 +143,8 @@ def _refuse_findings_elsewhere(report: Report) -> None:
     examined = {account.id: account.regions for account in report.accounts}
     for finding in report.findings:
         if finding.region not in examined.get(finding.account_id, ()):
-            place = f"{finding.account_id} {finding.region}"
-            raise Invalid(f"a finding in {place}, which is not among the accounts")
+            where = f"{finding.account_id} {finding.region}"
+            raise Invalid(f"a finding in {where}, which is not among the accounts")
 
 
 class RunReports:

@@ -33,11 +33,11 @@ LOST = OperationFailed(Reason.LEASE_LOST, "it ended while the process slept")
 
 
 def write(aws: FakeAws, cloud: AwsCloud) -> OperationFailed:
-    place = target(aws)
-    name = aws.repositories(place.account.id, place.region)[0].name
+    found = target(aws)
+    name = aws.repositories(found.account.id, found.region)[0].name
     aws.reset_statistics()
     with pytest.raises(OperationFailed) as caught:
-        EcrRegistry(cloud.clients).put_image_tag_mutability(place, name, "IMMUTABLE", ())
+        EcrRegistry(cloud.clients).put_image_tag_mutability(found, name, "IMMUTABLE", ())
     return caught.value
 
 
@@ -106,8 +106,8 @@ class SlowJournal(FakeJournal):
 
 
 def test_a_lease_that_ended_during_the_fsync_stops_the_write() -> None:
-    place = make_target(1)
-    registry = FakeRegistry({place.place: [make_repository("a")]})
+    found = make_target(1)
+    registry = FakeRegistry({found.key: [make_repository("a")]})
     journal = SlowJournal()
 
     def may_write() -> None:
@@ -117,11 +117,11 @@ def test_a_lease_that_ended_during_the_fsync_stops_the_write() -> None:
     pool = Pool(1, make_environment(journal=journal, may_write=may_write))
     check = TagImmutability(registry, make_config(), TODAY)
     outcomes: list[Outcome] = [
-        Examined(Counts(0, 1, 0), (make_finding("a", place, change=make_change()),))
+        Examined(Counts(0, 1, 0), (make_finding("a", found, change=make_change()),))
     ]
-    cloud = FakeCloud((place.account,))
+    cloud = FakeCloud((found.account,))
     (after,) = apply_changes(
-        pool, cloud, (check,), make_config(), targets=[place], outcomes=outcomes
+        pool, cloud, (check,), make_config(), targets=[found], outcomes=outcomes
     )
     assert isinstance(after, Examined)
     change = after.findings[0].change
@@ -135,7 +135,7 @@ def test_a_fault_that_asks_again_asks_the_guard_again(aws: FakeAws) -> None:
     asked: list[None] = []
     cloud.clients.guard = lambda: asked.append(None)
     aws.faults([Fault("throttle", operation="PutImageTagMutability", times=2)])
-    place = target(aws)
-    name = aws.repositories(place.account.id, place.region)[0].name
-    EcrRegistry(cloud.clients).put_image_tag_mutability(place, name, "IMMUTABLE", ())
+    found = target(aws)
+    name = aws.repositories(found.account.id, found.region)[0].name
+    EcrRegistry(cloud.clients).put_image_tag_mutability(found, name, "IMMUTABLE", ())
     assert len(asked) == 3

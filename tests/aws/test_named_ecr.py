@@ -22,7 +22,7 @@ class Registry(NamedRegistry):
     """ECR with the repositories `there`; `asked` has the names of each call."""
 
     def __init__(self, names: Sequence[str], there: Sequence[str]) -> None:
-        super().__init__(mock.Mock(), {TARGET.place: names})
+        super().__init__(mock.Mock(), {TARGET.key: names})
         self._there = set(there)
         self.asked: list[list[str]] = []
 

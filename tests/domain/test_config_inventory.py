@@ -11,7 +11,7 @@ import pytest
 from sweeper.domain.config_inventory import Recorded, Source, compare_inventory
 from sweeper.domain.model import Compliance, Skipped
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import ConfigInventory, RecordedPlace, RecordingGap, Report
+from sweeper.domain.report_model import ConfigInventory, RecordedTarget, RecordingGap, Report
 from tests.cases import case
 from tests.factories import ACCOUNT_ID, REGION, account, failed, finding, report, target
 from tests.fakes import make_config
@@ -34,9 +34,9 @@ def compare(
     return made.config_inventory, made.coverage.complete
 
 
-def place(account_id: str, region: str | None, item: Recorded = FIVE) -> RecordedPlace:
+def recorded_target(account_id: str, region: str | None, item: Recorded = FIVE) -> RecordedTarget:
     captured = AT if item.captured else None
-    return RecordedPlace(
+    return RecordedTarget(
         account_id, region, item.repositories, item.mutable, item.undetermined, captured
     )
 
@@ -58,35 +58,35 @@ def test_a_setting_counts_once() -> None:
 
 def test_what_could_not_be_checked_is_no_blank() -> None:
     other = "ap-east-1"
-    cases: list[tuple[Report, Mapping[str, Mapping[str, Recorded]], list[RecordedPlace]]] = [
+    cases: list[tuple[Report, Mapping[str, Mapping[str, Recorded]], list[RecordedTarget]]] = [
         # an account: all of its regions together
         (
             report([], [(account(DARK), failed(Reason.ASSUME_ROLE_DENIED))]),
             {DARK: {REGION: FIVE, other: FIVE}},
-            [place(DARK, None, FIVE.with_all_of(FIVE))],
+            [recorded_target(DARK, None, FIVE.with_all_of(FIVE))],
         ),
         # a region
         (
             report([], [(target(region=other), failed())]),
             {ACCOUNT_ID: {other: FIVE}},
-            [place(ACCOUNT_ID, other)],
+            [recorded_target(ACCOUNT_ID, other)],
         ),
         # nothing is recorded there: that is said, too
         (
             report([], [(account(DARK), failed())]),
             {},
-            [place(DARK, None, Recorded())],
+            [recorded_target(DARK, None, Recorded())],
         ),
         # a gap that is accepted, and an account that cannot be swept
         (
             report([], [], [(target(region=other), Skipped(Reason.DENIED_BY_SCP))]),
             {ACCOUNT_ID: {other: FIVE}},
-            [place(ACCOUNT_ID, other)],
+            [recorded_target(ACCOUNT_ID, other)],
         ),
         (
             report([], [], [(account(DARK), Skipped(Reason.ACCOUNT_SUSPENDED))]),
             {DARK: {REGION: FIVE}},
-            [place(DARK, None)],
+            [recorded_target(DARK, None)],
         ),
         (report([], [], [(account(DARK), Skipped(Reason.ACCOUNT_SUSPENDED))]), {}, []),
     ]
@@ -101,8 +101,8 @@ def test_what_could_not_be_checked_is_no_blank() -> None:
 @pytest.mark.parametrize(
     ("changes", "recorded", "config", "not_planned"),
     [
-        ({}, {ACCOUNT_ID: {"ap-east-1": FIVE}}, {}, [place(ACCOUNT_ID, "ap-east-1")]),
-        ({}, {DARK: {REGION: FIVE}}, {}, [place(DARK, REGION)]),
+        ({}, {ACCOUNT_ID: {"ap-east-1": FIVE}}, {}, [recorded_target(ACCOUNT_ID, "ap-east-1")]),
+        ({}, {DARK: {REGION: FIVE}}, {}, [recorded_target(DARK, REGION)]),
         # recorded only after the run began
         ({}, {ACCOUNT_ID: {"ap-east-1": LATER}}, {}, []),
         # nobody listed an organization: the others are none of this sweep's
@@ -111,7 +111,7 @@ def test_what_could_not_be_checked_is_no_blank() -> None:
             {"organization_id": None},
             {ACCOUNT_ID: {"ap-east-1": FIVE}},
             {},
-            [place(ACCOUNT_ID, "ap-east-1")],
+            [recorded_target(ACCOUNT_ID, "ap-east-1")],
         ),
         # left out on purpose
         ({}, {ACCOUNT_ID: {"ap-east-1": FIVE}}, {"regions": {"exclude": ["ap-east-1"]}}, []),
@@ -129,7 +129,7 @@ def test_what_was_not_planned_is_a_gap(
     changes: dict[str, Any],
     recorded: Mapping[str, Mapping[str, Recorded]],
     config: dict[str, Any],
-    not_planned: list[RecordedPlace],
+    not_planned: list[RecordedTarget],
 ) -> None:
     inventory, complete = compare(report(**changes), recorded, **config)
     assert list(inventory.not_planned) == not_planned

@@ -53,7 +53,7 @@ def test_what_is_a_hint() -> None:
         with case(event["detail"]["eventName"], repository):
             hint = read(event)
             assert isinstance(hint, Hint)
-            assert hint.place == (ACCOUNT, REGION, repository)
+            assert hint.key == (ACCOUNT, REGION, repository)
             assert hint.reopens is reopens
 
 
@@ -138,7 +138,7 @@ def test_nothing_that_is_sent_breaks_it(key: str, value: Any) -> None:
     outer, _, inner = key.partition(".")
     event = detail(CREATED, **{inner: value}) if inner else {**CREATED, outer: value}
     hint = read(event)
-    assert isinstance(hint, str) or hint.place == (ACCOUNT, REGION, "team/payments")
+    assert isinstance(hint, str) or hint.key == (ACCOUNT, REGION, "team/payments")
 
 
 HINT = Hint(ACCOUNT, REGION, "app", "e-1", reopens=True, by="somebody", where="there")
@@ -182,11 +182,9 @@ def test_what_is_contested() -> None:
         with case(before, limit):
             after, contested = count_reopenings(before, [HINT], NOW, limit)
             assert len(after) == kept
-            assert (HINT.place in contested) is is_contested
+            assert (HINT.key in contested) is is_contested
     _, contested = count_reopenings(three, [HINT], NOW, 3)
-    assert contested[HINT.place] == (
-        "made mutable again 4 times in 7 days, last by somebody; there"
-    )
+    assert contested[HINT.key] == ("made mutable again 4 times in 7 days, last by somebody; there")
 
 
 def test_what_was_not_made_immutable_again_is_no_reopening() -> None:
@@ -223,8 +221,8 @@ def test_a_sweep_leaves_alone_what_has_reached_the_limit() -> None:
     for before, limit, is_contested in cases:
         with case(before, limit):
             contested = list_contested(before, NOW, limit)
-            assert (HINT.place in contested) is is_contested
-    assert list_contested(three, NOW, 3)[HINT.place] == (
+            assert (HINT.key in contested) is is_contested
+    assert list_contested(three, NOW, 3)[HINT.key] == (
         "made mutable again 4 times in 7 days, last by somebody; there"
     )
 
@@ -240,7 +238,7 @@ def test_only_planned_changes_of_repositories_are_withheld() -> None:
         replace(own, change=None),
     )
     outcome = Examined(Counts(0, 5, 0), (own, *others))
-    (after,) = withhold_contested([outcome], {HINT.place: "why"})
+    (after,) = withhold_contested([outcome], {HINT.key: "why"})
     assert isinstance(after, Examined)
     first, *rest = after.findings
     assert first.change == replace(

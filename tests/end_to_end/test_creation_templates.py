@@ -55,7 +55,7 @@ def world(*templates: CreationTemplate, **changes: Any) -> World:
     return small_world(accounts=1, regions=1, registries=(registry,), **changes)
 
 
-def place(aws: FakeAws) -> tuple[str, str]:
+def registry_of(aws: FakeAws) -> tuple[str, str]:
     return aws.world.accounts[0].id, REGION
 
 
@@ -95,7 +95,7 @@ def test_templates_are_judged_and_not_written_unless_that_is_asked_for(
         "sandbox": "exempt",
     }
     assert all(each["change"] is None for each in by_prefix(ended).values())
-    assert aws.templates(*place(aws)) == {each.prefix: each for each in CREATION_TEMPLATES}
+    assert aws.templates(*registry_of(aws)) == {each.prefix: each for each in CREATION_TEMPLATES}
     assert calls(aws)[LISTING] == 1
     assert WRITE not in calls(aws)
     assert policy_actions(aws) == {
@@ -136,7 +136,7 @@ def test_what_can_be_closed_is_closed_and_nothing_else_of_it_changes(
     }
     (written,) = aws.statistics().template_writes
     assert (written["prefix"], written["accepted"]) == ("apps", True)
-    assert aws.templates(*place(aws)) == {
+    assert aws.templates(*registry_of(aws)) == {
         each.prefix: dataclasses.replace(each, mutability="IMMUTABLE")
         if each.prefix == "apps"
         else each
@@ -154,7 +154,7 @@ def test_templates_alone(aws: FakeAws, here: Here) -> None:
     aws.load(world(CreationTemplate("apps"), CreationTemplate("ROOT", "IMMUTABLE")))
     ended = here.run(aws, config={"checks": [TEMPLATES], "remediation": {"checks": [TEMPLATES]}})
     assert "ecr:DescribeRepositories" not in calls(aws)
-    assert found(ended.report) == {(*place(aws), "apps")}
+    assert found(ended.report) == {(*registry_of(aws), "apps")}
     assert changes(ended.report) == {("applied", None)}
     assert calls(aws)[LISTING] == 2  # and once more before the write
     assert ended.report["totals"]["repositories"]["examined"] == 0
@@ -172,7 +172,7 @@ def test_a_dry_run_plans(aws: FakeAws, here: Here) -> None:
 def test_where_templates_cannot_be_read_the_target_failed(aws: FakeAws, here: Here) -> None:
     aws.load(world(role=Role(actions=("account:ListRegions", "ecr:DescribeRepositories"))))
     ended = here.run(aws, config={"checks": BOTH})
-    assert failures(ended.report) == {(*place(aws), "denied_by_identity_policy")}
+    assert failures(ended.report) == {(*registry_of(aws), "denied_by_identity_policy")}
     (failure,) = ended.report["failures"]
     assert LISTING in failure["message"]
     assert ended.report["findings"] == []
@@ -196,7 +196,7 @@ def test_a_denied_write_is_told_and_ends_no_other_checks_changes(
     }
     assert missing in told["apps"]["error"]
     assert [each["repository"] for each in writes(aws) if each["accepted"]] == ["app"]
-    assert aws.templates(*place(aws)) == {each.prefix: each for each in templates}
+    assert aws.templates(*registry_of(aws)) == {each.prefix: each for each in templates}
     assert ended.status == 3
 
 
@@ -207,7 +207,7 @@ def test_a_write_without_an_answer_is_read_again(aws: FakeAws, here: Here) -> No
     aws.faults([Fault("truncate", operation=operation)])
     ended = here.run(aws, config={"checks": BOTH, "remediation": {"checks": BOTH}})
     assert changes(ended.report) == {("applied", None)}
-    assert aws.templates(*place(aws))["apps"].mutability == "IMMUTABLE"
+    assert aws.templates(*registry_of(aws))["apps"].mutability == "IMMUTABLE"
     assert ended.status == 0
 
 

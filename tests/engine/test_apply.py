@@ -38,7 +38,7 @@ def reviewed(name: str = "app", number: int = 1, **values: Any) -> Finding:
 
 
 def registry_of(*names: str, **more: Any) -> FakeRegistry:
-    return FakeRegistry({ONE.place: [make_repository(name) for name in names]}, **more)
+    return FakeRegistry({ONE.key: [make_repository(name) for name in names]}, **more)
 
 
 def outcomes(report: Report) -> dict[str, tuple[ChangeStatus, Reason | None]]:
@@ -94,7 +94,7 @@ def test_what_was_not_reviewed_is_left_as_it_is() -> None:
 def test_what_no_longer_holds_is_superseded_with_its_reason(
     now: Repository | None, sections: dict[str, Any], reason: Reason
 ) -> None:
-    registry = FakeRegistry({ONE.place: [now] if now else []})
+    registry = FakeRegistry({ONE.key: [now] if now else []})
     report = apply_here(registry, HERE, [reviewed("app")], **sections)
     assert outcomes(report) == {"app": (SUPERSEDED, reason)}
     assert registry.writes == []

@@ -178,7 +178,7 @@ def test_a_change_of_others_between_the_look_and_the_write_is_left_alone() -> No
             self.written[key_of(one)] = make_repository("a", "IMMUTABLE_WITH_EXCLUSION", ("x",))
             return seen
 
-    registry = Meanwhile({ONE.place: [left(one)]})
+    registry = Meanwhile({ONE.key: [left(one)]})
     report = undo_here(registry, HERE, [one])
     assert outcomes(report) == [(ChangeStatus.SUPERSEDED, Reason.CHANGED_SINCE_EXAMINED)]
     assert registry.writes == []

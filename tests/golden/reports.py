@@ -23,7 +23,7 @@ from sweeper.domain.report import aggregate, ended_early
 from sweeper.domain.report_model import (
     ConfigInventory,
     Delivery,
-    RecordedPlace,
+    RecordedTarget,
     RecordingGap,
     Report,
     TrendPoint,
@@ -56,10 +56,10 @@ INVENTORY = ConfigInventory(
     deleted_since=1,
     recorded_since=2,
     not_checked=(
-        RecordedPlace("111122223333", "ap-east-1", 12, 5, 1, "2026-11-20T10:00:00Z"),
-        RecordedPlace("777788889999", None, 0, 0, 0, None),
+        RecordedTarget("111122223333", "ap-east-1", 12, 5, 1, "2026-11-20T10:00:00Z"),
+        RecordedTarget("777788889999", None, 0, 0, 0, None),
     ),
-    not_planned=(RecordedPlace("111122223333", "me-south-1", 1, 1, 0, "2026-11-20T10:00:00Z"),),
+    not_planned=(RecordedTarget("111122223333", "me-south-1", 1, 1, 0, "2026-11-20T10:00:00Z"),),
     not_recorded=(
         RecordingGap("444455556666", "no_record", 2),
         RecordingGap("777788889999", "failed", 17, "2026-11-01T00:00:00Z", "NoRecorder: no"),

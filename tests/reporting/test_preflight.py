@@ -99,7 +99,7 @@ def test_there_is_something_to_do_about_everything() -> None:
                     key=key,
                     actions=("ecr:Some",),
                     accounts=(account_id(1),),
-                    places=((account_id(1), "eu-west-1"),),
+                    targets=((account_id(1), "eu-west-1"),),
                 )
                 text = remedy(found, facts(), make_config()).text
                 assert text.strip()
@@ -173,21 +173,21 @@ def test_who_may_not_list() -> None:
             assert words in advised.text
 
 
-PLACES = tuple((account_id(1), f"eu-west-{number}") for number in range(1, 8))
+TARGETS = tuple((account_id(1), f"eu-west-{number}") for number in range(1, 8))
 
 
 def test_what_is_typed_has_what_is_known_in_it() -> None:
     cases: list[tuple[Problem, str]] = [
         (
-            problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES[:2], whole_accounts=False),
+            problem(Kind.REGION, R.DENIED_BY_SCP, targets=TARGETS[:2], whole_accounts=False),
             "regions.exclude: [eu-west-1, eu-west-2]",
         ),
         (
-            problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES, whole_accounts=False),
-            f"regions.exclude: [{', '.join(region for _, region in PLACES)}]",
+            problem(Kind.REGION, R.DENIED_BY_SCP, targets=TARGETS, whole_accounts=False),
+            f"regions.exclude: [{', '.join(region for _, region in TARGETS)}]",
         ),
         (
-            problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES, accounts=(account_id(1),)),
+            problem(Kind.REGION, R.DENIED_BY_SCP, targets=TARGETS, accounts=(account_id(1),)),
             'organization.exclude_accounts: ["000000000001"]',
         ),
         (
@@ -267,16 +267,16 @@ MANAGEMENT, OTHER = account_id(2), account_id(3)
     [
         ((), {("*", "eu-west-1"), ("*", "eu-west-2")}),
         ((MANAGEMENT,), {("*", "eu-west-1"), ("*", "eu-west-2")}),  # which no such policy binds
-        ((OTHER,), set(PLACES[:2])),
-        ((MANAGEMENT, OTHER), set(PLACES[:2])),
+        ((OTHER,), set(TARGETS[:2])),
+        ((MANAGEMENT, OTHER), set(TARGETS[:2])),
     ],
 )
 def test_no_region_that_an_account_can_read_is_excluded(
     readable: tuple[str, ...], accepted: set[tuple[str, str]]
 ) -> None:
     """What is to be pasted is complete, and leaves out only what is denied."""
-    found = problem(Kind.REGION, R.DENIED_BY_SCP, places=PLACES[:2], whole_accounts=False)
-    places = (*PLACES[:2], *((account, "eu-west-1") for account in readable))
+    found = problem(Kind.REGION, R.DENIED_BY_SCP, targets=TARGETS[:2], whole_accounts=False)
+    places = (*TARGETS[:2], *((account, "eu-west-1") for account in readable))
     known = facts()
     assert known.caller
     known = replace(

@@ -58,7 +58,7 @@ def record(stored: Any, *event_ids: str, limit: int = 3) -> list[str]:
     """Record reopenings of one repository, one after another; why the last is contested."""
     contested: Any = {}
     for event_id in event_ids:
-        hint = Hint(*HINT.place, event_id, reopens=True, by="a", where="b")
+        hint = Hint(*HINT.key, event_id, reopens=True, by="a", where="b")
         contested = record_reopenings(stored, [hint], NOW, limit)
     return list(contested.values())
 
@@ -121,6 +121,6 @@ def test_a_sweep_reads_it_below_the_folder() -> None:
     stored: Any = Stored()
     record(stored, "a", "b", "c")
     stored.content = {f"events/{_NAME}": stored.content[_NAME]}
-    assert set(read_contested(stored, NOW, 3)) == {HINT.place}
+    assert set(read_contested(stored, NOW, 3)) == {HINT.key}
     assert read_contested(stored, NOW, 4) == {}
     assert read_contested(Stored(), NOW, 0) == {}  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ def test_lists_parts_and_the_result_come_back(work: Work) -> None:
     assert part.is_whole
     assert part.past == ResumeState(
         opened={OPENED.account.id: OPENED},
-        examined={make_target().place: EXAMINED},
+        examined={make_target().key: EXAMINED},
         failures={("000000000002", None): DENIED},
     )
     result = Result(RUN.run_id, 4, "s3://reports/report.json")
@@ -201,7 +201,7 @@ def test_one_process_resumes_from_the_parts(work: Work) -> None:
     assert resumed is not None
     header, past = resumed
     assert header == RUN
-    assert past.examined == {make_target().place: EXAMINED}
+    assert past.examined == {make_target().key: EXAMINED}
     assert past.failures == {}  # what failed is tried again
 
     planned, done = make_change(), make_change(ChangeStatus.APPLIED)

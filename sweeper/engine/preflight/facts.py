@@ -68,7 +68,7 @@ class Region:
     writes: Mapping[str, ProbeResult]
 
     @property
-    def place(self) -> tuple[str, str]:
+    def key(self) -> tuple[str, str]:
         """Account id and region."""
         return self.account.id, self.name
 

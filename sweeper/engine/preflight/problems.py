@@ -48,7 +48,7 @@ _REFUSED_WITH_TAGS = re.compile(r"sts:(TagSession|SetSourceIdentity)")
 class Problem:
     """One thing that is wrong, or not known, in all its accounts and regions.
 
-    `places` are (account id, region); there are none for a problem of whole accounts.
+    `targets` are (account id, region); there are none for a problem of whole accounts.
     `whole_accounts`: every region of its accounts has it. `key` is the configuration's key of a
     destination, `location` its location, `hints` what to do about it. `message` is AWS's first.
     """
@@ -60,7 +60,7 @@ class Problem:
     error_code: str | None = None
     actions: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
-    places: tuple[tuple[str, str], ...] = ()
+    targets: tuple[tuple[str, str], ...] = ()
     whole_accounts: bool = True
     key: str | None = None
     location: str | None = None
@@ -69,7 +69,7 @@ class Problem:
     @property
     def regions(self) -> tuple[str, ...]:
         """The regions that have it, in order."""
-        return tuple(sorted({region for _, region in self.places}))
+        return tuple(sorted({region for _, region in self.targets}))
 
     @property
     def status(self) -> ExitStatus:
@@ -188,7 +188,7 @@ def _of_regions(facts: Facts) -> Iterator[_Case]:
         if len(tried) > 1 and len(kinds) == 1 and (ProbeStatus.WORKS, None) not in kinds:
             first = next(iter(alike.values()))
             # The same problem, whether or not writes were tried there, too.
-            yield _Case(Kind.REGION, first, (), *region.place)
+            yield _Case(Kind.REGION, first, (), *region.key)
             continue
         for kind, answers in ((Kind.READ, region.reads), (Kind.WRITE, writes)):
             groups: dict[tuple[ProbeStatus, Reason | None], list[str]] = defaultdict(list)
@@ -196,7 +196,7 @@ def _of_regions(facts: Facts) -> Iterator[_Case]:
                 if answer.answer is not ProbeStatus.WORKS:
                     groups[answer.answer, answer.reason].append(action)
             for actions in groups.values():
-                yield _Case(kind, answers[actions[0]], tuple(actions), *region.place)
+                yield _Case(kind, answers[actions[0]], tuple(actions), *region.key)
 
 
 def _granted_in_part(answer: ProbeResult) -> ProbeResult:
@@ -247,9 +247,9 @@ def _grouped(cases: Iterable[_Case], regions: Sequence[Region]) -> Iterator[Prob
                 yield _problem(part, whole=part is everywhere)
 
 
-def _names(places: Iterable[tuple[str, str | None]]) -> _RegionNames:
+def _names(targets: Iterable[tuple[str, str | None]]) -> _RegionNames:
     names: _RegionNames = defaultdict(set)
-    for account, region in places:
+    for account, region in targets:
         if region is not None:
             names[account].add(region)
     return names
@@ -265,7 +265,7 @@ def _problem(cases: Sequence[_Case], *, whole: bool) -> Problem:
         first.probed.error_code,
         actions=first.actions,
         accounts=tuple(sorted({case.account for case in cases})),
-        places=tuple(
+        targets=tuple(
             sorted((case.account, case.region) for case in cases if case.region is not None)
         ),
         whole_accounts=whole,

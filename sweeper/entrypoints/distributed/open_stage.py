@@ -314,7 +314,7 @@ def _read_scan(stage: OpenStage, shard: int, accounts: frozenset[str]) -> Resume
         problem = "there is none" if part is None else "it has no end"
         return f"the worker of shard {shard} left no whole part: {stage.work.at(name)}: {problem}"
     past = part.past
-    named = {*past.opened, *(place[0] for place in (*past.examined, *past.failures))}
+    named = {*past.opened, *(key[0] for key in (*past.examined, *past.failures))}
     if others := named - accounts:
         return f"{stage.work.at(name)}: it has account {min(others)}, which is of another shard"
     return past

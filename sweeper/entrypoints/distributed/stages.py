@@ -220,7 +220,7 @@ def apply(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
             for account_id, region in sorted(past.examined)
             if account_id in accounts and account_id in past.opened
         ]
-        facts: list[Outcome] = [past.examined[target.place] for target in targets]
+        facts: list[Outcome] = [past.examined[target.key] for target in targets]
         outcomes = restore_plan(targets, facts, due, config=stage.config, remedies=stage.remedies)
         begun = [*_lines_of_targets(stage, past, targets), *_lines_of_changes(outcomes, due)]
         if own is None:
@@ -325,7 +325,7 @@ def _lines_of_scan(header: Header, scan: Scan, impacts: Iterable[Finding]) -> It
             yield lines.opened(opened)
     for target, examined in zip(scan.targets, scan.examined, strict=True):
         if isinstance(examined, Failed):
-            yield lines.failed(*target.place, with_region(examined, target.region))
+            yield lines.failed(*target.key, with_region(examined, target.region))
         else:
             yield from lines.examined(target, examined)
     for finding in impacts:
@@ -363,4 +363,4 @@ def _lines_of_targets(
     for account_id in dict.fromkeys(target.account.id for target in targets):
         yield lines.opened(past.opened[account_id])
     for target in targets:
-        yield from lines.examined(target, past.examined[target.place])
+        yield from lines.examined(target, past.examined[target.key])

@@ -106,9 +106,9 @@ def _decoded(body: str) -> Any:
 def _is_due_again(hint: Hint, report: Report) -> bool:
     """Tell whether a later delivery of the event may find what this one could not."""
     passing = [failure for failure in report.failures if failure.reason in _TRIED_AGAIN]
-    place = (hint.account_id, hint.region)
+    target = (hint.account_id, hint.region)
     if any(
-        (failure.account_id, failure.region) in ((None, None), (hint.account_id, None), place)
+        (failure.account_id, failure.region) in ((None, None), (hint.account_id, None), target)
         for failure in passing
     ):
         return True
@@ -117,7 +117,7 @@ def _is_due_again(hint: Hint, report: Report) -> bool:
     return any(
         finding.change is not None
         and finding.change.reason in reasons
-        and (finding.account_id, finding.region) == place
+        and (finding.account_id, finding.region) == target
         and (finding.repository if finding.resource == "repository" else None) == hint.repository
         for finding in report.findings
     )
@@ -136,14 +136,14 @@ def _log_end(handled: EventsRun, hints: Mapping[str, Hint], again: Collection[st
             continue
         if listed and hint.account_id not in planned:
             _log_ignored(message_id, _NOT_HERE, hint)
-        elif hint.place in handled.absent:
+        elif hint.key in handled.absent:
             _log_ignored(message_id, _GONE, hint)
     logs.log_finished(report, int(exit_status(report)), handled.file)
     logs.log(
         logging.INFO,
         "events.handled",
         hints=len(hints),
-        places=len({hint.place for hint in hints.values()}),
+        resources=len({hint.key for hint in hints.values()}),
         gone=len(handled.absent),
         again=len(again),
         contested=sum(

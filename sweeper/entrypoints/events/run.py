@@ -19,7 +19,7 @@ from sweeper.checks import checks, chosen_checks
 from sweeper.config.loader import Loaded
 from sweeper.config.schema import Config, S3Config
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.events import Hint, Place, events_without_result
+from sweeper.domain.events import Hint, RepositoryKey, events_without_result
 from sweeper.domain.model import (
     Account,
     Failed,
@@ -183,7 +183,7 @@ def run_hints(
         counted: list[Hint] = []
         known: list[Announced] = []
 
-        def count(due: Sequence[Hint]) -> Mapping[Place, str]:
+        def count(due: Sequence[Hint]) -> Mapping[RepositoryKey, str]:
             counted.extend(due)
             return record_reopenings(Objects(bucket), due, now(), limit)
 

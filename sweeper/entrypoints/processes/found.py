@@ -45,7 +45,7 @@ class Found:
         examined = {**self._past.examined, **self._examined}
         return ResumeState(
             {account_id: each for account_id, each in opened.items() if account_id in ids},
-            {place: each for place, each in examined.items() if place[0] in ids},
+            {key: each for key, each in examined.items() if key[0] in ids},
         )
 
     def add(self, message: Begun | Done, processes: int) -> None:

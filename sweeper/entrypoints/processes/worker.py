@@ -87,16 +87,16 @@ class Sender:
         """Send the outcomes."""
         secrets = masking.share_secrets(but=self._sent)
         self._sent.update(secrets.lengths)
-        placed: Any = [(*_place(item), outcome) for item, outcome in outcomes]
-        self._send(Done(stage, placed, secrets))
+        sent: Any = [(*_key(item), outcome) for item, outcome in outcomes]
+        self._send(Done(stage, sent, secrets))
 
     def _send(self, message: Begun | Done) -> None:
         with self._lock:
             self._pipe.send(message)
 
 
-def _place(item: Any) -> tuple[str, str | None]:
-    return item.place if isinstance(item, Target) else (item.id, None)
+def _key(item: Any) -> tuple[str, str | None]:
+    return item.key if isinstance(item, Target) else (item.id, None)
 
 
 _process: tuple[Sender, ScanSettings, Stop]  # of a process that scans

@@ -106,7 +106,7 @@ class EvidenceLog:
                 lines.add(
                     encode_line({**_target_members("target", target), **_outcome_members(outcome)})
                 )
-            elif target.place in self._past.examined and target.place not in self._restored:
+            elif target.key in self._past.examined and target.key not in self._restored:
                 repositories = _count_repositories(outcome)
                 self._not_recorded["targets"] += 1
                 self._not_recorded["repositories"] += repositories
@@ -152,9 +152,9 @@ class EvidenceLog:
             elif line.startswith(_TARGET):
                 lines.add(line)
                 target = _Recorded.parse(line)
-                if target and target.count == count and target.place in self._past.examined:
+                if target and target.count == count and target.key in self._past.examined:
                     self.add(lines.take(), target.verdicts)
-                    self._restored.add(target.place)
+                    self._restored.add(target.key)
                 lines, count = CompressedLines(), 0
 
 
@@ -238,7 +238,7 @@ class _TargetLog:
 class _Recorded:
     """A target whose verdicts are in the lines before its own."""
 
-    place: tuple[str, str]
+    key: tuple[str, str]
     verdicts: _Verdicts
 
     @property

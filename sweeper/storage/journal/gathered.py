@@ -112,25 +112,25 @@ class Gathered:
         return None
 
     def _examine(self, value: kinds.Examined) -> str | None:
-        place = value.account_id, value.region
+        target = value.account_id, value.region
         # A process may have ended among its lines, and another may have begun the target anew.
-        pending = self._pending.pop(place, [])
+        pending = self._pending.pop(target, [])
         findings = tuple(pending[len(pending) - value.findings :]) if value.findings else ()
         if len(findings) != value.findings:
             return f"{value.findings:,} findings, of which {len(pending):,} stand before"
         counts = Counts(*value.counts)
         same = self._healthy.setdefault(counts, Examined(counts))
-        self._found.pop(place, None)
-        self._examined[place] = Examined(counts, findings) if findings else same
+        self._found.pop(target, None)
+        self._examined[target] = Examined(counts, findings) if findings else same
         return None
 
     def _is_found(self, key: Key) -> bool:
         """Tell whether there is a finding for the change: else no report would have it."""
-        place = key[1], key[2]
-        if place not in self._found:
-            examined = self._examined.get(place)
-            self._found[place] = {each.key for each in examined.findings} if examined else set()
-        return key in self._found[place]
+        target = key[1], key[2]
+        if target not in self._found:
+            examined = self._examined.get(target)
+            self._found[target] = {each.key for each in examined.findings} if examined else set()
+        return key in self._found[target]
 
     def _change(self, value: kinds.Intent | kinds.Result) -> str | None:
         key = _key(value)

@@ -60,9 +60,9 @@ def examined(target: Target, value: Examined) -> Iterator[bytes]:
     for finding in value.findings:
         yield _line(kinds.Found(_as_found(finding)))
     # Of these there may be hundred thousands; neither id nor region needs escaping.
-    place = f'"account_id":"{target.account.id}","region":"{target.region}"'
+    subject = f'"account_id":"{target.account.id}","region":"{target.region}"'
     counts = f'"counts":[{",".join(map(str, value.counts))}],"findings":{len(value.findings)}'
-    yield f'{{{place},{counts},"kind":"examined"}}\n'.encode()
+    yield f'{{{subject},{counts},"kind":"examined"}}\n'.encode()
 
 
 def failed(account_id: str, region: str | None, value: Failed) -> bytes:

@@ -65,10 +65,10 @@ class RunJournal:
             match outcome:
                 case OpenedAccount() if item.id not in self.past.opened:
                     yield lines.opened(outcome)
-                case Examined() if item.place not in self.past.examined:
+                case Examined() if item.key not in self.past.examined:
                     yield from lines.examined(item, outcome)
                 case Failed() if isinstance(item, Target):
-                    yield lines.failed(*item.place, outcome)
+                    yield lines.failed(*item.key, outcome)
                 case Failed():
                     yield lines.failed(item.id, None, outcome)
 

@@ -60,7 +60,7 @@ def test_one_reason_is_one_problem_however_often() -> None:
         "AccessDeniedException",
         actions=(RULES,),
         accounts=ids(1, 2),
-        places=tuple((account, name) for account in ids(1, 2) for name in (WEST, EAST)),
+        targets=tuple((account, name) for account in ids(1, 2) for name in (WEST, EAST)),
     )
 
 
@@ -171,7 +171,7 @@ def test_known_gaps_are_accepted_by_the_reason_that_a_sweep_would_give() -> None
             verdict = judge(found, make_config(coverage={"accept": [accept]}))
             assert verdict.accepted == accepted
             assert (
-                sum(len(each.places) or len(each.accounts) for each in verdict.problems)
+                sum(len(each.targets) or len(each.accounts) for each in verdict.problems)
                 == 3 - accepted
             )
 

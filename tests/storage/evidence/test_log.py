@@ -53,7 +53,7 @@ def begun(path: Path, past: ResumeState | None = None) -> EvidenceLog:
 
 
 def check(*facts: Repository) -> TagImmutability:
-    return TagImmutability(FakeRegistry({make_target().place: facts}), make_config(), TODAY)
+    return TagImmutability(FakeRegistry({make_target().key: facts}), make_config(), TODAY)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -110,7 +110,7 @@ def test_half_a_target_is_none(path: Path) -> None:
             raise failure(Reason.DENIED)
 
     log = begun(path)
-    denied = Denied(FakeRegistry({make_target().place: FACTS}), make_config(), TODAY)
+    denied = Denied(FakeRegistry({make_target().key: FACTS}), make_config(), TODAY)
     with pytest.raises(OperationFailed):
         _examine_with_evidence([check(*FACTS), denied], make_target(), log.begin(make_target()))
     log.finish()
@@ -132,7 +132,7 @@ def written(path: Path) -> None:
 
 
 def restored(path: Path, *regions: str) -> list[dict[str, Any]]:
-    examined = {make_target(region=region).place: Examined(Counts(1, 0, 0)) for region in regions}
+    examined = {make_target(region=region).key: Examined(Counts(1, 0, 0)) for region in regions}
     log = begun(path, ResumeState(examined=examined))
     targets = [(make_target(region=region), Examined(Counts(1, 0, 0))) for region in regions]
     log.conclude((), targets)

@@ -171,7 +171,7 @@ def test_what_was_seen_comes_back(
     header, found, size = read(data)
     assert (header, size) == (HEADER, len(data))
     assert found.opened == {each.account.id: each for each in opened}
-    assert found.examined == {target.place: value for target, value in examined}
+    assert found.examined == {target.key: value for target, value in examined}
     assert (found.completed, found.in_doubt) == ({}, set())
 
 
@@ -439,7 +439,7 @@ def test_impact_is_not_written() -> None:
     target = factories.target()
     data = journal(examined_lines(target, Examined(Counts(0, 2, 0), (withheld, planned))))
     past = lines.read(io.BytesIO(data), "it")[1]
-    assert past.examined[target.place].findings == (
+    assert past.examined[target.key].findings == (
         replace(withheld, impact=None),
         replace(planned, change=None, impact=None),
     )
@@ -456,4 +456,4 @@ def test_a_finding_of_before_there_was_impact_is_read() -> None:
     old = json.loads(found)
     del old["finding"]["impact"]
     past = lines.read(io.BytesIO(journal(line(**old), examined)), "it")[1]
-    assert past.examined[factories.target().place].findings == (factories.finding(),)
+    assert past.examined[factories.target().key].findings == (factories.finding(),)

@@ -101,12 +101,12 @@ def test_what_was_seen_is_on_record_as_soon_as_it_is_known(file: JournalFile) ->
     after_stages(make(file))
     past = read(file)
     assert past.opened == {ACCOUNT.id: OPENED}
-    assert set(past.examined) == {TARGET.place}
+    assert set(past.examined) == {TARGET.key}
     assert file.path.read_bytes().count(b'"kind":"failed"') == 2
 
 
 def test_what_stands_there_is_not_written_again(file: JournalFile) -> None:
-    past = ResumeState(opened={ACCOUNT.id: OPENED}, examined={TARGET.place: EXAMINED})
+    past = ResumeState(opened={ACCOUNT.id: OPENED}, examined={TARGET.key: EXAMINED})
     after_stages(make(file, past=past))
     assert file.path.read_bytes().count(b'"kind":"failed"') == 2
     assert read(file) == ResumeState(in_doubt=set())
@@ -208,16 +208,16 @@ def test_the_plan_keeps_what_an_earlier_process_had_made() -> None:
             ended = status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED)
             assert found.completed == ({finding.key: finding.change} if ended else {})
             assert found.in_doubt == ({finding.key} if status is ChangeStatus.PLANNED else set())
-            assert [each.repository for each in found.examined[TARGET.place].findings] == [
+            assert [each.repository for each in found.examined[TARGET.key].findings] == [
                 finding.repository
             ]
 
 
 def test_the_plan_of_a_run_that_was_resumed_is_whole() -> None:
-    past = ResumeState(opened={ACCOUNT.id: OPENED}, examined={TARGET.place: EXAMINED})
+    past = ResumeState(opened={ACCOUNT.id: OPENED}, examined={TARGET.key: EXAMINED})
     found = snapshot([PLANNED, factories.finding("other")], past)
     assert found.opened == {ACCOUNT.id: OPENED}
-    assert len(found.examined[TARGET.place].findings) == 2
+    assert len(found.examined[TARGET.key].findings) == 2
 
 
 def test_the_accounts_are_as_they_were_then() -> None:
@@ -247,4 +247,4 @@ def test_what_was_assessed_is_no_line_and_the_plan_is_read_without_it(file: Jour
     journal.plan([TARGET], [assessed])
     past = lines.read(io.BytesIO(archive.plans[0]), "plan")[1]
     assert past.in_doubt == {PLANNED.key}
-    assert past.examined[TARGET.place].findings == (replace(PLANNED, change=None),)
+    assert past.examined[TARGET.key].findings == (replace(PLANNED, change=None),)

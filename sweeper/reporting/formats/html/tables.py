@@ -17,7 +17,7 @@ from sweeper.domain.report_model import (
     AccountSummary,
     EarlierFinding,
     FailedItem,
-    RecordedPlace,
+    RecordedTarget,
     RecordingGap,
     Report,
     Run,
@@ -308,7 +308,7 @@ def _general_message(failure: FailedItem) -> str:
 
 def _config_inventory(report: Report, names: dict[str, str]) -> _Table:
     inventory = report.config_inventory
-    rows: list[RecordedPlace] = []
+    rows: list[RecordedTarget] = []
     gaps: list[RecordingGap] = []
     states: list[str] = []
     if inventory:
