@@ -33,7 +33,7 @@ def moto_organization() -> AbstractContextManager[str]:
 
 
 def _main() -> None:
-    with organization.credentials(), mock_aws(), moto_additions.installed() as additions:
+    with organization.credentials(), mock_aws(), moto_additions.install() as additions:
         organization.build(additions)
         with _one_request_at_a_time():
             serve()

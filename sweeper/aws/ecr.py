@@ -126,7 +126,9 @@ class EcrRegistry:
             )
             answered = require_str(response, "registryId"), require_str(response, "repositoryName")
             if answered != (target.account.id, name):
-                raise _unexpected(f"ECR answered for {answered[1]!r} of registry {answered[0]!r}")
+                raise _unexpected_answer(
+                    f"ECR answered for {answered[1]!r} of registry {answered[0]!r}"
+                )
             return Repository(
                 name=name,
                 arn="",
@@ -192,7 +194,9 @@ class EcrRegistry:
             response = self.call(target, operation, write=True, prefix=prefix, **fields)
             written = _template(require(response, "repositoryCreationTemplate"))
             if written.prefix != prefix:
-                raise _unexpected(f"ECR answered with the creation template {written.prefix!r}")
+                raise _unexpected_answer(
+                    f"ECR answered with the creation template {written.prefix!r}"
+                )
             return written
 
     def _find(self, target: Target, operation: str, **parameters: Any) -> Any:
@@ -290,7 +294,7 @@ def _setting(mutability: str, filters: Sequence[str]) -> dict[str, Any]:
     return setting
 
 
-def _unexpected(what: str) -> OperationFailed:
+def _unexpected_answer(what: str) -> OperationFailed:
     return OperationFailed(Reason.UNEXPECTED_RESPONSE, what, uncertain=True)
 
 
@@ -327,7 +331,7 @@ def _structure(value: Any, first: str, second: str) -> dict[str, str]:
     if value.get(second) is not None:
         found[second] = optional_str(value, second)
     if strange := value.keys() - {first, second}:
-        raise _unexpected(f"{mask_message(min(map(str, strange)))[:40]!r} beside {first}")
+        raise _unexpected_answer(f"{mask_message(min(map(str, strange)))[:40]!r} beside {first}")
     return found
 
 

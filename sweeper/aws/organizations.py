@@ -60,7 +60,7 @@ class Organizations:
             )
         return organization_id, tuple(accounts.values())
 
-    def described(self) -> str:
+    def describe(self) -> str:
         """Read the management account's id, which every account of the organization may do."""
         with translate_errors():
             answer = self._client.describe_organization()
@@ -100,7 +100,7 @@ class Organizations:
         """
         asked = [account.id for account in accounts if account.id in wanted]
         tags: dict[str, dict[str, str]] = {}
-        for account, result in self._tags(asked, self._explained).items():
+        for account, result in self._tags(asked, self._explain_errors).items():
             if not isinstance(result, Failed):
                 tags[account] = result
             elif result.error_code != _NO_ACCOUNT:
@@ -178,7 +178,7 @@ class Organizations:
         if ou.startswith("r-"):
             raise _unknown_ou(ou)
         try:
-            with self._explained("DescribeOrganizationalUnit"):
+            with self._explain_errors("DescribeOrganizationalUnit"):
                 self._client.describe_organizational_unit(OrganizationalUnitId=ou)
         except OperationFailed as error:
             if error.reason is Reason.UNKNOWN_OU:
@@ -194,7 +194,7 @@ class Organizations:
         action = "".join(word.capitalize() for word in operation.split("_"))
         while True:
             self._stop.check()
-            with (guard or self._explained)(action):
+            with (guard or self._explain_errors)(action):
                 page = next(pages, None)
             if page is None:
                 return
@@ -204,7 +204,7 @@ class Organizations:
             yield from require_list(page, key)
 
     @contextmanager
-    def _explained(self, action: str) -> Iterator[None]:
+    def _explain_errors(self, action: str) -> Iterator[None]:
         """Raise errors that name the caller, the action, and what to do."""
         try:
             with translate_errors():

@@ -144,7 +144,7 @@ class CreationTemplateImmutability(Check):
             finding.mutability,
             finding.exclusion_filters,
             exclusions=self._exclusions(finding.repository),
-            allowed_filters=self._allowed(finding.repository),
+            allowed_filters=self._allowed_filters(finding.repository),
         )
 
     def apply(
@@ -231,7 +231,7 @@ class CreationTemplateImmutability(Check):
         return self._evaluate(template).compliance is Compliance.COMPLIANT
 
     def _evaluate(self, template: Template) -> Verdict:
-        return evaluate(template, self._allowed(template.prefix))
+        return evaluate(template, self._allowed_filters(template.prefix))
 
     def _exclusions(self, prefix: str) -> tuple[str, ...]:
         """Return the filters for all repositories of the template; a glob for some adds none."""
@@ -242,7 +242,7 @@ class CreationTemplateImmutability(Check):
             lambda glob: _covers(glob, prefix),
         )
 
-    def _allowed(self, prefix: str) -> Collection[str]:
+    def _allowed_filters(self, prefix: str) -> Collection[str]:
         return (*self.config.policy.allowed_exclusions, *self._exclusions(prefix))
 
     def _finding(self, target: Target, template: Template, verdict: Verdict) -> Finding:
@@ -294,7 +294,7 @@ class CreationTemplateImmutability(Check):
         after = Repository(
             finding.repository, "", change.to_mutability, tuple(change.to_exclusion_filters)
         )
-        return evaluate(after, self._allowed(after.name)).compliance is Compliance.COMPLIANT
+        return evaluate(after, self._allowed_filters(after.name)).compliance is Compliance.COMPLIANT
 
     def _obstacle(self, template: Template, *, enforcing: bool) -> str | None:
         """Return why only a person may write the template, or None."""

@@ -149,7 +149,7 @@ class TagImmutability(Check):
             finding.mutability,
             finding.exclusion_filters,
             exclusions=self._exclusions(finding.repository),
-            allowed_filters=self._allowed(finding.repository),
+            allowed_filters=self._allowed_filters(finding.repository),
         )
 
     def assess(self, target: Target, finding: Finding, change: Change) -> Impact:
@@ -196,7 +196,7 @@ class TagImmutability(Check):
         return matches_desired(self.registry.repository(target, finding.repository), change)
 
     def _evaluate(self, repository: Repository) -> Verdict:
-        return evaluate(repository, self._allowed(repository.name))
+        return evaluate(repository, self._allowed_filters(repository.name))
 
     def _exclusions(self, name: str) -> tuple[str, ...]:
         configured = self.config.remediation
@@ -206,7 +206,7 @@ class TagImmutability(Check):
             lambda glob: fnmatchcase(name, glob),
         )
 
-    def _allowed(self, name: str) -> Collection[str]:
+    def _allowed_filters(self, name: str) -> Collection[str]:
         if not self.config.remediation.exclusions_by_repository:
             return self._common_allowed
         return (*self.config.policy.allowed_exclusions, *self._exclusions(name))

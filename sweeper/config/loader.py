@@ -27,7 +27,7 @@ from sweeper.config.provenance import (
     Origin,
     Provenance,
     Values,
-    dotted,
+    format_key,
     provenance_of,
 )
 from sweeper.config.schema import ENVIRONMENT_PREFIX, SECRET_KEYS, Config
@@ -123,7 +123,7 @@ def load(
         layers.lay(nested, Origin("environment", variable))
         sources.append(ConfigurationSource("environment", variable))
     options = options or {}
-    given = {key: option_names.get(key, dotted(key)) for key in _keys(options)}
+    given = {key: option_names.get(key, format_key(key)) for key in _keys(options)}
     kind: Literal["event", "option"] = "event" if options_from == "event" else "option"
     sources += (ConfigurationSource(kind, name) for name in given.values())
     once: dict[KeyPath, str] = {key: name for key, name in given.items() if key in _NARROWING_KEYS}
@@ -181,7 +181,7 @@ def _narrow(config: Config, before: Config, key: KeyPath, name: str) -> Config:
         some = ", ".join(allowed[:_MAX_NAMED])
         more = f" and {len(allowed) - _MAX_NAMED:,} more" if len(allowed) > _MAX_NAMED else ""
         raise ConfigurationError(
-            f"{name}: {', '.join(chosen)} is not in {dotted(key)}, which it can only narrow; "
+            f"{name}: {', '.join(chosen)} is not in {format_key(key)}, which it can only narrow; "
             f"allowed: {some}{more}"
         )
     inner = getattr(config, section).model_copy(update={field: left})
@@ -265,7 +265,7 @@ def _source(location: tuple[int | str, ...], layers: Layers, path: str | None) -
     if location[-1:] == ("[key]",):  # pydantic's mark for the key of a mapping
         location = location[:-1]
     origin = layers.origin_of_error(tuple(part for part in location if isinstance(part, str)))
-    return (origin or Origin("file", path or "configuration")).of(_dotted(location))
+    return (origin or Origin("file", path or "configuration")).of(_format_location(location))
 
 
 def _describe_option_problem(
@@ -279,7 +279,7 @@ def _describe_option_problem(
     return f"{names[key]}: {_describe(problem).replace(IN_QUOTES, '')}"
 
 
-def _dotted(location: tuple[int | str, ...]) -> str:
+def _format_location(location: tuple[int | str, ...]) -> str:
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

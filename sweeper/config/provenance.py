@@ -47,7 +47,7 @@ class Layers:
 
     def lay(self, values: Values, origin: Origin) -> None:
         """Add a layer that overrides the others."""
-        self.values = self._merged(self.values, values, origin, ())
+        self.values = self._merge(self.values, values, origin, ())
 
     def origin(self, key: KeyPath) -> Origin | None:
         """Return the origin of the key's value; of a mapping the last that changed it."""
@@ -62,7 +62,7 @@ class Layers:
     def _within(self, key: KeyPath) -> list[KeyPath]:
         return [each for each in self.origins if each[: len(key)] == key]
 
-    def _merged(self, below: Any, over: Any, origin: Origin, key: KeyPath) -> Any:
+    def _merge(self, below: Any, over: Any, origin: Origin, key: KeyPath) -> Any:
         if not isinstance(over, dict) or (key and not over and below in (None, {})):
             for each in self._within(key):
                 del self.origins[each]
@@ -75,7 +75,7 @@ class Layers:
             return below  # a mapping is expected: the error is about this value
         values = dict(below)
         for name, value in over.items():
-            values[name] = self._merged(below.get(name), value, origin, (*key, name))
+            values[name] = self._merge(below.get(name), value, origin, (*key, name))
         return values
 
 
@@ -126,7 +126,7 @@ def provenance_of(
         Configuration(digest(config), tuple(sources)),
         narrowed_by=tuple(_narrowed_by(config, once, also_configured)),
         once=bool(once),
-        regions_from=once.get(INCLUDE_REGIONS, dotted(INCLUDE_REGIONS)),
+        regions_from=once.get(INCLUDE_REGIONS, format_key(INCLUDE_REGIONS)),
     )
 
 
@@ -136,7 +136,7 @@ def digest(config: Config) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def dotted(key: KeyPath) -> str:
+def format_key(key: KeyPath) -> str:
     """Return the key as it is written in text."""
     return ".".join(key)
 
@@ -151,6 +151,6 @@ def _narrowed_by(
         if getattr(getattr(config, section), name) == everything:
             continue
         if key not in once or key in also_configured:
-            yield dotted(key)
+            yield format_key(key)
         if key in once:
             yield once[key]

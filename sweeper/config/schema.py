@@ -143,7 +143,7 @@ class AcceptedGap(_Section, json_schema_extra=_NAMED_REGION):
 
     @field_validator("region")
     @classmethod
-    def _named(cls, regions: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _check_names(cls, regions: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         reason = info.data.get("reason")
         for region in regions:
             if reason is Reason.ENDPOINT_UNREACHABLE and set("*?[") & set(region):

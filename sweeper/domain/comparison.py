@@ -122,7 +122,7 @@ def compare_reports(
     not_visible: list[EarlierFinding] = []
     for item in sorted(earlier.values(), key=_order):
         if _key(item) not in found:
-            gone = item.check in checks and _examined(item, accounts)
+            gone = item.check in checks and _was_examined(item, accounts)
             (resolved if gone else not_visible).append(item)
     kinds = [finding.since_last for finding in findings]
     return replace(
@@ -334,7 +334,7 @@ def _compare(
     return replace(finding, since_last=Since.STILL_OPEN if earlier else Since.NEW, reopened=count)
 
 
-def _examined(item: EarlierFinding, accounts: Mapping[str, AccountSummary]) -> bool:
+def _was_examined(item: EarlierFinding, accounts: Mapping[str, AccountSummary]) -> bool:
     account = accounts.get(item.account_id)
     return account is not None and item.region in account.regions
 

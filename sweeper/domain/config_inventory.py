@@ -93,7 +93,7 @@ def compare_inventory(
             target = account_id, region
             if target in outcomes.examined:
                 deleted += max(0, item.repositories - item.since - outcomes.examined[target])
-            elif key := outcomes.unchecked(*target):
+            elif key := outcomes.find_unchecked(*target):
                 not_checked[key] = not_checked.get(key, Recorded()).with_all_of(item)
             elif item.repositories == item.since:
                 since += item.since
@@ -150,7 +150,7 @@ class _Outcomes:
         is_named = (not include or region in include) and region not in exclude
         return is_named and (self._lists_all or account_id in self._known)
 
-    def unchecked(self, account_id: str, region: str) -> tuple[str, str | None] | None:
+    def find_unchecked(self, account_id: str, region: str) -> tuple[str, str | None] | None:
         """Return the region or the account that could not be checked; None if it was checked."""
         keys: tuple[tuple[str, str | None], ...] = ((account_id, region), (account_id, None))
         return next((key for key in keys if key in self._unchecked), None)

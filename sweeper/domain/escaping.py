@@ -39,7 +39,7 @@ def plain(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_spelled(character) if is_hidden(character) else character for character in text)
+    return "".join(_spell(character) if is_hidden(character) else character for character in text)
 
 
 def shorten(text: str, limit: int) -> str:
@@ -57,7 +57,7 @@ def csv_cell(text: str) -> str:
     return plain(_FORMULA.sub("'", text))
 
 
-def _spelled(character: str) -> str:
+def _spell(character: str) -> str:
     code = ord(character)
     if character <= "\xff":
         return f"\\x{code:02x}"

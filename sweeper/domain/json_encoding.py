@@ -29,7 +29,7 @@ def _members(value: Any, newline: str) -> Iterator[str]:
         elif isinstance(item, ConfigInventory | SinceLast):
             yield from _members(item, f"{newline}  ")
         else:
-            yield encoded(item)
+            yield encode_value(item)
         separator = ","
     yield f"{newline}}}"
 
@@ -38,12 +38,12 @@ def _items(items: Iterable[Any], newline: str) -> Iterator[str]:
     before = f"[{newline}  "
     between = f",{newline}  "
     for item in items:
-        yield before + encoded(item)
+        yield before + encode_value(item)
         before = between
     yield f"{newline}]" if before is between else "[]"
 
 
-def encoded(value: Any) -> str:
+def encode_value(value: Any) -> str:
     """Return a report's value as JSON on one line, hidden and control characters escaped."""
     text = _ENCODER.encode(value)
     if not (text.isascii() and text.isprintable()):
@@ -53,10 +53,10 @@ def encoded(value: Any) -> str:
 
 def encode_line(value: object) -> bytes:
     """Return the value as a line of a file of JSON lines, in valid UTF-8."""
-    line = encoded(value)
+    line = encode_value(value)
     if "\\ud" in line:  # perhaps a lone surrogate, which is no valid text
         whole = json.dumps(json.loads(line), ensure_ascii=False).encode(errors="replace")
-        line = encoded(json.loads(whole))
+        line = encode_value(json.loads(whole))
     return line.encode() + b"\n"
 
 

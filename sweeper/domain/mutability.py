@@ -49,7 +49,8 @@ def evaluate(setting: Setting, allowed_filters: Collection[str]) -> Verdict:
     filters = setting.exclusion_filters
     match setting.mutability:
         case _ if types := unknown_filter_types(setting):
-            unknown = f"exclusion filters of type {quoted(types)} are unknown to this version"
+            names = quote_filters(types)
+            unknown = f"exclusion filters of type {names} are unknown to this version"
         case "IMMUTABLE":
             return Verdict(Compliance.COMPLIANT)
         case "IMMUTABLE_WITH_EXCLUSION" if filters:
@@ -58,7 +59,7 @@ def evaluate(setting: Setting, allowed_filters: Collection[str]) -> Verdict:
                 return Verdict(Compliance.COMPLIANT)
             return Verdict(
                 Compliance.NON_COMPLIANT,
-                f"image tags that match {quoted(refused)} can be overwritten",
+                f"image tags that match {quote_filters(refused)} can be overwritten",
             )
         case "IMMUTABLE_WITH_EXCLUSION":
             unknown = "IMMUTABLE_WITH_EXCLUSION without its exclusion filters"
@@ -67,7 +68,7 @@ def evaluate(setting: Setting, allowed_filters: Collection[str]) -> Verdict:
         case "MUTABLE_WITH_EXCLUSION":
             return Verdict(
                 Compliance.NON_COMPLIANT,
-                f"image tags can be overwritten, but for those that match {quoted(filters)}",
+                f"image tags can be overwritten, but for those that match {quote_filters(filters)}",
             )
         case word:
             unknown = f"imageTagMutability {word!r} is unknown to this version"
@@ -123,6 +124,6 @@ def desired_setting(change: Change) -> tuple[str, frozenset[str]]:
     return change.to_mutability, frozenset(change.to_exclusion_filters)
 
 
-def quoted(filters: Iterable[str]) -> str:
+def quote_filters(filters: Iterable[str]) -> str:
     """Return the filters for a sentence."""
     return ", ".join(f"'{text}'" for text in filters)

@@ -203,13 +203,13 @@ def restore_plan(
 def map_changes(outcome: Outcome, edit: Callable[[Finding, Change], Change]) -> Outcome:
     """Return the outcome with each planned change replaced by `edit` of it."""
 
-    def edited(finding: Finding) -> Finding:
+    def edit_finding(finding: Finding) -> Finding:
         change = finding.change
         if change is None or change.status is not ChangeStatus.PLANNED:
             return finding
         return replace(finding, change=edit(finding, change))
 
-    return outcome.map_findings(edited) if isinstance(outcome, Examined) else outcome
+    return outcome.map_findings(edit_finding) if isinstance(outcome, Examined) else outcome
 
 
 def _due_changes(
@@ -241,11 +241,11 @@ def _is_switched_on(finding: Finding, remediation: RemediationConfig) -> bool:
 
 
 def _with_changes(outcome: Outcome, changes: Iterator[Change | None]) -> Outcome:
-    def planned(finding: Finding) -> Finding:
+    def set_change(finding: Finding) -> Finding:
         change = next(changes)  # a copy costs as much as a line of the report
         return finding if change is finding.change else replace(finding, change=change)
 
-    return outcome.map_findings(planned) if isinstance(outcome, Examined) else outcome
+    return outcome.map_findings(set_change) if isinstance(outcome, Examined) else outcome
 
 
 def apply_completed(outcomes: Iterable[Outcome], completed: Mapping[Key, Change]) -> list[Outcome]:

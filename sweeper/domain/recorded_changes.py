@@ -238,7 +238,7 @@ def reviewed_remedies(
     superseded.
     """
 
-    def narrowed(remedy: Remedy) -> Remedy:
+    def narrow(remedy: Remedy) -> Remedy:
         def remedy_if_reviewed(finding: Finding) -> Change | None:
             before = reviewed.get(finding.key)
             change = remedy(finding) if before else None
@@ -252,7 +252,7 @@ def reviewed_remedies(
 
         return remedy_if_reviewed
 
-    return {name: narrowed(remedy) for name, remedy in remedies.items()}
+    return {name: narrow(remedy) for name, remedy in remedies.items()}
 
 
 def supersede_unplanned(reviewed: Mapping[Key, Finding], finding: Finding) -> Finding:

@@ -182,7 +182,7 @@ def aggregate(
         coverage=measure_coverage(accounts, targets),
         accounts=_summaries(accounts, targets),
         findings=findings,
-        skipped=_skipped(accounts, targets),
+        skipped=_skipped_items(accounts, targets),
         failures=_failures(accounts, targets),
     )
 
@@ -336,7 +336,7 @@ def _summaries(
 _NO_REGIONS: Mapping[str, tuple[int, int, int]] = {}
 
 
-def _skipped(
+def _skipped_items(
     accounts: Sequence[AccountOutcome], targets: Sequence[TargetOutcome]
 ) -> tuple[SkippedItem, ...]:
     items = [
@@ -390,10 +390,10 @@ def without_region(target: Target, outcome: Examined | Failed) -> Examined | Fai
     """
     if not isinstance(outcome, Failed):
         return outcome
-    return _shared(replace(outcome, message=outcome.message.replace(target.region, _REGION)))
+    return _share_equal(replace(outcome, message=outcome.message.replace(target.region, _REGION)))
 
 
 # Targets come account by account, so those that are alike are near each other.
 @lru_cache(maxsize=4096)
-def _shared(failure: Failed) -> Failed:
+def _share_equal(failure: Failed) -> Failed:
     return failure

@@ -115,7 +115,7 @@ class SweepPlan:
             return withhold_contested(planned, self._contested())
         return planned
 
-    def unreached(
+    def find_unreached(
         self,
         accounts: Iterable[AccountOutcome],  # noqa: ARG002 (see the others)
         targets: Iterable[TargetOutcome],  # noqa: ARG002
@@ -124,7 +124,7 @@ class SweepPlan:
         """Return the findings of the source whose target was not examined."""
         return ()
 
-    def ended(self, failure: Failed, past: ResumeState) -> Iterable[Finding]:  # noqa: ARG002
+    def end_all(self, failure: Failed, past: ResumeState) -> Iterable[Finding]:  # noqa: ARG002
         """Return the findings of the source, as `failure` ended them all."""
         return ()
 
@@ -198,7 +198,7 @@ class _ReviewedPlan(SweepPlan):
             for outcome in planned
         ]
 
-    def unreached(
+    def find_unreached(
         self,
         accounts: Iterable[AccountOutcome],
         targets: Iterable[TargetOutcome],
@@ -207,7 +207,7 @@ class _ReviewedPlan(SweepPlan):
         """Return the recorded changes whose account or region was not examined."""
         return unreached_findings(self.recorded.findings, accounts, targets, past)
 
-    def ended(self, failure: Failed, past: ResumeState) -> Iterable[Finding]:
+    def end_all(self, failure: Failed, past: ResumeState) -> Iterable[Finding]:
         """Return all recorded changes, failed as the run did."""
         return [end_change(finding, failure, past) for finding in self.recorded.findings]
 

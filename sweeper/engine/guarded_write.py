@@ -11,7 +11,7 @@ from sweeper.domain.model import Change, ChangeStatus, Finding
 from sweeper.domain.mutability import (
     Setting,
     desired_setting,
-    quoted,
+    quote_filters,
     setting_of,
     unknown_filter_types,
 )
@@ -70,7 +70,7 @@ def require_effect(answer: Setting, change: Change) -> None:
         raise OperationFailed(
             Reason.UNEXPECTED_RESPONSE,
             f"ECR answered the write with {answer.mutability} "
-            f"{quoted(answer.exclusion_filters)}; it may have taken effect",
+            f"{quote_filters(answer.exclusion_filters)}; it may have taken effect",
             uncertain=True,
         )
 

@@ -106,7 +106,7 @@ class Stop:
         """
         threads: _Threads | None = getattr(_worker, "threads", None)
         until = self._clock() + seconds
-        with threads.replaced() if threads else nullcontext():
+        with threads.replace_while_waiting() if threads else nullcontext():
             while self.reason is None and (left := until - self._clock()) > 0:
                 self._sleep(min(left, WAIT_TICK))
         return self.reason is None
@@ -146,10 +146,10 @@ _UNKNOWN = Failed(Stage.EXAMINE, Reason.INTERNAL_ERROR, "no outcome was recorded
 
 def attempt(stage: Stage, work: Callable[[T], R], item: T) -> R | Failed:
     """Return the result of `work(item)`, or its failure. Raises nothing."""
-    return catch(lambda: work(item), partial(_failed, stage))
+    return catch(lambda: work(item), partial(_to_failure, stage))
 
 
-def _failed(stage: Stage, error: Exception) -> Failed:
+def _to_failure(stage: Stage, error: Exception) -> Failed:
     if isinstance(error, OperationFailed):
         return Failed(stage, error.reason, error.message, error.error_code, error.uncertain)
     name = type(error).__name__  # nobody knows how far it came
@@ -185,11 +185,11 @@ def concurrently(
 
     def drain() -> None:
         _worker.threads = threads
-        while threads.goes_on():
+        while threads.is_wanted():
             try:
                 index = pending.popleft()
             except IndexError:
-                threads.ends()
+                threads.leave()
                 return
             results[index] = context.copy().run(_attempt_unless, stop, stage, work, items[index])
             finished.append(index)
@@ -206,12 +206,12 @@ def concurrently(
     with ThreadPoolExecutor(workers + MAX_WAITING, "sweep", stay_on_core, (core,)) as pool:
         threads = _Threads(workers, lambda: pool.submit(drain) if pending else None)
         try:
-            threads.starts()
-            if not (running := threads.started()):
+            threads.start_missing()
+            if not (running := threads.take_started()):
                 drain()  # no thread is to be had: this one does the work
             while running:
                 ended, running = wait(running, timeout=TICK)
-                running |= threads.started()
+                running |= threads.take_started()
                 report_finished()
                 for worker in ended:
                     worker.result()
@@ -250,7 +250,7 @@ class _Threads:
         self._at_work = self._waiting = 0
         self._started: deque[Future[None]] = deque()
 
-    def starts(self) -> None:
+    def start_missing(self) -> None:
         """Start the threads that are missing."""
         with self._lock:
             most = self._wanted + MAX_WAITING
@@ -264,29 +264,29 @@ class _Threads:
                 self._at_work += 1
                 self._started.append(thread)
 
-    def started(self) -> set[Future[None]]:
+    def take_started(self) -> set[Future[None]]:
         """Return the threads that were started since the last call."""
         return {self._started.popleft() for _ in range(len(self._started))}
 
-    def goes_on(self) -> bool:
+    def is_wanted(self) -> bool:
         """Tell whether the calling thread, between two items, is still wanted."""
         with self._lock:
             surplus = self._at_work > self._wanted
             self._at_work -= surplus
             return not surplus
 
-    def ends(self) -> None:
+    def leave(self) -> None:
         """Record that the calling thread ends."""
         with self._lock:
             self._at_work -= 1
 
     @contextmanager
-    def replaced(self) -> Iterator[None]:
+    def replace_while_waiting(self) -> Iterator[None]:
         """Record that the calling thread waits inside."""
         with self._lock:
             self._at_work -= 1
             self._waiting += 1
-        self.starts()
+        self.start_missing()
         try:
             yield
         finally:

@@ -117,12 +117,12 @@ def _map_in_doubt(
 ) -> Outcome:
     """Return the outcome with each change in doubt replaced by `edit` of it."""
 
-    def edited(finding: Finding) -> Finding:
+    def edit_finding(finding: Finding) -> Finding:
         if finding.change is None or finding.key not in in_doubt:
             return finding
         return replace(finding, change=edit(finding, finding.change))
 
-    return outcome.map_findings(edited) if isinstance(outcome, Examined) else outcome
+    return outcome.map_findings(edit_finding) if isinstance(outcome, Examined) else outcome
 
 
 def _unknown(change: Change, why: Failed) -> Change:

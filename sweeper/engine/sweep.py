@@ -174,10 +174,10 @@ def scan_accounts(
         accounts,
         known=lambda account: past.opened.get(account.id),
     )
-    targets, left_out = changes.plan_targets(_opened(opened), config)
+    targets, left_out = changes.plan_targets(_list_opened(opened), config)
     examined = pool.map(
         Stage.EXAMINE,
-        lambda target: _shared(changes.examine(checks, target, environment.evidence)),
+        lambda target: _share_equal(changes.examine(checks, target, environment.evidence)),
         targets,
         known=lambda target: changes.known(past, target),
         keep=without_region,
@@ -202,7 +202,7 @@ def recall_scan(
         or missing(account, Stage.OPEN_ACCOUNT)
         for account in accounts
     ]
-    targets, left_out = changes.plan_targets(_opened(opened), config)
+    targets, left_out = changes.plan_targets(_list_opened(opened), config)
     examined = [
         past.examined.get(target.key)
         or without_region(
@@ -288,7 +288,7 @@ def report_early(
         raise ValueError("the listing did not fail")
     run = build_run(config, environment, listing.organization, changes)
     past = environment.journal.past
-    return ended_early(run, listing.failure, changes.ended(listing.failure, past))
+    return ended_early(run, listing.failure, changes.end_all(listing.failure, past))
 
 
 def report_run(
@@ -311,7 +311,7 @@ def report_run(
             ),
             write_scope=write_scope_of(facts.accounts, ended, config.remediation),
         )
-    unreached = changes.unreached(facts.accounts, ended, environment.journal.past)
+    unreached = changes.find_unreached(facts.accounts, ended, environment.journal.past)
     return aggregate(run, facts.accounts, ended, unreached)
 
 
@@ -322,11 +322,11 @@ def _lost(stop: Stop, _: Account, stage: Stage) -> Failed:
     return Failed(stage, Reason.WORKER_FAILED, "the process that checked it was ended")
 
 
-def _opened(opened: Sequence[OpenedAccount | Failed]) -> Iterator[OpenedAccount]:
+def _list_opened(opened: Sequence[OpenedAccount | Failed]) -> Iterator[OpenedAccount]:
     return (account for account in opened if isinstance(account, OpenedAccount))
 
 
-def _shared(examined: Examined) -> Examined:
+def _share_equal(examined: Examined) -> Examined:
     return examined if examined.findings else _without_findings(examined.counts)
 
 

@@ -13,7 +13,7 @@ from sweeper.aws.client.partitions import is_region
 from sweeper.aws.client.session import callers_session, refuse_unknown_regions
 from sweeper.checks import chosen_checks
 from sweeper.config.loader import LEGACY_VARIABLES
-from sweeper.config.provenance import Provenance, digest, dotted, provenance_of
+from sweeper.config.provenance import Provenance, digest, format_key, provenance_of
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.model import Finding, Stage
@@ -137,7 +137,7 @@ def run_sweep(
         if context.lease and (held := acquire_lease(context.lease, open_run if resume else None)):
             open_run.close(finished=not resume)
             run = build_run(config, context.environment, None, changes)
-            report = ended_early(run, held, changes.ended(held, open_run.past))
+            report = ended_early(run, held, changes.end_all(held, open_run.past))
             # The other sweep reports to S3 and to people.
             local = [sink for sink in destinations.sinks if sink.is_local and sink.keeps]
             return RunResult(deliver(report, local), resumable=False)
@@ -238,7 +238,7 @@ def log_started(header: Header, config: Config, provenance: Provenance) -> None:
     """
     for source in provenance.configuration.sources:
         if source.kind == "environment" and (key := LEGACY_VARIABLES.get(source.name)):
-            name = dotted(key)
+            name = format_key(key)
             logs.log(
                 logging.WARNING,
                 "variable.unprefixed",

@@ -222,7 +222,7 @@ def put_plan(bucket: Bucket, header: Header, plan: Iterable[bytes]) -> None:
 def sweep_plan(config: Config, bucket: Bucket | None) -> SweepPlan:
     """Return the plan of a sweep, which leaves alone what events found to be contested."""
 
-    def contested() -> Mapping[RepositoryKey, str]:
+    def read_unless_unknown() -> Mapping[RepositoryKey, str]:
         if bucket is None:
             return {}
         now, limit = datetime.now(UTC), config.remediation.max_reopened
@@ -236,7 +236,7 @@ def sweep_plan(config: Config, bucket: Bucket | None) -> SweepPlan:
             return {}
         return found
 
-    return SweepPlan(contested=contested)
+    return SweepPlan(contested=read_unless_unknown)
 
 
 def acquire_lease(lease: Lease, resumed: state.OpenRun | None) -> Failed | None:

@@ -199,7 +199,7 @@ def _table(rows: Sequence[_Row], width: int) -> Table:
     for row in rows:
         table.add_row(
             *(
-                Text("\n").join(_folded(row[name], widths[column], name) for name in column)
+                Text("\n").join(_fold_cell(row[name], widths[column], name) for name in column)
                 for column in columns
             )
         )
@@ -240,7 +240,7 @@ def _natural(rows: Sequence[_Row], name: _Name) -> int:
     return max(map(cell_len, (_FIELDS[name].header, *lines)))
 
 
-def _folded(text: Text, width: int, name: _Name) -> Text:
+def _fold_cell(text: Text, width: int, name: _Name) -> Text:
     """Return the text in lines of at most `width` cells; an account's name is cut instead."""
     if name == "name":
         return text

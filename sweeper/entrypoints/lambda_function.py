@@ -69,7 +69,7 @@ def handler(event: object, context: _LambdaContext) -> dict[str, Any]:
     ConfigurationError, and SweepFailed where the exit status would be 1, 2 or 6; findings, gaps and
     failed deliveries are in the summary.
     """
-    return _answered(lambda: _answer(event, context))
+    return _return_or_raise(lambda: _answer(event, context))
 
 
 def handle_events(event: object, context: _LambdaContext) -> dict[str, Any]:
@@ -80,13 +80,13 @@ def handle_events(event: object, context: _LambdaContext) -> dict[str, Any]:
     ConfigurationError, and SweepFailed where nothing can be examined or a report not be delivered:
     then SQS delivers the whole batch again.
     """
-    return _answered(lambda: _batch(event, context))
+    return _return_or_raise(lambda: _batch(event, context))
 
 
-def _answered(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _return_or_raise(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Return the answer. Raises SweeperError, and nothing else."""
 
-    def attempted() -> dict[str, Any] | SweeperError:
+    def attempt_answer() -> dict[str, Any] | SweeperError:
         try:
             return answer()
         except SweeperError as error:
@@ -94,7 +94,7 @@ def _answered(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
     collect_garbage_rarely()
     logs.configure(terminal=False)
-    result = or_defect(attempted)
+    result = or_defect(attempt_answer)
     if isinstance(result, SweeperError):
         raise result
     if isinstance(result, str):  # the text of another exception could hold a secret

@@ -48,7 +48,7 @@ _VERDICT = {
 }
 
 
-def rendered(facts: Facts, verdict: Verdict, config: Config) -> bytes:
+def render_preflight(facts: Facts, verdict: Verdict, config: Config) -> bytes:
     """Return the caller, what was checked, and the problems, as printed to stdout."""
     console = Console(highlight=False)
     if not console.is_terminal:

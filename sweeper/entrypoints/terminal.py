@@ -112,7 +112,7 @@ def _was_stopped(outcome: object) -> bool:
 
 def question(findings: Sequence[Finding], recorded: RecordedChanges | None) -> tuple[str, str]:
     """Return what is about to be changed, as lines to show and as a sentence to ask."""
-    lines = [_planned(each, each.change) for each in findings[:_LISTED_CHANGES] if each.change]
+    lines = [_plan_line(each, each.change) for each in findings[:_LISTED_CHANGES] if each.change]
     if more := findings[_LISTED_CHANGES:]:
         lines.append(f"  … and {len(more):,} more; --dry-run --format text lists all")
         lines += _by_account(more)
@@ -132,7 +132,7 @@ def question(findings: Sequence[Finding], recorded: RecordedChanges | None) -> t
     )
 
 
-def _planned(finding: Finding, change: Change) -> str:
+def _plan_line(finding: Finding, change: Change) -> str:
     """Return a line of the plan, with the exclusion filters that the change would drop."""
     dropped = [
         text for text in finding.exclusion_filters if text not in change.to_exclusion_filters

@@ -38,7 +38,7 @@ class Directory:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _failed(Reason.REQUEST_REFUSED, path, error) from error
+            raise _to_failure(Reason.REQUEST_REFUSED, path, error) from error
 
     def replace(self, name: str, pieces: Iterable[bytes]) -> None:
         """Replace the file in the directory, which must exist."""
@@ -94,9 +94,9 @@ def write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _failed(Reason.WRITE_FAILED, path, error) from error
+        raise _to_failure(Reason.WRITE_FAILED, path, error) from error
 
 
-def _failed(reason: Reason, path: Path, error: OSError) -> OperationFailed:
+def _to_failure(reason: Reason, path: Path, error: OSError) -> OperationFailed:
     code = errno.errorcode.get(error.errno or 0, type(error).__name__)
     return OperationFailed(reason, f"{path}: {error.strerror or error}", code)

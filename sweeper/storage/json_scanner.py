@@ -53,7 +53,7 @@ def _require_short(line: bytes) -> bytes:
 
 
 @cache
-def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+def _compile(pattern: bytes) -> re.Pattern[bytes]:
     """Compile one of the large patterns when it is first needed, which takes 20 ms."""
     return re.compile(pattern, re.DOTALL)
 
@@ -127,16 +127,16 @@ class Scanner:
         if first not in b"[{":
             yield self._token(_SCALAR)
             return
-        if complete := _compiled(_COMPLETE).match(self._buffer, self._at):
+        if complete := _compile(_COMPLETE).match(self._buffer, self._at):
             self._at = complete.end()
-            yield self._counted(complete[0])
+            yield self._count_nesting(complete[0])
             return
         self._at += 1
-        yield self._counted(first)
+        yield self._count_nesting(first)
         depth = 1
         while depth:
             # Up to the next unbalanced bracket: it is deeper, or not all of it is here.
-            match = _compiled(_SHALLOW).match(self._buffer, self._at)
+            match = _compile(_SHALLOW).match(self._buffer, self._at)
             end = match.end() if match else self._at
             if (bracket := self._buffer[end : end + 1]) and bracket in b"[]{}":
                 end += 1
@@ -144,11 +144,11 @@ class Scanner:
                 if depth > _MAX_DEPTH:
                     raise Invalid(f"Invalid JSON: more than {_MAX_DEPTH} levels deep")
             part, self._at = self._buffer[self._at : end], end
-            yield self._counted(part)
+            yield self._count_nesting(part)
             if not bracket or bracket == b'"':  # within a string, perhaps
                 self._read_on()
 
-    def _counted(self, part: bytes) -> bytes:
+    def _count_nesting(self, part: bytes) -> bytes:
         self._count(part.count(b"{") + part.count(b"["))
         return part
 

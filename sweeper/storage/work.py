@@ -165,7 +165,7 @@ class Work:
         if header and header.run.run_id != self._run_id:
             raise self._of_another_run(_HEADER, header.run.run_id)
         if header and header.accounts_per_shard < 1:
-            raise self._damaged(_HEADER, "accounts_per_shard: less than 1")
+            raise self._damage_error(_HEADER, "accounts_per_shard: less than 1")
         return header
 
     def put_shards(self, stage: MappedStage, shards: Iterable[int]) -> None:
@@ -239,9 +239,9 @@ class Work:
         try:
             return self._store.read(name, use)
         except (Invalid, TooLarge, OtherVersion) as error:
-            raise self._damaged(name, str(error)) from None
+            raise self._damage_error(name, str(error)) from None
 
-    def _damaged(self, name: str, problem: str) -> ConfigurationError:
+    def _damage_error(self, name: str, problem: str) -> ConfigurationError:
         return ConfigurationError(f"{self._store.at(name)}: cannot be used: {problem}")
 
     def _of_another_run(self, name: str, run_id: str) -> ConfigurationError:

@@ -354,7 +354,7 @@ def test_any_member_may_learn_which_account_manages_it(enter: Enter, mode: str) 
         cloud.list_accounts()
     organizations = cloud.organizations
     assert organizations is not None
-    assert organizations.described() == aws.world.management_account
+    assert organizations.describe() == aws.world.management_account
     # The ARNs of the accounts tell it as well, without one more permission.
     known = None if mode == "not_allowed" else aws.world.management_account
     assert organizations.management_account == known

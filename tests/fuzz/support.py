@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 TOO_LONG = 30  # seconds
 RUNS: Counter[str] = Counter()
 
-bounded = settings(suppress_health_check=list(HealthCheck), database=None)
+
+def bounded(test: Callable[..., None]) -> Callable[..., None]:
+    """Let the profile alone say how many examples there are.
+
+    A function: this module is imported before the profile is loaded, and `settings` has the numbers
+    of the profile at its time.
+    """
+    return settings(suppress_health_check=list(HealthCheck), database=None)(test)
+
 
 scalars = (
     st.none()

@@ -332,7 +332,7 @@ def deployed(central: str) -> Iterator[Deployment]:
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, SETUP))
         stack.enter_context(mock_aws())
-        additions = stack.enter_context(moto_additions.installed())
+        additions = stack.enter_context(moto_additions.install())
         stack.enter_context(creation_templates.installed())
         stack.enter_context(aggregator.installed())
         stack.enter_context(mock.patch.dict(os.environ, SETUP))

@@ -23,24 +23,24 @@ MAX_OPAQUE = 100_000  # of a token, a key or a policy, which no report shows; EC
 def require(answer: Any, key: str) -> Any:
     """Return the answer's value under `key`, of whatever type."""
     if not isinstance(answer, Mapping):
-        raise _unexpected(f"{type(answer).__name__} where a structure with {key} belongs")
+        raise _unexpected_answer(f"{type(answer).__name__} where a structure with {key} belongs")
     try:
         return answer[key]
     except KeyError:
-        raise _unexpected(f"the response has no {key}") from None
+        raise _unexpected_answer(f"the response has no {key}") from None
 
 
 def require_str(answer: Any, key: str, most: int = MAX_TEXT) -> str:
     """Return the text under `key`, which is not empty, and has `most` characters at most."""
     value = require(answer, key)
     if not isinstance(value, str) or not value:
-        raise _unexpected(f"{key} is {type(value).__name__}, not text, or empty")
+        raise _unexpected_answer(f"{key} is {type(value).__name__}, not text, or empty")
     return _short(value, key, most)
 
 
 def _short(value: str, key: str, most: int) -> str:
     if len(value) > most:
-        raise _unexpected(f"{key} has {len(value):,} characters, more than {most:,}")
+        raise _unexpected_answer(f"{key} has {len(value):,} characters, more than {most:,}")
     return value
 
 
@@ -57,7 +57,7 @@ def region(answer: Any, key: str) -> str:
 def _matching(answer: Any, key: str, pattern: str) -> str:
     value = require_str(answer, key)
     if not re.fullmatch(pattern, value):
-        raise _unexpected(f"{key} is {mask_message(value)[:40]!r}")
+        raise _unexpected_answer(f"{key} is {mask_message(value)[:40]!r}")
     return value
 
 
@@ -72,7 +72,7 @@ def require_strs(answer: Any, key: str) -> tuple[str, ...]:
     """Return the texts of the list under `key`."""
     value = require(answer, key)
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise _unexpected(f"{key} is no list of texts")
+        raise _unexpected_answer(f"{key} is no list of texts")
     return tuple(_short(each, key, MAX_TEXT) for each in value)
 
 
@@ -86,20 +86,20 @@ def require_datetime(answer: Any, key: str) -> datetime:
             value = datetime.fromisoformat(value)
         if isinstance(value, datetime) and value.tzinfo:
             return value.astimezone(UTC)
-    raise _unexpected(f"{key} is no time, or has no zone")
+    raise _unexpected_answer(f"{key} is no time, or has no zone")
 
 
 def require_list(answer: Any, key: str) -> Sequence[Mapping[str, Any]]:
     """Return the structures of the list under `key`."""
     value = require(answer, key)
     if not isinstance(value, list):
-        raise _unexpected(f"{key} is {type(value).__name__}, not a list")
+        raise _unexpected_answer(f"{key} is {type(value).__name__}, not a list")
     for item in value:
         if not isinstance(item, Mapping):
-            raise _unexpected(f"{key} hold a {type(item).__name__}")
+            raise _unexpected_answer(f"{key} hold a {type(item).__name__}")
     return value
 
 
-def _unexpected(what: str) -> OperationFailed:
+def _unexpected_answer(what: str) -> OperationFailed:
     message = f"{what}: it is not what AWS sends"
     return OperationFailed(Reason.UNEXPECTED_RESPONSE, message, uncertain=True)

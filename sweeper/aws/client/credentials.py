@@ -83,7 +83,7 @@ class MemberSessions:
         if (
             session is None
             or session.allowed_actions != allowed_actions
-            or self._expiring(session)
+            or self._is_expiring(session)
             or isinstance(session.keys, Credentials)
         ):
             return False
@@ -107,7 +107,7 @@ class MemberSessions:
         if account_id is None:
             raise UnboundAccount("no account is bound to this call")
         session = self._sessions.get(account_id)
-        if session is None or self._expiring(session):
+        if session is None or self._is_expiring(session):
             session = self._replace(account_id, session)
         _signed_with.set(session)
         return session
@@ -136,10 +136,10 @@ class MemberSessions:
         with self._locks.setdefault(account_id, threading.Lock()):
             session = self._sessions.get(account_id)
             if session is None or session is old:
-                session = self._sessions[account_id] = self._assumed(account_id, old)
+                session = self._sessions[account_id] = self._assume_again(account_id, old)
             return session
 
-    def _assumed(self, account_id: str, old: MemberSession | None) -> MemberSession:
+    def _assume_again(self, account_id: str, old: MemberSession | None) -> MemberSession:
         try:
             return self._assume(account_id)
         except OperationFailed as error:
@@ -151,7 +151,7 @@ class MemberSessions:
                 error.error_code,
             ) from None
 
-    def _expiring(self, session: MemberSession) -> bool:
+    def _is_expiring(self, session: MemberSession) -> bool:
         return session.expires is not None and session.expires - RENEW_BEFORE <= self._now()
 
 
@@ -198,7 +198,7 @@ def refuse_prompt(_: str) -> str:
 
 
 @contextmanager
-def _explained(source: str) -> Iterator[None]:
+def _explain_errors(source: str) -> Iterator[None]:
     """Raise CredentialsFailed with what to do, whatever a source fails with."""
     try:
         with translate_errors():
@@ -226,7 +226,7 @@ class CallersCredentials(Credentials):
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
         """Return the keys. Raise OperationFailed if no request can be signed with them."""
-        with _explained(self.method):
+        with _explain_errors(self.method):
             frozen = self._credentials.get_frozen_credentials()
         if frozen != self._known:
             values = [value for value in frozen[:3] if value]
@@ -251,7 +251,7 @@ class CallersCredentialResolver(CredentialResolver):
     def load_credentials(self) -> Credentials | None:
         """Return the checked credentials, None if there are none."""
         for provider in self.providers:
-            with _explained(provider.METHOD or "credentials"):
+            with _explain_errors(provider.METHOD or "credentials"):
                 credentials = provider.load()
             if credentials is not None:
                 return CallersCredentials(credentials)

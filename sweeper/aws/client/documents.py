@@ -41,7 +41,7 @@ def read_document(session: Session, location: str, most: int = MAX_BYTES) -> str
     if location.startswith(S3):
         body = read_object(session, location, lambda source: read_at_most(source, most))
     else:
-        with _named(location, SSM):
+        with _name_location(location, SSM):
             body = _parameter(session, location.removeprefix(SSM))
     if len(body) > most:
         raise ConfigurationError(f"{location}: too large; allowed: {most:,} bytes")
@@ -56,7 +56,7 @@ def read_object(session: Session, location: str, use: Callable[[Source], T]) -> 
 
     Raises ConfigurationError that names the location and what is wrong with it.
     """
-    with _named(location, S3):
+    with _name_location(location, S3):
         bucket, _, key = location.removeprefix(S3).partition("/")
         if not bucket or not key:
             raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
@@ -71,7 +71,7 @@ def read_object(session: Session, location: str, use: Callable[[Source], T]) -> 
 
 
 @contextmanager
-def _named(location: str, scheme: str) -> Iterator[None]:
+def _name_location(location: str, scheme: str) -> Iterator[None]:
     """Raise ConfigurationError in the place of what goes wrong inside."""
     try:
         yield

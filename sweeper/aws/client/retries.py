@@ -74,12 +74,12 @@ class Retries:
         call: dict[str, Any] = context.request_context
         call[UNCERTAIN] = call.get(UNCERTAIN, False) or _without_an_answer(context)
         try:
-            return self._decided(circuit, context, call)
+            return self._decide(circuit, context, call)
         except OperationFailed as error:  # whatever ends the call now, an attempt was made
             error.uncertain = error.uncertain or call[UNCERTAIN]
             raise
 
-    def _decided(self, circuit: CircuitBreaker, context: Any, call: dict[str, Any]) -> int | None:
+    def _decide(self, circuit: CircuitBreaker, context: Any, call: dict[str, Any]) -> int | None:
         if self._renew and not call.get(_RENEWED):
             refused = refused_keys(context.get_error_code())
             if refused:

@@ -135,7 +135,7 @@ class Directory(Protocol):
     def management_account(self) -> str | None:
         """The management account's id from the list of accounts."""
 
-    def described(self) -> str:
+    def describe(self) -> str:
         """Describe the organization; return the management account's id."""
 
     def delegated_administrators(self) -> frozenset[str]:
@@ -243,7 +243,7 @@ def _identify_caller(
     listed = isinstance(organization, Organization)
     management = directory.management_account
     if management is None:
-        described = attempt(Stage.ENUMERATE, lambda _: directory.described(), None)
+        described = attempt(Stage.ENUMERATE, lambda _: directory.describe(), None)
         management = None if isinstance(described, Failed) else described
     organization_id = organization.id if isinstance(organization, Organization) else None
     if management == account_id:

@@ -112,10 +112,10 @@ class Verdict:
 def judge(facts: Facts, config: Config) -> Verdict:
     """Return what the facts mean for a sweep with this configuration."""
     cases = [*_of_accounts(facts), *_of_regions(facts)]
-    counted = [case for case in cases if not _accepted(case, config)]
+    counted = [case for case in cases if not _is_accepted(case, config)]
     found = [
         *_of_the_organization(facts),
-        *_grouped(counted, facts.regions),
+        *_group(counted, facts.regions),
         *_of_destinations(facts.destinations),
     ]
     order = list(Kind)
@@ -206,7 +206,7 @@ def _granted_in_part(answer: ProbeResult) -> ProbeResult:
     return replace(answer, reason=Reason.DENIED_BY_IDENTITY_POLICY)
 
 
-def _accepted(case: _Case, config: Config) -> bool:
+def _is_accepted(case: _Case, config: Config) -> bool:
     """Tell whether `coverage.accept` accepts it, by the reason that a sweep would give."""
     reason = case.probed.reason
     if reason is None or case.probed.answer is ProbeStatus.NOT_KNOWN:
@@ -221,7 +221,7 @@ def _accepted(case: _Case, config: Config) -> bool:
 _RegionNames = dict[str, set[str]]  # account id -> names of regions
 
 
-def _grouped(cases: Iterable[_Case], regions: Sequence[Region]) -> Iterator[Problem]:
+def _group(cases: Iterable[_Case], regions: Sequence[Region]) -> Iterator[Problem]:
     """Yield one problem for equal cases; those of whole accounts apart from those of regions."""
     groups: dict[tuple[object, ...], list[_Case]] = defaultdict(list)
     for case in cases:

@@ -188,7 +188,7 @@ def _rows(
                 ous.get(account.id),
                 account.state,
                 chosen=outcome is None,
-                excluded_by=_named(read, key) if key else None,
+                excluded_by=_filter_names(read, key) if key else None,
                 reason=str(outcome.reason) if outcome and not key else None,
                 role=str(role.reason) if isinstance(role, Failed) else role,
                 message=failed.message if failed else None,
@@ -198,7 +198,7 @@ def _rows(
     return tuple(rows)
 
 
-def _named(read: Loaded, key: str) -> str:
+def _filter_names(read: Loaded, key: str) -> str:
     """Return the names under which the filter was set: the key, the option, or both."""
     from sweeper.config.loader import OPTION_NAMES
 

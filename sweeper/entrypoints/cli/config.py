@@ -218,7 +218,7 @@ def _fill(template: str, values: Mapping[str, Mapping[str, object]]) -> str:
     """Return the text of a config.yaml with these values, and its comments where they were."""
     section: Mapping[str, object] = {}
 
-    def filled(line: str) -> str:
+    def fill(line: str) -> str:
         nonlocal section
         if top := re.match(r"(\w+):", line):
             section = values.get(top[1], {})
@@ -229,7 +229,7 @@ def _fill(template: str, values: Mapping[str, Mapping[str, object]]) -> str:
         value = f"  {key[1]}: {json.dumps(section[key[1]])}"
         return f"{value:<{len(before)}}{mark}{comment}"
 
-    return "".join(f"{filled(line)}\n" for line in template.splitlines())
+    return "".join(f"{fill(line)}\n" for line in template.splitlines())
 
 
 def _values(role: str, ous: Sequence[str], remediate: str, bucket: str, topic: str) -> _Values:

@@ -55,7 +55,7 @@ def cli() -> None:
     """
 
 
-def _guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
+def _guard(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Return the callback, with a broken pipe as a defect.
 
     Click exits silently if a pipe breaks. That is right only for the help, which it prints itself.
@@ -74,7 +74,7 @@ def _guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
 def _add(group: click.Group, command: click.Command) -> None:
     group.add_command(command)
     if command.callback:
-        command.callback = _guarded(command.callback)
+        command.callback = _guard(command.callback)
     if isinstance(command, click.Group):
         for inner in command.commands.values():
             _add(command, inner)

@@ -64,7 +64,7 @@ def preflight(
     from sweeper.engine.preflight.problems import judge
     from sweeper.entrypoints.logs import is_terminal
     from sweeper.entrypoints.preflight import check_access
-    from sweeper.entrypoints.preflight_text import rendered
+    from sweeper.entrypoints.preflight_text import render_preflight
     from sweeper.reporting.preflight import preflight_document
 
     if impact:
@@ -78,5 +78,5 @@ def preflight(
         style=style,
     )
     verdict = judge(facts, read.config)
-    render = preflight_document if form == "json" else rendered
+    render = preflight_document if form == "json" else render_preflight
     return print_pieces((render(facts, verdict, read.config),), int(verdict.status))

@@ -25,6 +25,6 @@ def demo_organization() -> Iterator[dict[str, Any]]:
             f"the demo needs moto ({error}): pip install 'ecr-immutability-sweeper[demo]', "
             "or in a clone: uv run sweeper demo"
         ) from None
-    with organization.credentials(), mock_aws(), moto_additions.installed() as additions:
+    with organization.credentials(), mock_aws(), moto_additions.install() as additions:
         organization.build(additions)
         yield organization.options()

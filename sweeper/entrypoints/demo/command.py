@@ -59,12 +59,12 @@ def run_demo() -> int:
             two = _sweep("Second sweep: what is immutable stays immutable", second)
             _say("\n=== Undo, dry run and apply\n")
             own = directory / one.run.id / "report.json"
-            undone = _run(first, recorded=_recorded("undo", own))
+            undone = _run(first, recorded=_read_changes("undo", own))
             _say(f"sweeper undo: the first sweep's changes: {undo_words(undone)}.")
             planned = _run(_in(first, directory / "review"), dry_run=True)
             _say(f"sweeper run --dry-run: {planned.totals.changes.planned} changes planned.")
             review = directory / "review" / "report.json"
-            applied = _run(first, recorded=_recorded("apply", review))
+            applied = _run(first, recorded=_read_changes("apply", review))
             _say(f"sweeper apply: {applied.totals.changes.applied} reviewed changes made.")
             changed = one.totals.changes.applied
             counts = {changed, undone.totals.changes.applied, applied.totals.changes.applied}
@@ -97,7 +97,7 @@ def _in(config: Config, directory: Path) -> Config:
     return config.model_copy(update={"report": report})
 
 
-def _recorded(kind: Literal["apply", "undo"], report: Path) -> RecordedChanges:
+def _read_changes(kind: Literal["apply", "undo"], report: Path) -> RecordedChanges:
     about = resources_by_check(checks().values())
     return read_recorded_changes(kind, str(report), read_object, about)
 

@@ -107,12 +107,12 @@ class Additions:
 
 
 @contextmanager
-def installed() -> Iterator[Additions]:
+def install() -> Iterator[Additions]:
     """Install everything into moto, and put back what was there; use it with `mock_aws`."""
     additions = Additions()
     with ExitStack() as stack:
         for owner, name, value in (
-            (BotocoreStubber, "process_request", _serialised(BotocoreStubber.process_request)),
+            (BotocoreStubber, "process_request", _serialize(BotocoreStubber.process_request)),
             (AccountResponse, "list_regions", _list_regions(additions)),
             (ECRResponse, "describe_repositories", _describe_repositories),
             (ECRResponse, "describe_pull_through_cache_rules", _describe_rules(additions)),
@@ -124,7 +124,7 @@ def installed() -> Iterator[Additions]:
             (FakeAccount, "describe", _with_paths(FakeAccount.describe, additions)),
             (TokenResponse, "assume_role", _of_existing_roles(TokenResponse.assume_role)),
         ):
-            stack.enter_context(_replaced(owner, name, value))
+            stack.enter_context(_replace_attribute(owner, name, value))
         had_path = _LIST_REGIONS_PATH in account_urls.url_paths
         if not had_path:
             account_urls.url_paths[_LIST_REGIONS_PATH] = AccountResponse.dispatch
@@ -133,7 +133,7 @@ def installed() -> Iterator[Additions]:
 
 
 @contextmanager
-def _replaced(owner: type, name: str, value: object) -> Iterator[None]:
+def _replace_attribute(owner: type, name: str, value: object) -> Iterator[None]:
     """Replace or add the class's own attribute inside."""
     original = vars(owner).get(name, _ABSENT)
     setattr(owner, name, value)
@@ -146,7 +146,7 @@ def _replaced(owner: type, name: str, value: object) -> Iterator[None]:
             setattr(owner, name, original)
 
 
-def _serialised(original: Callable[..., _T]) -> Callable[..., _T]:
+def _serialize(original: Callable[..., _T]) -> Callable[..., _T]:
     lock = threading.RLock()  # moto's own code may make requests, too
 
     def process_request(*args: Any, **kwargs: Any) -> _T:

@@ -62,7 +62,7 @@ def handle_batch(event: object, load: Callable[[], Loaded], seconds: float) -> B
     role_name = loaded.config.organization.role_name
     hints: dict[str, Hint] = {}
     for message_id, body in messages.items():
-        hint = read_hint(_decoded(body), role_name, regions.__contains__)
+        hint = read_hint(_decode(body), role_name, regions.__contains__)
         if isinstance(hint, Hint):
             hints[message_id] = hint
         else:
@@ -96,7 +96,7 @@ def _messages(event: object) -> Mapping[str, str]:
     return found
 
 
-def _decoded(body: str) -> Any:
+def _decode(body: str) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -149,7 +149,7 @@ def run_hints(
     refuse_unknown_regions(config, session, loaded.provenance.regions_from)
     own = checks()
     kinds = [kind for kind in chosen_checks(config) if kind.name in own]  # a plugin lists all
-    narrowed_by = (*loaded.provenance.narrowed_by, _described(hints))
+    narrowed_by = (*loaded.provenance.narrowed_by, _describe_hints(hints))
     provenance = replace(loaded.provenance, narrowed_by=narrowed_by, once=True)
     header = new_header(config, dry_run=False, kind="events")
     logs.bind_run(header.run_id)
@@ -187,14 +187,14 @@ def run_hints(
             counted.extend(due)
             return record_reopenings(Objects(bucket), due, now(), limit)
 
-        def announced(run: Run, keys: Collection[Key]) -> Announced:
+        def read_notice(run: Run, keys: Collection[Key]) -> Announced:
             # The notice of a change is given by a sweep's report, which is not below FOLDER.
             known.append(read_announced(loaded.config, context.cloud.clients.central, run, keys))
             return known[-1]
 
         changes = HintedPlan(hints, count)
         cloud = _WarmCloud(context.cloud, warm, {hint.account_id for hint in hints})
-        environment = replace(context.environment, read_announced=announced)
+        environment = replace(context.environment, read_announced=read_notice)
         report = sweep(cloud, context.checks, config, environment, changes)
         if nothing_came := events_without_result(counted, report.findings):
             _forget(bucket, nothing_came)
@@ -245,7 +245,7 @@ def _narrow(config: Config) -> Config:
     return config.model_copy(update={"report": report})
 
 
-def _described(hints: Sequence[Hint]) -> str:
+def _describe_hints(hints: Sequence[Hint]) -> str:
     """Return, for the scope in the report, what the run is narrowed to."""
     repositories = sum(hint.repository is not None for hint in hints)
     templates = len(hints) - repositories

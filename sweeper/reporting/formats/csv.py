@@ -94,7 +94,7 @@ def _rows(
     for failure in report.failures:
         yield {**details.get(failure.account_id or "", {}), **_failure(failure)}
     for skipped in report.skipped:
-        yield {**details.get(skipped.account_id, {}), **_skipped(skipped)}
+        yield {**details.get(skipped.account_id, {}), **_skipped_row(skipped)}
     if since := report.since_last:
         for item in since.resolved:
             yield _earlier("resolved", item)
@@ -146,7 +146,7 @@ def _failure(failure: FailedItem) -> dict[str, str | None]:
     }
 
 
-def _skipped(skipped: SkippedItem) -> dict[str, str | None]:
+def _skipped_row(skipped: SkippedItem) -> dict[str, str | None]:
     return {
         "record": "skipped",
         "account_id": skipped.account_id,

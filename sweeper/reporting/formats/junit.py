@@ -191,12 +191,12 @@ def _output(text: str) -> str:
 
 def _element(tag: str, text: str = "", **attributes: str) -> str:
     """Return an element; the text is plain and is escaped for XML."""
-    quoted = {name: _escaped(value).replace('"', "&quot;") for name, value in attributes.items()}
+    quoted = {name: _escape(value).replace('"', "&quot;") for name, value in attributes.items()}
     pairs = "".join(f' {name}="{value}"' for name, value in quoted.items())
-    return f"<{tag}{pairs}>{_escaped(text)}</{tag}>" if text else f"<{tag}{pairs} />"
+    return f"<{tag}{pairs}>{_escape(text)}</{tag}>" if text else f"<{tag}{pairs} />"
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return html.escape(text, quote=False)
 
 

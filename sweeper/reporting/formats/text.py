@@ -78,7 +78,7 @@ def _render(report: Report) -> Iterator[bytes]:
         *_earlier(report),
         _failures(report),
         _config_inventory(report),
-        _skipped(report),
+        _skipped_section(report),
         _deliveries(report),
     )
     return in_pieces(_lines(sections))
@@ -104,11 +104,11 @@ def _heading(report: Report) -> list[str]:
     return [
         "ECR image tag mutability" + (f" in {words}" if words else ""),
         plain(f"{run.kind.capitalize()} {run.id}{dry_run}"),
-        *_wrapped(run_words(run), ""),
+        *_wrap(run_words(run), ""),
         plain(", ".join(filter(None, (times, organization, caller)))),
         plain(f"Auto-Remediation: {run.auto_remediate}, sweeper {run.version}"),
         "",
-        *_wrapped(f"{coverage_sentence(report)} {checked_sentence(report)}", ""),
+        *_wrap(f"{coverage_sentence(report)} {checked_sentence(report)}", ""),
     ]
 
 
@@ -123,8 +123,8 @@ def _totals(report: Report) -> list[str]:
         *([] if undo else [f"Repositories     {repository_counts(report)}"]),
         f"Changes          {change_counts(report)}",
         f"Remaining        {remaining_words(report)}",
-        *(_wrapped(f"Announced        {words}", "", " " * 17) if words else ()),
-        *(_wrapped(f"Undo             {undo_words(report)}", "", " " * 17) if undo else ()),
+        *(_wrap(f"Announced        {words}", "", " " * 17) if words else ()),
+        *(_wrap(f"Undo             {undo_words(report)}", "", " " * 17) if undo else ()),
         *_since_last(report),
     ]
 
@@ -135,7 +135,7 @@ def _since_last(report: Report) -> list[str]:
         return []
     if since.run_id:
         words += f"; compared with sweep {plain(since.run_id)}"
-    return [*_wrapped(f"Since last       {words}", "", " " * 17)]
+    return [*_wrap(f"Since last       {words}", "", " " * 17)]
 
 
 def _waves(report: Report) -> Iterator[str]:
@@ -155,7 +155,7 @@ def _findings(report: Report) -> Iterator[str]:
     yield f"FINDINGS ({len(findings):,}; {report.totals.remaining:,} remain)"
     if sentence := tags_unavailable_sentence(report):
         yield ""
-        yield from _wrapped(sentence, "  ")
+        yield from _wrap(sentence, "  ")
     for account, group in _by_account(findings, account_details(report)):
         yield from ("", f"  {account}")
         for finding in group:
@@ -167,11 +167,11 @@ def _finding(finding: Finding, report: Report) -> Iterator[str]:
     yield f"    {plain(finding.region)}  {resource_name(finding)}"
     current = setting_words(finding.mutability, finding.exclusion_filters)
     state = ", ".join(filter(None, (current, finding.compliance, since_last_state(finding))))
-    yield from _wrapped(f"{state}: {outcome_words(finding, report.run)}", "      ")
+    yield from _wrap(f"{state}: {outcome_words(finding, report.run)}", "      ")
     if finding.compliance is Compliance.NON_COMPLIANT:  # else the outcome says it
-        yield from _wrapped(exclusion_reason(finding), "      ")
+        yield from _wrap(exclusion_reason(finding), "      ")
     if finding.exemption:
-        yield from _wrapped(f"its exemption {exemption_words(finding.exemption)}", "      ")
+        yield from _wrap(f"its exemption {exemption_words(finding.exemption)}", "      ")
 
 
 def _advice_on_changes(findings: Iterable[Finding], run: Run) -> Iterator[str]:
@@ -184,7 +184,7 @@ def _advice_on_changes(findings: Iterable[Finding], run: Run) -> Iterator[str]:
     for reason, count in sorted(not_made.items()):
         if text := advice(Stage.CHANGE, reason, run):
             yield ""
-            yield from _wrapped(f"{number(count, 'change')} not made ({reason}): {text}.", "  ")
+            yield from _wrap(f"{number(count, 'change')} not made ({reason}): {text}.", "  ")
 
 
 def _impact(report: Report) -> Iterator[str]:
@@ -194,19 +194,17 @@ def _impact(report: Report) -> Iterator[str]:
         return
     of = number(len(findings), "repository", "repositories")
     yield from (f"WHAT MAY BREAK ({of})", "")
-    yield from _wrapped(
-        f"{impact_sentence(findings)} A name is no proof: see docs/impact.md.", "  "
-    )
+    yield from _wrap(f"{impact_sentence(findings)} A name is no proof: see docs/impact.md.", "  ")
     for account, group in _by_account(findings, {}):
         yield from ("", f"  {account}")
         for finding in group:
             yield f"    {plain(finding.region)}  {plain(finding.repository)}"
             for sentence in impact_sentences(finding):
-                yield from _wrapped(sentence, "      ")
+                yield from _wrap(sentence, "      ")
     denied = {item.impact.unavailable for item in findings if item.impact} - {None}
     for reason in sorted(reason for reason in denied if reason):
         if text := advice(Stage.ASSESS, reason):
-            yield from ("", *_wrapped(f"What to do about {reason}: {text}.", "  "))
+            yield from ("", *_wrap(f"What to do about {reason}: {text}.", "  "))
     yield from suggested_config(findings)
 
 
@@ -221,7 +219,7 @@ def _exempt(report: Report) -> Iterator[str]:
             current = setting_words(finding.mutability, finding.exclusion_filters)
             yield f"    {plain(finding.region)}  {resource_name(finding)}  {current}"
             if finding.exemption:
-                yield from _wrapped(exemption_words(finding.exemption), "      ")
+                yield from _wrap(exemption_words(finding.exemption), "      ")
 
 
 def _earlier(report: Report) -> Iterator[Iterator[str]]:
@@ -262,7 +260,7 @@ def _failures(report: Report) -> list[str]:
         lines.append("")
         lines += _failures_alike(reason, failures, names)
         if text := advice(Stage.EXAMINE, reason, report.run):
-            lines += _wrapped(f"What to do: {text}.", "    ")
+            lines += _wrap(f"What to do: {text}.", "    ")
     return lines
 
 
@@ -282,7 +280,7 @@ def _failures_alike(
             )
         else:
             yield f"  {len(items):,} times {reason}, {message}:"
-            yield from _wrapped(", ".join(failure_target(item, names) for item in items), "    ")
+            yield from _wrap(", ".join(failure_target(item, names) for item in items), "    ")
 
 
 def _config_inventory(report: Report) -> Iterator[str]:
@@ -293,7 +291,7 @@ def _config_inventory(report: Report) -> Iterator[str]:
     yield f"AWS CONFIG ({aggregator_name(inventory)})"
     yield ""
     for sentence in inventory_sentences(inventory):
-        yield from _wrapped(sentence, "  ")
+        yield from _wrap(sentence, "  ")
     for title, targets in (
         ("Recorded, and not known to this sweep", inventory.not_planned),
         ("Last recorded where this sweep could not check", inventory.not_checked),
@@ -302,17 +300,17 @@ def _config_inventory(report: Report) -> Iterator[str]:
             yield from ("", f"  {title} ({len(targets):,})")
         for each in targets:
             where_ = target_words(each.account_id, each.region, names)
-            yield from _wrapped(f"{where_}: {recorded_words(each)}", "    ")
+            yield from _wrap(f"{where_}: {recorded_words(each)}", "    ")
         if targets and targets is inventory.not_planned:
-            yield from _wrapped(f"What to do: {Reason.RECORDED_NOT_PLANNED.advice}.", "    ")
+            yield from _wrap(f"What to do: {Reason.RECORDED_NOT_PLANNED.advice}.", "    ")
     if inventory.not_recorded:
         yield from ("", f"  Not recorded, or not up to date ({len(inventory.not_recorded):,})")
     for gap in inventory.not_recorded:
         where_ = target_words(gap.account_id, None, names)
-        yield from _wrapped(f"{where_}: {recording_words(gap)}", "    ")
+        yield from _wrap(f"{where_}: {recording_words(gap)}", "    ")
 
 
-def _skipped(report: Report) -> list[str]:
+def _skipped_section(report: Report) -> list[str]:
     if not report.skipped:
         return []
     lines = [f"SKIPPED ON PURPOSE ({len(report.skipped):,})", ""]
@@ -340,12 +338,12 @@ def _deliveries(report: Report) -> list[str]:
             detail += f" ({plain(item.message)})"
         lines.append(f"  {item.sink}: {plain(item.location)}{detail}")
         if text := item.advice or (item.reason and advice(Stage.DELIVER, item.reason)):
-            lines += _wrapped(f"What to do: {text}.", "    ")
+            lines += _wrap(f"What to do: {text}.", "    ")
     return lines
 
 
 @lru_cache(maxsize=1024)  # most findings have the same few lines
-def _wrapped(text: str, indent: str, hanging: str | None = None) -> tuple[str, ...]:
+def _wrap(text: str, indent: str, hanging: str | None = None) -> tuple[str, ...]:
     """Return the text in lines of `_WIDTH`; `hanging` indents all but the first line."""
     lines = wrap(
         text,

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from sweeper.aws.client.errors import MAX_CODE, reason_for, shortened_message, translate_errors
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.escaping import plain, shorten
-from sweeper.domain.json_encoding import encoded
+from sweeper.domain.json_encoding import encode_value
 from sweeper.domain.masking import mask
 from sweeper.domain.model import Finding, Since
 from sweeper.domain.reasons import PASSING_REASONS
@@ -133,14 +133,14 @@ class EventBusSink(Sink):
             try:
                 answers = self._call([entry for _, entry in batch])
             except OperationFailed as error:
-                raise self._explained(error) from None
+                raise self._explain(error) from None
             for (key, _), answer in zip(batch, answers, strict=True):
                 if answer.get("ErrorCode"):
                     refused.append(answer)
                 else:
                     self._put.add(key)
         if refused:
-            raise self._explained(_of_refused(refused))
+            raise self._explain(_of_refused(refused))
         return Delivery(self.name, self.location, "delivered")
 
     def probe(self) -> list[DestinationProbe]:
@@ -174,7 +174,7 @@ class EventBusSink(Sink):
             "EventBusName": self.location,
             "Source": _SOURCE,
             "DetailType": detail_type,
-            "Detail": mask(encoded(detail)),
+            "Detail": mask(encode_value(detail)),
             "Resources": [mask(arn)] if arn else [],
         }
 
@@ -187,7 +187,7 @@ class EventBusSink(Sink):
     def _client(self) -> Any:
         return self._central("events", self.location.split(":")[3])
 
-    def _explained(self, error: OperationFailed) -> OperationFailed:
+    def _explain(self, error: OperationFailed) -> OperationFailed:
         message = f"{error.message}; {len(self._put):,} events were put"
         return OperationFailed(error.reason, message, error.error_code)
 

@@ -78,11 +78,11 @@ class SecurityHubSink(Sink):
             try:
                 answer = self._import(batch)
             except OperationFailed as error:
-                raise self._explained(error, imported) from None
+                raise self._explain(error, imported) from None
             imported += int(answer.get("SuccessCount", 0))
             refused += answer.get("FailedFindings", ())
         if refused:
-            raise self._explained(_of_refused(refused), imported)
+            raise self._explain(_of_refused(refused), imported)
         return Delivery(self.name, self.location, "delivered" if imported else "not_needed")
 
     def probe(self) -> list[DestinationProbe]:
@@ -108,7 +108,7 @@ class SecurityHubSink(Sink):
             ).batch_import_findings(Findings=batch)
         return answer
 
-    def _explained(self, error: OperationFailed, imported: int) -> OperationFailed:
+    def _explain(self, error: OperationFailed, imported: int) -> OperationFailed:
         """Return the error with its meaning and how many findings were imported."""
         reason, message = error.reason, error.message
         if reason in (Reason.DESTINATION_MISSING, Reason.REGION_NOT_ENABLED):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sweeper.aws.client.errors import translate_errors
-from sweeper.domain.json_encoding import encoded
+from sweeper.domain.json_encoding import encode_value
 from sweeper.domain.masking import mask
 from sweeper.domain.model import Finding
 from sweeper.domain.report_model import Delivery, Report
@@ -131,9 +131,9 @@ def structured_message(
     `text` makes for the bytes that are left.
     """
     event = _event(members, findings, _MAX_EVENT)
-    frame = _encoded({"default": "", **dict.fromkeys(_PROGRAMS, event)})
+    frame = _encode({"default": "", **dict.fromkeys(_PROGRAMS, event)})
     readable = text(MAX_BYTES - len(frame.encode()))
-    return _encoded({"default": readable, **dict.fromkeys(_PROGRAMS, event)})
+    return _encode({"default": readable, **dict.fromkeys(_PROGRAMS, event)})
 
 
 def _event(members: Mapping[str, Any], findings: Sequence[Finding], limit: int) -> str:
@@ -145,7 +145,7 @@ def _event(members: Mapping[str, Any], findings: Sequence[Finding], limit: int) 
     left = limit - json_size(_object(members, ()))
     chosen: list[str] = []
     for finding in findings:
-        item = encoded(finding)
+        item = encode_value(finding)
         left -= json_size(item) + 2  # and what separates it
         if left < 0:
             break
@@ -154,9 +154,9 @@ def _event(members: Mapping[str, Any], findings: Sequence[Finding], limit: int) 
 
 
 def _object(members: Mapping[str, Any], findings: Iterable[str]) -> str:
-    pairs = [f'"{key}": {encoded(value)}' for key, value in members.items()]
+    pairs = [f'"{key}": {encode_value(value)}' for key, value in members.items()]
     return "{" + ", ".join((*pairs, f'"findings": [{", ".join(findings)}]')) + "}"
 
 
-def _encoded(texts: Mapping[str, str]) -> str:
+def _encode(texts: Mapping[str, str]) -> str:
     return json.dumps(texts, ensure_ascii=False)

@@ -158,11 +158,11 @@ def _gather(source: Source, name: str, past: Gathered) -> tuple[Header, int]:
             if not line.endswith(b"\n"):  # the end, or a line that was being written
                 break
             if problem := past.take(parse(kinds.AnyLine, line)):
-                raise _damaged(name, number, problem)
+                raise _damage_error(name, number, problem)
             size += len(line)
             number += 1
     except Invalid as error:
-        raise _damaged(name, number, str(error)) from None
+        raise _damage_error(name, number, str(error)) from None
     except TooLarge as error:
         raise ConfigurationError(f"{name}: too large: {error}") from None
     if past.header is None:
@@ -170,5 +170,5 @@ def _gather(source: Source, name: str, past: Gathered) -> tuple[Header, int]:
     return past.header, size
 
 
-def _damaged(name: str, number: int, problem: str) -> ConfigurationError:
+def _damage_error(name: str, number: int, problem: str) -> ConfigurationError:
     return ConfigurationError(f"{name}: line {number:,}: not a line of a journal: {problem}")

@@ -23,7 +23,7 @@ from moto.organizations.models import FakeAccount
 from moto.sts.responses import TokenResponse
 
 from sweeper.aws.client.partitions import ON_BY_DEFAULT
-from sweeper.entrypoints.demo.moto_additions import Additions, installed
+from sweeper.entrypoints.demo.moto_additions import Additions, install
 from tests.cases import case
 
 REGION = "eu-central-1"
@@ -33,7 +33,7 @@ PATCHED = (AccountResponse, BotocoreStubber, ECRResponse, FakeAccount, TokenResp
 
 @pytest.fixture
 def additions() -> Iterator[Additions]:
-    with mock_aws(), installed() as additions:
+    with mock_aws(), install() as additions:
         yield additions
 
 
@@ -192,7 +192,7 @@ def test_one_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         return response
 
     monkeypatch.setattr(BotocoreStubber, "process_request", observed)
-    with mock_aws(), installed(), ThreadPoolExecutor(8) as pool:
+    with mock_aws(), install(), ThreadPoolExecutor(8) as pool:
         client = boto3.client("sts", region_name=REGION)
         list(pool.map(lambda _: client.get_caller_identity(), range(40)))
     assert overlaps == []
@@ -213,7 +213,7 @@ def test_everything_is_put_back_even_after_an_error() -> None:
         return [dict(vars(owner)) for owner in PATCHED] + [dict(account_urls.url_paths)]
 
     before = state()
-    with contextlib.suppress(KeyError), installed():
+    with contextlib.suppress(KeyError), install():
         inside = state()
         raise KeyError
     assert inside != before

@@ -16,7 +16,7 @@ from moto import mock_aws
 from moto.events.models import EventPattern
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.json_encoding import encoded
+from sweeper.domain.json_encoding import encode_value
 from sweeper.domain.model import ChangeStatus, Compliance, Since
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
@@ -97,8 +97,8 @@ def test_the_published_schema_is_current_and_events_are_valid() -> None:
         report(dry_run=True, organization_id=None),
     ):
         for detail in (*_findings_changed(item), _run_finished(item, SO_FAR)):
-            validator.validate(json.loads(encoded(detail)))
-    surprise = {**json.loads(encoded(_run_finished(report(), ()))), "surprise": 1}
+            validator.validate(json.loads(encode_value(detail)))
+    surprise = {**json.loads(encode_value(_run_finished(report(), ()))), "surprise": 1}
     assert not validator.is_valid(surprise)
 
 
@@ -140,7 +140,7 @@ def test_what_the_rules_of_the_page_make_of_an_event() -> None:
     blocks = map(json.loads, re.findall(r"```json\n(.*?)```", page, re.DOTALL))
     transformers = [block for block in blocks if "InputTemplate" in block]
     [detail] = _findings_changed(report([finding("team/a")]))
-    event = {"detail": json.loads(encoded(detail))}
+    event = {"detail": json.loads(encode_value(detail))}
     made = []
     for block in transformers:
         text = block["InputTemplate"]

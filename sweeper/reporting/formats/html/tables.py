@@ -99,7 +99,7 @@ def tables(report: Report) -> tuple[_Table, ...]:
         _not_checked(report, names),
         _config_inventory(report, names),
         _exemptions(report),
-        _skipped(report.skipped, names),
+        _skipped_table(report.skipped, names),
     )
 
 
@@ -374,7 +374,7 @@ def _days_left(finding: Finding, today: date) -> int | None:
     return (exemption.expires - today).days
 
 
-def _skipped(skipped: Sequence[SkippedItem], names: dict[str, str]) -> _Table:
+def _skipped_table(skipped: Sequence[SkippedItem], names: dict[str, str]) -> _Table:
     return _Table(
         "skipped",
         (
