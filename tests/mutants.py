@@ -53,8 +53,9 @@ def main() -> int:
     found: Counter[str] = Counter()
     with _clone() as clone:
         os.chdir(clone)
-        if not _passes((*_PYTEST, *_at_once(options.workers), "-m", "not slow")):
-            sys.exit("a test fails without a mutant")
+        without = _run((*_PYTEST, *_at_once(options.workers), "-m", "not slow"))
+        if without.returncode:
+            sys.exit(f"{without.stdout[-5000:]}\na test fails without a mutant")
         drawn = random.Random(options.seed).sample(_mutants(), options.count)
         for number, (path, mutant) in enumerate(drawn, 1):
             began = time.monotonic()
@@ -77,6 +78,8 @@ def _clone() -> Iterator[Path]:
         for tools in (".venv", ".tools", ".uv"):
             if (_ROOT / tools).exists():
                 (clone / tools).symlink_to(_ROOT / tools)
+        for name in ("pyproject.toml", "uv.lock", "uv.txt"):  # else make installs the tools anew
+            os.utime(clone / name, (0, 0))
         clone.joinpath("setup.cfg").write_text("[mutmut]\nsource_paths=sweeper\n", encoding="utf-8")
         # The environment's sweeper is the checkout's: this one comes before it.
         os.environ["PYTHONPATH"] = str(clone)
@@ -127,8 +130,11 @@ def _at_once(workers: str) -> tuple[str, ...]:
 
 
 def _passes(command: Sequence[str]) -> bool:
-    ended = subprocess.run(command, capture_output=True, check=False)
-    return ended.returncode == 0
+    return _run(command).returncode == 0
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
 
 
 if __name__ == "__main__":
