@@ -37,6 +37,8 @@ IMAGE ?= sweeper
 stackset-deploy: export STACK_SET := $(STACK_SET)
 stackset-deploy: export CALL_AS := $(CALL_AS)
 stackset-deploy: export MEMBER := $(MEMBER)
+# The deployer role, where the service control policy lets no other one change the central roles.
+AS_ROLE = $(if $(ROLE_ARN),--role-arn $(ROLE_ARN))
 SAM = $(or $(shell command -v sam),$(UV) tool run --from $(SAM_CLI) sam)
 
 .PHONY: help install demo test test-all check faults kills soak fuzz mutants image-test bench bench-full bench-peers bench-html screenshots schema \
@@ -148,7 +150,7 @@ sam-test: install $(EMULATOR) ## validate and build the Lambda's package, and ru
 	$(BIN)/pytest -v tests/lambda_runtime/test_package.py
 
 sam-deploy: sam-package ## deploy TEMPLATE, central-lambda, central-stepfunctions or central-events; PARAMETERS="Key=value ..."
-	$(SAM) deploy --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_NAMED_IAM $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+	$(SAM) deploy --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_NAMED_IAM $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS)) $(AS_ROLE)
 
 sam-tail-logs: ## follow the log of the stack's functions
 	$(SAM) logs --stack-name $(STACK) --tail
@@ -162,7 +164,7 @@ stackset-status: ## where the member role is, and where it is not
 		--query 'Summaries[].{Account:Account,OU:OrganizationalUnitId,Status:StackInstanceStatus.DetailedStatus,Reason:StatusReason}'
 
 destroy: ## delete the central stack; its reports and their key are kept
-	aws cloudformation delete-stack --stack-name $(STACK)
+	aws cloudformation delete-stack --stack-name $(STACK) $(AS_ROLE)
 	aws cloudformation wait stack-delete-complete --stack-name $(STACK)
 
 schema: install ## write the JSON schemas in docs/ anew

@@ -163,6 +163,12 @@ class Rollout:
                 "resources would be deleted in every account; name the StackSet of this template"
             )
         parameters = _parameters(declared, values, existing)
+        held = set((existing or {}).get("OrganizationalUnitIds", ()))
+        if held - set(units) and (changed := _changed(values, existing)):
+            raise UsageError(
+                f"PARAMETERS: {', '.join(changed)} would change in all accounts of the StackSet, "
+                f"and OUS names only some; allowed: OUS='{' '.join(sorted(held | set(units)))}'"
+            )
         definition = {
             **self._stack_set,
             "TemplateBody": template,
@@ -173,14 +179,12 @@ class Rollout:
         }
         if existing is None:
             self._client.create_stack_set(**definition)
-            held: set[str] = set()
             new_regions: list[str] = []
         else:
             new_regions = self._new_regions()
             update = self._client.update_stack_set(**definition, OperationPreferences=STAGED)
             self._finish("update", update["OperationId"])
-            # Not to those again: their accounts may have parameters of their own.
-            held = set(existing.get("OrganizationalUnitIds", ()))
+        # Not to those again: their accounts may have parameters of their own.
         missing = [unit for unit in units if unit not in held]
         for targets, regions in (
             (missing, self._regions or [self._region]),
@@ -267,6 +271,15 @@ def _parameters(
     if missing:
         raise UsageError(f"PARAMETERS: {' and '.join(missing)} must be given: Key=Value")
     return parameters
+
+
+def _changed(values: Mapping[str, str], existing: Mapping[str, Any] | None) -> list[str]:
+    """Return the names of the parameters that have another value than before."""
+    before = {
+        item["ParameterKey"]: item.get("ParameterValue")
+        for item in (existing or {}).get("Parameters", ())
+    }
+    return [name for name, value in values.items() if before.get(name) != value]
 
 
 class _Loader(yaml.SafeLoader):

@@ -188,6 +188,24 @@ def test_an_upgrade_keeps_what_it_is_not_given(
     assert rollouts.accounts_with_role == rollouts.accounts
 
 
+def test_parameters_are_those_of_all_units(
+    rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rollouts.deploy()
+    updates = _sent(monkeypatch, "update_stack_set")
+    asked = f"{NEEDED} AllowRemediation=true"
+    assert rollouts.deploy(asked, ous=rollouts.other_unit) == 2
+    both = " ".join(sorted((rollouts.unit, rollouts.other_unit)))
+    refused = capsys.readouterr().err
+    assert "AllowRemediation would change in all accounts" in refused
+    assert f"OUS='{both}'" in refused
+    assert updates == []
+    # What has the value already does not change anywhere.
+    assert rollouts.deploy(NEEDED, ous=rollouts.other_unit) == 0
+    assert rollouts.deploy(asked, ous=both) == 0
+    assert rollouts.parameters["AllowRemediation"] == "true"
+
+
 def test_a_rollout_is_staged(rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch) -> None:
     created = _sent(monkeypatch, "create_stack_instances")
     rollouts.deploy()
@@ -384,7 +402,7 @@ def test_the_documented_commands_name_parameters_that_there_are() -> None:
     text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
     declared = templates.load("member-role")["Parameters"]
     named = [
-        pair.partition("=")[0]
+        pair.partition("=")[0].strip("'")
         for given in re.findall(r'PARAMETERS="(\S+=[^"]*)"', text)
         for pair in given.split()
     ]

@@ -132,11 +132,14 @@ def test_what_cannot_be_handled_is_kept_and_noticed() -> None:
     function = templates.resource("central-events", "Function")
     source = templates.resource("central-events", "EventSource")
     assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
-    assert queue["VisibilityTimeout"] == 6 * function["Timeout"]
     assert source["BatchSize"] == 10
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     window = templates.load("central-events")["Parameters"]["BatchWindowSeconds"]
     assert (window["MinValue"], window["MaxValue"]) == (0, 60)
+    # As Lambda asks for. A message that is delivered again has waited for so long, and is no alarm.
+    assert queue["VisibilityTimeout"] == 6 * function["Timeout"] + window["MaxValue"]
+    age = templates.load("central-events")["Parameters"]["MaxAgeSeconds"]["Default"]
+    assert age > 2 * queue["VisibilityTimeout"]
     concurrency = {"Ref": "MaxConcurrency"}
     assert function["ReservedConcurrentExecutions"] == concurrency
     assert source["ScalingConfig"] == {"MaximumConcurrency": concurrency}

@@ -60,17 +60,30 @@ def test_nobody_changes_the_role_or_those_who_may() -> None:
         "iam:UpdateAssumeRolePolicy",
         "iam:UpdateRole",
     ]:
-        for role in [MEMBER, CENTRAL, DEPLOYER, SERVICE_MANAGED, SELF_MANAGED]:
+        for role in [MEMBER, CENTRAL, DEPLOYER, SERVICE_MANAGED]:
             for principal in ["role/admin", f"role/{MEMBER}", "root", "user/admin"]:
                 with case(action, role, principal):
                     assert _denied(principal, action, f"arn:{{}}:iam::111122223333:role/{role}")
 
 
 def test_stacksets_may_change_the_role() -> None:
-    for principal in [f"role/{SERVICE_MANAGED}", f"role/{SELF_MANAGED}"]:
-        with case(principal):
-            for action in ("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRole"):
-                assert not _denied(principal, action, f"arn:{{}}:iam::111122223333:role/{MEMBER}")
+    for action in ("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRole"):
+        role = f"arn:{{}}:iam::111122223333:role/{MEMBER}"
+        assert not _denied(f"role/{SERVICE_MANAGED}", action, role)
+        # It is in every account of an organization with self-managed StackSets, and of those alone.
+        assert _denied(f"role/{SELF_MANAGED}", action, role)
+
+
+def test_only_the_deployer_changes_the_policies_of_the_stages() -> None:
+    names = [
+        templates.resource("central-stepfunctions", policy)["ManagedPolicyName"]["Fn::Sub"]
+        for policy in ("StagePolicy", "WorkPolicy")
+    ]
+    for name in names:
+        arn = f"arn:{{}}:iam::111122223333:policy/{name.replace('${CentralRoleName}', CENTRAL)}"
+        for action in ("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion"):
+            assert _denied("role/admin", action, arn)
+            assert not _denied(f"role/{DEPLOYER}", action, arn)
 
 
 def test_only_the_deployer_changes_the_central_role_and_only_stacksets_the_deployer() -> None:
@@ -97,6 +110,9 @@ def test_nothing_else_is_denied() -> None:
     cases: list[tuple[str, str]] = [
         ("iam:GetRole", f"arn:{{}}:iam::111122223333:role/{MEMBER}"),
         ("iam:PutRolePolicy", "arn:{}:iam::111122223333:role/application"),
+        ("iam:CreatePolicyVersion", "arn:{}:iam::111122223333:policy/application"),
+        # Who has self-managed StackSets makes this role in each new account.
+        ("iam:CreateRole", f"arn:{{}}:iam::111122223333:role/{SELF_MANAGED}"),
         ("ecr:DescribeRepositories", REPOSITORY),
         # What it cannot prevent; docs/deploy.md says so.
         ("ecr:CreateRepository", REPOSITORY),

@@ -100,7 +100,10 @@ def test_what_is_shared_is_equal() -> None:
         assert fargate["Rules"][key] == rule, key
     assert set(fargate["Rules"]) - set(function["Rules"]) == {"SubnetsAreInTheVpc"}
     assert fargate["Mappings"] == function["Mappings"]
-    for key in set(function["Parameters"]) - {"SNSTopicKmsKeyArn"}:  # its policy admits as much
+    for key in set(function["Parameters"]) - {
+        "SNSTopicARN",
+        "SNSTopicKmsKeyArn",
+    }:  # whom they admit
         assert fargate["Parameters"][key] == function["Parameters"][key], key
     for key, condition in function["Conditions"].items():
         assert fargate["Conditions"][key] == condition, key
@@ -120,8 +123,14 @@ def test_the_state_machine_has_the_same_around_it() -> None:
     machine, function = (
         templates.load(name) for name in ("central-stepfunctions", "central-lambda")
     )
-    for logical_id in (*SHARED_RESOURCES, *NEARLY_SHARED):
+    for logical_id in (*SHARED_RESOURCES, "TopicPolicy"):
         assert machine["Resources"][logical_id] == function["Resources"][logical_id], logical_id
+    keys = [json.loads(json.dumps(each["Resources"]["Key"])) for each in (machine, function)]
+    groups = [_log_groups_of(key) for key in keys]
+    assert keys[0] == keys[1]
+    name = templates.resource("central-stepfunctions", "HistoryLogGroup")["LogGroupName"]["Fn::Sub"]
+    history = groups[1]["Fn::Sub"].replace("/sweeper/${AWS::StackName}", name)
+    assert groups[0] == [groups[1], {"Fn::Sub": history}]
     for section in ("Rules", "Mappings", "Conditions"):
         for key, value in function[section].items():
             assert machine[section][key] == value, key
@@ -129,6 +138,14 @@ def test_the_state_machine_has_the_same_around_it() -> None:
         assert machine["Parameters"][key] == function["Parameters"][key], key
     for key in ("ReportBucketName", "TopicArn", "KeyArn", "LogGroupName", "NewestReportCommand"):
         assert machine["Outputs"][key] == function["Outputs"][key], key
+
+
+def _log_groups_of(key: dict[str, Any]) -> Any:
+    """Take out of the key's policy which log groups it encrypts."""
+    (logs,) = (
+        each for each in key["Properties"]["KeyPolicy"]["Statement"] if each["Sid"] == "Logs"
+    )
+    return logs["Condition"]["ArnLike"].pop("kms:EncryptionContext:aws:logs:arn")
 
 
 @pytest.mark.parametrize("name", templates.CENTRAL)
@@ -155,7 +172,10 @@ class TestCentral:
 
     def test_reports_are_private_encrypted_kept_and_expire(self, name: str) -> None:
         resource = templates.load(name)["Resources"]["ReportBucket"]
-        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain",) * 2
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (
+            "RetainExceptOnCreate",
+            "Retain",
+        )
         bucket = resource["Properties"]
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
         assert len(bucket["PublicAccessBlockConfiguration"]) == 4
@@ -227,8 +247,22 @@ class TestCentral:
         assert set(re.findall(r"\w+\.amazonaws\.com", described)) == expected
 
     def test_logs_are_encrypted(self, name: str) -> None:
-        logs = templates.resource(name, "LogGroup")
-        assert logs["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]}
+        groups = [
+            each["Properties"]
+            for each in templates.load(name)["Resources"].values()
+            if each["Type"] == "AWS::Logs::LogGroup"
+        ]
+        assert groups
+        for logs in groups:
+            assert logs["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]}
+
+    def test_a_topic_of_ones_own_is_described_with_whom_it_must_admit(self, name: str) -> None:
+        parameters = templates.load(name)["Parameters"]
+        needed, for_key = (
+            set(re.findall(r"\w+\.amazonaws\.com", parameters[key]["Description"]))
+            for key in ("SNSTopicARN", "SNSTopicKmsKeyArn")
+        )
+        assert needed == for_key
 
 
 def _environment(name: str) -> dict[str, Any]:
