@@ -29,7 +29,7 @@ from sweeper.engine.pool import TICK, Stop, attempt
 from sweeper.engine.ports import Observer
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.app import ScanSettings
-from sweeper.entrypoints.processes.found import Found
+from sweeper.entrypoints.processes.collector import ScanCollector
 from sweeper.entrypoints.processes.worker import Sender, Share, begin_process, scan_share
 
 _ATTEMPTS = 2  # a process may be killed, for want of memory; the second time it is no accident
@@ -84,11 +84,11 @@ class ProcessScanner:
         self, organization: Organization, accounts: Sequence[Account], observer: Observer
     ) -> ResumeState:
         """Open the accounts, and examine each target in them; see `Scanner.scan`."""
-        found = Found(self._past, accounts, observer)
+        collector = ScanCollector(self._past, accounts, observer)
         shares = [each for n in range(self._count) if (each := accounts[n :: self._count])]
         observer.begin(Stage.OPEN_ACCOUNT, len(accounts))
         for turn in range(1, _ATTEMPTS + 1):
-            shares = self._scan(organization, shares, found)
+            shares = self._scan(organization, shares, collector)
             self.close()
             if not shares or self._stop.reason:
                 break
@@ -100,10 +100,13 @@ class ProcessScanner:
                 sentence=f"a process that checked {lost:,} accounts was ended; {then}",
                 accounts=lost,
             )
-        return found.state
+        return collector.state
 
     def _scan(
-        self, organization: Organization, shares: Sequence[Sequence[Account]], found: Found
+        self,
+        organization: Organization,
+        shares: Sequence[Sequence[Account]],
+        collector: ScanCollector,
     ) -> list[Sequence[Account]]:
         """Scan once; return the shares whose process did not come to the end."""
         try:
@@ -111,16 +114,16 @@ class ProcessScanner:
         except ConfigurationError:  # the machine has no process left
             return list(shares)
         given = [
-            Share(number, organization, share, found.known_of(share))
+            Share(number, organization, share, collector.known_of(share))
             for number, share in enumerate(shares, start=self._first_core)
         ]
-        futures = self._workers.run(given, found)
+        futures = self._workers.run(given, collector)
         lost = []
         for share, future in zip(shares, futures, strict=True):
             if isinstance(future.exception(), BrokenProcessPool):
                 lost.append(share)
             elif failure := attempt(Stage.OPEN_ACCOUNT, Future.result, future):
-                found.fail(share, failure)
+                collector.fail(share, failure)
         return lost
 
 
@@ -156,7 +159,7 @@ class _Workers:
         self._executor.shutdown(cancel_futures=True)
         self._results.close()
 
-    def run(self, shares: Sequence[Share], found: Found) -> list[Future[Failed | None]]:
+    def run(self, shares: Sequence[Share], collector: ScanCollector) -> list[Future[Failed | None]]:
         """Scan the shares, a process for each; return how each of them ended."""
         futures = self._submit(shares)
         for each in self._theirs:  # so that nothing can be read once they have ended
@@ -165,13 +168,13 @@ class _Workers:
             while True:
                 have_ended = all(future.done() for future in futures)
                 if self._results.poll(0 if have_ended else TICK):
-                    found.add(self._results.recv(), len(shares))
+                    collector.add(self._results.recv(), len(shares))
                 elif have_ended:
                     break
                 if self._stop.reason not in (None, Reason.DEADLINE):  # which they know
                     self._control.close()
         wait(futures)
-        found.conclude()
+        collector.conclude()
         return futures
 
     def _submit(self, shares: Sequence[Share]) -> list[Future[Failed | None]]:

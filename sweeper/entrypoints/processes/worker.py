@@ -52,15 +52,15 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A process begins a stage over `total` items."""
+class StageStarted:
+    """A process starts a stage over `total` items."""
 
     stage: Stage
     total: int
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class OutcomesFound:
     """Outcomes, by account id and region; None for the account itself.
 
     `secrets` are those that the process has met since it sent the last ones.
@@ -81,16 +81,16 @@ class Sender:
 
     def begin(self, stage: Stage, total: int) -> None:
         """Send that the stage begins."""
-        self._send(Begun(stage, total))
+        self._send(StageStarted(stage, total))
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[object, object]]) -> None:
         """Send the outcomes."""
         secrets = masking.share_secrets(but=self._sent)
         self._sent.update(secrets.lengths)
         sent: Any = [(*_key(item), outcome) for item, outcome in outcomes]
-        self._send(Done(stage, sent, secrets))
+        self._send(OutcomesFound(stage, sent, secrets))
 
-    def _send(self, message: Begun | Done) -> None:
+    def _send(self, message: StageStarted | OutcomesFound) -> None:
         with self._lock:
             self._pipe.send(message)
 

@@ -1,4 +1,4 @@
-"""What the processes sent, as one process would have found and observed it."""
+"""Collect what the processes sent, as one process would have found and observed it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.engine.ports import Observer
-from sweeper.entrypoints.processes.worker import Begun, Done, Outcome
+from sweeper.entrypoints.processes.worker import Outcome, OutcomesFound, StageStarted
 
 
-class Found:
-    """What the processes sent, as one process would have found and observed it."""
+class ScanCollector:
+    """The findings of all processes, observed as those of one process."""
 
     def __init__(self, past: ResumeState, accounts: Sequence[Account], observer: Observer) -> None:
         self._past = past
@@ -48,9 +48,9 @@ class Found:
             {key: each for key, each in examined.items() if key[0] in ids},
         )
 
-    def add(self, message: Begun | Done, processes: int) -> None:
+    def add(self, message: StageStarted | OutcomesFound, processes: int) -> None:
         """Take what one of so many `processes` sent."""
-        if isinstance(message, Begun):
+        if isinstance(message, StageStarted):
             if message.stage is Stage.EXAMINE and self._totals is not None:
                 self._totals.append(message.total)
                 if len(self._totals) == processes:
