@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from sweeper.domain.model import MAX_EXCLUSION_FILTERS
+from sweeper.domain.model import EXCLUSION_FILTER, MAX_EXCLUSION_FILTERS
 from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 
 _MAX_WILDCARDS = 2  # ECR: in one filter
@@ -170,7 +170,7 @@ RoleName = Annotated[
 ExclusionFilter = Annotated[
     str,
     _matching(
-        r"[0-9a-zA-Z._*-]{1,128}",
+        EXCLUSION_FILTER,
         "1 to 128 of letters, digits, '.', '_', '-' and '*'",
     ),
     AfterValidator(_not_only_wildcards),
@@ -251,7 +251,7 @@ ExclusionsByRepository = Annotated[
     FROM_TEXT,
 ]
 MutabilityFilters = Annotated[  # as ECR has them: one that matches every tag may be among them
-    tuple[Annotated[str, Field(pattern=r"^[0-9a-zA-Z._*-]{1,128}$")], ...],
+    tuple[Annotated[str, Field(pattern=f"^{EXCLUSION_FILTER}$")], ...],
     Field(max_length=MAX_EXCLUSION_FILTERS),
 ]
 TagKey = Annotated[  # Organizations: TagKey
