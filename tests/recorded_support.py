@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.model import ChangeStatus, Finding, Target
 from sweeper.domain.recorded_changes import RecordedChanges, invert, undo_config
+from sweeper.domain.report import remaining_rule
 from sweeper.domain.report_model import AccountSummary, Report, Run, RunSource
 from sweeper.engine.change_source import change_source
 from sweeper.engine.ports import RunEnvironment
@@ -62,7 +63,15 @@ def report_of(run: Run, findings: Sequence[Finding]) -> Report:
     accounts = tuple(
         AccountSummary(account, "", None, "ACTIVE", places) for account, places in regions.items()
     )
-    return replace(factories.report(), run=run, accounts=accounts, findings=tuple(findings))
+    item = factories.report()
+    remaining = sum(map(remaining_rule(run.kind), findings))
+    return replace(
+        item,
+        run=run,
+        totals=replace(item.totals, remaining=remaining),
+        accounts=accounts,
+        findings=tuple(findings),
+    )
 
 
 def source_run(**changes: Any) -> Run:

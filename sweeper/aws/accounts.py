@@ -12,6 +12,8 @@ from botocore.credentials import ReadOnlyCredentials
 from sweeper.aws.client.answers import (
     MAX_OPAQUE,
     account_id,
+    add_once,
+    optional_str,
     region,
     require,
     require_datetime,
@@ -163,17 +165,17 @@ class AwsCloud:
         client = self.clients.member("account", self._global_region)
         # One page has room for all regions of today.
         pages = client.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 50})
-        found: list[tuple[str, str]] = []
+        found: dict[str, str] = {}
         tokens = PageTokens()
         with bound_to(account.id), translate_errors():
             for page in pages:
-                found += (
-                    (region(item, "RegionName"), require_str(item, "RegionOptStatus"))
-                    for item in require_list(page, "Regions")
-                )
-                if page.get("NextToken"):
-                    tokens.follow(require_str(page, "NextToken"))
-        regions = tuple(dict(found).items())  # a page that is read twice counts once
+                for item in require_list(page, "Regions"):
+                    status = require_str(item, "RegionOptStatus")
+                    add_once(found, region(item, "RegionName"), status, "region")
+                # The SDK takes a token of another type for the end.
+                if token := optional_str(page, "NextToken", MAX_OPAQUE):
+                    tokens.follow(token)
+        regions = tuple(found.items())
         if all(status == "DISABLED" for _, status in regions):
             raise OperationFailed(
                 Reason.UNEXPECTED_RESPONSE,

@@ -10,10 +10,12 @@ from typing import Any
 
 from sweeper.aws.client.answers import (
     MAX_OPAQUE,
+    add_once,
     optional_str,
     require,
     require_datetime,
     require_list,
+    require_match,
     require_str,
     require_strs,
 )
@@ -24,7 +26,15 @@ from sweeper.aws.client.paging import PageTokens
 from sweeper.aws.client.parsers import NOT_MODELLED
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import mask_message
-from sweeper.domain.model import Image, Repository, Target
+from sweeper.domain.model import (
+    REPOSITORY_NAME,
+    TEMPLATE_PREFIX,
+    Image,
+    Repository,
+    Target,
+    is_arn_of,
+)
+from sweeper.domain.mutability import setting_of
 from sweeper.domain.reasons import Reason
 
 _FILTERS = "imageTagMutabilityExclusionFilters"
@@ -60,12 +70,12 @@ class EcrRegistry:
 
     def repositories(self, target: Target) -> Iterator[Repository]:
         """Yield every repository of the registry once, page by page."""
-        known: set[str] = set()
+        known: dict[str, tuple[object, ...]] = {}
         for page in self.pages(target, "describe_repositories"):
             for item in require_list(page, "repositories"):
                 repository = _repository(target, item)
-                if repository.name not in known:
-                    known.add(repository.name)
+                setting = *setting_of(repository), repository.filter_types
+                if add_once(known, repository.name, setting, "repository"):
                     yield repository
 
     def repository(self, target: Target, name: str) -> Repository | None:
@@ -139,12 +149,11 @@ class EcrRegistry:
 
     def repository_creation_templates(self, target: Target) -> Iterator[_CreationTemplate]:
         """Yield the creation template of every prefix once, page by page."""
-        known: set[str] = set()
+        known: dict[str, _CreationTemplate] = {}
         for page in self.pages(target, "describe_repository_creation_templates"):
             _refuse_foreign(target, page, "creation templates")
             for template in map(_template, require_list(page, "repositoryCreationTemplates")):
-                if template.prefix not in known:
-                    known.add(template.prefix)
+                if add_once(known, template.prefix, template, "creation template"):
                     yield template
 
     def repository_creation_template(self, target: Target, prefix: str) -> _CreationTemplate | None:
@@ -314,7 +323,7 @@ def _template(item: Mapping[str, Any]) -> _CreationTemplate:
         tags = (_structure(tag, "Key", "Value") for tag in require_list(item, "resourceTags"))
         rest["resourceTags"] = sorted(tags, key=str)
     return _CreationTemplate(
-        prefix=require_str(item, "prefix"),
+        prefix=require_match(item, "prefix", TEMPLATE_PREFIX),
         mutability=optional_str(item, "imageTagMutability"),
         exclusion_filters=_filters(item),
         filter_types=_filter_types(item),
@@ -336,10 +345,18 @@ def _structure(value: Any, first: str, second: str) -> dict[str, str]:
 
 
 def _repository(target: Target, item: Mapping[str, Any]) -> Repository:
+    """Read a repository. Raises OperationFailed for a name or an ARN that an undo would refuse."""
     _refuse_foreign(target, item, "a repository")
+    name = require_match(item, "repositoryName", REPOSITORY_NAME)
+    arn = require_str(item, "repositoryArn")
+    if not is_arn_of(arn, target.account.id, target.region, name):
+        raise OperationFailed(
+            Reason.UNEXPECTED_RESPONSE,
+            f"repositoryArn is {mask_message(arn)[:100]!r}: it is not that of {name!r}",
+        )
     return Repository(
-        name=require_str(item, "repositoryName"),
-        arn=require_str(item, "repositoryArn"),
+        name=name,
+        arn=arn,
         mutability=optional_str(item, "imageTagMutability"),
         exclusion_filters=_filters(item),
         filter_types=_filter_types(item),

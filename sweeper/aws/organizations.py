@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sweeper.aws.client.answers import (
     MAX_OPAQUE,
     account_id,
+    add_once,
     optional_str,
     require,
     require_list,
@@ -45,19 +46,19 @@ class Organizations:
     def accounts(self) -> tuple[str | None, tuple[Account, ...]]:
         """List the organization's id and all of its accounts, in whatever state."""
         organization_id = None
-        accounts: dict[str, Account] = {}  # a page that is read twice counts once
+        accounts: dict[str, Account] = {}
         for item in self._items("list_accounts", "Accounts"):
             arn = optional_str(item, "Arn")
             organization_id = organization_id or _organization_of(arn)
             self.management_account = self.management_account or _owner_of(arn)
-            found = account_id(item, "Id")
-            accounts[found] = Account(
-                id=found,
+            account = Account(
+                id=account_id(item, "Id"),
                 name=optional_str(item, "Name"),
                 # Status was retired on 2026-09-09, but some endpoints return nothing else.
                 state=optional_str(item, "State") or optional_str(item, "Status"),
                 ou_path=_ou_path(item),
             )
+            add_once(accounts, account.id, account, "account")
         return organization_id, tuple(accounts.values())
 
     def describe(self) -> str:
@@ -136,8 +137,12 @@ class Organizations:
         self, account_ids: Sequence[str], guard: _Guard
     ) -> dict[str, dict[str, str] | Failed]:
         def read(account_id: str) -> dict[str, str]:
-            tags = self._items("list_tags_for_resource", "Tags", guard=guard, ResourceId=account_id)
-            return {require_str(tag, "Key"): optional_str(tag, "Value") for tag in tags}
+            tags: dict[str, str] = {}
+            for tag in self._items(
+                "list_tags_for_resource", "Tags", guard=guard, ResourceId=account_id
+            ):
+                add_once(tags, require_str(tag, "Key"), optional_str(tag, "Value"), "tag")
+            return tags
 
         return self._each(with_log_context(read), account_ids)
 

@@ -10,7 +10,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from sweeper.domain.model import MAX_EXCLUSION_FILTERS
+from sweeper.domain.escaping import is_hidden
+from sweeper.domain.model import EXCLUSION_FILTER, MAX_EXCLUSION_FILTERS
 from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 
 _MAX_WILDCARDS = 2  # ECR: in one filter
@@ -114,6 +115,15 @@ def _directory(value: object) -> object:
         raise ValueError(f"{value!r} is not allowed: there is no such home directory") from None
 
 
+def _prefix(value: str) -> str:
+    if any(map(is_hidden, value)):
+        raise ValueError(
+            f"{value!r} is not allowed; allowed: text without control, bidirectional and invisible "
+            "characters"
+        )
+    return value.strip("/")
+
+
 def _acceptable(value: object) -> object:
     if value not in ACCEPTABLE_REASONS:
         raise ValueError(
@@ -170,7 +180,7 @@ RoleName = Annotated[
 ExclusionFilter = Annotated[
     str,
     _matching(
-        r"[0-9a-zA-Z._*-]{1,128}",
+        EXCLUSION_FILTER,
         "1 to 128 of letters, digits, '.', '_', '-' and '*'",
     ),
     AfterValidator(_not_only_wildcards),
@@ -194,6 +204,18 @@ EventBusArn = Annotated[
 ]
 BucketName = Annotated[
     str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name, 3 to 63 characters")
+]
+ObjectPrefix = Annotated[
+    str,
+    Field(max_length=512),
+    AfterValidator(_prefix),
+    WithJsonSchema(  # with the most common ones that the validator refuses
+        {
+            "type": "string",
+            "maxLength": 512,
+            "pattern": r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]*$",
+        }
+    ),
 ]
 KmsKey = (
     Annotated[  # S3: SSEKMSKeyId, which is what KMS takes; each kind of key id has 36 characters
@@ -251,7 +273,7 @@ ExclusionsByRepository = Annotated[
     FROM_TEXT,
 ]
 MutabilityFilters = Annotated[  # as ECR has them: one that matches every tag may be among them
-    tuple[Annotated[str, Field(pattern=r"^[0-9a-zA-Z._*-]{1,128}$")], ...],
+    tuple[Annotated[str, Field(pattern=f"^{EXCLUSION_FILTER}$")], ...],
     Field(max_length=MAX_EXCLUSION_FILTERS),
 ]
 TagKey = Annotated[  # Organizations: TagKey

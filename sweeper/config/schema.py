@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -36,6 +35,7 @@ from sweeper.config.field_types import (
     Feature,
     FormatName,
     KmsKey,
+    ObjectPrefix,
     OuId,
     Processes,
     RegionGlob,
@@ -235,7 +235,7 @@ class S3Config(_Section):
     """Where in S3 the report goes; the prefix has no slash at either end."""
 
     bucket: BucketName
-    prefix: Annotated[str, Field(max_length=512), AfterValidator(lambda text: text.strip("/"))] = ""
+    prefix: ObjectPrefix = ""
     kms_key_id: KmsKey | None = None
     lease: bool = True
 

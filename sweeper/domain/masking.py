@@ -82,7 +82,8 @@ def _spellings(secret: str) -> set[str]:
 def register_external_id(value: str) -> None:
     """Mask an external id from now on.
 
-    One that a repository could be named like (short, or without digits) is masked in messages only.
+    One that a repository could be named like (short, or without digits) is masked in messages only,
+    and one of two or three characters, which AWS allows, nowhere: see SECURITY.md.
     """
     is_distinct = len(value) >= _MIN_LENGTH and any(map(str.isdigit, value)) and not value.isdigit()
     if is_distinct:

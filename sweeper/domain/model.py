@@ -5,6 +5,7 @@ Text from AWS (names, messages, tags) is stored unchanged; formats and logs esca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,10 @@ from typing import Literal, NamedTuple
 from sweeper.domain.reasons import Reason
 
 MAX_EXCLUSION_FILTERS = 5  # ECR: ImageTagMutabilityExclusionFilters, 1 to 5
+# What ECR allows, or more than that.
+EXCLUSION_FILTER = r"[0-9a-zA-Z._*-]{1,128}"
+REPOSITORY_NAME = r"[a-z0-9][a-z0-9._/-]{1,255}"
+TEMPLATE_PREFIX = r"ROOT|[a-z0-9][a-z0-9._/-]{0,255}"
 
 
 class Compliance(StrEnum):
@@ -97,6 +102,13 @@ class Repository:
     mutability: str
     exclusion_filters: tuple[str, ...] = ()
     filter_types: tuple[str, ...] = ()
+
+
+def is_arn_of(arn: str, account_id: str, region: str, name: str) -> bool:
+    """Tell whether the ARN is that of the repository."""
+    service, _, rest = arn.partition(":ecr:")
+    is_ecr = re.fullmatch(r"arn:aws[a-z-]*", service) is not None
+    return is_ecr and rest == f"{region}:{account_id}:repository/{name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,22 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
-from sweeper.domain.model import MAX_EXCLUSION_FILTERS, Change, ChangeStatus, Compliance
+from sweeper.domain.model import (
+    EXCLUSION_FILTER,
+    MAX_EXCLUSION_FILTERS,
+    Change,
+    ChangeStatus,
+    Compliance,
+)
 from sweeper.domain.reasons import Reason
 
+_FILTER = re.compile(EXCLUSION_FILTER)
 WILDCARD = "WILDCARD"  # ECR: ImageTagMutabilityExclusionFilterType
 
 
@@ -51,9 +59,16 @@ def evaluate(setting: Setting, allowed_filters: Collection[str]) -> Verdict:
         case _ if types := unknown_filter_types(setting):
             names = quote_filters(types)
             unknown = f"exclusion filters of type {names} are unknown to this version"
+        case _ if filters and (problem := _malformed_filters(filters)):
+            unknown = problem
+        # It contradicts itself, so nothing says which of the two holds. An undo refuses it, too.
+        case "IMMUTABLE" | "MUTABLE" as word if filters:
+            unknown = f"{word} with exclusion filters {quote_filters(filters)}"
+        case "IMMUTABLE_WITH_EXCLUSION" | "MUTABLE_WITH_EXCLUSION" as word if not filters:
+            unknown = f"{word} without its exclusion filters"
         case "IMMUTABLE":
             return Verdict(Compliance.COMPLIANT)
-        case "IMMUTABLE_WITH_EXCLUSION" if filters:
+        case "IMMUTABLE_WITH_EXCLUSION":
             refused = [text for text in filters if text not in allowed_filters]
             if not refused:
                 return Verdict(Compliance.COMPLIANT)
@@ -61,8 +76,6 @@ def evaluate(setting: Setting, allowed_filters: Collection[str]) -> Verdict:
                 Compliance.NON_COMPLIANT,
                 f"image tags that match {quote_filters(refused)} can be overwritten",
             )
-        case "IMMUTABLE_WITH_EXCLUSION":
-            unknown = "IMMUTABLE_WITH_EXCLUSION without its exclusion filters"
         case "MUTABLE":
             return Verdict(Compliance.NON_COMPLIANT, "image tags can be overwritten")
         case "MUTABLE_WITH_EXCLUSION":
@@ -73,6 +86,14 @@ def evaluate(setting: Setting, allowed_filters: Collection[str]) -> Verdict:
         case word:
             unknown = f"imageTagMutability {word!r} is unknown to this version"
     return Verdict(Compliance.UNDETERMINED, unknown)
+
+
+def _malformed_filters(filters: Sequence[str]) -> str:
+    """Return what ECR does not allow in the filters: an undo could not restore them."""
+    if len(filters) > MAX_EXCLUSION_FILTERS:
+        return f"{len(filters)} exclusion filters, more than {MAX_EXCLUSION_FILTERS}"
+    wrong = next((text for text in filters if not _FILTER.fullmatch(text)), None)
+    return "" if wrong is None else f"exclusion filter {wrong[:128]!r} is none that ECR allows"
 
 
 def remedy(

@@ -26,7 +26,15 @@ from sweeper.config.field_types import (
 )
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import shorten
-from sweeper.domain.model import REGISTRY, ChangeStatus, Finding, Resource
+from sweeper.domain.model import (
+    REGISTRY,
+    REPOSITORY_NAME,
+    TEMPLATE_PREFIX,
+    ChangeStatus,
+    Finding,
+    Resource,
+    is_arn_of,
+)
 from sweeper.domain.recorded_changes import RecordedChanges, invert, select_findings
 from sweeper.domain.report_model import Report, RunSource
 from sweeper.engine.root_template import NO_TEMPLATE, ROOT_PREFIX
@@ -37,9 +45,6 @@ from sweeper.storage.report_store import ObjectReader, read_report
 _Found = Literal["MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"]
 _Written = Literal["IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION"]  # what a sweep ever writes
 _EXCLUDING = "_WITH_EXCLUSION"
-_NAME = r"[a-z0-9][a-z0-9._/-]{1,255}"
-_PREFIX = r"ROOT|[a-z0-9][a-z0-9._/-]{0,255}"  # of a creation template
-_ARN = r"arn:aws[a-z-]*:ecr:{region}:{account}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +75,14 @@ class _RecordedChange:
         if self.resource == REGISTRY and self.mutability != NO_TEMPLATE.mutability:
             raise ValueError(f"a registry without a template is {NO_TEMPLATE.mutability}")
         if self.resource == "repository":
-            name = _NAME
-            arn = _ARN.format(region=self.region, account=self.account_id)
-            arn += re.escape(f":repository/{self.repository}")
+            name = REPOSITORY_NAME
+            is_own = is_arn_of(self.arn, self.account_id, self.region, self.repository)
         else:
-            name, arn = _PREFIX if self.resource != REGISTRY else ROOT_PREFIX, ""  # it has none
-        if not re.fullmatch(name, self.repository, re.ASCII):
+            name = TEMPLATE_PREFIX if self.resource != REGISTRY else ROOT_PREFIX
+            is_own = not self.arn  # it has none
+        if not re.fullmatch(name, self.repository):
             raise ValueError(f"the repository is none that ECR allows: {self.repository!r}")
-        if not re.fullmatch(arn, self.arn, re.ASCII):
+        if not is_own:
             raise ValueError("the ARN is not of the repository, its account and region")
         return self
 

@@ -17,6 +17,8 @@ from sweeper.domain.masking import mask
 from sweeper.domain.reasons import Reason
 
 _MODE = 0o644
+PRIVATE = 0o600
+_PRIVATE_DIRECTORY = 0o700
 
 _T = TypeVar("_T")
 
@@ -45,9 +47,9 @@ class Directory:
         replace(self.path / name, pieces)
 
 
-def replace(path: Path, pieces: Iterable[bytes]) -> None:
+def replace(path: Path, pieces: Iterable[bytes], mode: int = _MODE) -> None:
     """Replace the file: readers see the old one or the new one. Raises OperationFailed."""
-    _replace(path, lambda file: file.writelines(map(mask, pieces)))
+    _replace(path, lambda file: file.writelines(map(mask, pieces)), mode)
 
 
 def copy(source: BinaryIO, path: Path) -> None:
@@ -55,11 +57,20 @@ def copy(source: BinaryIO, path: Path) -> None:
     _replace(path, lambda file: shutil.copyfileobj(source, file))
 
 
-def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def create_private(directory: Path) -> None:
+    """Create the directory and its parents where they are missing: only the owner may enter them.
+
+    `Path.mkdir` gives its mode to the last one alone. Raises OSError.
+    """
+    for each in (*reversed(directory.parents), directory):
+        each.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+
+
+def _replace(path: Path, write: Callable[[BinaryIO], object], mode: int = _MODE) -> None:
     with write_errors(path):
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         # The umask applies. O_EXCL: a link of that name is not followed.
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 write(file)

@@ -12,6 +12,7 @@ from sweeper.domain.errors import ConfigurationError, Invalid, OperationFailed
 from sweeper.domain.escaping import plain
 from sweeper.domain.model import ChangeStatus, Compliance, Finding
 from sweeper.domain.reasons import Reason
+from sweeper.domain.report import remaining_rule
 from sweeper.domain.report_model import Report
 from sweeper.engine.ports import Source
 from sweeper.storage.json_scanner import TooLarge
@@ -63,6 +64,7 @@ def read_report(location: str, read_object: ObjectReader) -> Report:
     def use(source: Source) -> Report:
         report = parse_report(source)
         _refuse_findings_elsewhere(report)
+        _refuse_contradictions(report)
         return report
 
     try:
@@ -145,6 +147,20 @@ def _refuse_findings_elsewhere(report: Report) -> None:
         if finding.region not in examined.get(finding.account_id, ()):
             where = f"{finding.account_id} {finding.region}"
             raise Invalid(f"a finding in {where}, which is not among the accounts")
+
+
+def _refuse_contradictions(report: Report) -> None:
+    """Raise Invalid for a figure that decides the exit status and that the lists contradict."""
+    if report.coverage.complete:
+        undetermined = (each.compliance is Compliance.UNDETERMINED for each in report.findings)
+        if report.failures or any(undetermined):
+            raise Invalid("true, with failures or undetermined findings", "coverage.complete")
+    remaining = sum(map(remaining_rule(report.run.kind), report.findings))
+    if report.totals.remaining != remaining:
+        raise Invalid(
+            f"{report.totals.remaining:,}, where {remaining:,} of the findings remain",
+            "totals.remaining",
+        )
 
 
 class RunReports:

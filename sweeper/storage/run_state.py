@@ -19,6 +19,7 @@ from sweeper.domain.model import ResumeState
 from sweeper.storage.evidence.file import NAME as EVIDENCE
 from sweeper.storage.evidence.file import EvidenceFile, evidence_path, remove_evidence
 from sweeper.storage.evidence.log import EvidenceLog
+from sweeper.storage.files import create_private
 from sweeper.storage.journal import kinds, lines
 from sweeper.storage.journal.file import JournalFile, is_busy
 from sweeper.storage.journal.kinds import Header
@@ -86,7 +87,7 @@ def state_directory(config: Config) -> Path | None:
     home = os.environ.get("XDG_STATE_HOME") or Path(os.environ.get("HOME", ""), ".local/state")
     directory = configured or Path(home, "sweeper")
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        create_private(directory)
     except OSError as error:
         problem = error.strerror or str(error)
     else:

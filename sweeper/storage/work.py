@@ -82,10 +82,14 @@ class DirectoryStore(files.Directory):
         return str(self.path / name)
 
     def write(self, name: str, pieces: Iterable[bytes]) -> None:
-        """Replace the file, in a folder that is created if it is missing."""
-        with files.write_errors(self.path / name):
-            (self.path / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.replace(name, pieces)
+        """Replace the file, in a folder that is created if it is missing.
+
+        Only the owner may read either: the header has the token of the lease.
+        """
+        path = self.path / name
+        with files.write_errors(path):
+            files.create_private(path.parent)
+        files.replace(path, pieces, files.PRIVATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from sweeper.domain.model import Account, Stage
 from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, opened
+from tests.cases import case
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Deny, Fault, Role, World
 
@@ -288,6 +289,39 @@ def test_an_account_without_any_region_is_none(aws: FakeAws, regions: list[dict[
     with pytest.raises(OperationFailed, match="is enabled") as caught:
         cloud.open_account(account)
     assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def test_a_listing_of_regions_that_contradicts_itself_is_no_answer(aws: FakeAws) -> None:
+    cloud = make_cloud()
+    account = cloud.list_accounts().accounts[1]
+    cloud.enter(account)
+    cases: list[tuple[dict[str, Any], str | None]] = [
+        ({"Regions": [*ENABLED, *ENABLED]}, None),
+        ({"Regions": [*ENABLED, *DISABLED]}, "region 'us-east-1' twice"),
+        ({"Regions": [*DISABLED, *ENABLED]}, "region 'us-east-1' twice"),
+        ({"Regions": ENABLED, "NextToken": ""}, None),
+        ({"Regions": ENABLED, "NextToken": 0}, "NextToken"),
+        ({"Regions": ENABLED, "NextToken": False}, "NextToken"),
+        ({"Regions": ENABLED, "NextToken": []}, "NextToken"),
+    ]
+    answer: dict[str, Any] = {}
+    cloud.clients.member("account", "us-east-1").meta.events.register(
+        "after-call.account.ListRegions", lambda parsed, **_: parsed.update(answer)
+    )
+    for given, problem in cases:
+        with case(given):
+            answer.clear()
+            answer.update(given)
+            if problem is None:
+                assert cloud.regions(account) == (("us-east-1", "ENABLED"),)
+                continue
+            with pytest.raises(OperationFailed, match=problem) as caught:
+                cloud.regions(account)
+            assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+ENABLED = [{"RegionName": "us-east-1", "RegionOptStatus": "ENABLED"}]
+DISABLED = [{"RegionName": "us-east-1", "RegionOptStatus": "DISABLED"}]
 
 
 def test_an_endpoint_that_is_none_is_the_callers_mistake(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -114,6 +115,63 @@ def test_the_registry_of_another_account_is_refused(aws: FakeAws) -> None:
     with pytest.raises(OperationFailed, match=mine.account.id) as caught:
         list(registry.repositories(dataclasses.replace(mine, account=stranger)))
     assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def _edited(aws: FakeAws, edit: Callable[[list[dict[str, Any]]], object]) -> EcrRegistry:
+    """ECR, whose repositories of each page `edit` changes."""
+    cloud = opened(aws)
+    cloud.clients.member("ecr", "us-east-1").meta.events.register(
+        "after-call.ecr.DescribeRepositories", lambda parsed, **_: edit(parsed["repositories"])
+    )
+    return EcrRegistry(cloud.clients)
+
+
+def _refusal(aws: FakeAws, edit: Callable[[list[dict[str, Any]]], object]) -> str:
+    with pytest.raises(OperationFailed) as caught:
+        list(_edited(aws, edit).repositories(target(aws)))
+    assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+    return caught.value.message
+
+
+def test_a_name_or_an_arn_that_an_undo_would_refuse_is_no_answer(enter: Enter) -> None:
+    aws = _entered(enter, Registry(repositories=(world.Repository("app"),)))
+    arn = f"arn:aws:ecr:us-east-1:{aws.world.accounts[0].id}:repository/app"
+    cases = (
+        ("repositoryName", "App"),
+        ("repositoryName", "ROOT"),
+        ("repositoryName", "a"),
+        ("repositoryName", "app\n"),
+        ("repositoryName", "x" * 257),
+        ("repositoryArn", "arn:aws:ecr:app"),
+        ("repositoryArn", arn + "s"),
+        ("repositoryArn", arn.replace("us-east-1", "eu-west-1")),
+        ("repositoryArn", arn.replace("arn:aws:", "arn:other:")),
+        ("repositoryArn", "\x1b" + arn),
+    )
+    for key, value in cases:
+        with case(key, value):
+            change = {key: value}
+            told = _refusal(aws, lambda items, change=change: items[0].update(change))  # type: ignore[misc]
+            assert key in told
+            assert len(told) < 300
+
+
+def test_a_repository_that_is_listed_twice_counts_once_or_is_no_answer(enter: Enter) -> None:
+    aws = _entered(enter, Registry(repositories=(world.Repository("app"), world.Repository("b/c"))))
+    registry = _edited(aws, lambda items: items.extend([dict(item) for item in items]))
+    assert [each.name for each in registry.repositories(target(aws))] == ["app", "b/c"]
+    filters = [{"filterType": "WILDCARD", "filter": "latest"}]
+    for change in (
+        {"imageTagMutability": "IMMUTABLE"},
+        {"imageTagMutabilityExclusionFilters": filters},
+    ):
+        for at in (0, 2):  # whichever reading is first
+            with case(change, at):
+                told = _refusal(
+                    aws,
+                    lambda items, at=at, change=change: items.insert(at, items[0] | change),  # type: ignore[misc]
+                )
+                assert "the listing has the repository 'app' twice" in told
 
 
 def test_one_repository_as_it_is_now(enter: Enter) -> None:

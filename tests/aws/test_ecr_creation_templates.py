@@ -157,6 +157,10 @@ def test_a_template_that_is_not_what_ecr_sends(enter: Enter) -> None:
     aws = _entered(enter, FULL)
     edited = Edited(aws)
     cases: list[dict[str, Any]] = [
+        {"prefix": "Apps"},
+        {"prefix": ""},
+        {"prefix": "a b"},
+        {"prefix": "x" * 257},
         {"appliedFor": "REPLICATION"},
         {"appliedFor": {"REPLICATION": 1}},
         {"appliedFor": [["REPLICATION"]]},
@@ -187,6 +191,25 @@ def test_a_template_that_is_not_what_ecr_sends(enter: Enter) -> None:
 
 def _update(change: dict[str, Any], _: object, template: dict[str, Any]) -> None:
     template.update(change)
+
+
+def test_a_template_that_is_listed_twice_counts_once_or_is_no_answer(enter: Enter) -> None:
+    aws = _entered(enter, FULL)
+    edited = Edited(aws)
+    for change in ({}, {"description": "other"}, {"imageTagMutability": "IMMUTABLE"}):
+        with case(change):
+            edited.edit = partial(_repeat, change)
+            if not change:
+                (found,) = edited.registry.repository_creation_templates(target(aws))
+                assert found.prefix == "apps"
+                continue
+            with pytest.raises(OperationFailed, match="template 'apps' twice") as caught:
+                list(edited.registry.repository_creation_templates(target(aws)))
+            assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def _repeat(change: dict[str, Any], whole: Any, template: dict[str, Any]) -> None:
+    whole["repositoryCreationTemplates"].append(template | change)
 
 
 def test_no_template_in_the_answer_is_one_that_is_gone(enter: Enter) -> None:

@@ -49,19 +49,19 @@ def _described(name: str) -> dict[str, str]:
 
 
 def test_one_call_lists_what_is_named() -> None:
-    registry = Registry(["a", "b"], ["a", "b", "c"])
-    assert registry.listed() == {"a", "b"}
-    assert registry.asked == [["a", "b"]]
+    registry = Registry(["app-a", "app-b"], ["app-a", "app-b", "app-c"])
+    assert registry.listed() == {"app-a", "app-b"}
+    assert registry.asked == [["app-a", "app-b"]]
     assert registry.absent == set()
     assert registry.listed(ELSEWHERE) == set()
     assert len(registry.asked) == 1
 
 
 def test_what_is_gone_keeps_no_other_from_being_listed() -> None:
-    registry = Registry(["a", "gone", "b"], ["a", "b"])
-    assert registry.listed() == {"a", "b"}
+    registry = Registry(["app-a", "gone", "app-b"], ["app-a", "app-b"])
+    assert registry.listed() == {"app-a", "app-b"}
     assert registry.absent == {(ACCOUNT, REGION, "gone")}
-    assert registry.asked == [["a", "gone", "b"], ["a"], ["gone"], ["b"]]
+    assert registry.asked == [["app-a", "gone", "app-b"], ["app-a"], ["gone"], ["app-b"]]
 
 
 def test_more_than_ecr_takes_are_several_calls() -> None:
@@ -72,8 +72,8 @@ def test_more_than_ecr_takes_are_several_calls() -> None:
 
 
 def test_an_answer_about_others_is_none() -> None:
-    registry = Registry(["a"], ["a"])
-    answer = {"repositories": [_described("b")]}
+    registry = Registry(["app-a"], ["app-a"])
+    answer = {"repositories": [_described("app-b")]}
     with (
         mock.patch.object(registry, "call", return_value=answer),
         pytest.raises(OperationFailed) as raised,

@@ -331,16 +331,47 @@ def test_a_stop_ends_the_listing_between_pages(enter: Enter) -> None:
     assert _organization_calls(aws) == {}
 
 
+class Pages:
+    """A client whose listings have these pages."""
+
+    def __init__(self, *pages: dict[str, Any]) -> None:
+        self._pages = pages
+
+    def get_paginator(self, operation: str) -> Any:
+        return self
+
+    def paginate(self, **parameters: str) -> Any:
+        return self._pages
+
+
 def test_an_account_without_an_id_is_no_account() -> None:
-    class Client:
-        def get_paginator(self, operation: str) -> Any:
-            return self
-
-        def paginate(self, **parameters: str) -> Any:
-            yield {"Accounts": [{"Name": "nameless", "State": "ACTIVE"}]}
-
+    nameless = Pages({"Accounts": [{"Name": "nameless", "State": "ACTIVE"}]})
     with pytest.raises(OperationFailed, match="no Id"):
-        Organizations(Client(), "arn", Stop()).accounts()
+        Organizations(nameless, "arn", Stop()).accounts()
+
+
+def test_an_account_that_is_listed_twice_counts_once_or_is_no_answer() -> None:
+    active = {"Id": "111122223333", "Name": "app", "State": "ACTIVE"}
+    twice = Pages({"Accounts": [active], "NextToken": "2"}, {"Accounts": [active]})
+    _, accounts = Organizations(twice, "arn", Stop()).accounts()
+    assert [account.id for account in accounts] == ["111122223333"]
+    for change in ({"State": "SUSPENDED"}, {"Name": "other"}, {"Paths": ["o-example0001/r-ab12/"]}):
+        for pages in ((active, active | change), (active | change, active)):
+            with case(change, pages):
+                client = Pages(*({"Accounts": [item]} for item in pages))
+                with pytest.raises(OperationFailed, match="account '111122223333' twice") as caught:
+                    Organizations(client, "arn", Stop()).accounts()
+                assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+
+
+def test_a_tag_with_two_values_is_no_answer() -> None:
+    tags = [{"Key": "team", "Value": "a"}, {"Key": "team", "Value": "a"}]
+    once = Organizations(Pages({"Tags": tags}), "arn", Stop()).tags(["111122223333"])
+    assert once == {"111122223333": {"team": "a"}}
+    both = Pages({"Tags": [*tags, {"Key": "team", "Value": "b"}]})
+    (found,) = Organizations(both, "arn", Stop()).tags(["111122223333"]).values()
+    assert isinstance(found, Failed)
+    assert found.reason is Reason.UNEXPECTED_RESPONSE
 
 
 @pytest.mark.parametrize("mode", ["management", "delegated", "not_allowed"])

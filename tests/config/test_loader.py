@@ -134,6 +134,8 @@ REFUSED = (
     ("report: {notify: never}", "report.notify"),
     ("report: {s3: {bucket: B}}", "report.s3.bucket"),
     ("report: {s3: {bucket: abc, kms_key_id: reports}}", "report.s3.kms_key_id"),
+    (r'report: {s3: {bucket: abc, prefix: "a\eb"}}', "report.s3.prefix"),
+    (r'report: {s3: {bucket: abc, prefix: "a\u202eb"}}', "report.s3.prefix"),
     ("report: {sns_topic_arn: news}", "report.sns_topic_arn"),
     ("report: {security_hub: {}}", "report.security_hub.region"),
     ("report: {security_hub: {region: moon}}", "report.security_hub.region"),

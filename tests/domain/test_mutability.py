@@ -32,7 +32,15 @@ def test_verdict() -> None:
         ("SOMEWHAT_MUTABLE", (), (), UNKNOWN, "'SOMEWHAT_MUTABLE' is unknown to this version"),
         ("immutable", (), (), UNKNOWN, "unknown"),
         ("", (), (), UNKNOWN, "unknown"),
+        # What contradicts itself is neither closed nor changed: an undo could not restore it.
         ("IMMUTABLE_WITH_EXCLUSION", (), (), UNKNOWN, "without its exclusion filters"),
+        ("MUTABLE_WITH_EXCLUSION", (), (), UNKNOWN, "without its exclusion filters"),
+        ("IMMUTABLE", ("*",), (), UNKNOWN, "IMMUTABLE with exclusion filters '*'"),
+        ("IMMUTABLE", ("latest",), ("latest",), UNKNOWN, "IMMUTABLE with exclusion filters"),
+        ("MUTABLE", ("latest",), (), UNKNOWN, "MUTABLE with exclusion filters 'latest'"),
+        ("MUTABLE_WITH_EXCLUSION", tuple("abcdef"), (), UNKNOWN, "6 exclusion filters, more than"),
+        ("IMMUTABLE_WITH_EXCLUSION", ("a b",), ("a b",), UNKNOWN, "filter 'a b' is none that ECR"),
+        ("MUTABLE_WITH_EXCLUSION", ("v*", "x" * 129), (), UNKNOWN, "is none that ECR allows"),
     ]
     for mutability, filters, allowed, compliance, reason in cases:
         with case(mutability, filters, allowed, compliance, reason):

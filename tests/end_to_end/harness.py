@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 import pytest
 
+from sweeper.domain.report_model import Report
 from sweeper.entrypoints.cli import main as cli
+from sweeper.storage.report_store import read_report
 from tests.end_to_end.processes import Process
 from tests.fake_aws.process import FakeAws, RepositoryState
 from tests.fake_aws.world import World
@@ -58,10 +60,15 @@ class Ended:
         return [json.loads(line) for line in self.stderr.splitlines()]
 
 
+def _read_nothing(location: str, _: object) -> Report:
+    raise AssertionError(f"{location} is a file")
+
+
 def newest_report(directory: Path) -> Any:
     """The report.json that was written last, in the directory or below a run's id."""
     written = [*directory.glob("report.json"), *directory.glob("*/report.json")]
     newest = max(written, key=lambda path: path.stat().st_mtime_ns)
+    read_report(str(newest), _read_nothing)  # what a run writes is never refused
     return json.loads(newest.read_text(encoding="utf-8"))
 
 

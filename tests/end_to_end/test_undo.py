@@ -85,6 +85,22 @@ def refused(ended: Ended) -> str:
     return ended.stderr
 
 
+def test_a_setting_that_contradicts_itself_keeps_nothing_from_being_undone(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    world = dataclasses.replace(
+        world_of(accounts=1, regions=1),
+        registries=(Registry(repositories=(*KINDS, Repository("odd", "MUTABLE", ("latest",)))),),
+    )
+    aws.load(world)
+    before = truth(aws)
+    ended = run(aws, tmp_path, config=ALLOWED)
+    assert ended.status == 4  # one repository is undetermined
+    assert ended.report["totals"]["changes"]["applied"] == len(CHANGED)
+    assert undo(aws, tmp_path).status == 0
+    assert truth(aws) == before
+
+
 def test_everything_is_as_it_was_before(aws: FakeAws, tmp_path: Path) -> None:
     world = world_of()
     before = swept(aws, tmp_path, world)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,8 @@ import pytest
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import REGISTRY, ChangeStatus, Finding, Resource
+from sweeper.domain.model import REGISTRY, ChangeStatus, Compliance, Finding, Resource
+from sweeper.domain.mutability import evaluate, remedy
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges, invert
 from sweeper.domain.report_model import Report, RunSource
@@ -19,7 +21,7 @@ from sweeper.storage import change_reader
 from sweeper.storage.change_reader import digest, read_recorded_changes
 from tests import recorded_support as support
 from tests.cases import case
-from tests.fakes import account_id, make_change, make_target
+from tests.fakes import account_id, make_change, make_repository, make_target
 from tests.golden import assert_golden
 from tests.recorded_support import applied_finding, recorded, source_run
 from tests.rendering import as_json
@@ -165,6 +167,24 @@ REORDERED = applied_finding(
     before=("IMMUTABLE_WITH_EXCLUSION", ("a", "b")),
     after=("IMMUTABLE_WITH_EXCLUSION", ("b", "a")),
 )
+
+
+def test_an_undo_takes_every_change_that_a_check_plans() -> None:
+    words = "MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "OTHER"
+    lists = (), ("latest",), ("v*", "*"), tuple("abcde"), tuple("abcdef"), ("a b",), ("x" * 129,)
+    allowed = ("latest",)
+    planned = 0
+    for mutability, filters in product(words, lists):
+        with case(mutability, filters):
+            found = make_repository("app-a", mutability, filters)
+            if evaluate(found, allowed).compliance is not Compliance.NON_COMPLIANT:
+                continue
+            change = remedy(mutability, filters, exclusions=(), allowed_filters=allowed)
+            after = change.to_mutability, change.to_exclusion_filters
+            finding = applied_finding("app-a", before=(mutability, filters), after=after)
+            assert read(report_of(finding)).findings == (invert(finding),)
+            planned += 1
+    assert planned == 6
 
 
 def test_what_no_run_would_have_written_is_an_error() -> None:

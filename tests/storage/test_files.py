@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,7 +11,7 @@ import pytest
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
-from sweeper.storage.files import Directory, write
+from sweeper.storage.files import Directory, create_private, write
 
 
 def whole(file: BinaryIO) -> bytes:
@@ -62,6 +63,21 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     directory.replace("file", (b"new",))
     assert (tmp_path / "file").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_every_directory_that_is_created_is_the_owners_alone(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        for _ in range(2):
+            create_private(tmp_path / "there" / "a" / "b")
+    finally:
+        os.umask(before)
+    modes = {
+        name: stat.S_IMODE((tmp_path / name).stat().st_mode)
+        for name in ("there", "there/a", "there/a/b")
+    }
+    assert modes == {"there": 0o755, "there/a": 0o700, "there/a/b": 0o700}
 
 
 def test_what_is_written_replaces_a_file_and_not_the_link_to_it(tmp_path: Path) -> None:

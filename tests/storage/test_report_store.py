@@ -20,6 +20,7 @@ from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import plain
 from sweeper.domain.model import ChangeStatus, Compliance, Exemption, Since
 from sweeper.domain.reasons import Reason
+from sweeper.domain.report import remaining_rule
 from sweeper.domain.report_model import AccountSummary, Report
 from sweeper.storage import report_store
 from sweeper.storage.report_store import compare, read_report
@@ -141,7 +142,19 @@ def test_any_report_is_read_back_byte_for_byte(item: Report) -> None:
     places = {finding.account_id: {finding.region: (0, 1, 0)} for finding in item.findings}
     found = [AccountSummary(name, name, None, name, each) for name, each in places.items()]
     findings = [each for each in item.findings if each.region in places[each.account_id]]
-    content = as_json(replace(item, accounts=[*item.accounts, *found], findings=findings))
+    complete = item.coverage.complete and not (
+        item.failures or any(each.compliance is Compliance.UNDETERMINED for each in findings)
+    )
+    remaining = sum(map(remaining_rule(item.run.kind), findings))
+    content = as_json(
+        replace(
+            item,
+            accounts=[*item.accounts, *found],
+            findings=findings,
+            coverage=replace(item.coverage, complete=complete),
+            totals=replace(item.totals, remaining=remaining),
+        )
+    )
     assert as_json(read(content)) == content
 
 
@@ -203,6 +216,9 @@ DAMAGED: tuple[tuple[tuple[str | int, ...], object, str], ...] = (
     (("accounts", 0, "regions"), {"a\nforged: line": [1]}, r"accounts.0.regions.a\x0aforged"),
     (("findings", 0, "region"), "mars\n", r"111122223333 mars\x0a"),
     (("since_last", "resolved", 0, "last_seen"), "soon", "last_seen"),
+    (("coverage", "complete"), True, "coverage.complete"),
+    (("totals", "remaining"), 0, "totals.remaining"),
+    (("findings", 0, "change", "status"), "applied", "totals.remaining"),
 )
 NO_REPORT = (
     *(b"", b"{", b"null", b"[]", b"{}", b'{"schema_version": "1"}', b"\xff\xfe{", b"\x80" * 9),
@@ -224,6 +240,43 @@ def test_what_is_no_report_is_refused() -> None:
             assert message.startswith(f"{FILE} ")
             assert message.isprintable()
     assert_golden("refusals.report.txt", sections(told))
+
+
+def test_a_report_that_contradicts_itself_is_refused() -> None:
+    undetermined = finding(compliance=Compliance.UNDETERMINED)
+    planned = finding(change=change(ChangeStatus.PLANNED))
+    closed = finding(change=change())
+    cases: list[tuple[Report, int, bool | None]] = [
+        # What the lists say; `complete` is None where the report may say either.
+        (report(), 0, None),
+        (report([finding()]), 1, None),
+        (report([closed]), 0, None),
+        (report([planned], dry_run=True), 1, None),
+        (report([planned], kind="apply", dry_run=True), 1, None),
+        (report([planned], kind="undo", dry_run=True), 0, None),
+        (report([finding()], kind="undo"), 1, None),
+        (report([finding()], kind="events"), 1, None),
+        (report([undetermined]), 1, False),
+        (report([], [(target("222233334444"), failed())]), 0, False),
+        (report([closed], [(target("222233334444"), failed())], kind="undo"), 0, False),
+    ]
+    for item, remaining, complete in cases:
+        kind = item.run.kind
+        with case(kind, item.findings, item.failures):
+            assert item.totals.remaining == remaining
+            assert as_json(read(as_json(item))) == as_json(item)
+            for wrong in {0, 1, 2} - {remaining}:
+                other = replace(item, totals=replace(item.totals, remaining=wrong))
+                assert "totals.remaining" in refusal(as_json(other))
+            other = replace(item, coverage=replace(item.coverage, complete=True))
+            if complete is False:
+                assert not item.coverage.complete
+                assert "coverage.complete" in refusal(as_json(other))
+            else:
+                assert read(as_json(other)).coverage.complete
+            # A gap that only AWS Config knows of is in no list.
+            other = replace(item, coverage=replace(item.coverage, complete=False))
+            assert not read(as_json(other)).coverage.complete
 
 
 def test_a_file_that_cannot_be_read_is_named() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -189,6 +191,24 @@ def test_a_place_that_cannot_be_written_is_an_operation_that_failed(tmp_path: Pa
     with pytest.raises(OperationFailed) as caught:
         work.put_shards("scan", ())
     assert caught.value.reason is Reason.WRITE_FAILED
+
+
+def test_only_the_owner_can_read_the_work(tmp_path: Path) -> None:
+    work = Work(DirectoryStore(tmp_path / "new" / "work"), RUN.run_id)
+    before = os.umask(0)
+    try:
+        work.put_header(WORK_HEADER)
+        work.put_shards("scan", range(1))
+        work.put_part(scan_part(0), lines.whole(FOUND))
+        work.put_result(Result(RUN.run_id, 0, None))
+    finally:
+        os.umask(before)
+    written = list(tmp_path.rglob("*"))
+    assert len(written) == 8  # four files, and new, work, shards and scan
+    for path in written:
+        with case(path):
+            expected = 0o700 if path.is_dir() else 0o600
+            assert stat.S_IMODE(path.stat().st_mode) == expected
 
 
 def test_one_process_resumes_from_the_parts(work: Work) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import mask_message
@@ -18,6 +18,7 @@ from sweeper.domain.reasons import Reason
 
 MAX_TEXT = 2048  # characters of a name or an ARN: IAM's limit of an ARN, the longest that there is
 MAX_OPAQUE = 100_000  # of a token, a key or a policy, which no report shows; ECR's policy: 30,720
+_T = TypeVar("_T")
 
 
 def require(answer: Any, key: str) -> Any:
@@ -44,21 +45,22 @@ def _short(value: str, key: str, most: int) -> str:
     return value
 
 
-def account_id(answer: Any, key: str) -> str:
-    """Return the account id under `key`: it becomes a part of ARNs."""
-    return _matching(answer, key, r"[0-9]{12}")
-
-
-def region(answer: Any, key: str) -> str:
-    """Return the region's name under `key`: it becomes a part of host names."""
-    return _matching(answer, key, r"[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}")
-
-
-def _matching(answer: Any, key: str, pattern: str) -> str:
+def require_match(answer: Any, key: str, pattern: str) -> str:
+    """Return the text under `key`, of which the whole matches the pattern."""
     value = require_str(answer, key)
     if not re.fullmatch(pattern, value):
         raise _unexpected_answer(f"{key} is {mask_message(value)[:40]!r}")
     return value
+
+
+def account_id(answer: Any, key: str) -> str:
+    """Return the account id under `key`: it becomes a part of ARNs."""
+    return require_match(answer, key, r"[0-9]{12}")
+
+
+def region(answer: Any, key: str) -> str:
+    """Return the region's name under `key`: it becomes a part of host names."""
+    return require_match(answer, key, r"[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}")
 
 
 def optional_str(answer: Any, key: str, most: int = MAX_TEXT) -> str:
@@ -98,6 +100,23 @@ def require_list(answer: Any, key: str) -> Sequence[Mapping[str, Any]]:
         if not isinstance(item, Mapping):
             raise _unexpected_answer(f"{key} hold a {type(item).__name__}")
     return value
+
+
+def add_once(known: dict[str, _T], key: str, value: _T, what: str) -> bool:
+    """Add an item of a listing to those that are known; return whether it is new.
+
+    The same item twice counts once. If its value differs, the answer is wrong, or somebody changed
+    the item between two pages that both list it. Nothing says which value holds now, and a guess
+    could hide a mutable repository or leave out an account. So it is no answer; the next run reads
+    the listing again.
+    """
+    if key not in known:
+        known[key] = value
+        return True
+    if known[key] != value:
+        name = mask_message(key)[:40]
+        raise _unexpected_answer(f"the listing has the {what} {name!r} twice, and they differ")
+    return False
 
 
 def _unexpected_answer(what: str) -> OperationFailed:
