@@ -148,6 +148,7 @@ def test_what_cannot_be_shown_is_refused(sweeper: Sweeper) -> None:
     write("undo.json", undo())
     cases: list[tuple[tuple[str, ...], str]] = [
         (("none.json",), "none.json"),
+        (("",), "REPORT is empty"),
         (("good.json", "none.json"), "none.json"),
         (("damaged.json",), "damaged.json"),
         (("list.json",), "list.json"),
