@@ -400,6 +400,9 @@ def test_a_bad_variable_is_refused(monkeypatch: Environment) -> None:
         ("AUTO_REMEDIATE", ""),
         ("SNS_TOPIC_ARN", ""),
         ("SWEEPER_CONFIG", ""),
+        # a metric's dimension
+        ("SWEEPER_DEPLOYMENT", "a b"),
+        ("SWEEPER_DEPLOYMENT", ""),
     ):
         with case(variable, text), monkeypatch.context() as patch:
             patch.setenv(variable, text)
