@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import ended_early, exit_status
+from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting import formats as reporting_formats
 from sweeper.reporting.formats import FORMATS
