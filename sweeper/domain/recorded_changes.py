@@ -98,14 +98,15 @@ def reviewed_source(
     report: Report,
     location: str,
     changes: Collection[Finding],
+    checks: Collection[str],
     *,
     accounts: Collection[str] = (),
     excluded: Collection[str] = (),
 ) -> RunSource:
     """Return the report as the source of an apply, with what that does not check again.
 
-    An apply checks the accounts and regions of its `changes`. Findings in accounts that it is not
-    to deal with do not count, but the report's coverage counts as a whole.
+    An apply runs its `checks` in the accounts and regions of its `changes`. Findings in accounts
+    that it is not to deal with do not count, but the report's coverage counts as a whole.
     """
     if not changes:  # the filters were compared with no account: none may hide a finding
         accounts = excluded = ()
@@ -113,7 +114,7 @@ def reviewed_source(
     is_remaining, source = remaining_rule(report.run.kind), report.run.source
     remaining = sum(
         is_remaining(finding)
-        and (finding.account_id, finding.region) not in checked
+        and not (finding.check in checks and (finding.account_id, finding.region) in checked)
         and (not accounts or finding.account_id in accounts)
         and finding.account_id not in excluded
         for finding in report.findings

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -100,16 +100,17 @@ def read_recorded_changes(
     read_object: ObjectReader,
     checks: Mapping[str, tuple[Resource, ...]],
     *,
+    configured: Collection[str] | None = None,
     accounts: Sequence[str] = (),
     excluded: Sequence[str] = (),
     repositories: Sequence[str] = (),
 ) -> RecordedChanges:
     """Return the changes that the report at `location` planned (apply) or made (undo).
 
-    `checks` are all checks, with the resources of each. `accounts`, `excluded` accounts and
-    `repositories` (globs) limit the changes. The report may have none. Raises ConfigurationError
-    for a report that cannot be used, and for a filter that matches nothing: a mistyped id must not
-    look like success.
+    `checks` are all checks, with the resources of each; an apply runs those that are `configured`
+    (None: all). `accounts`, `excluded` accounts and `repositories` (globs) limit the changes. The
+    report may have none. Raises ConfigurationError for a report that cannot be used, and for a
+    filter that matches nothing: a mistyped id must not look like success.
     """
     for option, type_, values in (
         ("--account", AccountId, accounts),
@@ -134,7 +135,14 @@ def read_recorded_changes(
         chosen = _without_accounts(chosen, excluded)
     source = RunSource(report.run.id, report.run.started_at, location)
     if kind == "apply":
-        source = reviewed_source(report, location, chosen, accounts=accounts, excluded=excluded)
+        source = reviewed_source(
+            report,
+            location,
+            chosen,
+            checks if configured is None else configured,
+            accounts=accounts,
+            excluded=excluded,
+        )
     return RecordedChanges(
         kind,
         source,

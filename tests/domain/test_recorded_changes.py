@@ -73,6 +73,7 @@ APPLIED, PLANNED, FAILED, SUPERSEDED, WITHHELD = (
     ChangeStatus.WITHHELD,
 )
 DENIED = Failed(Stage.OPEN_ACCOUNT, Reason.ASSUME_ROLE_DENIED, "no", "AccessDenied")
+CHECKS = (make_finding("app").check,)
 Outcome = tuple[ChangeStatus, Reason | None]
 
 NARROWED = applied_finding(
@@ -470,8 +471,17 @@ def test_what_an_apply_does_not_check_again_is_counted() -> None:
     ]
     for changes, filters, remaining in cases:
         with case([each.repository for each in changes], filters):
-            source = reviewed_source(report, "report.json", changes, **filters)
+            source = reviewed_source(report, "report.json", changes, CHECKS, **filters)
             assert source == replace(SOURCE, remaining=remaining, coverage_complete=True)
+
+
+def test_what_another_check_found_is_not_checked_again_where_it_does_not_run() -> None:
+    due = make_finding("due", ONE, change=make_change())
+    other = replace(make_finding("other", ONE), check="other")
+    report = report_of(source_run(), [due, other])
+    for checks, remaining in ((CHECKS, 1), ((*CHECKS, "other"), 0)):
+        with case(checks):
+            assert reviewed_source(report, "r", [due], checks).remaining == remaining
 
 
 def test_what_a_reviewed_report_could_not_check_is_not_complete_for_an_apply() -> None:
@@ -480,7 +490,7 @@ def test_what_a_reviewed_report_could_not_check_is_not_complete_for_an_apply() -
     gap = replace(report, coverage=replace(report.coverage, complete=False))
     for filters in ({}, {"accounts": [ONE.account.id]}):
         with case(filters):
-            assert reviewed_source(gap, "r", [due], **filters).coverage_complete is False
+            assert reviewed_source(gap, "r", [due], CHECKS, **filters).coverage_complete is False
 
 
 def test_the_dry_run_of_an_apply_hands_on_what_it_did_not_check_itself() -> None:
@@ -489,5 +499,5 @@ def test_the_dry_run_of_an_apply_hands_on_what_it_did_not_check_itself() -> None
         with case(before):
             source = replace(SOURCE, remaining=before[0], coverage_complete=before[1])
             report = report_of(source_run(kind="apply", source=source, dry_run=True), [due])
-            made = reviewed_source(report, "r", [due])
+            made = reviewed_source(report, "r", [due], CHECKS)
             assert (made.remaining, made.coverage_complete) == after

@@ -153,6 +153,7 @@ def _run_recorded(
         report,
         partial(read_object, profile=profile),
         resources_by_check((*CHECKS, *chosen_checks(read.config))),
+        configured=read.config.checks,
         accounts=accounts,
         excluded=excluded,
         repositories=repositories,
