@@ -31,6 +31,7 @@ NEAREST = {
     "sweeper/engine/guarded_write.py": ("tests/engine/test_remediation.py", "tests/checks"),
     "sweeper/engine/root_template.py": ("tests/engine/test_root_template.py", "tests/checks"),
     "sweeper/domain/mutability.py": ("tests/domain/test_mutability.py", "tests/checks"),
+    "sweeper/domain/exit_status.py": ("tests/domain/test_exit_status.py",),
     "sweeper/domain/report.py": ("tests/domain/test_report.py", "tests/test_invariants.py"),
     "sweeper/storage/lease.py": ("tests/aws/test_lease.py",),
     "sweeper/aws/client/credentials.py": ("tests/aws/test_credentials.py",),

@@ -13,10 +13,11 @@ from hypothesis import event, given
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import ExitStatus, OperationFailed
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Repository, Stage, Target
 from sweeper.domain.mutability import evaluate, remedy
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import exit_status, is_remaining
+from sweeper.domain.report import is_remaining
 from sweeper.domain.report_model import Report
 from tests.fakes import (
     DENIALS,

@@ -11,9 +11,9 @@ from dataclasses import replace
 from rich.console import Console
 
 from sweeper.domain.errors import ExitStatus
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import ChangeStatus, Compliance
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report, RepositoryTotals
 from sweeper.entrypoints import terminal
 from sweeper.reporting.notification import message, subject

@@ -27,6 +27,8 @@ def _decode(value: object) -> object:
             return json.loads(value)
         except json.JSONDecodeError as error:
             raise ValueError(f"not valid JSON: {error}") from None
+        except RecursionError:
+            raise ValueError("not valid JSON: nested too deeply") from None
     parts = [part.strip() for part in value.split(",") if part.strip()]
     if not parts:  # a template's empty parameter must not widen what is swept or written
         raise ValueError("empty text is not allowed; allowed: [] for none, or leave it out")

@@ -105,6 +105,7 @@ def load(
     ):
         if name == "":
             raise ConfigurationError(f"{source} is empty; name a file, or leave it out")
+    deployment()  # an error of the configuration, if it has one
     chosen = path or os.environ.get(_CONFIG_VARIABLE)
     if not chosen and os.path.lexists(_DEFAULT_FILE):  # a link that leads nowhere is an error
         chosen = _DEFAULT_FILE

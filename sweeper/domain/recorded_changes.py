@@ -30,7 +30,8 @@ from sweeper.domain.model import (
 from sweeper.domain.mutability import desired_setting, setting_of
 from sweeper.domain.planning import Remedy
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report_model import RunSource
+from sweeper.domain.report import remaining_rule
+from sweeper.domain.report_model import Report, RunSource
 from sweeper.domain.selection import INACTIVE_STATES
 
 if TYPE_CHECKING:
@@ -91,6 +92,38 @@ def select_findings(
             not repositories or any(fnmatchcase(finding.repository, glob) for glob in repositories)
         )
     )
+
+
+def reviewed_source(
+    report: Report,
+    location: str,
+    changes: Collection[Finding],
+    checks: Collection[str],
+    *,
+    accounts: Collection[str] = (),
+    excluded: Collection[str] = (),
+) -> RunSource:
+    """Return the report as the source of an apply, with what that does not check again.
+
+    An apply runs its `checks` in the accounts and regions of its `changes`. Findings in accounts
+    that it is not to deal with do not count, but the report's coverage counts as a whole.
+    """
+    if not changes:  # the filters were compared with no account: none may hide a finding
+        accounts = excluded = ()
+    checked = {(finding.account_id, finding.region) for finding in changes}
+    is_remaining, source = remaining_rule(report.run.kind), report.run.source
+    remaining = sum(
+        is_remaining(finding)
+        and not (finding.check in checks and (finding.account_id, finding.region) in checked)
+        and (not accounts or finding.account_id in accounts)
+        and finding.account_id not in excluded
+        for finding in report.findings
+    )
+    complete = report.coverage.complete
+    if source:  # it is the dry run of an apply itself
+        remaining += source.remaining or 0
+        complete = complete and source.coverage_complete is not False
+    return RunSource(report.run.id, report.run.started_at, location, remaining, complete)
 
 
 def undo_config(config: Config, findings: Collection[Finding]) -> Config:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain, groupby
 from operator import attrgetter
 
-from sweeper.domain.errors import ExitStatus
 from sweeper.domain.model import (
     ACCOUNT_EXCLUDED,
     Account,
@@ -232,34 +231,6 @@ def replaces_last(report: Report) -> bool:
 def may_have_changed(report: Report) -> bool:
     """Tell whether the sweep changed anything, or may have: its report is what an undo needs."""
     return any(finding.change and finding.change.may_be_made for finding in report.findings)
-
-
-def exit_status(report: Report, fail_on: Collection[int] = tuple(ExitStatus)) -> ExitStatus:
-    """Return what the report, deliveries included, means for the command's exit status.
-
-    Of what does not end a sweep, only the statuses in `fail_on` are used.
-    """
-    if (status := enumeration_status(report.failures)) is not None:
-        return status
-    applies = {
-        ExitStatus.NOT_DELIVERED: any(each.status == "failed" for each in report.deliveries),
-        ExitStatus.COVERAGE_INCOMPLETE: not report.coverage.complete,
-        ExitStatus.FINDINGS_REMAIN: report.totals.remaining > 0,
-    }
-    found = (status for status, is_so in applies.items() if is_so and status in fail_on)
-    return next(found, ExitStatus.CLEAN)
-
-
-def enumeration_status(failures: Sequence[FailedItem]) -> ExitStatus | None:
-    """Return the exit status of a failure that left nothing to check; None where there is none."""
-    reasons = {item.reason for item in failures if item.stage is Stage.ENUMERATE}
-    if any(reason.ends_run for reason in reasons):
-        return ExitStatus.UNUSABLE
-    if Reason.INTERNAL_ERROR in reasons:
-        return ExitStatus.INTERNAL_ERROR
-    if any(failure.reason is Reason.LEASE_HELD for failure in failures):
-        return ExitStatus.LEASE_HELD
-    return None
 
 
 def _totals(

@@ -143,11 +143,13 @@ RunKind = Literal["sweep", "apply", "undo", "events"]
 
 @dataclass(frozen=True, slots=True)
 class RunSource:
-    """The report whose changes a run makes or reverts: its run, and where the report is stored."""
+    """The report whose changes a run takes; `remaining` of its findings are not checked again."""
 
     run_id: str
     started_at: str
     location: str
+    remaining: int | None = None
+    coverage_complete: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

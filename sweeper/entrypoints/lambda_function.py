@@ -225,6 +225,10 @@ def _overrides(event: object) -> Mapping[str, Any]:
         raise ConfigurationError(
             f"event: {', '.join(sweeps)}: not allowed with preflight, which sweeps nothing"
         )
+    if own.get("deliver") and not own.get("dry_run"):
+        raise ConfigurationError(
+            "event: deliver: true is allowed only with dry_run: true; other runs always deliver"
+        )
     _require_stage(own)
     return own
 

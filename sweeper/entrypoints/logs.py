@@ -261,9 +261,11 @@ def log_finished(
         changes_withheld=totals.changes.withheld,
         withheld_because=_withheld_because(report),
         remaining=totals.remaining,
+        source_remaining=report.run.source and report.run.source.remaining,
         new=since.new if since and not since.unavailable else None,
         reopened=since.reopened if since and not since.unavailable else None,
         not_compared=since and since.unavailable,
         coverage_complete=report.coverage.complete,
+        source_coverage_complete=report.run.source and report.run.source.coverage_complete,
         resumable=resumable,
     )

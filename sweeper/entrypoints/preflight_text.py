@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -50,12 +51,13 @@ _VERDICT = {
 
 def render_preflight(facts: Facts, verdict: Verdict, config: Config) -> bytes:
     """Return the caller, what was checked, and the problems, as printed to stdout."""
-    console = Console(highlight=False)
+    # Into memory: rich would fail on a stdout that cannot be written.
+    memory = StringIO()
+    console = Console(file=memory, force_terminal=Console().is_terminal, highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH
-    with console.capture() as captured:
-        _show(facts, verdict, config, console)
-    text = captured.get()
+    _show(facts, verdict, config, console)
+    text = memory.getvalue()
     if not console.is_terminal:
         text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
     return text.encode()

@@ -16,9 +16,9 @@ import click
 from sweeper.config import loader as config_loading
 from sweeper.domain.errors import ConfigurationError, ExitStatus
 from sweeper.domain.escaping import plain
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import Finding
 from sweeper.domain.recorded_changes import RecordedChanges
-from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
 from sweeper.engine.defects import or_defect
 from sweeper.engine.pool import DELIVERY_SECONDS, Stop

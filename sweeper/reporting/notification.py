@@ -34,6 +34,7 @@ from sweeper.reporting.report_wording import (
     exempt_lines,
     exempt_verdict,
     group_by_reason,
+    not_checked_words,
     reported_findings,
     run_words,
     scope_words,
@@ -107,6 +108,7 @@ def _clauses(report: Report) -> list[str]:
         (changes.failed, f"{number(changes.failed, 'change')} failed"),
         (contested, f"{contested:,} contested"),
         (not report.coverage.complete, _coverage_clause(report)),
+        (not_checked_words(report.run.source), "more in the reviewed report"),
         (changes.applied, f"{changes.applied:,} {'reverted' if undo else 'fixed'}"),
         (since and since.reopened, f"{since.reopened if since else 0:,} reopened"),
     )
@@ -139,6 +141,7 @@ def is_needed(report: Report, notify: Notify) -> bool:
         or changes.applied
         or changes.failed
         or not report.coverage.complete
+        or not_checked_words(report.run.source)
     )
 
 

@@ -231,9 +231,25 @@ def source_words(kind: str, source: RunSource) -> str:
     return plain(f"{kind} of run {source.run_id} of {source.started_at}, report {source.location}")
 
 
+def not_checked_words(source: RunSource | None) -> str:
+    """Return what an apply leaves open of the reviewed report, unchecked; "" if nothing."""
+    if source is None:
+        return ""
+    clauses = []
+    if remaining := source.remaining:
+        were = "was" if remaining == 1 else "were"
+        clauses.append(f"has {number(remaining, 'finding')} that {were} not checked again")
+    if source.coverage_complete is False:
+        clauses.append("could not check everything")
+    return f"The reviewed report {' and '.join(clauses)}" if clauses else ""
+
+
 def run_words(run: Run) -> str:
     """Return the kind and id of a run and its source; "" for a sweep, which has no source."""
-    return source_words(f"{run.kind.capitalize()} {run.id}", run.source) if run.source else ""
+    if run.source is None:
+        return ""
+    words = source_words(f"{run.kind.capitalize()} {run.id}", run.source)
+    return ". ".join(filter(None, (words, not_checked_words(run.source))))
 
 
 def undo_words(report: Report) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -35,7 +35,12 @@ from sweeper.domain.model import (
     Resource,
     is_arn_of,
 )
-from sweeper.domain.recorded_changes import RecordedChanges, invert, select_findings
+from sweeper.domain.recorded_changes import (
+    RecordedChanges,
+    invert,
+    reviewed_source,
+    select_findings,
+)
 from sweeper.domain.report_model import Report, RunSource
 from sweeper.engine.root_template import NO_TEMPLATE, ROOT_PREFIX
 from sweeper.storage.journal.kinds import RUN_ID
@@ -100,14 +105,17 @@ def read_recorded_changes(
     read_object: ObjectReader,
     checks: Mapping[str, tuple[Resource, ...]],
     *,
+    configured: Collection[str] | None = None,
     accounts: Sequence[str] = (),
+    excluded: Sequence[str] = (),
     repositories: Sequence[str] = (),
 ) -> RecordedChanges:
     """Return the changes that the report at `location` planned (apply) or made (undo).
 
-    `checks` are all checks, with the resources of each. `accounts` and `repositories` (globs) limit
-    the changes. The report may have none. Raises ConfigurationError for a report that cannot be
-    used, and for a filter that matches nothing: a mistyped id must not look like success.
+    `checks` are all checks, with the resources of each; an apply runs those that are `configured`
+    (None: all). `accounts`, `excluded` accounts and `repositories` (globs) limit the changes. The
+    report may have none. Raises ConfigurationError for a report that cannot be used, and for a
+    filter that matches nothing: a mistyped id must not look like success.
     """
     for option, type_, values in (
         ("--account", AccountId, accounts),
@@ -128,9 +136,21 @@ def read_recorded_changes(
         raise ConfigurationError(
             f"--account and --repository leave none of the report's {_CHANGES[kind]}"
         )
+    if chosen:
+        chosen = _without_accounts(chosen, excluded)
+    source = RunSource(report.run.id, report.run.started_at, location)
+    if kind == "apply":
+        source = reviewed_source(
+            report,
+            location,
+            chosen,
+            checks if configured is None else configured,
+            accounts=accounts,
+            excluded=excluded,
+        )
     return RecordedChanges(
         kind,
-        RunSource(report.run.id, report.run.started_at, location),
+        source,
         report.run.organization_id,
         report.run.account_id,
         tuple(map(invert, chosen)) if kind == "undo" else chosen,
@@ -149,6 +169,25 @@ def _refuse_empty(
             f"{option} {value}: the report has no such change there; it has "
             f"{len(findings):,} {_CHANGES[kind]}; accounts: {accounts:,}"
         )
+
+
+def _without_accounts(
+    findings: tuple[Finding, ...], excluded: Sequence[str]
+) -> tuple[Finding, ...]:
+    """Return the findings except those in the excluded accounts.
+
+    Raises ConfigurationError where an excluded account has none (a typing error), or none is left.
+    """
+    there = {finding.account_id for finding in findings}
+    for account_id in excluded:
+        if account_id not in there:
+            raise ConfigurationError(
+                f"--exclude-account {account_id}: the report has no such change there"
+            )
+    left = tuple(each for each in findings if each.account_id not in excluded)
+    if not left:
+        raise ConfigurationError("--exclude-account leaves none of the report's changes")
+    return left
 
 
 def _findings(

@@ -67,6 +67,8 @@ def read_report(location: str, read_object: ObjectReader) -> Report:
         _refuse_contradictions(report)
         return report
 
+    if not location.strip():  # as of a variable that is not set
+        raise ConfigurationError("REPORT is empty; name a report.json")
     try:
         if location.startswith("s3://"):
             return read_object(location, use)

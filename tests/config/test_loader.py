@@ -402,6 +402,9 @@ def test_a_bad_variable_is_refused(monkeypatch: Environment) -> None:
         ("AUTO_REMEDIATE", ""),
         ("SNS_TOPIC_ARN", ""),
         ("SWEEPER_CONFIG", ""),
+        # a metric's dimension
+        ("SWEEPER_DEPLOYMENT", "a b"),
+        ("SWEEPER_DEPLOYMENT", ""),
     ):
         with case(variable, text), monkeypatch.context() as patch:
             patch.setenv(variable, text)
@@ -410,6 +413,11 @@ def test_a_bad_variable_is_refused(monkeypatch: Environment) -> None:
     assert_golden("refusals.environment.txt", sections(told))
     monkeypatch.setenv("SWEEPER_ORGANIZATION__INCLUDE_ACCOUNTS", '["1')  # no JSON
     assert refusal().startswith("environment: SWEEPER_ORGANIZATION__INCLUDE_ACCOUNTS: ")
+    monkeypatch.delenv("SWEEPER_ORGANIZATION__INCLUDE_ACCOUNTS")
+    monkeypatch.setenv("SWEEPER_EXEMPTIONS", "[" * 60_000)
+    assert refusal().startswith(
+        "environment: SWEEPER_EXEMPTIONS: not valid JSON: nested too deeply"
+    )
 
 
 def test_a_bad_option_is_refused_by_its_own_name() -> None:

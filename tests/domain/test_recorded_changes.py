@@ -10,6 +10,7 @@ import pytest
 
 from sweeper.config.schema import RegionsConfig
 from sweeper.domain.errors import ExitStatus, OperationFailed
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import (
     Change,
     ChangeStatus,
@@ -33,6 +34,7 @@ from sweeper.domain.recorded_changes import (
     refuse_other_organization,
     revert_if_unchanged,
     reviewed_remedies,
+    reviewed_source,
     select_findings,
     select_recorded_accounts,
     supersede_unplanned,
@@ -44,7 +46,6 @@ from sweeper.domain.report import (
     aggregate,
     cut_short,
     ended_early,
-    exit_status,
     is_remaining,
     is_unrestored,
 )
@@ -60,7 +61,7 @@ from tests.fakes import (
     make_finding,
     make_target,
 )
-from tests.recorded_support import SOURCE, applied_finding, recorded, source_run
+from tests.recorded_support import SOURCE, applied_finding, recorded, report_of, source_run
 
 RUN = source_run(id="20260615T120000Z-0a1b2c", kind="undo", source=SOURCE)
 ONE, TWO = make_target(1), make_target(2)
@@ -72,6 +73,7 @@ APPLIED, PLANNED, FAILED, SUPERSEDED, WITHHELD = (
     ChangeStatus.WITHHELD,
 )
 DENIED = Failed(Stage.OPEN_ACCOUNT, Reason.ASSUME_ROLE_DENIED, "no", "AccessDenied")
+CHECKS = (make_finding("app").check,)
 Outcome = tuple[ChangeStatus, Reason | None]
 
 NARROWED = applied_finding(
@@ -443,3 +445,59 @@ def test_what_was_not_reached_can_be_resumed() -> None:
         with case(reason):
             assert cut_short(reported((FAILED, reason)))
             assert not cut_short(reported((APPLIED, None)))
+
+
+def test_what_an_apply_does_not_check_again_is_counted() -> None:
+    elsewhere, other = make_target(1, "b-b-1"), make_target(2)
+    due = make_finding("due", ONE, change=make_change())
+    beside = make_finding("beside", ONE)
+    withheld = make_finding("withheld", elsewhere, change=make_change(WITHHELD))
+    open_ = make_finding("open", other)
+    unknown = make_finding("unknown", other, compliance=Compliance.UNDETERMINED)
+    exempt = make_finding("exempt", other, compliance=Compliance.EXEMPT)
+    fixed = make_finding("fixed", other, change=make_change(APPLIED))
+    report = report_of(source_run(), [due, beside, withheld, open_, unknown, exempt, fixed])
+    first, second = account_id(1), account_id(2)
+    cases: list[tuple[list[Finding], dict[str, Any], int]] = [
+        ([due], {}, 3),
+        ([due], {"accounts": [first]}, 1),
+        ([due], {"excluded": [second]}, 1),
+        ([due], {"accounts": [first, second], "excluded": [second]}, 1),
+        ([due, withheld], {}, 2),
+        ([due, open_], {}, 1),
+        ([], {}, 5),
+        ([], {"accounts": [first]}, 5),  # no change was there to compare the filter with
+        ([], {"excluded": [second]}, 5),
+    ]
+    for changes, filters, remaining in cases:
+        with case([each.repository for each in changes], filters):
+            source = reviewed_source(report, "report.json", changes, CHECKS, **filters)
+            assert source == replace(SOURCE, remaining=remaining, coverage_complete=True)
+
+
+def test_what_another_check_found_is_not_checked_again_where_it_does_not_run() -> None:
+    due = make_finding("due", ONE, change=make_change())
+    other = replace(make_finding("other", ONE), check="other")
+    report = report_of(source_run(), [due, other])
+    for checks, remaining in ((CHECKS, 1), ((*CHECKS, "other"), 0)):
+        with case(checks):
+            assert reviewed_source(report, "r", [due], checks).remaining == remaining
+
+
+def test_what_a_reviewed_report_could_not_check_is_not_complete_for_an_apply() -> None:
+    due = make_finding("due", ONE, change=make_change())
+    report = report_of(source_run(), [due])
+    gap = replace(report, coverage=replace(report.coverage, complete=False))
+    for filters in ({}, {"accounts": [ONE.account.id]}):
+        with case(filters):
+            assert reviewed_source(gap, "r", [due], CHECKS, **filters).coverage_complete is False
+
+
+def test_the_dry_run_of_an_apply_hands_on_what_it_did_not_check_itself() -> None:
+    due = make_finding("due", ONE, change=make_change())
+    for before, after in (((0, True), (0, True)), ((2, True), (2, True)), ((2, False), (2, False))):
+        with case(before):
+            source = replace(SOURCE, remaining=before[0], coverage_complete=before[1])
+            report = report_of(source_run(kind="apply", source=source, dry_run=True), [due])
+            made = reviewed_source(report, "r", [due], CHECKS)
+            assert (made.remaining, made.coverage_complete) == after

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sweeper.domain.errors import ExitStatus
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import (
     ChangeStatus,
     Compliance,
@@ -22,7 +23,6 @@ from sweeper.domain.report import (
     aggregate,
     cut_short,
     ended_early,
-    exit_status,
     is_remaining,
     may_have_changed,
     measure_coverage,

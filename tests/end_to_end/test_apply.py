@@ -7,11 +7,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from tests.cases import case
 from tests.end_to_end.barriers import hold, wait_until_held
 from tests.end_to_end.harness import SWEEPER, Ended, Key, end, run, start_command, writes
 from tests.end_to_end.test_undo import ALLOWED, CHANGED, truth, world_of
 from tests.fake_aws.process import FakeAws
-from tests.fake_aws.world import Repository, World
+from tests.fake_aws.world import Fault, Repository, World
 
 APPLY = (*SWEEPER, "apply", "--output", "out")
 
@@ -154,3 +155,64 @@ def test_a_report_without_planned_changes_has_nothing_to_apply(
     assert ended.status == 0
     assert "nothing to apply" in ended.stderr
     assert aws.statistics().calls == {}
+
+
+def test_what_a_review_withheld_or_could_not_check_remains(aws: FakeAws, tmp_path: Path) -> None:
+    """There is nothing to apply: REPORT alone decides about the exit status."""
+    denied = Fault("access_denied", service="sts", operation="AssumeRole")
+    not_listed = Fault("server_error", service="organizations")
+    for name, faults, config, options, status in (
+        ("withheld", [], {"remediation": {"max_changes": 1}}, (), 3),
+        ("denied", [denied], {}, (), 4),
+        ("not listed", [not_listed], {}, (), 4),
+        ("not wanted", [denied], {}, ("--fail-on", "findings"), 0),
+        ("a filter hides nothing", [denied], {}, ("--account", "111111111111"), 4),
+    ):
+        with case(name):
+            here = tmp_path / name
+            here.mkdir()
+            aws.load(world_of(accounts=2, regions=1))
+            aws.faults(faults)
+            review = run(aws, here, "--dry-run", "--fail-on", "never", config={**ALLOWED, **config})
+            assert review.status == 0
+            aws.faults([])
+            aws.reset_statistics()
+            # One that examined nothing lies under its run id alone.
+            (location, *_) = sorted((here / "out").glob("**/report.json"))
+            command = (*APPLY, str(location), "--yes", *options)
+            ended = end(start_command(aws, here, command), here)
+            assert ended.status == status, ended.stderr
+            assert "nothing to apply" in ended.stderr
+            assert "The reviewed report " in ended.stderr
+            assert aws.statistics().calls == {}
+
+
+def test_what_is_not_checked_again_is_in_the_exit_status(aws: FakeAws, tmp_path: Path) -> None:
+    world = world_of(accounts=3, regions=1)
+    outside, denied = world.accounts[1].id, world.accounts[2].id
+    role = Fault("access_denied", service="sts", operation="AssumeRole", account=denied)
+    only = {"remediation": {"exclude_accounts": [outside]}}
+    others = {"organization": {"exclude_accounts": [outside]}}
+    for name, faults, config, remaining, complete, status in (
+        ("outside the write scope", [], only, True, True, 3),
+        ("denied", [role], others, False, False, 4),
+        ("both", [role], only, True, False, 4),
+    ):
+        with case(name):
+            here = tmp_path / name
+            here.mkdir()
+            aws.load(world)
+            aws.faults(faults)
+            run(aws, here, "--dry-run", config={**ALLOWED, **config})
+            aws.faults([])
+            ended = apply(aws, here)
+            made = report_of(ended)
+            assert made["totals"]["remaining"] == 0
+            assert made["coverage"]["complete"]
+            source = made["run"]["source"]
+            assert (source["remaining"] > 0, source["coverage_complete"]) == (remaining, complete)
+            assert ended.status == status, ended.stderr
+            own = f"out/{made['run']['id']}/report.json"
+            shown = end(start_command(aws, here, (*SWEEPER, "report", own, "--exit-status")), here)
+            assert shown.status == status
+            assert "The reviewed report " in shown.stdout

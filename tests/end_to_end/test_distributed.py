@@ -476,8 +476,9 @@ def test_what_a_stage_refuses(in_directory: Stages) -> None:
     assert "another configuration of policy" in refused(in_directory.run("plan"))
     in_directory.run_id = "20260101T000000Z-abcdef"
     assert "it has no work here" in refused(in_directory.run("plan"))
-    in_directory.run_id = "../x"
-    assert "is no run" in refused(in_directory.run("plan"))
+    for run_id in ("../x", ""):
+        in_directory.run_id = run_id
+        assert "is no run" in refused(in_directory.run("plan"))
 
 
 def refused(ended: Ended) -> str:

@@ -55,11 +55,27 @@ def test_an_empty_value_is_a_usage_error(aws: FakeAws, here: Here) -> None:
         ("--region", f"{ONE},"),
         ("--fail-on", "findings,all"),
         ("--fail-on", "never,findings"),
+        ("--resume", ""),  # as of a variable that is not set: no new run may begin
+        ("--resume", " "),
     ):
         with case(options):
-            ended = here.run(aws, *options)
+            ended = here.run(aws, "--yes", *options)
             assert ended.status == 2
             assert options[0] in ended.stderr
+    assert calls(aws) == {}
+
+
+def test_an_empty_value_of_another_command_is_a_usage_error(aws: FakeAws, here: Here) -> None:
+    aws.load(WORLD)
+    for command in (
+        ("apply", "report.json", "--yes", "--resume", ""),
+        ("undo", "report.json", "--yes", "--resume", ""),
+        ("distributed", "start", "--work", ""),
+    ):
+        with case(command):
+            ended = here.command(aws, *command)
+            assert ended.status == 2
+            assert f"'{command[-2]}': an empty value" in ended.stderr
     assert calls(aws) == {}
 
 

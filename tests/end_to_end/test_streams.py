@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import case
 from tests.end_to_end.harness import COMMAND, environment, small_world
 from tests.fake_aws.process import FakeAws
 
@@ -126,7 +127,11 @@ def test_an_error_that_cannot_be_told_keeps_its_status(
     assert shell(aws, tmp_path, "2>/dev/full", *arguments).returncode == 2
 
 
-def test_a_report_that_could_not_be_printed_is_not_delivered(aws: FakeAws, tmp_path: Path) -> None:
-    ended = shell(aws, tmp_path, ">/dev/full", "config", "schema")
-    assert ended.returncode == 5
-    assert "could not be printed" in ended.stderr
+def test_what_could_not_be_printed_is_not_delivered(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(WORLD)
+    for arguments in ("config schema", "preflight --quiet", "--help", "run --help", "--version"):
+        with case(arguments):
+            ended = shell(aws, tmp_path, ">/dev/full", *arguments.split())
+            assert ended.returncode == 5
+            (line,) = ended.stderr.splitlines()
+            assert line.endswith("could not be printed: No space left on device")

@@ -119,6 +119,8 @@ def test_everything_is_as_it_was_before(aws: FakeAws, tmp_path: Path) -> None:
             "run_id": swept_run["id"],
             "started_at": swept_run["started_at"],
             "location": "out/report.json",
+            "remaining": None,
+            "coverage_complete": None,
         },
     )
     assert report["run"]["id"] != swept_run["id"]

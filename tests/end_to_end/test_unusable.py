@@ -274,13 +274,16 @@ def test_a_defect_is_told_without_a_trace(
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_pipe_that_breaks_within_a_command_is_a_defect(
-    aws: FakeAws, here: Here, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left on device")]
+)
+def test_a_stream_that_breaks_within_a_command_is_a_defect(
+    aws: FakeAws, here: Here, monkeypatch: pytest.MonkeyPatch, error: OSError
 ) -> None:
-    """Nothing says then that the sweep was done: status 0 would be a lie."""
+    """Nothing says then that the sweep was done: status 0 would be a lie, and so would 5."""
 
     def broken(*_: object, **__: object) -> None:
-        raise BrokenPipeError(32, "Broken pipe")
+        raise error
 
     monkeypatch.setattr("sweeper.config.loader.load", broken)
     ended = here.run(aws)

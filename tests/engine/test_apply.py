@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from sweeper.domain.errors import ExitStatus
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import ChangeStatus, Finding, Repository
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
 from tests.cases import case
 from tests.fakes import (

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import ExitStatus, NothingToSweep
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import (
     Account,
     ChangeStatus,
@@ -17,7 +18,6 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import (
     ChangeTotals,
     FailedItem,

@@ -26,7 +26,7 @@ from sweeper.domain.recorded_changes import end_change, invert
 from sweeper.domain.report import aggregate, ended_early
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats.html.facts import facts
-from sweeper.reporting.notification import message, subject
+from sweeper.reporting.notification import is_needed, message, subject
 from sweeper.reporting.records import State, records
 from sweeper.reporting.sinks.security_hub import _findings as security_hub
 from tests.cases import case
@@ -340,3 +340,27 @@ def test_nothing_that_others_chose_moves_a_cursor_or_forges_a_line() -> None:
                 assert not any(line.startswith("Forged") for line in text.splitlines())
             assert len(subject(item)) < 100
             assert account_id(1) in message(item, ())
+
+
+def test_what_an_apply_did_not_check_again_is_told_everywhere() -> None:
+    clean = apply()
+    cases = (
+        ((1, True), "has 1 finding that was not checked again"),
+        ((2, True), "has 2 findings that were not checked again"),
+        ((0, False), "could not check everything"),
+        ((2, False), "has 2 findings that were not checked again and could not check everything"),
+    )
+    assert not is_needed(clean, "when_needed")
+    for (remaining, complete), words in cases:
+        source = replace(SOURCE, remaining=remaining, coverage_complete=complete)
+        report = replace_source(clean, source)
+        for form in ("text", "markdown", "html", "junit", "sarif"):
+            with case(form, words):
+                shown = " ".join(rendered(form, report).decode().split())
+                assert f"The reviewed report {words}" in shown
+                assert "The reviewed report" not in rendered(form, clean).decode()
+        assert 'errors="1"' in rendered("junit", report).decode()
+        assert '"executionSuccessful":false' in rendered("sarif", report).decode()
+        assert f"The reviewed report {words}." in message(report, ())
+        assert subject(report).endswith("more in the reviewed report")
+        assert is_needed(report, "when_needed")

@@ -12,9 +12,9 @@ import pytest
 from moto.sts.models import sts_backends
 
 from sweeper.domain.errors import ExitStatus
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import ChangeStatus
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
 from sweeper.storage.lease import _Holder
 from tests.stacksets import templates

@@ -6,8 +6,8 @@ import boto3
 import pytest
 
 from sweeper.domain.errors import ExitStatus
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import exit_status
 from tests.stacksets.deployment import MANAGEMENT, MEMBER_ROLE, Deployment
 
 pytestmark = pytest.mark.slow

@@ -16,6 +16,7 @@ from sweeper.entrypoints.cli.options import (
     dry_run_option,
     log_options,
     profile_option,
+    refuse_empty,
     require_dry_run,
     value_options,
 )
@@ -32,8 +33,9 @@ _shard_option = click.option(
 )
 _work_option = click.option(
     "--work",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False),
     metavar="DIR",
+    callback=refuse_empty,
     help="Keep the work of the run below DIR instead of report.s3.",
 )
 
@@ -152,7 +154,7 @@ def _stage(
     *,
     path: str | None,
     profile: str | None,
-    work: Path | None,
+    work: str | None,
     style: LogStyle,
     **arguments: Any,
 ) -> int:
@@ -165,9 +167,10 @@ def _stage(
     from sweeper.entrypoints.distributed import run_stage
 
     load: Callable[..., Loaded] = partial(_load, path, profile, style)
+    directory = Path(work) if work else None
     try:
         answer = run_stage(
-            stage, load=load, directory=work, profile=profile, style=style, **arguments
+            stage, load=load, directory=directory, profile=profile, style=style, **arguments
         )
     except OperationFailed as error:
         say(plain(f"{stage}: {error.reason}: {error.message}"))

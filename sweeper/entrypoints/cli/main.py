@@ -56,16 +56,17 @@ def cli() -> None:
 
 
 def _guard(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the callback, with a broken pipe as a defect.
+    """Return the callback, with an OSError as a defect.
 
-    Click exits silently if a pipe breaks. That is right only for the help, which it prints itself.
+    Click exits silently if a pipe breaks, and `_main` takes any other OSError for a stdout that
+    cannot be written. That is right only for the help, which Click prints itself.
     """
 
     @wraps(callback)
     def run(*arguments: Any, **options: Any) -> Any:
         try:
             return callback(*arguments, **options)
-        except BrokenPipeError as error:
+        except OSError as error:
             raise RuntimeError(f"a command did not handle: {error}") from error
 
     return run
@@ -136,6 +137,9 @@ def _main() -> int:
         for line in str(error).splitlines():
             say(plain(line))
         return ExitStatus.UNUSABLE
+    except OSError as error:  # of a command's own it is a defect: see `_guard`
+        say(f"the text could not be printed: {error.strerror}")
+        return ExitStatus.NOT_DELIVERED
     except SystemExit:
         if sys.stdout is stdout:
             raise

@@ -16,6 +16,7 @@ _Option = Callable[[_F], _F]
 # The exit statuses that --fail-on chooses from, by its names for them.
 _FAIL_ON: Mapping[str, int] = {"findings": 3, "coverage": 4, "delivery": 5}
 _LOG_FORMATS = ("auto", "json", "text")
+_EMPTY = "an empty value; give it one, or leave the option out"
 
 
 def _split(
@@ -24,8 +25,17 @@ def _split(
     """Return each value of an option that may be repeated, and that takes several with commas."""
     parts = tuple(part.strip() for value in values for part in value.split(","))
     if "" in parts:
-        raise click.BadParameter("an empty value; give it one, or leave the option out")
+        raise click.BadParameter(_EMPTY)
     return parts
+
+
+def refuse_empty(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Return the value; raise BadParameter for an empty one, as of a variable that is not set."""
+    if value is not None and not value.strip():
+        raise click.BadParameter(_EMPTY)
+    return value
 
 
 def several(flag: str, name: str, *, metavar: str, help: str) -> _Option[Any]:  # noqa: A002
@@ -55,7 +65,10 @@ deliver_option = click.option(
     "--deliver", is_flag=True, help="Also send a dry-run report to S3, SNS and Security Hub."
 )
 resume_option = click.option(
-    "--resume", metavar="RUN", help="Resume an interrupted run (ID or journal path)."
+    "--resume",
+    metavar="RUN",
+    callback=refuse_empty,
+    help="Resume an interrupted run (ID or journal path).",
 )
 yes_option = click.option("--yes", is_flag=True, help="Do not ask before changing repositories.")
 form_option = click.option(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import click
 
@@ -24,9 +23,6 @@ from sweeper.entrypoints.cli.options import (
     yes_option,
 )
 from sweeper.entrypoints.log_style import LogStyle
-
-if TYPE_CHECKING:
-    from sweeper.domain.recorded_changes import RecordedChanges
 
 _BEFORE = (
     click.argument("report", metavar="REPORT"),
@@ -68,17 +64,19 @@ def _recorded_options(*values: str) -> Callable[[Callable[..., int]], Callable[.
 def apply(**options: Any) -> int:
     """Make the changes that a reviewed dry run planned.
 
-    REPORT is the report.json of the dry run: a path, or s3://BUCKET/KEY. Its accounts and regions
-    are checked again. A change is made where the repository still has the setting that was
-    reviewed, and the configuration still asks for the same change. Nothing else is changed.
+    REPORT is the report.json of the dry run: a path, or s3://BUCKET/KEY. The accounts and regions
+    of its planned changes are checked again, and no others. A change is made where the repository
+    still has the setting that was reviewed, and the configuration still asks for the same change.
+    Nothing else is changed. A finding of REPORT that is not checked again counts as remaining,
+    unless --account or --exclude-account leaves its account out.
 
     \b
     Exit status, the highest of 3 to 5 that applies:
-      0  no finding remains in the accounts and regions of REPORT
+      0  no finding remains, and REPORT and this run checked everything
       1  internal error
       2  usage, configuration, or a report that cannot be used
       3  findings remain
-      4  coverage is not complete
+      4  coverage is not complete, of REPORT or of this run
       5  the report was not delivered
       6  another run uses the same S3 prefix
 
@@ -141,8 +139,10 @@ def _run_recorded(
     from sweeper.aws.client.session import read_object
     from sweeper.checks import CHECKS, chosen_checks, resources_by_check
     from sweeper.domain.escaping import plain
+    from sweeper.domain.exit_status import source_status
     from sweeper.entrypoints.app import RunOptions
     from sweeper.entrypoints.runner import require_prompt, run_interactive
+    from sweeper.reporting.report_wording import not_checked_words
     from sweeper.storage.change_reader import read_recorded_changes
 
     if not (yes or dry_run):
@@ -153,16 +153,20 @@ def _run_recorded(
         report,
         partial(read_object, profile=profile),
         resources_by_check((*CHECKS, *chosen_checks(read.config))),
+        configured=read.config.checks,
         accounts=accounts,
+        excluded=excluded,
         repositories=repositories,
     )
     if not recorded.findings:
         of = f"it is of run {recorded.source.run_id} ({recorded.source.started_at})"
         say(plain(f"nothing to {kind}: {report} {_NOTHING[kind]}; {of}"))
-        return 0
+        if words := not_checked_words(recorded.source):
+            say(words)
+        return source_status(recorded.source, fail_on)
     options = RunOptions(
         dry_run=dry_run,
-        recorded=_without(recorded, excluded),
+        recorded=recorded,
         resume=resume,
         profile=profile,
         style=style,
@@ -171,22 +175,3 @@ def _run_recorded(
         read.config, options, read.provenance, ask=not yes, fail_on=fail_on
     )
     return print_report_if_wanted(done, form, status, dry_run=dry_run, fail_on=fail_on)
-
-
-def _without(recorded: RecordedChanges, excluded: Sequence[str]) -> RecordedChanges:
-    """Return the changes except those in the excluded accounts.
-
-    Raises ConfigurationError where an excluded account has none (a typing error), or none is left.
-    """
-    from sweeper.domain.errors import ConfigurationError
-
-    there = {finding.account_id for finding in recorded.findings}
-    for account_id in excluded:
-        if account_id not in there:
-            raise ConfigurationError(
-                f"--exclude-account {account_id}: the report has no such change there"
-            )
-    left = tuple(each for each in recorded.findings if each.account_id not in excluded)
-    if not left:
-        raise ConfigurationError("--exclude-account leaves none of the report's changes")
-    return replace(recorded, findings=left)

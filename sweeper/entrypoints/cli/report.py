@@ -56,7 +56,7 @@ def report(
       sweeper report report.json --output report.xml --exit-status
     """
     from sweeper.domain.errors import ConfigurationError
-    from sweeper.domain.report import exit_status
+    from sweeper.domain.exit_status import exit_status
     from sweeper.reporting.formats import load_format
     from sweeper.storage.report_store import compare
 

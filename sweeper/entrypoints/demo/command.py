@@ -18,8 +18,8 @@ from sweeper.checks import checks, resources_by_check
 from sweeper.config.loader import LEGACY_VARIABLES
 from sweeper.config.schema import ENVIRONMENT_PREFIX, Config
 from sweeper.domain.errors import ExitStatus
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.recorded_changes import RecordedChanges
-from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
 from sweeper.engine.defects import or_defect
 from sweeper.engine.pool import Stop

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from sweeper.domain.errors import ConfigurationError
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import Change, ChangeStatus, Failed, Key, ResumeState, Stage, Target
 from sweeper.domain.planning import Outcome, apply_completed, planned_findings, restore_plan
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import exit_status
 from sweeper.domain.report_model import Report
 from sweeper.engine.assessment import recall_impact
 from sweeper.engine.remediation import end_planned, settle_changes

@@ -14,8 +14,8 @@ from sweeper.config.loader import Loaded
 from sweeper.domain.errors import ConfigurationError, ExitStatus
 from sweeper.domain.escaping import shorten
 from sweeper.domain.events import Hint, join_hints, read_hint
+from sweeper.domain.exit_status import enumeration_status, exit_status
 from sweeper.domain.reasons import PASSING_REASONS, Reason
-from sweeper.domain.report import enumeration_status, exit_status
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Observer

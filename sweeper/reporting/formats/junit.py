@@ -28,6 +28,7 @@ from sweeper.reporting.report_wording import (
     account_details,
     checked_sentence,
     coverage_sentence,
+    not_checked_words,
     scope_words,
 )
 from sweeper.reporting.wording import advice, explanation, number
@@ -96,7 +97,8 @@ def _coverage_suite(report: Report) -> Iterator[str]:
             ("dry_run", str(run.dry_run).lower()),
         )
     )
-    if report.coverage.complete:
+    not_checked = not_checked_words(run.source)
+    if report.coverage.complete and not not_checked:
         result = "system-out"
         element = _output(f"{coverage_sentence(report)} {checked_sentence(report)}")
     else:
@@ -105,7 +107,8 @@ def _coverage_suite(report: Report) -> Iterator[str]:
             for failure in report.failures
             if failure.account_id is None
         ]
-        message = " ".join((coverage_sentence(report), *why))
+        sentences = (coverage_sentence(report), f"{not_checked}." if not_checked else "", *why)
+        message = " ".join(filter(None, sentences))
         result = "error"
         element = _outcome(result, "coverage_incomplete", message)
     content = (

@@ -27,7 +27,11 @@ from sweeper.reporting.records import (
     list_items,
     record_maker,
 )
-from sweeper.reporting.report_wording import account_names, coverage_sentence
+from sweeper.reporting.report_wording import (
+    account_names,
+    coverage_sentence,
+    not_checked_words,
+)
 from sweeper.reporting.wording import advice, exemption_words, explanation, failure_target, number
 
 _SCHEMA = (
@@ -113,7 +117,8 @@ def _automation_id(report: Report) -> str:
 
 def _invocation(report: Report) -> dict[str, Any]:
     return {
-        "executionSuccessful": report.coverage.complete,
+        "executionSuccessful": report.coverage.complete
+        and not not_checked_words(report.run.source),
         "startTimeUtc": plain(report.run.started_at),
         "endTimeUtc": plain(report.run.finished_at),
     }
@@ -123,6 +128,8 @@ def _notifications(report: Report, left_out: int) -> Iterator[dict[str, Any]]:
     """Yield failures, how many findings are left out, and that none were compared."""
     if not report.coverage.complete:
         yield _notification("coverage_incomplete", "error", coverage_sentence(report))
+    if words := not_checked_words(report.run.source):
+        yield _notification("not_checked_again", "error", f"{words}.")
     names = account_names(report)
     for failure in report.failures[:_MAX_FAILURES]:
         text = f"{failure_target(failure, names)}: {explanation(failure)}"

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import Stage
 from sweeper.domain.reasons import Reason
-from sweeper.domain.report import ended_early, exit_status
+from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting import formats as reporting_formats
 from sweeper.reporting.formats import FORMATS
@@ -148,6 +149,7 @@ def test_what_cannot_be_shown_is_refused(sweeper: Sweeper) -> None:
     write("undo.json", undo())
     cases: list[tuple[tuple[str, ...], str]] = [
         (("none.json",), "none.json"),
+        (("",), "REPORT is empty"),
         (("good.json", "none.json"), "none.json"),
         (("damaged.json",), "damaged.json"),
         (("list.json",), "list.json"),

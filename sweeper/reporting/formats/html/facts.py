@@ -20,6 +20,7 @@ from sweeper.reporting.report_wording import (
     exempt_verdict,
     group_by_reason,
     inventory_sentences,
+    not_checked_words,
     scope_words,
     undo_words,
     wave_rows,
@@ -119,7 +120,11 @@ def _cards(report: Report) -> Iterator[_Card]:
 
 
 def _is_everything_checked(report: Report) -> bool:
-    return report.coverage.complete and not report.skipped
+    return _is_scope_checked(report) and not report.skipped
+
+
+def _is_scope_checked(report: Report) -> bool:
+    return report.coverage.complete and not not_checked_words(report.run.source)
 
 
 def _verdict_banner(report: Report) -> _Banner:
@@ -159,7 +164,7 @@ def _verdict_banner(report: Report) -> _Banner:
             f"{make} repositories whose image tags can be overwritten",
             f"Of {repositories} checked, none mutable.",
         )
-    level: _Level = "good" if report.coverage.complete else "unsure"
+    level: _Level = "good" if _is_scope_checked(report) else "unsure"
     if registries:
         default = number(registries, "registry has", "registries have")
         level, more = "unsure", f"{more}; {default} no creation template for ROOT"
@@ -177,6 +182,9 @@ def _verdict_banner(report: Report) -> _Banner:
 
 
 def _coverage_banner(report: Report) -> _Banner:
+    if report.coverage.complete and (words := not_checked_words(report.run.source)):
+        text = f"{coverage_sentence(report)} {checked_sentence(report)}"
+        return _Banner("bad", words, text)
     if report.coverage.complete:
         return _Banner(
             "good", coverage_sentence(report).removesuffix("."), checked_sentence(report)
