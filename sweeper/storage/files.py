@@ -63,7 +63,8 @@ def create_private(directory: Path) -> None:
     `Path.mkdir` gives its mode to the last one alone. Raises OSError.
     """
     for each in (*reversed(directory.parents), directory):
-        each.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+        if not each.exists():
+            each.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
 
 
 def _replace(path: Path, write: Callable[[BinaryIO], object], mode: int = _MODE) -> None:

@@ -78,6 +78,8 @@ def test_every_directory_that_is_created_is_the_owners_alone(tmp_path: Path) -> 
         for name in ("there", "there/a", "there/a/b")
     }
     assert modes == {"there": 0o755, "there/a": 0o700, "there/a/b": 0o700}
+    with pytest.raises(NotADirectoryError):
+        create_private(Path("/dev/null/state"))
 
 
 def test_what_is_written_replaces_a_file_and_not_the_link_to_it(tmp_path: Path) -> None:
