@@ -71,10 +71,12 @@ class EcrRegistry:
     def repositories(self, target: Target) -> Iterator[Repository]:
         """Yield every repository of the registry once, page by page."""
         known: dict[str, tuple[object, ...]] = {}
+        alike: dict[tuple[object, ...], tuple[object, ...]] = {}  # most settings: one in memory
         for page in self.pages(target, "describe_repositories"):
             for item in require_list(page, "repositories"):
                 repository = _repository(target, item)
                 setting = *setting_of(repository), repository.filter_types
+                setting = alike.setdefault(setting, setting)
                 if add_once(known, repository.name, setting, "repository"):
                     yield repository
 
