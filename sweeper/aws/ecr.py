@@ -76,8 +76,8 @@ class EcrRegistry:
             for item in require_list(page, "repositories"):
                 repository = _repository(target, item)
                 setting = *setting_of(repository), repository.filter_types
-                setting = alike.setdefault(setting, setting)
-                if add_once(known, repository.name, setting, "repository"):
+                shared = alike.setdefault(setting, setting)
+                if add_once(known, repository.name, shared, "repository"):
                     yield repository
 
     def repository(self, target: Target, name: str) -> Repository | None:
