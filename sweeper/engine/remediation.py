@@ -18,7 +18,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.planning import Outcome, map_changes, planned_findings
+from sweeper.domain.planning import Outcome, acting_day, map_changes, planned_findings
 from sweeper.domain.reasons import Reason
 from sweeper.domain.selection import no_longer_writable
 from sweeper.engine.pool import NOT_REACHED, Pool, attempt
@@ -64,7 +64,7 @@ def allow_changes(
     """
     if not any(planned_findings(outcomes)):
         return outcomes
-    today = environment.started.date()
+    today = acting_day(environment.started, environment.now())
     outcomes = _still_writable(cloud, config, targets, outcomes, today)
     return _withhold_unless_allowed(environment, targets, outcomes)
 
