@@ -291,13 +291,14 @@ def make_environment(
     journal: FakeJournal | None = None,
     may_write: Callable[[], None] = lambda: None,
     config: Config | None = None,
+    now: datetime = NOW,
 ) -> RunEnvironment:
     return RunEnvironment(
         run_id="run-1",
         version="1.2.3",
         dry_run=dry_run,
         started=NOW,
-        now=lambda: NOW,
+        now=lambda: now,
         stop=stop or Stop(),
         observer=FakeObserver(),
         approve=approve,

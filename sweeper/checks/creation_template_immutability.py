@@ -166,7 +166,7 @@ class CreationTemplateImmutability(Check):
                 change,
                 intend=intend,
                 applied_for=self.config.remediation.root_template_applied_for,
-                is_compliant=self._is_compliant,
+                judge=lambda now: self._judge_default(target, now),
             )
         differs = False
 
@@ -183,7 +183,7 @@ class CreationTemplateImmutability(Check):
             change,
             read=lambda: self.registry.repository_creation_template(target, finding.repository),
             write=write,
-            is_compliant=self._is_compliant,
+            judge=lambda now: self._finding(target, now, self._evaluate(now)),
             intend=intend,
             obstacle=lambda now: self._obstacle(now, enforcing=self._enforces(finding, change)),
         )
@@ -227,8 +227,10 @@ class CreationTemplateImmutability(Check):
             return self._withheld(finding, Reason.EXEMPTION_UNDECIDED, unknown)
         return finding
 
-    def _is_compliant(self, template: Template) -> bool:
-        return self._evaluate(template).compliance is Compliance.COMPLIANT
+    def _judge_default(self, target: Target, template: Template | None) -> Finding:
+        if template is None:
+            return self._default_finding(target)
+        return self._finding(target, template, self._evaluate(template))
 
     def _evaluate(self, template: Template) -> Verdict:
         return evaluate(template, self._allowed_filters(template.prefix))

@@ -184,9 +184,13 @@ class TagImmutability(Check):
             change,
             read=lambda: self.registry.repository(target, finding.repository),
             write=write,
-            is_compliant=lambda now: self._evaluate(now).compliance is Compliance.COMPLIANT,
+            judge=lambda now: self._finding(target, now, self._evaluate(now)),
             intend=intend,
         )
+
+    def judge_recalled(self, target: Target, findings: Sequence[Finding]) -> list[Finding]:
+        """Return findings of a record, as the pull-through cache rules of now let them stand."""
+        return self._with_pull_through_cache(target, list(findings))
 
     def matches_desired(self, target: Target, finding: Finding, change: Change) -> bool | None:
         """Return whether the repository is as the change would make it; None if it was deleted.

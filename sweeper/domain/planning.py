@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -86,6 +86,14 @@ def _reason_to_withhold_all(
     if min(coverage.accounts, coverage.targets) < remediation.min_coverage:
         return Reason.MIN_COVERAGE
     return None
+
+
+def acting_day(started: datetime, now: datetime) -> date:
+    """Return the day by which a run that began at `started` may write: by both clocks.
+
+    Exemptions end, and waves begin, on a day: the earlier one lets a run write less.
+    """
+    return min(started, now).date()
 
 
 Outcome = Examined | Skipped | Failed

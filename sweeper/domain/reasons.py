@@ -359,7 +359,7 @@ class Reason(ReasonType):
         "the repository, or the change that the configuration asks for, differs from the review",
         "review a new dry run",
     )
-    NOW_EXEMPT = Row("now_exempt", "an exemption came after the review")
+    NOW_EXEMPT = Row("now_exempt", "it is exempt now")
     OUTSIDE_WRITE_SCOPE = Row(
         "outside_write_scope",
         "the configuration does not allow the change any more",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.model import Change, ChangeStatus, Finding
+from sweeper.domain.model import Change, ChangeStatus, Compliance, Finding
 from sweeper.domain.mutability import (
     Setting,
     desired_setting,
@@ -26,23 +26,21 @@ def apply_if_unchanged(
     *,
     read: Callable[[], _S | None],
     write: Callable[[_S], None],
-    is_compliant: Callable[[_S], bool],
+    judge: Callable[[_S], Finding],
     intend: Callable[[], None],
     obstacle: Callable[[_S], str | None] = lambda _: None,
 ) -> Change:
     """Apply the change if the setting, `read` again, is still the finding's; return the result.
 
+    `judge` returns what a sweep would find now: the finding's own verdict may be from a record.
     `obstacle` says why the setting needs manual review, if so; `intend` is called just before the
     write. Raises OperationFailed where the setting could not be read again, or not be written.
     """
     now = read()
     if now is None:
         return _supersede(change, Reason.REPOSITORY_DELETED)
-    if unknown_filter_types(now) or setting_of(now) != setting_of(finding):
-        compliant = is_compliant(now)
-        return _supersede(
-            change, Reason.NOW_COMPLIANT if compliant else Reason.CHANGED_SINCE_EXAMINED
-        )
+    if ended := _end_unless_same(finding, change, now, judge):
+        return ended
     if why := obstacle(now):
         return replace(
             change, status=ChangeStatus.WITHHELD, reason=Reason.MANUAL_REVIEW_REQUIRED, error=why
@@ -57,6 +55,24 @@ def apply_if_unchanged(
                 return _supersede(change, error.reason)
             raise
     return replace(change, status=ChangeStatus.APPLIED)
+
+
+def _end_unless_same(
+    finding: Finding, change: Change, now: _S, judge: Callable[[_S], Finding]
+) -> Change | None:
+    """Return how the change ends without a write, if the finding is not the same now."""
+    differs = bool(unknown_filter_types(now)) or setting_of(now) != setting_of(finding)
+    # An undo reverts what is compliant: only its setting counts.
+    if not differs and finding.compliance is not Compliance.NON_COMPLIANT:
+        return None
+    judged = judge(now)
+    if judged.compliance is Compliance.COMPLIANT:
+        return _supersede(change, Reason.NOW_COMPLIANT)
+    if differs or judged.compliance is Compliance.UNDETERMINED:
+        return _supersede(change, Reason.CHANGED_SINCE_EXAMINED)
+    if judged.compliance is Compliance.EXEMPT:
+        return _supersede(change, Reason.NOW_EXEMPT)
+    return judged.change  # withheld by the check, or None
 
 
 def matches_desired(now: Setting | None, change: Change) -> bool | None:

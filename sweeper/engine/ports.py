@@ -146,6 +146,15 @@ class Check:
         """
         raise NotImplementedError
 
+    def judge_recalled(self, target: Target, findings: Sequence[Finding]) -> Sequence[Finding]:  # noqa: ARG002
+        """Return non-compliant findings of a record, as they stand by what is read now.
+
+        Whoever can write the record decides what it says. What was found to be exempt is returned
+        as such, or with a change that is withheld. `apply` judges by each setting itself. Raises
+        OperationFailed.
+        """
+        return findings
+
     def matches_desired(self, target: Target, finding: Finding, change: Change) -> bool | None:
         """Tell whether the setting is as the change would make it; None if the repository is gone.
 

@@ -7,8 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sweeper.domain.exemptions import enters_exemption
-from sweeper.domain.model import Change, ChangeStatus, Examined, Failed, Finding, Key, Stage, Target
-from sweeper.domain.planning import Outcome, map_changes, planned_findings
+from sweeper.domain.model import (
+    Change,
+    ChangeStatus,
+    Compliance,
+    Examined,
+    Failed,
+    Finding,
+    Key,
+    Stage,
+    Target,
+)
+from sweeper.domain.planning import Outcome, acting_day, map_changes, planned_findings
 from sweeper.domain.reasons import Reason
 from sweeper.domain.selection import no_longer_writable
 from sweeper.engine.pool import NOT_REACHED, Pool, attempt
@@ -54,7 +64,7 @@ def allow_changes(
     """
     if not any(planned_findings(outcomes)):
         return outcomes
-    today = environment.started.date()
+    today = acting_day(environment.started, environment.now())
     outcomes = _still_writable(cloud, config, targets, outcomes, today)
     return _withhold_unless_allowed(environment, targets, outcomes)
 
@@ -224,7 +234,31 @@ class _Writer:
 
     def change(self, target: Target, outcome: Outcome) -> Outcome:
         """Write each planned change of the target; return the outcome with the results."""
+        if target.key in self._environment.journal.past.examined:
+            outcome = self._judge_recalled(target, outcome)
         return map_changes(outcome, lambda finding, change: self._apply(target, finding, change))
+
+    def _judge_recalled(self, target: Target, outcome: Outcome) -> Outcome:
+        """Return the outcome without the changes that only a record asks for."""
+        judged: dict[Finding, Finding] = {}
+        for name, check in self._checks.items():
+            recalled = [
+                finding
+                for finding in planned_findings((outcome,))
+                # An undo reverts what is compliant, whatever is exempt now.
+                if finding.check == name and finding.compliance is Compliance.NON_COMPLIANT
+            ]
+            if recalled:
+                now = check.judge_recalled(target, recalled)
+                judged.update(zip(recalled, now, strict=True))
+
+        def end(finding: Finding, change: Change) -> Change:
+            now = judged.get(finding, finding)
+            if now.compliance is Compliance.EXEMPT:
+                return replace(change, status=ChangeStatus.SUPERSEDED, reason=Reason.NOW_EXEMPT)
+            return now.change or change
+
+        return map_changes(outcome, end)
 
     def settle(self, target: Target, outcome: Outcome) -> Outcome:
         """Return the target's outcome with each change in doubt settled, as far as can be read."""

@@ -93,7 +93,7 @@ def apply_default(
     *,
     intend: Callable[[], None],
     applied_for: Iterable[str],
-    is_compliant: Callable[[Template], bool],
+    judge: Callable[[Template | None], Finding],
 ) -> Change:
     """Create the template where there is none, or delete it where it still is as it was created.
 
@@ -118,7 +118,7 @@ def apply_default(
         change,
         read=lambda: read_default(registry, target),
         write=write,
-        is_compliant=lambda now: now.template is not None and is_compliant(now.template),
+        judge=lambda now: judge(now.template),
         intend=intend,
     )
 

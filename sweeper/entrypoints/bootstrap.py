@@ -25,7 +25,7 @@ from sweeper.config.schema import Config
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.events import RepositoryKey
 from sweeper.domain.model import Failed, Finding, Key, Stage
-from sweeper.domain.planning import Announced
+from sweeper.domain.planning import Announced, acting_day
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report_model import Run, RunKind
@@ -80,7 +80,7 @@ def build_context(
     earlier runs of this process.
     """
     header = open_run.header
-    today = header.started_at.date()
+    today = acting_day(header.started_at, datetime.now(UTC))
     cloud = make_cloud(
         config,
         kinds,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import Field, NonNegativeInt
@@ -23,7 +24,7 @@ from sweeper.domain.report_model import SCHEMA_VERSION
 from sweeper.engine.ports import Source
 from sweeper.storage import files
 from sweeper.storage.journal import lines
-from sweeper.storage.journal.kinds import Header
+from sweeper.storage.journal.kinds import Header, find_problem
 from sweeper.storage.json_scanner import TooLarge
 from sweeper.storage.record_reader import OtherVersion, Selection, parse, read
 
@@ -168,6 +169,8 @@ class Work:
         header = self._read(_HEADER, use)
         if header and header.run.run_id != self._run_id:
             raise self._of_another_run(_HEADER, header.run.run_id)
+        if header and (problem := find_problem(header.run, datetime.now(UTC))):
+            raise self._damage_error(_HEADER, f"run.{problem}")
         if header and header.accounts_per_shard < 1:
             raise self._damage_error(_HEADER, "accounts_per_shard: less than 1")
         return header

@@ -350,6 +350,7 @@ def test_what_is_not_as_it_was_judged_is_left_alone() -> None:
             Reason.CHANGED_SINCE_EXAMINED,
         ),
         (Template(filter_types=("REGEX",)), Reason.CHANGED_SINCE_EXAMINED),
+        (Template(applied_for=(CACHE,)), Reason.NOW_EXEMPT),
     ]
     for now, reason in cases:
         with case(now, reason):
@@ -367,7 +368,6 @@ def test_what_must_not_be_written_any_more_is_manual_review_required() -> None:
     cases: list[tuple[Template, str]] = [
         (Template(custom_role_arn="role"), "customRoleArn"),
         (Template(applied_for=(REPLICATION, "NEW")), "which this version does not know"),
-        (Template(applied_for=(CACHE,)), "where tags have to move"),
         (Template(applied_for=(REPLICATION, CACHE)), "where tags have to move"),
     ]
     for now, why in cases:
@@ -382,10 +382,40 @@ def test_what_must_not_be_written_any_more_is_manual_review_required() -> None:
             assert registry.writes == []
 
 
+def test_the_verdict_of_a_record_does_not_count() -> None:
+    rule = {"reason": "play", "expires": "never", "repository": "apps/*"}
+    by_tag = rule | {"account_tags": {"env": ["dev"]}}
+    cases: list[tuple[Template, dict[str, Any], ChangeStatus, Reason | None]] = [
+        (Template(), {}, ChangeStatus.APPLIED, None),
+        (Template(), {"exemptions": [rule]}, ChangeStatus.SUPERSEDED, Reason.NOW_EXEMPT),
+        (
+            Template(),
+            {"exemptions": [by_tag]},
+            ChangeStatus.WITHHELD,
+            Reason.EXEMPTION_UNDECIDED,
+        ),
+        (Template(mutability="IMMUTABLE"), {}, ChangeStatus.SUPERSEDED, Reason.NOW_COMPLIANT),
+        (
+            Template(mutability="NEW_WORD"),
+            {},
+            ChangeStatus.SUPERSEDED,
+            Reason.CHANGED_SINCE_EXAMINED,
+        ),
+    ]
+    for now, sections, status, reason in cases:
+        with case(now, sections):
+            registry = Registry([now])
+            check = CreationTemplateImmutability(registry, make_config(**sections), TODAY)
+            forged = replace(judged(Template()), mutability=now.mutability)
+            change = check.apply(make_target(), forged, make_change(), lambda: None)
+            assert (change.status, change.reason) == (status, reason)
+            assert bool(registry.writes) is (status is ChangeStatus.APPLIED)
+
+
 def test_a_caches_template_may_be_opened_again() -> None:
     """Undoing: what must not be closed may be opened, whatever the policy says by now."""
     closed = Template(mutability="IMMUTABLE", applied_for=(REPLICATION, CACHE))
-    finding = replace(judged(Template()), mutability="IMMUTABLE")
+    finding = replace(judged(Template()), mutability="IMMUTABLE", compliance=Compliance.COMPLIANT)
     back = make_change(to_mutability="MUTABLE_WITH_EXCLUSION", to_exclusion_filters=("v*",))
     registry = Registry([closed])
     check = CreationTemplateImmutability(registry, make_config(), TODAY)

@@ -321,6 +321,36 @@ def test_only_what_still_is_as_it_was_judged_is_written() -> None:
             assert registry.writes == expected
 
 
+def test_the_verdict_of_a_record_does_not_count() -> None:
+    rule = {"reason": "play", "expires": "never", "repository": "app"}
+    by_ou = rule | {"ous": ["ou-ab12-11111111"]}
+    withheld, superseded = ChangeStatus.WITHHELD, ChangeStatus.SUPERSEDED
+    cases: list[tuple[str, dict[str, Any], ChangeStatus, Reason | None]] = [
+        ("MUTABLE", {}, ChangeStatus.APPLIED, None),
+        ("MUTABLE", {"exemptions": [rule | {"repository": "other"}]}, ChangeStatus.APPLIED, None),
+        ("MUTABLE", {"exemptions": [rule]}, superseded, Reason.NOW_EXEMPT),
+        ("MUTABLE", {"exemptions": [by_ou]}, withheld, Reason.EXEMPTION_UNDECIDED),
+        ("IMMUTABLE", {}, superseded, Reason.NOW_COMPLIANT),
+        ("NEW_WORD", {}, superseded, Reason.CHANGED_SINCE_EXAMINED),
+    ]
+    for mutability, sections, status, reason in cases:
+        with case(mutability, sections):
+            registry = registry_of(make_repository("app", mutability))
+            check = TagImmutability(registry, make_config(**sections), TODAY)
+            change = apply(check, make_finding(mutability=mutability), make_change())
+            assert (change.status, change.reason) == (status, reason)
+            assert bool(registry.writes) is (status is ChangeStatus.APPLIED)
+
+
+def test_an_undo_opens_what_is_exempt() -> None:
+    rule = {"reason": "play", "expires": "never", "repository": "app"}
+    registry = registry_of(make_repository("app", "IMMUTABLE"))
+    check = TagImmutability(registry, make_config(exemptions=[rule]), TODAY)
+    finding = make_finding(mutability="IMMUTABLE", compliance=Compliance.COMPLIANT)
+    back = make_change(to_mutability="MUTABLE")
+    assert apply(check, finding, back).status is ChangeStatus.APPLIED
+
+
 def test_the_order_of_filters_is_not_a_difference() -> None:
     facts = make_repository("app", "IMMUTABLE_WITH_EXCLUSION", ("b", "a"))
     finding = make_finding(mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("a", "b"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sweeper.domain.model import (
@@ -22,6 +22,7 @@ from sweeper.domain.planning import (
     Announced,
     Outcome,
     _withhold_until_due,
+    acting_day,
     apply_completed,
     plan_changes,
     planned_findings,
@@ -90,6 +91,18 @@ def changes_of(
 
 def held(reason: Reason) -> Change:
     return make_change(ChangeStatus.WITHHELD, reason=reason)
+
+
+def test_a_run_acts_by_the_earlier_of_two_days() -> None:
+    before, after = datetime(2026, 6, 15, 23, 59, tzinfo=UTC), datetime(2026, 6, 16, tzinfo=UTC)
+    for started, now, day in (
+        (before, before, 15),
+        (before, after, 15),
+        (after, before, 15),
+        (after, after, 16),
+    ):
+        with case(started, now):
+            assert acting_day(started, now) == date(2026, 6, day)
 
 
 def test_only_what_is_not_compliant_is_changed() -> None:

@@ -6,7 +6,7 @@ import json
 import signal
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from tests.end_to_end.test_lambda import Context
 from tests.end_to_end.test_resuming import without_what_varies
 from tests.end_to_end.test_two_resumes import end_lease, put
 from tests.fake_aws.process import FakeAws
+from tests.fake_aws.world import PullThroughRule
 
 WRITE = "PutImageTagMutability"
 WORLD = small_world(accounts=12, regions=3)
@@ -479,6 +480,101 @@ def test_what_a_stage_refuses(in_directory: Stages) -> None:
     for run_id in ("../x", ""):
         in_directory.run_id = run_id
         assert "is no run" in refused(in_directory.run("plan"))
+
+
+def edit_part(stages: Stages, name: str, edit: Callable[[Any], list[Any]]) -> None:
+    """Write the part again, each line as `edit` returns it; its end stays true."""
+    *lines, _ = [edit(json.loads(line)) for line in stages.read(name).splitlines()]
+    edited = [line for made in lines for line in made]
+    end_line = {"lines": len(edited), "kind": "end"}
+    content = "".join(f"{json.dumps(line)}\n" for line in (*edited, end_line))
+    stages.write(name, content.encode())
+
+
+def as_not_exempt(line: Any) -> list[Any]:
+    if line["kind"] == "found":
+        line["finding"] |= {"compliance": "non_compliant", "exemption": None, "change": None}
+    if line["kind"] == "examined":
+        compliant, non_compliant, exempt = line["counts"]
+        line["counts"] = [compliant, non_compliant + exempt, 0]
+    return [line]
+
+
+def test_a_scan_that_hides_exemptions_changes_nothing_that_is_exempt(in_s3: Stages) -> None:
+    cached = replace(WORLD, pull_through_rules=(PullThroughRule("search"),))
+    in_s3.aws.load(cached)
+    in_s3.sections = {"exemptions": [{"repository": "*-1", "reason": "play", "expires": "never"}]}
+    in_s3.begin()
+    in_s3.scan(*range(SHARDS))
+    exempt = {
+        key
+        for key in open_repositories(in_s3.aws)
+        if key[2].endswith("-1") or key[2].startswith("search/")
+    }
+    for shard in range(SHARDS):
+        edit_part(in_s3, f"scan/{shard}.jsonl", as_not_exempt)
+    in_s3.succeed("plan")
+    in_s3.apply_all()
+    finished = in_s3.run("finish")
+    assert set(open_repositories(in_s3.aws)) == exempt
+    assert {key[2].endswith("-1") for key in exempt} == {True, False}
+    assert changes(finished.report) == {("applied", None), ("superseded", "now_exempt")}
+
+
+FOREIGN = "999999999999"
+
+
+def in_foreign_account(account_id: str) -> Callable[[Any], list[Any]]:
+    """Add the line of a foreign account to each one of the account."""
+
+    def edit(line: Any) -> list[Any]:
+        other = json.loads(json.dumps(line).replace(account_id, FOREIGN))
+        if line.get("account_id") == FOREIGN:  # that it could not be entered
+            return []
+        return [line] if other == line else [line, other]
+
+    return edit
+
+
+@pytest.mark.slow
+def test_an_account_that_only_the_header_names_is_not_entered_to_write(
+    in_directory: Stages,
+) -> None:
+    in_directory.begin()
+    header = json.loads(in_directory.read("header.json"))
+    header["accounts"].append({**header["accounts"][-1], "id": FOREIGN})
+    in_directory.write("header.json", json.dumps(header).encode())
+    in_directory.scan(*range(SHARDS))
+    last = f"scan/{SHARDS - 1}.jsonl"
+    found = next(
+        line["finding"]
+        for line in map(json.loads, in_directory.read(last).splitlines())
+        if line["kind"] == "found" and line["finding"]["compliance"] == "non_compliant"
+    )
+    edit_part(in_directory, last, in_foreign_account(found["account_id"]))
+    in_directory.succeed("plan")
+    assert FOREIGN.encode() in in_directory.read("plan.jsonl")
+    for shard in in_directory.shards_to_apply():
+        assert FOREIGN.encode() not in in_directory.read(f"plan/{shard}.jsonl")
+    in_directory.apply_all()
+    finished = in_directory.run("finish")
+    ended = {
+        (each["change"]["status"], each["change"]["reason"])
+        for each in finished.report["findings"]
+        if each["account_id"] == FOREIGN and each["change"]
+    }
+    assert ended == {("superseded", "account_left")}
+
+
+@pytest.mark.parametrize("moment", ["2030-01-01T00:00:00Z", "2026-01-01T00:00:00"])
+@pytest.mark.slow
+def test_a_header_with_another_time_is_refused(in_directory: Stages, moment: str) -> None:
+    in_directory.begin()
+    header = json.loads(in_directory.read("header.json"))
+    header["run"]["started_at"] = moment
+    in_directory.write("header.json", json.dumps(header).encode())
+    for stage in ("plan", "finish"):
+        assert "run.started_at: not the time" in refused(in_directory.run(stage))
 
 
 def refused(ended: Ended) -> str:

@@ -299,7 +299,8 @@ def test_what_was_seen_long_ago_is_not_acted_on(aws: FakeAws, here: Here, tmp_pa
     (journal,) = journals(tmp_path)
     first, _, rest = journal.read_text(encoding="utf-8").partition("\n")
     header = json.loads(first)
-    header["started_at"] = "2026-01-01T00:00:00Z"
+    header |= {"run_id": "20260101T000000Z-abcdef", "started_at": "2026-01-01T00:00:00Z"}
+    journal = journal.rename(journal.with_stem(header["run_id"]))
     journal.write_text(f"{json.dumps(header)}\n{rest}", encoding="utf-8")
     ended = here.run(aws, "--resume", journal.stem)
     assert ended.status == 3

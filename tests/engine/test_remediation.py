@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from sweeper.checks.tag_immutability import TagImmutability
@@ -31,6 +32,7 @@ from sweeper.engine.remediation import apply_changes
 from tests.cases import case
 from tests.fakes import (
     DEV,
+    NOW,
     PROD,
     REGION,
     ROOT,
@@ -130,6 +132,56 @@ def test_the_changes_of_a_target_go_one_after_another_each_read_again_before() -
     assert registry.calls == [
         (call, key(ONE, name)) for name in NAMES for call in ("read", "write")
     ]
+
+
+def test_what_a_record_says_is_judged_again_once_for_each_target() -> None:
+    names = ("cache/a", "cache/b", "own/a", "d")
+    examined = Examined(
+        Counts(0, 4, 0), tuple(make_finding(name, ONE, change=make_change()) for name in names)
+    )
+    superseded = (ChangeStatus.SUPERSEDED, Reason.NOW_EXEMPT)
+    unread = (ChangeStatus.WITHHELD, Reason.PULL_THROUGH_RULES_UNREADABLE)
+    review = (ChangeStatus.WITHHELD, Reason.MANUAL_REVIEW_REQUIRED)
+    stopped = failed(Reason.DEADLINE)
+    cases: list[tuple[Any, bool, list[tuple[ChangeStatus, Reason | None]], int]] = [
+        (("cache",), True, [superseded, superseded, APPLIED, APPLIED], 1),
+        (("cache", "ROOT"), True, [superseded, superseded, review, review], 1),
+        (failure(Reason.DENIED), True, [unread] * 4, 1),
+        (failure(Reason.DEADLINE), True, [stopped] * 4, 1),
+        # This process has read the rules itself when it examined the target.
+        (("cache",), False, [APPLIED] * 4, 0),
+    ]
+    for prefixes, recalled, ended, reads in cases:
+        with case(prefixes, recalled):
+            registry = FakeRegistry(
+                {ONE.key: tuple(map(make_repository, names))}, prefixes={ONE.key: prefixes}
+            )
+            past = ResumeState(examined={ONE.key: examined} if recalled else {})
+            environment = make_environment(journal=FakeJournal(past=past))
+            check = TagImmutability(registry, make_config(), TODAY)
+            (outcome,) = change(Pool(1, environment), (check,), (ONE,), [examined])
+            assert [(each.status, each.reason) for each in changes_of(outcome)] == ended
+            assert [call for call, _ in registry.calls].count("rules") == reads
+            applied = [name for name, end in zip(names, ended, strict=True) if end == APPLIED]
+            assert [name for _, _, name in written(registry)] == applied
+
+
+def test_a_wave_must_have_begun_by_the_clock_of_now_too() -> None:
+    applied = [APPLIED] * 3
+    moved = [(ChangeStatus.SUPERSEDED, Reason.ACCOUNT_MOVED)] * 3
+    findings = tuple(make_finding(name, ONE, change=make_change()) for name in NAMES)
+    for days, ended in ((0, applied), (1, applied), (-1, moved)):
+        with case(days):
+            environment = make_environment(now=NOW + timedelta(days=days))
+            registry = registry_of(ONE)
+            (outcome,) = change(
+                Pool(1, environment),
+                (TagImmutability(registry, make_config(), TODAY),),
+                (ONE,),
+                [Examined(Counts(0, 3, 0), findings)],
+                remediation={"rollout": [{"from": TODAY}]},
+            )
+            assert [(each.status, each.reason) for each in changes_of(outcome)] == ended
 
 
 def test_outcomes_without_a_planned_change_are_left_as_they_are() -> None:

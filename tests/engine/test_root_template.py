@@ -87,6 +87,21 @@ def default_of(registry: Registry, **sections: Any) -> Finding | None:
     return next((each for each in found if each.resource == REGISTRY), None)
 
 
+def test_the_verdict_of_a_record_does_not_count() -> None:
+    rule = {"reason": "play", "expires": "never", "repository": "*"}
+    root = {"remediation": {"root_template_applied_for": ["REPLICATION"]}}
+    for exemptions, ended in (([], ChangeStatus.APPLIED), ([rule], ChangeStatus.SUPERSEDED)):
+        with case(exemptions):
+            registry = Registry()
+            forged = default_of(registry)
+            assert forged is not None
+            check = check_of(registry, exemptions=exemptions, **root)
+            change = check.apply(make_target(), forged, check.remedy(forged), lambda: None)
+            assert change.status is ended
+            assert change.reason is (Reason.NOW_EXEMPT if exemptions else None)
+            assert bool(registry.writes) is not bool(exemptions)
+
+
 def test_what_is_taken_for_the_template_that_sweeper_creates() -> None:
     rest = json.loads(CREATED)
     aes, kms = {"encryptionType": "AES256"}, {"encryptionType": "KMS", "kmsKey": "k"}

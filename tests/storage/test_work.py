@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ from tests.cases import case
 from tests.fakes import REGION, make_account, make_change, make_finding, make_target
 from tests.storage.journal.test_lines import HEADER as RUN
 
-OTHER = replace(RUN, run_id="20260101T000000Z-abcdef")
+OTHER = replace(RUN, run_id="20260101T000000Z-abcdef", started_at=datetime(2026, 1, 1, tzinfo=UTC))
 WORK_HEADER = WorkHeader(
     run=RUN,
     options={"regions": {"include": ("eu-central-1",)}},
@@ -113,6 +114,15 @@ def test_what_is_not_the_runs_own_is_refused(work: Work, tmp_path: Path) -> None
             Work.header,
             _json({**header, "run": {**header["run"], "run_id": OTHER.run_id}}),
             f"of run {OTHER.run_id}",
+        ),
+        *(
+            (
+                _HEADER,
+                Work.header,
+                _json({**header, "run": {**header["run"], "started_at": moment}}),
+                "run.started_at: not the time",
+            )
+            for moment in ("2030-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-06-15T12:00:00")
         ),
         (
             "shards/scan.json",

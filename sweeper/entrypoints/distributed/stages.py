@@ -228,7 +228,8 @@ def apply(settings: StageSettings, run_id: str, shard: int) -> ShardDone:
         stage.adopt_accounts()
         before = own.past if own else ResumeState()
         outcomes = apply_completed(outcomes, before.completed)
-        pool = stage.pool(replace(before, in_doubt=before.in_doubt & due))
+        in_doubt = before.in_doubt & due
+        pool = stage.pool(replace(before, examined=past.examined, in_doubt=in_doubt))
         checks = stage.context.checks
         outcomes = settle_changes(pool, checks, targets, outcomes)
         outcomes = write_changes(pool, checks, targets, outcomes)

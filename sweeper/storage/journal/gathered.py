@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from sweeper.domain.model import (
     Change,
     ChangeStatus,
@@ -57,7 +59,7 @@ class Gathered:
         self._count += 1
         if isinstance(value, kinds.Header):
             self.header = value
-            return None
+            return kinds.find_problem(value, datetime.now(UTC))
         return self._end(value) if isinstance(value, kinds.End) else self._add(value)
 
     def _end(self, value: kinds.End) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt
@@ -14,6 +14,8 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import RunKind
 
 RUN_ID = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
+_TIME_OF_ID = "%Y%m%dT%H%M%SZ"  # what an id begins with
+_CLOCK_SKEW = timedelta(minutes=5)  # between the machines of one run
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,22 @@ class Header:
     source: Annotated[str, Field(pattern=f"^{RUN_ID}$")] | None = None
     journal: Literal[3] = 3
     kind: Literal["run"] = "run"
+
+
+def find_problem(header: Header, now: datetime) -> str | None:
+    """Return why a header that was read cannot be one that a run wrote, or None.
+
+    A run acts by the day on which it began. A later day than today would let it write more: see
+    `sweeper.domain.planning.acting_day`.
+    """
+    started = header.started_at
+    if started.utcoffset() != timedelta(0) or not header.run_id.startswith(
+        f"{started:{_TIME_OF_ID}}-"
+    ):
+        return "started_at: not the time in UTC with which run_id begins"
+    if started > now + _CLOCK_SKEW:
+        return "started_at: a time in the future, by the clock of this machine"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -384,6 +384,37 @@ def test_a_header_of_another_kind_is_refused() -> None:
         with case(values):
             first = json.loads(lines.header(HEADER))
             assert "line 1:" in problem(line(**{**first, **values}))
+
+
+def test_a_run_began_at_the_time_of_its_id_and_not_in_the_future() -> None:
+    began = HEADER.started_at.isoformat()
+    now = datetime.now(UTC).replace(microsecond=0)
+
+    def of_time(moment: datetime) -> dict[str, str]:
+        return {"run_id": f"{moment:%Y%m%dT%H%M%SZ}-0a1b2c", "started_at": moment.isoformat()}
+
+    other = "not the time in UTC with which run_id begins"
+    cases: list[tuple[dict[str, str], str | None]] = [
+        ({"started_at": began}, None),
+        ({"started_at": "2026-06-15T12:00:00Z"}, None),
+        ({"started_at": "2026-06-15T12:00:00"}, other),  # without a zone
+        ({"started_at": "2026-06-15T12:00:00+14:00"}, other),
+        ({"started_at": "2026-06-15T14:00:00+02:00"}, other),  # another day near midnight
+        ({"started_at": "2026-01-01T00:00:00Z"}, other),
+        ({"started_at": "2030-01-01T00:00:00Z"}, other),
+        ({"run_id": "20261399T999999Z-0a1b2c"}, other),
+        (of_time(now), None),
+        (of_time(now + timedelta(minutes=4)), None),  # clocks differ
+        (of_time(now + timedelta(minutes=6)), "a time in the future"),
+        (of_time(now + timedelta(days=1000)), "a time in the future"),
+    ]
+    for values, message in cases:
+        with case(values):
+            data = line(**{**json.loads(lines.header(HEADER)), **values})
+            if message:
+                assert f"line 1: not a line of a journal: started_at: {message}" in problem(data)
+            else:
+                assert read(data)[0].run_id == values.get("run_id", HEADER.run_id)
 
 
 def test_a_forged_change_is_refused() -> None:

@@ -16,7 +16,7 @@ def test_why_an_accounts_regions_could_not_be_read_is_kept() -> None:
     account = factories.account()
     opened = OpenedAccount(account, (("eu-central-1", "ENABLED"),), unread)
     header = kinds.Header(
-        "20260615T120000Z-0a1b2c", datetime(2026, 6, 15, tzinfo=UTC), "1", False, {}
+        "20260615T120000Z-0a1b2c", datetime(2026, 6, 15, 12, tzinfo=UTC), "1", False, {}
     )
     stored = lines.header(header) + lines.opened(opened)
     _, past, _ = lines.read(BytesIO(stored), "journal")
