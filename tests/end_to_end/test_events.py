@@ -348,6 +348,19 @@ def test_what_cannot_be_listed_or_stored_is_an_error_of_the_function(
         handle_events(event, Context())
 
 
+def test_no_batch_is_lost_for_a_listing_that_failed(aws: FakeAws) -> None:
+    event = cloudtrail.batch([cloudtrail.created(ACCOUNTS[7], REGION, "payments")])
+    for fault, reason in (
+        (Fault("malformed", operation="ListAccounts"), "unexpected_response"),
+        (Fault("error", operation="ListAccounts"), "request_refused"),
+        (Fault("error", operation="ListAccounts", code="ExpiredToken"), "credentials_expired"),
+    ):
+        with case(reason):
+            aws.faults([fault])
+            with pytest.raises(SweepFailed, match=f"^{reason}: "):
+                handle_events(event, Context())
+
+
 @pytest.mark.slow  # five attempts
 def test_a_listing_that_is_throttled_is_tried_again(aws: FakeAws) -> None:
     aws.faults([Fault("throttle", operation="ListAccounts")])
