@@ -68,6 +68,12 @@ def reports(aws: FakeAws) -> list[Any]:
     return [json.loads(each.body) for each in aws.objects() if each.key.endswith("/report.json")]
 
 
+def reopened(aws: FakeAws) -> list[Any]:
+    (kept,) = (each for each in aws.objects() if each.key == "audit/events/reopened.json")
+    found: list[Any] = json.loads(kept.body)["reopenings"]
+    return found
+
+
 def member_calls(aws: FakeAws) -> dict[str, int]:
     """What was asked, but for Organizations, S3, SNS and who the caller is."""
     aside = ("organizations:", "s3:", "sns:", "sts:GetCallerIdentity")
@@ -422,8 +428,7 @@ def test_a_fight_of_five_rounds_ends_contested_after_three(aws: FakeAws) -> None
     message = aws.messages()[-1]
     assert "1 contested" in message["subject"]
     assert "assumed-role/deploy/ci" in message["message"]
-    (kept,) = (each for each in aws.objects() if each.key == "audit/events/reopened.json")
-    assert len(json.loads(kept.body)["reopenings"]) == 3
+    assert len(reopened(aws)) == 3
 
 
 @pytest.mark.slow
@@ -438,6 +443,20 @@ def test_what_could_not_be_written_counts_for_nothing(aws: FakeAws) -> None:
     aws.faults([])
     handler({"accounts": [account]}, Context())
     assert setting(aws, account, "payments") == "IMMUTABLE"
+
+
+def test_what_another_delivery_counted_is_not_forgotten(aws: FakeAws) -> None:
+    account = ACCOUNTS[7]
+    event = cloudtrail.changed(account, REGION, "payments")
+    put(aws, account, "payments")
+    handled(event)
+    before = reopened(aws)
+    assert len(before) == 1
+    put(aws, account, "payments")
+    aws.faults([Fault("access_denied", operation="PutImageTagMutability")])
+    handled(event)
+    assert setting(aws, account, "payments") == "MUTABLE"
+    assert reopened(aws) == before
 
 
 @pytest.mark.slow

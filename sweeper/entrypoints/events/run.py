@@ -180,12 +180,13 @@ def run_hints(
         bucket = Bucket(require_bucket(config), context.cloud.clients.central)
         limit = config.remediation.max_reopened
         now = context.environment.now
-        counted: list[Hint] = []
+        counted: list[Hint] = []  # by this run; a duplicate may be in another one now
         known: list[Announced] = []
 
         def count(due: Sequence[Hint]) -> Mapping[RepositoryKey, str]:
-            counted.extend(due)
-            return record_reopenings(Objects(bucket), due, now(), limit)
+            contested, added = record_reopenings(Objects(bucket), due, now(), limit)
+            counted.extend(hint for hint in due if hint.event_id in added)
+            return contested
 
         def read_notice(run: Run, keys: Collection[Key]) -> Announced:
             # The notice of a change is given by a sweep's report, which is not below FOLDER.
