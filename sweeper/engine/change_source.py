@@ -289,8 +289,19 @@ _CountReopenings = Callable[[Sequence[Hint]], Mapping[RepositoryKey, str]]
 class HintedPlan(SweepPlan):
     """A sweep's own plan, narrowed to what events name; the registry lists nothing else."""
 
-    def __init__(self, hints: Sequence[Hint], count: _CountReopenings) -> None:
-        super().__init__("events")
+    def __init__(
+        self,
+        hints: Sequence[Hint],
+        count: _CountReopenings,
+        contested: Callable[[], Mapping[RepositoryKey, str]] = dict,
+    ) -> None:
+        """`contested` is as for a sweep; `count` decides about repositories that are reopened."""
+        counted = {hint.key for hint in hints if hint.reopens}
+
+        def list_others() -> Mapping[RepositoryKey, str]:
+            return {key: why for key, why in contested().items() if key not in counted}
+
+        super().__init__("events", contested=list_others if len(counted) < len(hints) else dict)
         self._hints: Mapping[object, Hint] = {hint.key: hint for hint in hints}
         self._regions: dict[str, dict[str, str]] = {}
         self._resources: dict[tuple[str, str], set[Resource]] = {}

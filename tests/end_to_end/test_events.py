@@ -477,6 +477,21 @@ def test_a_sweep_leaves_alone_what_is_contested(aws: FakeAws) -> None:
     assert change["error"].startswith("made mutable again 2 times in 7 days, last by arn:aws:sts::")
 
 
+def test_an_earlier_event_does_not_change_what_is_contested(aws: FakeAws) -> None:
+    account = ACCOUNTS[7]
+    write_config(Path(), {**CONFIG, "remediation": {"max_reopened": 1}})
+    put(aws, account, "fought")
+    handled(cloudtrail.changed(account, REGION, "fought"))
+    for name in ("fought", "new"):
+        put(aws, account, name)
+    # Its creation comes again: from an archive, or from the dead letters.
+    assert handled(*(cloudtrail.created(account, REGION, name) for name in ("fought", "new"))) == []
+    assert setting(aws, account, "fought") == "MUTABLE"
+    assert setting(aws, account, "new") == "IMMUTABLE"
+    changes = {each["repository"]: each["change"] for each in reports(aws)[-1]["findings"]}
+    assert (changes["fought"]["status"], changes["fought"]["reason"]) == ("withheld", "contested")
+
+
 @pytest.mark.slow
 def test_where_that_cannot_be_read_a_sweep_goes_on(
     aws: FakeAws, capfd: pytest.CaptureFixture[str]

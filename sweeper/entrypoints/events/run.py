@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Clients, Session
@@ -38,7 +39,13 @@ from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer
 from sweeper.engine.sweep import sweep
 from sweeper.entrypoints import app, logs
-from sweeper.entrypoints.bootstrap import build_context, new_header, read_announced
+from sweeper.entrypoints.bootstrap import (
+    build_context,
+    new_header,
+    read_announced,
+    read_contested_if_known,
+    reports_bucket,
+)
 from sweeper.entrypoints.delivery import Destinations, deliver_report, report_file
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import chosen_plugins, make_sinks
@@ -184,16 +191,18 @@ def run_hints(
         known: list[Announced] = []
 
         def count(due: Sequence[Hint]) -> Mapping[RepositoryKey, str]:
-            contested, added = record_reopenings(Objects(bucket), due, now(), limit)
+            above_limit, added = record_reopenings(Objects(bucket), due, now(), limit)
             counted.extend(hint for hint in due if hint.event_id in added)
-            return contested
+            return above_limit
 
         def read_notice(run: Run, keys: Collection[Key]) -> Announced:
             # The notice of a change is given by a sweep's report, which is not below FOLDER.
             known.append(read_announced(loaded.config, context.cloud.clients.central, run, keys))
             return known[-1]
 
-        changes = HintedPlan(hints, count)
+        whole = reports_bucket(loaded.config, context.cloud.clients.central)
+        contested = partial(read_contested_if_known, loaded.config, whole)
+        changes = HintedPlan(hints, count, contested)
         cloud = _WarmCloud(context.cloud, warm, {hint.account_id for hint in hints})
         environment = replace(context.environment, read_announced=read_notice)
         report = sweep(cloud, context.checks, config, environment, changes)
