@@ -338,6 +338,33 @@ def test_only_what_may_pass_is_delivered_again(aws: FakeAws) -> None:
     assert setting(aws, throttled, "payments") == "IMMUTABLE"
 
 
+def test_a_repository_with_a_policy_of_its_own_costs_no_other(aws: FakeAws) -> None:
+    account = ACCOUNTS[7]
+    for name in ("locked", "payments"):
+        put(aws, account, name)
+    message = "User: x is not authorized, with an explicit deny in a resource-based policy"
+    denial = Fault(
+        "error",
+        operation="DescribeRepositories",
+        code="AccessDeniedException",
+        message=message,
+        times=2,  # of both, and of the first alone
+    )
+    aws.faults([denial])
+    events = [cloudtrail.created(account, REGION, name) for name in ("locked", "payments")]
+    assert handled(*events) == []
+    assert setting(aws, account, "payments") == "IMMUTABLE"
+    assert setting(aws, account, "locked") == "MUTABLE"
+    (report,) = reports(aws)
+    (found,) = (each for each in report["findings"] if each["repository"] == "locked")
+    assert (found["compliance"], found["change"]) == ("undetermined", None)
+    assert found["reason"] == f"it could not be read: denied_by_resource_policy: {message}"
+    assert report["totals"]["repositories"]["undetermined"] == 1
+    assert report["coverage"]["complete"] is False
+    (sent,) = aws.messages()
+    assert "UNKNOWN: left as it is: it could not be read" in sent["message"]
+
+
 def test_what_cannot_be_listed_or_stored_is_an_error_of_the_function(
     aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,7 +34,7 @@ from sweeper.domain.model import (
 from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report, Run
-from sweeper.engine.change_source import HintedPlan
+from sweeper.engine.hinted_plan import HintedPlan
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer
 from sweeper.engine.sweep import sweep
@@ -202,7 +202,7 @@ def run_hints(
 
         whole = reports_bucket(loaded.config, context.cloud.clients.central)
         contested = partial(read_contested_if_known, loaded.config, whole)
-        changes = HintedPlan(hints, count, contested)
+        changes = HintedPlan(hints, count, contested=contested, denied=registries[0].denied)
         cloud = _WarmCloud(context.cloud, warm, {hint.account_id for hint in hints})
         environment = replace(context.environment, read_announced=read_notice)
         report = sweep(cloud, context.checks, config, environment, changes)
