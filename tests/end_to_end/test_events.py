@@ -338,6 +338,29 @@ def test_only_what_may_pass_is_delivered_again(aws: FakeAws) -> None:
     assert setting(aws, throttled, "payments") == "IMMUTABLE"
 
 
+def test_what_is_undecided_is_delivered_again(aws: FakeAws) -> None:
+    account = ACCOUNTS[7]
+    rule = {"repository": "*", "account_tags": {"env": ["dev"]}, "reason": "x", "expires": "never"}
+    event = cloudtrail.created(account, REGION, "team/payments")
+    for operation, config, reason in (
+        ("DescribePullThroughCacheRules", CONFIG, "pull_through_rules_unreadable"),
+        ("ListTagsForResource", {**CONFIG, "exemptions": [rule]}, "exemption_undecided"),
+    ):
+        with case(operation):
+            write_config(Path(), config)
+            put(aws, account, "team/payments")
+            aws.faults([Fault("access_denied", operation=operation)])
+            assert handled(event) == ["m-0"]
+            assert setting(aws, account, "team/payments") == "MUTABLE"
+            assert reports(aws)[-1]["findings"][0]["change"]["reason"] == reason
+            aws.faults([])
+            assert handled(event) == []
+            assert setting(aws, account, "team/payments") == "IMMUTABLE"
+            aws.reset_statistics()
+            assert handled(event) == []
+            assert "organizations:ListAccounts" not in calls(aws)
+
+
 def test_a_repository_with_a_policy_of_its_own_costs_no_other(aws: FakeAws) -> None:
     account = ACCOUNTS[7]
     for name in ("locked", "payments"):

@@ -36,6 +36,9 @@ _TRIED_AGAIN = frozenset(
         Reason.CONCURRENT_MODIFICATION,
         Reason.JOURNAL_UNAVAILABLE,
         Reason.INTERNAL_ERROR,
+        # Why something could not be read is only in their text: it may have been throttled.
+        Reason.PULL_THROUGH_RULES_UNREADABLE,
+        Reason.EXEMPTION_UNDECIDED,
     }
 )
 _warm = WarmState()

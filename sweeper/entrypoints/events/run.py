@@ -21,6 +21,7 @@ from sweeper.config.loader import Loaded
 from sweeper.config.schema import Config, S3Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.events import Hint, RepositoryKey, events_without_result
+from sweeper.domain.exemptions import covers_account
 from sweeper.domain.model import (
     Account,
     Failed,
@@ -34,6 +35,7 @@ from sweeper.domain.model import (
 from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report, Run
+from sweeper.domain.selection import why_left_out
 from sweeper.engine.hinted_plan import HintedPlan
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer
@@ -75,16 +77,32 @@ class WarmState:
             self._config, self._listed, self.sessions = config, None, {}
 
     def recall(self, account_ids: AbstractSet[str]) -> Organization | None:
-        """Return the accounts that were listed lately, if these are among them."""
+        """Return the accounts that were listed lately, if these are among them.
+
+        An account whose exemptions are undecided is none of them: what could not be read then may
+        be readable now.
+        """
         if self._listed is None or self._clock() - self._listed[0] > _LISTED_FOR:
             return None
         organization = self._listed[1]
-        known = {account.id for account in organization.accounts}
+        known = {
+            account.id
+            for account in organization.accounts
+            if account.id in account_ids and not self._is_undecided(account)
+        }
         return organization if account_ids <= known else None
 
     def store(self, organization: Organization) -> None:
         """Store the accounts that were listed now."""
         self._listed = self._clock(), organization
+
+    def _is_undecided(self, account: Account) -> bool:
+        config = self._config
+        return (
+            config is not None
+            and why_left_out(account, config.organization) is None
+            and any(covers_account(rule, account) is None for rule in config.exemptions)
+        )
 
 
 class _WarmCloud:
