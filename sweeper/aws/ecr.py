@@ -249,26 +249,49 @@ class NamedRegistry(EcrRegistry):
     """ECR, of which only named repositories are listed; every method raises OperationFailed.
 
     `names` are the repositories by account id and region. `absent` has the account id, region and
-    name of each repository that is gone.
+    name of each repository that is gone. `denied` has, by account id and region, the names and
+    failures of those that cannot be read although others can.
     """
 
     def __init__(self, clients: Clients, names: Mapping[tuple[str, str], Sequence[str]]) -> None:
         super().__init__(clients)
         self._names = names
         self.absent: set[tuple[str, str, str]] = set()  # adding to a set is atomic
+        self.denied: dict[tuple[str, str], dict[str, OperationFailed]] = {}
 
     def repositories(self, target: Target) -> Iterator[Repository]:
-        """Read the named repositories, without those that are gone."""
+        """Read the named repositories, without those that are gone or denied."""
         every = self._names.get(target.key, ())
         for start in range(0, len(every), _MAX_NAMES):
             names = every[start : start + _MAX_NAMES]
-            found = self.named_repositories(target, names)
-            if found is None:  # one of them was deleted, and ECR answers nothing about the others
-                alone = [self.repository(target, name) for name in names]
-                found = [repository for repository in alone if repository]
+            try:
+                found = self.named_repositories(target, names)
+            except OperationFailed as error:
+                if len(names) == 1 or not error.reason.is_denial:
+                    raise
+                found = None
+            if found is None:  # one is gone or denied, and ECR answers nothing about the others
+                found = self._read_one_by_one(target, names)
             yield from found
-            left = {repository.name for repository in found}
-            self.absent.update((*target.key, name) for name in names if name not in left)
+
+    def _read_one_by_one(self, target: Target, names: Sequence[str]) -> list[Repository]:
+        """Read the repositories. Raises OperationFailed if all of them are denied."""
+        found: list[Repository] = []
+        denied: dict[str, OperationFailed] = {}
+        for name in names:
+            try:
+                repository = self.repository(target, name)
+            except OperationFailed as error:
+                denied[name] = error
+                if len(denied) == len(names) or not error.reason.is_denial:
+                    raise
+                continue
+            if repository:
+                found.append(repository)
+            else:
+                self.absent.add((*target.key, name))
+        self.denied.setdefault(target.key, {}).update(denied)
+        return found
 
 
 @contextmanager

@@ -204,7 +204,7 @@ class RemediationConfig(_Section):
     max_changes: Annotated[int, IS_NUMBER, Field(ge=0)] = 500
     max_changes_per_account: Annotated[Annotated[int, Field(ge=0)] | None, IS_NUMBER] = None
     min_coverage: Annotated[float, IS_NUMBER, Field(ge=0, le=1)] = 0.0
-    max_reopened: Annotated[int, IS_NUMBER, Field(ge=0, le=100)] = 3
+    max_reopened: Annotated[int, IS_NUMBER, Field(ge=1, le=100)] = 3
 
     @property
     def named_ous(self) -> tuple[str, ...]:

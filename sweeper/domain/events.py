@@ -208,7 +208,10 @@ def count_reopenings(
 
 
 def events_without_result(counted: Iterable[Hint], findings: Iterable[Finding]) -> set[str]:
-    """Return the ids of the counted events after which nothing was made immutable again."""
+    """Return the ids of the counted events after which nothing was made immutable again.
+
+    What is compliant now may have been made so for the same event, delivered twice: it counts.
+    """
     changes: dict[RepositoryKey, Change | None] = {
         (each.account_id, each.region, each.repository): each.change
         for each in findings
@@ -219,7 +222,7 @@ def events_without_result(counted: Iterable[Hint], findings: Iterable[Finding]) 
         for hint in counted
         if (change := changes.get(hint.key))
         and not change.may_be_made
-        and change.reason is not Reason.CONTESTED
+        and change.reason not in (Reason.CONTESTED, Reason.NOW_COMPLIANT)
     }
 
 

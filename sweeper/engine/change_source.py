@@ -1,4 +1,4 @@
-"""Where the changes of a run come from: its own plan, events, or the report of another run."""
+"""Where the changes of a run come from: its own plan, or the report of another run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.events import Hint, RepositoryKey, withhold_contested
+from sweeper.domain.events import RepositoryKey, withhold_contested
 from sweeper.domain.model import (
     ACCOUNT_EXCLUDED,
     REGION_EXCLUDED,
@@ -20,12 +20,10 @@ from sweeper.domain.model import (
     Finding,
     OpenedAccount,
     Organization,
-    Resource,
     Skipped,
-    Stage,
     Target,
 )
-from sweeper.domain.planning import Outcome, Remedy, map_changes, planned_findings
+from sweeper.domain.planning import Outcome, Remedy, planned_findings
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import (
     RecordedChanges,
@@ -41,11 +39,10 @@ from sweeper.domain.recorded_changes import (
 )
 from sweeper.domain.report_model import RunKind, RunSource
 from sweeper.domain.selection import plan_targets, select_accounts
-from sweeper.engine.pool import attempt
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
-    from sweeper.domain.model import Change, ResumeState
+    from sweeper.domain.model import ResumeState
     from sweeper.domain.report import AccountOutcome, TargetOutcome
     from sweeper.engine.ports import Check, Cloud, Evidence, TargetEvidence
 
@@ -279,82 +276,6 @@ def change_source(recorded: RecordedChanges | None) -> SweepPlan:
     if recorded is None:
         return SweepPlan()
     return _ReviewedPlan(recorded) if recorded.kind == "apply" else _RevertedPlan(recorded)
-
-
-# Counts the repositories that are about to be made immutable again, and returns why each contested
-# one is not changed, by its hint's `key`. Raises OperationFailed.
-_CountReopenings = Callable[[Sequence[Hint]], Mapping[RepositoryKey, str]]
-
-
-class HintedPlan(SweepPlan):
-    """A sweep's own plan, narrowed to what events name; the registry lists nothing else."""
-
-    def __init__(self, hints: Sequence[Hint], count: _CountReopenings) -> None:
-        super().__init__("events")
-        self._hints: Mapping[object, Hint] = {hint.key: hint for hint in hints}
-        self._regions: dict[str, dict[str, str]] = {}
-        self._resources: dict[tuple[str, str], set[Resource]] = {}
-        for hint in hints:
-            self._regions.setdefault(hint.account_id, {})[hint.region] = "ENABLED"
-            what: Resource = "repository" if hint.repository else "repository_creation_template"
-            self._resources.setdefault((hint.account_id, hint.region), set()).add(what)
-        self._count = count
-
-    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
-        """Choose the named accounts that a sweep would choose; the report has no others."""
-        chosen, others = super().select_accounts(organization, config)
-        return (
-            tuple(account for account in chosen if account.id in self._regions),
-            tuple(each for each in others if each[0].id in self._regions),
-        )
-
-    def open_account(self, cloud: Cloud, account: Account) -> OpenedAccount:
-        """Assume the member role; the events name the regions."""
-        cloud.enter(account)
-        return OpenedAccount(account, tuple(self._regions[account.id].items()))
-
-    def examine(
-        self, checks: Sequence[Check], target: Target, evidence: Evidence | None
-    ) -> Examined:
-        """Run only the checks of the named resources: others would report everything as missing."""
-        named = [check for check in checks if check.resource in self._resources[target.key]]
-        return super().examine(named, target, evidence) if named else Examined(Counts(0, 0, 0))
-
-    def plan(
-        self,
-        outcomes: Sequence[Outcome],
-        remedies: Mapping[str, Remedy],
-        plan_changes: _PlanChanges,
-    ) -> list[Outcome]:
-        """Plan as a sweep does, but withhold changes of contested repositories.
-
-        Where reopenings cannot be counted, withhold every change that a reopening asks for.
-        """
-        planned = super().plan(outcomes, remedies, plan_changes)
-        due = [
-            hint
-            for finding in planned_findings(planned)
-            if (hint := self._hint_of(finding)) and hint.reopens
-        ]
-        if not due:
-            return planned
-        contested = attempt(Stage.CHANGE, lambda _: self._count(due), None)
-        if not isinstance(contested, Failed):
-            return withhold_contested(planned, contested)
-        failed = contested
-
-        def withhold(finding: Finding, change: Change) -> Change:
-            hint = self._hint_of(finding)
-            if hint is None or not hint.reopens:
-                return change
-            reason, error = failed.reason, failed.message
-            return replace(change, status=ChangeStatus.WITHHELD, reason=reason, error=error)
-
-        return [map_changes(outcome, withhold) for outcome in planned]
-
-    def _hint_of(self, finding: Finding) -> Hint | None:
-        name = finding.repository if finding.resource == "repository" else None
-        return self._hints.get((finding.account_id, finding.region, name))
 
 
 def _examine_with_evidence(

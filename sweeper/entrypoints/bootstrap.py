@@ -221,22 +221,21 @@ def put_plan(bucket: Bucket, header: Header, plan: Iterable[bytes]) -> None:
 
 def sweep_plan(config: Config, bucket: Bucket | None) -> SweepPlan:
     """Return the plan of a sweep, which leaves alone what events found to be contested."""
+    return SweepPlan(contested=partial(read_contested_if_known, config, bucket))
 
-    def read_unless_unknown() -> Mapping[RepositoryKey, str]:
-        if bucket is None:
-            return {}
-        now, limit = datetime.now(UTC), config.remediation.max_reopened
-        found = attempt(
-            Stage.CHANGE, lambda bucket: read_contested(Objects(bucket), now, limit), bucket
-        )
-        if isinstance(found, Failed):
-            logs.log(
-                logging.WARNING, "contested.unknown", reason=found.reason, message=found.message
-            )
-            return {}
-        return found
 
-    return SweepPlan(contested=read_unless_unknown)
+def read_contested_if_known(config: Config, bucket: Bucket | None) -> Mapping[RepositoryKey, str]:
+    """Return why contested repositories are left alone; none, and a warning, if that is unknown."""
+    if bucket is None:
+        return {}
+    now, limit = datetime.now(UTC), config.remediation.max_reopened
+    found = attempt(
+        Stage.CHANGE, lambda bucket: read_contested(Objects(bucket), now, limit), bucket
+    )
+    if isinstance(found, Failed):
+        logs.log(logging.WARNING, "contested.unknown", reason=found.reason, message=found.message)
+        return {}
+    return found
 
 
 def acquire_lease(lease: Lease, resumed: state.OpenRun | None) -> Failed | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 from sweeper.aws.s3 import Objects
 from sweeper.domain.errors import Invalid, OperationFailed
@@ -27,29 +29,36 @@ _NAME = "reopened.json"
 _ATTEMPTS = 5  # to replace the object that another batch replaces too
 _MAX_SIZE = 4_000_000  # bytes: all reopenings that it may have, with the longest names
 _MAX_MEMORY = 10_000_000  # bytes
+_Result = TypeVar("_Result")
 
 
 def record_reopenings(
     objects: Objects, due: Sequence[Hint], now: datetime, limit: int
-) -> Mapping[RepositoryKey, str]:
-    """Record the reopenings, and return why each repository above the limit is left alone.
+) -> tuple[Mapping[RepositoryKey, str], AbstractSet[str]]:
+    """Record the reopenings; return why each repository above the limit is left alone.
 
+    Also return the ids of the events that were added: another delivery may have added the others.
     Raises OperationFailed if they cannot be counted: then nothing may be made immutable again.
     """
-    return _edit(objects, lambda before: count_reopenings(before, due, now, limit))
+
+    def count(
+        before: Sequence[Reopening],
+    ) -> tuple[tuple[Reopening, ...], tuple[Mapping[RepositoryKey, str], AbstractSet[str]]]:
+        after, contested = count_reopenings(before, due, now, limit)
+        known = {each.event_id for each in before}
+        return after, (contested, {each.event_id for each in after} - known)
+
+    return _edit(objects, count)
 
 
 def forget_reopenings(objects: Objects, events: Container[str]) -> None:
     """Remove the reopenings of events that led to no change. Raises OperationFailed."""
-    _edit(objects, lambda before: (without_events(before, events), {}))
+    _edit(objects, lambda before: (without_events(before, events), None))
 
 
 def _edit(
-    objects: Objects,
-    edit: Callable[
-        [Sequence[Reopening]], tuple[tuple[Reopening, ...], Mapping[RepositoryKey, str]]
-    ],
-) -> Mapping[RepositoryKey, str]:
+    objects: Objects, edit: Callable[[Sequence[Reopening]], tuple[tuple[Reopening, ...], _Result]]
+) -> _Result:
     """Replace the reopenings by the first result of `edit`, and return the second."""
     for _ in range(_ATTEMPTS):
         before = _read(objects, _NAME)

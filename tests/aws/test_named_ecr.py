@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from unittest import mock
 
@@ -12,6 +13,7 @@ from sweeper.aws.ecr import _MAX_NAMES, NamedRegistry
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Account, Target
 from sweeper.domain.reasons import Reason
+from tests.cases import case
 
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 TARGET = Target(Account(ACCOUNT, "", "ACTIVE"), REGION)
@@ -21,9 +23,15 @@ ELSEWHERE = Target(TARGET.account, "eu-west-1")
 class Registry(NamedRegistry):
     """ECR with the repositories `there`; `asked` has the names of each call."""
 
-    def __init__(self, names: Sequence[str], there: Sequence[str]) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        there: Sequence[str],
+        failing: Mapping[str, Reason] = MappingProxyType({}),
+    ) -> None:
         super().__init__(mock.Mock(), {TARGET.key: names})
         self._there = set(there)
+        self._failing = failing
         self.asked: list[list[str]] = []
 
     def call(
@@ -31,6 +39,9 @@ class Registry(NamedRegistry):
     ) -> Any:
         names = parameters["repositoryNames"]
         self.asked.append(names)
+        for name in names:
+            if name in self._failing:
+                raise OperationFailed(self._failing[name], f"no {name}")
         if not set(names) <= self._there:
             raise OperationFailed(Reason.REPOSITORY_DELETED, "one is gone")
         return {"repositories": [{**_described(name)} for name in reversed(names)]}
@@ -62,6 +73,36 @@ def test_what_is_gone_keeps_no_other_from_being_listed() -> None:
     assert registry.listed() == {"app-a", "app-b"}
     assert registry.absent == {(ACCOUNT, REGION, "gone")}
     assert registry.asked == [["app-a", "gone", "app-b"], ["app-a"], ["gone"], ["app-b"]]
+
+
+def test_what_is_denied_keeps_no_other_from_being_listed() -> None:
+    by_policy = Reason.DENIED_BY_RESOURCE_POLICY
+    registry = Registry(["app", "locked", "gone", "base"], ["app", "base"], {"locked": by_policy})
+    assert registry.listed() == {"app", "base"}
+    assert registry.absent == {(ACCOUNT, REGION, "gone")}
+    (found,) = registry.denied[TARGET.key].items()
+    assert (found[0], found[1].reason, found[1].message) == ("locked", by_policy, "no locked")
+
+
+def test_where_nothing_can_be_read_the_target_fails() -> None:
+    denied, throttled = Reason.DENIED_BY_SCP, Reason.THROTTLED
+    cases: list[tuple[dict[str, Reason], Reason, int]] = [
+        ({"app": denied, "base": denied}, denied, 3),
+        ({"base": throttled}, throttled, 1),
+        ({"app": denied, "base": throttled}, throttled, 3),  # it comes again, and so does the other
+    ]
+    for failing, reason, calls in cases:
+        with case(failing):
+            registry = Registry(["app", "base"], ["app", "base"], failing)
+            with pytest.raises(OperationFailed) as raised:
+                registry.listed()
+            assert raised.value.reason is reason
+            assert len(registry.asked) == calls
+            assert registry.denied == {}
+    alone = Registry(["app"], [], {"app": denied})
+    with pytest.raises(OperationFailed):
+        alone.listed()
+    assert alone.asked == [["app"]]
 
 
 def test_more_than_ecr_takes_are_several_calls() -> None:

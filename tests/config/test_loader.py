@@ -124,6 +124,7 @@ REFUSED = (
     ("remediation: {min_coverage: 1.1}", "remediation.min_coverage"),
     ("remediation: {min_coverage: .nan}", "remediation.min_coverage"),
     ("remediation: {max_changes: -1}", "remediation.max_changes"),
+    ("remediation: {max_reopened: 0}", "remediation.max_reopened"),
     ("limits: {max_workers: 0}", "limits.max_workers"),
     ("limits: {processes: 0}", "limits.processes"),
     ("limits: {processes: true}", "limits.processes"),

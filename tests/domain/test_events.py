@@ -194,6 +194,9 @@ def test_what_was_not_made_immutable_again_is_no_reopening() -> None:
         (change(ChangeStatus.FAILED, reason=Reason.DENIED), True),
         (change(ChangeStatus.WITHHELD, reason=Reason.WRITE_NOT_GRANTED), True),
         (change(ChangeStatus.WITHHELD, reason=Reason.CONTESTED), False),  # it was not counted
+        # The same event, delivered twice at once, led to that.
+        (change(ChangeStatus.SUPERSEDED, reason=Reason.NOW_COMPLIANT), False),
+        (change(ChangeStatus.SUPERSEDED, reason=Reason.CHANGED_SINCE_EXAMINED), True),
         (None, False),
     ]
     for made, is_forgotten in cases:

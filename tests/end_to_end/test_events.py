@@ -68,6 +68,12 @@ def reports(aws: FakeAws) -> list[Any]:
     return [json.loads(each.body) for each in aws.objects() if each.key.endswith("/report.json")]
 
 
+def reopened(aws: FakeAws) -> list[Any]:
+    (kept,) = (each for each in aws.objects() if each.key == "audit/events/reopened.json")
+    found: list[Any] = json.loads(kept.body)["reopenings"]
+    return found
+
+
 def member_calls(aws: FakeAws) -> dict[str, int]:
     """What was asked, but for Organizations, S3, SNS and who the caller is."""
     aside = ("organizations:", "s3:", "sns:", "sts:GetCallerIdentity")
@@ -332,6 +338,56 @@ def test_only_what_may_pass_is_delivered_again(aws: FakeAws) -> None:
     assert setting(aws, throttled, "payments") == "IMMUTABLE"
 
 
+def test_what_is_undecided_is_delivered_again(aws: FakeAws) -> None:
+    account = ACCOUNTS[7]
+    rule = {"repository": "*", "account_tags": {"env": ["dev"]}, "reason": "x", "expires": "never"}
+    event = cloudtrail.created(account, REGION, "team/payments")
+    for operation, config, reason in (
+        ("DescribePullThroughCacheRules", CONFIG, "pull_through_rules_unreadable"),
+        ("ListTagsForResource", {**CONFIG, "exemptions": [rule]}, "exemption_undecided"),
+    ):
+        with case(operation):
+            write_config(Path(), config)
+            put(aws, account, "team/payments")
+            aws.faults([Fault("access_denied", operation=operation)])
+            assert handled(event) == ["m-0"]
+            assert setting(aws, account, "team/payments") == "MUTABLE"
+            assert reports(aws)[-1]["findings"][0]["change"]["reason"] == reason
+            aws.faults([])
+            assert handled(event) == []
+            assert setting(aws, account, "team/payments") == "IMMUTABLE"
+            aws.reset_statistics()
+            assert handled(event) == []
+            assert "organizations:ListAccounts" not in calls(aws)
+
+
+def test_a_repository_with_a_policy_of_its_own_costs_no_other(aws: FakeAws) -> None:
+    account = ACCOUNTS[7]
+    for name in ("locked", "payments"):
+        put(aws, account, name)
+    message = "User: x is not authorized, with an explicit deny in a resource-based policy"
+    denial = Fault(
+        "error",
+        operation="DescribeRepositories",
+        code="AccessDeniedException",
+        message=message,
+        times=2,  # of both, and of the first alone
+    )
+    aws.faults([denial])
+    events = [cloudtrail.created(account, REGION, name) for name in ("locked", "payments")]
+    assert handled(*events) == []
+    assert setting(aws, account, "payments") == "IMMUTABLE"
+    assert setting(aws, account, "locked") == "MUTABLE"
+    (report,) = reports(aws)
+    (found,) = (each for each in report["findings"] if each["repository"] == "locked")
+    assert (found["compliance"], found["change"]) == ("undetermined", None)
+    assert found["reason"] == f"it could not be read: denied_by_resource_policy: {message}"
+    assert report["totals"]["repositories"]["undetermined"] == 1
+    assert report["coverage"]["complete"] is False
+    (sent,) = aws.messages()
+    assert "UNKNOWN: left as it is: it could not be read" in sent["message"]
+
+
 def test_what_cannot_be_listed_or_stored_is_an_error_of_the_function(
     aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -346,6 +402,19 @@ def test_what_cannot_be_listed_or_stored_is_an_error_of_the_function(
     monkeypatch.setattr(events_batch, "_warm", WarmState())
     with pytest.raises(SweepFailed, match="not_allowed_to_list: "):
         handle_events(event, Context())
+
+
+def test_no_batch_is_lost_for_a_listing_that_failed(aws: FakeAws) -> None:
+    event = cloudtrail.batch([cloudtrail.created(ACCOUNTS[7], REGION, "payments")])
+    for fault, reason in (
+        (Fault("malformed", operation="ListAccounts"), "unexpected_response"),
+        (Fault("error", operation="ListAccounts"), "request_refused"),
+        (Fault("error", operation="ListAccounts", code="ExpiredToken"), "credentials_expired"),
+    ):
+        with case(reason):
+            aws.faults([fault])
+            with pytest.raises(SweepFailed, match=f"^{reason}: "):
+                handle_events(event, Context())
 
 
 @pytest.mark.slow  # five attempts
@@ -409,8 +478,7 @@ def test_a_fight_of_five_rounds_ends_contested_after_three(aws: FakeAws) -> None
     message = aws.messages()[-1]
     assert "1 contested" in message["subject"]
     assert "assumed-role/deploy/ci" in message["message"]
-    (kept,) = (each for each in aws.objects() if each.key == "audit/events/reopened.json")
-    assert len(json.loads(kept.body)["reopenings"]) == 3
+    assert len(reopened(aws)) == 3
 
 
 @pytest.mark.slow
@@ -425,6 +493,20 @@ def test_what_could_not_be_written_counts_for_nothing(aws: FakeAws) -> None:
     aws.faults([])
     handler({"accounts": [account]}, Context())
     assert setting(aws, account, "payments") == "IMMUTABLE"
+
+
+def test_what_another_delivery_counted_is_not_forgotten(aws: FakeAws) -> None:
+    account = ACCOUNTS[7]
+    event = cloudtrail.changed(account, REGION, "payments")
+    put(aws, account, "payments")
+    handled(event)
+    before = reopened(aws)
+    assert len(before) == 1
+    put(aws, account, "payments")
+    aws.faults([Fault("access_denied", operation="PutImageTagMutability")])
+    handled(event)
+    assert setting(aws, account, "payments") == "MUTABLE"
+    assert reopened(aws) == before
 
 
 @pytest.mark.slow
@@ -443,6 +525,21 @@ def test_a_sweep_leaves_alone_what_is_contested(aws: FakeAws) -> None:
     (change,) = (each["change"] for each in latest["findings"] if each["repository"] == "fought")
     assert (change["status"], change["reason"]) == ("withheld", "contested")
     assert change["error"].startswith("made mutable again 2 times in 7 days, last by arn:aws:sts::")
+
+
+def test_an_earlier_event_does_not_change_what_is_contested(aws: FakeAws) -> None:
+    account = ACCOUNTS[7]
+    write_config(Path(), {**CONFIG, "remediation": {"max_reopened": 1}})
+    put(aws, account, "fought")
+    handled(cloudtrail.changed(account, REGION, "fought"))
+    for name in ("fought", "new"):
+        put(aws, account, name)
+    # Its creation comes again: from an archive, or from the dead letters.
+    assert handled(*(cloudtrail.created(account, REGION, name) for name in ("fought", "new"))) == []
+    assert setting(aws, account, "fought") == "MUTABLE"
+    assert setting(aws, account, "new") == "IMMUTABLE"
+    changes = {each["repository"]: each["change"] for each in reports(aws)[-1]["findings"]}
+    assert (changes["fought"]["status"], changes["fought"]["reason"]) == ("withheld", "contested")
 
 
 @pytest.mark.slow

@@ -14,7 +14,12 @@ import pytest
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.events import Hint
 from sweeper.domain.reasons import Reason
-from sweeper.storage.reopenings import _NAME, read_contested, record_reopenings
+from sweeper.storage.reopenings import (
+    _NAME,
+    forget_reopenings,
+    read_contested,
+    record_reopenings,
+)
 from tests.cases import case
 
 NOW = datetime(2026, 11, 29, 13, tzinfo=UTC)
@@ -59,7 +64,7 @@ def record(stored: Any, *event_ids: str, limit: int = 3) -> list[str]:
     contested: Any = {}
     for event_id in event_ids:
         hint = Hint(*HINT.key, event_id, reopens=True, by="a", where="b")
-        contested = record_reopenings(stored, [hint], NOW, limit)
+        contested, _ = record_reopenings(stored, [hint], NOW, limit)
     return list(contested.values())
 
 
@@ -71,6 +76,16 @@ def test_each_is_remembered_until_the_limit() -> None:
     (why,) = record(stored, "d")
     assert why.startswith("made mutable again 4 times")
     assert stored.writes == 3
+
+
+def test_only_what_this_delivery_added_is_said_to_be() -> None:
+    stored: Any = Stored()
+    again = Hint(*HINT.key, "e-2", reopens=True, by="a", where="b")
+    assert record_reopenings(stored, [HINT], NOW, 3) == ({}, {"e-1"})
+    assert record_reopenings(stored, [HINT, again], NOW, 3) == ({}, {"e-2"})
+    assert record_reopenings(stored, [HINT, again], NOW, 3) == ({}, set())
+    forget_reopenings(stored, {"e-2"})
+    assert stored.ids == ["e-1"]
 
 
 def test_what_another_process_wrote_is_not_lost() -> None:

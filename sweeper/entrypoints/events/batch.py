@@ -11,10 +11,10 @@ from typing import Any
 from sweeper.aws.client.partitions import regions_of_partition
 from sweeper.aws.client.session import callers_session
 from sweeper.config.loader import Loaded
-from sweeper.domain.errors import ConfigurationError, ExitStatus
+from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.escaping import shorten
 from sweeper.domain.events import Hint, join_hints, read_hint
-from sweeper.domain.exit_status import enumeration_status, exit_status
+from sweeper.domain.exit_status import exit_status
 from sweeper.domain.reasons import PASSING_REASONS, Reason
 from sweeper.domain.report_model import Report
 from sweeper.engine.pool import Stop
@@ -36,6 +36,9 @@ _TRIED_AGAIN = frozenset(
         Reason.CONCURRENT_MODIFICATION,
         Reason.JOURNAL_UNAVAILABLE,
         Reason.INTERNAL_ERROR,
+        # Why something could not be read is only in their text: it may have been throttled.
+        Reason.PULL_THROUGH_RULES_UNREADABLE,
+        Reason.EXEMPTION_UNDECIDED,
     }
 )
 _warm = WarmState()
@@ -166,15 +169,13 @@ def _log_ignored(message_id: str, why: str, hint: Hint | None = None) -> None:
 
 
 def _failures(report: Report) -> tuple[str, ...]:
-    """Return why the function must fail: nothing can be listed, or a report was not stored."""
-    status = enumeration_status(report.failures)
-    if status in (ExitStatus.UNUSABLE, ExitStatus.LEASE_HELD):
-        return tuple(
-            f"{failure.reason}: {failure.message}"
-            for failure in report.failures
-            if failure.account_id is None
-        )
-    return tuple(
+    """Return why the function must fail: no list of accounts, or a report was not stored."""
+    unlisted = tuple(
+        f"{failure.reason}: {failure.message}"
+        for failure in report.failures
+        if failure.account_id is None and failure.reason not in _TRIED_AGAIN
+    )
+    return unlisted or tuple(
         f"{each.sink}: {each.reason}: {each.message}"
         for each in report.deliveries
         if each.status == "failed"

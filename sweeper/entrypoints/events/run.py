@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sweeper.aws.accounts import AwsCloud
 from sweeper.aws.client.clients import Clients, Session
@@ -20,6 +21,7 @@ from sweeper.config.loader import Loaded
 from sweeper.config.schema import Config, S3Config
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.events import Hint, RepositoryKey, events_without_result
+from sweeper.domain.exemptions import covers_account
 from sweeper.domain.model import (
     Account,
     Failed,
@@ -33,12 +35,19 @@ from sweeper.domain.model import (
 from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report, Run
-from sweeper.engine.change_source import HintedPlan
+from sweeper.domain.selection import why_left_out
+from sweeper.engine.hinted_plan import HintedPlan
 from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer
 from sweeper.engine.sweep import sweep
 from sweeper.entrypoints import app, logs
-from sweeper.entrypoints.bootstrap import build_context, new_header, read_announced
+from sweeper.entrypoints.bootstrap import (
+    build_context,
+    new_header,
+    read_announced,
+    read_contested_if_known,
+    reports_bucket,
+)
 from sweeper.entrypoints.delivery import Destinations, deliver_report, report_file
 from sweeper.reporting.formats.json import FORMAT as JSON
 from sweeper.reporting.sinks import chosen_plugins, make_sinks
@@ -68,16 +77,32 @@ class WarmState:
             self._config, self._listed, self.sessions = config, None, {}
 
     def recall(self, account_ids: AbstractSet[str]) -> Organization | None:
-        """Return the accounts that were listed lately, if these are among them."""
+        """Return the accounts that were listed lately, if these are among them.
+
+        An account whose exemptions are undecided is none of them: what could not be read then may
+        be readable now.
+        """
         if self._listed is None or self._clock() - self._listed[0] > _LISTED_FOR:
             return None
         organization = self._listed[1]
-        known = {account.id for account in organization.accounts}
+        known = {
+            account.id
+            for account in organization.accounts
+            if account.id in account_ids and not self._is_undecided(account)
+        }
         return organization if account_ids <= known else None
 
     def store(self, organization: Organization) -> None:
         """Store the accounts that were listed now."""
         self._listed = self._clock(), organization
+
+    def _is_undecided(self, account: Account) -> bool:
+        config = self._config
+        return (
+            config is not None
+            and why_left_out(account, config.organization) is None
+            and any(covers_account(rule, account) is None for rule in config.exemptions)
+        )
 
 
 class _WarmCloud:
@@ -180,19 +205,22 @@ def run_hints(
         bucket = Bucket(require_bucket(config), context.cloud.clients.central)
         limit = config.remediation.max_reopened
         now = context.environment.now
-        counted: list[Hint] = []
+        counted: list[Hint] = []  # by this run; a duplicate may be in another one now
         known: list[Announced] = []
 
         def count(due: Sequence[Hint]) -> Mapping[RepositoryKey, str]:
-            counted.extend(due)
-            return record_reopenings(Objects(bucket), due, now(), limit)
+            above_limit, added = record_reopenings(Objects(bucket), due, now(), limit)
+            counted.extend(hint for hint in due if hint.event_id in added)
+            return above_limit
 
         def read_notice(run: Run, keys: Collection[Key]) -> Announced:
             # The notice of a change is given by a sweep's report, which is not below FOLDER.
             known.append(read_announced(loaded.config, context.cloud.clients.central, run, keys))
             return known[-1]
 
-        changes = HintedPlan(hints, count)
+        whole = reports_bucket(loaded.config, context.cloud.clients.central)
+        contested = partial(read_contested_if_known, loaded.config, whole)
+        changes = HintedPlan(hints, count, contested=contested, denied=registries[0].denied)
         cloud = _WarmCloud(context.cloud, warm, {hint.account_id for hint in hints})
         environment = replace(context.environment, read_announced=read_notice)
         report = sweep(cloud, context.checks, config, environment, changes)
