@@ -341,7 +341,8 @@ class SinceLast:
 
     `gaps` is a digest of what could not be checked this time, and why. `coverage_changed` says
     whether it differs from the last one; None where that is not known, as after a dry run, which
-    notifies nobody.
+    notifies nobody. `of_dry_run`: this dry run was compared with another one, as there was
+    no sweep before.
     """
 
     run_id: str | None
@@ -355,6 +356,7 @@ class SinceLast:
     gaps: str | None = None
     coverage_changed: bool | None = None
     announced: int = 0
+    of_dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

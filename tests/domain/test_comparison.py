@@ -674,6 +674,54 @@ def test_what_it_could_not_tell_before_it_cannot_tell_now() -> None:
             assert (resumed.since_last.unavailable == why) is (why is not None)
 
 
+def test_what_was_new_in_a_dry_run_is_still_new_in_the_next_sweep() -> None:
+    """It notified nobody: the sweep is compared as if there had been no dry run."""
+    names = ("b-open", "c-closed", "d-gone", "e-gone-then-back")
+    before = sweep_at(FIRST, [finding(name) for name in names if name != "c-closed"])
+    before = replace(before, findings=(*before.findings, finding("c-closed", change=APPLIED)))
+    history = update_history(NO_HISTORY, before)
+    seen = [finding(name) for name in ("a-new", "b-open", "c-closed")]
+    dry = compare_reports(sweep_at(SECOND, seen, dry_run=True), before, history, CHECKS)
+    again = compare_reports(
+        sweep_at(THIRD, [*seen, finding("f-exempt")], dry_run=True), dry, history, CHECKS
+    )
+    now = sweep_at(FOURTH, [*seen, finding("e-gone-then-back"), finding("f-exempt", **EXEMPT)])
+    expected = compare_reports(now, before, history, CHECKS)
+    for earlier in (dry, again):
+        result = compare_reports(now, earlier, history, CHECKS)
+        assert result.findings == expected.findings
+        assert result.since_last is not None
+        assert result.since_last.run_id == before.run.id
+        assert told(result) == told(expected) == (1, 2, 1, 1, 0)
+        assert result.since_last.coverage_changed is None
+        assert since.is_changed(result)
+
+
+def test_what_was_fixed_after_a_dry_run_is_reopened() -> None:
+    before = sweep_at(FIRST, [finding()])
+    dry = compare_reports(sweep_at(SECOND, [finding()], dry_run=True), before, NO_HISTORY, CHECKS)
+    closure = RemediationRecord(CHECK, ACCOUNT_ID, REGION, NAME, THIRD, 0)
+    history = replace(NO_HISTORY, closures=(closure,))
+    result = compare_reports(sweep_at(FOURTH, [finding()]), dry, history, CHECKS)
+    assert told(result) == (0, 0, 1, 0, 0)
+
+
+def test_without_a_sweep_dry_runs_are_compared_with_each_other_and_no_sweep_is() -> None:
+    dry = comparison_unavailable(sweep_at(FIRST, [finding()], dry_run=True), "none is there")
+    again = compare_reports(sweep_at(SECOND, [finding()], dry_run=True), dry, NO_HISTORY, CHECKS)
+    third = compare_reports(sweep_at(THIRD, [], dry_run=True), again, NO_HISTORY, CHECKS)
+    assert told(again) == (0, 1, 0, 0, 0)
+    assert told(third) == (0, 0, 0, 1, 0)
+    resumed = compare_reports(sweep_at(THIRD, [], dry_run=True), third, NO_HISTORY, CHECKS)
+    assert resumed.since_last == third.since_last
+    for earlier in (dry, again, third, resumed):
+        result = compare_reports(sweep_at(FOURTH, [finding()]), earlier, NO_HISTORY, CHECKS)
+        assert result.since_last is not None
+        assert result.since_last.unavailable is not None
+        assert "a dry run, which was compared with no sweep" in result.since_last.unavailable
+        assert result.findings[0].since_last is None
+
+
 WAITING = change(ChangeStatus.WITHHELD, reason=Reason.IN_GRACE_PERIOD, due=date(2026, 12, 1))
 
 

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from sweeper.config.schema import Notify
+from sweeper.domain.comparison import NO_HISTORY, compare_reports
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import ChangeStatus, Compliance, Since
 from sweeper.domain.reasons import Reason
@@ -106,6 +107,15 @@ def test_on_change_only_who_has_news() -> None:
         with case(changed):
             item = replace(report([], gap), since_last=since_last(coverage_changed=changed))
             assert bool(owners_of(item, "owner", "on_change")) is expected
+
+
+def test_on_change_an_owner_hears_of_what_a_dry_run_found_first() -> None:
+    checks = {finding().check}
+    dry = report([finding("known"), finding("new")], id="2", dry_run=True)
+    dry = compare_reports(dry, report([finding("known")], id="1"), NO_HISTORY, checks)
+    now = report([finding("known"), finding("new")], id="3")
+    now = compare_reports(now, dry, NO_HISTORY, checks)
+    assert [each.owner for each in owners_of(now, "owner", "on_change")] == ["unowned"]
 
 
 def test_a_filter_policy_finds_the_team() -> None:
