@@ -356,7 +356,8 @@ def _compare(
         )
     ):
         return replace(finding, since_last=Since.REOPENED, reopened=count + 1)
-    return replace(finding, since_last=Since.STILL_OPEN if earlier else Since.NEW, reopened=count)
+    was_open = earlier is not None and earlier.was_open
+    return replace(finding, since_last=Since.STILL_OPEN if was_open else Since.NEW, reopened=count)
 
 
 def _was_examined(item: EarlierFinding, accounts: Mapping[str, AccountSummary]) -> bool:

@@ -95,6 +95,13 @@ def test_what_a_dry_run_found_first_is_sent_after_it() -> None:
     assert changed(now) == [("known", "new", "open"), ("new", "new", "open")]
 
 
+def test_what_others_fixed_and_made_mutable_again_is_new() -> None:
+    fixed = change(ChangeStatus.SUPERSEDED, reason=Reason.NOW_COMPLIANT)
+    before, now = report([finding("a", change=fixed)], id="1"), report([finding("a")], id="2")
+    item = compare_reports(now, before, NO_HISTORY, {finding().check})
+    assert changed(item) == [("a", "new", "open")]
+
+
 def valid() -> Draft202012Validator:
     published = json.loads(PUBLISHED.read_text())
     Draft202012Validator.check_schema(published)
