@@ -85,7 +85,8 @@ class ConfigAggregator:
     def sources(self) -> list[Source]:
         """List the accounts' sources whose data is missing or outdated.
 
-        Raises OperationFailed where the source of the organization is: that of all accounts may be.
+        Raises OperationFailed where only the source of the organization is: that of all accounts
+        may be.
         """
         pages = self._pages(
             "describe_configuration_aggregator_sources_status",
@@ -93,14 +94,17 @@ class ConfigAggregator:
             Limit=_PAGE_SIZE,
         )
         found = []
+        organization = None
         for page in pages:
             for item in require_list(page, "AggregatedSourceStatusList"):
                 if item.get("LastUpdateStatus") not in _STATUSES:
                     continue
                 if item.get("SourceType") == "ORGANIZATION":
-                    raise _organization_failed(item)
+                    organization = item
                 if item.get("SourceType") == "ACCOUNT":
                     found.append(_source(item))
+        if organization and not found:
+            raise _organization_failed(organization)
         return found
 
     def probe(self) -> list[DestinationProbe]:

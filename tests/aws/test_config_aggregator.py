@@ -96,7 +96,7 @@ def test_sources_that_are_missing_or_old() -> None:
         "AggregatedSourceStatusList": [
             SOURCE,
             outdated,
-            {**ORGANIZATION, "LastUpdateStatus": "SUCCEEDED"},
+            ORGANIZATION,  # the accounts tell more
             {**SOURCE, "SourceType": "OTHER"},
             {**SOURCE, "LastUpdateStatus": "SUCCEEDED"},
         ]
@@ -109,7 +109,9 @@ def test_sources_that_are_missing_or_old() -> None:
     assert len(second.error) <= 500
 
 
-def test_a_source_of_the_organization_is_that_of_all_accounts() -> None:
+def test_where_only_the_source_of_the_organization_failed() -> None:
+    good = {**ORGANIZATION, "LastUpdateStatus": "SUCCEEDED"}
+    assert aggregator({"AggregatedSourceStatusList": [good]}).sources() == []
     where = "the aggregator's source of the organization in eu-west-1 is "
     denied = {"LastErrorCode": "ACCESS_DENIED", "LastErrorMessage": "the role"}
     cases: list[tuple[dict[str, Any], str]] = [
@@ -119,7 +121,7 @@ def test_a_source_of_the_organization_is_that_of_all_accounts() -> None:
     ]
     for changes, message in cases:
         with case(changes):
-            page = {"AggregatedSourceStatusList": [SOURCE, {**ORGANIZATION, **changes}]}
+            page = {"AggregatedSourceStatusList": [{**ORGANIZATION, **changes}]}
             with pytest.raises(OperationFailed) as caught:
                 aggregator(page).sources()
             assert (caught.value.reason, caught.value.message) == (Reason.SERVICE_ERROR, message)
