@@ -341,8 +341,7 @@ class SinceLast:
 
     `gaps` is a digest of what could not be checked this time, and why. `coverage_changed` says
     whether it differs from the last one; None where that is not known, as after a dry run, which
-    notifies nobody. `of_dry_run`: this dry run was compared with another one, as there was
-    no sweep before.
+    notifies nobody. `of_dry_run`: a dry run was compared with another one, for want of a sweep.
     """
 
     run_id: str | None
