@@ -83,18 +83,29 @@ class ConfigAggregator:
         return found
 
     def sources(self) -> list[Source]:
-        """List the sources whose data is missing or outdated."""
+        """List the accounts' sources whose data is missing or outdated.
+
+        Raises OperationFailed where only the source of the organization is: that of all accounts
+        may be.
+        """
         pages = self._pages(
             "describe_configuration_aggregator_sources_status",
             UpdateStatus=list(_STATUSES),
             Limit=_PAGE_SIZE,
         )
-        return [
-            _source(item)
-            for page in pages
-            for item in require_list(page, "AggregatedSourceStatusList")
-            if item.get("SourceType") == "ACCOUNT" and item.get("LastUpdateStatus") in _STATUSES
-        ]
+        found = []
+        organization = None
+        for page in pages:
+            for item in require_list(page, "AggregatedSourceStatusList"):
+                if item.get("LastUpdateStatus") not in _STATUSES:
+                    continue
+                if item.get("SourceType") == "ORGANIZATION":
+                    organization = item
+                if item.get("SourceType") == "ACCOUNT":
+                    found.append(_source(item))
+        if organization and not found:
+            raise _organization_failed(organization)
+        return found
 
     def probe(self) -> list[DestinationProbe]:
         """Try both calls, each for one result."""
@@ -149,12 +160,25 @@ def _mutability(item: Mapping[str, Any]) -> str:
 
 def _source(item: Mapping[str, Any]) -> Source:
     updated = item.get("LastUpdateTime")
-    parts = (optional_str(item, key, MAX_OPAQUE) for key in ("LastErrorCode", "LastErrorMessage"))
-    error = shortened_message(mask_message(": ".join(filter(None, parts))))
     return Source(
         account_id(item, "SourceId"),
         region(item, "AwsRegion"),
         _STATUSES[require_str(item, "LastUpdateStatus")],
         require_datetime(item, "LastUpdateTime").timestamp() if updated is not None else None,
-        error or None,
+        _error(item) or None,
     )
+
+
+def _organization_failed(item: Mapping[str, Any]) -> OperationFailed:
+    status = _STATUSES[require_str(item, "LastUpdateStatus")]
+    where = optional_str(item, "AwsRegion")
+    place = f" in {where}" if where else ""
+    message = f"the aggregator's source of the organization{place} is {status}"
+    if error := _error(item):
+        message += f": {error}"
+    return OperationFailed(Reason.SERVICE_ERROR, shortened_message(message))
+
+
+def _error(item: Mapping[str, Any]) -> str:
+    parts = (optional_str(item, key, MAX_OPAQUE) for key in ("LastErrorCode", "LastErrorMessage"))
+    return shortened_message(mask_message(": ".join(filter(None, parts))))

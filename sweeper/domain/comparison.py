@@ -28,6 +28,7 @@ from sweeper.domain.report_model import (
 )
 
 _MAX_POINTS = 60  # of the trend: two months of daily sweeps
+_NO_FINDING = (Compliance.EXEMPT, Compliance.COMPLIANT)
 _MAX_CLOSURES = 50_000  # the latest; 10 MB
 
 
@@ -91,25 +92,34 @@ def compare_reports(
     """Return the report with what changed since `previous`; `checks` names those that ran.
 
     If `previous` is of this very run, before it was resumed, the comparison of then is continued.
+    So is that of a dry run, which notified nobody: what was new in it is still new. A dry run that
+    was compared with no sweep is compared only with another dry run.
     """
     since = previous.since_last
     run_id, finished_at = previous.run.id, previous.run.finished_at
     judged: dict[Key, Finding] = {}
-    if run_id != report.run.id:
+    closures = _closures(previous, history)
+    is_same = run_id == report.run.id
+    of_dry_run = is_same and bool(since and since.of_dry_run)
+    if not is_same and not previous.run.dry_run:
         earlier = _earlier_findings(previous)
+    elif not is_same and (since is None or since.run_id is None or since.of_dry_run):
+        if not report.run.dry_run:
+            why = "the last report is of a dry run, which was compared with no sweep"
+            return comparison_unavailable(report, why)
+        earlier, of_dry_run = _earlier_findings(previous), True
     elif since is None or since.unavailable or since.run_id is None:
-        why = since.unavailable if since else None
-        return comparison_unavailable(report, why or "the run did not tell before")
+        why = (since and since.unavailable) or "the run did not tell before"
+        return comparison_unavailable(report, why)
     else:
+        judged = _judged(previous, report.run, closures)
         run_id, finished_at = since.run_id, since.finished_at or ""
         # Add what the comparison of then had, and this report does not.
         compared = {_key(item): item for item in (*since.resolved, *since.not_visible)}
         earlier = {**_earlier_findings(previous), **compared}
-        judged = {finding.key: finding for finding in previous.findings if finding.since_last}
-    closures = _closures(previous, history)
     findings = [
         replace(finding, since_last=before.since_last, reopened=before.reopened)
-        if (before := judged.get(finding.key))
+        if (before := judged.get(finding.key)) and finding.compliance not in _NO_FINDING
         else _compare(finding, earlier.get(finding.key), closures.get(finding.key), previous)
         for finding in report.findings
     ]
@@ -140,6 +150,7 @@ def compare_reports(
             gaps=_gaps(report),
             coverage_changed=_coverage_changed(report, previous),
             announced=_count_new(announced, before_now),
+            of_dry_run=of_dry_run,
         ),
     )
 
@@ -158,7 +169,7 @@ def _with_announcement(finding: Finding, before: Mapping[Key, date], run: Run) -
 
     A report that plans no change of a finding ends its notice.
     """
-    if finding.compliance in (Compliance.EXEMPT, Compliance.COMPLIANT):
+    if finding.compliance in _NO_FINDING:
         return finding
     if finding.compliance is Compliance.NON_COMPLIANT and finding.change is None:
         return finding
@@ -275,7 +286,7 @@ def _earlier_findings(previous: Report) -> dict[Key, EarlierFinding]:
     not_visible = previous.since_last.not_visible if previous.since_last else ()
     earlier = {_key(item): item for item in not_visible if item.was_open}
     for finding in previous.findings:
-        if finding.compliance in (Compliance.EXEMPT, Compliance.COMPLIANT):
+        if finding.compliance in _NO_FINDING:
             continue
         earlier[finding.key] = EarlierFinding(
             check=finding.check,
@@ -312,6 +323,20 @@ def _closures(previous: Report, history: History) -> dict[Key, RemediationRecord
     return closures
 
 
+def _judged(
+    previous: Report, run: Run, closures: Mapping[Key, RemediationRecord]
+) -> dict[Key, Finding]:
+    """Return the findings that `previous` compared, without what was fixed after a dry run."""
+    judged = {finding.key: finding for finding in previous.findings if finding.since_last}
+    if previous.run.id == run.id:
+        return judged
+    return {
+        key: finding
+        for key, finding in judged.items()
+        if key not in closures or closures[key].closed_at <= previous.run.finished_at
+    }
+
+
 def _compare(
     finding: Finding,
     earlier: EarlierFinding | None,
@@ -319,7 +344,7 @@ def _compare(
     previous: Report,
 ) -> Finding:
     """Return the finding compared with what was known of it."""
-    if finding.compliance in (Compliance.EXEMPT, Compliance.COMPLIANT):
+    if finding.compliance in _NO_FINDING:
         return finding
     count = max(earlier.reopened if earlier else 0, closure.reopened if closure else 0)
     # A later record is of a sweep whose report did not become the latest.
@@ -331,7 +356,8 @@ def _compare(
         )
     ):
         return replace(finding, since_last=Since.REOPENED, reopened=count + 1)
-    return replace(finding, since_last=Since.STILL_OPEN if earlier else Since.NEW, reopened=count)
+    was_open = earlier is not None and earlier.was_open
+    return replace(finding, since_last=Since.STILL_OPEN if was_open else Since.NEW, reopened=count)
 
 
 def _was_examined(item: EarlierFinding, accounts: Mapping[str, AccountSummary]) -> bool:

@@ -343,7 +343,7 @@ class SinceLast:
 
     `gaps` is a digest of what could not be checked this time, and why. `coverage_changed` says
     whether it differs from the last one; None where that is not known, as after a dry run, which
-    notifies nobody.
+    notifies nobody. `of_dry_run`: a dry run was compared with another one, for want of a sweep.
     """
 
     run_id: str | None
@@ -357,6 +357,7 @@ class SinceLast:
     gaps: str | None = None
     coverage_changed: bool | None = None
     announced: int = 0
+    of_dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

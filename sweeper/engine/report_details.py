@@ -27,8 +27,9 @@ def with_account_tags(
 ) -> Report:
     """Return the report with the tags `keys` of the accounts that need attention.
 
-    These have findings that are not exempt, or could not be checked. `read` is called once, with
-    the ids of these accounts, where there are keys and accounts.
+    These have findings that are not exempt, or that were resolved since the last sweep, or could
+    not be checked. `read` is called once, with the ids of these accounts, where there are keys and
+    accounts.
     """
     listed = {account.id for account in report.accounts}
     concerned = dict.fromkeys(
@@ -39,6 +40,8 @@ def with_account_tags(
     concerned |= dict.fromkeys(
         failure.account_id for failure in report.failures if failure.account_id in listed
     )
+    resolved = report.since_last.resolved if report.since_last else ()
+    concerned |= dict.fromkeys(item.account_id for item in resolved if item.account_id in listed)
     if not keys or not concerned or nothing_listed(report):
         return report
     tags: dict[str, dict[str, str]] = {}

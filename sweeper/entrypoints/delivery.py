@@ -76,7 +76,7 @@ def deliver_report(
 ) -> Report:
     """Complete the report, compare it with the last one, and deliver it."""
     sinks, history, fallback = destinations.sinks, destinations.history, destinations.fallback
-    report = _with_account_details(report, config, context.cloud)
+    report = _with_ou_names(report, context.cloud)
     must_store = may_have_changed(report)
     if history:
         store(report, sinks, fallback if must_store else None)
@@ -84,11 +84,13 @@ def deliver_report(
     names = {check.name for check in context.checks}
     environment = context.environment
     report = attach_comparison(report, history, names, narrowed=environment.provenance.once)
+    # Last: the accounts of resolved findings need their tags, too.
+    report = with_account_tags(report, config.report.account_tags, context.cloud.account_tags)
     backoff = _delivery_backoff(config, environment.stop)
     return deliver(report, sinks, backoff, fallback, must_store=must_store)
 
 
-def _with_account_details(report: Report, config: Config, cloud: AwsCloud) -> Report:
+def _with_ou_names(report: Report, cloud: AwsCloud) -> Report:
     report, failed = with_ou_names(report, cloud.ou_names)
     if failed:
         logs.log(
@@ -98,7 +100,7 @@ def _with_account_details(report: Report, config: Config, cloud: AwsCloud) -> Re
             error_code=failed.error_code,
             message=failed.message,
         )
-    return with_account_tags(report, config.report.account_tags, cloud.account_tags)
+    return report
 
 
 def _with_config_inventory(report: Report, config: Config, cloud: AwsCloud) -> Report:

@@ -117,6 +117,8 @@ def compare(earlier: Report, later: Report) -> Report:
     checks = {finding.check for finding in earlier.findings}
     if earlier.since_last:
         checks |= {item.check for item in earlier.since_last.not_visible}
+    # With this very report, also if it is of a dry run, whose own comparison is not continued.
+    earlier = replace(earlier, run=replace(earlier.run, dry_run=False))
     result = compare_reports(later, earlier, NO_HISTORY, checks)
     # The later sweep knew from its history how often a finding was reopened.
     findings = [

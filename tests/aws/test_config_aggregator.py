@@ -31,6 +31,8 @@ SOURCE = {
     "LastUpdateStatus": "FAILED",
 }
 
+ORGANIZATION = {**SOURCE, "SourceType": "ORGANIZATION", "SourceId": "o-abc"}
+
 
 def aggregator(*pages: dict[str, Any]) -> ConfigAggregator:
     """An aggregator that gives these pages, whatever it is asked."""
@@ -94,7 +96,8 @@ def test_sources_that_are_missing_or_old() -> None:
         "AggregatedSourceStatusList": [
             SOURCE,
             outdated,
-            {**SOURCE, "SourceType": "ORGANIZATION", "SourceId": "o-abc"},
+            ORGANIZATION,  # the accounts tell more
+            {**SOURCE, "SourceType": "OTHER"},
             {**SOURCE, "LastUpdateStatus": "SUCCEEDED"},
         ]
     }
@@ -104,3 +107,21 @@ def test_sources_that_are_missing_or_old() -> None:
     assert second.error is not None
     assert second.error.startswith("E: why")
     assert len(second.error) <= 500
+
+
+def test_where_only_the_source_of_the_organization_failed() -> None:
+    good = {**ORGANIZATION, "LastUpdateStatus": "SUCCEEDED"}
+    assert aggregator({"AggregatedSourceStatusList": [good]}).sources() == []
+    where = "the aggregator's source of the organization in eu-west-1 is "
+    denied = {"LastErrorCode": "ACCESS_DENIED", "LastErrorMessage": "the role"}
+    cases: list[tuple[dict[str, Any], str]] = [
+        (denied, f"{where}failed: ACCESS_DENIED: the role"),
+        ({}, f"{where}failed"),
+        ({"LastUpdateStatus": "OUTDATED"}, f"{where}outdated"),
+    ]
+    for changes, message in cases:
+        with case(changes):
+            page = {"AggregatedSourceStatusList": [{**ORGANIZATION, **changes}]}
+            with pytest.raises(OperationFailed) as caught:
+                aggregator(page).sources()
+            assert (caught.value.reason, caught.value.message) == (Reason.SERVICE_ERROR, message)

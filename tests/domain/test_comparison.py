@@ -145,11 +145,19 @@ def test_a_finding_then_and_now() -> None:
         ({"change": change(ChangeStatus.FAILED)}, {}, Since.STILL_OPEN, (0, 1, 0, 0, 0)),
         ({"change": change(ChangeStatus.WITHHELD)}, {}, Since.STILL_OPEN, (0, 1, 0, 0, 0)),
         ({"change": change(ChangeStatus.PLANNED)}, {}, Since.STILL_OPEN, (0, 1, 0, 0, 0)),
-        ({"change": superseded(Reason.NOW_COMPLIANT)}, {}, Since.STILL_OPEN, (0, 1, 0, 0, 0)),
+        # Somebody else made it immutable, and somebody mutable again.
+        ({"change": superseded(Reason.NOW_COMPLIANT)}, {}, Since.NEW, (1, 0, 0, 0, 0)),
+        ({"change": superseded(Reason.REPOSITORY_DELETED)}, {}, Since.NEW, (1, 0, 0, 0, 0)),
+        (
+            {"change": superseded(Reason.CHANGED_SINCE_EXAMINED)},
+            {},
+            Since.STILL_OPEN,
+            (0, 1, 0, 0, 0),
+        ),
         ({"change": APPLIED}, {}, Since.REOPENED, (0, 0, 1, 0, 0)),
         ({"change": APPLIED}, {"change": APPLIED}, Since.REOPENED, (0, 0, 1, 0, 0)),
-        # AWS has a new word for it: that it is open is not known.
-        ({"change": APPLIED}, UNDETERMINED, Since.STILL_OPEN, (0, 1, 0, 0, 0)),
+        # AWS has a new word for it: that it is mutable again is not known.
+        ({"change": APPLIED}, UNDETERMINED, Since.NEW, (1, 0, 0, 0, 0)),
         (EXEMPT, {}, Since.NEW, (1, 0, 0, 0, 0)),
         (EXEMPT, EXPIRED, Since.NEW, (1, 0, 0, 0, 0)),
         (EXPIRED, EXPIRED, Since.STILL_OPEN, (0, 1, 0, 0, 0)),
@@ -585,6 +593,7 @@ def test_nothing_is_lost_and_nothing_is_told_twice(sweeps: tuple[Report, ...]) -
         assert all((account_id, region) not in examined for _, account_id, region, _ in lost)
 
         # Each finding of the last report, and what it kept as open, ends in exactly one of these.
+        # One that was fixed may be new.
         carried = before.since_last.not_visible if before.since_last else ()
         then = {
             *keys([one for one in before.findings if one.compliance is not Compliance.EXEMPT]),
@@ -593,15 +602,16 @@ def test_nothing_is_lost_and_nothing_is_told_twice(sweeps: tuple[Report, ...]) -
         ends = [
             *of_kind(now, Since.STILL_OPEN),
             *(of_kind(now, Since.REOPENED) & then),
+            *(of_kind(now, Since.NEW) & then),
             *resolved,
             *lost,
             *(of_kind(now, None) & then),
         ]
         assert sorted(ends) == sorted(then)
-        assert not of_kind(now, Since.NEW) & then
 
         # What remained open is known as open until its place is seen.
         still = set(keys([one for one in before.findings if is_remaining(one)]))
+        assert not of_kind(now, Since.NEW) & still
         dark = {key for key in still if (key[1], key[2]) not in examined}
         assert dark <= set(keys([one for one in changed.not_visible if one.was_open]))
         event(f"reopened: {bool(changed.reopened)}; kept: {bool(lost)}")
@@ -672,6 +682,54 @@ def test_what_it_could_not_tell_before_it_cannot_tell_now() -> None:
             assert resumed.since_last
             assert resumed.since_last.unavailable
             assert (resumed.since_last.unavailable == why) is (why is not None)
+
+
+def test_what_was_new_in_a_dry_run_is_still_new_in_the_next_sweep() -> None:
+    """It notified nobody: the sweep is compared as if there had been no dry run."""
+    names = ("b-open", "c-closed", "d-gone", "e-gone-then-back")
+    before = sweep_at(FIRST, [finding(name) for name in names if name != "c-closed"])
+    before = replace(before, findings=(*before.findings, finding("c-closed", change=APPLIED)))
+    history = update_history(NO_HISTORY, before)
+    seen = [finding(name) for name in ("a-new", "b-open", "c-closed")]
+    dry = compare_reports(sweep_at(SECOND, seen, dry_run=True), before, history, CHECKS)
+    again = compare_reports(
+        sweep_at(THIRD, [*seen, finding("f-exempt")], dry_run=True), dry, history, CHECKS
+    )
+    now = sweep_at(FOURTH, [*seen, finding("e-gone-then-back"), finding("f-exempt", **EXEMPT)])
+    expected = compare_reports(now, before, history, CHECKS)
+    for earlier in (dry, again):
+        result = compare_reports(now, earlier, history, CHECKS)
+        assert result.findings == expected.findings
+        assert result.since_last is not None
+        assert result.since_last.run_id == before.run.id
+        assert told(result) == told(expected) == (1, 2, 1, 1, 0)
+        assert result.since_last.coverage_changed is None
+        assert since.is_changed(result)
+
+
+def test_what_was_fixed_after_a_dry_run_is_reopened() -> None:
+    before = sweep_at(FIRST, [finding()])
+    dry = compare_reports(sweep_at(SECOND, [finding()], dry_run=True), before, NO_HISTORY, CHECKS)
+    closure = RemediationRecord(CHECK, ACCOUNT_ID, REGION, NAME, THIRD, 0)
+    history = replace(NO_HISTORY, closures=(closure,))
+    result = compare_reports(sweep_at(FOURTH, [finding()]), dry, history, CHECKS)
+    assert told(result) == (0, 0, 1, 0, 0)
+
+
+def test_without_a_sweep_dry_runs_are_compared_with_each_other_and_no_sweep_is() -> None:
+    dry = comparison_unavailable(sweep_at(FIRST, [finding()], dry_run=True), "none is there")
+    again = compare_reports(sweep_at(SECOND, [finding()], dry_run=True), dry, NO_HISTORY, CHECKS)
+    third = compare_reports(sweep_at(THIRD, [], dry_run=True), again, NO_HISTORY, CHECKS)
+    assert told(again) == (0, 1, 0, 0, 0)
+    assert told(third) == (0, 0, 0, 1, 0)
+    resumed = compare_reports(sweep_at(THIRD, [], dry_run=True), third, NO_HISTORY, CHECKS)
+    assert resumed.since_last == third.since_last
+    for earlier in (dry, again, third, resumed):
+        result = compare_reports(sweep_at(FOURTH, [finding()]), earlier, NO_HISTORY, CHECKS)
+        assert result.since_last is not None
+        assert result.since_last.unavailable is not None
+        assert "a dry run, which was compared with no sweep" in result.since_last.unavailable
+        assert result.findings[0].since_last is None
 
 
 WAITING = change(ChangeStatus.WITHHELD, reason=Reason.IN_GRACE_PERIOD, due=date(2026, 12, 1))

@@ -153,6 +153,19 @@ def test_owners_stand_beside_the_findings_and_only_they_are_asked_for(
     }
 
 
+def test_the_owner_of_what_was_resolved_is_asked_for(aws: FakeAws, here: Here) -> None:
+    world = _world()
+    aws.load(world)
+    here.run(aws, config=OWNERS)
+    fixed = world.accounts[2].id
+    closed = {"account": fixed, "repositories": [{"name": "closed", "mutability": "IMMUTABLE"}]}
+    aws.load({**world.to_json(), "registries": [closed]})
+    ended = here.run(aws, config=OWNERS)
+    assert {item["account_id"] for item in ended.report["since_last"]["resolved"]} == {fixed}
+    tags = {item["id"]: item["tags"] for item in ended.report["accounts"]}
+    assert tags == {account.id: dict(account.tags) for account in world.accounts}
+
+
 def test_ous_have_their_names_and_accounts_that_fail_have_theirs(
     aws: FakeAws, here: Here, tmp_path: Path
 ) -> None:

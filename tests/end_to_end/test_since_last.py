@@ -303,7 +303,7 @@ def test_a_dry_run_in_a_directory_is_compared_and_is_no_point(aws: FakeAws, here
     assert dry.report["since_last"]["run_id"] == first.report["run"]["id"]
     assert (first.out / "history.json").read_bytes() == history
     third = Swept.of(here.run(aws))
-    assert third.report["since_last"]["run_id"] == dry.report["run"]["id"]
+    assert third.report["since_last"]["run_id"] == first.report["run"]["id"]
     assert len(third.report["trend"]) == 2
 
 

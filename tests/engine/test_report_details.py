@@ -15,7 +15,18 @@ from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
 from sweeper.engine.report_details import with_account_tags, with_config_inventory, with_ou_names
 from tests.cases import case
-from tests.factories import ACCOUNT_ID, REGION, account, exemption, failed, finding, report, run
+from tests.factories import (
+    ACCOUNT_ID,
+    REGION,
+    account,
+    earlier,
+    exemption,
+    failed,
+    finding,
+    report,
+    run,
+    since_last,
+)
 from tests.fakes import make_config
 
 FIRST, SECOND, THIRD = "111111111111", "222222222222", "333333333333"
@@ -59,6 +70,14 @@ def test_the_tags_that_are_named_of_the_accounts_that_have_findings() -> None:
     assert tags(got) == {FIRST: {"owner": "payments"}}
     assert reads.asked == [(FIRST, SECOND)]
     assert replace(got, accounts=of_three().accounts) == of_three()
+
+
+def test_the_tags_of_accounts_whose_findings_were_resolved() -> None:
+    resolved = (earlier("gone", account_id=THIRD), earlier("gone", account_id="444444444444"))
+    item = replace(of_three(), since_last=since_last(resolved=resolved))
+    reads = Reads(of_333333333333={"owner": "data"})
+    assert tags(with_account_tags(item, ("owner",), reads)) == {THIRD: {"owner": "data"}}
+    assert reads.asked == [(FIRST, SECOND, THIRD)]
 
 
 def test_they_stand_in_the_order_of_the_configuration() -> None:

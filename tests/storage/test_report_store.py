@@ -404,6 +404,15 @@ def test_what_the_later_report_was_compared_with_before_does_not_show() -> None:
     assert compared.findings[0].reopened == 3  # which its history knew
 
 
+def test_a_dry_run_is_compared_like_any_sweep() -> None:
+    was = since_last(run_id="sunday", resolved=(earlier("gone on monday"),))
+    before = replace(
+        report([finding("open", since_last=Since.NEW)], **MONDAY, dry_run=True), since_last=was
+    )
+    compared = compare(before, report([finding("open"), finding("made")], **FRIDAY))
+    assert kinds(compared) == {"open": "still_open", "made": "new"}
+
+
 def test_what_the_earlier_report_could_not_see_is_not_forgotten() -> None:
     hidden = since_last(
         not_visible=(

@@ -8,6 +8,7 @@ of the channel's chat program, which differs: code spans and bare addresses are 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Self
@@ -39,8 +40,13 @@ _MARKUP = str.maketrans(
         "@": "\uff20",
         "*": "\u2217",
         "|": "\u00a6",
+        "~": "\u223c",
+        "[": "\uff3b",
+        "]": "\uff3d",
     }
 )
+# Inside a word it formats nothing, and is part of names and reasons.
+_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
 class ChatSink(MessageSink):
@@ -128,7 +134,8 @@ def _next_steps(report: Report, so_far: Sequence[Delivery]) -> Iterator[str]:
 
 def _text(text: str, limit: int = _MAX_NAME) -> str:
     # No secret is found any more once its signs are replaced.
-    return mask(shorten(text, limit)).replace(MASK, _MASK).translate(_MARKUP)
+    shown = mask(shorten(text, limit)).replace(MASK, _MASK).translate(_MARKUP)
+    return _UNDERSCORE.sub("\uff3f", shown)
 
 
 def _code(text: str, limit: int = _MAX_NAME) -> str:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
+from sweeper.aws.client.errors import shortened_message
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import ChangeStatus, Finding, Since
+from sweeper.domain.reasons import Reason
 from sweeper.domain.report import remaining_rule
 from sweeper.domain.report_model import Delivery, FailedItem, Report
 from sweeper.reporting.notification import (
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 _UNOWNED = "unowned"  # of accounts without the tag
 _MAX_OWNERS = 100  # that are notified by one run
 _MAX_OWNER = 256  # characters of an owner: Organizations' limit of a tag's value
+_MAX_NAME = 40  # characters of an owner in a subject
 _MAX_FAILURES = 20
 _MAX_MESSAGE = 160
 
@@ -68,20 +72,24 @@ class OwnersSink(Sink):
         return cls(topic, config.owner_tag, config.notify)
 
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
-        """Publish a message for each owner, at most `_MAX_OWNERS`; raises OperationFailed."""
+        """Publish a message for each owner, at most `_MAX_OWNERS`.
+
+        Raises OperationFailed where a call fails, which ends it, or a message was refused, which
+        does not stop the others.
+        """
         found = _owners_to_notify(report, self._tag, self._notify)
+        refused: list[tuple[str, OperationFailed]] = []
         for owned in found[:_MAX_OWNERS]:
             if owned.owner in self._notified:
                 continue
-            digest = sha256(owned.owner.encode()).hexdigest()[:16]
-            self._topic.publish(
-                _message(owned, self._tag, report, so_far),
-                once=f"{report.run.id}-{digest}",
-                subject=_subject(owned, report),
-                attributes=_attributes(owned, report),
-                by_protocol=True,
-            )
-            self._notified.add(owned.owner)
+            try:
+                self._notify_owner(owned, report, so_far)
+            except OperationFailed as error:
+                if error.reason is not Reason.REQUEST_REFUSED:
+                    raise
+                refused.append((owned.owner, error))
+        if refused:
+            raise _explain_refused(refused)
         if not found:
             return Delivery(self.name, self.location, "not_needed")
         left = len(found) - _MAX_OWNERS
@@ -90,6 +98,29 @@ class OwnersSink(Sink):
             f"{_MAX_OWNERS} are"
         )
         return Delivery(self.name, self.location, "delivered", message=cut if left > 0 else None)
+
+    def _notify_owner(
+        self, owned: _OwnerFindings, report: Report, so_far: Sequence[Delivery]
+    ) -> None:
+        digest = sha256(owned.owner.encode()).hexdigest()[:16]
+        self._topic.publish(
+            _message(owned, self._tag, report, so_far),
+            once=f"{report.run.id}-{digest}",
+            subject=_subject(owned, report),
+            attributes=_attributes(owned, report),
+            by_protocol=True,
+        )
+        self._notified.add(owned.owner)
+
+
+def _explain_refused(refused: Sequence[tuple[str, OperationFailed]]) -> OperationFailed:
+    """Return the first error, with how many messages were refused."""
+    (owner, error), *_ = refused
+    message = (
+        f"{number(len(refused), 'message')} to owners refused, such as the one to "
+        f"{shorten(owner, _MAX_NAME)}: {error.message}"
+    )
+    return OperationFailed(error.reason, shortened_message(message), error.error_code)
 
 
 def _owners_to_notify(report: Report, tag: str, notify: Notify) -> list[_OwnerFindings]:
@@ -134,7 +165,9 @@ def _are_new(report: Report, failures: Sequence[FailedItem]) -> bool:
 
 def _subject(owned: _OwnerFindings, report: Report) -> str:
     """Return the subject: ASCII, and under 100 characters, as SNS asks for."""
-    name = shorten(owned.owner, 40) if owned.owner.isascii() else ""
+    name = ""
+    if owned.owner.isascii():
+        name = shorten(owned.owner, _MAX_NAME - 2).replace("…", "...")
     dry_run = " (dry run)" if report.run.dry_run else ""
     of = f" of {name}" if name else ""
     return f"sweeper{dry_run}: {number(owned.remaining, 'finding')} in accounts{of}"

@@ -69,7 +69,8 @@ class SecurityHubSink(Sink):
     def deliver(self, report: Report, so_far: Sequence[Delivery]) -> Delivery:
         """Import in batches; findings that are refused do not stop the others.
 
-        Raises OperationFailed if a call fails, which stops the import, or if a finding was refused.
+        Raises OperationFailed if a call fails, or its answer leaves out findings, which stops the
+        import, or if a finding was refused.
         The next sweep imports all again, under the same ids.
         """
         imported = 0
@@ -79,8 +80,11 @@ class SecurityHubSink(Sink):
                 answer = self._import(batch)
             except OperationFailed as error:
                 raise self._explain(error, imported) from None
-            imported += int(answer.get("SuccessCount", 0))
-            refused += answer.get("FailedFindings", ())
+            count, failed = answer.get("SuccessCount", 0), answer.get("FailedFindings", ())
+            if count + len(failed) != len(batch):
+                raise self._explain(_of_other_count(count + len(failed), len(batch)), imported)
+            imported += count
+            refused += failed
         if refused:
             raise self._explain(_of_refused(refused), imported)
         return Delivery(self.name, self.location, "delivered" if imported else "not_needed")
@@ -198,6 +202,11 @@ def _product_fields(record: Record, run_id: str) -> dict[str, str]:
     return {
         shorten(key, 128): shorten(value, 1024) for key, value in fields.items() if value.strip()
     }
+
+
+def _of_other_count(answered: int, sent: int) -> OperationFailed:
+    message = f"the answer is about {answered:,} of {sent:,} findings: it is not what AWS sends"
+    return OperationFailed(Reason.UNEXPECTED_RESPONSE, message)
 
 
 def _of_refused(refused: Sequence[Mapping[str, Any]]) -> OperationFailed:

@@ -15,7 +15,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Delivery
 from sweeper.reporting.notification import subject
-from sweeper.reporting.sinks.chat import ChatSink, _message
+from sweeper.reporting.sinks.chat import ChatSink, _message, _text
 from tests.cases import case
 from tests.factories import (
     account,
@@ -86,13 +86,26 @@ def test_it_is_short_whatever_there_is() -> None:
 
 
 def test_what_others_chose_neither_mentions_nor_links_nor_formats() -> None:
-    name = "<!channel> @here <https://evil.example|x> `code` *bold* &amp;"
+    name = "<!channel> @here <https://evil.example|x> `code` *bold* &amp; ~no~ [a](b)"
     item = report([finding(name, account_name=name)])
     description = parsed(item)["content"]["description"]
-    for sign in ("<", ">", "@", "&", "*"):
+    for sign in ("<", ">", "@", "&", "*", "~", "[", "]"):
         assert sign not in description
     # Those that are left are pairs of code spans.
     assert description.count("`") % 2 == 0
+
+
+def test_text_of_others_is_shown_without_markup() -> None:
+    cases = [
+        ("_x_ __y__ -_z_.", "\uff3fx\uff3f \uff3f\uff3fy\uff3f\uff3f -\uff3fz\uff3f."),
+        ("~y~", "\u223cy\u223c"),
+        ("[click](https://evil.example)", "\uff3bclick\uff3d(https://evil.example)"),
+        # An underscore inside a word formats nothing.
+        ("assume_role_denied team_a/app_1", "assume_role_denied team_a/app_1"),
+    ]
+    for text, expected in cases:
+        with case(text):
+            assert _text(text) == expected
 
 
 def test_one_message_where_something_is_to_be_told() -> None:

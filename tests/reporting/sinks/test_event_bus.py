@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from moto import mock_aws
 from moto.events.models import EventPattern
 
+from sweeper.domain.comparison import NO_HISTORY, compare_reports, comparison_unavailable
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.json_encoding import encode_value
 from sweeper.domain.model import ChangeStatus, Compliance, Since
@@ -79,6 +80,26 @@ def test_where_nothing_can_be_compared_every_open_finding_is_new() -> None:
     assert changed(damaged) == [("a", "new", "open")]
     assert _run_finished(damaged, ()).since_last is None
     assert changed(report([finding("a")], kind="undo")) == []
+
+
+def test_what_a_dry_run_found_first_is_sent_after_it() -> None:
+    checks = {finding().check}
+    before = report([finding("known")], id="1")
+    dry = report([finding("known"), finding("new")], id="2", dry_run=True)
+    dry = compare_reports(dry, before, NO_HISTORY, checks)
+    now = report([finding("known"), finding("new")], id="3")
+    assert changed(compare_reports(now, dry, NO_HISTORY, checks)) == [("new", "new", "open")]
+    # A first dry run is compared with nothing, and neither is the sweep after it.
+    dry = comparison_unavailable(dry, "there is no earlier report.json here")
+    now = compare_reports(now, dry, NO_HISTORY, checks)
+    assert changed(now) == [("known", "new", "open"), ("new", "new", "open")]
+
+
+def test_what_others_fixed_and_made_mutable_again_is_new() -> None:
+    fixed = change(ChangeStatus.SUPERSEDED, reason=Reason.NOW_COMPLIANT)
+    before, now = report([finding("a", change=fixed)], id="1"), report([finding("a")], id="2")
+    item = compare_reports(now, before, NO_HISTORY, {finding().check})
+    assert changed(item) == [("a", "new", "open")]
 
 
 def valid() -> Draft202012Validator:

@@ -11,9 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from sweeper.config.schema import Notify
+from sweeper.domain.comparison import NO_HISTORY, compare_reports
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import ChangeStatus, Compliance, Since
 from sweeper.domain.reasons import Reason
@@ -38,6 +40,7 @@ from tests.factories import (
 from tests.reporting.sinks.topics import made, subscriber, topic
 
 PAYMENTS, SEARCH, OTHERS = "111111111111", "222222222222", "333333333333"
+LONG = "platform-engineering-payments-and-settlements"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -106,6 +109,15 @@ def test_on_change_only_who_has_news() -> None:
             assert bool(owners_of(item, "owner", "on_change")) is expected
 
 
+def test_on_change_an_owner_hears_of_what_a_dry_run_found_first() -> None:
+    checks = {finding().check}
+    dry = report([finding("known"), finding("new")], id="2", dry_run=True)
+    dry = compare_reports(dry, report([finding("known")], id="1"), NO_HISTORY, checks)
+    now = report([finding("known"), finding("new")], id="3")
+    now = compare_reports(now, dry, NO_HISTORY, checks)
+    assert [each.owner for each in owners_of(now, "owner", "on_change")] == ["unowned"]
+
+
 def test_a_filter_policy_finds_the_team() -> None:
     arn, everything = topic()
     page = (Path(__file__).parents[3] / "docs/notifications.md").read_text(encoding="utf-8")
@@ -155,6 +167,69 @@ def test_at_most_a_hundred_owners_and_it_is_said() -> None:
     assert delivery.status == "delivered"
     assert delivery.message is not None
     assert delivery.message.startswith("5 more owners")
+
+
+class Strict:
+    """A client that takes what SNS takes for a subject, and refuses the messages to `refused`."""
+
+    def __init__(self, *refused: str, code: str = "InvalidParameter") -> None:
+        self.published: list[str] = []
+        self._refused = refused
+        self._code = code
+
+    def publish(self, **message: Any) -> None:
+        owner = message["MessageAttributes"]["owner"]["StringValue"]
+        if not message["Subject"].isascii() or owner in self._refused:
+            error: Any = {"Error": {"Code": self._code, "Message": "no"}}
+            raise ClientError(error, "Publish")
+        self.published.append(owner)
+
+
+def strict_sink(client: Strict) -> OwnersSink:
+    arn = "arn:aws:sns:eu-west-1:123456789012:t"
+    return OwnersSink(Topic(arn, lambda *_: client), "owner", "when_needed")
+
+
+def test_a_long_owner_is_cut_to_ascii() -> None:
+    cases = [
+        ("o" * 40, "of " + "o" * 37 + "..."),
+        (LONG, "of platform-engineering-payments-and-set..."),
+        ("p" * 37 + "…", "in accounts"),
+        ("o" * 38, "of " + "o" * 38),
+    ]
+    for owner, end in cases:
+        with case(owner):
+            item = owned_report(**{PAYMENTS: owner})
+            client = Strict()
+            assert strict_sink(client).deliver(item, ()).status == "delivered"
+            assert owner in client.published
+            [subject] = [
+                _subject(owned, item)
+                for owned in owners_of(item, "owner", "when_needed")
+                if owned.owner == owner
+            ]
+            assert subject.endswith(end)
+
+
+def test_an_owner_that_is_refused_does_not_stop_the_others() -> None:
+    client = Strict("payments")
+    sink = strict_sink(client)
+    with pytest.raises(OperationFailed) as caught:
+        sink.deliver(owned_report(), ())
+    assert client.published == ["search", "unowned"]
+    assert caught.value.reason is Reason.REQUEST_REFUSED
+    assert "1 message to owners refused, such as the one to payments" in caught.value.message
+    # Nobody gets a message twice.
+    with pytest.raises(OperationFailed):
+        sink.deliver(owned_report(), ())
+    assert client.published == ["search", "unowned"]
+
+
+def test_a_denial_is_that_of_all_owners() -> None:
+    client = Strict("payments", code="AuthorizationError")
+    with pytest.raises(OperationFailed):
+        strict_sink(client).deliver(owned_report(), ())
+    assert client.published == []
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 
@@ -8,6 +9,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
+from sweeper.domain.model import Finding
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats.base import Format
@@ -30,10 +32,10 @@ def sink(client: Any, names: tuple[Format, ...] = FORMATS, **config: Any) -> S3S
     return S3Sink(Bucket(target, central), names)
 
 
-def at(time: str, **changes: Any) -> Report:
+def at(time: str, found: Sequence[Finding] = (finding(),), **changes: Any) -> Report:
     """The report of a sweep that started then."""
     when = f"2026-11-24T{time}:00Z"
-    return report([finding()], id=f"run-{time}", started_at=when, finished_at=when, **changes)
+    return report(found, id=f"run-{time}", started_at=when, finished_at=when, **changes)
 
 
 def deliver(client: Any, item: Report) -> Delivery:
@@ -150,6 +152,18 @@ def test_a_dry_run_is_compared_and_moves_neither_latest_nor_the_history(client: 
     assert json.load(written["Body"])["since_last"]["still_open"] == 1
     assert latest(client)["run"]["id"] == "run-01:00"
     assert points(client) == ["run-01:00"]
+
+
+def test_an_earlier_report_in_place_of_the_last_one_is_compared(client: Any) -> None:
+    """As docs/notifications.md says, so that the events of a failed delivery are sent again."""
+    first = deliver(client, at("01:00", found=[]))
+    deliver(client, at("02:00"))
+    source = {"Bucket": BUCKET, "Key": first.location.split("/", 3)[3]}
+    client.copy_object(Bucket=BUCKET, Key="ecr/sweeps/latest.json", CopySource=source)
+    deliver(client, at("03:00"))
+    assert latest(client)["run"]["id"] == "run-03:00"
+    assert latest(client)["since_last"]["run_id"] == "run-01:00"
+    assert latest(client)["since_last"]["new"] == 1
 
 
 def test_the_key_is_used_for_every_object(client: Any) -> None:

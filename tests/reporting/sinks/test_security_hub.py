@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,6 +17,7 @@ from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.sinks.base import SinkContext
 from sweeper.reporting.sinks.security_hub import SecurityHubSink
 from tests.aws.support import quick_stop
+from tests.cases import case
 from tests.factories import change, earlier, finding, hostile_report, report, since_last
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Caller, Fault, World
@@ -231,3 +234,23 @@ def test_it_is_a_sink_where_a_region_is_given() -> None:
     with_hub = made(ReportConfig(security_hub=SecurityHubConfig(region=HUB)))
     assert with_hub is not None
     assert HUB in with_hub.location
+
+
+def test_an_answer_about_other_findings_than_were_sent_is_none() -> None:
+    refused = {"Id": "x", "ErrorCode": "InvalidInput", "ErrorMessage": "no"}
+    cases: list[dict[str, Any]] = [
+        {},
+        {"SuccessCount": 0, "FailedCount": 0, "FailedFindings": []},
+        {"SuccessCount": 2},
+        {"SuccessCount": 1, "FailedFindings": [refused]},
+        {"SuccessCount": 3, "FailedFindings": [refused]},
+    ]
+    for answer in cases:
+        with case(answer):
+            hub = SimpleNamespace(batch_import_findings=Mock(return_value=answer))
+            odd = SecurityHubSink(HUB, Mock(return_value=hub))
+            with pytest.raises(OperationFailed) as caught:
+                odd.deliver(many(3), ())
+            assert caught.value.reason is Reason.UNEXPECTED_RESPONSE
+            assert "of 3 findings" in caught.value.message
+            assert caught.value.message.endswith("; 0 findings were imported")
