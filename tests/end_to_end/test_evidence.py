@@ -377,19 +377,6 @@ def test_without_a_state_directory_a_temporary_file_is_enough(
     assert list(temporary.iterdir()) == []
 
 
-def test_hostile_names_are_escaped(aws: FakeAws, here: Here) -> None:
-    names = ("two\nlines", "bell\x07\x1b[2J", "right\u202eto left", "\U0001f680", 'quote"\\')
-    repositories = tuple(Repository(name, "IMMUTABLE") for name in names)
-    aws.load(small_world(accounts=1, regions=1, registries=(Registry(repositories=repositories),)))
-    ended = here.run(aws, config=with_evidence())
-    content = (ended.directory / "out" / ended.report["run"]["id"] / NAME).read_bytes()
-    text = gzip.decompress(content).decode()
-    assert not [char for char in text if char != "\n" and not char.isprintable()]
-    found = lines(content)
-    assert {line["repository"] for line in of_kind(found, "verdict")} == set(names)
-    verify(ended.report, found)
-
-
 def test_another_sweeps_lease_leaves_no_evidence(aws: FakeAws, here: Here, tmp_path: Path) -> None:
     world: World = small_world(accounts=2, regions=1)
     aws.load(world)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _KEYS = {"AccessKeyId", "SecretAccessKey", "SessionToken"}  # others are none that the client knows
 _NEEDED = {
     *("Account", "Arn", "Expiration", "Id", "NextToken", "Paths", "RegionName"),
-    *("RegionOptStatus", "State", "nextToken", "registryId"),
+    *("RegionOptStatus", "State", "nextToken", "prefix", "registryId"),
+    *("repositoryArn", "repositoryName"),
 }
 _CODES = ("AccessDenied", "ThrottlingException", "Strange")
 

@@ -92,6 +92,17 @@ def test_each_repository_is_as_it_was_read(path: Path) -> None:
     log.file.close()
 
 
+def test_hostile_texts_are_escaped(path: Path) -> None:
+    texts = ("two\nlines", "bell\x07\x1b[2J", "right\u202eto left", "\U0001f680", 'quote"\\')
+    facts = [make_repository(text, mutability=text) for text in texts]
+    log = begun(path)
+    _examine_with_evidence([check(*facts)], make_target(), log.begin(make_target()))
+    written = b"".join(read_lines(path)).decode()
+    assert not [char for char in written if char != "\n" and not char.isprintable()]
+    assert {line["repository"] for line in lines(path) if "arn" in line} == set(texts)
+    log.file.close()
+
+
 def test_the_time_is_that_of_the_reading_not_of_the_verdict(path: Path) -> None:
     """A verdict may wait for the rules of pull-through caches."""
     clock = iter(NOW.replace(second=second) for second in range(4))
