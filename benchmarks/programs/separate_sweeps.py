@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -13,6 +14,8 @@ from pathlib import Path
 
 def main(sweeper: str, *configs: str) -> int:
     """Return the highest exit status."""
+    has_cores = hasattr(os, "sched_setaffinity")  # not on macOS
+    cores = sorted(os.sched_getaffinity(0)) if has_cores else []
     with ExitStack() as files:
         sweeps = [
             subprocess.Popen(
@@ -21,6 +24,9 @@ def main(sweeper: str, *configs: str) -> int:
             )
             for config in configs
         ]
+        for number, sweep in enumerate(sweeps if cores else ()):
+            # Each sweep chooses one core by chance: both could have the same.
+            os.sched_setaffinity(sweep.pid, {cores[number % len(cores)]})
         return max(sweep.wait() for sweep in sweeps)
 
 
