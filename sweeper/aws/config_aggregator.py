@@ -171,9 +171,9 @@ def _source(item: Mapping[str, Any]) -> Source:
 
 def _organization_failed(item: Mapping[str, Any]) -> OperationFailed:
     status = _STATUSES[require_str(item, "LastUpdateStatus")]
-    where = optional_str(item, "AwsRegion")
-    place = f" in {where}" if where else ""
-    message = f"the aggregator's source of the organization{place} is {status}"
+    name = optional_str(item, "AwsRegion")
+    region_words = f" in {name}" if name else ""
+    message = f"the aggregator's source of the organization{region_words} is {status}"
     if error := _error(item):
         message += f": {error}"
     return OperationFailed(Reason.SERVICE_ERROR, shortened_message(message))

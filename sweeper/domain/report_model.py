@@ -143,7 +143,7 @@ RunKind = Literal["sweep", "apply", "undo", "events"]
 
 @dataclass(frozen=True, slots=True)
 class RunSource:
-    """The report whose changes a run takes; `remaining` of its findings are not checked again."""
+    """The report whose changes a run takes. An apply does not check `remaining` of its findings."""
 
     run_id: str
     started_at: str

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from sweeper.engine.ports import Check, Cloud, Evidence, TargetEvidence
 
 
-_Selection = tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]
+Selection = tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]
 _TargetSelection = tuple[tuple[Target, ...], tuple[tuple[Target, Skipped | Failed], ...]]
-_PlanChanges = Callable[[Mapping[str, Remedy]], list[Outcome]]
+PlanChanges = Callable[[Mapping[str, Remedy]], list[Outcome]]
 
 
 class SweepPlan:
@@ -66,7 +66,7 @@ class SweepPlan:
         self.source = source
         self._contested = contested
 
-    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
+    def select_accounts(self, organization: Organization, config: Config) -> Selection:
         """Return the accounts to open, and each of the others with why not.
 
         Raises OperationFailed where there is nothing to do, or none of it may be done.
@@ -101,7 +101,7 @@ class SweepPlan:
         self,
         outcomes: Sequence[Outcome],  # noqa: ARG002 (see the others)
         remedies: Mapping[str, Remedy],
-        plan_changes: _PlanChanges,
+        plan_changes: PlanChanges,
     ) -> list[Outcome]:
         """Return the outcomes with the change of each finding.
 
@@ -136,7 +136,7 @@ class _ReviewedPlan(SweepPlan):
         for finding in recorded.findings:
             self._findings.setdefault((finding.account_id, finding.region), []).append(finding)
 
-    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
+    def select_accounts(self, organization: Organization, config: Config) -> Selection:
         """Choose the reviewed accounts that the configuration still chooses."""
         refuse_other_organization(self.recorded, organization)
         chosen, others = select_accounts(organization.accounts, config)
@@ -183,7 +183,7 @@ class _ReviewedPlan(SweepPlan):
         self,
         outcomes: Sequence[Outcome],  # noqa: ARG002 (see the others)
         remedies: Mapping[str, Remedy],
-        plan_changes: _PlanChanges,
+        plan_changes: PlanChanges,
     ) -> list[Outcome]:
         """Plan as a sweep does, narrowed to the reviewed changes; limits count these alone."""
         reviewed = self.recorded.by_key
@@ -212,7 +212,7 @@ class _ReviewedPlan(SweepPlan):
 class _RevertedPlan(_ReviewedPlan):
     """The applied changes of a run, inverted; the configuration decides nothing about them."""
 
-    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
+    def select_accounts(self, organization: Organization, config: Config) -> Selection:
         """Choose the accounts of the changes."""
         refuse_other_organization(self.recorded, organization)
         return select_recorded_accounts(self.recorded.findings, organization, config)
@@ -265,7 +265,7 @@ class _RevertedPlan(_ReviewedPlan):
         self,
         outcomes: Sequence[Outcome],
         remedies: Mapping[str, Remedy],  # noqa: ARG002
-        plan_changes: _PlanChanges,  # noqa: ARG002
+        plan_changes: PlanChanges,  # noqa: ARG002
     ) -> list[Outcome]:
         """Return the outcomes: what was examined has its change."""
         return list(outcomes)

@@ -20,12 +20,11 @@ from sweeper.domain.model import (
     Organization,
     Repository,
     Resource,
-    Skipped,
     Stage,
     Target,
 )
 from sweeper.domain.planning import Outcome, Remedy, map_changes, planned_findings
-from sweeper.engine.change_source import SweepPlan
+from sweeper.engine.change_source import PlanChanges, Selection, SweepPlan
 from sweeper.engine.pool import attempt
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from sweeper.domain.model import Change
     from sweeper.engine.ports import Check, Cloud, Evidence
 
-_Selection = tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]
 # Counts the repositories that are about to be made immutable again, and returns why each contested
 # one is not changed, by its hint's `key`. Raises OperationFailed.
 _CountReopenings = Callable[[Sequence[Hint]], Mapping[RepositoryKey, str]]
@@ -70,7 +68,7 @@ class HintedPlan(SweepPlan):
         self._count = count
         self._denied = denied
 
-    def select_accounts(self, organization: Organization, config: Config) -> _Selection:
+    def select_accounts(self, organization: Organization, config: Config) -> Selection:
         """Choose the named accounts that a sweep would choose; the report has no others."""
         chosen, others = super().select_accounts(organization, config)
         return (
@@ -108,7 +106,7 @@ class HintedPlan(SweepPlan):
         self,
         outcomes: Sequence[Outcome],
         remedies: Mapping[str, Remedy],
-        plan_changes: Callable[[Mapping[str, Remedy]], list[Outcome]],
+        plan_changes: PlanChanges,
     ) -> list[Outcome]:
         """Plan as a sweep does, but withhold changes of contested repositories.
 
