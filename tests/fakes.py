@@ -34,7 +34,7 @@ from sweeper.domain.mutability import WILDCARD
 from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from sweeper.engine.ports import Cloud, RunEnvironment
 from sweeper.engine.sweep import sweep
 

@@ -33,8 +33,8 @@ from sweeper.domain.model import (
 from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.domain.report import cut_short
 from sweeper.domain.report_model import Report
+from sweeper.engine.attempts import Stop
 from sweeper.engine.change_source import change_source
-from sweeper.engine.pool import Stop
 from sweeper.engine.sweep import sweep
 from sweeper.storage import run_state as state
 from sweeper.storage.journal import lines

@@ -38,7 +38,7 @@ from sweeper.domain.exemptions import covers_account
 from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.selection import INACTIVE_STATES, may_write_on, named_regions, why_left_out
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 
 if TYPE_CHECKING:
     from datetime import date

@@ -22,7 +22,8 @@ from sweeper.aws.client.paging import PageTokens
 from sweeper.domain.errors import NothingToSweep, OperationFailed
 from sweeper.domain.model import Account, Failed, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import Stop, concurrently, with_log_context
+from sweeper.engine.attempts import Stop
+from sweeper.engine.pool import concurrently, with_log_context
 
 # The answers for an item that was added or removed while the organization is read.
 _NO_ACCOUNT = "TargetNotFoundException"

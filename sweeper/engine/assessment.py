@@ -18,7 +18,8 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import Pool, attempt
+from sweeper.engine.attempts import attempt
+from sweeper.engine.pool import Pool
 from sweeper.engine.ports import Check
 
 _Checks = Mapping[str, Check]

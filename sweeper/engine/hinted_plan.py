@@ -24,8 +24,8 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.planning import Outcome, Remedy, map_changes, planned_findings
+from sweeper.engine.attempts import attempt
 from sweeper.engine.change_source import PlanChanges, Selection, SweepPlan
-from sweeper.engine.pool import attempt
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config

@@ -28,7 +28,7 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.planning import Announced
 from sweeper.domain.report_model import Run
-from sweeper.engine.pool import Stop, attempt
+from sweeper.engine.attempts import Stop, attempt
 from sweeper.engine.probe import Probe
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import Any
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Failed, Stage, Target
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import attempt
+from sweeper.engine.attempts import attempt
 
 PREFIX = "sweeper-preflight"
 

@@ -21,7 +21,8 @@ from sweeper.domain.model import (
 from sweeper.domain.planning import Outcome, acting_day, map_changes, planned_findings
 from sweeper.domain.reasons import Reason
 from sweeper.domain.selection import no_longer_writable
-from sweeper.engine.pool import NOT_REACHED, Pool, attempt
+from sweeper.engine.attempts import NOT_REACHED, attempt
+from sweeper.engine.pool import Pool
 from sweeper.engine.ports import Check, Cloud, RunEnvironment
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from sweeper.domain.config_inventory import Inventory, Source, compare_inventory
 from sweeper.domain.model import Compliance, Failed, Stage
 from sweeper.domain.report import nothing_listed
 from sweeper.domain.report_model import ConfigInventory, Report
-from sweeper.engine.pool import attempt
+from sweeper.engine.attempts import attempt
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config

@@ -45,8 +45,9 @@ from sweeper.domain.selection import (
     write_scope_of,
 )
 from sweeper.engine.assessment import assess_impact
+from sweeper.engine.attempts import NOT_REACHED, Stop, attempt
 from sweeper.engine.change_source import SweepPlan
-from sweeper.engine.pool import NOT_REACHED, Pool, Stop, attempt
+from sweeper.engine.pool import Pool
 from sweeper.engine.ports import Check, Cloud, RunEnvironment
 from sweeper.engine.remediation import apply_changes
 

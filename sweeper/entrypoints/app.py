@@ -21,8 +21,8 @@ from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
 from sweeper.domain.selection import write_filters
+from sweeper.engine.attempts import Stop, attempt
 from sweeper.engine.change_source import change_source
-from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer, RunEnvironment
 from sweeper.engine.sweep import build_run, sweep
 from sweeper.entrypoints import logs
@@ -146,10 +146,7 @@ def run_sweep(
         log_started(open_run.header, config, provenance)
         environment = context.environment
         if recorded is None:
-            settings = ScanSettings(
-                config, provenance, open_run.header, options.profile, options.style
-            )
-            environment = _with_scanner(environment, settings, at_the_end)
+            environment = _with_scanner(environment, config, open_run.header, options, at_the_end)
         report = sweep(context.cloud, context.checks, config, environment, changes)
         context.cloud.forget_members()
         if evidence:
@@ -165,30 +162,25 @@ def run_sweep(
 
 
 def _with_scanner(
-    environment: RunEnvironment, settings: ScanSettings, at_the_end: ExitStack
+    environment: RunEnvironment,
+    config: Config,
+    header: Header,
+    options: RunOptions,
+    at_the_end: ExitStack,
 ) -> RunEnvironment:
     """Return the environment, with a scanner where limits.processes asks for several.
 
     Raises ConfigurationError where this machine cannot run several.
     """
-    if settings.config.limits.processes == 1:
+    if config.limits.processes == 1:
         return environment
     # Imported here, because a run of one process should not pay for it.
     from sweeper.entrypoints.processes.scanner import make_scanner
+    from sweeper.entrypoints.processes.worker import ScanSettings
 
+    settings = ScanSettings(config, environment.provenance, header, options.profile, options.style)
     scanner = make_scanner(settings, environment.journal.past, environment.stop, at_the_end)
     return replace(environment, scanner=scanner)
-
-
-@dataclass(frozen=True, slots=True)
-class ScanSettings:
-    """The settings of the run for each process that scans."""
-
-    config: Config
-    provenance: Provenance
-    header: Header
-    profile: str | None
-    style: LogStyle
 
 
 def _reopen_run(config: Config, resume: str, session: Session, stop: Stop) -> state.OpenRun:

@@ -29,8 +29,8 @@ from sweeper.domain.planning import Announced, acting_day
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report_model import Run, RunKind
+from sweeper.engine.attempts import Stop, attempt
 from sweeper.engine.change_source import SweepPlan
-from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Check, Observer, RunEnvironment
 from sweeper.entrypoints import logs
 from sweeper.storage import run_state as state

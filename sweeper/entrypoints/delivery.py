@@ -12,7 +12,7 @@ from sweeper.aws.accounts import AwsCloud
 from sweeper.config.schema import Config
 from sweeper.domain.report import cut_short, may_have_changed, nothing_listed
 from sweeper.domain.report_model import Report
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from sweeper.engine.report_details import with_account_tags, with_config_inventory, with_ou_names
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.bootstrap import RunContext, config_aggregator

@@ -14,7 +14,7 @@ from sweeper.aws.client.session import callers_session, refuse_unknown_regions
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.checks import chosen_checks
 from sweeper.config.schema import Config
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from sweeper.engine.ports import Observer
 from sweeper.engine.preflight.facts import Facts, Questions, run_preflight
 from sweeper.engine.probe import probe_action

@@ -20,8 +20,8 @@ from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import Finding
 from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report_model import Report
+from sweeper.engine.attempts import DELIVERY_SECONDS, Stop
 from sweeper.engine.defects import or_defect
-from sweeper.engine.pool import DELIVERY_SECONDS, Stop
 from sweeper.entrypoints import app, logs, metrics
 from sweeper.entrypoints.cli.common import say
 from sweeper.entrypoints.log_observer import LogObserver

@@ -32,7 +32,7 @@ from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import replaces_last
 from sweeper.domain.report_model import SCHEMA_VERSION, Report, Run
-from sweeper.engine.pool import attempt
+from sweeper.engine.attempts import attempt
 from sweeper.engine.ports import Source
 from sweeper.storage.json_scanner import TooLarge
 from sweeper.storage.record_reader import OtherVersion, Selection, read

@@ -9,7 +9,7 @@ from sweeper.aws.client.clients import Session
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.config.schema import Config
 from sweeper.domain.model import Account, Target
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from tests.fake_aws.process import FakeAws
 from tests.fakes import TODAY, FakeClock, make_config
 

@@ -21,7 +21,7 @@ from sweeper.aws.ecr import EcrRegistry
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Target
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, target
 from tests.aws.test_sender import unused_port

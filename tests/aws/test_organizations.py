@@ -10,7 +10,7 @@ from sweeper.aws.organizations import Organizations
 from sweeper.domain.errors import NothingToSweep, OperationFailed
 from sweeper.domain.model import Account, Failed
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from tests.aws.conftest import Enter
 from tests.aws.support import make_cloud, quick_stop
 from tests.cases import case

@@ -15,7 +15,7 @@ from sweeper.aws.client.parsers import CheckedParsers
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import attempt
+from sweeper.engine.attempts import attempt
 from tests.aws.support import make_cloud
 from tests.cases import case
 from tests.fake_aws.damage import damaged

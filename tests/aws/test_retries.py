@@ -14,7 +14,7 @@ from sweeper.aws.client.retries import MAX_ATTEMPTS, MAX_WAIT
 from sweeper.aws.ecr import EcrRegistry
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import WAIT_TICK, Stop
+from sweeper.engine.attempts import WAIT_TICK, Stop
 from tests.aws.support import make_cloud, opened, quick_stop, target
 from tests.fake_aws.process import FakeAws
 from tests.fake_aws.world import Fault

@@ -22,7 +22,7 @@ from sweeper.aws.s3 import Bucket
 from sweeper.config.schema import S3Config
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from tests.authority import Authority
 from tests.aws.support import REGION, make_cloud, opened
 from tests.aws.test_sender import (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sweeper.domain.errors import ConfigurationError
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from sweeper.entrypoints import runner
 from sweeper.entrypoints.lambda_function import _RESERVE, SweepFailed, handler
 from tests.cases import case

@@ -27,7 +27,8 @@ from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.engine.assessment import assess_impact
-from sweeper.engine.pool import Pool, Stop
+from sweeper.engine.attempts import Stop
+from sweeper.engine.pool import Pool
 from sweeper.engine.ports import Check, Record
 from tests.cases import case
 from tests.fakes import (

@@ -26,7 +26,8 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.planning import Outcome
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import NOT_REACHED, Pool, Stop
+from sweeper.engine.attempts import NOT_REACHED, Stop
+from sweeper.engine.pool import Pool
 from sweeper.engine.ports import Check
 from sweeper.engine.remediation import apply_changes
 from tests.cases import case

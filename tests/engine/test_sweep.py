@@ -25,7 +25,7 @@ from sweeper.domain.report_model import (
     RepositoryTotals,
     SkippedItem,
 )
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from sweeper.engine.ports import Record
 from sweeper.engine.sweep import sweep
 from tests.cases import case

@@ -9,7 +9,7 @@ import pytest
 
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.recorded_changes import RecordedChanges, undo_config
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from sweeper.entrypoints import app
 from sweeper.entrypoints.bootstrap import new_header
 from sweeper.storage import run_state as state

@@ -30,7 +30,8 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Delivery, FailedItem
-from sweeper.engine.pool import Stop, concurrently, with_log_context
+from sweeper.engine.attempts import Stop
+from sweeper.engine.pool import concurrently, with_log_context
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.log_observer import _MAX_ALIKE, LogObserver
 from sweeper.entrypoints.log_style import LogStyle

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from sweeper.entrypoints.runner import (
     _ONE_SIGNAL,
     _Interrupt,

@@ -24,7 +24,7 @@ from sweeper.aws.client.session import read_object
 from sweeper.checks import checks, resources_by_check
 from sweeper.config.loader import load
 from sweeper.domain.report_model import Report
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from sweeper.entrypoints import app
 from sweeper.entrypoints.cli.main import cli
 from sweeper.entrypoints.demo import moto_additions

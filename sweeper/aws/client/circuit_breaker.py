@@ -13,7 +13,7 @@ from botocore import exceptions as sdk
 
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 
 SILENT_CALLS = 5  # attempts in a row, over all accounts and threads, without any answer
 PATIENCE = 30.0  # seconds since the first of them

@@ -24,7 +24,7 @@ from sweeper.aws.client.shared_http import SharedHttpSession
 from sweeper.aws.client.total_time import TotalTime
 from sweeper.domain.errors import OperationFailed, SweeperError
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 
 CONNECT_TIMEOUT = 5  # seconds
 READ_TIMEOUT = 10  # seconds

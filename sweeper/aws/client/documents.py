@@ -16,7 +16,7 @@ from sweeper.aws.client.total_time import TotalTime
 from sweeper.aws.s3 import read_at_most, read_through
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 
 if TYPE_CHECKING:
     from sweeper.engine.ports import Source

@@ -25,7 +25,7 @@ from sweeper.aws.client.circuit_breaker import CircuitBreaker
 from sweeper.aws.client.errors import UNCERTAIN, WITHOUT_AN_ANSWER, reason_for, refused_keys
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 
 MAX_ATTEMPTS = 5
 # The report does not wait long for the one before it.

@@ -26,7 +26,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
-from sweeper.engine.pool import Grace
+from sweeper.engine.attempts import Grace
 
 if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection as _Plain

@@ -24,7 +24,8 @@ from sweeper.domain.selection import (
     select_accounts,
     unknown_exclusions,
 )
-from sweeper.engine.pool import Stop, WorkerPool, attempt
+from sweeper.engine.attempts import Stop, attempt
+from sweeper.engine.pool import WorkerPool
 from sweeper.engine.ports import Observer, Observers
 from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus, failed_probe, run_probe
 

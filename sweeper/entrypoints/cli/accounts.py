@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sweeper.config.loader import Loaded
     from sweeper.config.schema import Config
     from sweeper.domain.model import Account, Failed
-    from sweeper.engine.pool import Stop
+    from sweeper.engine.attempts import Stop
     from sweeper.engine.ports import Observer
 
 _WORKS = "works"
@@ -232,7 +232,7 @@ def _roles(
 def _ous(cloud: AwsCloud, accounts: Sequence[Account]) -> dict[str, str]:
     """Return the OU of each account, by names where they can be read; none if no OU can be."""
     from sweeper.domain.model import Failed, Stage
-    from sweeper.engine.pool import attempt
+    from sweeper.engine.attempts import attempt
 
     organizations = cloud.organizations
     if organizations is None:

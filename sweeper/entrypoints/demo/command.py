@@ -21,8 +21,8 @@ from sweeper.domain.errors import ExitStatus
 from sweeper.domain.exit_status import exit_status
 from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report_model import Report
+from sweeper.engine.attempts import Stop
 from sweeper.engine.defects import or_defect
-from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Observers
 from sweeper.entrypoints.app import RunOptions, run_sweep
 from sweeper.entrypoints.demo import demo_organization

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeper.domain.errors import ConfigurationError
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from sweeper.engine.ports import Observer
 from sweeper.entrypoints.distributed import stages
 from sweeper.entrypoints.distributed.answers import Answer

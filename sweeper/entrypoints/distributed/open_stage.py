@@ -24,8 +24,9 @@ from sweeper.domain.model import (
 )
 from sweeper.domain.planning import Outcome, Remedy
 from sweeper.domain.reasons import Reason
+from sweeper.engine.attempts import Stop, attempt
 from sweeper.engine.change_source import SweepPlan
-from sweeper.engine.pool import Pool, Stop, attempt
+from sweeper.engine.pool import Pool
 from sweeper.engine.ports import Observer, RunEnvironment
 from sweeper.engine.sweep import (
     Facts,

@@ -35,8 +35,8 @@ from sweeper.domain.planning import (
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import with_region
 from sweeper.engine.assessment import assess_impact, recall_impact
+from sweeper.engine.attempts import attempt
 from sweeper.engine.change_source import SweepPlan
-from sweeper.engine.pool import attempt
 from sweeper.engine.remediation import allow_changes, settle_changes, write_changes
 from sweeper.engine.sweep import (
     Listing,

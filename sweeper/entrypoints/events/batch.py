@@ -17,7 +17,7 @@ from sweeper.domain.events import Hint, join_hints, read_hint
 from sweeper.domain.exit_status import exit_status
 from sweeper.domain.reasons import PASSING_REASONS, Reason
 from sweeper.domain.report_model import Report
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from sweeper.engine.ports import Observer
 from sweeper.entrypoints import logs
 from sweeper.entrypoints.events.run import EventsRun, WarmState, require_bucket, run_hints

@@ -36,8 +36,8 @@ from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report, Run
 from sweeper.domain.selection import why_left_out
+from sweeper.engine.attempts import Stop, attempt
 from sweeper.engine.hinted_plan import HintedPlan
-from sweeper.engine.pool import Stop, attempt
 from sweeper.engine.ports import Observer
 from sweeper.engine.sweep import sweep
 from sweeper.entrypoints import app, logs

@@ -25,12 +25,18 @@ from sweeper.domain.model import (
     Stage,
 )
 from sweeper.domain.reasons import Reason
-from sweeper.engine.pool import TICK, Stop, attempt
+from sweeper.engine.attempts import Stop, attempt
+from sweeper.engine.pool import TICK
 from sweeper.engine.ports import Observer
 from sweeper.entrypoints import logs
-from sweeper.entrypoints.app import ScanSettings
 from sweeper.entrypoints.processes.collector import ScanCollector
-from sweeper.entrypoints.processes.worker import Sender, Share, begin_process, scan_share
+from sweeper.entrypoints.processes.worker import (
+    ScanSettings,
+    Sender,
+    Share,
+    begin_process,
+    scan_share,
+)
 
 _ATTEMPTS = 2  # a process may be killed, for want of memory; the second time it is no accident
 

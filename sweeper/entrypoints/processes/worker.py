@@ -15,6 +15,8 @@ from typing import Any
 
 from sweeper.aws.client.session import callers_session
 from sweeper.checks import chosen_checks
+from sweeper.config.provenance import Provenance
+from sweeper.config.schema import Config
 from sweeper.domain import masking
 from sweeper.domain.model import (
     Account,
@@ -26,16 +28,29 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.engine.attempts import Stop, attempt
 from sweeper.engine.change_source import SweepPlan
-from sweeper.engine.pool import Pool, Stop, attempt, stay_on_core
+from sweeper.engine.pool import Pool, stay_on_core
 from sweeper.engine.sweep import scan_accounts
 from sweeper.entrypoints import logs
-from sweeper.entrypoints.app import ScanSettings
 from sweeper.entrypoints.bootstrap import build_context
 from sweeper.entrypoints.interpreter import collect_garbage_rarely
+from sweeper.entrypoints.log_style import LogStyle
+from sweeper.storage.journal.kinds import Header
 from sweeper.storage.run_state import OpenRun
 
 Outcome = OpenedAccount | Examined | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSettings:
+    """The settings of the run for each process that scans."""
+
+    config: Config
+    provenance: Provenance
+    header: Header
+    profile: str | None
+    style: LogStyle
 
 
 @dataclass(frozen=True, slots=True)

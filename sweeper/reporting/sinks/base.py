@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import PASSING_REASONS
 from sweeper.domain.report_model import Delivery, Report
-from sweeper.engine.pool import attempt
+from sweeper.engine.attempts import attempt
 from sweeper.engine.probe import DestinationProbe, failed_probe
 from sweeper.reporting.formats.base import Format
 from sweeper.storage.evidence.file import EvidenceFile

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from sweeper.config.schema import Config
 from sweeper.domain.impact import suggest_exclusions
 from sweeper.domain.report_model import Report
-from sweeper.engine.pool import Stop
+from sweeper.engine.attempts import Stop
 from sweeper.entrypoints import app
 from sweeper.entrypoints.demo import demo_organization, organization
 from tests.fakes import FakeObserver
