@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
@@ -60,6 +62,12 @@ class RecordedChanges:
     def by_key(self) -> dict[Key, Finding]:
         """The findings by their keys."""
         return {finding.key: finding for finding in self.findings}
+
+    @property
+    def digest(self) -> str:
+        """A digest of the changes; equal changes have equal digests."""
+        values = [asdict(finding) for finding in self.findings]
+        return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def invert(finding: Finding) -> Finding:

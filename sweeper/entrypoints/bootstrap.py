@@ -34,7 +34,6 @@ from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.ports import Check, Observer, RunEnvironment
 from sweeper.entrypoints import logs
 from sweeper.storage import run_state as state
-from sweeper.storage.change_reader import digest
 from sweeper.storage.evidence.log import EvidenceLog
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.kinds import Header
@@ -194,7 +193,7 @@ def new_header(
     header = Header(run_id, started, __version__, dry_run, state.section_digests(config), kind)
     if recorded is None:
         return header
-    digests = {**header.config, state.CHANGES: digest(recorded)}
+    digests = {**header.config, state.CHANGES: recorded.digest}
     return replace(header, config=digests, run_kind=recorded.kind, source=recorded.source.run_id)
 
 

@@ -6,12 +6,9 @@ change is applied only if the repository still has the setting that the report n
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import asdict
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -228,12 +225,6 @@ def _findings(
         if twice := next((key for key, count in counted.items() if count > 1), None):
             raise ConfigurationError(f"{location}: {' '.join(twice)}: changed twice")
     return tuple(findings)
-
-
-def digest(recorded: RecordedChanges) -> str:
-    """Return a digest of the changes; equal changes have equal digests."""
-    values = [asdict(finding) for finding in recorded.findings]
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _members(value: Any) -> dict[str, object]:

@@ -18,7 +18,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges, invert
 from sweeper.domain.report_model import Report, RunSource
 from sweeper.storage import change_reader
-from sweeper.storage.change_reader import digest, read_recorded_changes
+from sweeper.storage.change_reader import read_recorded_changes
 from tests import recorded_support as support
 from tests.cases import case
 from tests.fakes import account_id, make_change, make_repository, make_target
@@ -242,8 +242,8 @@ def test_the_error_is_short_and_plain() -> None:
 
 def test_a_digest_tells_other_changes() -> None:
     one, two = applied_finding("app-a"), applied_finding("app-a", before=WHOLE)
-    assert digest(recorded([one])) == digest(recorded([applied_finding("app-a")]))
-    assert len({digest(recorded(each)) for each in ([one], [two], [one, two], [])}) == 4
+    assert recorded([one]).digest == recorded([applied_finding("app-a")]).digest
+    assert len({recorded(each).digest for each in ([one], [two], [one, two], [])}) == 4
 
 
 def test_accounts_and_repositories_narrow_the_changes() -> None:
