@@ -111,7 +111,7 @@ def test_a_status_without_a_code_is_an_answer_of_aws_to_a_head_alone() -> None:
             model = Session().get_service_model(service)
             page = b"" if operation.startswith("Head") else b"<html>Blocked by the proxy</html>"
             answer: Any = {"status_code": status, "headers": {}, "body": page}
-            output = model.operation_model(operation).output_shape
+            output: Any = model.operation_model(operation).output_shape
             parsed = create_parser(model.resolved_protocol).parse(answer, output)
             failed = _failed(sdk.ClientError(parsed, operation))
             assert (failed.reason, failed.uncertain) == (reason, uncertain)
