@@ -97,6 +97,16 @@ def test_what_cannot_be_read_is_said_and_costs_nothing(
 
 
 @pytest.mark.slow
+def test_a_sweep_that_lists_no_repository_calls_none_of_them_deleted(
+    aws: FakeAws, here: Here
+) -> None:
+    aws.load(world(accounts=2, regions=2))
+    templates = {"checks": ["ecr-creation-template-immutability"]}
+    inventory = here.run(aws, config={**NAMED, **AUDIT, **templates}).report["config_inventory"]
+    assert (inventory["repositories"], inventory["deleted_since"]) == (20, 0)
+
+
+@pytest.mark.slow
 def test_an_aggregator_that_is_not_there_or_too_slow(aws: FakeAws, here: Here) -> None:
     aws.load(world())
     missing = {"inventory": {"config_aggregator": {"name": "other", "region": HOME}}}
