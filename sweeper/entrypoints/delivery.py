@@ -113,6 +113,13 @@ def _with_config_inventory(report: Report, config: Config, context: RunContext) 
     if inventory := report.config_inventory:
         for reason in filter(None, (inventory.unavailable, inventory.sources_unavailable)):
             logs.log(logging.WARNING, "config_inventory.unavailable", message=reason)
+        if inventory.not_planned:
+            logs.log(
+                logging.WARNING,
+                "config_inventory.not_planned",
+                targets=len(inventory.not_planned),
+                repositories=sum(each.repositories for each in inventory.not_planned),
+            )
     return report
 
 

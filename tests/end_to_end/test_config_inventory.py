@@ -141,6 +141,8 @@ def test_what_is_recorded_where_nothing_was_planned_is_a_gap(aws: FakeAws, here:
     assert (inventory["deleted_since"], inventory["recorded_since"]) == (1, 1)
     assert ended.report["coverage"]["complete"] is False
     assert ended.status == 4
+    [logged] = [each for each in ended.logs if each["event"] == "config_inventory.not_planned"]
+    assert (logged["targets"], logged["repositories"]) == (2, 2)
     assert "AWS Config knows of repositories in 2 other account-regions" in " ".join(
         ended.stdout.split()
     )
