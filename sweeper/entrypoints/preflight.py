@@ -49,6 +49,11 @@ def check_access(
     config, session = loaded.config, callers_session(profile)
     chosen_formats(config)
     refuse_unknown_regions(config, session, loaded.provenance.regions_from)
+    if config.limits.processes != 1:
+        # Imported here, because a preflight for one process should not pay for it.
+        from sweeper.entrypoints.processes.scanner import require_processes
+
+        require_processes(config)
 
     def work(*, stop: Stop, observer: Observer, **_: object) -> Facts:
         run_id = f"preflight-{secrets.token_hex(3)}"
