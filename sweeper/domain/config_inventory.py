@@ -69,13 +69,18 @@ Inventory = Mapping[str, Mapping[str, Recorded]]
 
 
 def compare_inventory(
-    report: Report, recorded: Inventory, sources: Iterable[Source], config: Config
+    report: Report,
+    recorded: Inventory,
+    sources: Iterable[Source],
+    config: Config,
+    *,
+    lists_repositories: bool,
 ) -> Report:
     """Return the report of a sweep with what AWS Config recorded, and the gaps that it shows.
 
     The newer information counts: in an account and region that was read, a recorded repository that
-    was not found was deleted. One that was not planned is a gap if a repository was recorded there
-    before the run began.
+    was not found was deleted, if a check of the sweep `lists_repositories`. One that was not
+    planned is a gap if a repository was recorded there before the run began.
     """
     aggregator = config.inventory.config_aggregator
     if aggregator is None:
@@ -92,7 +97,8 @@ def compare_inventory(
             mutable += item.mutable
             target = account_id, region
             if target in outcomes.examined:
-                deleted += max(0, item.repositories - item.since - outcomes.examined[target])
+                if lists_repositories:
+                    deleted += max(0, item.repositories - item.since - outcomes.examined[target])
             elif key := outcomes.find_unchecked(*target):
                 not_checked[key] = not_checked.get(key, Recorded()).with_all_of(item)
             elif item.repositories == item.since:
@@ -122,6 +128,7 @@ class _Outcomes:
 
     def __init__(self, report: Report, config: Config) -> None:
         self._regions = config.regions
+        self._included = config.organization.include_accounts
         # Only a list of the organization shows that an account is not part of it.
         self._lists_all = report.run.organization_id is not None
         self._known = {account.id for account in report.accounts}
@@ -148,7 +155,8 @@ class _Outcomes:
             return False
         include, exclude = self._regions.include, self._regions.exclude
         is_named = (not include or region in include) and region not in exclude
-        return is_named and (self._lists_all or account_id in self._known)
+        may_be_meant = self._lists_all and (not self._included or account_id in self._included)
+        return is_named and (may_be_meant or account_id in self._known)
 
     def find_unchecked(self, account_id: str, region: str) -> tuple[str, str | None] | None:
         """Return the region or the account that could not be checked; None if it was checked."""

@@ -45,6 +45,13 @@ def undecided_exemption(
     return None
 
 
+def has_undecided_exemption(account: Account, rules: Iterable[ExemptionRule], today: date) -> bool:
+    """Tell whether it is not known if a rule is in force for repositories of the account."""
+    return any(
+        covers_account(rule, account) is None and not has_expired(rule, today) for rule in rules
+    )
+
+
 def enters_exemption(
     before: Account, now: Account, rules: Iterable[ExemptionRule], today: date
 ) -> bool:

@@ -248,7 +248,7 @@ class Reason(ReasonType):
     )
     WORKER_FAILED = Row(
         "worker_failed",
-        "the worker of a distributed sweep that had it to do left no whole record",
+        "the worker or process that was to do it left no whole record of its work",
         "read the log of that worker, and run again, or resume the run: sweeper run --resume ID",
     )
     INTERRUPTED = Row(

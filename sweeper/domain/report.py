@@ -77,7 +77,7 @@ def remaining_rule(kind: RunKind) -> Callable[[Finding], bool]:
 
 
 def count_non_compliant(report: Report, resource: Resource | None = "repository") -> int:
-    """Repositories whose tags can be overwritten after the sweep; or what makes such ones.
+    """Count the repositories that are mutable after the sweep; or what makes such ones.
 
     None: whatever any check found.
     """
@@ -90,7 +90,7 @@ def count_non_compliant(report: Report, resource: Resource | None = "repository"
 
 
 def count_applied(report: Report, resource: Resource = "repository") -> int:
-    """Repositories that this sweep closed; or what makes some."""
+    """Count the repositories that this sweep made immutable; or what makes such ones."""
     return sum(
         finding.change is not None
         and finding.change.status is ChangeStatus.APPLIED
@@ -139,13 +139,13 @@ def measure_coverage(
     return Coverage(
         accounts=_share(opened, chosen),
         targets=_share(examined, planned),
-        # Where all is an accepted gap or left out, nothing was seen: that is not complete.
+        # Where all is an accepted gap or left out, nothing was checked: that is not complete.
         complete=complete and examined > 0,
     )
 
 
 def _share(part: int, whole: int) -> float:
-    """None of nothing is nothing seen, not all of it."""
+    """Return the share; that of nothing is 0: nothing was checked."""
     return part / whole if whole else 0.0
 
 

@@ -100,8 +100,13 @@ class _Aggregator(Protocol):
         """Return the sources whose data are missing, or old."""
 
 
-def with_config_inventory(report: Report, config: Config, aggregator: _Aggregator | None) -> Report:
-    """Return the report of a sweep with what the aggregator recorded. Raises nothing."""
+def with_config_inventory(
+    report: Report, config: Config, aggregator: _Aggregator | None, *, lists_repositories: bool
+) -> Report:
+    """Return the report of a sweep with what the aggregator recorded. Raises nothing.
+
+    `lists_repositories` is whether a check of the sweep did.
+    """
     named = config.inventory.config_aggregator
     is_sweep = report.run.kind == "sweep" and not nothing_listed(report)
     if named is None or aggregator is None or not is_sweep:
@@ -113,7 +118,9 @@ def with_config_inventory(report: Report, config: Config, aggregator: _Aggregato
         return replace(report, config_inventory=inventory)
     sources = attempt(Stage.ENUMERATE, lambda _: aggregator.sources(), None)
     known = () if isinstance(sources, Failed) else sources
-    report = compare_inventory(report, recorded, known, config)
+    report = compare_inventory(
+        report, recorded, known, config, lists_repositories=lists_repositories
+    )
     if isinstance(sources, Failed) and report.config_inventory:
         inventory = replace(report.config_inventory, sources_unavailable=_explain(sources))
         report = replace(report, config_inventory=inventory)

@@ -80,7 +80,7 @@ def deliver_report(
     must_store = may_have_changed(report)
     if history:
         store(report, sinks, fallback if must_store else None)
-    report = _with_config_inventory(report, config, context.cloud)
+    report = _with_config_inventory(report, config, context)
     names = {check.name for check in context.checks}
     environment = context.environment
     report = attach_comparison(report, history, names, narrowed=environment.provenance.once)
@@ -103,11 +103,23 @@ def _with_ou_names(report: Report, cloud: AwsCloud) -> Report:
     return report
 
 
-def _with_config_inventory(report: Report, config: Config, cloud: AwsCloud) -> Report:
-    report = with_config_inventory(report, config, config_aggregator(config, cloud.clients))
+def _with_config_inventory(report: Report, config: Config, context: RunContext) -> Report:
+    report = with_config_inventory(
+        report,
+        config,
+        config_aggregator(config, context.cloud.clients),
+        lists_repositories=any(check.resource == "repository" for check in context.checks),
+    )
     if inventory := report.config_inventory:
         for reason in filter(None, (inventory.unavailable, inventory.sources_unavailable)):
             logs.log(logging.WARNING, "config_inventory.unavailable", message=reason)
+        if inventory.not_planned:
+            logs.log(
+                logging.WARNING,
+                "config_inventory.not_planned",
+                targets=len(inventory.not_planned),
+                repositories=sum(each.repositories for each in inventory.not_planned),
+            )
     return report
 
 

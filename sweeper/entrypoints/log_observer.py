@@ -45,7 +45,7 @@ class LogObserver:
         log(logging.INFO, "stage.started", stage=str(stage), total=total)
 
     def done(self, stage: Stage, outcomes: Sequence[tuple[Any, Any]]) -> None:
-        """Log each failure and each change.
+        """Log each failure, that to read an account's regions too, and each change.
 
         The events are `account.failed`, `target.failed`, `.not_assessed`, `.not_changed`,
         `impact.unavailable`, `change.applied`, `.failed` and `.withheld`; at level debug also
@@ -54,8 +54,9 @@ class LogObserver:
         """
         in_detail = logging.getLogger(NAME).isEnabledFor(logging.DEBUG)
         for item, outcome in outcomes:
-            if isinstance(outcome, Failed):
-                if not self._is_due(stage, outcome.reason):
+            failed = outcome.unread if isinstance(outcome, OpenedAccount) else outcome
+            if isinstance(failed, Failed):
+                if not self._is_due(stage, failed.reason):
                     continue
                 # A change's item is its target and what was found there.
                 where = item[0] if stage in (Stage.ASSESS, Stage.CHANGE) else item
@@ -65,10 +66,10 @@ class LogObserver:
                     _FAILED_EVENTS[stage],
                     account_id=account.id,
                     region=where.region if isinstance(where, Target) else None,
-                    stage=str(outcome.stage),
-                    reason=str(outcome.reason),
-                    error_code=outcome.error_code,
-                    message=outcome.message,
+                    stage=str(failed.stage),
+                    reason=str(failed.reason),
+                    error_code=failed.error_code,
+                    message=failed.message,
                 )
             elif in_detail and stage in (Stage.OPEN_ACCOUNT, Stage.EXAMINE):
                 _log_done(item, outcome)

@@ -10,6 +10,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,11 +29,12 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter
 
 from sweeper.domain.escaping import plain
 from sweeper.domain.masking import mask, mask_message
-from sweeper.domain.model import ChangeStatus, Stage
+from sweeper.domain.model import ChangeStatus, Compliance, Stage
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.entrypoints.log_style import AUTO, LogStyle
 
 NAME = "sweeper"  # of this program's loggers in the standard library
+_MAX_LEFT_OUT = 100  # failures before a stage began, one line each; the report has them all
 
 
 _Event = MutableMapping[str, Any]
@@ -223,6 +225,30 @@ def _withheld_because(report: Report) -> list[str]:
     return [reason for reason, _ in reasons.most_common()]
 
 
+def _log_left_out(report: Report) -> None:
+    """Log the accounts and regions that failed before a stage began, the first of them."""
+    left_out = (
+        failure
+        for failure in report.failures
+        if failure.account_id
+        and (
+            failure.stage is Stage.ENUMERATE
+            or (failure.stage is Stage.OPEN_ACCOUNT and failure.region)
+        )
+    )
+    for failure in islice(left_out, _MAX_LEFT_OUT):
+        log(
+            logging.WARNING,
+            "target.failed" if failure.region else "account.failed",
+            account_id=failure.account_id,
+            region=failure.region,
+            stage=str(failure.stage),
+            reason=str(failure.reason),
+            error_code=failure.error_code,
+            message=failure.message,
+        )
+
+
 def log_finished(
     report: Report, exit_status: int, file: str | None = None, *, resumable: bool = False
 ) -> None:
@@ -239,6 +265,7 @@ def log_finished(
                 error_code=failure.error_code,
                 message=failure.message,
             )
+    _log_left_out(report)
     _log_deliveries(report.deliveries)
     totals, since = report.totals, report.since_last
     log(
@@ -255,6 +282,7 @@ def log_finished(
         targets_failed=totals.targets.failed,
         repositories_examined=totals.repositories.examined,
         non_compliant=totals.repositories.non_compliant,
+        undetermined=sum(each.compliance is Compliance.UNDETERMINED for each in report.findings),
         changes_planned=totals.changes.planned,
         changes_applied=totals.changes.applied,
         changes_failed=totals.changes.failed,

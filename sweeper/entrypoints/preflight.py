@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,11 @@ def check_access(
     config, session = loaded.config, callers_session(profile)
     chosen_formats(config)
     refuse_unknown_regions(config, session, loaded.provenance.regions_from)
+    if config.limits.processes != 1:
+        # Imported here, because a preflight for one process should not pay for it.
+        from sweeper.entrypoints.processes.scanner import require_processes
+
+        require_processes(config)
 
     def work(*, stop: Stop, observer: Observer, **_: object) -> Facts:
         run_id = f"preflight-{secrets.token_hex(3)}"
@@ -103,12 +108,17 @@ def make_questions(
     aggregator = config_aggregator(config, cloud.clients)
     return cloud, Questions(
         reads=read_actions(kinds, config),
+        # Without the others a sweep checks, and withholds changes, or their impact is not known.
+        needed_reads=frozenset().union(
+            *(kind.read_actions - kind.exemption_actions for kind in kinds)
+        ),
         writes=writes if may_write else frozenset(),
         ask=partial(probe_action, probes, EcrRegistry(cloud.clients)),
         destinations=[
             *((aggregator.probe,) if aggregator else ()),
             *(partial(probe_sink, sink) for sink in make_sinks(context, chosen_plugins(config))),
         ],
+        today=datetime.now(UTC).date(),
         may_change=bool(writes),
         permitted_by={action: name for kind in kinds for action, name in kind.permitted_by.items()},
         keeps_record=bool(config.report.s3 or state.state_directory(config)),

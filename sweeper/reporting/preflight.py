@@ -189,6 +189,8 @@ def _organization(problem: Problem, facts: Facts) -> Remedy | None:
                 "organization.role_name: null is for this account alone",
                 _DOCS + "organizations/latest/userguide/orgs_introduction.html",
             )
+        case Reason.REGION_EXCLUDED:
+            return Remedy("correct regions.include and regions.exclude, or leave them out")
         case Reason.NOT_ALLOWED_TO_LIST if caller and caller.standing in (
             OrganizationRole.MANAGEMENT,
             OrganizationRole.DELEGATED,
@@ -279,7 +281,7 @@ def _read(problem: Problem, facts: Facts) -> Remedy | None:
 def _write(problem: Problem, facts: Facts) -> Remedy | None:
     what = " and ".join(problem.actions)
     instead = (
-        "or close less: remediation.include_ous, remediation.exclude_accounts; or only look: "
+        "or change less: remediation.include_ous, remediation.exclude_accounts; or only check: "
         "remediation.auto_remediate: DISABLED"
     )
     match problem.reason:

@@ -83,8 +83,6 @@ def test_every_code_has_its_reason() -> None:
         ("AWSOrganizationsNotInUseException", Reason.NOT_IN_ORGANIZATION),
         ("OrganizationalUnitNotFoundException", Reason.UNKNOWN_OU),
         ("RepositoryNotFoundException", Reason.REPOSITORY_DELETED),
-        ("403", Reason.DENIED),  # the answer to a HEAD
-        ("404", Reason.DESTINATION_MISSING),
         ("NoSuchBucket", Reason.DESTINATION_MISSING),
         ("NotFound", Reason.DESTINATION_MISSING),
         ("NotFoundException", Reason.DESTINATION_MISSING),
@@ -95,6 +93,28 @@ def test_every_code_has_its_reason() -> None:
         with case(code, reason):
             failed = _failed(_client_error(code, "a message"))
             assert (failed.reason, failed.error_code, failed.message) == (reason, code, "a message")
+
+
+def test_a_status_without_a_code_is_an_answer_of_aws_to_a_head_alone() -> None:
+    cases: list[tuple[str, str, int, Reason, bool]] = [
+        ("s3", "HeadObject", 403, Reason.DENIED, False),
+        ("s3", "HeadObject", 404, Reason.DESTINATION_MISSING, False),
+        ("s3", "HeadBucket", 400, Reason.REQUEST_REFUSED, False),
+        ("ecr", "DescribeRepositories", 403, Reason.UNEXPECTED_RESPONSE, True),
+        ("ecr", "PutImageTagMutability", 404, Reason.UNEXPECTED_RESPONSE, True),
+        ("account", "ListRegions", 302, Reason.UNEXPECTED_RESPONSE, True),
+        ("organizations", "ListAccounts", 403, Reason.UNEXPECTED_RESPONSE, True),
+        ("ecr", "DescribeRepositories", 503, Reason.SERVICE_ERROR, True),
+    ]
+    for service, operation, status, reason, uncertain in cases:
+        with case(operation, status):
+            model = Session().get_service_model(service)
+            page = b"" if operation.startswith("Head") else b"<html>Blocked by the proxy</html>"
+            answer: Any = {"status_code": status, "headers": {}, "body": page}
+            output: Any = model.operation_model(operation).output_shape
+            parsed = create_parser(model.resolved_protocol).parse(answer, output)
+            failed = _failed(sdk.ClientError(parsed, operation))
+            assert (failed.reason, failed.uncertain) == (reason, uncertain)
 
 
 def test_a_denial_says_by_what() -> None:

@@ -27,9 +27,16 @@ def compare(
     item: Report,
     recorded: Mapping[str, Mapping[str, Recorded]],
     *sources: Source,
+    lists_repositories: bool = True,
     **config: Any,
 ) -> tuple[ConfigInventory, bool]:
-    made = compare_inventory(item, recorded, sources, make_config(inventory=NAMED, **config))
+    made = compare_inventory(
+        item,
+        recorded,
+        sources,
+        make_config(inventory=NAMED, **config),
+        lists_repositories=lists_repositories,
+    )
     assert made.config_inventory
     return made.config_inventory, made.coverage.complete
 
@@ -116,6 +123,8 @@ def test_what_could_not_be_checked_is_no_blank() -> None:
         # left out on purpose
         ({}, {ACCOUNT_ID: {"ap-east-1": FIVE}}, {"regions": {"exclude": ["ap-east-1"]}}, []),
         ({}, {ACCOUNT_ID: {"ap-east-1": FIVE}}, {"regions": {"include": [REGION]}}, []),
+        # the sweep is of one account
+        ({}, {DARK: {REGION: FIVE}}, {"organization": {"include_accounts": [ACCOUNT_ID]}}, []),
         # accepted
         (
             {},
@@ -159,6 +168,8 @@ def test_where_the_sweep_read_its_own_word_is_the_newer() -> None:
             inventory, _ = compare(item, {ACCOUNT_ID: {REGION: recorded}})
             assert inventory.deleted_since == deleted
             assert inventory.not_planned == ()
+            unread, _ = compare(item, {ACCOUNT_ID: {REGION: recorded}}, lists_repositories=False)
+            assert unread.deleted_since == 0
 
 
 def test_whom_nobody_records() -> None:
@@ -190,4 +201,4 @@ def test_whom_nobody_records() -> None:
 
 def test_an_aggregator_must_be_configured() -> None:
     with pytest.raises(ValueError, match="no aggregator"):
-        compare_inventory(report(), {}, (), make_config())
+        compare_inventory(report(), {}, (), make_config(), lists_repositories=True)

@@ -10,6 +10,7 @@ from sweeper.domain.exemptions import (
     configured_exemption,
     covers_account,
     enters_exemption,
+    has_undecided_exemption,
     undecided_exemption,
 )
 from sweeper.domain.model import Account
@@ -132,6 +133,12 @@ def test_what_was_not_read_exempts_nothing_and_is_told() -> None:
                 assert part in found.rule
             over = (rule(repository="*", expires=date(2020, 1, 1), **values),)
             assert undecided_exemption(unread, "sandbox/a", over, TODAY) is None
+            for place, tried, expected in (
+                (unread, rules, True),
+                (read, rules, False),
+                (unread, over, False),
+            ):
+                assert has_undecided_exemption(place.account, tried, TODAY) is expected
 
 
 def test_an_account_that_comes_below_a_rule() -> None:

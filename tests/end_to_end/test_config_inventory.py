@@ -97,6 +97,16 @@ def test_what_cannot_be_read_is_said_and_costs_nothing(
 
 
 @pytest.mark.slow
+def test_a_sweep_that_lists_no_repository_calls_none_of_them_deleted(
+    aws: FakeAws, here: Here
+) -> None:
+    aws.load(world(accounts=2, regions=2))
+    templates = {"checks": ["ecr-creation-template-immutability"]}
+    inventory = here.run(aws, config={**NAMED, **AUDIT, **templates}).report["config_inventory"]
+    assert (inventory["repositories"], inventory["deleted_since"]) == (20, 0)
+
+
+@pytest.mark.slow
 def test_an_aggregator_that_is_not_there_or_too_slow(aws: FakeAws, here: Here) -> None:
     aws.load(world())
     missing = {"inventory": {"config_aggregator": {"name": "other", "region": HOME}}}
@@ -131,6 +141,8 @@ def test_what_is_recorded_where_nothing_was_planned_is_a_gap(aws: FakeAws, here:
     assert (inventory["deleted_since"], inventory["recorded_since"]) == (1, 1)
     assert ended.report["coverage"]["complete"] is False
     assert ended.status == 4
+    [logged] = [each for each in ended.logs if each["event"] == "config_inventory.not_planned"]
+    assert (logged["targets"], logged["repositories"]) == (2, 2)
     assert "AWS Config knows of repositories in 2 other account-regions" in " ".join(
         ended.stdout.split()
     )

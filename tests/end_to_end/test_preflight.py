@@ -376,6 +376,53 @@ BROKEN = {
         variables={"XDG_STATE_HOME": "/dev/null"},
         answer="failed",
     ),
+    "a region that no account has enabled": Broken(
+        "region_excluded",
+        4,
+        "correct regions.include",
+        "organization",
+        config={"regions": {"include": ["ap-east-1"]}},
+        answer="failed",
+    ),
+    "a policy that denies writes, beside an accepted gap": Broken(
+        "denied_by_scp",
+        4,
+        "except the member role from the policy that denies",
+        "write",
+        world={"denies": [{"actions": [WRITE]}]},
+        config={"coverage": {"accept": [{"reason": "denied_by_scp"}]}},
+        actions=(WRITE,),
+        accounts=tuple(range(1, ACCOUNTS)),
+        regions=REGIONS,
+    ),
+    "an exemption by tags that may not be read": Broken(
+        "exemption_undecided",
+        4,
+        "organizations:ListTagsForResource",
+        "write",
+        world={
+            "denies": [
+                {
+                    "kind": "identity_policy",
+                    "accounts": [CALLER],
+                    "actions": ["organizations:ListTagsForResource"],
+                    "implicit": True,
+                }
+            ]
+        },
+        config={
+            "exemptions": [
+                {
+                    "repository": "sandbox/*",
+                    "account_tags": {"env": ["dev"]},
+                    "reason": "theirs",
+                    "expires": "never",
+                }
+            ]
+        },
+        accounts=None,
+        answer="failed",
+    ),
     "an excluded account that is not there": Broken(
         "unknown_account",
         4,
@@ -412,7 +459,11 @@ def assert_nothing_changed(aws: FakeAws, ended: Ended) -> None:
 
 
 def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: {**first.get(name, {}), **second.get(name, {})} for name in {**first, **second}}
+    merged = {
+        name: {**first.get(name, {}), **value} if isinstance(value, Mapping) else value
+        for name, value in second.items()
+    }
+    return {**first, **merged}
 
 
 @pytest.mark.parametrize("standing", ["management", "delegated"])

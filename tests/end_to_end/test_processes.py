@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.cases import case
 from tests.end_to_end.barriers import hold, release_slowly, wait_until_held
 from tests.end_to_end.harness import (
     AnyProcess,
@@ -214,8 +215,11 @@ def test_a_machine_without_shared_memory_is_named(
         raise OSError(errno.ENOSYS, "Function not implemented")  # as in AWS Lambda
 
     monkeypatch.setattr(BaseContext, "Lock", lock)
-    ended = here.run(aws, config=TWO)
-    assert ended.status == 2
-    assert "limits.processes" in ended.stderr
-    assert "Function not implemented" in ended.stderr
-    assert "sts:AssumeRole" not in calls(aws)
+    for command in ("run", "preflight"):
+        with case(command):
+            options = ("--dry-run",) if command == "run" else ()
+            ended = here.command(aws, command, *options, config=TWO)
+            assert ended.status == 2
+            assert "limits.processes" in ended.stderr
+            assert "Function not implemented" in ended.stderr
+            assert "sts:AssumeRole" not in calls(aws)

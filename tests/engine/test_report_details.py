@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sweeper.domain.config_inventory import Inventory, Recorded, Source
@@ -13,7 +14,8 @@ from sweeper.domain.model import Compliance, Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
-from sweeper.engine.report_details import with_account_tags, with_config_inventory, with_ou_names
+from sweeper.engine import report_details
+from sweeper.engine.report_details import with_account_tags, with_ou_names
 from tests.cases import case
 from tests.factories import (
     ACCOUNT_ID,
@@ -153,6 +155,7 @@ def test_accounts_that_could_not_be_checked_have_their_tags() -> None:
 
 
 CONFIG = make_config(inventory={"config_aggregator": {"name": "all", "region": REGION}})
+with_config_inventory = partial(report_details.with_config_inventory, lists_repositories=True)
 NOT_ALLOWED = OperationFailed(Reason.DENIED, "no", "AccessDeniedException")
 
 

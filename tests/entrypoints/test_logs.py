@@ -21,6 +21,7 @@ from sweeper.domain import masking
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import (
     ChangeStatus,
+    Compliance,
     Counts,
     Examined,
     Failed,
@@ -151,6 +152,30 @@ def test_the_end_is_told_with_the_totals(capsys: pytest.CaptureFixture[str]) -> 
     assert entry["event"] == "sweep.finished"
     assert entry["run_id"] == report.run.id
     assert (entry["exit_status"], entry["remaining"], entry["coverage_complete"]) == (3, 1, True)
+
+
+def test_what_makes_coverage_incomplete_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(terminal=False)
+    account = factories.account()
+    unread = Failed(Stage.OPEN_ACCOUNT, Reason.REGIONS_UNREADABLE, "no", "AccessDeniedException")
+    named = OpenedAccount(account, ((factories.REGION, "ENABLED"),), unread)
+    LogObserver().done(Stage.OPEN_ACCOUNT, [(account, named)])
+    report = factories.report([factories.finding(compliance=Compliance.UNDETERMINED)])
+    failures = (
+        factories.failure(Reason.ACCOUNT_STATE_UNKNOWN, stage=Stage.ENUMERATE, region=None),
+        factories.failure(Reason.REGION_STATUS_UNKNOWN, stage=Stage.OPEN_ACCOUNT),
+        # of a stage, which logged them
+        factories.failure(Reason.ASSUME_ROLE_DENIED, stage=Stage.OPEN_ACCOUNT, region=None),
+        factories.failure(Reason.DENIED_BY_SCP),
+    )
+    logs.log_finished(replace(report, failures=failures), 4)
+    *told, finished = _logged(capsys)
+    assert [(entry["event"], entry["reason"], entry["region"]) for entry in told] == [
+        ("account.failed", "regions_unreadable", None),
+        ("account.failed", "account_state_unknown", None),
+        ("target.failed", "region_status_unknown", factories.REGION),
+    ]
+    assert finished["undetermined"] == 1
 
 
 def test_what_ended_the_sweep_and_what_was_not_delivered_is_told(

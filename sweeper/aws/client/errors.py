@@ -111,10 +111,10 @@ _CODES = {
     # A conditional write to S3 whose condition does not hold, or that another came before.
     "PreconditionFailed": Reason.CONCURRENT_MODIFICATION,
     "ConditionalRequestConflict": Reason.CONCURRENT_MODIFICATION,
-    # The answer to a HEAD has no body, and so no code but its status.
-    "403": Reason.DENIED,
-    "404": Reason.DESTINATION_MISSING,
 }
+# Where the body has no code, the SDK takes the status for it. The answer to a HEAD has no body. Of
+# any other call, such an answer is not from AWS: a proxy, for example, refused it.
+_CODES_OF_HEAD = {"403": Reason.DENIED, "404": Reason.DESTINATION_MISSING}
 # In order: the first class that fits names the reason.
 _EXCEPTIONS: tuple[tuple[type[Exception], Reason], ...] = (
     (sdk.NoCredentialsError, Reason.NO_CREDENTIALS),
@@ -196,6 +196,11 @@ def _from_response(error: sdk.ClientError, *, write: bool) -> OperationFailed:
     metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
     status = metadata.get("HTTPStatusCode", 0)
     reason = _CODES.get(code)
+    uncertain = status >= HTTPStatus.INTERNAL_SERVER_ERROR or UNCERTAIN in metadata
+    if error.operation_name.startswith("Head"):
+        reason = _CODES_OF_HEAD.get(code, reason)
+    elif code.isdecimal() and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        reason, uncertain = Reason.UNEXPECTED_RESPONSE, True
     if reason is Reason.DENIED:
         reason = next(
             (found for text, found in _POLICY_TYPES.items() if text in message), Reason.DENIED
@@ -210,7 +215,6 @@ def _from_response(error: sdk.ClientError, *, write: bool) -> OperationFailed:
             if status >= HTTPStatus.INTERNAL_SERVER_ERROR
             else Reason.REQUEST_REFUSED
         )
-    uncertain = status >= HTTPStatus.INTERNAL_SERVER_ERROR or UNCERTAIN in metadata
     return OperationFailed(
         reason, shortened_message(mask_message(message)), code[:MAX_CODE], uncertain=uncertain
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from sweeper.domain.exemptions import has_undecided_exemption
 from sweeper.domain.model import (
     Account,
     Failed,
@@ -89,8 +91,10 @@ class Facts:
 
     `listing` is why the accounts could not be listed or chosen, None if they could. `left_out` are
     the accounts and regions that a sweep would leave out; `unknown_exclusions` names excluded
-    accounts that do not exist. `reads` and `writes` are the actions that were to be tried; there
-    are no writes where none may be made, or tried. `may_change`: a sweep may write at all.
+    accounts that do not exist; `undecided_exemptions` are the accounts where changes wait, because
+    an exemption depends on facts that could not be read. `reads` and `writes` are the actions that
+    were to be tried; there are no writes where none may be made, or tried. Without one of the
+    `needed_reads` a sweep cannot check a region. `may_change`: a sweep may write at all.
     `keeps_record`: a run can store its journal, without which it changes nothing. `permitted_by`:
     the parameter of the member role's stack that permits a write.
     """
@@ -102,8 +106,10 @@ class Facts:
     left_out: tuple[tuple[Account, str | None, Skipped | Failed], ...] = ()
     destinations: tuple[DestinationProbe, ...] = ()
     unknown_exclusions: str = ""
+    undecided_exemptions: tuple[str, ...] = ()
     listed: int = 0
     reads: tuple[str, ...] = ()
+    needed_reads: frozenset[str] = frozenset()
     writes: tuple[str, ...] = ()
     may_change: bool = True
     keeps_record: bool = True
@@ -118,6 +124,15 @@ class Facts:
     def active(self) -> int:
         """The number of accounts whose member role was to be assumed."""
         return len(self.accounts)
+
+    @property
+    def leaves_no_region(self) -> bool:
+        """Tell whether each account could be opened, and none has a region to check."""
+        opened = all(
+            each.role.answer is ProbeStatus.WORKS and not isinstance(each.regions, ProbeResult)
+            for each in self.accounts
+        )
+        return self.listing is None and opened and not self.regions
 
     def answers(self, action: str) -> tuple[ProbeResult, ...]:
         """Return the action's results, one for each account and region where it was tried."""
@@ -170,13 +185,15 @@ class Questions:
     `ask` tries an action; like the destinations it raises nothing. `may_change`: a sweep has write
     actions, even if these are not tried. `keeps_record`: this machine, or S3, can store a run's
     journal or plan. `permitted_by` are the parameters of the member role's stack, by the write that
-    each permits.
+    each permits. Exemptions are judged as of `today`.
     """
 
     reads: Collection[str]
+    needed_reads: Collection[str]
     writes: Collection[str]
     ask: Callable[[Target, str], ProbeResult]
     destinations: Sequence[Callable[[], list[DestinationProbe]]]
+    today: date
     may_change: bool = True
     keeps_record: bool = True
     permitted_by: Mapping[str, str] = field(default_factory=dict)
@@ -223,8 +240,15 @@ def run_preflight(
         ),
         destinations=destinations,
         unknown_exclusions=unknown_exclusions(listed, config),
+        undecided_exemptions=tuple(
+            account.id
+            for account in accounts
+            if in_write_scope(account, config.remediation)
+            and has_undecided_exemption(account, config.exemptions, questions.today)
+        ),
         listed=len(listed),
         reads=tuple(sorted(questions.reads)),
+        needed_reads=frozenset(questions.needed_reads),
         writes=tuple(sorted(questions.writes)),
         may_change=questions.may_change,
         keeps_record=questions.keeps_record,

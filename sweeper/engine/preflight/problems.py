@@ -87,13 +87,22 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A problem in one account, or one of its regions."""
+    """A problem in one account, or one of its regions.
+
+    `is_gap`: a sweep could not check it. Else it is about changes alone.
+    """
 
     kind: Kind
     probed: ProbeResult
     actions: tuple[str, ...]
     account: str
     region: str | None = None
+    is_gap: bool = True
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """Account id and region."""
+        return self.account, self.region
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,14 @@ class Verdict:
 def judge(facts: Facts, config: Config) -> Verdict:
     """Return what the facts mean for a sweep with this configuration."""
     cases = [*_of_accounts(facts), *_of_regions(facts)]
-    counted = [case for case in cases if not _is_accepted(case, config)]
+    accepted = {case.key for case in cases if _is_accepted(case, config)}
+    if all(region.key in accepted for region in facts.regions):
+        accepted.clear()  # a sweep that checks nothing is not complete, whatever is accepted
+    counted = [
+        case
+        for case in cases
+        if case.key not in accepted or (case.is_gap and not _is_accepted(case, config))
+    ]
     found = [
         *_of_the_organization(facts),
         *_group(counted, facts.regions),
@@ -133,6 +149,9 @@ def judge(facts: Facts, config: Config) -> Verdict:
 
 
 def _of_the_organization(facts: Facts) -> Iterator[Problem]:
+    if facts.leaves_no_region:
+        message = "no account has enabled a region that regions.include and regions.exclude leave"
+        yield Problem(Kind.ORGANIZATION, ProbeStatus.FAILED, Reason.REGION_EXCLUDED, message)
     if facts.listing is not None:
         failed = failed_probe(facts.listing)
         yield Problem(
@@ -148,6 +167,14 @@ def _of_the_organization(facts: Facts) -> Iterator[Problem]:
             Reason.UNKNOWN_ACCOUNT,
             f"excluded, but not in the organization: {facts.unknown_exclusions}",
             accounts=tuple(facts.unknown_exclusions.split(", ")),
+        )
+    if facts.undecided_exemptions:
+        yield Problem(
+            Kind.WRITE,
+            ProbeStatus.FAILED,
+            Reason.EXEMPTION_UNDECIDED,
+            "the accounts' OUs or tags could not be read",
+            accounts=facts.undecided_exemptions,
         )
     if not facts.keeps_record:
         message = "no state.directory that can be written, and no report.s3"
@@ -196,7 +223,8 @@ def _of_regions(facts: Facts) -> Iterator[_Case]:
                 if answer.answer is not ProbeStatus.WORKS:
                     groups[answer.answer, answer.reason].append(action)
             for actions in groups.values():
-                yield _Case(kind, answers[actions[0]], tuple(actions), *region.key)
+                is_gap = not facts.needed_reads.isdisjoint(actions)
+                yield _Case(kind, answers[actions[0]], tuple(actions), *region.key, is_gap)
 
 
 def _granted_in_part(answer: ProbeResult) -> ProbeResult:
@@ -209,7 +237,7 @@ def _granted_in_part(answer: ProbeResult) -> ProbeResult:
 def _is_accepted(case: _Case, config: Config) -> bool:
     """Tell whether `coverage.accept` accepts it, by the reason that a sweep would give."""
     reason = case.probed.reason
-    if reason is None or case.probed.answer is ProbeStatus.NOT_KNOWN:
+    if not case.is_gap or reason is None or case.probed.answer is ProbeStatus.NOT_KNOWN:
         return False
     if case.kind is Kind.REGIONS and reason.is_denial:
         reason = Reason.REGIONS_UNREADABLE

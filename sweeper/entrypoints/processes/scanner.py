@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from multiprocessing.context import SpawnContext
+from typing import TYPE_CHECKING
 
 from sweeper.config.field_types import MAX_PROCESSES
 from sweeper.domain import masking
@@ -38,6 +39,9 @@ from sweeper.entrypoints.processes.worker import (
     scan_share,
 )
 
+if TYPE_CHECKING:
+    from sweeper.config.schema import Config
+
 _ATTEMPTS = 2  # a process may be killed, for want of memory; the second time it is no accident
 
 
@@ -48,13 +52,24 @@ def make_scanner(
 
     It is closed at the end. Raises ConfigurationError where this machine cannot run several.
     """
-    wanted = settings.config.limits.processes
-    count = _count_cores() if wanted == "auto" else wanted
+    count = _count_processes(settings.config)
     if count == 1:
         return None
     scanner = ProcessScanner(count, settings, past, stop)
     at_the_end.callback(scanner.close)
     return scanner
+
+
+def require_processes(config: Config) -> None:
+    """Raise ConfigurationError where this machine cannot run the processes that a sweep needs."""
+    if _count_processes(config) > 1:
+        with _explain_errors():
+            multiprocessing.get_context("spawn").Lock()  # what a machine lacks, if anything
+
+
+def _count_processes(config: Config) -> int:
+    wanted = config.limits.processes
+    return _count_cores() if wanted == "auto" else wanted
 
 
 def _count_cores() -> int:
@@ -140,7 +155,7 @@ class _Workers:
         self._stop = stop
         context = multiprocessing.get_context("spawn")
         left = stop.seconds_left
-        try:
+        with _explain_errors():
             self._results, sender = context.Pipe(duplex=False)
             control, self._control = context.Pipe(duplex=False)
             self._theirs = (sender, control)
@@ -153,10 +168,6 @@ class _Workers:
                 masking.share_secrets(),
             )
             self._executor = _start(count, context, begin)
-        except (ImportError, NotImplementedError, OSError, BrokenProcessPool) as error:
-            raise ConfigurationError(
-                f"limits.processes: this machine cannot run several processes: {error}; set it to 1"
-            ) from None
 
     def close(self) -> None:
         """End the processes."""
@@ -206,6 +217,17 @@ def _start(count: int, context: SpawnContext, begin: Callable[[], None]) -> Proc
         executor.shutdown(cancel_futures=True)
         raise
     return executor
+
+
+@contextmanager
+def _explain_errors() -> Iterator[None]:
+    """Raise ConfigurationError in the place of what a machine without processes raises."""
+    try:
+        yield
+    except (ImportError, NotImplementedError, OSError, BrokenProcessPool) as error:
+        raise ConfigurationError(
+            f"limits.processes: this machine cannot run several processes: {error}; set it to 1"
+        ) from None
 
 
 @contextmanager

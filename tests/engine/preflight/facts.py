@@ -55,12 +55,14 @@ def unreadable(number: int, name: str, answer: ProbeResult) -> Region:
 
 
 def facts(*regions: Region, **more: Any) -> Facts:
-    """Three accounts that were entered, but for what is given."""
+    """Three accounts that were entered, but for what is given; by default one region that works."""
     values: dict[str, Any] = {
+        "regions": regions or (region(1, "us-east-1"),),
         "accounts": tuple(role_checks(number) for number in (1, 2, 3)),
         "listed": 3,
         "reads": (RULES, LIST),
+        "needed_reads": frozenset({LIST}),
         "writes": (CLOSE,),
         **more,
     }
-    return Facts(CALLER, None, regions=regions, **values)
+    return Facts(CALLER, None, **values)

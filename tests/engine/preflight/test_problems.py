@@ -7,7 +7,7 @@ from typing import Any
 from sweeper.domain.errors import ExitStatus
 from sweeper.domain.model import Failed, Skipped, Stage
 from sweeper.domain.reasons import Reason
-from sweeper.engine.preflight.facts import Facts
+from sweeper.engine.preflight.facts import Facts, Region
 from sweeper.engine.preflight.problems import Kind, Problem, judge
 from sweeper.engine.probe import DestinationProbe, ProbeResult, ProbeStatus
 from tests.cases import case
@@ -166,6 +166,7 @@ def test_known_gaps_are_accepted_by_the_reason_that_a_sweep_would_give() -> None
             found = facts(
                 unreadable(1, WEST, SCP),
                 unreadable(1, EAST, SCP),
+                region(3, WEST),
                 accounts=(role_checks(1), role_checks(2, regions=denied(Reason.DENIED_BY_SCP))),
             )
             verdict = judge(found, make_config(coverage={"accept": [accept]}))
@@ -174,6 +175,45 @@ def test_known_gaps_are_accepted_by_the_reason_that_a_sweep_would_give() -> None
                 sum(len(each.targets) or len(each.accounts) for each in verdict.problems)
                 == 3 - accepted
             )
+
+
+def test_a_gap_is_accepted_where_a_sweep_would_accept_it() -> None:
+    """A region that cannot be checked; not what withholds changes, nor a sweep of nothing."""
+    cases: list[tuple[tuple[Region, ...], list[tuple[str, ...]], int]] = [
+        ((unreadable(1, WEST, SCP), region(2, WEST)), [], 1),
+        ((region(1, WEST, list=SCP), region(2, WEST)), [], 1),
+        # with it goes what is about changes there
+        ((region(1, WEST, list=SCP, close=denied()), region(2, WEST)), [], 2),
+        ((region(1, WEST, rules=SCP), region(2, WEST)), [(RULES,)], 0),
+        ((region(1, WEST, close=SCP), region(2, WEST)), [(CLOSE,)], 0),
+        ((unreadable(1, WEST, SCP), unreadable(2, WEST, SCP)), [()], 0),
+    ]
+    for regions, actions, accepted in cases:
+        with case(regions):
+            accept = {"accept": [{"reason": "denied_by_scp"}]}
+            verdict = judge(facts(*regions), make_config(coverage=accept))
+            assert [each.actions for each in verdict.problems] == actions
+            assert verdict.accepted == accepted
+
+
+def test_a_sweep_of_no_region_is_a_problem_if_nothing_else_explains_it() -> None:
+    nothing = (Kind.ORGANIZATION, Reason.REGION_EXCLUDED, (), (), True)
+    no_role = (Kind.ACCOUNT, Reason.ASSUME_ROLE_DENIED, ("sts:AssumeRole",), ids(1), True)
+    cases = [
+        (role_checks(1), [nothing]),
+        (role_checks(1, denied(Reason.ASSUME_ROLE_DENIED)), [no_role]),
+    ]
+    for entered, expected in cases:
+        with case(entered):
+            assert summaries(facts(regions=(), accounts=(entered,))) == expected
+
+
+def test_exemptions_that_cannot_be_decided_hold_back_changes_alone() -> None:
+    for may_change in [True, False]:
+        with case(may_change):
+            found = facts(undecided_exemptions=ids(2, 3), may_change=may_change)
+            held_back = [(Kind.WRITE, Reason.EXEMPTION_UNDECIDED, (), ids(2, 3), True)]
+            assert summaries(found) == (held_back if may_change else [])
 
 
 def test_an_excluded_account_that_is_not_there_holds_back_changes_alone() -> None:
