@@ -6,7 +6,7 @@ Text from AWS (names, messages, tags) is stored unchanged; formats and logs esca
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -266,10 +266,6 @@ class Examined:
 
     counts: Counts
     findings: tuple[Finding, ...] = ()
-
-    def map_findings(self, edit: Callable[[Finding], Finding]) -> Examined:
-        """Return the target with each finding as `edit` returns it."""
-        return replace(self, findings=tuple(map(edit, self.findings))) if self.findings else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ def plan_changes(
                 today=today,
                 announced=announced,
             )
-            for finding, change in zip(_findings(outcome), changes, strict=True)
+            for finding, change in zip(findings_of((outcome,)), changes, strict=True)
         ]
 
     due = [timely(*pair) for pair in zip(targets, outcomes, strict=True)]
@@ -170,19 +170,13 @@ def _is_planned(change: Change | None) -> bool:
     return change is not None and change.status is ChangeStatus.PLANNED
 
 
-def _findings(outcome: Outcome) -> Sequence[Finding]:
-    return outcome.findings if isinstance(outcome, Examined) else ()
-
-
 def _with_announcements(outcome: Outcome, announced: Announced, today: date) -> Outcome:
     def known(finding: Finding) -> Finding:
         day = announced.days.get(finding.key)
         # A future day is a mistake, or forged: stored again, it would never pass.
         return replace(finding, announced=min(day, today)) if day and finding.change else finding
 
-    if announced.days and isinstance(outcome, Examined):
-        return outcome.map_findings(known)
-    return outcome
+    return map_findings(outcome, known) if announced.days else outcome
 
 
 def restore_plan(
@@ -217,7 +211,7 @@ def map_changes(outcome: Outcome, edit: Callable[[Finding, Change], Change]) -> 
             return finding
         return replace(finding, change=edit(finding, change))
 
-    return outcome.map_findings(edit_finding) if isinstance(outcome, Examined) else outcome
+    return map_findings(outcome, edit_finding)
 
 
 def _due_changes(
@@ -227,8 +221,6 @@ def _due_changes(
     remedies: Mapping[str, Remedy],
 ) -> list[Change | None]:
     """Return the change of each finding, before limits and days are applied."""
-    if not isinstance(outcome, Examined):
-        return []
     writable = in_write_scope(target.account, remediation)
     return [
         # A check may have withheld the change itself, for manual review.
@@ -237,7 +229,7 @@ def _due_changes(
         and _is_switched_on(finding, remediation)
         and finding.compliance is Compliance.NON_COMPLIANT
         else None
-        for finding in outcome.findings
+        for finding in findings_of((outcome,))
     ]
 
 
@@ -253,7 +245,7 @@ def _with_changes(outcome: Outcome, changes: Iterator[Change | None]) -> Outcome
         change = next(changes)  # a copy costs as much as a line of the report
         return finding if change is finding.change else replace(finding, change=change)
 
-    return outcome.map_findings(set_change) if isinstance(outcome, Examined) else outcome
+    return map_findings(outcome, set_change)
 
 
 def apply_completed(outcomes: Iterable[Outcome], completed: Mapping[Key, Change]) -> list[Outcome]:
@@ -262,16 +254,30 @@ def apply_completed(outcomes: Iterable[Outcome], completed: Mapping[Key, Change]
     def edit(finding: Finding) -> Finding:
         return replace(finding, change=completed.get(finding.key, finding.change))
 
-    return [
-        outcome.map_findings(edit) if completed and isinstance(outcome, Examined) else outcome
-        for outcome in outcomes
-    ]
+    return [map_findings(outcome, edit) if completed else outcome for outcome in outcomes]
 
 
-def planned_findings(outcomes: Iterable[Outcome]) -> Iterable[Finding]:
-    """Yield the findings whose change is still planned."""
+def map_findings(outcome: Outcome, edit: Callable[[Finding], Finding]) -> Outcome:
+    """Return the outcome with each finding as `edit` returns it."""
+    if not isinstance(outcome, Examined) or not outcome.findings:
+        return outcome
+    return replace(outcome, findings=tuple(map(edit, outcome.findings)))
+
+
+def findings_of(outcomes: Iterable[Outcome]) -> Iterator[Finding]:
+    """Yield each finding."""
     for outcome in outcomes:
         if isinstance(outcome, Examined):
-            for finding in outcome.findings:
-                if finding.change and finding.change.status is ChangeStatus.PLANNED:
-                    yield finding
+            yield from outcome.findings
+
+
+def changes_of(outcomes: Iterable[Outcome]) -> Iterator[tuple[Finding, Change]]:
+    """Yield each finding that has a change."""
+    for finding in findings_of(outcomes):
+        if finding.change:
+            yield finding, finding.change
+
+
+def planned_findings(outcomes: Iterable[Outcome]) -> Iterator[Finding]:
+    """Yield the findings whose change is still planned."""
+    return (finding for finding, change in changes_of(outcomes) if _is_planned(change))

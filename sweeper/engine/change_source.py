@@ -23,7 +23,7 @@ from sweeper.domain.model import (
     Skipped,
     Target,
 )
-from sweeper.domain.planning import Outcome, Remedy, planned_findings
+from sweeper.domain.planning import Outcome, Remedy, map_findings, planned_findings
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import (
     RecordedChanges,
@@ -189,9 +189,7 @@ class _ReviewedPlan(SweepPlan):
         reviewed = self.recorded.by_key
         planned = plan_changes(reviewed_remedies(reviewed, remedies))
         return [
-            outcome.map_findings(lambda finding: supersede_unplanned(reviewed, finding))
-            if isinstance(outcome, Examined)
-            else outcome
+            map_findings(outcome, lambda finding: supersede_unplanned(reviewed, finding))
             for outcome in planned
         ]
 

@@ -11,14 +11,21 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
-    Examined,
     Failed,
     Finding,
     Key,
     Stage,
     Target,
 )
-from sweeper.domain.planning import Outcome, acting_day, map_changes, planned_findings
+from sweeper.domain.planning import (
+    Outcome,
+    acting_day,
+    changes_of,
+    findings_of,
+    map_changes,
+    map_findings,
+    planned_findings,
+)
 from sweeper.domain.reasons import Reason
 from sweeper.domain.selection import no_longer_writable
 from sweeper.engine.pool import NOT_REACHED, Pool, attempt
@@ -105,9 +112,7 @@ def settle_changes(
         return outcomes
 
     def is_due(outcome: Outcome) -> bool:
-        return isinstance(outcome, Examined) and any(
-            finding.key in in_doubt for finding in outcome.findings
-        )
+        return any(finding.key in in_doubt for finding in findings_of((outcome,)))
 
     def end_unknown(outcome: Outcome, why: Failed) -> Outcome:
         return _map_in_doubt(outcome, in_doubt, lambda _, change: _unknown(change, why))
@@ -132,7 +137,7 @@ def _map_in_doubt(
             return finding
         return replace(finding, change=edit(finding, finding.change))
 
-    return outcome.map_findings(edit_finding) if isinstance(outcome, Examined) else outcome
+    return map_findings(outcome, edit_finding)
 
 
 def _unknown(change: Change, why: Failed) -> Change:
@@ -203,22 +208,19 @@ class _Writer:
 
     def note_applied(self, outcomes: Sequence[Outcome]) -> None:
         """Note the changes that an earlier process of the run applied."""
-        for outcome in outcomes:
-            if isinstance(outcome, Examined):
-                self._applied.update(
-                    _permission(finding)
-                    for finding in outcome.findings
-                    if finding.change and finding.change.status is ChangeStatus.APPLIED
-                )
+        self._applied.update(
+            _permission(finding)
+            for finding, change in changes_of(outcomes)
+            if change.status is ChangeStatus.APPLIED
+        )
 
     def lost(self, outcome: Outcome) -> Outcome:
         """Turn withheld changes into failed ones where the permission was granted after all.
 
         That is known only when all writes have ended: those of an account run in parallel.
         """
-        if not isinstance(outcome, Examined) or not self._denied.keys() & self._applied:
-            return outcome
-        return outcome.map_findings(self._lost)
+        lost = self._denied.keys() & self._applied
+        return map_findings(outcome, self._lost) if lost else outcome
 
     def _lost(self, finding: Finding) -> Finding:
         change = finding.change

@@ -26,7 +26,13 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.planning import Announced, Outcome, apply_completed, plan_changes
+from sweeper.domain.planning import (
+    Announced,
+    Outcome,
+    apply_completed,
+    findings_of,
+    plan_changes,
+)
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import (
     AccountOutcome,
@@ -242,9 +248,7 @@ def read_announced(
         return Announced()
     keys = {
         finding.key
-        for outcome in facts.outcomes
-        if isinstance(outcome, Examined)
-        for finding in outcome.findings
+        for finding in findings_of(facts.outcomes)
         if finding.compliance is Compliance.NON_COMPLIANT
     }
     run = build_run(config, environment, facts.organization, changes)
