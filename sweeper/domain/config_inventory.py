@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from sweeper.domain.model import Compliance, Failed, Skipped, Stage
+from sweeper.domain.model import Compliance, Failed, Skipped, Stage, utc_text
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import ConfigInventory, RecordedTarget, RecordingGap, Report
 from sweeper.domain.selection import accept_known_gaps
@@ -209,4 +209,4 @@ def _not_recorded(
 
 
 def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc_text(datetime.fromtimestamp(seconds, UTC))

@@ -21,6 +21,7 @@ from sweeper.domain.model import (
     Impact,
     MovedKind,
     MovedTag,
+    utc_text,
 )
 
 
@@ -251,7 +252,7 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 def _format_time(moment: datetime | None) -> str | None:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else None
+    return utc_text(moment) if moment else None
 
 
 def _suggest(

@@ -25,6 +25,11 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
+def utc_text(moment: datetime) -> str:
+    """Return a time in UTC as a report has it: such texts compare as the times do."""
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 class Compliance(StrEnum):
     """The verdict on a repository."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from sweeper.domain.model import (
     Skipped,
     Stage,
     Target,
+    utc_text,
 )
 from sweeper.domain.planning import (
     Announced,
@@ -349,8 +350,8 @@ def build_run(
     """Return which run this is, as its report says it; it has ended now."""
     return Run(
         id=environment.run_id,
-        started_at=_utc(environment.started),
-        finished_at=_utc(environment.now()),
+        started_at=utc_text(environment.started),
+        finished_at=utc_text(environment.now()),
         version=environment.version,
         partition=organization.partition if organization else None,
         organization_id=organization.id if organization else None,
@@ -361,7 +362,3 @@ def build_run(
         kind=changes.kind,
         source=changes.source,
     )
-
-
-def _utc(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
