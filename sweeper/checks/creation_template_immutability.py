@@ -26,6 +26,7 @@ from sweeper.domain.model import (
     Target,
 )
 from sweeper.domain.mutability import (
+    CreationTemplate,
     Verdict,
     evaluate,
     exclusions_of,
@@ -39,7 +40,6 @@ from sweeper.engine.root_template import (
     NO_TEMPLATE,
     ROOT_PREFIX,
     RootTemplates,
-    Template,
     apply_default,
     read_default,
 )
@@ -57,12 +57,12 @@ _NO_FINDING = Examined(Counts(0, 0, 0))  # one value for all healthy targets
 class _Registry(RootTemplates, Protocol):
     """ECR in the account and region of a target; every method raises OperationFailed."""
 
-    def repository_creation_templates(self, target: Target) -> Iterable[Template]:
+    def repository_creation_templates(self, target: Target) -> Iterable[CreationTemplate]:
         """Read every creation template of the registry: all pages, or an error."""
 
     def update_repository_creation_template(
         self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
-    ) -> Template:
+    ) -> CreationTemplate:
         """Write the setting, with `rest` as it was; return the template in ECR's answer."""
 
 
@@ -170,7 +170,7 @@ class CreationTemplateImmutability(Check):
             )
         differs = False
 
-        def write(now: Template) -> None:
+        def write(now: CreationTemplate) -> None:
             nonlocal differs
             answer = self.registry.update_repository_creation_template(
                 target, now.prefix, change.to_mutability, change.to_exclusion_filters, now.rest
@@ -227,12 +227,12 @@ class CreationTemplateImmutability(Check):
             return self._withheld(finding, Reason.EXEMPTION_UNDECIDED, unknown)
         return finding
 
-    def _judge_default(self, target: Target, template: Template | None) -> Finding:
+    def _judge_default(self, target: Target, template: CreationTemplate | None) -> Finding:
         if template is None:
             return self._default_finding(target)
         return self._finding(target, template, self._evaluate(template))
 
-    def _evaluate(self, template: Template) -> Verdict:
+    def _evaluate(self, template: CreationTemplate) -> Verdict:
         return evaluate(template, self._allowed_filters(template.prefix))
 
     def _exclusions(self, prefix: str) -> tuple[str, ...]:
@@ -247,7 +247,7 @@ class CreationTemplateImmutability(Check):
     def _allowed_filters(self, prefix: str) -> Collection[str]:
         return (*self.config.policy.allowed_exclusions, *self._exclusions(prefix))
 
-    def _finding(self, target: Target, template: Template, verdict: Verdict) -> Finding:
+    def _finding(self, target: Target, template: CreationTemplate, verdict: Verdict) -> Finding:
         non_compliant = verdict.compliance is Compliance.NON_COMPLIANT
         exemption = self._exemption(target, template) if non_compliant else None
         exempt = exemption is not None and not exemption.expired
@@ -273,7 +273,7 @@ class CreationTemplateImmutability(Check):
         """Return the exemption rules that cover all repositories of the template."""
         return [rule for rule in self.config.exemptions if _covers(rule.repository, prefix)]
 
-    def _exemption(self, target: Target, template: Template) -> Exemption | None:
+    def _exemption(self, target: Target, template: CreationTemplate) -> Exemption | None:
         """Return the exemption by such a rule, or as a template for pull-through caches only."""
         configured = configured_exemption(
             target, _namespace(template.prefix), self._rules(template.prefix), self.today
@@ -298,7 +298,7 @@ class CreationTemplateImmutability(Check):
         )
         return evaluate(after, self._allowed_filters(after.name)).compliance is Compliance.COMPLIANT
 
-    def _obstacle(self, template: Template, *, enforcing: bool) -> str | None:
+    def _obstacle(self, template: CreationTemplate, *, enforcing: bool) -> str | None:
         """Return why only a person may write the template, or None."""
         if template.custom_role_arn:
             return (
@@ -332,7 +332,7 @@ _NO_ROOT_TEMPLATE = (
 )
 
 
-def _as_repository(template: Template) -> Repository:
+def _as_repository(template: CreationTemplate) -> Repository:
     """Return the template as a repository that is named by the prefix; templates have no ARN."""
     return Repository(
         template.prefix,
@@ -356,7 +356,7 @@ def _namespace(prefix: str) -> str:
     return prefix if prefix == ROOT_PREFIX else prefix.rstrip("/") + "/"
 
 
-def _describe(template: Template, verdict: Verdict) -> str:
+def _describe(template: CreationTemplate, verdict: Verdict) -> str:
     applied_for = ", ".join(template.applied_for) or "nothing"
     about = f"the creation template for {template.prefix!r}, applied for {applied_for}"
     if verdict.compliance is Compliance.NON_COMPLIANT:

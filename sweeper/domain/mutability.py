@@ -45,6 +45,25 @@ class Setting(_HasSetting, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CreationTemplate:
+    """An ECR repository creation template's facts; see `Repository`.
+
+    `applied_for` are AWS's words. `rest` is all else that an update must repeat, as JSON; it is
+    equal where only the mutability differs. `custom_role_arn` is empty where ECR makes repositories
+    by its own role. `not_modelled` are keys that the SDK cannot write.
+    """
+
+    prefix: str
+    mutability: str
+    exclusion_filters: tuple[str, ...]
+    filter_types: tuple[str, ...]
+    applied_for: tuple[str, ...]
+    custom_role_arn: str
+    rest: str
+    not_modelled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The compliance of a setting, exemptions aside; `reason` is a sentence."""
 
