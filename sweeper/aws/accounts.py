@@ -13,7 +13,6 @@ from sweeper.aws.client.answers import (
     MAX_OPAQUE,
     account_id,
     add_once,
-    optional_str,
     region,
     require,
     require_datetime,
@@ -173,8 +172,7 @@ class AwsCloud:
                     status = require_str(item, "RegionOptStatus")
                     add_once(found, region(item, "RegionName"), status, "region")
                 # The SDK takes a token of another type for the end.
-                if token := optional_str(page, "NextToken", MAX_OPAQUE):
-                    tokens.follow(token)
+                tokens.follow(page)
         regions = tuple(found.items())
         if all(status == "DISABLED" for _, status in regions):
             raise OperationFailed(

@@ -219,10 +219,8 @@ class EcrRegistry:
             # `call` binds the account for each page: around the yield, it would bind callers, too.
             page = self.call(target, operation, maxResults=_PAGE_SIZE, **parameters, **token)
             yield page
-            following = optional_str(page, "nextToken", MAX_OPAQUE)
-            if not following:
+            if not (following := tokens.follow(page, "nextToken")):
                 return
-            tokens.follow(following)
             token = {"nextToken": following}
 
 

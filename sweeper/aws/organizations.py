@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from sweeper.aws.client.answers import (
-    MAX_OPAQUE,
     account_id,
     add_once,
     optional_str,
@@ -204,8 +203,7 @@ class Organizations:
             if page is None:
                 return
             # The SDK takes a token of another type for the end, and does not notice a cycle.
-            if token := optional_str(page, "NextToken", MAX_OPAQUE):
-                tokens.follow(token)
+            tokens.follow(page)
             yield from require_list(page, key)
 
     @contextmanager

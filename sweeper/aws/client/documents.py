@@ -33,18 +33,18 @@ _NEEDED = {
 }
 
 
-def read_document(session: Session, location: str, most: int = MAX_BYTES) -> str:
+def read_document(session: Session, location: str) -> str:
     """Return the text at ``ssm:<name>`` or ``s3://<bucket>/<key>``, in the session's region.
 
-    Of `most` bytes. Raises ConfigurationError that names the location and what is wrong with it.
+    Raises ConfigurationError that names the location and what is wrong with it.
     """
     if location.startswith(S3):
-        body = read_object(session, location, lambda source: read_at_most(source, most))
+        body = read_object(session, location, lambda source: read_at_most(source, MAX_BYTES))
     else:
         with _name_location(location, SSM):
             body = _parameter(session, location.removeprefix(SSM))
-    if len(body) > most:
-        raise ConfigurationError(f"{location}: too large; allowed: {most:,} bytes")
+    if len(body) > MAX_BYTES:
+        raise ConfigurationError(f"{location}: too large; allowed: {MAX_BYTES:,} bytes")
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
