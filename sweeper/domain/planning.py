@@ -66,12 +66,6 @@ def _withhold_until_due(
     return replace(change, status=ChangeStatus.WITHHELD, reason=reason, error=error, due=day)
 
 
-def _reason_to_withhold_account(count: int, remediation: RemediationConfig) -> Reason | None:
-    """Return why all `count` changes of an account are withheld; None if they are not."""
-    most = remediation.max_changes_per_account
-    return Reason.MAX_CHANGES_PER_ACCOUNT if most is not None and count > most else None
-
-
 def _reason_to_withhold_all(
     count: int,
     remediation: RemediationConfig,
@@ -141,26 +135,21 @@ def plan_changes(
     counts = Counter[str]()
     for target, changes in zip(targets, due, strict=True):
         counts[target.account.id] += sum(map(_is_planned, changes))
-    held = {
-        account_id: reason
-        for account_id, count in counts.items()
-        if (reason := _reason_to_withhold_account(count, remediation))
-    }
+    most = remediation.max_changes_per_account
+    held = {account_id for account_id, count in counts.items() if most is not None and count > most}
     count = counts.total() - sum(counts[account_id] for account_id in held)
     hold = _reason_to_withhold_all(count, remediation, coverage, unknown_exclusions)
     error = unknown_exclusions if hold is Reason.UNKNOWN_ACCOUNT else None
 
     @cache  # most of thousands of changes are equal
-    def withhold(change: Change | None, of_account: Reason | None) -> Change | None:
-        reason = hold or of_account
+    def withhold(change: Change | None, is_held: bool) -> Change | None:
+        reason = hold or (Reason.MAX_CHANGES_PER_ACCOUNT if is_held else None)
         if reason and change and _is_planned(change):
             return replace(change, status=ChangeStatus.WITHHELD, reason=reason, error=error)
         return change
 
     planned = [
-        _with_changes(
-            outcome, (withhold(change, held.get(target.account.id)) for change in changes)
-        )
+        _with_changes(outcome, (withhold(change, target.account.id in held) for change in changes))
         for target, outcome, changes in zip(targets, outcomes, due, strict=True)
     ]
     return [_with_announcements(outcome, announced, today) for outcome in planned]
