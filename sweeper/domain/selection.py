@@ -103,7 +103,7 @@ def unknown_exclusions(accounts: Sequence[Account], config: Config) -> str:
 
 def _unknown(accounts: Sequence[Account], named: Iterable[str], config: Config) -> str:
     """Return the named ids that are no account's; empty where Organizations is not called."""
-    if config.organization.role_name is None or not config.organization.enumerate:
+    if not config.organization.lists_accounts:
         return ""
     return ", ".join(sorted(set(named) - {account.id for account in accounts}))
 
@@ -159,7 +159,7 @@ def _region_outcome(region: str, status: str, config: Config) -> Skipped | Faile
     match status:  # AWS Account Management, RegionOptStatus
         case "DISABLED":
             return _DISABLED
-        case _ if not _is_region_selected(region, config):
+        case _ if not is_region_selected(region, config):
             return REGION_EXCLUDED
         case "ENABLED" | "ENABLED_BY_DEFAULT":
             return None
@@ -172,7 +172,8 @@ def _region_outcome(region: str, status: str, config: Config) -> Skipped | Faile
             return Failed(Stage.OPEN_ACCOUNT, Reason.REGION_STATUS_UNKNOWN, message)
 
 
-def _is_region_selected(region: str, config: Config) -> bool:
+def is_region_selected(region: str, config: Config) -> bool:
+    """Tell whether the filters under regions choose the region."""
     regions = config.regions
     return region not in regions.exclude and (not regions.include or region in regions.include)
 
