@@ -17,6 +17,7 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
+    Finding,
 )
 from sweeper.domain.reasons import Reason
 
@@ -24,8 +25,8 @@ _FILTER = re.compile(EXCLUSION_FILTER)
 WILDCARD = "WILDCARD"  # ECR: ImageTagMutabilityExclusionFilterType
 
 
-class _HasSetting(Protocol):
-    """A tag mutability setting, in AWS's own words."""
+class Setting(Protocol):
+    """A tag mutability setting as it was read, in AWS's own words."""
 
     @property
     def mutability(self) -> str:
@@ -34,10 +35,6 @@ class _HasSetting(Protocol):
     @property
     def exclusion_filters(self) -> tuple[str, ...]:
         """The filters, in AWS's order."""
-
-
-class Setting(_HasSetting, Protocol):
-    """A setting as it was read."""
 
     @property
     def filter_types(self) -> tuple[str, ...]:
@@ -154,7 +151,7 @@ def unknown_filter_types(setting: Setting) -> tuple[str, ...]:
     return tuple(sorted(set(setting.filter_types) - {WILDCARD})) if setting.filter_types else ()
 
 
-def setting_of(found: _HasSetting) -> tuple[str, frozenset[str]]:
+def setting_of(found: Setting | Finding) -> tuple[str, frozenset[str]]:
     """Return a value that is equal for equal settings."""
     return found.mutability, frozenset(found.exclusion_filters)
 
