@@ -14,6 +14,7 @@ from sweeper.aws.client.clients import CONNECT_TIMEOUT, IN_FLIGHT, READ_TIMEOUT,
 from sweeper.aws.client.errors import translate_errors
 from sweeper.aws.client.total_time import TotalTime
 from sweeper.aws.s3 import read_at_most, read_through
+from sweeper.config.yaml_file import MAX_BYTES, decode
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.engine.pool import Stop
@@ -25,7 +26,6 @@ T = TypeVar("T")
 
 SSM = "ssm:"
 S3 = "s3://"
-MAX_BYTES = 1_000_000
 _NEEDED = {
     SSM: "ssm:GetParameter, and kms:Decrypt where the parameter is encrypted with a key of yours",
     S3: "s3:GetObject, and s3:ListBucket to be told that an object is missing; "
@@ -43,12 +43,7 @@ def read_document(session: Session, location: str) -> str:
     else:
         with _name_location(location, SSM):
             body = _parameter(session, location.removeprefix(SSM))
-    if len(body) > MAX_BYTES:
-        raise ConfigurationError(f"{location}: too large; allowed: {MAX_BYTES:,} bytes")
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{location}: not UTF-8 text: byte {error.start}") from None
+    return decode(location, body)
 
 
 def read_object(session: Session, location: str, use: Callable[[Source], T]) -> T:
