@@ -66,14 +66,13 @@ def sweep(
     checks: Sequence[Check],
     config: Config,
     environment: RunEnvironment,
-    changes: SweepPlan | None = None,
+    changes: SweepPlan,
 ) -> Report:
     """Examine every target, make the changes that the plan allows, and report on all of it.
 
-    `changes` says which targets and changes these are; None: those of the configuration. Raises
-    nothing that AWS could cause: whatever ends the run early is in the report.
+    `changes` says which targets and changes these are. Raises nothing that AWS could cause:
+    whatever ends the run early is in the report.
     """
-    changes = changes or SweepPlan()
     past = environment.journal.past
     pool = Pool(config.limits.max_workers, environment)
 

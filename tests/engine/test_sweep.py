@@ -25,6 +25,7 @@ from sweeper.domain.report_model import (
     RepositoryTotals,
     SkippedItem,
 )
+from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.pool import Stop
 from sweeper.engine.ports import Record
 from sweeper.engine.sweep import sweep
@@ -207,7 +208,7 @@ def test_several_checks_count_a_repository_once_each() -> None:
     both = ["ecr-tag-immutability", "other"]
     config, registry = make_config(checks=both, remediation={"checks": both}), registry_of()
     checks = [kind(registry, config, TODAY) for kind in (TagImmutability, OtherCheck)]
-    report = sweep(FakeCloud(ACCOUNTS), checks, config, make_environment())
+    report = sweep(FakeCloud(ACCOUNTS), checks, config, make_environment(), SweepPlan())
     assert report.totals.repositories == RepositoryTotals(6, 2, 4, 0, 0)
     assert [(f.account_id, f.check, f.change and f.change.status) for f in report.findings] == [
         (account_id(1), "ecr-tag-immutability", ChangeStatus.APPLIED),
