@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal, Protocol
+from typing import Literal
 
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Key, Since
 from sweeper.domain.reasons import Reason
@@ -62,19 +62,7 @@ class History:
 NO_HISTORY = History(organization_id=None, account_id=None, points=(), closures=())
 
 
-class OfOrganization(Protocol):
-    """A record of an organization or, where that is not known, of the caller's account."""
-
-    @property
-    def organization_id(self) -> str | None:
-        """None where Organizations was not called."""
-
-    @property
-    def account_id(self) -> str | None:
-        """None where it was not known."""
-
-
-def same_organization(one: OfOrganization, other: OfOrganization) -> bool:
+def same_organization(one: Run | History, other: Run | History) -> bool:
     """Tell whether both are about one organization, as far as that is known.
 
     Where Organizations was not called, the caller's account decides.

@@ -16,7 +16,6 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from sweeper.domain.comparison import (
     NO_HISTORY,
     History,
-    OfOrganization,
     RemediationRecord,
     add_trend,
     compare_reports,
@@ -234,7 +233,7 @@ def _read_record(records: _Records, name: str, use: Callable[[Source], _T]) -> _
         raise _Unreadable(why, damaged=False) from None
 
 
-def _require_same_organization(record: OfOrganization, name: str, run: Run) -> None:
+def _require_same_organization(record: Run | History, name: str, run: Run) -> None:
     """Raise _InvalidRecord for a record of another organization than the run's."""
     if not same_organization(record, run):
         owner = record.organization_id or record.account_id
