@@ -32,7 +32,7 @@ from sweeper.aws.client.paging import PageTokens
 from sweeper.aws.client.partitions import FALLBACK_REGION, first_region, partition_of, sts_region
 from sweeper.aws.organizations import Organizations
 from sweeper.domain import masking
-from sweeper.domain.errors import NothingToSweep, OperationFailed
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.exemptions import covers_account
 from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Stage
 from sweeper.domain.reasons import Reason
@@ -183,7 +183,7 @@ class AwsCloud:
         return self._region_lists.setdefault(regions, regions)
 
     def caller(self) -> tuple[str, str]:
-        """Return the caller's account id and ARN; NothingToSweep without usable credentials."""
+        """Return the caller's account id and ARN."""
         if self._caller is None:
             caller = self._caller_identity()
             self._caller = account_id(caller, "Account"), require_str(caller, "Arn")
@@ -224,7 +224,7 @@ class AwsCloud:
         except OperationFailed as error:
             if error.reason in _UNUSABLE_CREDENTIALS or error.reason.is_denial:
                 advice = "" if isinstance(error, CredentialsFailed) else _SIGN_IN
-                raise NothingToSweep(
+                raise OperationFailed(
                     Reason.NO_CREDENTIALS,
                     f"no usable AWS credentials: {error.message}{advice}",
                     error.error_code,
@@ -261,7 +261,7 @@ class AwsCloud:
     ) -> tuple[Account, ...]:
         """Add the OUs and tags that exemptions depend on, as far as they can be read.
 
-        Others are undecided: see `undecided_exemption`. Raises NothingToSweep where an OU that an
+        Others are undecided: see `undecided_exemption`. Raises OperationFailed where an OU that an
         exemption names is not in the organization.
         """
         if ous := self._config.exempt_ous:

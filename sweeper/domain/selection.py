@@ -12,7 +12,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
-from sweeper.domain.errors import NothingToSweep
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import (
     ACCOUNT_EXCLUDED,
     REGION_EXCLUDED,
@@ -51,12 +51,12 @@ def select_accounts(
     """Return the accounts to open, and each of the others with why not; both sorted by id.
 
     Filters of different kinds narrow each other: an account is chosen when it passes all that
-    are given. Raises NothingToSweep if an included account does not exist, or none is chosen.
+    are given. Raises OperationFailed if an included account does not exist, or none is chosen.
     """
     organization, remediation = config.organization, config.remediation
     wanted = (*organization.include_accounts, *remediation.named_accounts)
     if missing := _unknown(accounts, wanted, config):
-        raise NothingToSweep(
+        raise OperationFailed(
             Reason.UNKNOWN_ACCOUNT,
             f"not in this organization ({len(accounts)} accounts): {missing}",
         )
@@ -69,7 +69,7 @@ def select_accounts(
             chosen.append(account)
     if not chosen:
         excluded = sum(outcome.reason is Reason.ACCOUNT_EXCLUDED for _, outcome in left_out)
-        raise NothingToSweep(
+        raise OperationFailed(
             Reason.NO_ACCOUNT_CHOSEN,
             f"no account is left to sweep: of {len(accounts)}, {excluded} are excluded by the "
             f"filters under organization and {len(accounts) - excluded} are not active",

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sweeper.domain.errors import NothingToSweep, OperationFailed
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.engine.defects import or_defect
@@ -52,7 +52,7 @@ def test_outcomes_come_in_the_order_of_the_items(items: tuple[int, ...], workers
 
 
 def test_an_operation_that_failed_keeps_its_reason() -> None:
-    error = NothingToSweep(Reason.UNKNOWN_ACCOUNT, "who?", "Code")
+    error = OperationFailed(Reason.UNKNOWN_ACCOUNT, "who?", "Code")
 
     def work(_: int) -> int:
         raise error

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.domain.errors import ExitStatus, NothingToSweep
+from sweeper.domain.errors import ExitStatus, OperationFailed
 from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import (
     Account,
@@ -114,7 +114,7 @@ def enumerate_failure(report: Report) -> FailedItem:
 
 def test_a_sweep_that_cannot_begin_still_reports() -> None:
     cases: list[tuple[Exception, Reason, int]] = [
-        (NothingToSweep(Reason.NO_CREDENTIALS, "none"), Reason.NO_CREDENTIALS, 2),
+        (OperationFailed(Reason.NO_CREDENTIALS, "none"), Reason.NO_CREDENTIALS, 2),
         (failure(Reason.THROTTLED), Reason.THROTTLED, 4),
         (failure(Reason.INTERRUPTED), Reason.INTERRUPTED, 4),
         (RuntimeError("oh"), Reason.INTERNAL_ERROR, 1),
