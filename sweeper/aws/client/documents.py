@@ -42,7 +42,7 @@ def read_document(session: Session, location: str) -> str:
         body = read_object(session, location, lambda source: read_at_most(source, MAX_BYTES))
     else:
         with _name_location(location, SSM):
-            body = _parameter(session, location.removeprefix(SSM))
+            body = _parameter(session, location)
     return decode(location, body)
 
 
@@ -54,7 +54,8 @@ def read_object(session: Session, location: str, use: Callable[[Source], T]) -> 
     with _name_location(location, S3):
         bucket, _, key = location.removeprefix(S3).partition("/")
         if not bucket or not key:
-            raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
+            allowed = "s3://<bucket>/<key>"
+            raise ConfigurationError(f"{location}: no object is named; allowed: {allowed}")
         with translate_errors():
             client = make_client(session, "s3")
 
@@ -70,19 +71,15 @@ def _name_location(location: str, scheme: str) -> Iterator[None]:
     """Raise ConfigurationError in the place of what goes wrong inside."""
     try:
         yield
-    except _Malformed as error:
-        raise ConfigurationError(f"{location}: {error}") from None
     except OperationFailed as error:
         raise ConfigurationError(f"{location}: {_problem(error, scheme)}") from None
 
 
-class _Malformed(ValueError):
-    """The location is not one; says what is allowed."""
-
-
-def _parameter(session: Session, name: str) -> bytes:
+def _parameter(session: Session, location: str) -> bytes:
+    name = location.removeprefix(SSM)
     if not name:
-        raise _Malformed("no parameter is named; allowed: ssm:<name>, such as ssm:/sweeper/config")
+        allowed = "ssm:<name>, such as ssm:/sweeper/config"
+        raise ConfigurationError(f"{location}: no parameter is named; allowed: {allowed}")
     with translate_errors():
         client = make_client(session, "ssm")
         response = client.get_parameter(Name=name, WithDecryption=True)
