@@ -35,6 +35,7 @@ from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.engine.attempts import Stop
+from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.ports import Cloud, RunEnvironment
 from sweeper.engine.sweep import sweep
 
@@ -312,7 +313,8 @@ def run_sweep(
     cloud: Cloud, registry: FakeRegistry, config: Config, environment: RunEnvironment | None = None
 ) -> Report:
     check = TagImmutability(registry, config, TODAY)
-    return sweep(cloud, (check,), config, environment or make_environment(config=config))
+    environment = environment or make_environment(config=config)
+    return sweep(cloud, (check,), config, environment, SweepPlan())
 
 
 # --- random organizations ------------------------------------------------------------------------

@@ -35,6 +35,7 @@ NEAREST = {
     "sweeper/domain/report.py": ("tests/domain/test_report.py", "tests/test_invariants.py"),
     "sweeper/storage/lease.py": ("tests/aws/test_lease.py",),
     "sweeper/aws/client/credentials.py": ("tests/aws/test_credentials.py",),
+    "sweeper/checks/base.py": ("tests/checks",),
     "sweeper/checks/tag_immutability.py": ("tests/checks", "tests/engine/test_sweep.py"),
     "sweeper/checks/creation_template_immutability.py": ("tests/checks",),
 }

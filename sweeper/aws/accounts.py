@@ -13,7 +13,6 @@ from sweeper.aws.client.answers import (
     MAX_OPAQUE,
     account_id,
     add_once,
-    optional_str,
     region,
     require,
     require_datetime,
@@ -33,7 +32,7 @@ from sweeper.aws.client.paging import PageTokens
 from sweeper.aws.client.partitions import FALLBACK_REGION, first_region, partition_of, sts_region
 from sweeper.aws.organizations import Organizations
 from sweeper.domain import masking
-from sweeper.domain.errors import NothingToSweep, OperationFailed
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.exemptions import covers_account
 from sweeper.domain.model import Account, Failed, OpenedAccount, Organization, Stage
 from sweeper.domain.reasons import Reason
@@ -173,8 +172,7 @@ class AwsCloud:
                     status = require_str(item, "RegionOptStatus")
                     add_once(found, region(item, "RegionName"), status, "region")
                 # The SDK takes a token of another type for the end.
-                if token := optional_str(page, "NextToken", MAX_OPAQUE):
-                    tokens.follow(token)
+                tokens.follow(page)
         regions = tuple(found.items())
         if all(status == "DISABLED" for _, status in regions):
             raise OperationFailed(
@@ -185,7 +183,7 @@ class AwsCloud:
         return self._region_lists.setdefault(regions, regions)
 
     def caller(self) -> tuple[str, str]:
-        """Return the caller's account id and ARN; NothingToSweep without usable credentials."""
+        """Return the caller's account id and ARN."""
         if self._caller is None:
             caller = self._caller_identity()
             self._caller = account_id(caller, "Account"), require_str(caller, "Arn")
@@ -226,7 +224,7 @@ class AwsCloud:
         except OperationFailed as error:
             if error.reason in _UNUSABLE_CREDENTIALS or error.reason.is_denial:
                 advice = "" if isinstance(error, CredentialsFailed) else _SIGN_IN
-                raise NothingToSweep(
+                raise OperationFailed(
                     Reason.NO_CREDENTIALS,
                     f"no usable AWS credentials: {error.message}{advice}",
                     error.error_code,
@@ -263,7 +261,7 @@ class AwsCloud:
     ) -> tuple[Account, ...]:
         """Add the OUs and tags that exemptions depend on, as far as they can be read.
 
-        Others are undecided: see `undecided_exemption`. Raises NothingToSweep where an OU that an
+        Others are undecided: see `undecided_exemption`. Raises OperationFailed where an OU that an
         exemption names is not in the organization.
         """
         if ous := self._config.exempt_ous:

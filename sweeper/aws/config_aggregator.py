@@ -135,10 +135,8 @@ class ConfigAggregator:
         while True:
             page = self._call(operation, parameters)
             yield page
-            token = optional_str(page, "NextToken", MAX_OPAQUE)
-            if not token:
+            if not (token := tokens.follow(page)):
                 return
-            tokens.follow(token)
             parameters["NextToken"] = token
 
 

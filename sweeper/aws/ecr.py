@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from sweeper.aws.client.answers import (
@@ -34,7 +33,7 @@ from sweeper.domain.model import (
     Target,
     is_arn_of,
 )
-from sweeper.domain.mutability import setting_of
+from sweeper.domain.mutability import CreationTemplate, setting_of
 from sweeper.domain.reasons import Reason
 
 _FILTERS = "imageTagMutabilityExclusionFilters"
@@ -42,24 +41,6 @@ _PAGE_SIZE = 1000  # ECR: maxResults, 1 to 1000, default 100
 _MAX_NAMES = 100  # ECR: DescribeRepositories, repositoryNames
 # Texts of a creation template that an update must repeat, because ECR may reset what it lacks.
 _KEPT_TEXTS = ("customRoleArn", "description", "lifecyclePolicy", "repositoryPolicy")
-
-
-@dataclass(frozen=True, slots=True)
-class _CreationTemplate:
-    """An ECR repository creation template's facts; see `Repository`.
-
-    `applied_for` are AWS's words. `rest` is all else that an update must repeat, as JSON; it is
-    equal where only the mutability differs. `not_modelled` are keys that the SDK cannot write.
-    """
-
-    prefix: str
-    mutability: str
-    exclusion_filters: tuple[str, ...]
-    filter_types: tuple[str, ...]
-    applied_for: tuple[str, ...]
-    custom_role_arn: str
-    rest: str
-    not_modelled: tuple[str, ...] = ()
 
 
 class EcrRegistry:
@@ -149,16 +130,16 @@ class EcrRegistry:
                 filter_types=_filter_types(response),
             )
 
-    def repository_creation_templates(self, target: Target) -> Iterator[_CreationTemplate]:
+    def repository_creation_templates(self, target: Target) -> Iterator[CreationTemplate]:
         """Yield the creation template of every prefix once, page by page."""
-        known: dict[str, _CreationTemplate] = {}
+        known: dict[str, CreationTemplate] = {}
         for page in self.pages(target, "describe_repository_creation_templates"):
             _refuse_foreign(target, page, "creation templates")
             for template in map(_template, require_list(page, "repositoryCreationTemplates")):
                 if add_once(known, template.prefix, template, "creation template"):
                     yield template
 
-    def repository_creation_template(self, target: Target, prefix: str) -> _CreationTemplate | None:
+    def repository_creation_template(self, target: Target, prefix: str) -> CreationTemplate | None:
         """Read the creation template; None if it was deleted."""
         response = self._find(target, "describe_repository_creation_templates", prefixes=[prefix])
         if response is None:
@@ -174,7 +155,7 @@ class EcrRegistry:
 
     def update_repository_creation_template(
         self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
-    ) -> _CreationTemplate:
+    ) -> CreationTemplate:
         """Write the setting, with `rest` as it was read; return the template in ECR's answer.
 
         If it fails and ECR did not refuse it, the message says that it may have taken effect.
@@ -184,7 +165,7 @@ class EcrRegistry:
 
     def create_repository_creation_template(
         self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
-    ) -> _CreationTemplate:
+    ) -> CreationTemplate:
         """Create the template; see `update_repository_creation_template`."""
         fields = json.loads(rest) | _setting(mutability, filters)
         return self._write_template(target, "create", prefix, fields)
@@ -195,7 +176,7 @@ class EcrRegistry:
 
     def _write_template(
         self, target: Target, verb: str, prefix: str, fields: Mapping[str, Any]
-    ) -> _CreationTemplate:
+    ) -> CreationTemplate:
         """Create, update or delete a template; return it as ECR's answer has it.
 
         A delete's answer has the template as it was.
@@ -238,10 +219,8 @@ class EcrRegistry:
             # `call` binds the account for each page: around the yield, it would bind callers, too.
             page = self.call(target, operation, maxResults=_PAGE_SIZE, **parameters, **token)
             yield page
-            following = optional_str(page, "nextToken", MAX_OPAQUE)
-            if not following:
+            if not (following := tokens.follow(page, "nextToken")):
                 return
-            tokens.follow(following)
             token = {"nextToken": following}
 
 
@@ -332,7 +311,7 @@ def _unexpected_answer(what: str) -> OperationFailed:
     return OperationFailed(Reason.UNEXPECTED_RESPONSE, what, uncertain=True)
 
 
-def _template(item: Mapping[str, Any]) -> _CreationTemplate:
+def _template(item: Mapping[str, Any]) -> CreationTemplate:
     rest: dict[str, Any] = {
         key: optional_str(item, key, MAX_OPAQUE) for key in _KEPT_TEXTS if item.get(key) is not None
     }
@@ -347,7 +326,7 @@ def _template(item: Mapping[str, Any]) -> _CreationTemplate:
     if item.get("resourceTags") is not None:
         tags = (_structure(tag, "Key", "Value") for tag in require_list(item, "resourceTags"))
         rest["resourceTags"] = sorted(tags, key=str)
-    return _CreationTemplate(
+    return CreationTemplate(
         prefix=require_match(item, "prefix", TEMPLATE_PREFIX),
         mutability=optional_str(item, "imageTagMutability"),
         exclusion_filters=_filters(item),

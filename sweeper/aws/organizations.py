@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from sweeper.aws.client.answers import (
-    MAX_OPAQUE,
     account_id,
     add_once,
     optional_str,
@@ -19,7 +18,7 @@ from sweeper.aws.client.answers import (
 )
 from sweeper.aws.client.errors import translate_errors
 from sweeper.aws.client.paging import PageTokens
-from sweeper.domain.errors import NothingToSweep, OperationFailed
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Account, Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.engine.attempts import Stop
@@ -80,7 +79,7 @@ class Organizations:
     def with_ou_paths(
         self, accounts: Sequence[Account], named: Iterable[str]
     ) -> tuple[Account, ...]:
-        """Return the accounts with their OUs; raise NothingToSweep where a `named` OU is missing.
+        """Return the accounts with their OUs; raise OperationFailed where a `named` OU is missing.
 
         `Account.Paths` has them without another call. Where an account lacks it, the tree is read;
         an account that is added or moved meanwhile gets no path.
@@ -180,7 +179,7 @@ class Organizations:
         ]
 
     def _require_ou(self, ou: str) -> None:
-        """Raise NothingToSweep unless the OU exists; no path has an OU without accounts."""
+        """Raise OperationFailed unless the OU exists; no path has an OU without accounts."""
         if ou.startswith("r-"):
             raise _unknown_ou(ou)
         try:
@@ -205,8 +204,7 @@ class Organizations:
             if page is None:
                 return
             # The SDK takes a token of another type for the end, and does not notice a cycle.
-            if token := optional_str(page, "NextToken", MAX_OPAQUE):
-                tokens.follow(token)
+            tokens.follow(page)
             yield from require_list(page, key)
 
     @contextmanager
@@ -217,7 +215,7 @@ class Organizations:
                 yield
         except OperationFailed as error:
             if error.reason is Reason.NOT_IN_ORGANIZATION:
-                raise NothingToSweep(
+                raise OperationFailed(
                     error.reason,
                     f"{self._caller} is in an account that belongs to no organization; run it in "
                     "the management account or a delegated administrator, or set "
@@ -225,7 +223,7 @@ class Organizations:
                     error.error_code,
                 ) from None
             if error.reason.is_denial:
-                raise NothingToSweep(
+                raise OperationFailed(
                     Reason.NOT_ALLOWED_TO_LIST,
                     f"{self._caller} may not call organizations:{action}: allow it, and run it in "
                     "the management account or a delegated administrator, or set "
@@ -257,5 +255,5 @@ def _ou_path(account: Mapping[str, Any]) -> tuple[str, ...] | None:
     return None
 
 
-def _unknown_ou(ou: str) -> NothingToSweep:
-    return NothingToSweep(Reason.UNKNOWN_OU, f"{ou} is not in the organization")
+def _unknown_ou(ou: str) -> OperationFailed:
+    return OperationFailed(Reason.UNKNOWN_OU, f"{ou} is not in the organization")

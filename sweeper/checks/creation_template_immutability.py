@@ -5,12 +5,12 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from sweeper.domain.exemptions import configured_exemption, undecided_exemption
+from sweeper.checks.base import MutabilityCheck
 from sweeper.domain.masking import mask
 from sweeper.domain.model import (
     REGISTRY,
@@ -25,21 +25,15 @@ from sweeper.domain.model import (
     Resource,
     Target,
 )
-from sweeper.domain.mutability import (
-    Verdict,
-    evaluate,
-    exclusions_of,
-    remedy,
-)
+from sweeper.domain.mutability import CreationTemplate, Verdict
 from sweeper.domain.reasons import Reason
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, require_effect
-from sweeper.engine.ports import Check, Record
+from sweeper.engine.ports import Record
 from sweeper.engine.probe import Probe, nonexistent_name
 from sweeper.engine.root_template import (
     NO_TEMPLATE,
     ROOT_PREFIX,
     RootTemplates,
-    Template,
     apply_default,
     read_default,
 )
@@ -57,16 +51,16 @@ _NO_FINDING = Examined(Counts(0, 0, 0))  # one value for all healthy targets
 class _Registry(RootTemplates, Protocol):
     """ECR in the account and region of a target; every method raises OperationFailed."""
 
-    def repository_creation_templates(self, target: Target) -> Iterable[Template]:
+    def repository_creation_templates(self, target: Target) -> Iterable[CreationTemplate]:
         """Read every creation template of the registry: all pages, or an error."""
 
     def update_repository_creation_template(
         self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
-    ) -> Template:
+    ) -> CreationTemplate:
         """Write the setting, with `rest` as it was; return the template in ECR's answer."""
 
 
-class CreationTemplateImmutability(Check):
+class CreationTemplateImmutability(MutabilityCheck):
     """The check, with its configuration, on a registry."""
 
     name = "ecr-creation-template-immutability"
@@ -118,6 +112,10 @@ class CreationTemplateImmutability(Check):
         ),
     }
 
+    def covers(self, glob: str, name: str) -> bool:
+        """Tell whether the glob matches all repositories of the template with the prefix `name`."""
+        return _covers(glob, name)
+
     def examine(self, target: Target, record: Record | None = None) -> Examined:
         """Check every template of the target, and what ECR creates where none matches.
 
@@ -127,7 +125,7 @@ class CreationTemplateImmutability(Check):
         has_root = False
         for template in self.registry.repository_creation_templates(target):
             has_root = has_root or template.prefix == ROOT_PREFIX
-            verdict = self._evaluate(template)
+            verdict = self.evaluate(template, template.prefix)
             if record:
                 record(_as_repository(template), verdict.compliance)
             if verdict.compliance is not Compliance.COMPLIANT:
@@ -137,15 +135,6 @@ class CreationTemplateImmutability(Check):
                 record(_DEFAULT, Compliance.NON_COMPLIANT)
             findings.append(self._default_finding(target))
         return Examined(Counts(0, 0, 0), tuple(findings)) if findings else _NO_FINDING
-
-    def remedy(self, finding: Finding) -> Change:
-        """Return the change that makes the template compliant."""
-        return remedy(
-            finding.mutability,
-            finding.exclusion_filters,
-            exclusions=self._exclusions(finding.repository),
-            allowed_filters=self._allowed_filters(finding.repository),
-        )
 
     def apply(
         self,
@@ -170,7 +159,7 @@ class CreationTemplateImmutability(Check):
             )
         differs = False
 
-        def write(now: Template) -> None:
+        def write(now: CreationTemplate) -> None:
             nonlocal differs
             answer = self.registry.update_repository_creation_template(
                 target, now.prefix, change.to_mutability, change.to_exclusion_filters, now.rest
@@ -183,7 +172,7 @@ class CreationTemplateImmutability(Check):
             change,
             read=lambda: self.registry.repository_creation_template(target, finding.repository),
             write=write,
-            judge=lambda now: self._finding(target, now, self._evaluate(now)),
+            judge=lambda now: self._finding(target, now, self.evaluate(now, now.prefix)),
             intend=intend,
             obstacle=lambda now: self._obstacle(now, enforcing=self._enforces(finding, change)),
         )
@@ -209,96 +198,50 @@ class CreationTemplateImmutability(Check):
         return matches_desired(now, change)
 
     def _default_finding(self, target: Target) -> Finding:
-        rules = self._rules(ROOT_PREFIX)
-        exemption = configured_exemption(target, ROOT_PREFIX, rules, self.today)
-        exempt = exemption is not None and not exemption.expired
-        finding = replace(
-            self.finding(
-                target,
-                _DEFAULT,
-                Compliance.EXEMPT if exempt else Compliance.NON_COMPLIANT,
-                _NO_ROOT_TEMPLATE,
-                exemption=exemption,
-            ),
-            resource=REGISTRY,
-        )
-        unknown = undecided_exemption(target, ROOT_PREFIX, rules, self.today)
-        if unknown and not exempt:
-            return self._withheld(finding, Reason.EXEMPTION_UNDECIDED, unknown)
-        return finding
+        finding = self.finding(target, _DEFAULT, Compliance.NON_COMPLIANT, _NO_ROOT_TEMPLATE)
+        finding = replace(finding, resource=REGISTRY)
+        return self.exempted(target, finding, ROOT_PREFIX, self._rules(ROOT_PREFIX))
 
-    def _judge_default(self, target: Target, template: Template | None) -> Finding:
+    def _judge_default(self, target: Target, template: CreationTemplate | None) -> Finding:
         if template is None:
             return self._default_finding(target)
-        return self._finding(target, template, self._evaluate(template))
+        return self._finding(target, template, self.evaluate(template, template.prefix))
 
-    def _evaluate(self, template: Template) -> Verdict:
-        return evaluate(template, self._allowed_filters(template.prefix))
-
-    def _exclusions(self, prefix: str) -> tuple[str, ...]:
-        """Return the filters for all repositories of the template; a glob for some adds none."""
-        configured = self.config.remediation
-        return exclusions_of(
-            configured.exclusions,
-            configured.exclusions_by_repository,
-            lambda glob: _covers(glob, prefix),
-        )
-
-    def _allowed_filters(self, prefix: str) -> Collection[str]:
-        return (*self.config.policy.allowed_exclusions, *self._exclusions(prefix))
-
-    def _finding(self, target: Target, template: Template, verdict: Verdict) -> Finding:
-        non_compliant = verdict.compliance is Compliance.NON_COMPLIANT
-        exemption = self._exemption(target, template) if non_compliant else None
-        exempt = exemption is not None and not exemption.expired
-        compliance = Compliance.EXEMPT if exempt else verdict.compliance
+    def _finding(self, target: Target, template: CreationTemplate, verdict: Verdict) -> Finding:
         reason = _describe(template, verdict)
-        item = _as_repository(template)
-        finding = self.finding(target, item, compliance, reason, exemption=exemption)
-        if not non_compliant or exempt:
+        finding = self.finding(target, _as_repository(template), verdict.compliance, reason)
+        if verdict.compliance is not Compliance.NON_COMPLIANT:
             return finding
+        name, rules = _namespace(template.prefix), self._rules(template.prefix)
+        judged = self.exempted(target, finding, name, rules)
+        if judged.compliance is Compliance.EXEMPT:
+            return judged
+        only_caches = set(template.applied_for) == {_PULL_THROUGH_CACHE}
+        if only_caches and self.config.policy.exempt_pull_through_cache:
+            exemption = Exemption(
+                source="pull_through_cache",
+                rule=template.prefix,
+                reason="applied for nothing but pull-through caches",
+                expires=None,
+                expired=False,
+            )
+            return replace(finding, compliance=Compliance.EXEMPT, exemption=exemption)
         if obstacle := self._obstacle(template, enforcing=True):
-            return self._withheld(finding, Reason.MANUAL_REVIEW_REQUIRED, obstacle)
-        rules = self._rules(template.prefix)
-        if unknown := undecided_exemption(target, _namespace(template.prefix), rules, self.today):
-            return self._withheld(finding, Reason.EXEMPTION_UNDECIDED, unknown)
-        return finding
-
-    def _withheld(self, finding: Finding, reason: Reason, error: str) -> Finding:
-        withheld = ChangeStatus.WITHHELD
-        change = replace(self.remedy(finding), status=withheld, reason=reason, error=error)
-        return replace(finding, change=change)
+            return self.withheld(judged, Reason.MANUAL_REVIEW_REQUIRED, obstacle)
+        return judged
 
     def _rules(self, prefix: str) -> list[ExemptionRule]:
         """Return the exemption rules that cover all repositories of the template."""
         return [rule for rule in self.config.exemptions if _covers(rule.repository, prefix)]
-
-    def _exemption(self, target: Target, template: Template) -> Exemption | None:
-        """Return the exemption by such a rule, or as a template for pull-through caches only."""
-        configured = configured_exemption(
-            target, _namespace(template.prefix), self._rules(template.prefix), self.today
-        )
-        only_caches = set(template.applied_for) == {_PULL_THROUGH_CACHE}
-        if not (self.config.policy.exempt_pull_through_cache and only_caches) or (
-            configured and not configured.expired
-        ):
-            return configured
-        return Exemption(
-            source="pull_through_cache",
-            rule=template.prefix,
-            reason="applied for nothing but pull-through caches",
-            expires=None,
-            expired=False,
-        )
 
     def _enforces(self, finding: Finding, change: Change) -> bool:
         """Tell whether the template is compliant after the change; it is not after an undo."""
         after = Repository(
             finding.repository, "", change.to_mutability, tuple(change.to_exclusion_filters)
         )
-        return evaluate(after, self._allowed_filters(after.name)).compliance is Compliance.COMPLIANT
+        return self.evaluate(after, after.name).compliance is Compliance.COMPLIANT
 
-    def _obstacle(self, template: Template, *, enforcing: bool) -> str | None:
+    def _obstacle(self, template: CreationTemplate, *, enforcing: bool) -> str | None:
         """Return why only a person may write the template, or None."""
         if template.custom_role_arn:
             return (
@@ -332,7 +275,7 @@ _NO_ROOT_TEMPLATE = (
 )
 
 
-def _as_repository(template: Template) -> Repository:
+def _as_repository(template: CreationTemplate) -> Repository:
     """Return the template as a repository that is named by the prefix; templates have no ARN."""
     return Repository(
         template.prefix,
@@ -356,7 +299,7 @@ def _namespace(prefix: str) -> str:
     return prefix if prefix == ROOT_PREFIX else prefix.rstrip("/") + "/"
 
 
-def _describe(template: Template, verdict: Verdict) -> str:
+def _describe(template: CreationTemplate, verdict: Verdict) -> str:
     applied_for = ", ".join(template.applied_for) or "nothing"
     about = f"the creation template for {template.prefix!r}, applied for {applied_for}"
     if verdict.compliance is Compliance.NON_COMPLIANT:

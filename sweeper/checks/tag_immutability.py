@@ -5,19 +5,17 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import date
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
+from sweeper.checks.base import MutabilityCheck
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.exemptions import configured_exemption, undecided_exemption
 from sweeper.domain.impact import assess
 from sweeper.domain.model import (
     Change,
-    ChangeStatus,
     Compliance,
     Counts,
     Examined,
@@ -29,15 +27,12 @@ from sweeper.domain.model import (
     Resource,
     Target,
 )
-from sweeper.domain.mutability import Verdict, evaluate, exclusions_of, remedy
+from sweeper.domain.mutability import Verdict
 from sweeper.domain.reasons import Reason
 from sweeper.domain.selection import in_write_scope
 from sweeper.engine.guarded_write import apply_if_unchanged, matches_desired, require_effect
-from sweeper.engine.ports import Check, Record
+from sweeper.engine.ports import Record
 from sweeper.engine.probe import Probe, nonexistent_name
-
-if TYPE_CHECKING:
-    from sweeper.config.schema import Config
 
 _ROOT_PREFIX = "ROOT"  # ECR: the rule for every name without another rule
 _UNDER_ROOT_RULE = (
@@ -86,7 +81,7 @@ def _pull_through_exemption(name: str, prefixes: Iterable[str]) -> Exemption | N
     return None
 
 
-class TagImmutability(Check):
+class TagImmutability(MutabilityCheck):
     """The check, with its configuration, on a registry."""
 
     name = "ecr-tag-immutability"
@@ -117,19 +112,16 @@ class TagImmutability(Check):
         ),
     }
 
-    def __init__(self, registry: _Registry, config: Config, today: date) -> None:
-        super().__init__(registry, config, today)
-        # Needed for every repository, so it is built once for those without filters of their own.
-        self._common_allowed = frozenset(
-            (*config.policy.allowed_exclusions, *config.remediation.exclusions)
-        )
+    def covers(self, glob: str, name: str) -> bool:
+        """Tell whether the glob matches the repository."""
+        return fnmatchcase(name, glob)
 
     def examine(self, target: Target, record: Record | None = None) -> Examined:
         """Check every repository of the target. Raises OperationFailed if any cannot be read."""
         compliant = 0
         findings: list[Finding] = []
         for repository in self.registry.repositories(target):
-            verdict = self._evaluate(repository)
+            verdict = self.evaluate(repository, repository.name)
             if record:
                 record(repository, verdict.compliance)
             if verdict.compliance is Compliance.COMPLIANT:
@@ -142,15 +134,6 @@ class TagImmutability(Check):
         exempt = sum(finding.compliance is Compliance.EXEMPT for finding in findings)
         non_compliant = sum(finding.compliance is Compliance.NON_COMPLIANT for finding in findings)
         return Examined(Counts(compliant, non_compliant, exempt), tuple(findings))
-
-    def remedy(self, finding: Finding) -> Change:
-        """Return the change that makes the repository compliant."""
-        return remedy(
-            finding.mutability,
-            finding.exclusion_filters,
-            exclusions=self._exclusions(finding.repository),
-            allowed_filters=self._allowed_filters(finding.repository),
-        )
 
     def assess(self, target: Target, finding: Finding, change: Change) -> Impact:
         """Estimate which tags the change would prevent from moving. Raises OperationFailed."""
@@ -184,7 +167,7 @@ class TagImmutability(Check):
             change,
             read=lambda: self.registry.repository(target, finding.repository),
             write=write,
-            judge=lambda now: self._finding(target, now, self._evaluate(now)),
+            judge=lambda now: self._finding(target, now, self.evaluate(now, now.name)),
             intend=intend,
         )
 
@@ -199,36 +182,11 @@ class TagImmutability(Check):
         """
         return matches_desired(self.registry.repository(target, finding.repository), change)
 
-    def _evaluate(self, repository: Repository) -> Verdict:
-        return evaluate(repository, self._allowed_filters(repository.name))
-
-    def _exclusions(self, name: str) -> tuple[str, ...]:
-        configured = self.config.remediation
-        return exclusions_of(
-            configured.exclusions,
-            configured.exclusions_by_repository,
-            lambda glob: fnmatchcase(name, glob),
-        )
-
-    def _allowed_filters(self, name: str) -> Collection[str]:
-        if not self.config.remediation.exclusions_by_repository:
-            return self._common_allowed
-        return (*self.config.policy.allowed_exclusions, *self._exclusions(name))
-
     def _finding(self, target: Target, repository: Repository, verdict: Verdict) -> Finding:
-        compliance = verdict.compliance
-        exemption = unknown = None
-        if compliance is Compliance.NON_COMPLIANT:
-            rules = self.config.exemptions
-            exemption = configured_exemption(target, repository.name, rules, self.today)
-            if exemption and not exemption.expired:
-                compliance = Compliance.EXEMPT
-            else:
-                unknown = undecided_exemption(target, repository.name, rules, self.today)
-        finding = self.finding(target, repository, compliance, verdict.reason, exemption=exemption)
-        if unknown:
-            return self._withheld(finding, Reason.EXEMPTION_UNDECIDED, unknown)
-        return finding
+        finding = self.finding(target, repository, verdict.compliance, verdict.reason)
+        if verdict.compliance is not Compliance.NON_COMPLIANT:
+            return finding
+        return self.exempted(target, finding, repository.name, self.config.exemptions)
 
     def _with_pull_through_cache(self, target: Target, findings: list[Finding]) -> list[Finding]:
         """Exempt the findings in repositories that a pull-through cache rule fills.
@@ -277,21 +235,16 @@ class TagImmutability(Check):
         if exemption := _pull_through_exemption(finding.repository, prefixes):
             return replace(finding, compliance=Compliance.EXEMPT, exemption=exemption, change=None)
         if withholds:
-            return self._withheld(finding, Reason.MANUAL_REVIEW_REQUIRED, _UNDER_ROOT_RULE)
+            return self.withheld(finding, Reason.MANUAL_REVIEW_REQUIRED, _UNDER_ROOT_RULE)
         return finding
 
     def _rules_unread(self, finding: Finding, error: OperationFailed) -> Finding:
         reason = f"{finding.reason}; pull-through cache rules could not be read ({error.reason})"
-        return self._withheld(
+        return self.withheld(
             replace(finding, reason=reason),
             Reason.PULL_THROUGH_RULES_UNREADABLE,
             f"{error.error_code or error.reason}: {error.message}",
         )
-
-    def _withheld(self, finding: Finding, reason: Reason, error: str) -> Finding:
-        withheld = ChangeStatus.WITHHELD
-        change = replace(self.remedy(finding), status=withheld, reason=reason, error=error)
-        return replace(finding, change=change)
 
 
 @lru_cache(maxsize=4096)

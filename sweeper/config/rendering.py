@@ -26,28 +26,21 @@ def as_yaml(loaded: Loaded) -> str:
 
 def as_json(loaded: Loaded) -> str:
     """Return each key, dotted, with its value and its source."""
-    values = loaded.config.model_dump(mode="json")
     content = {
-        ".".join(key): {"value": _shown(key, _at(values, key)), "source": _source(loaded, key)}
-        for key in _keys(loaded.config, ())
+        ".".join(key): {"value": _shown(key, value), "source": _source(loaded, key)}
+        for key, value in _values(loaded.config, ())
     }
     return json.dumps(content, indent=2) + "\n"
 
 
-def _keys(model: BaseModel, prefix: KeyPath) -> Iterator[KeyPath]:
-    """Yield every key of a value, not of a section."""
-    for name in type(model).model_fields:
-        value, key = getattr(model, name), (*prefix, name)
-        if isinstance(value, BaseModel):
-            yield from _keys(value, key)
+def _values(model: BaseModel, prefix: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield every key of a value, not of a section, and the value as JSON has it."""
+    for name, value in model.model_dump(mode="json").items():
+        inner, key = getattr(model, name), (*prefix, name)
+        if isinstance(inner, BaseModel):
+            yield from _values(inner, key)
         else:
-            yield key
-
-
-def _at(values: Any, key: KeyPath) -> Any:
-    for name in key:
-        values = values[name]
-    return values
+            yield key, value
 
 
 def _shown(key: KeyPath, value: Any) -> Any:

@@ -84,6 +84,11 @@ class OrganizationConfig(_Section):
     exclude_tags: Tags = {}
 
     @property
+    def lists_accounts(self) -> bool:
+        """Whether Organizations is called; else the accounts are named, or it is the caller's."""
+        return self.enumerate and self.role_name is not None
+
+    @property
     def named_ous(self) -> tuple[str, ...]:
         """The OUs of all filters; if there are any, each account's OU is needed."""
         return (*self.include_ous, *self.within_ous, *self.exclude_ous)
@@ -341,7 +346,6 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        organization = self.organization
         for key, value in (
             ("remediation.include_ous", self.remediation.include_ous),
             ("remediation.rollout: include_ous", self.remediation.named_ous),
@@ -349,7 +353,7 @@ class Config(_Section):
             ("exemptions: ous", self.exempt_ous),
             ("exemptions: account_tags", self.tag_exemptions),
         ):
-            if value and (organization.role_name is None or not organization.enumerate):
+            if value and not self.organization.lists_accounts:
                 raise ValueError(
                     f"{key} needs Organizations: "
                     "it cannot be used with enumerate: false or role_name: null"

@@ -60,14 +60,19 @@ def read_file(path: str) -> str:
     """Return the text of the file. Raises ConfigurationError."""
     try:
         with Path(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ConfigurationError(f"{path}: too large; allowed: {MAX_BYTES:,} bytes")
-        return content.decode("utf-8")
+            return decode(path, file.read(MAX_BYTES + 1))
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def decode(location: str, content: bytes) -> str:
+    """Return the text of the file at `location`. Raises ConfigurationError."""
+    if len(content) > MAX_BYTES:
+        raise ConfigurationError(f"{location}: too large; allowed: {MAX_BYTES:,} bytes")
+    try:
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: not UTF-8 text: byte {error.start}") from None
+        raise ConfigurationError(f"{location}: not UTF-8 text: byte {error.start}") from None
 
 
 def parse_file(path: str, text: str) -> Values:

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal, Protocol
+from typing import Literal
 
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Key, Since
 from sweeper.domain.reasons import Reason
@@ -62,19 +62,7 @@ class History:
 NO_HISTORY = History(organization_id=None, account_id=None, points=(), closures=())
 
 
-class OfOrganization(Protocol):
-    """A record of an organization or, where that is not known, of the caller's account."""
-
-    @property
-    def organization_id(self) -> str | None:
-        """None where Organizations was not called."""
-
-    @property
-    def account_id(self) -> str | None:
-        """None where it was not known."""
-
-
-def same_organization(one: OfOrganization, other: OfOrganization) -> bool:
+def same_organization(one: Run | History, other: Run | History) -> bool:
     """Tell whether both are about one organization, as far as that is known.
 
     Where Organizations was not called, the caller's account decides.
@@ -115,7 +103,7 @@ def compare_reports(
         judged = _judged(previous, report.run, closures)
         run_id, finished_at = since.run_id, since.finished_at or ""
         # Add what the comparison of then had, and this report does not.
-        compared = {_key(item): item for item in (*since.resolved, *since.not_visible)}
+        compared = {key_of(item): item for item in (*since.resolved, *since.not_visible)}
         earlier = {**_earlier_findings(previous), **compared}
     findings = [
         replace(finding, since_last=before.since_last, reopened=before.reopened)
@@ -124,14 +112,14 @@ def compare_reports(
         for finding in report.findings
     ]
     known: list[EarlierFinding | RemediationRecord] = [*closures.values(), *earlier.values()]
-    before_now = {_key(item): item.announced for item in known if item.announced}
+    before_now = {key_of(item): item.announced for item in known if item.announced}
     announced = [_with_announcement(finding, before_now, report.run) for finding in findings]
     found = {finding.key for finding in findings if finding.compliance is not Compliance.COMPLIANT}
     accounts = {account.id: account for account in report.accounts}
     resolved: list[EarlierFinding] = []
     not_visible: list[EarlierFinding] = []
     for item in sorted(earlier.values(), key=_order):
-        if _key(item) not in found:
+        if key_of(item) not in found:
             gone = item.check in checks and _was_examined(item, accounts)
             (resolved if gone else not_visible).append(item)
     kinds = [finding.since_last for finding in findings]
@@ -239,7 +227,7 @@ def update_history(history: History, report: Report) -> History:
     """Return the history with the sweep of `report`; adding it twice changes nothing."""
     run = report.run
     own = [point for point in report.trend if point.run_id == run.id]
-    closures = {_key(closure): closure for closure in history.closures}
+    closures = {key_of(closure): closure for closure in history.closures}
     for finding in report.findings:
         _record_remediation(finding, run, closures)
     latest = sorted(closures.values(), key=lambda closure: closure.closed_at)[-_MAX_CLOSURES:]
@@ -284,7 +272,7 @@ def _earlier_findings(previous: Report) -> dict[Key, EarlierFinding]:
     A fixed one that could not be checked is reported once: its record in the history suffices.
     """
     not_visible = previous.since_last.not_visible if previous.since_last else ()
-    earlier = {_key(item): item for item in not_visible if item.was_open}
+    earlier = {key_of(item): item for item in not_visible if item.was_open}
     for finding in previous.findings:
         if finding.compliance in _NO_FINDING:
             continue
@@ -315,7 +303,7 @@ def count_lost_changes(stored: Report, report: Report) -> int:
 
 def _closures(previous: Report, history: History) -> dict[Key, RemediationRecord]:
     """Return what sweeps fixed. The previous one's history may not have been written."""
-    closures = {_key(closure): closure for closure in history.closures}
+    closures = {key_of(closure): closure for closure in history.closures}
     for finding in previous.findings:
         if _is_applied(finding):
             known = closures.get(finding.key)
@@ -388,7 +376,8 @@ def _join_points(points: Iterable[TrendPoint], own: Iterable[TrendPoint]) -> tup
     return tuple(ordered[-_MAX_POINTS:])
 
 
-def _key(item: EarlierFinding | RemediationRecord) -> Key:
+def key_of(item: Finding | EarlierFinding | RemediationRecord) -> Key:
+    """Return the identity of a finding, in whichever record it is."""
     return item.check, item.account_id, item.region, item.repository
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from sweeper.domain.model import Compliance, Failed, Skipped, Stage
+from sweeper.domain.model import Compliance, Failed, Skipped, Stage, utc_text
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import ConfigInventory, RecordedTarget, RecordingGap, Report
-from sweeper.domain.selection import accept_known_gaps
+from sweeper.domain.selection import accept_known_gaps, is_region_selected
 
 if TYPE_CHECKING:
     from sweeper.config.schema import Config
@@ -34,13 +34,8 @@ class Recorded(NamedTuple):
 
     def with_repository(self, mutability: str, captured: float, *, since: bool) -> Recorded:
         """Return it with one more repository."""
-        return Recorded(
-            self.repositories + 1,
-            self.mutable + (mutability in _MUTABLE),
-            self.undetermined + (mutability not in (*_MUTABLE, *_IMMUTABLE)),
-            self.since + since,
-            max(self.captured, captured),
-        )
+        is_mutable, is_known = mutability in _MUTABLE, mutability in (*_MUTABLE, *_IMMUTABLE)
+        return self.with_all_of(Recorded(1, is_mutable, not is_known, since, captured))
 
     def with_all_of(self, other: Recorded) -> Recorded:
         """Return the sum of both."""
@@ -127,7 +122,7 @@ class _Outcomes:
     """The outcome of each account and region, from the report."""
 
     def __init__(self, report: Report, config: Config) -> None:
-        self._regions = config.regions
+        self._config = config
         self._included = config.organization.include_accounts
         # Only a list of the organization shows that an account is not part of it.
         self._lists_all = report.run.organization_id is not None
@@ -153,10 +148,9 @@ class _Outcomes:
         """Tell whether the sweep would have checked it, had it known of it."""
         if not self._left_out.isdisjoint(((account_id, None), (account_id, region))):
             return False
-        include, exclude = self._regions.include, self._regions.exclude
-        is_named = (not include or region in include) and region not in exclude
         may_be_meant = self._lists_all and (not self._included or account_id in self._included)
-        return is_named and (may_be_meant or account_id in self._known)
+        is_known = may_be_meant or account_id in self._known
+        return is_known and is_region_selected(region, self._config)
 
     def find_unchecked(self, account_id: str, region: str) -> tuple[str, str | None] | None:
         """Return the region or the account that could not be checked; None if it was checked."""
@@ -217,4 +211,4 @@ def _not_recorded(
 
 
 def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc_text(datetime.fromtimestamp(seconds, UTC))

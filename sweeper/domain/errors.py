@@ -26,6 +26,8 @@ class ConfigurationError(SweeperError):
 class OperationFailed(SweeperError):
     """An operation outside this process failed; `reason` is from the closed list.
 
+    Where the reason `ends_run`, there is nothing to sweep, and running again will not change that.
+
     `error_code` is the service's own code (``AccessDeniedException``) or the name of the
     SDK's exception; `message` is the service's text, untrusted, without credentials. `uncertain`:
     an attempt without an answer may have succeeded nevertheless.
@@ -44,10 +46,6 @@ class OperationFailed(SweeperError):
         self.message = str(self)
         self.error_code = error_code and mask_message(error_code)
         self.uncertain = uncertain
-
-
-class NothingToSweep(OperationFailed):
-    """There is no account to sweep, and running again will not change that; exit status 2."""
 
 
 class Invalid(ValueError):

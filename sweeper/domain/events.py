@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sweeper.domain.model import Change, ChangeStatus, Finding
+from sweeper.domain.model import Change, ChangeStatus, Finding, utc_text
 from sweeper.domain.planning import Outcome, map_changes
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import SCHEMA_VERSION
@@ -203,7 +203,7 @@ def count_reopenings(
             contested[hint.key] = _explain(count + 1, hint.by, hint.where)
         elif not own:
             key = (hint.account_id, hint.region, hint.repository)
-            kept.append(Reopening(*key, hint.event_id, _utc(now), hint.by, hint.where))
+            kept.append(Reopening(*key, hint.event_id, utc_text(now), hint.by, hint.where))
     return tuple(kept[-_MAX_REOPENINGS:]), contested
 
 
@@ -261,7 +261,7 @@ def withhold_contested(
 
 def _recent(before: Sequence[Reopening], now: datetime) -> list[Reopening]:
     # Nothing that is to come counts: it would never be over.
-    since, until = _utc(now - _WINDOW), _utc(now + _SKEW)
+    since, until = utc_text(now - _WINDOW), utc_text(now + _SKEW)
     return [each for each in before if since < each.finished_at <= until]
 
 
@@ -269,7 +269,3 @@ def _explain(count: int, by: str, where: str) -> str:
     times = "once" if count == 1 else f"{count} times"
     who = by or "an unknown caller"
     return f"made mutable again {times} in {_WINDOW.days} days, last by {who}; {where}"
-
-
-def _utc(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -15,7 +15,7 @@ def exit_status(report: Report, fail_on: Collection[int] = tuple(ExitStatus)) ->
 
     Of what does not end a sweep, only the statuses in `fail_on` are used.
     """
-    if (status := enumeration_status(report.failures)) is not None:
+    if (status := _enumeration_status(report.failures)) is not None:
         return status
     found = set(_statuses_of(report.totals.remaining, complete=report.coverage.complete))
     if any(each.status == "failed" for each in report.deliveries):
@@ -30,7 +30,7 @@ def source_status(source: RunSource, fail_on: Collection[int] = tuple(ExitStatus
     return _highest(_statuses_of_source(source), fail_on)
 
 
-def enumeration_status(failures: Sequence[FailedItem]) -> ExitStatus | None:
+def _enumeration_status(failures: Sequence[FailedItem]) -> ExitStatus | None:
     """Return the exit status of a failure that left nothing to check; None where there is none."""
     reasons = {item.reason for item in failures if item.stage is Stage.ENUMERATE}
     if any(reason.ends_run for reason in reasons):

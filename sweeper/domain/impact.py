@@ -15,12 +15,12 @@ from itertools import chain
 
 from sweeper.domain.model import (
     MAX_EXCLUSION_FILTERS,
-    Change,
     Finding,
     Image,
     Impact,
     MovedKind,
     MovedTag,
+    utc_text,
 )
 
 
@@ -251,7 +251,7 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 def _format_time(moment: datetime | None) -> str | None:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else None
+    return utc_text(moment) if moment else None
 
 
 def _suggest(
@@ -315,7 +315,12 @@ def suggest_exclusions(findings: Iterable[Finding]) -> _Suggestion | None:
     it. All others are by repository.
     """
     known = [
-        _KnownRepository.of(finding.repository, finding.impact, finding.change)
+        _KnownRepository(
+            finding.repository,
+            needs=finding.impact.exclusions,
+            kept=finding.change.to_exclusion_filters,
+            conflicts=frozenset(finding.impact.conflicts),
+        )
         for finding in findings
         if finding.impact and finding.change
     ]
@@ -354,15 +359,6 @@ class _KnownRepository:
     needs: tuple[str, ...]
     kept: tuple[str, ...]
     conflicts: frozenset[str]
-
-    @staticmethod
-    def of(repository: str, impact: Impact, change: Change) -> _KnownRepository:
-        return _KnownRepository(
-            repository,
-            impact.exclusions,
-            change.to_exclusion_filters,
-            frozenset(impact.conflicts),
-        )
 
     def has_room_for(self, texts: Sequence[str]) -> bool:
         """Tell whether these may be added, and the filters that it needs still fit."""

@@ -6,12 +6,12 @@ Text from AWS (names, messages, tags) is stored unchanged; formats and logs esca
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from sweeper.domain.reasons import Reason
 
@@ -20,6 +20,14 @@ MAX_EXCLUSION_FILTERS = 5  # ECR: ImageTagMutabilityExclusionFilters, 1 to 5
 EXCLUSION_FILTER = r"[0-9a-zA-Z._*-]{1,128}"
 REPOSITORY_NAME = r"[a-z0-9][a-z0-9._/-]{1,255}"
 TEMPLATE_PREFIX = r"ROOT|[a-z0-9][a-z0-9._/-]{0,255}"
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def utc_text(moment: datetime) -> str:
+    """Return a time in UTC as a report has it: such texts compare as the times do."""
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class Compliance(StrEnum):
@@ -267,10 +275,6 @@ class Examined:
     counts: Counts
     findings: tuple[Finding, ...] = ()
 
-    def map_findings(self, edit: Callable[[Finding], Finding]) -> Examined:
-        """Return the target with each finding as `edit` returns it."""
-        return replace(self, findings=tuple(map(edit, self.findings))) if self.findings else self
-
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -371,27 +375,17 @@ class ResumeState:
 
 def join_parts(parts: Iterable[ResumeState]) -> ResumeState:
     """Return the work of workers of which no two had the same account."""
-    opened: dict[str, OpenedAccount] = {}
-    examined: dict[tuple[str, str], Examined] = {}
-    completed: dict[Key, Change] = {}
-    in_doubt: set[Key] = set()
-    failures: dict[tuple[str, str | None], Failed] = {}
-    impacts: dict[Key, Impact] = {}
-    decided: dict[Key, Change] = {}
-    for part in parts:
-        opened.update(part.opened)
-        examined.update(part.examined)
-        completed.update(part.completed)
-        in_doubt.update(part.in_doubt)
-        failures.update(part.failures)
-        impacts.update(part.impacts)
-        decided.update(part.decided)
+    parts = tuple(parts)
     return ResumeState(
-        opened,
-        examined,
-        completed,
-        in_doubt,
-        failures=failures,
-        impacts=impacts,
-        decided=decided,
+        _join(part.opened for part in parts),
+        _join(part.examined for part in parts),
+        _join(part.completed for part in parts),
+        frozenset[Key]().union(*(part.in_doubt for part in parts)),
+        failures=_join(part.failures for part in parts),
+        impacts=_join(part.impacts for part in parts),
+        decided=_join(part.decided for part in parts),
     )
+
+
+def _join(mappings: Iterable[Mapping[_K, _V]]) -> dict[_K, _V]:
+    return {key: value for each in mappings for key, value in each.items()}

@@ -17,6 +17,7 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
+    Finding,
 )
 from sweeper.domain.reasons import Reason
 
@@ -24,8 +25,8 @@ _FILTER = re.compile(EXCLUSION_FILTER)
 WILDCARD = "WILDCARD"  # ECR: ImageTagMutabilityExclusionFilterType
 
 
-class _HasSetting(Protocol):
-    """A tag mutability setting, in AWS's own words."""
+class Setting(Protocol):
+    """A tag mutability setting as it was read, in AWS's own words."""
 
     @property
     def mutability(self) -> str:
@@ -35,13 +36,28 @@ class _HasSetting(Protocol):
     def exclusion_filters(self) -> tuple[str, ...]:
         """The filters, in AWS's order."""
 
-
-class Setting(_HasSetting, Protocol):
-    """A setting as it was read."""
-
     @property
     def filter_types(self) -> tuple[str, ...]:
         """The type of each filter, AWS's word."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreationTemplate:
+    """An ECR repository creation template's facts; see `Repository`.
+
+    `applied_for` are AWS's words. `rest` is all else that an update must repeat, as JSON; it is
+    equal where only the mutability differs. `custom_role_arn` is empty where ECR makes repositories
+    by its own role. `not_modelled` are keys that the SDK cannot write.
+    """
+
+    prefix: str
+    mutability: str
+    exclusion_filters: tuple[str, ...]
+    filter_types: tuple[str, ...]
+    applied_for: tuple[str, ...]
+    custom_role_arn: str
+    rest: str
+    not_modelled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +151,7 @@ def unknown_filter_types(setting: Setting) -> tuple[str, ...]:
     return tuple(sorted(set(setting.filter_types) - {WILDCARD})) if setting.filter_types else ()
 
 
-def setting_of(found: _HasSetting) -> tuple[str, frozenset[str]]:
+def setting_of(found: Setting | Finding) -> tuple[str, frozenset[str]]:
     """Return a value that is equal for equal settings."""
     return found.mutability, frozenset(found.exclusion_filters)
 

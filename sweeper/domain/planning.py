@@ -66,12 +66,6 @@ def _withhold_until_due(
     return replace(change, status=ChangeStatus.WITHHELD, reason=reason, error=error, due=day)
 
 
-def _reason_to_withhold_account(count: int, remediation: RemediationConfig) -> Reason | None:
-    """Return why all `count` changes of an account are withheld; None if they are not."""
-    most = remediation.max_changes_per_account
-    return Reason.MAX_CHANGES_PER_ACCOUNT if most is not None and count > most else None
-
-
 def _reason_to_withhold_all(
     count: int,
     remediation: RemediationConfig,
@@ -134,33 +128,28 @@ def plan_changes(
                 today=today,
                 announced=announced,
             )
-            for finding, change in zip(_findings(outcome), changes, strict=True)
+            for finding, change in zip(findings_of((outcome,)), changes, strict=True)
         ]
 
     due = [timely(*pair) for pair in zip(targets, outcomes, strict=True)]
     counts = Counter[str]()
     for target, changes in zip(targets, due, strict=True):
         counts[target.account.id] += sum(map(_is_planned, changes))
-    held = {
-        account_id: reason
-        for account_id, count in counts.items()
-        if (reason := _reason_to_withhold_account(count, remediation))
-    }
+    most = remediation.max_changes_per_account
+    held = {account_id for account_id, count in counts.items() if most is not None and count > most}
     count = counts.total() - sum(counts[account_id] for account_id in held)
     hold = _reason_to_withhold_all(count, remediation, coverage, unknown_exclusions)
     error = unknown_exclusions if hold is Reason.UNKNOWN_ACCOUNT else None
 
     @cache  # most of thousands of changes are equal
-    def withhold(change: Change | None, of_account: Reason | None) -> Change | None:
-        reason = hold or of_account
+    def withhold(change: Change | None, is_held: bool) -> Change | None:
+        reason = hold or (Reason.MAX_CHANGES_PER_ACCOUNT if is_held else None)
         if reason and change and _is_planned(change):
             return replace(change, status=ChangeStatus.WITHHELD, reason=reason, error=error)
         return change
 
     planned = [
-        _with_changes(
-            outcome, (withhold(change, held.get(target.account.id)) for change in changes)
-        )
+        _with_changes(outcome, (withhold(change, target.account.id in held) for change in changes))
         for target, outcome, changes in zip(targets, outcomes, due, strict=True)
     ]
     return [_with_announcements(outcome, announced, today) for outcome in planned]
@@ -170,19 +159,13 @@ def _is_planned(change: Change | None) -> bool:
     return change is not None and change.status is ChangeStatus.PLANNED
 
 
-def _findings(outcome: Outcome) -> Sequence[Finding]:
-    return outcome.findings if isinstance(outcome, Examined) else ()
-
-
 def _with_announcements(outcome: Outcome, announced: Announced, today: date) -> Outcome:
     def known(finding: Finding) -> Finding:
         day = announced.days.get(finding.key)
         # A future day is a mistake, or forged: stored again, it would never pass.
         return replace(finding, announced=min(day, today)) if day and finding.change else finding
 
-    if announced.days and isinstance(outcome, Examined):
-        return outcome.map_findings(known)
-    return outcome
+    return map_findings(outcome, known) if announced.days else outcome
 
 
 def restore_plan(
@@ -217,7 +200,7 @@ def map_changes(outcome: Outcome, edit: Callable[[Finding, Change], Change]) -> 
             return finding
         return replace(finding, change=edit(finding, change))
 
-    return outcome.map_findings(edit_finding) if isinstance(outcome, Examined) else outcome
+    return map_findings(outcome, edit_finding)
 
 
 def _due_changes(
@@ -227,8 +210,6 @@ def _due_changes(
     remedies: Mapping[str, Remedy],
 ) -> list[Change | None]:
     """Return the change of each finding, before limits and days are applied."""
-    if not isinstance(outcome, Examined):
-        return []
     writable = in_write_scope(target.account, remediation)
     return [
         # A check may have withheld the change itself, for manual review.
@@ -237,7 +218,7 @@ def _due_changes(
         and _is_switched_on(finding, remediation)
         and finding.compliance is Compliance.NON_COMPLIANT
         else None
-        for finding in outcome.findings
+        for finding in findings_of((outcome,))
     ]
 
 
@@ -253,7 +234,7 @@ def _with_changes(outcome: Outcome, changes: Iterator[Change | None]) -> Outcome
         change = next(changes)  # a copy costs as much as a line of the report
         return finding if change is finding.change else replace(finding, change=change)
 
-    return outcome.map_findings(set_change) if isinstance(outcome, Examined) else outcome
+    return map_findings(outcome, set_change)
 
 
 def apply_completed(outcomes: Iterable[Outcome], completed: Mapping[Key, Change]) -> list[Outcome]:
@@ -262,16 +243,30 @@ def apply_completed(outcomes: Iterable[Outcome], completed: Mapping[Key, Change]
     def edit(finding: Finding) -> Finding:
         return replace(finding, change=completed.get(finding.key, finding.change))
 
-    return [
-        outcome.map_findings(edit) if completed and isinstance(outcome, Examined) else outcome
-        for outcome in outcomes
-    ]
+    return [map_findings(outcome, edit) if completed else outcome for outcome in outcomes]
 
 
-def planned_findings(outcomes: Iterable[Outcome]) -> Iterable[Finding]:
-    """Yield the findings whose change is still planned."""
+def map_findings(outcome: Outcome, edit: Callable[[Finding], Finding]) -> Outcome:
+    """Return the outcome with each finding as `edit` returns it."""
+    if not isinstance(outcome, Examined) or not outcome.findings:
+        return outcome
+    return replace(outcome, findings=tuple(map(edit, outcome.findings)))
+
+
+def findings_of(outcomes: Iterable[Outcome]) -> Iterator[Finding]:
+    """Yield each finding."""
     for outcome in outcomes:
         if isinstance(outcome, Examined):
-            for finding in outcome.findings:
-                if finding.change and finding.change.status is ChangeStatus.PLANNED:
-                    yield finding
+            yield from outcome.findings
+
+
+def changes_of(outcomes: Iterable[Outcome]) -> Iterator[tuple[Finding, Change]]:
+    """Yield each finding that has a change."""
+    for finding in findings_of(outcomes):
+        if finding.change:
+            yield finding, finding.change
+
+
+def planned_findings(outcomes: Iterable[Outcome]) -> Iterator[Finding]:
+    """Yield the findings whose change is still planned."""
+    return (finding for finding, change in changes_of(outcomes) if _is_planned(change))

@@ -216,7 +216,7 @@ def select_recorded_accounts(
 
 
 def _not_listed(config: Config) -> Failed:
-    if config.organization.role_name is None or not config.organization.enumerate:
+    if not config.organization.lists_accounts:
         message = "the account is not among those that the configuration names"
         return Failed(Stage.ENUMERATE, Reason.ACCOUNT_EXCLUDED, message)
     message = "the account is no longer among those of the organization"

@@ -20,7 +20,6 @@ from sweeper.domain.model import (
     OpenedAccount,
     Resource,
     Skipped,
-    Stage,
     Target,
 )
 from sweeper.domain.reasons import Reason
@@ -197,11 +196,7 @@ def ended_early(run: Run, failure: Failed, unreached: Iterable[Finding] = ()) ->
         accounts=(),
         findings=findings,
         skipped=(),
-        failures=(
-            FailedItem(
-                Stage.ENUMERATE, None, None, failure.reason, failure.error_code, failure.message
-            ),
-        ),
+        failures=(_failed_item(None, None, failure),),
     )
 
 
@@ -326,11 +321,7 @@ def _skipped_items(
 def _failures(
     accounts: Sequence[AccountOutcome], targets: Sequence[TargetOutcome]
 ) -> tuple[FailedItem, ...]:
-    items = [
-        FailedItem(f.stage, account.id, None, f.reason, f.error_code, f.message)
-        for account, f in accounts
-        if isinstance(f, Failed)
-    ]
+    items = [_failed_item(account.id, None, f) for account, f in accounts if isinstance(f, Failed)]
     for account_id, of_account in groupby(targets, key=lambda pair: pair[0].account.id):
         planned = [(target, f) for target, f in of_account if not isinstance(f, Skipped)]
         failed = [(target.region, f) for target, f in planned if isinstance(f, Failed)]
@@ -342,7 +333,7 @@ def _failures(
 
 
 def _failed_item(
-    account_id: str, region: str | None, f: Failed, targets: int | None = None
+    account_id: str | None, region: str | None, f: Failed, targets: int | None = None
 ) -> FailedItem:
     message = f.message.replace(_REGION, region or "*")
     return FailedItem(f.stage, account_id, region, f.reason, f.error_code, message, targets)

@@ -12,7 +12,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
-from sweeper.domain.errors import NothingToSweep
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import (
     ACCOUNT_EXCLUDED,
     REGION_EXCLUDED,
@@ -51,12 +51,12 @@ def select_accounts(
     """Return the accounts to open, and each of the others with why not; both sorted by id.
 
     Filters of different kinds narrow each other: an account is chosen when it passes all that
-    are given. Raises NothingToSweep if an included account does not exist, or none is chosen.
+    are given. Raises OperationFailed if an included account does not exist, or none is chosen.
     """
     organization, remediation = config.organization, config.remediation
     wanted = (*organization.include_accounts, *remediation.named_accounts)
     if missing := _unknown(accounts, wanted, config):
-        raise NothingToSweep(
+        raise OperationFailed(
             Reason.UNKNOWN_ACCOUNT,
             f"not in this organization ({len(accounts)} accounts): {missing}",
         )
@@ -69,7 +69,7 @@ def select_accounts(
             chosen.append(account)
     if not chosen:
         excluded = sum(outcome.reason is Reason.ACCOUNT_EXCLUDED for _, outcome in left_out)
-        raise NothingToSweep(
+        raise OperationFailed(
             Reason.NO_ACCOUNT_CHOSEN,
             f"no account is left to sweep: of {len(accounts)}, {excluded} are excluded by the "
             f"filters under organization and {len(accounts) - excluded} are not active",
@@ -103,7 +103,7 @@ def unknown_exclusions(accounts: Sequence[Account], config: Config) -> str:
 
 def _unknown(accounts: Sequence[Account], named: Iterable[str], config: Config) -> str:
     """Return the named ids that are no account's; empty where Organizations is not called."""
-    if config.organization.role_name is None or not config.organization.enumerate:
+    if not config.organization.lists_accounts:
         return ""
     return ", ".join(sorted(set(named) - {account.id for account in accounts}))
 
@@ -159,7 +159,7 @@ def _region_outcome(region: str, status: str, config: Config) -> Skipped | Faile
     match status:  # AWS Account Management, RegionOptStatus
         case "DISABLED":
             return _DISABLED
-        case _ if not _is_region_selected(region, config):
+        case _ if not is_region_selected(region, config):
             return REGION_EXCLUDED
         case "ENABLED" | "ENABLED_BY_DEFAULT":
             return None
@@ -172,7 +172,8 @@ def _region_outcome(region: str, status: str, config: Config) -> Skipped | Faile
             return Failed(Stage.OPEN_ACCOUNT, Reason.REGION_STATUS_UNKNOWN, message)
 
 
-def _is_region_selected(region: str, config: Config) -> bool:
+def is_region_selected(region: str, config: Config) -> bool:
+    """Tell whether the filters under regions choose the region."""
     regions = config.regions
     return region not in regions.exclude and (not regions.include or region in regions.include)
 

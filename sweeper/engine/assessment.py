@@ -8,7 +8,6 @@ from dataclasses import replace
 from sweeper.domain.model import (
     Change,
     ChangeStatus,
-    Examined,
     Failed,
     Finding,
     Impact,
@@ -16,7 +15,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.planning import Outcome
+from sweeper.domain.planning import Outcome, changes_of, map_findings
 from sweeper.domain.reasons import Reason
 from sweeper.engine.attempts import attempt
 from sweeper.engine.pool import Pool
@@ -50,15 +49,10 @@ def recall_impact(outcomes: Sequence[Outcome], impacts: Mapping[Key, Impact]) ->
 
 
 def _due(outcome: Outcome, able: _Checks) -> Iterator[tuple[Finding, Change]]:
-    if isinstance(outcome, Examined):
-        for finding in outcome.findings:
-            change = finding.change
-            if (
-                change
-                and change.status in (ChangeStatus.PLANNED, ChangeStatus.WITHHELD)
-                and finding.check in able
-            ):
-                yield finding, change
+    for finding, change in changes_of((outcome,)):
+        is_open = change.status in (ChangeStatus.PLANNED, ChangeStatus.WITHHELD)
+        if is_open and finding.check in able:
+            yield finding, change
 
 
 def _assess(able: _Checks, target: Target, outcome: Outcome) -> Outcome:
@@ -91,6 +85,4 @@ def _unavailable(failure: Failed) -> Impact:
 
 
 def _with(outcome: Outcome, impacts: Mapping[Key, Impact]) -> Outcome:
-    if not isinstance(outcome, Examined):
-        return outcome
-    return outcome.map_findings(lambda finding: replace(finding, impact=impacts.get(finding.key)))
+    return map_findings(outcome, lambda each: replace(each, impact=impacts.get(each.key)))

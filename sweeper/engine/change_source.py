@@ -23,7 +23,7 @@ from sweeper.domain.model import (
     Skipped,
     Target,
 )
-from sweeper.domain.planning import Outcome, Remedy, planned_findings
+from sweeper.domain.planning import Outcome, Remedy, map_findings, planned_findings
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import (
     RecordedChanges,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from sweeper.config.schema import Config
     from sweeper.domain.model import ResumeState
     from sweeper.domain.report import AccountOutcome, TargetOutcome
-    from sweeper.engine.ports import Check, Cloud, Evidence, TargetEvidence
+    from sweeper.engine.ports import Check, Cloud, Evidence
 
 
 Selection = tuple[tuple[Account, ...], tuple[tuple[Account, Skipped | Failed], ...]]
@@ -88,11 +88,16 @@ class SweepPlan:
     def examine(
         self, checks: Sequence[Check], target: Target, evidence: Evidence | None
     ) -> Examined:
-        """Run all checks on one target; raises OperationFailed."""
-        if evidence:
-            results = _examine_with_evidence(checks, target, evidence.begin(target))
-        else:
-            results = [check.examine(target) for check in checks]
+        """Run all checks on one target, and store each verdict; raises OperationFailed."""
+        verdicts = evidence.begin(target) if evidence else None
+        results = []
+        for check in checks:
+            result = check.examine(target, partial(verdicts.record, check) if verdicts else None)
+            if verdicts:
+                verdicts.judge(check, result.findings)
+            results.append(result)
+        if verdicts:
+            verdicts.store()
         findings = tuple(finding for result in results for finding in result.findings)
         counts = Counts(*map(sum, zip(*(each.counts for each in results), strict=True)))
         return Examined(counts, findings)
@@ -189,9 +194,7 @@ class _ReviewedPlan(SweepPlan):
         reviewed = self.recorded.by_key
         planned = plan_changes(reviewed_remedies(reviewed, remedies))
         return [
-            outcome.map_findings(lambda finding: supersede_unplanned(reviewed, finding))
-            if isinstance(outcome, Examined)
-            else outcome
+            map_findings(outcome, lambda finding: supersede_unplanned(reviewed, finding))
             for outcome in planned
         ]
 
@@ -276,16 +279,3 @@ def change_source(recorded: RecordedChanges | None) -> SweepPlan:
     if recorded is None:
         return SweepPlan()
     return _ReviewedPlan(recorded) if recorded.kind == "apply" else _RevertedPlan(recorded)
-
-
-def _examine_with_evidence(
-    checks: Sequence[Check], target: Target, evidence: TargetEvidence
-) -> list[Examined]:
-    """Examine the target by every check, and store each verdict. Raises OperationFailed."""
-    results = []
-    for check in checks:
-        result = check.examine(target, partial(evidence.record, check))
-        evidence.judge(check, result.findings)
-        results.append(result)
-    evidence.store()
-    return results

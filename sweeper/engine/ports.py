@@ -77,7 +77,7 @@ class Cloud(Protocol):
     """AWS, as far as the sweep itself needs it; every method raises OperationFailed."""
 
     def list_accounts(self) -> Organization:
-        """List all accounts; NothingToSweep where running again would not help."""
+        """List all accounts; where the reason `ends_run`, running again would not help."""
 
     def open_account(self, account: Account) -> OpenedAccount:
         """Assume the member role once, and read the account's regions."""

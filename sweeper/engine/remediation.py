@@ -11,14 +11,21 @@ from sweeper.domain.model import (
     Change,
     ChangeStatus,
     Compliance,
-    Examined,
     Failed,
     Finding,
     Key,
     Stage,
     Target,
 )
-from sweeper.domain.planning import Outcome, acting_day, map_changes, planned_findings
+from sweeper.domain.planning import (
+    Outcome,
+    acting_day,
+    changes_of,
+    findings_of,
+    map_changes,
+    map_findings,
+    planned_findings,
+)
 from sweeper.domain.reasons import Reason
 from sweeper.domain.selection import no_longer_writable
 from sweeper.engine.attempts import NOT_REACHED, attempt
@@ -82,7 +89,7 @@ def write_changes(
         targets,
         outcomes,
         due=lambda outcome: any(planned_findings((outcome,))),
-        if_failed=lambda outcome, failure: _map_all(outcome, _failing(failure)),
+        if_failed=lambda outcome, why: _end_all(outcome, ChangeStatus.FAILED, why),
     )
     return [writer.lost(outcome) for outcome in outcomes]
 
@@ -91,7 +98,7 @@ def end_planned(
     outcomes: Sequence[Outcome], status: ChangeStatus, failure: Failed
 ) -> list[Outcome]:
     """Return the outcomes, each change that is still planned ended as the failure says. Pure."""
-    return [_map_all(outcome, _ending(status, failure)) for outcome in outcomes]
+    return [_end_all(outcome, status, failure) for outcome in outcomes]
 
 
 def settle_changes(
@@ -106,9 +113,7 @@ def settle_changes(
         return outcomes
 
     def is_due(outcome: Outcome) -> bool:
-        return isinstance(outcome, Examined) and any(
-            finding.key in in_doubt for finding in outcome.findings
-        )
+        return any(finding.key in in_doubt for finding in findings_of((outcome,)))
 
     def end_unknown(outcome: Outcome, why: Failed) -> Outcome:
         return _map_in_doubt(outcome, in_doubt, lambda _, change: _unknown(change, why))
@@ -133,13 +138,13 @@ def _map_in_doubt(
             return finding
         return replace(finding, change=edit(finding, finding.change))
 
-    return outcome.map_findings(edit_finding) if isinstance(outcome, Examined) else outcome
+    return map_findings(outcome, edit_finding)
 
 
 def _unknown(change: Change, why: Failed) -> Change:
     """Return the change as failed and uncertain: its result could not be read."""
     message = f"begun when the run last ended, it may have taken effect: {why.message}"
-    return _failing(replace(why, message=message, uncertain=True))(change)
+    return _ended(change, ChangeStatus.FAILED, replace(why, message=message, uncertain=True))
 
 
 def _still_writable(
@@ -152,7 +157,7 @@ def _still_writable(
     """
     now = attempt(Stage.ENUMERATE, lambda _: cloud.list_accounts(), None)
     if isinstance(now, Failed):
-        return [_map_all(outcome, _withholding(now)) for outcome in outcomes]
+        return end_planned(outcomes, ChangeStatus.WITHHELD, now)
     accounts = {account.id: account for account in now.accounts}
     before = {target.account.id: target.account for target in targets}
 
@@ -180,7 +185,7 @@ def _withhold_unless_allowed(
         held = attempt(Stage.CHANGE, lambda _: environment.journal.plan(targets, outcomes), None)
     if held is None:
         return outcomes
-    return [_map_all(outcome, _withholding(held)) for outcome in outcomes]
+    return end_planned(outcomes, ChangeStatus.WITHHELD, held)
 
 
 # Account id, check and resource: the unit that an IAM policy grants.
@@ -204,22 +209,19 @@ class _Writer:
 
     def note_applied(self, outcomes: Sequence[Outcome]) -> None:
         """Note the changes that an earlier process of the run applied."""
-        for outcome in outcomes:
-            if isinstance(outcome, Examined):
-                self._applied.update(
-                    _permission(finding)
-                    for finding in outcome.findings
-                    if finding.change and finding.change.status is ChangeStatus.APPLIED
-                )
+        self._applied.update(
+            _permission(finding)
+            for finding, change in changes_of(outcomes)
+            if change.status is ChangeStatus.APPLIED
+        )
 
     def lost(self, outcome: Outcome) -> Outcome:
         """Turn withheld changes into failed ones where the permission was granted after all.
 
         That is known only when all writes have ended: those of an account run in parallel.
         """
-        if not isinstance(outcome, Examined) or not self._denied.keys() & self._applied:
-            return outcome
-        return outcome.map_findings(self._lost)
+        lost = self._denied.keys() & self._applied
+        return map_findings(outcome, self._lost) if lost else outcome
 
     def _lost(self, finding: Finding) -> Finding:
         change = finding.change
@@ -282,11 +284,12 @@ class _Writer:
 
     def _apply(self, target: Target, finding: Finding, change: Change) -> Change:
         if reason := self._environment.stop.reason:
-            return _failing(Failed(Stage.CHANGE, reason, NOT_REACHED))(change)
+            return _ended(change, ChangeStatus.FAILED, Failed(Stage.CHANGE, reason, NOT_REACHED))
         permission = _permission(finding)
         if denied := self._denied.get(permission):
-            end = _withholding if denied is Reason.WRITE_NOT_GRANTED else _failing
-            return end(Failed(Stage.CHANGE, denied, _NOT_TRIED))(change)
+            granted = denied is not Reason.WRITE_NOT_GRANTED
+            status = ChangeStatus.FAILED if granted else ChangeStatus.WITHHELD
+            return _ended(change, status, Failed(Stage.CHANGE, denied, _NOT_TRIED))
         journal = self._environment.journal
         check = self._checks[finding.check]
 
@@ -302,14 +305,14 @@ class _Writer:
             None,
         )
         if isinstance(result, Failed):
-            result = self._end(permission, result)(change)
+            result = self._end(permission, change, result)
         elif result.status is ChangeStatus.APPLIED:
             self._applied.add(permission)
         journal.settle(replace(finding, change=result))
         return result
 
-    def _end(self, permission: _Permission, failed: Failed) -> _Edit:
-        """Return the edit that ends a failed change; the first denial also ends the next ones.
+    def _end(self, permission: _Permission, change: Change, failed: Failed) -> Change:
+        """Return how a failed change ended; the first denial also ends the next ones.
 
         A repository's own policy says nothing about other repositories, and a denial of one check's
         action nothing about another check's.
@@ -317,36 +320,28 @@ class _Writer:
         if failed.reason is Reason.WRITE_NOT_GRANTED:
             if permission not in self._applied:
                 self._denied.setdefault(permission, Reason.WRITE_NOT_GRANTED)
-                return _withholding(failed)
+                return _ended(change, ChangeStatus.WITHHELD, failed)
             failed = replace(failed, reason=Reason.DENIED_BY_IDENTITY_POLICY)
         if failed.reason.is_denial and failed.reason is not Reason.DENIED_BY_RESOURCE_POLICY:
             self._denied.setdefault(permission, Reason.WRITE_NOT_PERMITTED)
-        return _failing(failed)
+        return _ended(change, ChangeStatus.FAILED, failed)
 
 
 def _permission(finding: Finding) -> _Permission:
     return finding.account_id, finding.check, finding.resource
 
 
-_Edit = Callable[[Change], Change]
+def _end_all(outcome: Outcome, status: ChangeStatus, failure: Failed) -> Outcome:
+    return map_changes(outcome, lambda _, change: _ended(change, status, failure))
 
 
-def _map_all(outcome: Outcome, edit: _Edit) -> Outcome:
-    return map_changes(outcome, lambda _, change: edit(change))
-
-
-def _failing(failure: Failed) -> _Edit:
-    return _ending(ChangeStatus.FAILED, failure)
-
-
-def _withholding(failure: Failed) -> _Edit:
-    return _ending(ChangeStatus.WITHHELD, failure)
-
-
-def _ending(status: ChangeStatus, failure: Failed) -> _Edit:
-    """Return the edit that ends a change as the failure says."""
-    error = failure.error
+def _ended(change: Change, status: ChangeStatus, failure: Failed) -> Change:
+    """Return the change, ended as the failure says."""
     uncertain = failure.uncertain and status is ChangeStatus.FAILED
-    return lambda change: replace(
-        change, status=status, reason=failure.reason, error=error or None, uncertain=uncertain
+    return replace(
+        change,
+        status=status,
+        reason=failure.reason,
+        error=failure.error or None,
+        uncertain=uncertain,
     )

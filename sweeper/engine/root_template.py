@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sweeper.domain.model import Change, Finding, Target
-from sweeper.domain.mutability import Setting
+from sweeper.domain.mutability import CreationTemplate
 from sweeper.engine.guarded_write import apply_if_unchanged, require_effect
 
 ROOT_PREFIX = "ROOT"  # ECR: the template for every name without another one
@@ -22,39 +22,15 @@ _DESCRIPTION = "Created by sweeper: repositories that ECR creates have immutable
 _ENCRYPTION = {"encryptionType": "AES256"}
 
 
-class Template(Setting, Protocol):
-    """A repository creation template; `rest` is equal where nothing but the setting differs."""
-
-    @property
-    def prefix(self) -> str:
-        """The namespace as AWS gives it."""
-
-    @property
-    def applied_for(self) -> tuple[str, ...]:
-        """AWS's words for what makes repositories by it."""
-
-    @property
-    def custom_role_arn(self) -> str:
-        """The role that ECR assumes to make them; empty where it is ECR's own."""
-
-    @property
-    def rest(self) -> str:
-        """All else that an update must be given again."""
-
-    @property
-    def not_modelled(self) -> tuple[str, ...]:
-        """What it has beyond that, which an update cannot be given."""
-
-
 class RootTemplates(Protocol):
     """ECR's creation templates, as far as this needs them; every method raises OperationFailed."""
 
-    def repository_creation_template(self, target: Target, prefix: str) -> Template | None:
+    def repository_creation_template(self, target: Target, prefix: str) -> CreationTemplate | None:
         """Return the creation template as it is now; None when it is gone."""
 
     def create_repository_creation_template(
         self, target: Target, prefix: str, mutability: str, filters: Sequence[str], rest: str
-    ) -> Template:
+    ) -> CreationTemplate:
         """Create the template; what ECR answers with."""
 
     def delete_repository_creation_template(self, target: Target, prefix: str) -> None:
@@ -72,7 +48,7 @@ class RegistryDefault:
     mutability: str
     exclusion_filters: tuple[str, ...] = ()
     filter_types: tuple[str, ...] = ()
-    template: Template | None = None
+    template: CreationTemplate | None = None
 
 
 # ECR's default for what it creates without a template.
@@ -93,7 +69,7 @@ def apply_default(
     *,
     intend: Callable[[], None],
     applied_for: Iterable[str],
-    judge: Callable[[Template | None], Finding],
+    judge: Callable[[CreationTemplate | None], Finding],
 ) -> Change:
     """Create the template where there is none, or delete it where it still is as it was created.
 
@@ -123,7 +99,7 @@ def apply_default(
     )
 
 
-def _as_default(template: Template) -> RegistryDefault:
+def _as_default(template: CreationTemplate) -> RegistryDefault:
     is_mutable = template.mutability == NO_TEMPLATE.mutability
     if is_mutable or template.not_modelled or not _is_as_created(template.rest):
         return RegistryDefault("a template of others", template=template)

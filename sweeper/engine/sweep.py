@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -25,8 +25,15 @@ from sweeper.domain.model import (
     Skipped,
     Stage,
     Target,
+    utc_text,
 )
-from sweeper.domain.planning import Announced, Outcome, apply_completed, plan_changes
+from sweeper.domain.planning import (
+    Announced,
+    Outcome,
+    apply_completed,
+    findings_of,
+    plan_changes,
+)
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import (
     AccountOutcome,
@@ -60,14 +67,13 @@ def sweep(
     checks: Sequence[Check],
     config: Config,
     environment: RunEnvironment,
-    changes: SweepPlan | None = None,
+    changes: SweepPlan,
 ) -> Report:
     """Examine every target, make the changes that the plan allows, and report on all of it.
 
-    `changes` says which targets and changes these are; None: those of the configuration. Raises
-    nothing that AWS could cause: whatever ends the run early is in the report.
+    `changes` says which targets and changes these are. Raises nothing that AWS could cause:
+    whatever ends the run early is in the report.
     """
-    changes = changes or SweepPlan()
     past = environment.journal.past
     pool = Pool(config.limits.max_workers, environment)
 
@@ -243,9 +249,7 @@ def read_announced(
         return Announced()
     keys = {
         finding.key
-        for outcome in facts.outcomes
-        if isinstance(outcome, Examined)
-        for finding in outcome.findings
+        for finding in findings_of(facts.outcomes)
         if finding.compliance is Compliance.NON_COMPLIANT
     }
     run = build_run(config, environment, facts.organization, changes)
@@ -346,8 +350,8 @@ def build_run(
     """Return which run this is, as its report says it; it has ended now."""
     return Run(
         id=environment.run_id,
-        started_at=_utc(environment.started),
-        finished_at=_utc(environment.now()),
+        started_at=utc_text(environment.started),
+        finished_at=utc_text(environment.now()),
         version=environment.version,
         partition=organization.partition if organization else None,
         organization_id=organization.id if organization else None,
@@ -358,7 +362,3 @@ def build_run(
         kind=changes.kind,
         source=changes.source,
     )
-
-
-def _utc(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -122,12 +122,17 @@ def read_recorded_changes(
             _check(type_, option, value)
     report = read_report(location, read_object)
     findings = _findings(kind, report, location, checks)
-    for value in accounts if findings else ():
-        _refuse_empty("--account", value, kind, findings, select_findings(findings, (value,), ()))
-    for value in repositories if findings else ():
-        _refuse_empty(
-            "--repository", value, kind, findings, select_findings(findings, (), (value,))
-        )
+    alone = [("--account", each, select_findings(findings, (each,), ())) for each in accounts]
+    alone += [
+        ("--repository", each, select_findings(findings, (), (each,))) for each in repositories
+    ]
+    for option, value, left in alone:
+        if findings and not left:
+            raise ConfigurationError(
+                f"{option} {value}: the report has no such change there; it has "
+                f"{len(findings):,} {_CHANGES[kind]}; accounts: "
+                f"{len({finding.account_id for finding in findings}):,}"
+            )
     chosen = select_findings(findings, accounts, repositories)
     if findings and not chosen:
         raise ConfigurationError(
@@ -155,17 +160,6 @@ def read_recorded_changes(
 
 
 _CHANGES = {"apply": "planned changes", "undo": "applied changes"}
-
-
-def _refuse_empty(
-    option: str, value: str, kind: str, findings: Sequence[Finding], left: Sequence[Finding]
-) -> None:
-    if not left:
-        accounts = len({finding.account_id for finding in findings})
-        raise ConfigurationError(
-            f"{option} {value}: the report has no such change there; it has "
-            f"{len(findings):,} {_CHANGES[kind]}; accounts: {accounts:,}"
-        )
 
 
 def _without_accounts(
@@ -232,9 +226,7 @@ def _members(value: Any) -> dict[str, object]:
     return {name: getattr(value, name) for name in field_names(kind)}
 
 
-@cache
-def _adapter(kind: Hashable) -> TypeAdapter[object]:
-    return TypeAdapter(kind)
+_adapter = cache(TypeAdapter)
 
 
 def _check(kind: Hashable, path: str, value: object) -> None:

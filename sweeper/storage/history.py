@@ -6,43 +6,47 @@ be used, the report says why. Nothing here ends a sweep.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date
 from functools import partial
-from itertools import chain
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from sweeper.domain.comparison import (
     NO_HISTORY,
     History,
-    OfOrganization,
+    RemediationRecord,
     add_trend,
     compare_reports,
     comparison_unavailable,
     count_lost_changes,
+    key_of,
     same_organization,
     update_history,
 )
 from sweeper.domain.errors import Invalid, OperationFailed
 from sweeper.domain.json_encoding import document
-from sweeper.domain.model import Failed, Key, Stage
+from sweeper.domain.model import Failed, Finding, Key, Stage
 from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import replaces_last
-from sweeper.domain.report_model import SCHEMA_VERSION, Report, Run
+from sweeper.domain.report_model import EarlierFinding, Report, Run
 from sweeper.engine.attempts import attempt
 from sweeper.engine.ports import Source
 from sweeper.storage.json_scanner import TooLarge
 from sweeper.storage.record_reader import OtherVersion, Selection, read
-from sweeper.storage.report_store import FOR_COMPARISON, MAX_REPORT, RUN_ONLY, parse_report
+from sweeper.storage.report_store import (
+    FOR_COMPARISON,
+    RUN_ONLY,
+    parse_report,
+    without_impact,
+)
 
 ATTEMPTS = 5  # to replace a record that other sweeps replace too
 _HISTORY = "history.json"
 _MAX_HISTORY = 30_000_000  # bytes: all changes that it may have, with the longest names
-_MAX_HISTORY_MEMORY = 200_000_000  # bytes
-_MAX_ANNOUNCED_MEMORY = 100_000_000  # bytes, of what is read of one record for announcements
+_WHOLE_HISTORY = Selection(memory=200_000_000)
 _NEEDED = (
     "; needed: s3:GetObject, s3:ListBucket to be told that there is none yet, and kms:Decrypt "
     "where a key of yours encrypts it"
@@ -186,19 +190,26 @@ def lost_changes(records: _Records, name: str, report: Report) -> str | None:
 
 def _read_previous(records: _Records, name: str, run: Run) -> Report:
     """Read what is compared of the last report; raise _InvalidRecord, also where there is none."""
-    previous = _read_record(records, name, partial(parse_report, selection=FOR_COMPARISON))
+    previous = _read_report(records, name, run, FOR_COMPARISON)
     if previous is None:
         raise _InvalidRecord(f"there is no earlier {name} here", damaged=False)
-    _require_same_organization(previous.run, name, run)
     if previous.run.started_at > run.started_at:
         later = f"{name} is of sweep {previous.run.id}, which started later than this one"
         raise _InvalidRecord(later, damaged=False)
     return previous
 
 
-def _read_history(records: _Records, run: Run) -> History:
+def _read_report(records: _Records, name: str, run: Run, selection: Selection) -> Report | None:
+    """Read a report of the run's organization, None where there is none; raise _InvalidRecord."""
+    report = _read_record(records, name, partial(parse_report, selection=selection))
+    if report is not None:
+        _require_same_organization(report.run, name, run)
+    return report
+
+
+def _read_history(records: _Records, run: Run, selection: Selection = _WHOLE_HISTORY) -> History:
     """Read the history, an empty one where there is none; raise _InvalidRecord."""
-    use = partial(read, History, limit=_MAX_HISTORY, selection=Selection(_MAX_HISTORY_MEMORY))
+    use = partial(read, History, limit=_MAX_HISTORY, selection=selection)
     history = _read_record(records, _HISTORY, use)
     if history is None:
         return NO_HISTORY
@@ -222,7 +233,7 @@ def _read_record(records: _Records, name: str, use: Callable[[Source], _T]) -> _
         raise _Unreadable(why, damaged=False) from None
 
 
-def _require_same_organization(record: OfOrganization, name: str, run: Run) -> None:
+def _require_same_organization(record: Run | History, name: str, run: Run) -> None:
     """Raise _InvalidRecord for a record of another organization than the run's."""
     if not same_organization(record, run):
         owner = record.organization_id or record.account_id
@@ -246,27 +257,16 @@ def read_announced(store: HistoryStore | None, run: Run, keys: Collection[Key]) 
         return Announced(unavailable=_begins_now("earlier reports are not stored"))
 
     def read_all(store: HistoryStore) -> Announced:
+        days: dict[Key, date] = {}
         problems: list[str] = []
-        selection = Selection(_MAX_ANNOUNCED_MEMORY, trim=partial(_if_announced, keys))
-
-        def items(name: str, kind: type[_HistoryPart | _ReportPart], limit: int) -> Iterable[_Item]:
-            use = partial(read, kind, limit=limit, selection=selection)
+        # The report is later than the history, so its days replace those of the history.
+        for announced in (_announced_in_history, _announced_in_report):
             try:
-                record = _read_record(store.records, name, use)
-                if record is None:
-                    return ()
-                _require_same_organization(record.owner, name, run)
+                found = announced(store, run, partial(_if_announced, keys))
             except _InvalidRecord as error:
                 problems.append(error.message)
-                return ()
-            return record.items
-
-        # The report is later than the history, so its days replace those of the history.
-        found = chain(
-            items(_HISTORY, _HistoryPart, _MAX_HISTORY),
-            items(store.latest, _ReportPart, MAX_REPORT),
-        )
-        days = {item.key: item.announced for item in found if item.announced}
+            else:
+                days |= {key_of(item): item.announced for item in found if item.announced}
         return Announced(days, _begins_now("; ".join(problems)) if problems else None)
 
     result = attempt(Stage.ENUMERATE, read_all, store)
@@ -279,65 +279,27 @@ def _begins_now(why: str) -> str:
     return f"the notice begins with this run: {why}"
 
 
+_Item = Finding | EarlierFinding | RemediationRecord
+
+
 def _if_announced(keys: Collection[Key], item: Any) -> Any:
+    """Drop each finding that is none of `keys`, or was not announced."""
     if not isinstance(item, _Item):
         return item
-    return item if item.announced and item.key in keys else None
+    return without_impact(item) if item.announced and key_of(item) in keys else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A finding of a report, or an item of the history about one."""
-
-    check: str
-    account_id: str
-    region: str
-    repository: str
-    announced: date | None = None
-
-    @property
-    def key(self) -> Key:
-        return self.check, self.account_id, self.region, self.repository
+def _announced_in_history(
+    store: HistoryStore, run: Run, trim: Callable[[Any], Any]
+) -> Iterable[_Item]:
+    selection = replace(_WHOLE_HISTORY, omitted=frozenset({"points"}), trim=trim)
+    return _read_history(store.records, run, selection).closures
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    organization_id: str | None = None
-    account_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _SinceLast:
-    not_visible: Sequence[_Item] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ReportPart:
-    schema_version: Literal["2"] = SCHEMA_VERSION
-    run: _Run
-    findings: Sequence[_Item]
-    since_last: _SinceLast | None = None
-
-    @property
-    def owner(self) -> _Run:
-        return self.run
-
-    @property
-    def items(self) -> Iterable[_Item]:
-        return chain(self.since_last.not_visible if self.since_last else (), self.findings)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _HistoryPart:
-    schema_version: Literal["2"] = SCHEMA_VERSION
-    organization_id: str | None
-    account_id: str | None
-    closures: Sequence[_Item]
-
-    @property
-    def owner(self) -> _HistoryPart:
-        return self
-
-    @property
-    def items(self) -> Iterable[_Item]:
-        return self.closures
+def _announced_in_report(
+    store: HistoryStore, run: Run, trim: Callable[[Any], Any]
+) -> Iterable[_Item]:
+    report = _read_report(store.records, store.latest, run, replace(FOR_COMPARISON, trim=trim))
+    if report is None:
+        return ()
+    return (*(report.since_last.not_visible if report.since_last else ()), *report.findings)

@@ -25,7 +25,7 @@ _UNCOMPARED = frozenset(
 )
 
 
-def _without_impact(item: Any) -> Any:
+def without_impact(item: Any) -> Any:
     """Drop a finding's impact, which takes more memory than the rest of it."""
     return replace(item, impact=None) if isinstance(item, Finding) and item.impact else item
 
@@ -37,7 +37,7 @@ _ALL = Selection(memory=400_000_000)
 FOR_COMPARISON = Selection(
     memory=200_000_000,
     omitted=_UNCOMPARED,
-    trim=_without_impact,
+    trim=without_impact,
     stand_ins=(Compliance.UNDETERMINED, ChangeStatus.FAILED),
 )
 RUN_ONLY = replace(FOR_COMPARISON, omitted=_UNCOMPARED | {"findings", "since_last"})

@@ -128,7 +128,7 @@ def read_header(journal: Path) -> Header | None:
 def discard_run(journal: Path) -> None:
     """Remove the journal of a run, and the evidence beside it: the run cannot be resumed then.
 
-    Raises ConfigurationError if it cannot be removed, and JournalBusy if the run is active.
+    Raises ConfigurationError if it cannot be removed, or the run is active.
     """
     try:
         file = JournalFile(journal, new=False)
@@ -161,7 +161,7 @@ def reopen_run(name: str, directory: Path | None, bucket: Bucket | None) -> Open
 
     An id is searched for in `directory`, then beside the reports of `bucket`. A journal is merged
     with the plan there: another process may have resumed the run from that. Raises
-    ConfigurationError that names the problem, and JournalBusy if the run is active.
+    ConfigurationError that names the problem, also if the run is active.
     """
     path = Path(name)
     if re.fullmatch(kinds.RUN_ID, name):

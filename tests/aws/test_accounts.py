@@ -11,7 +11,7 @@ from botocore.credentials import ReadOnlyCredentials
 from sweeper.aws.accounts import _CORE_ACTIONS, _MAX_SESSION_POLICY, _session_policy
 from sweeper.aws.client.clients import Session
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.domain.errors import NothingToSweep, OperationFailed
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Account, Stage
 from sweeper.domain.reasons import ACCEPTABLE_REASONS, Reason
 from tests.aws.conftest import Enter
@@ -200,7 +200,7 @@ def test_credentials_that_are_no_use(
         monkeypatch.delenv(variable)
     else:
         monkeypatch.setenv(variable, value)
-    with pytest.raises(NothingToSweep, match="no usable AWS credentials") as caught:
+    with pytest.raises(OperationFailed, match="no usable AWS credentials") as caught:
         make_cloud().list_accounts()
     assert caught.value.reason is Reason.NO_CREDENTIALS
     assert "central-secret" not in str(caught.value)
@@ -211,7 +211,7 @@ def test_an_unreachable_sts_is_passing_trouble(aws: FakeAws) -> None:
     with pytest.raises(OperationFailed) as caught:
         make_cloud().list_accounts()
     assert caught.value.reason is Reason.CONNECTION_FAILED
-    assert not isinstance(caught.value, NothingToSweep)
+    assert not caught.value.reason.ends_run
 
 
 def test_an_endpoint_that_does_not_listen_is_passing_trouble(

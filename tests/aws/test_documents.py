@@ -15,9 +15,10 @@ from botocore.exceptions import ReadTimeoutError
 from moto import mock_aws
 
 from sweeper.aws.client.clients import Session
-from sweeper.aws.client.documents import MAX_BYTES, read_document
+from sweeper.aws.client.documents import read_document
 from sweeper.aws.client.session import read_remote
 from sweeper.config.loader import load
+from sweeper.config.yaml_file import MAX_BYTES
 from sweeper.domain.errors import ConfigurationError
 from tests.cases import case
 

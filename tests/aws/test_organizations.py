@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sweeper.aws.organizations import Organizations
-from sweeper.domain.errors import NothingToSweep, OperationFailed
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Account, Failed
 from sweeper.domain.reasons import Reason
 from sweeper.engine.attempts import Stop
@@ -108,7 +108,7 @@ def test_an_ou_that_is_not_there_is_named(enter: Enter, give_paths: bool) -> Non
     aws = enter(World.generate(accounts=8, regions=1, give_paths=give_paths))
     for key, ou in (("include_ous", UNKNOWN), ("exclude_ous", "r-another")):
         with case(key, ou):
-            with pytest.raises(NothingToSweep, match=ou) as caught:
+            with pytest.raises(OperationFailed, match=ou) as caught:
                 _listed(aws, **{key: [WORKLOADS, ou]})
             assert caught.value.reason is Reason.UNKNOWN_OU
 
@@ -116,8 +116,9 @@ def test_an_ou_that_is_not_there_is_named(enter: Enter, give_paths: bool) -> Non
 def test_an_ou_of_the_write_scope_must_be_there_too(aws: FakeAws) -> None:
     unknown = {"include_ous": [UNKNOWN]}
     for remediation in (unknown, {"rollout": [{**unknown, "from": "2027-01-15"}]}):
-        with case(remediation), pytest.raises(NothingToSweep, match=UNKNOWN):
+        with case(remediation), pytest.raises(OperationFailed, match=UNKNOWN) as caught:
             make_cloud(remediation=remediation).list_accounts()
+        assert caught.value.reason is Reason.UNKNOWN_OU
 
 
 @PATHS
@@ -202,7 +203,7 @@ def test_ous_of_exemptions(enter: Enter) -> None:
             aws = enter(world)
             listed = make_cloud(exemptions=[rule(ous=[PAYMENTS])]).list_accounts().accounts
             assert {account.id: account.ou_path for account in listed} == _expected_paths(world)
-            with pytest.raises(NothingToSweep, match=UNKNOWN) as caught:
+            with pytest.raises(OperationFailed, match=UNKNOWN) as caught:
                 make_cloud(exemptions=[rule(ous=[UNKNOWN])]).list_accounts()
             assert caught.value.reason is Reason.UNKNOWN_OU
             aws.faults([Fault("access_denied", operation="ListChildren")])
@@ -269,7 +270,7 @@ def test_without_organizations_there_are_no_tags(aws: FakeAws) -> None:
 
 def test_not_in_an_organization(enter: Enter) -> None:
     aws = enter(World.generate(accounts=3, regions=1, caller_mode="not_in_organization"))
-    with pytest.raises(NothingToSweep, match=aws.world.caller.principal_arn) as caught:
+    with pytest.raises(OperationFailed, match=aws.world.caller.principal_arn) as caught:
         _listed(aws)
     assert caught.value.reason is Reason.NOT_IN_ORGANIZATION
     assert caught.value.error_code == "AWSOrganizationsNotInUseException"
@@ -277,7 +278,7 @@ def test_not_in_an_organization(enter: Enter) -> None:
 
 def test_not_allowed_to_list(enter: Enter) -> None:
     aws = enter(World.generate(accounts=3, regions=1, caller_mode="not_allowed"))
-    with pytest.raises(NothingToSweep, match="organizations:ListAccounts") as caught:
+    with pytest.raises(OperationFailed, match="organizations:ListAccounts") as caught:
         _listed(aws)
     assert caught.value.reason is Reason.NOT_ALLOWED_TO_LIST
     assert aws.world.caller.principal_arn in caught.value.message
@@ -295,7 +296,7 @@ def test_not_allowed_to_list(enter: Enter) -> None:
 def test_what_the_caller_may_not_do_is_named(enter: Enter, action: str, give_paths: bool) -> None:
     aws = enter(World.generate(accounts=3, regions=1, give_paths=give_paths))
     aws.faults([Fault("access_denied", operation=action)])
-    with pytest.raises(NothingToSweep, match=f"organizations:{action}") as caught:
+    with pytest.raises(OperationFailed, match=f"organizations:{action}") as caught:
         _listed(aws, include_ous=[SANDBOX])
     assert caught.value.reason is Reason.NOT_ALLOWED_TO_LIST
 
@@ -310,7 +311,7 @@ def test_passing_trouble_is_not_an_empty_organization(aws: FakeAws, action: str)
     aws.faults([{"action": action, "operation": "ListAccounts"}])
     with pytest.raises(OperationFailed) as caught:
         _listed(aws)
-    assert not isinstance(caught.value, NothingToSweep)
+    assert not caught.value.reason.ends_run
 
 
 def test_a_second_page_that_fails_fails_the_listing(enter: Enter) -> None:
@@ -379,8 +380,9 @@ def test_any_member_may_learn_which_account_manages_it(enter: Enter, mode: str) 
     aws = enter(World.generate(accounts=3, regions=1, caller_mode=mode))
     cloud = make_cloud()
     if mode == "not_allowed":
-        with pytest.raises(NothingToSweep):
+        with pytest.raises(OperationFailed) as caught:
             cloud.list_accounts()
+        assert caught.value.reason.ends_run
     else:
         cloud.list_accounts()
     organizations = cloud.organizations

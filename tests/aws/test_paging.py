@@ -130,6 +130,6 @@ def test_a_circle_of_regions_is_noticed(enter: Enter) -> None:
 def test_the_limit_holds_where_each_token_is_new() -> None:
     tokens = PageTokens()
     for number in range(paging.MAX_PAGES - 1):
-        tokens.follow(str(number))
+        tokens.follow({"NextToken": str(number)})
     with pytest.raises(OperationFailed, match="another page after 10,000"):
-        tokens.follow("new")
+        tokens.follow({"NextToken": "new"})

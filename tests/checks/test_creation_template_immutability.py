@@ -23,6 +23,7 @@ from sweeper.domain.model import (
     Finding,
     Target,
 )
+from sweeper.domain.mutability import CreationTemplate
 from sweeper.domain.reasons import Reason
 from tests.cases import case
 from tests.fakes import TODAY, failure, make_change, make_config, make_target
@@ -32,7 +33,7 @@ CACHE, REPLICATION, PUSH = "PULL_THROUGH_CACHE", "REPLICATION", "CREATE_ON_PUSH"
 
 
 @dataclass(frozen=True)
-class Template:
+class Template(CreationTemplate):
     prefix: str = "apps"
     mutability: str = "MUTABLE"
     exclusion_filters: tuple[str, ...] = ()

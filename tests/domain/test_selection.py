@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sweeper.config.schema import AcceptedGap
-from sweeper.domain.errors import NothingToSweep
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import (
     Account,
     Counts,
@@ -143,7 +143,7 @@ def test_an_included_account_that_is_not_there_ends_the_sweep() -> None:
     ]
     for section in sections:
         with case(section):
-            with pytest.raises(NothingToSweep) as caught:
+            with pytest.raises(OperationFailed) as caught:
                 select_accounts(ACCOUNTS, make_config(**section))
             assert caught.value.reason is Reason.UNKNOWN_ACCOUNT
             assert "4 accounts" in caught.value.message
@@ -163,7 +163,7 @@ def test_no_account_chosen() -> None:
     ]
     for accounts, organization, counts in cases:
         with case(accounts, organization):
-            with pytest.raises(NothingToSweep) as caught:
+            with pytest.raises(OperationFailed) as caught:
                 select_accounts(accounts, make_config(organization=organization))
             assert caught.value.reason is Reason.NO_ACCOUNT_CHOSEN
             assert re.findall(r"\d+", caught.value.message) == counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweeper.domain.errors import NothingToSweep, OperationFailed
+from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Failed, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.engine.attempts import NOT_REACHED, WAIT_TICK, Stop, attempt
@@ -15,7 +15,7 @@ STAGE = Stage.EXAMINE
 
 
 def test_an_operation_that_failed_keeps_its_reason() -> None:
-    error = NothingToSweep(Reason.UNKNOWN_ACCOUNT, "who?", "Code")
+    error = OperationFailed(Reason.UNKNOWN_ACCOUNT, "who?", "Code")
 
     def work(_: int) -> int:
         raise error

@@ -12,6 +12,7 @@ import pytest
 from sweeper.checks.creation_template_immutability import CreationTemplateImmutability
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import REGISTRY, Change, ChangeStatus, Compliance, Finding, Target
+from sweeper.domain.mutability import CreationTemplate
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import invert, revert_if_unchanged
 from sweeper.engine.root_template import ROOT_PREFIX, _is_as_created, _root_template
@@ -23,7 +24,7 @@ CONFIG = make_config(remediation={"root_template_applied_for": ["REPLICATION"]})
 
 
 @dataclass(frozen=True)
-class Template:
+class Template(CreationTemplate):
     prefix: str = ROOT_PREFIX
     mutability: str = "IMMUTABLE"
     exclusion_filters: tuple[str, ...] = ()

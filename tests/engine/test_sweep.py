@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sweeper.checks.tag_immutability import TagImmutability
-from sweeper.domain.errors import ExitStatus, NothingToSweep
+from sweeper.domain.errors import ExitStatus, OperationFailed
 from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import (
     Account,
@@ -26,6 +26,7 @@ from sweeper.domain.report_model import (
     SkippedItem,
 )
 from sweeper.engine.attempts import Stop
+from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.ports import Record
 from sweeper.engine.sweep import sweep
 from tests.cases import case
@@ -113,7 +114,7 @@ def enumerate_failure(report: Report) -> FailedItem:
 
 def test_a_sweep_that_cannot_begin_still_reports() -> None:
     cases: list[tuple[Exception, Reason, int]] = [
-        (NothingToSweep(Reason.NO_CREDENTIALS, "none"), Reason.NO_CREDENTIALS, 2),
+        (OperationFailed(Reason.NO_CREDENTIALS, "none"), Reason.NO_CREDENTIALS, 2),
         (failure(Reason.THROTTLED), Reason.THROTTLED, 4),
         (failure(Reason.INTERRUPTED), Reason.INTERRUPTED, 4),
         (RuntimeError("oh"), Reason.INTERNAL_ERROR, 1),
@@ -207,7 +208,7 @@ def test_several_checks_count_a_repository_once_each() -> None:
     both = ["ecr-tag-immutability", "other"]
     config, registry = make_config(checks=both, remediation={"checks": both}), registry_of()
     checks = [kind(registry, config, TODAY) for kind in (TagImmutability, OtherCheck)]
-    report = sweep(FakeCloud(ACCOUNTS), checks, config, make_environment())
+    report = sweep(FakeCloud(ACCOUNTS), checks, config, make_environment(), SweepPlan())
     assert report.totals.repositories == RepositoryTotals(6, 2, 4, 0, 0)
     assert [(f.account_id, f.check, f.change and f.change.status) for f in report.findings] == [
         (account_id(1), "ecr-tag-immutability", ChangeStatus.APPLIED),

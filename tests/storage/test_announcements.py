@@ -17,6 +17,7 @@ from sweeper.domain.planning import Announced
 from sweeper.domain.reasons import Reason
 from sweeper.storage import history as records
 from sweeper.storage.history import _HISTORY, read_announced
+from sweeper.storage.report_store import FOR_COMPARISON
 from tests.cases import case
 from tests.factories import earlier, finding, report, run, since_last
 from tests.fakes import FakeRecords
@@ -120,7 +121,7 @@ def test_what_is_kept_of_a_record_is_about_the_findings_at_hand(
 ) -> None:
     """However many others it has: they take no memory."""
     last = as_json(report([known(f"r{number}") for number in range(200)]))
-    monkeypatch.setattr(records, "_MAX_ANNOUNCED_MEMORY", 5_000)
+    monkeypatch.setattr(records, "FOR_COMPARISON", replace(FOR_COMPARISON, memory=20_000))
     assert days_in({LATEST: last}, keys("r7")) == {"r7": MONDAY}
     every = keys(*(f"r{number}" for number in range(200)))
     found = read_announced(FakeRecords({LATEST: last}), run(), every)

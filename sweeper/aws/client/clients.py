@@ -29,7 +29,7 @@ from sweeper.engine.attempts import Stop
 CONNECT_TIMEOUT = 5  # seconds
 READ_TIMEOUT = 10  # seconds
 USER_AGENT = f"sweeper/{__version__} boto3/{boto3.__version__} botocore/{botocore.__version__}"
-SWEEP_SERVICES = {"account", "ecr", "organizations", "sts"}  # any other is a destination's
+_SWEEP_SERVICES = {"account", "ecr", "organizations", "sts"}  # any other is a destination's
 # Seconds after the stop in which the sweep's calls under way must end.
 IN_FLIGHT = dict.fromkeys((Reason.INTERRUPTED, Reason.DEADLINE), 10.0)
 # Seconds after a signal in which the delivery must end: containers are killed after 30.
@@ -151,14 +151,14 @@ class Clients:
                 Reason.AWS_CONFIGURATION_INVALID, str(error), type(error).__name__
             ) from None
         event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
-        if service not in SWEEP_SERVICES and kind is _Kind.CENTRAL:
+        if service not in _SWEEP_SERVICES and kind is _Kind.CENTRAL:
             client.meta.events.register(event, lambda **_: self._delivery_stop.check())
             self._delivery.register(client)
             self._delivery_retries.register(client)
             return client
         client.meta.events.register(event, self._refuse_when_stopped)
         self._in_flight.register(client)
-        if self._sender and service in SWEEP_SERVICES:
+        if self._sender and service in _SWEEP_SERVICES:
             self._sender.register(client)
         if member:
             client.meta.events.register(event, self._refuse_what_is_not_allowed)

@@ -216,7 +216,7 @@ def _explain_errors(source: str) -> Iterator[None]:
     raise CredentialsFailed(f"{source}: {message.rstrip('.')}; {advice}", code)
 
 
-class CallersCredentials(Credentials):
+class _CallersCredentials(Credentials):
     """The caller's credentials, checked and registered as secrets whenever they are new."""
 
     def __init__(self, credentials: Credentials) -> None:
@@ -254,7 +254,7 @@ class CallersCredentialResolver(CredentialResolver):
             with _explain_errors(provider.METHOD or "credentials"):
                 credentials = provider.load()
             if credentials is not None:
-                return CallersCredentials(credentials)
+                return _CallersCredentials(credentials)
         return None
 
 
@@ -262,7 +262,7 @@ class UnboundAccount(SweeperError):
     """A member call was about to be made for no account: a defect, refused."""
 
 
-class BoundCredentials(Credentials):
+class _BoundCredentials(Credentials):
     """botocore's view of the sessions: it asks at every signature, retries included."""
 
     def __init__(self, sessions: MemberSessions) -> None:
@@ -284,7 +284,7 @@ class BoundCredentialProvider(CredentialProvider):
 
     def __init__(self, sessions: MemberSessions) -> None:
         super().__init__()
-        self._credentials = BoundCredentials(sessions)
+        self._credentials = _BoundCredentials(sessions)
 
     def load(self) -> Credentials:
         """Return the one credentials object that stands for all accounts."""

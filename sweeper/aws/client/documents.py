@@ -14,6 +14,7 @@ from sweeper.aws.client.clients import CONNECT_TIMEOUT, IN_FLIGHT, READ_TIMEOUT,
 from sweeper.aws.client.errors import translate_errors
 from sweeper.aws.client.total_time import TotalTime
 from sweeper.aws.s3 import read_at_most, read_through
+from sweeper.config.yaml_file import MAX_BYTES, decode
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.reasons import Reason
 from sweeper.engine.attempts import Stop
@@ -25,7 +26,6 @@ T = TypeVar("T")
 
 SSM = "ssm:"
 S3 = "s3://"
-MAX_BYTES = 1_000_000
 _NEEDED = {
     SSM: "ssm:GetParameter, and kms:Decrypt where the parameter is encrypted with a key of yours",
     S3: "s3:GetObject, and s3:ListBucket to be told that an object is missing; "
@@ -33,22 +33,17 @@ _NEEDED = {
 }
 
 
-def read_document(session: Session, location: str, most: int = MAX_BYTES) -> str:
+def read_document(session: Session, location: str) -> str:
     """Return the text at ``ssm:<name>`` or ``s3://<bucket>/<key>``, in the session's region.
 
-    Of `most` bytes. Raises ConfigurationError that names the location and what is wrong with it.
+    Raises ConfigurationError that names the location and what is wrong with it.
     """
     if location.startswith(S3):
-        body = read_object(session, location, lambda source: read_at_most(source, most))
+        body = read_object(session, location, lambda source: read_at_most(source, MAX_BYTES))
     else:
         with _name_location(location, SSM):
-            body = _parameter(session, location.removeprefix(SSM))
-    if len(body) > most:
-        raise ConfigurationError(f"{location}: too large; allowed: {most:,} bytes")
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{location}: not UTF-8 text: byte {error.start}") from None
+            body = _parameter(session, location)
+    return decode(location, body)
 
 
 def read_object(session: Session, location: str, use: Callable[[Source], T]) -> T:
@@ -59,7 +54,8 @@ def read_object(session: Session, location: str, use: Callable[[Source], T]) -> 
     with _name_location(location, S3):
         bucket, _, key = location.removeprefix(S3).partition("/")
         if not bucket or not key:
-            raise _Malformed("no object is named; allowed: s3://<bucket>/<key>")
+            allowed = "s3://<bucket>/<key>"
+            raise ConfigurationError(f"{location}: no object is named; allowed: {allowed}")
         with translate_errors():
             client = make_client(session, "s3")
 
@@ -75,19 +71,15 @@ def _name_location(location: str, scheme: str) -> Iterator[None]:
     """Raise ConfigurationError in the place of what goes wrong inside."""
     try:
         yield
-    except _Malformed as error:
-        raise ConfigurationError(f"{location}: {error}") from None
     except OperationFailed as error:
         raise ConfigurationError(f"{location}: {_problem(error, scheme)}") from None
 
 
-class _Malformed(ValueError):
-    """The location is not one; says what is allowed."""
-
-
-def _parameter(session: Session, name: str) -> bytes:
+def _parameter(session: Session, location: str) -> bytes:
+    name = location.removeprefix(SSM)
     if not name:
-        raise _Malformed("no parameter is named; allowed: ssm:<name>, such as ssm:/sweeper/config")
+        allowed = "ssm:<name>, such as ssm:/sweeper/config"
+        raise ConfigurationError(f"{location}: no parameter is named; allowed: {allowed}")
     with translate_errors():
         client = make_client(session, "ssm")
         response = client.get_parameter(Name=name, WithDecryption=True)

@@ -29,7 +29,7 @@ from sweeper.engine.attempts import Stop
 
 MAX_ATTEMPTS = 5
 # The report does not wait long for the one before it.
-ATTEMPTS_OF = {"GetObject": 2}
+_ATTEMPTS_OF = {"GetObject": 2}
 MAX_WAIT = 20.0  # seconds
 _RENEWED = "sweeper_renewed"
 _PASSING = {Reason.THROTTLED, Reason.TIMED_OUT}
@@ -46,10 +46,9 @@ class Retries:
         self._stop = stop
         self._renew = renew
         self._adapter = RetryEventAdapter()
-        self._conditions = StandardRetryConditions(max_attempts=MAX_ATTEMPTS)
-        self._conditions_of = {
-            operation: StandardRetryConditions(max_attempts=attempts)
-            for operation, attempts in ATTEMPTS_OF.items()
+        self._conditions = {
+            attempts: StandardRetryConditions(max_attempts=attempts)
+            for attempts in (MAX_ATTEMPTS, *_ATTEMPTS_OF.values())
         }
 
     def register(self, client: BaseClient) -> None:
@@ -86,11 +85,10 @@ class Retries:
                 call[_RENEWED] = True  # once for each call
                 if self._renew(refused):
                     return 0
-        operation = context.operation_model.name
-        attempts = ATTEMPTS_OF.get(operation, MAX_ATTEMPTS)
+        attempts = _ATTEMPTS_OF.get(context.operation_model.name, MAX_ATTEMPTS)
         passes = reason_for(context.get_error_code() or "") in _PASSING
         if not (
-            self._conditions_of.get(operation, self._conditions).is_retryable(context)
+            self._conditions[attempts].is_retryable(context)
             or (passes and context.attempt_number < attempts)
         ):
             if call[UNCERTAIN] and context.parsed_response is not None:

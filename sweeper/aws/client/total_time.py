@@ -31,8 +31,10 @@ from sweeper.engine.attempts import Grace
 if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection as _Plain
     from urllib3.connection import HTTPSConnection as _Tls
+
+    _AnySocket = socket.socket
 else:
-    _Plain = _Tls = object  # of what is mixed into urllib3's connections, and into the SDK's
+    _AnySocket = _Plain = _Tls = object  # of what is mixed in
 
 TOTAL_TIMEOUT = 30.0  # seconds of waiting; what is transferred gives time back
 _SHORT_BODY = 16_384  # bytes; it is copied behind its head
@@ -104,7 +106,7 @@ class TotalTime:
         _current.set(None)  # a stream's connection has it
 
 
-class _Socket(socket.socket):
+class _TimedSocket(_AnySocket):
     time: CallTime | None = None
 
     def settimeout(self, value: float | None) -> None:
@@ -116,33 +118,24 @@ class _Socket(socket.socket):
         """Receive as the socket does, in time."""
         return _in_time(self, super().recv_into, *arguments)
 
+
+class _Socket(_TimedSocket, socket.socket):
     def sendall(self, *arguments: Any) -> None:
         """Send as the socket does, in time."""
         return _in_time(self, super().sendall, *arguments)
 
 
-class _TlsSocket(ssl.SSLSocket):
-    time: CallTime | None = None
-
-    def settimeout(self, value: float | None) -> None:
-        """Set it where it changes: the socket's is a system call even where nothing changes."""
-        if value != self.gettimeout():
-            super().settimeout(value)
-
+class _TlsSocket(_TimedSocket, ssl.SSLSocket):
     def recv(self, *arguments: Any) -> bytes:
         """Receive as the socket does, in time: TLS within TLS receives this way."""
         return _in_time(self, super().recv, *arguments)
-
-    def recv_into(self, *arguments: Any) -> int:
-        """Receive as the socket does, in time."""
-        return _in_time(self, super().recv_into, *arguments)
 
     def send(self, *arguments: Any) -> int:
         """Send as the socket does, in time; `sendall` sends this way."""
         return _in_time(self, super().send, *arguments)
 
 
-def _in_time(sock: _Socket | _TlsSocket, work: Callable[..., R], *arguments: Any) -> R:
+def _in_time(sock: _TimedSocket, work: Callable[..., R], *arguments: Any) -> R:
     return work(*arguments) if sock.time is None else sock.time.waits(sock, work, *arguments)
 
 
@@ -192,7 +185,7 @@ class _TimedTls(_Tls):
 def _takes_over(sock: Any) -> None:
     """Let the socket, that of a proxy where it is TLS within TLS, have the call's time."""
     sock = getattr(sock, "socket", sock)
-    if isinstance(sock, _Socket | _TlsSocket):
+    if isinstance(sock, _TimedSocket):
         sock.time = _current.get()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +14,7 @@ from sweeper.checks import chosen_checks
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.model import (
     Account,
-    Change,
-    Examined,
     Failed,
-    Finding,
     ResumeState,
     Stage,
     join_parts,
@@ -319,17 +316,3 @@ def _read_scan(stage: OpenStage, shard: int, accounts: frozenset[str]) -> Resume
     if others := named - accounts:
         return f"{stage.work.at(name)}: it has account {min(others)}, which is of another shard"
     return past
-
-
-def findings_of(outcomes: Iterable[Outcome]) -> Iterator[Finding]:
-    """Yield each finding."""
-    for outcome in outcomes:
-        if isinstance(outcome, Examined):
-            yield from outcome.findings
-
-
-def changes_of(outcomes: Iterable[Outcome]) -> Iterator[tuple[Finding, Change]]:
-    """Yield each finding that has a change."""
-    for finding in findings_of(outcomes):
-        if finding.change:
-            yield finding, finding.change

@@ -8,7 +8,13 @@ from collections.abc import Set as AbstractSet
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import Change, ChangeStatus, Failed, Key, ResumeState, Stage, Target
-from sweeper.domain.planning import Outcome, apply_completed, planned_findings, restore_plan
+from sweeper.domain.planning import (
+    Outcome,
+    apply_completed,
+    changes_of,
+    planned_findings,
+    restore_plan,
+)
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.engine.assessment import recall_impact
@@ -18,7 +24,6 @@ from sweeper.entrypoints import app
 from sweeper.entrypoints.delivery import deliver_report, is_finished, make_destinations, report_file
 from sweeper.entrypoints.distributed.open_stage import (
     OpenStage,
-    changes_of,
     gather_facts,
     read_plan,
 )

@@ -29,6 +29,8 @@ from sweeper.domain.planning import (
     Announced,
     Outcome,
     apply_completed,
+    changes_of,
+    findings_of,
     planned_findings,
     restore_plan,
 )
@@ -61,8 +63,6 @@ from sweeper.entrypoints.distributed.answers import (
 from sweeper.entrypoints.distributed.open_stage import (
     OpenStage,
     StageSettings,
-    changes_of,
-    findings_of,
     gather_facts,
     make_work,
     open_context,

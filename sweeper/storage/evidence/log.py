@@ -25,6 +25,7 @@ from sweeper.domain.model import (
     ResumeState,
     Skipped,
     Target,
+    utc_text,
 )
 from sweeper.storage.evidence.file import CompressedLines, EvidenceFile, read_lines
 
@@ -67,7 +68,7 @@ class EvidenceLog:
             "kind": "header",
             "schema_version": _SCHEMA_VERSION,
             "run_id": header.run_id,
-            "started_at": _utc(header.started_at),
+            "started_at": utc_text(header.started_at),
             "version": header.version,
             "dry_run": header.dry_run,
             "configuration": configuration,
@@ -171,7 +172,7 @@ class _TargetLog:
 
     def record(self, check: Check, repository: Repository, compliance: Compliance) -> None:
         """Add a repository as it was read; a finding's verdict follows in `judge`."""
-        read_at = _utc(self._log.now())
+        read_at = utc_text(self._log.now())
         if compliance is Compliance.COMPLIANT:
             self._add(check, repository, check.resource, read_at=read_at, compliance=compliance)
             return
@@ -280,7 +281,3 @@ def _count_repositories(examined: Examined) -> int:
         for finding in examined.findings
     )
     return sum(examined.counts) + undetermined
-
-
-def _utc(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

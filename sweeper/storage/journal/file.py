@@ -16,17 +16,14 @@ from sweeper.domain.reasons import Reason
 _MODE = 0o600  # what is in it is nobody else's business
 
 
-class JournalBusy(ConfigurationError):
-    """Another process writes this journal: its run is still going on."""
-
-
 class JournalFile:
     """An open journal. `append` may be called by any thread."""
 
     def __init__(self, path: Path, *, new: bool) -> None:
         """Open and lock the file, made here when it is `new`.
 
-        Raises JournalBusy, and OSError where the file cannot be opened.
+        Raises ConfigurationError where another process writes it, and OSError where the file cannot
+        be opened.
         """
         self.path = path
         flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -38,7 +35,7 @@ class JournalFile:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if new else fcntl.LOCK_NB))
         except BlockingIOError:
             os.close(self._descriptor)
-            raise JournalBusy(f"{path}: the run that writes it is still going on") from None
+            raise ConfigurationError(f"{path}: the run that writes it is still going on") from None
 
     def reader(self) -> BinaryIO:
         """Open the locked file from its beginning, whatever its name leads to by now."""

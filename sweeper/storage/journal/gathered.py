@@ -98,8 +98,8 @@ class Gathered:
         if isinstance(value, kinds.Failed):
             failure = Failed(value.stage, value.reason, value.message, value.error_code)
             self._failures[value.account_id, value.region] = failure
-        elif self._is_found(_key(value)):
-            self._impacts[_key(value)] = value.impact
+        elif self._is_found(value.key):
+            self._impacts[value.key] = value.impact
         else:
             return "an impact on what the lines before did not find"
         return None
@@ -135,7 +135,7 @@ class Gathered:
         return key in self._found[target]
 
     def _change(self, value: kinds.Intent | kinds.Result) -> str | None:
-        key = _key(value)
+        key = value.key
         if not self._is_found(key):
             return "a change of what the lines before did not find"
         if isinstance(value, kinds.Intent):
@@ -167,7 +167,3 @@ class Gathered:
             self._impacts,
             self._decided,
         )
-
-
-def _key(value: kinds.Intent | kinds.Result | kinds.Assessed) -> Key:
-    return value.check, value.account_id, value.region, value.repository

@@ -104,25 +104,30 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Assessed:
-    """What the change of a finding before may break; in parts alone."""
-
+class _AboutFinding:
     check: str
     account_id: str
     region: str
     repository: str
+
+    @property
+    def key(self) -> model.Key:
+        """The finding's key."""
+        return self.check, self.account_id, self.region, self.repository
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed(_AboutFinding):
+    """What the change of a finding before may break; in parts alone."""
+
     impact: model.Impact
     kind: Literal["assessed"] = "assessed"
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(_AboutFinding):
     """A change that is about to be written, with the state that it replaces."""
 
-    check: str
-    account_id: str
-    region: str
-    repository: str
     from_mutability: str
     from_exclusion_filters: tuple[str, ...]
     to_mutability: str
@@ -131,13 +136,9 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Result(_AboutFinding):
     """What became of a change."""
 
-    check: str
-    account_id: str
-    region: str
-    repository: str
     change: model.Change
     kind: Literal["result"] = "result"
 

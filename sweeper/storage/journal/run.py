@@ -9,7 +9,6 @@ from typing import Any
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.masking import in_pieces
 from sweeper.domain.model import (
-    Change,
     ChangeStatus,
     Examined,
     Failed,
@@ -19,6 +18,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
+from sweeper.domain.planning import changes_of
 from sweeper.domain.reasons import Reason
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.file import JournalFile
@@ -99,15 +99,11 @@ class RunJournal:
         for target, outcome in zip(targets, outcomes, strict=True):
             if isinstance(outcome, Examined):
                 yield from lines.examined(target, outcome)
-                for finding in outcome.findings:
-                    if finding.change:
-                        yield from self._line_of(finding, finding.change)
-
-    def _line_of(self, finding: Finding, change: Change) -> Iterator[bytes]:
-        if change.status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED):
-            yield lines.result(finding, change)  # by an earlier process of the run
-        elif change.status is ChangeStatus.PLANNED or finding.key in self.past.in_doubt:
-            yield lines.intent(finding, change)
+                for finding, change in changes_of((outcome,)):
+                    if change.status in (ChangeStatus.APPLIED, ChangeStatus.SUPERSEDED):
+                        yield lines.result(finding, change)  # by an earlier process of the run
+                    elif change.status is ChangeStatus.PLANNED or finding.key in self.past.in_doubt:
+                        yield lines.intent(finding, change)
 
     def intend(self, finding: Finding) -> None:
         """Record the change before its write; raises OperationFailed.

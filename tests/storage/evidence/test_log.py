@@ -15,7 +15,7 @@ from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import OperationFailed
 from sweeper.domain.model import Compliance, Counts, Examined, Repository, ResumeState, Target
 from sweeper.domain.reasons import Reason
-from sweeper.engine.change_source import _examine_with_evidence
+from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.ports import Record
 from sweeper.storage.evidence.file import EvidenceFile, evidence_path, read_lines
 from sweeper.storage.evidence.log import EvidenceLog
@@ -62,7 +62,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_each_repository_is_as_it_was_read(path: Path) -> None:
     log = begun(path)
-    _examine_with_evidence([check(*FACTS)], make_target(), log.begin(make_target()))
+    SweepPlan().examine([check(*FACTS)], make_target(), log)
     header, *verdicts, target = lines(path)
     assert header == {
         "kind": "header",
@@ -96,7 +96,7 @@ def test_hostile_texts_are_escaped(path: Path) -> None:
     texts = ("two\nlines", "bell\x07\x1b[2J", "right\u202eto left", "\U0001f680", 'quote"\\')
     facts = [make_repository(text, mutability=text) for text in texts]
     log = begun(path)
-    _examine_with_evidence([check(*facts)], make_target(), log.begin(make_target()))
+    SweepPlan().examine([check(*facts)], make_target(), log)
     written = b"".join(read_lines(path)).decode()
     assert not [char for char in written if char != "\n" and not char.isprintable()]
     assert {line["repository"] for line in lines(path) if "arn" in line} == set(texts)
@@ -108,7 +108,7 @@ def test_the_time_is_that_of_the_reading_not_of_the_verdict(path: Path) -> None:
     clock = iter(NOW.replace(second=second) for second in range(4))
     log = EvidenceLog(EvidenceFile(path), (CHECK,), ResumeState(), lambda: next(clock))
     log.begin_file(HEADER, "")
-    _examine_with_evidence([check(*FACTS)], make_target(), log.begin(make_target()))
+    SweepPlan().examine([check(*FACTS)], make_target(), log)
     read_at = {line["repository"]: line["read_at"][-3:] for line in lines(path) if "arn" in line}
     assert read_at == {"done": "00Z", "open": "01Z", "odd": "02Z", "last": "03Z"}
     log.file.close()
@@ -123,7 +123,7 @@ def test_half_a_target_is_none(path: Path) -> None:
     log = begun(path)
     denied = Denied(FakeRegistry({make_target().key: FACTS}), make_config(), TODAY)
     with pytest.raises(OperationFailed):
-        _examine_with_evidence([check(*FACTS), denied], make_target(), log.begin(make_target()))
+        SweepPlan().examine([check(*FACTS), denied], make_target(), log)
     log.finish()
     assert [line["kind"] for line in lines(path)] == ["header", "end"]
     assert set(lines(path)[-1]["verdicts"][CHECK].values()) == {0}
@@ -206,7 +206,7 @@ def test_memory_is_bounded_in_the_largest_registry(path: Path) -> None:
         large = TagImmutability(registry, make_config(), TODAY)
         tracemalloc.start()
         if with_evidence:
-            _examine_with_evidence([large], make_target(), log.begin(make_target()))
+            SweepPlan().examine([large], make_target(), log)
             used = tracemalloc.get_traced_memory()[1]
             assert used - most < 4_000_000
         else:

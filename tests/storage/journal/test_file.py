@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.domain.errors import OperationFailed
+from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.reasons import Reason
-from sweeper.storage.journal.file import JournalBusy, JournalFile
+from sweeper.storage.journal.file import JournalFile
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_new_one_takes_nobodys_place(file: JournalFile, path: Path) -> None:
 
 
 def test_one_process_writes_it(file: JournalFile, path: Path) -> None:
-    with pytest.raises(JournalBusy, match="the run that writes it is still going on"):
+    with pytest.raises(ConfigurationError, match="the run that writes it is still going on"):
         JournalFile(path, new=False)
     file.append(b"one\n")
     assert path.read_bytes() == b"one\n"
