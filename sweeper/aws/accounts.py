@@ -318,6 +318,7 @@ class AwsCloud:
         except OperationFailed as error:
             raise _as_assume_role_error(error) from None
         keys = require(response, "Credentials")
+        values = []
         for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"):
             value = require_str(keys, name, MAX_OPAQUE)
             masking.register(value, of_run=True)
@@ -327,15 +328,9 @@ class AwsCloud:
                     f"the {name} has a space, a control character or a character beyond ASCII: it "
                     "is not what AWS sends",
                 )
-        return MemberSession(
-            ReadOnlyCredentials(
-                require_str(keys, "AccessKeyId"),
-                require_str(keys, "SecretAccessKey"),
-                require_str(keys, "SessionToken", MAX_OPAQUE),
-            ),
-            require_datetime(keys, "Expiration"),
-            allowed,
-        )
+            values.append(value)
+        expires = require_datetime(keys, "Expiration")
+        return MemberSession(ReadOnlyCredentials(*values), expires, allowed)
 
 
 _SIGN_IN = (

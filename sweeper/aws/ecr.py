@@ -123,11 +123,7 @@ class EcrRegistry:
                     f"ECR answered for {answered[1]!r} of registry {answered[0]!r}"
                 )
             return Repository(
-                name=name,
-                arn="",
-                mutability=require_str(response, "imageTagMutability"),
-                exclusion_filters=_filters(response),
-                filter_types=_filter_types(response),
+                name, "", require_str(response, "imageTagMutability"), *_exclusions(response)
             )
 
     def repository_creation_templates(self, target: Target) -> Iterator[CreationTemplate]:
@@ -327,10 +323,9 @@ def _template(item: Mapping[str, Any]) -> CreationTemplate:
         tags = (_structure(tag, "Key", "Value") for tag in require_list(item, "resourceTags"))
         rest["resourceTags"] = sorted(tags, key=str)
     return CreationTemplate(
-        prefix=require_match(item, "prefix", TEMPLATE_PREFIX),
-        mutability=optional_str(item, "imageTagMutability"),
-        exclusion_filters=_filters(item),
-        filter_types=_filter_types(item),
+        require_match(item, "prefix", TEMPLATE_PREFIX),
+        optional_str(item, "imageTagMutability"),
+        *_exclusions(item),
         applied_for=tuple(applied_for),
         custom_role_arn=optional_str(item, "customRoleArn"),
         rest=json.dumps(rest, sort_keys=True),
@@ -358,22 +353,11 @@ def _repository(target: Target, item: Mapping[str, Any]) -> Repository:
             Reason.UNEXPECTED_RESPONSE,
             f"repositoryArn is {mask_message(arn)[:100]!r}: it is not that of {name!r}",
         )
-    return Repository(
-        name=name,
-        arn=arn,
-        mutability=optional_str(item, "imageTagMutability"),
-        exclusion_filters=_filters(item),
-        filter_types=_filter_types(item),
-    )
+    return Repository(name, arn, optional_str(item, "imageTagMutability"), *_exclusions(item))
 
 
-def _filters(item: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(require_str(entry, "filter") for entry in _exclusions(item))
-
-
-def _filter_types(item: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(require_str(entry, "filterType") for entry in _exclusions(item))
-
-
-def _exclusions(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return require_list(item, _FILTERS) if item.get(_FILTERS) else ()
+def _exclusions(item: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the exclusion filters, and the type of each."""
+    entries = require_list(item, _FILTERS) if item.get(_FILTERS) else ()
+    filters = tuple(require_str(entry, "filter") for entry in entries)
+    return filters, tuple(require_str(entry, "filterType") for entry in entries)

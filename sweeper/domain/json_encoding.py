@@ -11,6 +11,7 @@ from typing import Any
 
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.masking import in_pieces
+from sweeper.domain.model import Organization
 from sweeper.domain.report_model import ConfigInventory, SinceLast
 
 
@@ -26,7 +27,7 @@ def _members(value: Any, newline: str) -> Iterator[str]:
         yield f'{separator}{newline}  "{name}": '
         if isinstance(item, list | tuple):
             yield from _items(item, f"{newline}  ")
-        elif isinstance(item, ConfigInventory | SinceLast):
+        elif isinstance(item, ConfigInventory | Organization | SinceLast):
             yield from _members(item, f"{newline}  ")
         else:
             yield encode_value(item)

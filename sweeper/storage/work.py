@@ -19,7 +19,7 @@ from pydantic import Field, NonNegativeInt
 from sweeper.aws.s3 import Bucket, Objects, read_at_most
 from sweeper.domain.errors import ConfigurationError, Invalid
 from sweeper.domain.json_encoding import document
-from sweeper.domain.model import Account, Failed, Organization, ResumeState, join_parts
+from sweeper.domain.model import Failed, Organization, ResumeState, join_parts
 from sweeper.domain.report_model import SCHEMA_VERSION
 from sweeper.engine.ports import Source
 from sweeper.storage import files
@@ -95,7 +95,7 @@ class DirectoryStore(files.Directory):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkHeader:
-    """The run, and the accounts as the first stage listed them.
+    """The run, and the organization as the first stage listed it; None where it could not.
 
     `options` narrow the configuration, nested like the file; every stage applies them. `lease` is
     the token with which the run holds the lease. `failure` is why there is nothing to scan.
@@ -108,18 +108,8 @@ class WorkHeader:
     deliver: bool = False
     lease: str | None = None
     accounts_per_shard: int
-    partition: str | None = None
-    organization_id: str | None = None
-    account_id: str | None = None
     failure: Failed | None = None
-    accounts: tuple[Account, ...] = ()
-
-    @property
-    def organization(self) -> Organization | None:
-        """The organization as it was listed; None where it could not be."""
-        if self.partition is None or self.account_id is None:
-            return None
-        return Organization(self.organization_id, self.partition, self.account_id, self.accounts)
+    organization: Organization | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -542,7 +542,8 @@ def test_an_account_that_only_the_header_names_is_not_entered_to_write(
 ) -> None:
     in_directory.begin()
     header = json.loads(in_directory.read("header.json"))
-    header["accounts"].append({**header["accounts"][-1], "id": FOREIGN})
+    accounts = header["organization"]["accounts"]
+    accounts.append({**accounts[-1], "id": FOREIGN})
     in_directory.write("header.json", json.dumps(header).encode())
     in_directory.scan(*range(SHARDS))
     last = f"scan/{SHARDS - 1}.jsonl"

@@ -21,6 +21,7 @@ from sweeper.domain.model import (
     Failed,
     Impact,
     OpenedAccount,
+    Organization,
     ResumeState,
     Stage,
     join_parts,
@@ -49,10 +50,12 @@ WORK_HEADER = WorkHeader(
     options={"regions": {"include": ("eu-central-1",)}},
     lease="token",
     accounts_per_shard=2,
-    partition="aws",
-    organization_id="o-1",
-    account_id="000000000001",
-    accounts=(make_account(1, ou_path=("r-1",)), make_account(2, tags={"a": "b"})),
+    organization=Organization(
+        "o-1",
+        "aws",
+        "000000000001",
+        (make_account(1, ou_path=("r-1",)), make_account(2, tags={"a": "b"})),
+    ),
 )
 FINDING = make_finding()
 EXAMINED = Examined(Counts(0, 1, 0), (FINDING,))
@@ -75,12 +78,11 @@ def test_the_header_comes_back(work: Work) -> None:
     assert work.header() is None
     for header in (
         WORK_HEADER,
-        WorkHeader(run=RUN, accounts_per_shard=1, failure=DENIED),
+        WorkHeader(run=RUN, accounts_per_shard=1, failure=DENIED, organization=None),
     ):
         with case(header):
             work.put_header(header)
             assert work.header() == header
-    assert header.organization is None
 
 
 def test_lists_parts_and_the_result_come_back(work: Work) -> None:
@@ -108,7 +110,12 @@ def test_what_is_not_the_runs_own_is_refused(work: Work, tmp_path: Path) -> None
     cases: list[tuple[str, Any, bytes, str]] = [
         (_HEADER, Work.header, b"no", "cannot be used"),
         (_HEADER, Work.header, _json({**header, "accounts_per_shard": 0}), "accounts_per_shard"),
-        (_HEADER, Work.header, _json({**header, "accounts": [{"id": 1}]}), "accounts.0"),
+        (
+            _HEADER,
+            Work.header,
+            _json({**header, "organization": {**header["organization"], "accounts": [{"id": 1}]}}),
+            "organization.accounts.0",
+        ),
         (
             _HEADER,
             Work.header,

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from itertools import chain
 
 from sweeper.aws.client.session import callers_session
-from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError, OperationFailed
 from sweeper.domain.model import (
     Examined,
@@ -41,7 +40,6 @@ from sweeper.engine.attempts import attempt
 from sweeper.engine.change_source import SweepPlan
 from sweeper.engine.remediation import allow_changes, settle_changes, write_changes
 from sweeper.engine.sweep import (
-    Listing,
     Scan,
     accept_gaps,
     list_accounts,
@@ -73,7 +71,6 @@ from sweeper.entrypoints.distributed.report import deliver, make_report
 from sweeper.entrypoints.runner import log_result
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.kinds import Header
-from sweeper.storage.lease import Lease
 from sweeper.storage.work import (
     PLAN,
     Options,
@@ -118,7 +115,15 @@ def start(
             app.log_started(run, config, loaded.provenance)
             listing = list_accounts(context.cloud, config, SweepPlan(), ResumeState())
             settings.stop.check()
-            header = _header(run, listing, options, config, lease, deliver_dry_run=deliver_dry_run)
+            header = WorkHeader(
+                run=run,
+                options=options,
+                deliver=deliver_dry_run,
+                lease=lease.token if lease else None,
+                accounts_per_shard=config.distributed.accounts_per_shard,
+                failure=listing.failure,
+                organization=listing.organization,
+            )
             count = count_shards(len(listing.chosen), header.accounts_per_shard)
             work.put_shards("scan", range(count))
             work.put_header(header)
@@ -271,30 +276,6 @@ def finish(settings: StageSettings, run_id: str) -> Finished:
     seconds = (datetime.now(UTC) - stage.run.started_at).total_seconds()
     log_result(ended, result.exit_status, seconds, metrics_count=counts)
     return answer_finished(result)
-
-
-def _header(
-    run: Header,
-    listing: Listing,
-    options: Options,
-    config: Config,
-    lease: Lease | None,
-    *,
-    deliver_dry_run: bool,
-) -> WorkHeader:
-    organization = listing.organization
-    return WorkHeader(
-        run=run,
-        options=options,
-        lease=lease.token if lease else None,
-        accounts_per_shard=config.distributed.accounts_per_shard,
-        partition=organization.partition if organization else None,
-        organization_id=organization.id if organization else None,
-        account_id=organization.account_id if organization else None,
-        failure=listing.failure,
-        accounts=organization.accounts if organization else (),
-        deliver=deliver_dry_run,
-    )
 
 
 def _put_planned(stage: OpenStage, found: Scan, outcomes: Sequence[Outcome]) -> list[int]:
