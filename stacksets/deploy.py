@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,23 +177,23 @@ class Rollout:
             "PermissionModel": "SERVICE_MANAGED",
             "AutoDeployment": {"Enabled": True, "RetainStacksOnAccountRemoval": False},
         }
+        new_regions: dict[str, list[str]] = {}
         if existing is None:
             self._client.create_stack_set(**definition)
-            new_regions: list[str] = []
         else:
-            new_regions = self._new_regions()
+            new_regions = self._new_regions(held)
             update = self._client.update_stack_set(**definition, OperationPreferences=STAGED)
             self._finish("update", update["OperationId"])
-        # Not to those again: their accounts may have parameters of their own.
-        missing = [unit for unit in units if unit not in held]
-        for targets, regions in (
-            (missing, self._regions or [self._region]),
-            ([unit for unit in units if unit in held], new_regions),
-        ):
-            if targets and regions:
+        # Not where they are already: the accounts there may have parameters of their own.
+        missing: dict[tuple[str, ...], list[str]] = {}
+        for unit in units:
+            regions = new_regions.get(unit, []) if unit in held else self._regions or [self._region]
+            missing.setdefault(tuple(regions), []).append(unit)
+        for regions_of_units, targets in missing.items():
+            if regions_of_units:
                 create = self._client.create_stack_instances(
                     **self._stack_set,
-                    Regions=regions,
+                    Regions=list(regions_of_units),
                     DeploymentTargets={"OrganizationalUnitIds": targets},
                     OperationPreferences=STAGED,
                 )
@@ -209,22 +209,30 @@ class Rollout:
             return None
         return found
 
-    def _new_regions(self) -> list[str]:
-        """Return the regions that have no stack yet.
+    def _new_regions(self, units: Collection[str]) -> dict[str, list[str]]:
+        """Return, for each of the units, the regions in which it has no stack yet.
 
-        Raises UsageError where the role's stacks are in another region: IAM is global.
+        A unit without any stack lacks the regions that all others lack. Raises UsageError where the
+        role's stacks are in another region: IAM is global.
         """
         pages = self._client.get_paginator("list_stack_instances").paginate(**self._stack_set)
-        found = {item["Region"] for page in pages for item in page["Summaries"]}
+        stacks = [item for page in pages for item in page["Summaries"]]
+        found = {item["Region"] for item in stacks}
         if self._regions:
-            return [region for region in self._regions if region not in found]
+            of_unit: dict[str, set[str]] = {}
+            for item in stacks:
+                of_unit.setdefault(item.get("OrganizationalUnitId", ""), set()).add(item["Region"])
+            return {
+                unit: [each for each in self._regions if each not in of_unit.get(unit, found)]
+                for unit in units
+            }
         if others := found - {self._region}:
             raise UsageError(
                 f"the StackSet is deployed to {', '.join(sorted(others))}, and AWS_REGION is "
                 f"{self._region}; a second region would create the same role again: set AWS_REGION "
                 "to that region"
             )
-        return []
+        return {}
 
     def _finish(self, what: str, operation: str) -> None:
         """Wait until the operation ends. Raises RolloutFailed unless every account succeeded."""

@@ -183,6 +183,7 @@ def test_what_a_review_withheld_or_could_not_check_remains(aws: FakeAws, tmp_pat
             ended = end(start_command(aws, here, command), here)
             assert ended.status == status, ended.stderr
             assert "nothing to apply" in ended.stderr
+            assert "changes are planned, not withheld" in ended.stderr
             assert "The reviewed report " in ended.stderr
             assert aws.statistics().calls == {}
 

@@ -99,7 +99,7 @@ def _organization(monkeypatch: pytest.MonkeyPatch) -> Rollouts:
 
 
 def _units_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
-    """DescribeStackSet names the units of CreateStackInstances, which moto forgets."""
+    """The units of CreateStackInstances are described and listed; moto forgets them."""
     original: Callable[..., Any] = models.StackSet.create_stack_instances
 
     def create_stack_instances(self: Any, **given: Any) -> Any:
@@ -108,6 +108,21 @@ def _units_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
         return original(self, **given)
 
     monkeypatch.setattr(models.StackSet, "create_stack_instances", create_stack_instances)
+    listed: Callable[..., Any] = models.CloudFormationBackend.list_stack_instances
+
+    def list_stack_instances(self: Any, name: str) -> list[Any]:
+        organizations = boto3.client("organizations")
+        return [
+            {
+                **each,
+                "OrganizationalUnitId": organizations.list_parents(ChildId=each["Account"])[
+                    "Parents"
+                ][0]["Id"],
+            }
+            for each in listed(self, name)
+        ]
+
+    monkeypatch.setattr(models.CloudFormationBackend, "list_stack_instances", list_stack_instances)
 
 
 def _operations_end(
@@ -340,8 +355,8 @@ BUS = "CentralEventBusArn=arn:aws:events:eu-central-1:111111111111:event-bus/swe
 
 @pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")  # moto makes no queue policy
 def test_the_rules_are_in_every_region_that_is_named(rollouts: Rollouts) -> None:
-    def deploy(regions: str) -> int:
-        given = ("--regions", regions, "--ous", rollouts.unit, "--parameters", BUS)
+    def deploy(regions: str, ous: str = rollouts.unit) -> int:
+        given = ("--regions", regions, "--ous", ous, "--parameters", BUS)
         return main([*EVENTS, *given], rollouts.waits.append)
 
     def deployed() -> set[tuple[str, str]]:
@@ -355,6 +370,12 @@ def test_the_rules_are_in_every_region_that_is_named(rollouts: Rollouts) -> None
     assert deployed() == {(each, region) for each in members for region in TWO_REGIONS}
     assert deploy("eu-central-1 eu-west-1 us-east-1") == 0  # later, another one
     assert deployed() == {(each, region) for each in members for region in THREE_REGIONS}
+    # Another unit, in one of the regions first.
+    both = f"{rollouts.unit} {rollouts.other_unit}"
+    assert deploy("eu-central-1", rollouts.other_unit) == 0
+    assert (rollouts.accounts[2], "eu-west-1") not in deployed()
+    assert deploy("eu-central-1 eu-west-1 us-east-1", both) == 0
+    assert deployed() == {(each, region) for each in rollouts.accounts for region in THREE_REGIONS}
 
 
 def test_a_stack_set_of_the_other_template_is_refused(

@@ -34,7 +34,11 @@ STANDING: list[tuple[Sent, bool]] = [
 PASSING: list[tuple[Sent, bool]] = [((0,), False), ((1,), True), ((1, None), False)]
 ALARMS: dict[str, list[tuple[Sent, bool]]] = {
     "NotStartedAlarm": PASSING,
-    "FunctionFailedAlarm": PASSING,
+    "FunctionFailedAlarm": [
+        ((0,), False),
+        ((1, None, None, None), True),  # the error of a function that ran for 15 minutes
+        ((1, None, None, None, None), False),
+    ],
     "ExecutionFailedAlarm": PASSING,
     "ExecutionAbortedAlarm": PASSING,
     "CoverageIncompleteAlarm": STANDING,
@@ -95,6 +99,14 @@ def test_each_alarm_is_raised_and_ends_as_it_is_meant_to(template: str) -> None:
         for sent, expected in ALARMS[name]:
             with case(name, sent):
                 assert raised(alarm, sent) is expected
+
+
+@pytest.mark.parametrize("template", ["central-lambda", "central-events"])
+def test_an_error_is_in_the_window_of_the_alarm_when_the_function_ends(template: str) -> None:
+    # Lambda dates it by the start of the invocation.
+    alarm = alarms(template)["FunctionFailedAlarm"]
+    window = alarm["Period"] * alarm["EvaluationPeriods"]
+    assert window > templates.resource(template, "Function")["Timeout"]
 
 
 @pytest.mark.parametrize("template", templates.CENTRAL)

@@ -105,6 +105,26 @@ def _shell(command: str, directory: Path) -> str:
     return ended.stdout
 
 
+LISTED = """\
+2026-11-24 02:17:09       4096 sweeps/2026-11-24/20261124T021708Z-e9a4f1/report.json
+2026-11-25 02:17:09  123456789 all our sweeps/2026-11-25/20261125T021708Z-0a1b2c/report.html
+2026-11-25 02:17:08          9 all our sweeps/2026-11-25/20261125T021708Z-0a1b2c/report.json
+2026-11-25 02:18:00         99 all our sweeps/latest.json
+"""
+
+
+@pytest.mark.parametrize("template", templates.CENTRAL)
+def test_the_newest_report_may_have_a_prefix_with_spaces(template: str, tmp_path: Path) -> None:
+    command = templates.load(template)["Outputs"]["NewestReportCommand"]["Value"]["Fn::Sub"]
+    for name, value in (("${ReportBucket}", "reports"), ("${AWS::Region}", REGION)):
+        command = command.replace(name, value)
+    (tmp_path / "listed").write_text(LISTED)
+    aws = 'aws() { if [ "$2" = ls ]; then cat listed; else printf "%s\\n" "$@"; fi; }'
+    words = _shell(f"{aws}\n{command}", tmp_path).splitlines()
+    folder = "all our sweeps/2026-11-25/20261125T021708Z-0a1b2c"
+    assert words[-2:] == [f"s3://reports/{folder}/", "./sweeper-report"]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not here")
 def test_a_shell_runs_them(stack: dict[str, str], tmp_path: Path) -> None:

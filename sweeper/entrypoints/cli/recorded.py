@@ -41,7 +41,8 @@ _BEFORE = (
     ),
 )
 _NOTHING = {
-    "apply": "has no planned change; name the report of a dry run",
+    "apply": "has no planned change; name the report of a dry run in which changes are planned, "
+    "not withheld",
     "undo": "has no change that was applied; an earlier run may have changed something: name the "
     "report that lies under its run id",
 }

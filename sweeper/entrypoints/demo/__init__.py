@@ -22,8 +22,8 @@ def demo_organization() -> Iterator[dict[str, Any]]:
         from sweeper.entrypoints.demo import moto_additions, organization
     except ImportError as error:
         raise ConfigurationError(
-            f"the demo needs moto ({error}): pip install 'ecr-immutability-sweeper[demo]', "
-            "or in a clone: uv run sweeper demo"
+            f"the demo needs moto ({error}): in a clone of the repository, run make demo, or "
+            "pip install '.[demo]'"
         ) from None
     with organization.credentials(), mock_aws(), moto_additions.install() as additions:
         organization.build(additions)
