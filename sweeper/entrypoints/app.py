@@ -156,7 +156,7 @@ def run_sweep(
         resumable = not finished and (open_run.file is not None or context.journal.is_archived)
         # The journal goes first: beside a plan that has ended, it could not be resumed.
         open_run.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
-        if finished:
+        if finished and not options.dry_run:
             close_plan(context, open_run.header, resumed=resume is not None)
     return RunResult(report, resumable, report_file(report, destinations.all_sinks))
 

@@ -291,6 +291,21 @@ def test_what_has_finished_is_not_resumed_from_s3(aws: FakeAws, here: Here) -> N
         assert "the run has finished: its report has all of it" in ended.stderr
 
 
+def test_a_dry_run_that_is_resumed_writes_nothing(aws: FakeAws, tmp_path: Path) -> None:
+    aws.load(small_world(accounts=2))
+    config = {**FEW, "report": {"s3": {"bucket": "sweeper-reports", "prefix": "sweeps"}}}
+    hold(aws, "DescribeRepositories", skip=3)
+    process = start(aws, tmp_path, "--dry-run", config=config)
+    wait_until_held(aws, process)
+    process.kill()
+    assert end(process, tmp_path).status == -signal.SIGKILL
+    aws.faults([])
+    ended = run(aws, tmp_path, "--dry-run", "--resume", run_id(tmp_path), config=config)
+    assert ended.report["coverage"]["complete"]
+    assert aws.objects() == []
+    assert journals(tmp_path) == []
+
+
 def test_what_was_seen_long_ago_is_not_acted_on(aws: FakeAws, here: Here, tmp_path: Path) -> None:
     """What was written then is told; the rest is left to a new sweep."""
     aws.load(small_world(accounts=4))
