@@ -100,7 +100,7 @@ def _clauses(report: Report) -> list[str]:
     left = report.totals.remaining if undo else 0
     clauses = (
         (failure, f"{report.run.kind} ended early ({failure.reason if failure else ''})"),
-        (mutable, number(mutable, "mutable repository", "mutable repositories")),
+        (mutable, number(mutable, "mutable repository")),
         (templates, number(templates, "mutable creation template")),
         (registries, number(registries, "mutable registry default")),
         (others, number(others, "other finding")),
@@ -228,7 +228,7 @@ def verdict_sentences(report: Report) -> Iterator[str]:
     if report.run.kind == "events":
         where_ = " among what the events name"
     if repositories.non_compliant:
-        found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
+        found = number(repositories.non_compliant, "ECR repository")
         yield (
             f"Image tags could be overwritten in {found}{of}: {count_applied(report):,} made "
             f"immutable by this run, {count_non_compliant(report):,} still mutable."
