@@ -7,7 +7,7 @@ repositories, and whether Auto-Remediation is on.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sweeper.domain.comparison import is_changed
@@ -147,25 +147,28 @@ def is_needed(report: Report, notify: Notify) -> bool:
 
 def message(report: Report, so_far: Sequence[Delivery], limit: int = MAX_BYTES) -> str:
     """Return the text, at most `limit` by `json_size`; it counts the findings it leaves out."""
-    head = "\n".join(_opening(report)) + "\n"
-    tail = "\n" + "\n".join(_closing(report, so_far)) + "\n"
-    return (
-        head
-        + findings_list(
-            findings_by_urgency(report), report, limit - json_size(head) - json_size(tail)
-        )
-        + tail
-    )
+    opening, closing = _opening(report), _closing(report, so_far)
+    return list_findings(findings_by_urgency(report), report, opening, closing, limit)
 
 
-def findings_list(findings: Sequence[Finding], report: Report, limit: int) -> str:
-    """Return a numbered list of at most `limit` by `json_size`, and how many are left out."""
-    left = limit - json_size(_left_out_line(len(findings)))
+def list_findings(
+    findings: Sequence[Finding],
+    report: Report,
+    opening: Iterable[str],
+    closing: Iterable[str],
+    limit: int,
+) -> str:
+    """Return a numbered list between lines of text, and how many findings it leaves out.
+
+    It has at most `limit` by `json_size`.
+    """
+    head, tail = "\n".join(opening) + "\n", "\n" + "\n".join(closing) + "\n"
+    left = limit - sum(map(json_size, (head, tail, _left_out_line(len(findings)))))
     made = list(_entries(findings, report, left, linked=True))
     if len(made) < len(findings):  # a finding is worth more than an address
         made = list(_entries(findings, report, left, linked=False))
     more = _left_out_line(len(findings) - len(made)) if len(made) < len(findings) else ""
-    return "".join(made) + more
+    return "".join((head, *made, more, tail))
 
 
 def _entries(
