@@ -106,7 +106,7 @@ def run_sweep(
             open_run = _reopen_run(config, resume, session, stop)
         else:
             open_run = state.open_run(directory, header)
-            logs.log_unfinished(unfinished_runs(config))
+            log_unfinished(config)
         at_the_end.callback(open_run.close, finished=False)
         state.require_same_config(open_run.header, config, header)
         context = build_context(
@@ -255,13 +255,27 @@ def log_started(header: Header, config: Config, provenance: Provenance) -> None:
     )
 
 
-def unfinished_runs(config: Config) -> list[tuple[Path, str | None]]:
-    """Return the journals of interrupted runs on this machine, and the commands to resume them."""
+def log_unfinished(config: Config) -> None:
+    """Log `journal.unfinished` if earlier runs on this machine were interrupted.
+
+    One event, with their number, the newest, and the command that resumes it, where its journal
+    can be read.
+    """
     journals = state.unfinished_journals(state.state_directory(config))
-    headers = ((journal, state.read_header(journal)) for journal in journals)
-    return [
-        (journal, state.resume_command(header) if header else None) for journal, header in headers
-    ]
+    if not journals:
+        return
+    newest, count = journals[-1], len(journals)
+    header = state.read_header(newest)
+    runs = "One interrupted run" if count == 1 else f"{count:,} interrupted runs"
+    logs.log(
+        logging.WARNING,
+        "journal.unfinished",
+        sentence=f"{runs}: see `sweeper runs`.",
+        runs=count,
+        unfinished_run_id=newest.stem,
+        path=str(newest),
+        go_on_with=state.resume_command(header) if header else None,
+    )
 
 
 def close_plan(context: RunContext, header: Header, *, resumed: bool) -> None:

@@ -11,7 +11,6 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, TextIO
 
 if "rich" not in sys.modules:
@@ -161,28 +160,6 @@ _logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
     ],
     wrapper_class=structlog.stdlib.BoundLogger,
 )
-
-
-def log_unfinished(journals: Sequence[tuple[Path, str | None]]) -> None:
-    """Log `journal.unfinished` if earlier runs on this machine were interrupted.
-
-    One event, with their number, the newest, and the command that resumes it, where its journal
-    can be read.
-    """
-    if not journals:
-        return
-    journal, command = journals[-1]
-    count = len(journals)
-    runs = "One interrupted run" if count == 1 else f"{count:,} interrupted runs"
-    log(
-        logging.WARNING,
-        "journal.unfinished",
-        sentence=f"{runs}: see `sweeper runs`.",
-        runs=count,
-        unfinished_run_id=journal.stem,
-        path=str(journal),
-        go_on_with=command,
-    )
 
 
 def _log_deliveries(deliveries: Sequence[Delivery]) -> None:

@@ -19,7 +19,7 @@ from sweeper.engine.ports import Observer
 from sweeper.engine.preflight.facts import Facts, Questions, run_preflight
 from sweeper.engine.probe import probe_action
 from sweeper.entrypoints import logs
-from sweeper.entrypoints.app import unfinished_runs
+from sweeper.entrypoints.app import log_unfinished
 from sweeper.entrypoints.bootstrap import config_aggregator, make_cloud, read_actions, write_actions
 from sweeper.entrypoints.log_style import AUTO, LogStyle
 from sweeper.entrypoints.runner import run_supervised
@@ -58,7 +58,7 @@ def check_access(
     def work(*, stop: Stop, observer: Observer, **_: object) -> Facts:
         run_id = f"preflight-{secrets.token_hex(3)}"
         logs.bind_run(run_id)
-        logs.log_unfinished(unfinished_runs(config))
+        log_unfinished(config)
         with ExitStack() as at_the_end:
             cloud, questions = make_questions(
                 config,

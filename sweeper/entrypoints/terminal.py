@@ -57,7 +57,6 @@ _MAX_NAME = 60  # characters of an account's name
 _MAX_TARGETS = 3  # accounts that are named for each reason
 _MAX_MESSAGE = 300  # characters of AWS's own words, for each reason
 
-_PLURALS = {"repository": "repositories"}
 _LABELS = {
     Stage.OPEN_ACCOUNT: "accounts opened",
     Stage.EXAMINE: "targets examined",
@@ -121,7 +120,7 @@ def question(findings: Sequence[Finding], recorded: RecordedChanges | None) -> t
         (resource_kind(each), each.change.to_mutability) for each in findings if each.change
     )
     to = " and ".join(
-        f"{number(count, what, _PLURALS.get(what))} to {mutability}"
+        f"{number(count, what)} to {mutability}"
         for (what, mutability), count in sorted(kinds.items(), reverse=True)
     )
     impact = impact_sentence(findings)

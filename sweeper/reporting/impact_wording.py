@@ -26,7 +26,7 @@ def impact_sentence(findings: Sequence[Finding]) -> str:
         return ""
     moved = sum(1 for impact in impacts if impact.moved_count)
     not_kept = sum(1 for impact in impacts if impact.moved_count and _loses_tags(impact))
-    of = number(len(impacts), "repository", "repositories")
+    of = number(len(impacts), "repository")
     text = f"Tags look moved by design in {moved:,} of {of}"
     if moved:
         text += f", in {not_kept:,} of them some that no filter of the plan keeps"
@@ -41,7 +41,7 @@ def impact_clause(findings: Sequence[Finding], command: str) -> str:
         return ""
     moved = sum(1 for impact in impacts if impact.moved_count)
     unknown = sum(1 for impact in impacts if impact.unavailable)
-    of = number(len(impacts), "repository", "repositories")
+    of = number(len(impacts), "repository")
     text = f"tags look moved by design in {moved:,} of {of}"
     text += f"; not known for {unknown:,}" if unknown else ""
     more = f": `{command}` lists them and the filters that keep them so"
@@ -63,7 +63,7 @@ def impact_sentences(finding: Finding) -> Iterator[str]:
         yield f"its tags could not be read: {impact.unavailable}{error}"
         return
     if impact.truncated:
-        of = number(impact.images, "image", "images")
+        of = number(impact.images, "image")
         yield f"not all of its tags were read, at most those of {of}: a filter may match others"
     if impact.moved_count:
         look = "tag looks" if impact.moved_count == 1 else "tags look"
@@ -122,11 +122,8 @@ def suggested_config(findings: Sequence[Finding]) -> list[str]:
         return []
     lines = ["", "  To keep them so, add this to config.yaml, or to the lists that are there:", ""]
     if partly := sum(bool(each.impact and each.impact.truncated) for each in findings):
-        where = number(partly, "repository", "repositories")
-        lines[2:] = [
-            f"  Not all tags of {where} were read: these filters may match others there.",
-            "",
-        ]
+        of = number(partly, "repository")
+        lines[2:] = [f"  Not all tags of {of} were read: these filters may match others there.", ""]
     lines.append("remediation:")
     if found.exclusions:
         lines.append(f"  exclusions: {_yaml_flow(found.exclusions)}")

@@ -7,7 +7,7 @@ repositories, and whether Auto-Remediation is on.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sweeper.domain.comparison import is_changed
@@ -100,7 +100,7 @@ def _clauses(report: Report) -> list[str]:
     left = report.totals.remaining if undo else 0
     clauses = (
         (failure, f"{report.run.kind} ended early ({failure.reason if failure else ''})"),
-        (mutable, number(mutable, "mutable repository", "mutable repositories")),
+        (mutable, number(mutable, "mutable repository")),
         (templates, number(templates, "mutable creation template")),
         (registries, number(registries, "mutable registry default")),
         (others, number(others, "other finding")),
@@ -147,25 +147,28 @@ def is_needed(report: Report, notify: Notify) -> bool:
 
 def message(report: Report, so_far: Sequence[Delivery], limit: int = MAX_BYTES) -> str:
     """Return the text, at most `limit` by `json_size`; it counts the findings it leaves out."""
-    head = "\n".join(_opening(report)) + "\n"
-    tail = "\n" + "\n".join(_closing(report, so_far)) + "\n"
-    return (
-        head
-        + findings_list(
-            findings_by_urgency(report), report, limit - json_size(head) - json_size(tail)
-        )
-        + tail
-    )
+    opening, closing = _opening(report), _closing(report, so_far)
+    return list_findings(findings_by_urgency(report), report, opening, closing, limit)
 
 
-def findings_list(findings: Sequence[Finding], report: Report, limit: int) -> str:
-    """Return a numbered list of at most `limit` by `json_size`, and how many are left out."""
-    left = limit - json_size(_left_out_line(len(findings)))
+def list_findings(
+    findings: Sequence[Finding],
+    report: Report,
+    opening: Iterable[str],
+    closing: Iterable[str],
+    limit: int,
+) -> str:
+    """Return a numbered list between lines of text, and how many findings it leaves out.
+
+    It has at most `limit` by `json_size`.
+    """
+    head, tail = "\n".join(opening) + "\n", "\n" + "\n".join(closing) + "\n"
+    left = limit - sum(map(json_size, (head, tail, _left_out_line(len(findings)))))
     made = list(_entries(findings, report, left, linked=True))
     if len(made) < len(findings):  # a finding is worth more than an address
         made = list(_entries(findings, report, left, linked=False))
     more = _left_out_line(len(findings) - len(made)) if len(made) < len(findings) else ""
-    return "".join(made) + more
+    return "".join((head, *made, more, tail))
 
 
 def _entries(
@@ -228,7 +231,7 @@ def verdict_sentences(report: Report) -> Iterator[str]:
     if report.run.kind == "events":
         where_ = " among what the events name"
     if repositories.non_compliant:
-        found = number(repositories.non_compliant, "ECR repository", "ECR repositories")
+        found = number(repositories.non_compliant, "ECR repository")
         yield (
             f"Image tags could be overwritten in {found}{of}: {count_applied(report):,} made "
             f"immutable by this run, {count_non_compliant(report):,} still mutable."

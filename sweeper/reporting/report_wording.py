@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from sweeper.domain.escaping import plain, shorten
 from sweeper.domain.model import (
-    REGISTRY,
     ChangeStatus,
     Compliance,
     Finding,
@@ -33,7 +32,7 @@ from sweeper.domain.report_model import (
     RunSource,
     SkippedItem,
 )
-from sweeper.reporting.wording import number
+from sweeper.reporting.wording import RESOURCE_KINDS, number
 
 _Item = TypeVar("_Item", FailedItem, SkippedItem)
 
@@ -139,8 +138,8 @@ def exempt_verdict(report: Report, where: str = "") -> str:
         if finding.compliance is Compliance.EXEMPT and finding.mutability != "IMMUTABLE"
     )
     parts = [
-        number(exempt[what], f"exempt {one}", f"exempt {many}")
-        for what, one, many in _EXEMPT_NOUNS
+        number(exempt[what], f"exempt {noun}")
+        for what, noun in RESOURCE_KINDS.items()
         if exempt[what]
     ]
     if not parts:
@@ -150,13 +149,6 @@ def exempt_verdict(report: Report, where: str = "") -> str:
         none = "No repository is mutable without an exemption"
     verb = "is" if exempt.total() == 1 else "are"
     return f"{none}{where}; {' and '.join(parts)} {verb} mutable"
-
-
-_EXEMPT_NOUNS: tuple[tuple[Resource, str, str], ...] = (
-    ("repository", "repository", "repositories"),
-    ("repository_creation_template", "creation template", "creation templates"),
-    (REGISTRY, "registry default", "registry defaults"),
-)
 
 
 def coverage_sentence(report: Report) -> str:
@@ -198,7 +190,7 @@ def _coverage_gaps(report: Report) -> Iterator[str]:
     if partly:
         yield f"of {partly:,} of {chosen} only the named regions were examined, others are unknown"
     if count := totals.repositories.undetermined:
-        yield f"{number(count, 'repository', 'repositories')} could not be determined"
+        yield f"{number(count, 'repository')} could not be determined"
     if count := count_findings(report, Compliance.UNDETERMINED):
         yield f"{number(count, 'creation template')} could not be determined"
     if report.config_inventory and (targets := report.config_inventory.not_planned):
@@ -214,7 +206,7 @@ def checked_sentence(report: Report) -> str:
     )
     if report.run.kind == "undo":
         return f"Checked: {where_}."
-    repositories = number(totals.repositories.examined, "repository", "repositories")
+    repositories = number(totals.repositories.examined, "repository")
     return f"Checked: {repositories} in {where_}."
 
 
@@ -310,7 +302,7 @@ def inventory_sentences(inventory: ConfigInventory) -> Iterator[str]:
     if inventory.unavailable:
         yield f"AWS Config could not be read ({shorten(inventory.unavailable, 600)})."
         return
-    repositories = number(inventory.repositories, "repository", "repositories")
+    repositories = number(inventory.repositories, "repository")
     yield (
         f"AWS Config has recorded {repositories} in the scope of this sweep, "
         f"{inventory.mutable:,} mutable. What it recorded does not count as checked."
@@ -330,7 +322,7 @@ def recorded_words(target: RecordedTarget) -> str:
     if not target.repositories:
         return "no repository recorded"
     undetermined = f", {target.undetermined:,} undetermined" if target.undetermined else ""
-    repositories = number(target.repositories, "repository", "repositories")
+    repositories = number(target.repositories, "repository")
     return (
         f"{repositories}, {target.mutable:,} mutable{undetermined}, last recorded "
         f"{plain(target.captured_at or 'at an unknown time')}"
@@ -366,12 +358,12 @@ def change_counts(report: Report) -> str:
 
 def exempt_lines(report: Report) -> Iterator[str]:
     """Yield how many exempt findings of each kind a message leaves out."""
-    for resource, one, many in _EXEMPT_NOUNS:
+    for resource, noun in RESOURCE_KINDS.items():
         count = report.totals.repositories.exempt
         if resource != "repository":
             count = count_findings(report, Compliance.EXEMPT, resource)
         if count:
-            yield f"Exempt, and not listed: {number(count, one, many)}"
+            yield f"Exempt, and not listed: {number(count, noun)}"
 
 
 def group_by_reason(items: Sequence[_Item]) -> list[tuple[Reason, list[_Item]]]:

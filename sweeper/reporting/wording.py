@@ -5,6 +5,7 @@ Text that is returned is plain: one line, without anything hidden.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sweeper.domain.escaping import plain, shorten
@@ -48,8 +49,9 @@ _SWEEP_KEYS = ("coverage.", "regions.", "remediation")
 
 
 def number(count: int, singular: str, plural: str | None = None) -> str:
-    """Return the count and its noun: "1 account", "1,204 accounts"."""
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+    """Return the count and its noun: "1 account", "1,204 accounts", "2 repositories"."""
+    plural = plural or re.sub(r"(?<=[^aeiou])y$", "ie", singular) + "s"
+    return f"{count:,} {singular if count == 1 else plural}"
 
 
 def percent(share: float) -> str:
@@ -57,7 +59,7 @@ def percent(share: float) -> str:
     return f"{min(share * 100, 99.9 if share < 1 else 100):.4g} %"
 
 
-_KINDS: dict[Resource, str] = {
+RESOURCE_KINDS: dict[Resource, str] = {
     "repository": "repository",
     "repository_creation_template": "creation template",
     REGISTRY: "registry default",
@@ -66,7 +68,7 @@ _KINDS: dict[Resource, str] = {
 
 def resource_kind(item: Finding | EarlierFinding) -> str:
     """Return the kind of the resource in a word or two."""
-    return _KINDS.get(item.resource) or plain(item.resource.replace("_", " "))
+    return RESOURCE_KINDS.get(item.resource) or plain(item.resource.replace("_", " "))
 
 
 def resource_name(item: Finding | EarlierFinding) -> str:

@@ -1,8 +1,10 @@
-"""What it takes to resume an undo or an apply."""
+"""What it takes to resume an undo or an apply, and what is logged of interrupted runs."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from sweeper.domain.errors import ConfigurationError
 from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.engine.attempts import Stop
-from sweeper.entrypoints import app
+from sweeper.entrypoints import app, logs
 from sweeper.entrypoints.bootstrap import new_header
 from sweeper.storage import run_state as state
 from sweeper.storage.journal import kinds, lines
@@ -72,3 +74,45 @@ def test_only_the_same_run_with_the_same_changes_is_resumed(tmp_path: Path) -> N
             assert header.run_id in said
             told[name] = said.replace(header.run_id, "<the run>")
     assert_golden("refusals.resume.txt", sections(told))
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_of_interrupted_runs_one_line_tells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, terminal: bool
+) -> None:
+    config = make_config(state={"directory": str(tmp_path)})
+    logs.configure(terminal=terminal)
+    app.log_unfinished(config)
+    assert not capsys.readouterr().err
+    times = [datetime(2026, 6, 15, 12, 0, second, tzinfo=UTC) for second in range(5)]
+    names = [f"{time:%Y%m%dT%H%M%SZ}-0a1b2c" for time in times]
+    header = header_of(tmp_path, None)
+    for written, sentence in ((1, "One interrupted run"), (5, "5 interrupted runs")):
+        for name, time in zip(names[:written], times, strict=False):
+            line = lines.header(replace(header, run_id=name, started_at=time))
+            (tmp_path / f"{name}{state._SUFFIX}").write_bytes(line)
+        app.log_unfinished(config)
+        (logged,) = capsys.readouterr().err.splitlines()
+        if terminal:
+            assert logged == f"warning: {sentence}: see `sweeper runs`."
+            continue
+        newest = names[written - 1]
+        entry = json.loads(logged)
+        assert entry.pop("timestamp")
+        assert entry == {
+            "event": "journal.unfinished",
+            "level": "warning",
+            "runs": written,
+            "unfinished_run_id": newest,
+            "path": str(tmp_path / f"{newest}{state._SUFFIX}"),
+            "go_on_with": f"sweeper run --resume {newest}",
+        }
+
+
+def test_a_damaged_journal_has_no_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / f"damaged{state._SUFFIX}").write_bytes(b"no journal")
+    logs.configure(terminal=False)
+    app.log_unfinished(make_config(state={"directory": str(tmp_path)}))
+    assert json.loads(capsys.readouterr().err)["go_on_with"] is None

@@ -249,34 +249,6 @@ def test_where_the_report_lies_instead_is_told(
     )
 
 
-@pytest.mark.parametrize("terminal", [False, True])
-def test_of_runs_that_did_not_finish_one_line_tells(
-    capsys: pytest.CaptureFixture[str], *, terminal: bool
-) -> None:
-    logs.configure(terminal=terminal)
-    names = [f"20260615T12000{number}Z-0a1b2c" for number in range(5)]
-    runs = [(Path(f"/s/{name}.journal"), f"sweeper run --resume {name}") for name in names]
-    for count, sentence in ((1, "One interrupted run"), (5, "5 interrupted runs")):
-        with case(count):
-            logs.log_unfinished(runs[:count])
-            (line,) = capsys.readouterr().err.splitlines()
-            if terminal:
-                assert line == f"warning: {sentence}: see `sweeper runs`."
-                continue
-            entry = json.loads(line)
-            assert entry.pop("timestamp")
-            assert entry == {
-                "event": "journal.unfinished",
-                "level": "warning",
-                "runs": count,
-                "unfinished_run_id": names[count - 1],
-                "path": f"/s/{names[count - 1]}.journal",
-                "go_on_with": f"sweeper run --resume {names[count - 1]}",
-            }
-    logs.log_unfinished([])
-    assert not capsys.readouterr().err
-
-
 def test_options_decide_what_is_logged_and_how(capsys: pytest.CaptureFixture[str]) -> None:
     place = factories.target()
     counts = Examined(Counts(1, 2, 3))

@@ -21,7 +21,7 @@ from tests.factories import HOSTILE, account, earlier, failed, failure, report, 
 
 
 def test_one_is_singular_and_thousands_are_separated() -> None:
-    counted = [number(count, "repository", "repositories") for count in (0, 1, 1204)]
+    counted = [number(count, "repository") for count in (0, 1, 1204)]
     assert counted == ["0 repositories", "1 repository", "1,204 repositories"]
 
 

@@ -113,6 +113,7 @@ def _journals(path: str | None, profile: str | None) -> tuple[Path | str, list[P
 def _lost_changes(journal: Path) -> str:
     """Return, as a sentence, what would be lost with the journal."""
     from sweeper.domain.errors import ConfigurationError
+    from sweeper.reporting.wording import number
     from sweeper.storage.journal import lines
 
     try:
@@ -123,5 +124,4 @@ def _lost_changes(journal: Path) -> str:
     made, doubtful = len(past.completed), len(past.in_doubt)
     if not made and not doubtful:
         return "It changed nothing. "
-    changes = "change" if made == 1 else "changes"
-    return f"Its journal records {made:,} {changes}, and {doubtful:,} that it may have made. "
+    return f"Its journal records {number(made, 'change')}, and {doubtful:,} that it may have made. "

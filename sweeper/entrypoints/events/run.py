@@ -277,7 +277,7 @@ def _describe_hints(hints: Sequence[Hint]) -> str:
     """Return, for the scope in the report, what the run is narrowed to."""
     repositories = sum(hint.repository is not None for hint in hints)
     templates = len(hints) - repositories
-    parts = [number(repositories, "repository", "repositories")] if repositories else []
+    parts = [number(repositories, "repository")] if repositories else []
     if templates:
         parts.append(f"the creation templates of {number(templates, 'account-region')}")
     return f"only what events name, {' and '.join(parts)}"

@@ -137,7 +137,7 @@ def _compliant_tests(account: AccountSummary) -> Iterator[str]:
     """Yield a passing test for each region that has compliant repositories."""
     for region, (compliant, _, _) in account.regions.items():
         if compliant:
-            element = _output(number(compliant, "compliant repository", "compliant repositories"))
+            element = _output(number(compliant, "compliant repository"))
             yield _test(f"{account.id}.{region}", "all other repositories", element)
 
 

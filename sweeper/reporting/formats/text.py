@@ -192,7 +192,7 @@ def _impact(report: Report) -> Iterator[str]:
     findings = [item for item in report.findings if item.impact]
     if not findings:
         return
-    of = number(len(findings), "repository", "repositories")
+    of = number(len(findings), "repository")
     yield from (f"WHAT MAY BREAK ({of})", "")
     yield from _wrap(f"{impact_sentence(findings)} A name is no proof: see docs/impact.md.", "  ")
     for account, group in _by_account(findings, {}):

@@ -14,12 +14,7 @@ from sweeper.domain.model import ChangeStatus, Finding, Since
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report import remaining_rule
 from sweeper.domain.report_model import Delivery, FailedItem, Report
-from sweeper.reporting.notification import (
-    delivery_lines,
-    findings_by_urgency,
-    findings_list,
-    json_size,
-)
+from sweeper.reporting.notification import delivery_lines, findings_by_urgency, list_findings
 from sweeper.reporting.report_wording import account_names, tags_unavailable_sentence
 from sweeper.reporting.sinks.base import KEY_ACTIONS, Sink, SinkContext
 from sweeper.reporting.sinks.topic import Topic, structured_message
@@ -107,7 +102,11 @@ class OwnersSink(Sink):
             _message(owned, self._tag, report, so_far),
             once=f"{report.run.id}-{digest}",
             subject=_subject(owned, report),
-            attributes=_attributes(owned, report),
+            attributes={
+                "owner": owned.owner,
+                "remaining": owned.remaining,
+                "run_id": report.run.id,
+            },
             by_protocol=True,
         )
         self._notified.add(owned.owner)
@@ -184,30 +183,12 @@ def _message(owned: _OwnerFindings, tag: str, report: Report, so_far: Sequence[D
         "failures": owned.failures[:_MAX_FAILURES],
         "failures_left_out": max(0, len(owned.failures) - _MAX_FAILURES),
     }
-    return structured_message(
-        head, owned.findings, lambda limit: _text(owned, tag, report, so_far, limit)
-    )
 
+    def text(limit: int) -> str:
+        opening, closing = _opening(owned, tag, report), _closing(owned, report, so_far)
+        return list_findings(owned.findings, report, opening, closing, limit)
 
-def _attributes(owned: _OwnerFindings, report: Report) -> dict[str, dict[str, str]]:
-    """Return what a subscription's filter policy may ask for."""
-    return {
-        "owner": {"DataType": "String", "StringValue": owned.owner},
-        "remaining": {"DataType": "Number", "StringValue": str(owned.remaining)},
-        "run_id": {"DataType": "String", "StringValue": report.run.id},
-    }
-
-
-def _text(
-    owned: _OwnerFindings, tag: str, report: Report, so_far: Sequence[Delivery], limit: int
-) -> str:
-    head = "\n".join(_opening(owned, tag, report)) + "\n"
-    tail = "\n" + "\n".join(_closing(owned, report, so_far)) + "\n"
-    return (
-        head
-        + findings_list(owned.findings, report, limit - json_size(head) - json_size(tail))
-        + tail
-    )
+    return structured_message(head, owned.findings, text)
 
 
 def _opening(owned: _OwnerFindings, tag: str, report: Report) -> Iterator[str]:

@@ -68,12 +68,9 @@ def _message(report: Report, so_far: Sequence[Delivery]) -> str:
     )
 
 
-def _attributes(report: Report) -> dict[str, dict[str, str]]:
-    """Return what a subscription's filter policy may ask for, without reading the message."""
-    incomplete = "false" if report.coverage.complete else "true"
-    non_compliant = str(report.totals.repositories.non_compliant)
+def _attributes(report: Report) -> dict[str, str | int]:
     return {
-        "non_compliant": {"DataType": "Number", "StringValue": non_compliant},
-        "coverage_incomplete": {"DataType": "String", "StringValue": incomplete},
-        "run_id": {"DataType": "String", "StringValue": report.run.id},
+        "non_compliant": report.totals.repositories.non_compliant,
+        "coverage_incomplete": "false" if report.coverage.complete else "true",
+        "run_id": report.run.id,
     }

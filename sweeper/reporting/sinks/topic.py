@@ -40,13 +40,13 @@ class Topic:
         *,
         once: str,
         subject: str | None = None,
-        attributes: Mapping[str, Mapping[str, str]] | None = None,
+        attributes: Mapping[str, str | int] | None = None,
         by_protocol: bool = False,
     ) -> None:
         """Publish a message, masked; raises OperationFailed.
 
-        `once` is the deduplication id of a FIFO topic. `by_protocol`: the message is JSON with a
-        text for each protocol.
+        `once` is the deduplication id of a FIFO topic. A subscription's filter policy may ask for
+        the `attributes`. `by_protocol`: the message is JSON with a text for each protocol.
         """
         more: dict[str, Any] = {}
         if self.arn.endswith(".fifo"):
@@ -55,14 +55,16 @@ class Topic:
             more["Subject"] = mask(subject)
         if by_protocol:
             more["MessageStructure"] = "json"
-        masked = {
-            name: {**each, "StringValue": mask(each["StringValue"])}
-            for name, each in (attributes or {}).items()
-        }
+        if attributes:
+            more["MessageAttributes"] = {
+                name: {
+                    "DataType": "Number" if isinstance(value, int) else "String",
+                    "StringValue": mask(str(value)),
+                }
+                for name, value in attributes.items()
+            }
         with translate_errors():
-            self._client().publish(
-                TopicArn=self.arn, Message=mask(message), MessageAttributes=masked, **more
-            )
+            self._client().publish(TopicArn=self.arn, Message=mask(message), **more)
 
     def probe(self, key: str) -> list[DestinationProbe]:
         """Probe whether the topic exists; `key` is the key of the configuration that names it."""

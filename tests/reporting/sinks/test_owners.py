@@ -21,7 +21,7 @@ from sweeper.domain.model import ChangeStatus, Compliance, Since
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from sweeper.reporting.notification import MAX_BYTES, json_size
-from sweeper.reporting.sinks.owners import _MAX_OWNERS, OwnersSink, _attributes, _message, _subject
+from sweeper.reporting.sinks.owners import _MAX_OWNERS, OwnersSink, _message, _subject
 from sweeper.reporting.sinks.owners import _owners_to_notify as owners_of
 from sweeper.reporting.sinks.topic import Topic
 from tests.cases import case
@@ -246,9 +246,8 @@ def test_an_owner_is_text_that_others_chose() -> None:
             assert subject.isascii()
             assert subject.isprintable()
             assert len(subject) < 100
-            value = _attributes(owned, item)["owner"]["StringValue"]
-            assert 1 <= len(value) <= 256
-            assert value.isprintable()
+            assert 1 <= len(owned.owner) <= 256
+            assert owned.owner.isprintable()
             assert len(_message(owned, "owner", item, ()).encode()) <= MAX_BYTES
 
 

@@ -143,7 +143,7 @@ def _verdict_banner(report: Report) -> _Banner:
             f"{why} What to do: {what}." if what else why,
         )
     examined = report.totals.repositories.examined
-    repositories = number(examined, "repository", "repositories")
+    repositories = number(examined, "repository")
     done = count_applied(report)
     more = f"; {done:,} {'was' if done == 1 else 'were'} made immutable by this run" if done else ""
     templates = count_non_compliant(report, "repository_creation_template")
