@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from sweeper.checks.tag_immutability import TagImmutability
+from sweeper.domain.events import RepositoryKey
 from sweeper.domain.model import ChangeStatus, Finding, Target
 from sweeper.domain.recorded_changes import RecordedChanges, invert, undo_config
 from sweeper.domain.report import remaining_rule
@@ -128,6 +129,7 @@ def apply_here(
     *,
     environment: RunEnvironment | None = None,
     run: Run | None = None,
+    contested: Callable[[], Mapping[RepositoryKey, str]] = dict,
     **sections: Any,
 ) -> Report:
     """Apply the planned changes of these findings, in memory."""
@@ -137,5 +139,5 @@ def apply_here(
         (TagImmutability(registry, config, TODAY),),
         config,
         environment or make_environment(),
-        change_source(recorded(findings, "apply", run)),
+        change_source(recorded(findings, "apply", run), contested),
     )

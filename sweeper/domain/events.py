@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Literal
 
 from sweeper.domain.model import Change, ChangeStatus, Finding, utc_text
-from sweeper.domain.planning import Outcome, map_changes
+from sweeper.domain.planning import Outcome, Remedy, map_changes
 from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import SCHEMA_VERSION
 
@@ -250,13 +251,38 @@ def withhold_contested(
     """Return the outcomes, with the planned changes of contested repositories withheld."""
 
     def edit(finding: Finding, change: Change) -> Change:
-        is_repository = finding.resource == "repository"
-        why = contested.get((finding.account_id, finding.region, finding.repository))
-        if why is None or not is_repository:
-            return change
-        return replace(change, status=ChangeStatus.WITHHELD, reason=Reason.CONTESTED, error=why)
+        return _withhold_if_contested(finding, change, contested)
 
     return [map_changes(outcome, edit) if contested else outcome for outcome in outcomes]
+
+
+def without_contested(
+    remedies: Mapping[str, Remedy], contested: Callable[[], Mapping[RepositoryKey, str]]
+) -> dict[str, Remedy]:
+    """Return the remedies; they withhold the changes of contested repositories.
+
+    Such a change does not count for any limit. `contested` is called once, for the first change.
+    """
+    known = cache(contested)
+
+    def narrow(remedy: Remedy) -> Remedy:
+        def remedy_unless_contested(finding: Finding) -> Change | None:
+            change = remedy(finding)
+            return change and _withhold_if_contested(finding, change, known())
+
+        return remedy_unless_contested
+
+    return {name: narrow(remedy) for name, remedy in remedies.items()}
+
+
+def _withhold_if_contested(
+    finding: Finding, change: Change, contested: Mapping[RepositoryKey, str]
+) -> Change:
+    why = contested.get((finding.account_id, finding.region, finding.repository))
+    is_due = finding.resource == "repository" and change.status is ChangeStatus.PLANNED
+    if why is None or not is_due:
+        return change
+    return replace(change, status=ChangeStatus.WITHHELD, reason=Reason.CONTESTED, error=why)
 
 
 def _recent(before: Sequence[Reopening], now: datetime) -> list[Reopening]:

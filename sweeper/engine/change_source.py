@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sweeper.domain.errors import OperationFailed
-from sweeper.domain.events import RepositoryKey, withhold_contested
+from sweeper.domain.events import RepositoryKey, without_contested
 from sweeper.domain.model import (
     ACCOUNT_EXCLUDED,
     REGION_EXCLUDED,
@@ -23,7 +23,7 @@ from sweeper.domain.model import (
     Skipped,
     Target,
 )
-from sweeper.domain.planning import Outcome, Remedy, map_findings, planned_findings
+from sweeper.domain.planning import Outcome, Remedy, map_findings
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import (
     RecordedChanges,
@@ -112,10 +112,7 @@ class SweepPlan:
 
         `plan_changes` is `planning.plan_changes`, which has all that it needs but the remedies.
         """
-        planned = plan_changes(remedies)
-        if any(planned_findings(planned)):
-            return withhold_contested(planned, self._contested())
-        return planned
+        return plan_changes(without_contested(remedies, self._contested))
 
     def find_unreached(
         self,
@@ -134,8 +131,10 @@ class SweepPlan:
 class _ReviewedPlan(SweepPlan):
     """The changes of a dry run that was reviewed, as far as a sweep would still plan them."""
 
-    def __init__(self, recorded: RecordedChanges) -> None:
-        super().__init__(recorded.kind, recorded.source)
+    def __init__(
+        self, recorded: RecordedChanges, contested: Callable[[], Mapping[RepositoryKey, str]]
+    ) -> None:
+        super().__init__(recorded.kind, recorded.source, contested)
         self.recorded = recorded
         self._findings: dict[tuple[str, str], list[Finding]] = {}
         for finding in recorded.findings:
@@ -186,13 +185,13 @@ class _ReviewedPlan(SweepPlan):
 
     def plan(
         self,
-        outcomes: Sequence[Outcome],  # noqa: ARG002 (see the others)
+        outcomes: Sequence[Outcome],
         remedies: Mapping[str, Remedy],
         plan_changes: PlanChanges,
     ) -> list[Outcome]:
         """Plan as a sweep does, narrowed to the reviewed changes; limits count these alone."""
         reviewed = self.recorded.by_key
-        planned = plan_changes(reviewed_remedies(reviewed, remedies))
+        planned = super().plan(outcomes, reviewed_remedies(reviewed, remedies), plan_changes)
         return [
             map_findings(outcome, lambda finding: supersede_unplanned(reviewed, finding))
             for outcome in planned
@@ -274,8 +273,14 @@ class _RevertedPlan(_ReviewedPlan):
         return list(outcomes)
 
 
-def change_source(recorded: RecordedChanges | None) -> SweepPlan:
-    """Return the source of a run's changes: its own plan, or what a report recorded."""
+def change_source(
+    recorded: RecordedChanges | None, contested: Callable[[], Mapping[RepositoryKey, str]] = dict
+) -> SweepPlan:
+    """Return the source of a run's changes: its own plan, or what a report recorded.
+
+    `contested` is as for a SweepPlan; an undo reverts its changes whatever is contested.
+    """
     if recorded is None:
-        return SweepPlan()
-    return _ReviewedPlan(recorded) if recorded.kind == "apply" else _RevertedPlan(recorded)
+        return SweepPlan(contested=contested)
+    kind = _ReviewedPlan if recorded.kind == "apply" else _RevertedPlan
+    return kind(recorded, contested)

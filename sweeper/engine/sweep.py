@@ -85,7 +85,8 @@ def sweep(
             listing.organization, listing.chosen, environment.observers
         )
         lost = partial(_lost, environment.stop)
-        scan = recall_scan(found, listing.chosen, config, changes, lost)
+        # What this run had found before stays, whatever becomes of the processes.
+        scan = recall_scan(past.merge(found), listing.chosen, config, changes, lost)
     else:
         scan = scan_accounts(pool, cloud, checks, config, changes=changes, accounts=listing.chosen)
     facts = accept_gaps(scan, listing, config)

@@ -22,7 +22,6 @@ from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
 from sweeper.domain.selection import write_filters
 from sweeper.engine.attempts import Stop, attempt
-from sweeper.engine.change_source import change_source
 from sweeper.engine.ports import Observer, RunEnvironment
 from sweeper.engine.sweep import build_run, sweep
 from sweeper.entrypoints import logs
@@ -100,7 +99,6 @@ def run_sweep(
     kinds, formats, plugins = chosen_checks(config), chosen_formats(config), chosen_plugins(config)
     refuse_unknown_regions(config, session, provenance.regions_from)
     directory = writable_directories(config)
-    changes = change_source(recorded)
     with ExitStack() as at_the_end:
         if resume:
             open_run = _reopen_run(config, resume, session, stop)
@@ -121,8 +119,7 @@ def run_sweep(
             approve=approve,
             at_the_end=at_the_end,
         )
-        if recorded is None:
-            changes = sweep_plan(config, context.bucket)
+        changes = sweep_plan(config, context.bucket, recorded)
         evidence = open_run.evidence
         destinations = make_destinations(
             config,

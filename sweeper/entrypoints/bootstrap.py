@@ -30,7 +30,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
 from sweeper.domain.report_model import Run, RunKind
 from sweeper.engine.attempts import Stop, attempt
-from sweeper.engine.change_source import SweepPlan
+from sweeper.engine.change_source import SweepPlan, change_source
 from sweeper.engine.ports import Check, Observer, RunEnvironment
 from sweeper.entrypoints import logs
 from sweeper.storage import run_state as state
@@ -218,9 +218,11 @@ def put_plan(bucket: Bucket, header: Header, plan: Iterable[bytes]) -> None:
     bucket.put(state.plan_name(header.run_id), plan, "application/jsonl")
 
 
-def sweep_plan(config: Config, bucket: Bucket | None) -> SweepPlan:
-    """Return the plan of a sweep, which leaves alone what events found to be contested."""
-    return SweepPlan(contested=partial(read_contested_if_known, config, bucket))
+def sweep_plan(
+    config: Config, bucket: Bucket | None, recorded: RecordedChanges | None = None
+) -> SweepPlan:
+    """Return the plan of a run; a sweep or an apply leaves contested repositories alone."""
+    return change_source(recorded, partial(read_contested_if_known, config, bucket))
 
 
 def read_contested_if_known(config: Config, bucket: Bucket | None) -> Mapping[RepositoryKey, str]:

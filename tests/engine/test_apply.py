@@ -154,6 +154,22 @@ def test_limits_count_the_reviewed_changes_alone() -> None:
                 assert outcomes(report) == {"app": withheld}
 
 
+def test_a_reviewed_change_of_a_contested_repository_is_not_made() -> None:
+    registry = registry_of("app", "fought")
+    report = apply_here(
+        registry,
+        HERE,
+        [reviewed("app"), reviewed("fought")],
+        contested=lambda: {(*ONE.key, "fought"): "why"},
+        remediation={"max_changes": 1},
+    )
+    assert outcomes(report) == {
+        "app": (APPLIED, None),
+        "fought": (ChangeStatus.WITHHELD, Reason.CONTESTED),
+    }
+    assert [key[2] for key, _, _ in registry.writes] == ["app"]
+
+
 def test_a_dry_run_says_what_still_holds_and_writes_nothing() -> None:
     registry = registry_of("app")
     environment = make_environment(dry_run=True)

@@ -7,13 +7,16 @@ from dataclasses import replace
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import ExitStatus, OperationFailed
+from sweeper.domain.events import RepositoryKey
 from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import (
     Account,
     ChangeStatus,
+    Counts,
     Examined,
     OpenedAccount,
     Repository,
+    ResumeState,
     Stage,
     Target,
 )
@@ -34,14 +37,18 @@ from tests.fakes import (
     REGION,
     TODAY,
     FakeCloud,
+    FakeJournal,
     FakeObserver,
     FakeRegistry,
     account_id,
     failure,
     make_account,
+    make_change,
     make_config,
     make_environment,
+    make_finding,
     make_repository,
+    make_target,
     run_sweep,
 )
 
@@ -96,6 +103,27 @@ def test_an_audit_plans_no_change() -> None:
     assert registry.writes == []
     assert [finding.change for finding in report.findings] == [None, None]
     assert report.run.auto_remediate == "DISABLED"
+
+
+def test_a_contested_repository_counts_for_no_limit() -> None:
+    places = {(account_id(1), REGION): [make_repository("app"), make_repository("fought")]}
+    contested: dict[RepositoryKey, str] = {(account_id(1), REGION, "fought"): "why"}
+    for limit in ("max_changes", "max_changes_per_account"):
+        with case(limit):
+            registry = FakeRegistry(places)
+            config = make_config(remediation={limit: 1})
+            report = sweep(
+                FakeCloud((make_account(1),)),
+                (TagImmutability(registry, config, TODAY),),
+                config,
+                make_environment(config=config),
+                SweepPlan(contested=lambda: contested),
+            )
+            ended = {
+                each.repository: each.change and each.change.reason for each in report.findings
+            }
+            assert ended == {"app": None, "fought": Reason.CONTESTED}
+            assert [key[2] for key, _, _ in registry.writes] == ["app"]
 
 
 def test_which_run_it_was() -> None:
@@ -179,6 +207,36 @@ def test_a_sweep_that_is_stopped_accounts_for_what_it_did_not_reach() -> None:
         (Stage.OPEN_ACCOUNT, account_id(2), None),
     ]
     assert {item.reason for item in report.failures} == {Reason.INTERRUPTED}
+
+
+class LostProcess:
+    """A scanner whose processes were all ended before they sent anything."""
+
+    def scan(self, *_: object) -> ResumeState:
+        return ResumeState()
+
+
+def test_what_an_earlier_process_did_stays_where_the_processes_of_this_one_are_lost() -> None:
+    target, other = make_target(1), make_target(2)
+    finding = make_finding("app", target)
+    past = ResumeState(
+        opened={account_id(1): OpenedAccount(target.account, ((REGION, "ENABLED"),))},
+        examined={target.key: Examined(Counts(0, 1, 0), (finding,))},
+        completed={finding.key: make_change(ChangeStatus.APPLIED)},
+    )
+    environment = make_environment(journal=FakeJournal(past=past))
+    report = run_sweep(
+        FakeCloud((target.account, other.account)),
+        registry_of(),
+        make_config(),
+        replace(environment, scanner=LostProcess()),
+    )
+    assert [each.change and each.change.status for each in report.findings] == [
+        ChangeStatus.APPLIED
+    ]
+    assert [(each.account_id, each.reason) for each in report.failures] == [
+        (account_id(2), Reason.WORKER_FAILED)
+    ]
 
 
 def test_the_observer_hears_of_every_stage() -> None:
