@@ -174,7 +174,7 @@ def require_prompt(command: str) -> None:
     if missing := [name for name, stream in streams.items() if not is_terminal(stream)]:
         raise ConfigurationError(
             f"this {command} may change repositories, and cannot ask first: {missing[0]} is not a "
-            "terminal. Pass --yes to make the changes unasked, or --dry-run to make none"
+            "terminal. Pass --yes to make the changes without a prompt, or --dry-run to make none"
         )
 
 
