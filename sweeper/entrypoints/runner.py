@@ -174,7 +174,7 @@ def require_prompt(command: str) -> None:
     if missing := [name for name, stream in streams.items() if not is_terminal(stream)]:
         raise ConfigurationError(
             f"this {command} may change repositories, and cannot ask first: {missing[0]} is not a "
-            "terminal. Pass --yes to make the changes unasked, or --dry-run to make none"
+            "terminal. Pass --yes to make the changes without a prompt, or --dry-run to make none"
         )
 
 
@@ -221,7 +221,7 @@ def _for_a_person(
 
     width = None if is_terminal(sys.stderr) else 120
     console = Console(stderr=True, highlight=False, width=width)
-    progress = ProgressObserver(console) if style.shows_progress(terminal=True) else None
+    progress = ProgressObserver(console) if style.shows_progress else None
 
     def approve(findings: Sequence[Finding]) -> bool:
         if ask is None:

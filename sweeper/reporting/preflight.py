@@ -134,7 +134,7 @@ def remedy(problem: Problem, facts: Facts, config: Config) -> Remedy:
     """Return what fixes the problem, or how to find out where the answer is not known."""
     if problem.answer is ProbeStatus.NOT_KNOWN:
         first = "sweep that changes something" if problem.kind is Kind.WRITE else "dry run"
-        return Remedy(problem.hints.unknown or f"the first {first} tells")
+        return Remedy(problem.hints.unknown or f"the first {first} shows it")
     found = _kind_remedy(problem, facts, config)
     if found is None:
         stage = Stage.DELIVER if problem.kind is Kind.DESTINATION else Stage.EXAMINE
@@ -267,8 +267,8 @@ def _read(problem: Problem, facts: Facts) -> Remedy | None:
             )
         case Reason.DENIED_BY_SCP:
             return Remedy(
-                f"if it is meant: {_exclude_regions(problem, facts)}; else except the member role "
-                "from the service control policy",
+                f"if this is intended: {_exclude_regions(problem, facts)}; else except the member "
+                "role from the service control policy",
                 _SCPS,
             )
         case Reason.DENIED_BY_IDENTITY_POLICY | Reason.DENIED:
@@ -281,8 +281,8 @@ def _read(problem: Problem, facts: Facts) -> Remedy | None:
 def _write(problem: Problem, facts: Facts) -> Remedy | None:
     what = " and ".join(problem.actions)
     instead = (
-        "or change less: remediation.include_ous, remediation.exclude_accounts; or only check: "
-        "remediation.auto_remediate: DISABLED"
+        "or change fewer accounts: remediation.include_ous, remediation.exclude_accounts; or only "
+        "report: remediation.auto_remediate: DISABLED"
     )
     match problem.reason:
         case Reason.WRITE_NOT_GRANTED | Reason.DENIED_BY_IDENTITY_POLICY | Reason.DENIED:

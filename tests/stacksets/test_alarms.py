@@ -101,6 +101,17 @@ def test_each_alarm_is_raised_and_ends_as_it_is_meant_to(template: str) -> None:
                 assert raised(alarm, sent) is expected
 
 
+def test_no_alarm_is_switched_on_after_it_was_raised() -> None:
+    # One that is made early and switched on later would not send what it found before.
+    for template in (*templates.CENTRAL, "central-events"):
+        assert [name for name, each in alarms(template).items() if "ActionsEnabled" in each] == []
+    for template, name, condition in (
+        *((central, "SilenceAlarm", "IsScheduled") for central in templates.CENTRAL),
+        ("central-events", "AgeAlarm", "IsEnabled"),
+    ):
+        assert templates.load(template)["Resources"][name]["Condition"] == condition
+
+
 @pytest.mark.parametrize("template", ["central-lambda", "central-events"])
 def test_an_error_is_in_the_window_of_the_alarm_when_the_function_ends(template: str) -> None:
     # Lambda dates it by the start of the invocation.
@@ -130,9 +141,6 @@ def test_alarms_look_at_what_a_sweep_sends(template: str) -> None:
 @pytest.mark.parametrize("template", templates.CENTRAL)
 def test_silence_is_an_alarm_where_sweeps_are_scheduled(template: str) -> None:
     silence = alarms(template)["SilenceAlarm"]
-    # One that is made early and switched on later would not send what it found before.
-    assert templates.load(template)["Resources"]["SilenceAlarm"]["Condition"] == "IsScheduled"
-    assert "ActionsEnabled" not in silence
     hours = templates.load(template)["Parameters"]["MaxSilenceHours"]
     # CloudWatch: an alarm spans at most 7 days.
     assert hours["MaxValue"] * silence["Period"] == 7 * 24 * 3600

@@ -19,6 +19,7 @@ def test_the_parameters_that_are_given_are_there() -> None:
     given = re.findall(r"--template-file stacksets/(\S+)\.yaml(.*?)```", PAGE, re.DOTALL)
     assert {name for name, _ in given} == {"central-fargate", "member-role"}
     for name, options in given:
+        assert len(templates.text(name).encode()) <= 51_200  # else the AWS CLI needs a bucket
         for parameter in re.findall(r"\b([A-Z]\w+)=", options):
             with case(name, parameter):
                 assert parameter in templates.load(name)["Parameters"]

@@ -46,6 +46,17 @@ def test_the_two_differ_in_the_service_account_alone() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_guide_leads_to_a_job_that_may_write(name: str) -> None:
+    account, _ = manifests(name)
+    _, container = pod(name)
+    create = f"$ kubectl create namespace {account['metadata']['namespace']}\n"
+    assert GUIDE.index(create) < GUIDE.index("$ kubectl apply")  # neither file has it
+    named = set(re.findall(r"`(\w*AUTO_REMEDIATE)`", GUIDE))
+    assert named == {"SWEEPER_REMEDIATION__AUTO_REMEDIATE"}
+    assert named <= {each["name"] for each in container["env"]}
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_it_runs_as_the_image_and_the_program_are_made(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -39,7 +39,7 @@ _MAX_BATCH = 10  # PutEvents: Entries
 _MAX_SIZE = 250_000
 _HINTS = Hints(
     missing="create the event bus, or correct report.event_bus",
-    unknown="nothing need be done: the first event tells. To have the bus looked for, allow the "
+    unknown="nothing to do: the first event shows it. To check the bus, allow the "
     "caller events:DescribeEventBus",
 )
 
@@ -151,7 +151,7 @@ class EventBusSink(Sink):
             self._client().describe_event_bus(Name=self.location)
 
         answer = run_probe(
-            describe, if_denied="the bus may not be looked at, which putting events does not need"
+            describe, if_denied="the caller may not describe the bus; a delivery does not need it"
         )
         return [DestinationProbe(_KEY, self.location, "exists", answer, _HINTS)]
 

@@ -46,7 +46,7 @@ _KEY_HINTS = Hints(
     "key's",
     link="https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html",
     failed="enable the key, or name another: report.s3.kms_key_id",
-    unknown="nothing need be done: the first delivery tells. It needs kms:GenerateDataKey and "
+    unknown="nothing to do: the first delivery shows it. It needs kms:GenerateDataKey and "
     "kms:Decrypt by way of S3",
 )
 

@@ -43,7 +43,7 @@ _PARTITIONS = ("aws", "aws-cn", "aws-us-gov")  # of Resource, which lacks some
 _MAX_BATCH = 100  # BatchImportFindings: Findings
 _HINTS = Hints(
     missing="enable Security Hub in this account and region, or correct report.security_hub.region",
-    unknown="nothing need be done: the first import tells. To have the hub looked for, allow the "
+    unknown="nothing to do: the first import shows it. To check the hub, allow the "
     "caller securityhub:DescribeHub",
 )
 
@@ -97,7 +97,7 @@ class SecurityHubSink(Sink):
             self._central("securityhub", self._region).describe_hub()
 
         answer = run_probe(
-            describe, if_denied="the hub may not be looked at, which importing does not need"
+            describe, if_denied="the caller may not describe the hub; a delivery does not need it"
         )
         key = "report.security_hub.region"
         return [DestinationProbe(key, self._region, "enabled", answer, _HINTS)]

@@ -74,7 +74,7 @@ class Topic:
             self._client().get_topic_attributes(TopicArn=self.arn)
 
         answer = run_probe(
-            read, if_denied="the topic may not be looked at, which publishing does not need"
+            read, if_denied="the caller may not read the topic; a delivery does not need it"
         )
         return [DestinationProbe(key, self.arn, "exists", answer, _hints(key))]
 
@@ -119,7 +119,7 @@ def _hints(key: str) -> Hints:
     """Return what to do about a topic that `key` names."""
     return Hints(
         missing=f"create the topic (the central stack does: docs/deploy.md), or correct {key}",
-        unknown="nothing need be done: the first message tells. To have the topic looked for, "
+        unknown="nothing to do: the first message shows it. To check the topic, "
         "allow the caller sns:GetTopicAttributes",
     )
 
