@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sweeper.checks.tag_immutability import TagImmutability
 from sweeper.domain.errors import ExitStatus, NothingToSweep
+from sweeper.domain.events import RepositoryKey
 from sweeper.domain.exit_status import exit_status
 from sweeper.domain.model import (
     Account,
@@ -106,7 +107,7 @@ def test_an_audit_plans_no_change() -> None:
 
 def test_a_contested_repository_counts_for_no_limit() -> None:
     places = {(account_id(1), REGION): [make_repository("app"), make_repository("fought")]}
-    contested = {(account_id(1), REGION, "fought"): "why"}
+    contested: dict[RepositoryKey, str] = {(account_id(1), REGION, "fought"): "why"}
     for limit in ("max_changes", "max_changes_per_account"):
         with case(limit):
             registry = FakeRegistry(places)
