@@ -49,7 +49,8 @@ class RecordedChanges:
     """The changes of one report that another run is to make or to revert.
 
     `organization_id` and `account_id` are those of the report's run. Each of `findings` has the
-    setting that its repository must still have, and its change; see `invert`.
+    setting that its repository must still have, and its change; see `invert`. Templates for ROOT
+    were planned for the features of `root_template_applied_for`.
     """
 
     kind: Literal["apply", "undo"]
@@ -57,6 +58,7 @@ class RecordedChanges:
     organization_id: str | None
     account_id: str | None
     findings: tuple[Finding, ...]
+    root_template_applied_for: tuple[str, ...] = ()
 
     @property
     def by_key(self) -> dict[Key, Finding]:

@@ -152,19 +152,30 @@ class _ReviewedPlan(SweepPlan):
             config,
         )
         excluded = ((each, ACCOUNT_EXCLUDED) for each in chosen if each.id not in reviewed)
+        # What fails elsewhere is no gap of this run.
+        left_out = (
+            (
+                account,
+                why if account.id in reviewed or isinstance(why, Skipped) else ACCOUNT_EXCLUDED,
+            )
+            for account, why in others
+        )
         return (
             tuple(account for account in chosen if account.id in reviewed),
-            (*others, *excluded, *gone),
+            (*left_out, *excluded, *gone),
         )
 
     def plan_targets(self, opened: Iterable[OpenedAccount], config: Config) -> _TargetSelection:
         """Choose the reviewed regions that the configuration still chooses."""
-        targets, left_out = plan_targets(opened, config)
-        excluded = (
-            (target, REGION_EXCLUDED) for target in targets if target.key not in self._findings
+        targets, others = plan_targets(opened, config)
+        reviewed = self._findings.keys()
+        excluded = ((target, REGION_EXCLUDED) for target in targets if target.key not in reviewed)
+        left_out = (
+            (target, why if target.key in reviewed or isinstance(why, Skipped) else REGION_EXCLUDED)
+            for target, why in others
         )
         return (
-            tuple(target for target in targets if target.key in self._findings),
+            tuple(target for target in targets if target.key in reviewed),
             (*left_out, *excluded),
         )
 

@@ -50,8 +50,10 @@ def apply_if_unchanged(
         write(now)
     except OperationFailed as error:
         # Read first: the answer to an attempt may be about the effect of the attempt before.
-        if not (error.uncertain and _took_effect(read, change)):
-            if error.reason in (Reason.REPOSITORY_DELETED, Reason.CHANGED_SINCE_EXAMINED):
+        took_effect = error.uncertain and _took_effect(read, change)
+        if not took_effect:
+            gone = error.reason in (Reason.REPOSITORY_DELETED, Reason.CHANGED_SINCE_EXAMINED)
+            if gone and took_effect is not None:
                 return _supersede(change, error.reason)
             raise
     return replace(change, status=ChangeStatus.APPLIED)
@@ -91,12 +93,12 @@ def require_effect(answer: Setting, change: Change) -> None:
         )
 
 
-def _took_effect(read: Callable[[], Setting | None], change: Change) -> bool:
-    """Tell whether a write without a good answer took effect, as far as that can be read."""
+def _took_effect(read: Callable[[], Setting | None], change: Change) -> bool | None:
+    """Tell whether a write without a good answer took effect; None if that cannot be read."""
     try:
         return bool(matches_desired(read(), change))
     except OperationFailed:
-        return False
+        return None
 
 
 def _supersede(change: Change, reason: Reason) -> Change:

@@ -16,7 +16,8 @@ from sweeper.config.loader import LEGACY_VARIABLES
 from sweeper.config.provenance import Provenance, digest, format_key, provenance_of
 from sweeper.config.schema import Config
 from sweeper.domain.errors import ConfigurationError
-from sweeper.domain.model import Finding, Stage
+from sweeper.domain.escaping import shorten
+from sweeper.domain.model import REGISTRY, Finding, Stage
 from sweeper.domain.recorded_changes import RecordedChanges, undo_config
 from sweeper.domain.report import ended_early
 from sweeper.domain.report_model import Report
@@ -205,8 +206,25 @@ def _narrow(
         raise ConfigurationError(f"{location}: {check} is not among the configured checks")
     if config.remediation.auto_remediate == "DISABLED":
         raise ConfigurationError("remediation.auto_remediate: DISABLED: nothing can be applied")
+    _require_reviewed_features(config, recorded)
     by = (*provenance.narrowed_by, f"apply of run {recorded.source.run_id}")
     return config, replace(provenance, narrowed_by=by, once=True)
+
+
+def _require_reviewed_features(config: Config, recorded: RecordedChanges) -> None:
+    """Raise ConfigurationError where an apply would create templates for other features.
+
+    A reviewed change has the setting of such a template, but not what it is applied for.
+    """
+    reviewed = ", ".join(sorted(recorded.root_template_applied_for))
+    now = ", ".join(sorted(config.remediation.root_template_applied_for))
+    creates = any(finding.resource == REGISTRY for finding in recorded.findings)
+    if creates and now and now != reviewed:
+        raise ConfigurationError(
+            f"{recorded.source.location}: its creation templates for ROOT were reviewed with "
+            f"remediation.root_template_applied_for: {shorten(reviewed, 200) or 'none'}; now it is "
+            f"{now}: use the same, or review a new dry run"
+        )
 
 
 def _session(recorded: RecordedChanges | None, profile: str | None) -> Session:

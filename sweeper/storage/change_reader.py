@@ -156,6 +156,7 @@ def read_recorded_changes(
         report.run.organization_id,
         report.run.account_id,
         tuple(map(invert, chosen)) if kind == "undo" else chosen,
+        report.run.write_scope.root_template_applied_for if report.run.write_scope else (),
     )
 
 

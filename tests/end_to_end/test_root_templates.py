@@ -173,3 +173,16 @@ def test_what_creates_nothing_or_breaks_caches_is_refused(aws: FakeAws, here: He
         ended = here.run(aws, config=given)
         assert ended.status == 2
         assert said in ended.stderr
+
+
+def test_one_for_features_that_nobody_reviewed_is_not_created(aws: FakeAws, here: Here) -> None:
+    aws.load(world())
+    here.run(aws, "--dry-run", config=config("REPLICATION"))
+    aws.reset_statistics()
+    apply = ("apply", "out/report.json", "--yes", "--output", "applied")
+    ended = here.command(aws, *apply, config=config("CREATE_ON_PUSH", "REPLICATION"))
+    assert ended.status == 2
+    assert "reviewed with remediation.root_template_applied_for: REPLICATION" in ended.stderr
+    assert aws.statistics().calls == {}
+    assert here.command(aws, *apply, config=config("REPLICATION")).status == 0
+    assert set(templates(aws)) == {"ROOT"}

@@ -14,6 +14,7 @@ from sweeper.domain.reasons import Reason
 from sweeper.domain.report_model import Report
 from tests.cases import case
 from tests.fakes import (
+    REGION,
     FakeCloud,
     FakeRegistry,
     account_id,
@@ -196,6 +197,20 @@ def test_only_the_reviewed_accounts_and_regions_are_in_scope() -> None:
         (account_id(1), "us-east-1", Reason.REGION_EXCLUDED),
     }
     assert report.coverage.complete
+
+
+def test_what_is_unknown_outside_the_reviewed_accounts_and_regions_is_no_gap() -> None:
+    unknown = (make_account(1), make_account(2, state="DREAMING"))
+    half = {account_id(1): ((REGION, "ENABLED"), ("us-east-1", "HALF"))}
+    for cloud in (FakeCloud(unknown), FakeCloud(unknown[:1], half)):
+        with case(cloud):
+            report = apply_here(
+                registry_of("app"), cloud, [reviewed("app")], remediation={"min_coverage": 1.0}
+            )
+            assert outcomes(report) == {"app": (APPLIED, None)}
+            assert exit_status(report) is ExitStatus.CLEAN
+            both = apply_here(registry_of("app"), cloud, [reviewed("app"), reviewed("web", 2)])
+            assert not both.coverage.complete
 
 
 def test_a_report_of_another_organization_is_not_acted_on() -> None:

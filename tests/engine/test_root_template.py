@@ -171,6 +171,27 @@ def test_what_becomes_of_a_creation() -> None:
             assert registry.writes == writes
 
 
+def test_one_that_may_be_sweepers_own_is_not_taken_for_one_of_others() -> None:
+    """An attempt had no answer, the next one finds a template, and that cannot be read."""
+
+    class Silent(Registry):
+        def repository_creation_template(self, target: Target, prefix: str) -> Template | None:
+            if self.writes:
+                raise failure(Reason.THROTTLED)
+            return super().repository_creation_template(target, prefix)
+
+    exists = failure(Reason.CHANGED_SINCE_EXAMINED, uncertain=True)
+    with pytest.raises(OperationFailed) as caught:
+        check_of(Silent(answer=exists, took_effect=True)).apply(
+            make_target(), *planned(), lambda: None
+        )
+    assert caught.value.uncertain
+    assert ended(Registry(answer=exists), *planned()) == (
+        ChangeStatus.SUPERSEDED,
+        Reason.CHANGED_SINCE_EXAMINED,
+    )
+
+
 def test_what_becomes_of_a_deletion() -> None:
     lost = failure(Reason.TIMED_OUT, uncertain=True)
     changed = ChangeStatus.SUPERSEDED, Reason.CHANGED_SINCE_EXAMINED
