@@ -33,9 +33,10 @@ class LogStyle:
         """Return whether a person is shown the end; else it is logged."""
         return terminal and not (self.quiet or self.log_format == "json")
 
-    def shows_progress(self, *, terminal: bool) -> bool:
-        """Return whether a person sees bars; else what is done is logged."""
-        return self.shows_summary(terminal=terminal) and not self.verbose
+    @property
+    def shows_progress(self) -> bool:
+        """Whether a person at a terminal sees bars; else what is done is logged."""
+        return self.shows_summary(terminal=True) and not self.verbose
 
 
 AUTO = LogStyle()

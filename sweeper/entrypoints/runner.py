@@ -221,7 +221,7 @@ def _for_a_person(
 
     width = None if is_terminal(sys.stderr) else 120
     console = Console(stderr=True, highlight=False, width=width)
-    progress = ProgressObserver(console) if style.shows_progress(terminal=True) else None
+    progress = ProgressObserver(console) if style.shows_progress else None
 
     def approve(findings: Sequence[Finding]) -> bool:
         if ask is None:

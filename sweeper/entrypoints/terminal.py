@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from shlex import quote
 from typing import Any
 
@@ -21,7 +20,6 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from sweeper.domain.escaping import shorten
 from sweeper.domain.model import Change, Examined, Failed, Finding, Stage
 from sweeper.domain.reasons import Reason
 from sweeper.domain.recorded_changes import RecordedChanges
@@ -33,6 +31,7 @@ from sweeper.reporting.report_wording import (
     account_names,
     change_counts,
     due_changes_sentence,
+    group_by_reason,
     remaining_words,
     repository_counts,
     run_words,
@@ -42,6 +41,7 @@ from sweeper.reporting.report_wording import (
     wave_rows,
 )
 from sweeper.reporting.wording import (
+    account_words,
     advice,
     explanation,
     number,
@@ -53,7 +53,6 @@ from sweeper.reporting.wording import (
 
 _LISTED_CHANGES = 25  # that the question lists one by one
 _MAX_ACCOUNTS = 10  # in which it counts the others
-_MAX_NAME = 60  # characters of an account's name
 _MAX_TARGETS = 3  # accounts that are named for each reason
 _MAX_MESSAGE = 300  # characters of AWS's own words, for each reason
 
@@ -156,8 +155,7 @@ def _by_account(findings: Sequence[Finding]) -> Iterator[str]:
 
 def _account(finding: Finding) -> str:
     """Return an account's id and name."""
-    name = shorten(finding.account_name, _MAX_NAME)
-    return masked_plain(finding.account_id) + (f" ({name})" if name else "")
+    return masked_plain(account_words(finding.account_id, finding.account_name))
 
 
 def show_summary(
@@ -215,9 +213,7 @@ def _show_failures(report: Report, console: Console) -> None:
         return
     console.print(Text("Could not be checked", style="italic"))
     known_names = account_names(report)
-    failures = sorted(report.failures, key=lambda failure: failure.reason)
-    for reason, group in groupby(failures, key=lambda failure: failure.reason):
-        items = list(group)
+    for reason, items in group_by_reason(report.failures):
         head = Text(f"\n  {reason} ({len(items):,}): ", style="bold red")
         console.print(
             head.append(_targets(items, known_names), style="not bold default"), soft_wrap=True
@@ -240,11 +236,8 @@ def _targets(failures: Sequence[FailedItem], known_names: Mapping[str, str]) -> 
     for account_id, names in list(regions.items())[:_MAX_TARGETS]:
         more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
         where = f" {masked_plain(names[0])}{more}" if names else ""
-        name = known_names.get(account_id or "")
-        account = masked_plain(account_id or "the whole run") + (
-            f" ({shorten(name, 40)})" if name else ""
-        )
-        parts.append(account + where)
+        known = known_names.get(account_id or "")
+        parts.append(masked_plain(account_words(account_id or "the whole run", known, 40)) + where)
     if left := len(regions) - len(parts):
         parts.append(f"and {number(left, 'more account')}")
     return ", ".join(parts)

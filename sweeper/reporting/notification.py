@@ -45,6 +45,7 @@ from sweeper.reporting.report_wording import (
     wave_rows,
 )
 from sweeper.reporting.wording import (
+    account_words,
     advice,
     earlier_state,
     exemption_words,
@@ -273,8 +274,7 @@ def _urgency(finding: Finding, remains: Callable[[Finding], bool]) -> int:
 
 
 def _entry(position: int, finding: Finding, report: Report, details: str | None) -> str:
-    name = shorten(finding.account_name, 60)
-    account = plain(finding.account_id) + (f" ({name})" if name else "")
+    account = account_words(finding.account_id, finding.account_name)
     current = setting_words(finding.mutability, finding.exclusion_filters)
     state = ", ".join(filter(None, (current, since_last_state(finding))))
     exemption = exemption_words(finding.exemption) if finding.exemption else ""

@@ -165,9 +165,13 @@ def failure_target(failure: FailedItem, names: dict[str, str]) -> str:
 
 def target_words(account_id: str, region: str | None, names: dict[str, str]) -> str:
     """Return the account, with its name if known, and the region if there is one."""
-    name = names.get(account_id)
-    account = plain(account_id) + (f" ({shorten(name, 60)})" if name else "")
+    account = account_words(account_id, names.get(account_id))
     return f"{account} {plain(region)}" if region else account
+
+
+def account_words(account_id: str, name: str | None, limit: int = 60) -> str:
+    """Return the account's id, and at most `limit` characters of its name if that is known."""
+    return plain(account_id) + (f" ({shorten(name, limit)})" if name else "")
 
 
 def explanation(failure: FailedItem, limit: int = 600) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from sweeper.entrypoints.log_style import LogStyle
 
 if TYPE_CHECKING:
     from sweeper.config.loader import Loaded
+    from sweeper.storage.work import Options
 
 # The options that narrow a run: all its stages must know them.
 _NARROWING = ("accounts", "excluded", "regions", "ous")
@@ -166,7 +166,9 @@ def _stage(
     from sweeper.domain.reasons import Reason
     from sweeper.entrypoints.distributed import run_stage
 
-    load: Callable[..., Loaded] = partial(_load, path, profile, style)
+    def load(options: Options) -> Loaded:
+        return read_config(path, options, profile=profile, style=style)
+
     directory = Path(work) if work else None
     try:
         answer = run_stage(
@@ -179,7 +181,3 @@ def _stage(
     shown = {name: value for name, value in answer.items() if name != "items"}
     status: Any = answer.get("exit_status", ExitStatus.CLEAN)
     return print_pieces([json.dumps(shown).encode() + b"\n"], status)
-
-
-def _load(path: str | None, profile: str | None, style: LogStyle, options: Any) -> Loaded:
-    return read_config(path, options, profile=profile, style=style)

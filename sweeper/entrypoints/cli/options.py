@@ -15,7 +15,6 @@ _Option = Callable[[_F], _F]
 
 # The exit statuses that --fail-on chooses from, by its names for them.
 _FAIL_ON: Mapping[str, int] = {"findings": 3, "coverage": 4, "delivery": 5}
-_LOG_FORMATS = ("auto", "json", "text")
 _EMPTY = "an empty value; give it one, or leave the option out"
 
 
@@ -183,7 +182,7 @@ def log_options(command: _F) -> _F:
         click.option("--verbose", is_flag=True, help="Log each account and region, too."),
         click.option(
             "--log-format",
-            type=click.Choice(_LOG_FORMATS),
+            type=click.Choice(["auto", "json", "text"]),
             default="auto",
             show_default=True,
             help="How to log; auto: text at a terminal, else JSON.",
