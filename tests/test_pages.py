@@ -23,6 +23,7 @@ from sweeper.domain.model import ChangeStatus
 from sweeper.entrypoints.cli.main import cli
 from sweeper.entrypoints.lambda_function import _overrides
 from sweeper.reporting.sinks.sns import _attributes
+from sweeper.reporting.sinks.topic import encode_attributes
 from tests.commands_page import commands
 from tests.factories import change, finding, impact, report
 from tests.rendering import rendered
@@ -187,7 +188,7 @@ def test_the_filter_policy_lets_through_what_it_is_meant_for() -> None:
     matcher = FilterPolicyMatcher(json.loads(block.body), "MessageAttributes")
 
     def passes(*findings: Any) -> bool:
-        sent = _attributes(report(list(findings)))
+        sent = encode_attributes(_attributes(report(list(findings))))
         return bool(
             matcher.matches(
                 {

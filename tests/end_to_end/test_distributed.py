@@ -632,3 +632,14 @@ def test_the_lambda_runs_the_stages(
     report = json.loads(body)
     report["run"]["scope"]["narrowed_by"] = whole.report["run"]["scope"]["narrowed_by"]
     assert same(report, whole.report)
+
+
+@pytest.mark.parametrize("key", ["formats", "plugins"])
+def test_a_report_that_could_not_be_made_is_refused_at_the_start(
+    in_directory: Stages, key: str
+) -> None:
+    value = {"formats": ["nonsense"], "plugins": {"nonsense": {}}}[key]
+    in_directory.sections["report"] = {"directory": "out", key: value}
+    in_directory.aws.reset_statistics()
+    assert f"report.{key}: 'nonsense' is unknown" in refused(in_directory.run("start"))
+    assert in_directory.aws.statistics().total_calls == 0

@@ -440,6 +440,9 @@ def test_a_wrong_event_or_configuration_is_refused(aws: FakeAws) -> None:
     write_config(Path(), {"report": {"directory": "out"}})
     with pytest.raises(ConfigurationError, match=r"report\.s3: null is not allowed for events"):
         handle_events(good, Context())
+    write_config(Path(), {"report": {**CONFIG["report"], "plugins": {"nonsense": {}}}})
+    with pytest.raises(ConfigurationError, match=r"report\.plugins: 'nonsense' is unknown"):
+        handle_events(good, Context())
     assert calls(aws) == {}
 
 

@@ -14,6 +14,7 @@ import pexpect
 import pytest
 from rich.console import Console
 
+from sweeper.domain import masking
 from sweeper.domain.escaping import is_hidden
 from sweeper.domain.model import (
     Account,
@@ -221,6 +222,15 @@ def test_a_long_plan_is_counted_by_account() -> None:
                 assert line.split() == [f"{number:012d}", "(team", f"{number}):", str(number)]
             rest = counted[len(most) :]
             assert [line.split()[1] for line in rest] == (["3"] if accounts > len(most) else [])
+
+
+def test_a_secret_that_an_account_is_called_is_masked() -> None:
+    secret = "q8XkT3vB0nZr7LwYp2Jd"
+    masking.register(secret, of_run=True)
+    finding = factories.finding(account_name=secret, change=factories.change())
+    lines, _ = terminal.question([finding] * (terminal._LISTED_CHANGES + 1), None)
+    assert secret not in lines
+    assert lines.count(masking.MASK) == terminal._LISTED_CHANGES + 1
 
 
 def test_filters_that_a_change_drops_are_called_out() -> None:

@@ -69,6 +69,8 @@ from sweeper.entrypoints.distributed.open_stage import (
 )
 from sweeper.entrypoints.distributed.report import deliver, make_report
 from sweeper.entrypoints.runner import log_result
+from sweeper.reporting.formats import chosen_formats
+from sweeper.reporting.sinks import chosen_plugins
 from sweeper.storage.journal import lines
 from sweeper.storage.journal.kinds import Header
 from sweeper.storage.work import (
@@ -92,6 +94,7 @@ def start(
     """
     loaded = settings.load(options)
     config = loaded.config
+    chosen_formats(config), chosen_plugins(config)  # that the last stage will need
     run = new_header(config, dry_run=dry_run)
     logs.bind_run(run.run_id)
     session = callers_session(settings.profile)

@@ -174,6 +174,7 @@ def run_hints(
     refuse_unknown_regions(config, session, loaded.provenance.regions_from)
     own = checks()
     kinds = [kind for kind in chosen_checks(config) if kind.name in own]  # a plugin lists all
+    plugins = chosen_plugins(config)
     narrowed_by = (*loaded.provenance.narrowed_by, _describe_hints(hints))
     provenance = replace(loaded.provenance, narrowed_by=narrowed_by, once=True)
     header = new_header(config, dry_run=False, kind="events")
@@ -231,7 +232,7 @@ def run_hints(
         file = None
         if report.findings or report.failures:
             central = context.cloud.clients.central
-            every = make_sinks(SinkContext(config, (JSON,), central), chosen_plugins(config))
+            every = make_sinks(SinkContext(config, (JSON,), central), plugins)
             destinations = Destinations([sink for sink in every if sink.takes_events])
             report = deliver_report(report, config, context, destinations)
             file = report_file(report, destinations.sinks)

@@ -56,13 +56,7 @@ class Topic:
         if by_protocol:
             more["MessageStructure"] = "json"
         if attributes:
-            more["MessageAttributes"] = {
-                name: {
-                    "DataType": "Number" if isinstance(value, int) else "String",
-                    "StringValue": mask(str(value)),
-                }
-                for name, value in attributes.items()
-            }
+            more["MessageAttributes"] = encode_attributes(attributes)
         with translate_errors():
             self._client().publish(TopicArn=self.arn, Message=mask(message), **more)
 
@@ -80,6 +74,17 @@ class Topic:
 
     def _client(self) -> Any:
         return self._central("sns", self.arn.split(":")[3])
+
+
+def encode_attributes(values: Mapping[str, str | int]) -> dict[str, dict[str, str]]:
+    """Return the values, masked, as SNS takes a message's attributes."""
+    return {
+        name: {
+            "DataType": "Number" if isinstance(value, int) else "String",
+            "StringValue": mask(str(value)),
+        }
+        for name, value in values.items()
+    }
 
 
 class MessageSink(Sink):

@@ -15,6 +15,7 @@ from sweeper.reporting.formats.html.tables import tables
 from sweeper.reporting.notification import message, subject
 from sweeper.reporting.sinks.security_hub import _findings
 from sweeper.reporting.sinks.sns import _attributes
+from sweeper.reporting.sinks.topic import encode_attributes
 from sweeper.reporting.wording import advice, outcome_words
 from tests.cases import case
 from tests.factories import change, finding, report, run
@@ -95,7 +96,8 @@ def test_message() -> None:
 def test_structured() -> None:
     item = whole()
     parsed = json.loads(event(item, DELIVERIES))
-    assert_golden("message.jsonl", lines_of([_attributes(item), *parsed.pop("findings"), parsed]))
+    attributes = encode_attributes(_attributes(item))
+    assert_golden("message.jsonl", lines_of([attributes, *parsed.pop("findings"), parsed]))
 
 
 def test_asff() -> None:
