@@ -154,7 +154,7 @@ def run_sweep(
         resumable = not finished and (open_run.file is not None or context.journal.is_archived)
         # The journal goes first: beside a plan that has ended, it could not be resumed.
         open_run.close(finished=finished, keep_evidence=_has_undelivered_evidence(report, evidence))
-        if finished and not options.dry_run:
+        if finished:
             close_plan(context, open_run.header, resumed=resume is not None)
     return RunResult(report, resumable, report_file(report, destinations.all_sinks))
 
@@ -294,8 +294,11 @@ def log_unfinished(config: Config) -> None:
 
 
 def close_plan(context: RunContext, header: Header, *, resumed: bool) -> None:
-    """Mark the plan in S3 as finished: the report has all of it, and no run resumes from it."""
-    if context.bucket and (context.journal.is_archived or resumed):
+    """Mark the plan in S3 as finished: the report has all of it, and no run resumes from it.
+
+    A dry run has no plan there.
+    """
+    if context.bucket and not header.dry_run and (context.journal.is_archived or resumed):
         end = lines.finished(header)
         attempt(Stage.DELIVER, lambda bucket: put_plan(bucket, header, (end,)), context.bucket)
 

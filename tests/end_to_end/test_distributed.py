@@ -209,6 +209,13 @@ def test_a_dry_run_has_the_report_of_one_process(stages: Stages) -> None:
     assert writes(stages.aws) == []
 
 
+def test_a_dry_run_whose_work_is_in_a_directory_writes_nothing_to_s3(in_directory: Stages) -> None:
+    in_directory.sections = {"report": {"directory": "out", "s3": REPOSITORIES}}
+    in_directory.to_plan("--dry-run")
+    assert in_directory.run("finish").status == 3
+    assert in_directory.aws.objects() == []
+
+
 @pytest.mark.parametrize(
     "remediation",
     [
