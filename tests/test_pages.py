@@ -192,11 +192,8 @@ def test_the_filter_policy_lets_through_what_it_is_meant_for() -> None:
         return bool(
             matcher.matches(
                 {
-                    name: {
-                        "Type": "Number" if isinstance(value, int) else "String",
-                        "Value": str(value),
-                    }
-                    for name, value in sent.items()
+                    name: {"Type": each["DataType"], "Value": each["StringValue"]}
+                    for name, each in sent.items()
                 },
                 "",
             )
