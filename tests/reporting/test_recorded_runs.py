@@ -26,6 +26,7 @@ from sweeper.domain.recorded_changes import end_change, invert
 from sweeper.domain.report import aggregate, ended_early
 from sweeper.domain.report_model import Delivery, Report
 from sweeper.reporting.formats.html.facts import facts
+from sweeper.reporting.formats.html.tables import tables
 from sweeper.reporting.notification import is_needed, message, subject
 from sweeper.reporting.records import State, records
 from sweeper.reporting.sinks.security_hub import _findings as security_hub
@@ -206,6 +207,19 @@ def test_advice_is_told_where_it_helps_an_undo() -> None:
             assert (f"not made ({change.reason}): " in text_of(undo(change))) is is_told
     for reason in (Reason.CHANGED_SINCE_REVIEWED, Reason.OUTSIDE_WRITE_SCOPE):
         assert f"not made ({reason}): " in text_of(every_apply())
+
+
+def test_the_page_of_an_undo_shows_no_reverted_repository_as_fixed() -> None:
+    item = undo(*RESULTS, back(PLANNED))
+    shown = {table.id: table for table in tables(item)}
+    states = shown["findings"].columns[0].values
+    assert list(states) == [*["not reverted"] * 3, "reverted", "reverted", "gone", "planned"]
+    assert not shown["map"].rows
+    for each in (item, every_apply()):
+        page = rendered("html", replace_source(each, SOURCE)).decode()
+        assert f"<dt>{each.run.kind.capitalize()}</dt>" in page
+        assert SOURCE.location in page
+        assert "found mutable or could not" not in page
 
 
 # --- systems -----------------------------------------------------------------------------------

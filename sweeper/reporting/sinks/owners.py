@@ -141,7 +141,8 @@ def _owners_to_notify(report: Report, tag: str, notify: Notify) -> list[_OwnerFi
     made = []
     for owner in sorted(findings.keys() | failures.keys()):
         of_owner, unchecked = findings.get(owner, []), failures.get(owner, [])
-        is_news = owner in resolved or any(map(_is_new, of_owner)) or _are_new(report, unchecked)
+        is_new = any(_is_new(finding, report) for finding in of_owner)
+        is_news = is_new or owner in resolved or _are_new(report, unchecked)
         if notify != "on_change" or is_news:
             ids = {item.account_id for item in of_owner}
             ids |= {item.account_id for item in unchecked if item.account_id}
@@ -150,11 +151,18 @@ def _owners_to_notify(report: Report, tag: str, notify: Notify) -> list[_OwnerFi
     return sorted(made, key=lambda each: (-each.remaining, -len(each.findings), each.owner))
 
 
-def _is_new(finding: Finding) -> bool:
-    """Tell whether the last sweep did not have the finding, or this run tried to fix it."""
+def _is_new(finding: Finding, report: Report) -> bool:
+    """Tell whether the last sweep did not have the finding, or this run tried or announced a fix.
+
+    Where two sweeps of a day announce changes, those of the first count for the second, too.
+    """
     status = finding.change.status if finding.change else None
     done = status in (ChangeStatus.APPLIED, ChangeStatus.FAILED)
-    return done or finding.since_last is not Since.STILL_OPEN
+    since = report.since_last
+    announces = bool(since and since.announced) and (
+        str(finding.announced) == report.run.started_at[:10]
+    )
+    return done or announces or finding.since_last is not Since.STILL_OPEN
 
 
 def _are_new(report: Report, failures: Sequence[FailedItem]) -> bool:

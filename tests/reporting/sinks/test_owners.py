@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,6 +86,7 @@ def test_whose_findings_these_are() -> None:
 def test_on_change_only_who_has_news() -> None:
     known = Since.STILL_OPEN
     same = since_last(coverage_changed=False)
+    today = date(2026, 11, 24)  # the day on which factories.run starts
     cases: list[tuple[Any, dict[str, Any], bool]] = [
         (finding(since_last=known), {}, False),
         (finding(since_last=Since.NEW), {}, True),
@@ -95,6 +97,9 @@ def test_on_change_only_who_has_news() -> None:
             {},
             True,
         ),
+        (finding(since_last=known, announced=today), {"announced": 1}, True),
+        (finding(since_last=known, announced=today), {}, False),  # by an earlier sweep of the day
+        (finding(since_last=known, announced=date(2026, 11, 23)), {"announced": 1}, False),
         (finding(since_last=known), {"resolved": (earlier(),)}, True),
         (finding(since_last=known), {"resolved": (earlier(was_open=False),)}, False),
     ]

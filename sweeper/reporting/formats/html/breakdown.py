@@ -1,4 +1,4 @@
-"""Results by account, region and organizational unit: the map, the counts and the bars."""
+"""States of findings, and results by account, region and OU: the map, the counts and the bars."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from sweeper.domain.escaping import shorten
-from sweeper.domain.model import ChangeStatus, Compliance
-from sweeper.domain.report import is_remaining
-from sweeper.domain.report_model import AccountSummary, Report
+from sweeper.domain.model import ChangeStatus, Compliance, Finding
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report import is_remaining, is_unrestored
+from sweeper.domain.report_model import AccountSummary, Report, RunKind
 from sweeper.reporting.wording import number
 
 
@@ -73,6 +74,27 @@ def count_by_account(report: Report) -> dict[str, _AccountCounts]:
         elif of.failed is not None:
             of.failed += 1
     return counts
+
+
+def finding_state(finding: Finding, kind: RunKind) -> str:
+    """Return the state of a finding that is not exempt, in a word that cells.js colors."""
+    if kind == "undo":
+        return _undo_state(finding)
+    if finding.compliance is Compliance.UNDETERMINED:
+        return "undetermined"
+    if is_remaining(finding):
+        return "open"
+    applied = finding.change and finding.change.status is ChangeStatus.APPLIED
+    return "fixed" if applied else "gone"
+
+
+def _undo_state(finding: Finding) -> str:
+    change = finding.change
+    if change is None or is_unrestored(finding):
+        return "not reverted"
+    if change.status is ChangeStatus.PLANNED:
+        return "planned"
+    return "gone" if change.reason is Reason.REPOSITORY_DELETED else "reverted"
 
 
 def target_map(report: Report) -> tuple[list[str], list[MapRow]]:

@@ -21,6 +21,8 @@ from sweeper.reporting.report_wording import (
     group_by_reason,
     inventory_sentences,
     not_checked_words,
+    remaining_words,
+    run_words,
     scope_words,
     undo_words,
     wave_rows,
@@ -81,6 +83,8 @@ class _Facts:
     by_region: tuple[Bar, ...]
     exemptions: str
     title: str
+    source: str  # of an apply and an undo
+    remaining: str
     scope: str | None
     config_inventory: tuple[str, ...]
     everything: bool  # nothing was skipped, and everything else was checked
@@ -101,6 +105,8 @@ def facts(report: Report) -> _Facts:
         by_region=by_region(report),
         exemptions=_exemptions_sentence(report),
         title=banners[0].title,
+        source=run_words(report.run),
+        remaining=remaining_words(report),
         scope=scope_words(report),
         config_inventory=tuple(
             inventory_sentences(report.config_inventory) if report.config_inventory else ()
@@ -263,17 +269,17 @@ def _changes_card(report: Report) -> _Card:
     if words := due_changes_sentence(report):
         note += f" {words}."
     if run.dry_run:
-        planned = _count_figure(changes.planned - changes.withheld, "would be made", "plain")
-        withheld = _count_figure(changes.withheld, "withheld", "unsure")
-        return _Card("Remediation", (planned, withheld), f"A dry run: nothing was changed. {note}")
-    figures: tuple[_Figure, ...] = (
-        _count_figure(changes.applied, "applied", "good"),
-        _count_figure(changes.failed, "failed", "bad"),
-        _count_figure(changes.withheld, "withheld", "unsure"),
-    )
+        note = f"A dry run: nothing was changed. {note}"
+        others = changes.failed + changes.withheld + changes.superseded
+        figures = [_count_figure(changes.planned - others, "would be made", "plain")]
+    else:
+        figures = [_count_figure(changes.applied, "applied", "good")]
+    if changes.failed or not run.dry_run:
+        figures.append(_count_figure(changes.failed, "failed", "bad"))
+    figures.append(_count_figure(changes.withheld, "withheld", "unsure"))
     if changes.superseded:
-        figures += (_count_figure(changes.superseded, "superseded", "plain"),)
-    return _Card("Remediation", figures, note)
+        figures.append(_count_figure(changes.superseded, "superseded", "plain"))
+    return _Card("Remediation", tuple(figures), note)
 
 
 def _not_made(report: Report) -> Iterable[_Group]:
@@ -308,5 +314,5 @@ def _exemptions_sentence(report: Report) -> str:
     if expired:
         parts.append(f"{number(expired, 'finding has', 'findings have')} an expired one")
     if soon:
-        parts.append(f"{soon:,} end within {_SOON_DAYS} days")
+        parts.append(f"{number(soon, 'ends', 'end')} within {_SOON_DAYS} days")
     return f"{'; '.join(parts)}." if parts else ""

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any, Literal
 
 from sweeper.domain.escaping import shorten
 from sweeper.domain.model import ChangeStatus, Compliance, Finding, Since
-from sweeper.domain.report import is_remaining
+from sweeper.domain.report import remaining_rule
 from sweeper.domain.report_model import (
     AccountSummary,
     EarlierFinding,
@@ -21,10 +22,16 @@ from sweeper.domain.report_model import (
     RecordingGap,
     Report,
     Run,
+    RunKind,
     SkippedItem,
 )
 from sweeper.reporting.console import console_template, console_url
-from sweeper.reporting.formats.html.breakdown import MapRow, count_by_account, target_map
+from sweeper.reporting.formats.html.breakdown import (
+    MapRow,
+    count_by_account,
+    finding_state,
+    target_map,
+)
 from sweeper.reporting.impact_wording import moved_tags
 from sweeper.reporting.report_wording import account_names, recorded_words, recording_words
 from sweeper.reporting.wording import (
@@ -90,7 +97,8 @@ class _Texts:
 def tables(report: Report) -> tuple[_Table, ...]:
     """Return the page's tables, those without rows too."""
     names = account_names(report)
-    regions, rows = target_map(report)
+    # Where an undo succeeded, a mutable repository is no finding: the map has no state for that.
+    regions, rows = target_map(report) if report.run.kind != "undo" else ([], [])
     return (
         _account_table(report, rows if len(rows) >= _MIN_LISTED_ACCOUNTS else [], names),
         _map_table(regions, rows if len(rows) <= _MAX_MAP_ACCOUNTS else [], names),
@@ -183,10 +191,10 @@ def _map_table(regions: Sequence[str], rows: Sequence[MapRow], names: dict[str, 
 def _findings(report: Report) -> _Table:
     findings = sorted(
         (item for item in report.findings if item.compliance is not Compliance.EXEMPT),
-        key=_urgency,
+        key=partial(_urgency, kind=report.run.kind),
     )
     columns = [
-        _Column("State", "mark", [_state(item) for item in findings]),
+        _Column("State", "mark", [finding_state(item, report.run.kind) for item in findings]),
         *_finding_columns(findings, report.run),
         _Column("Setting", "text", list(map(_setting, findings)), choose=True),
         _Column("What was done", "text", [_outcome_words(item, report) for item in findings]),
@@ -221,19 +229,10 @@ def _finding_columns(findings: Sequence[Finding | EarlierFinding], run: Run) -> 
     )
 
 
-def _urgency(finding: Finding) -> int:
+def _urgency(finding: Finding, kind: RunKind) -> int:
     if finding.change and finding.change.status is ChangeStatus.FAILED:
         return 0
-    return 1 if is_remaining(finding) else 2
-
-
-def _state(finding: Finding) -> str:
-    if finding.compliance is Compliance.UNDETERMINED:
-        return "undetermined"
-    if is_remaining(finding):
-        return "open"
-    applied = finding.change and finding.change.status is ChangeStatus.APPLIED
-    return "fixed" if applied else "gone"
+    return 1 if remaining_rule(kind)(finding) else 2
 
 
 def _since(finding: Finding) -> str:

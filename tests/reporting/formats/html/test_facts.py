@@ -170,6 +170,13 @@ def test_a_dry_runs_plan() -> None:
     assert figures(item, REMEDIATION) == [("3", "plain"), ("1", "unsure")]
 
 
+def test_what_would_be_made_is_what_no_longer_holds_left_out() -> None:
+    kinds = (ChangeStatus.PLANNED, ChangeStatus.FAILED, ChangeStatus.SUPERSEDED)
+    items = [finding(kind, change=change(kind, reason=Reason.THROTTLED)) for kind in kinds]
+    item = report(items, kind="apply", dry_run=True)
+    assert figures(item, -1) == [("1", "plain"), ("1", "bad"), ("0", "plain"), ("1", "plain")]
+
+
 def test_changes_not_made_come_once_for_each_reason_the_most_frequent_first() -> None:
     item = report(
         [
@@ -217,6 +224,7 @@ def test_exemptions_that_expired_or_end_within_thirty_days_are_counted() -> None
         ([], []),
         ([None, date(2027, 6, 1)], []),
         ([date(2026, 11, 23)], ["1"]),
+        ([date(2026, 12, 1)], ["1", "30"]),
         ([date(2026, 11, 24), date(2026, 12, 24)], ["2", "30"]),
         ([date(2026, 12, 25)], []),
         ([date(2026, 1, 1), date(2026, 2, 1), date(2026, 12, 1)], ["2", "1", "30"]),
@@ -230,4 +238,6 @@ def test_exemptions_that_expired_or_end_within_thirty_days_are_counted() -> None
                 )
                 for index, day in enumerate(expires)
             ]
-            assert re.findall(r"\d+", facts(report(findings)).exemptions) == told
+            sentence = facts(report(findings)).exemptions
+            assert re.findall(r"\d+", sentence) == told
+            assert "1 end " not in sentence

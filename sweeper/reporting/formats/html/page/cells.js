@@ -11,6 +11,7 @@ const cells = (() => {
     open: "bad", new: "bad", reopened: "bad", undetermined: "unsure", "not checked": "unsure", "not recorded": "unsure", "not known": "bad",
     "no longer visible": "unsure", fixed: "good", resolved: "good", gone: "quiet",
     "still open": "quiet", compliant: "good", empty: "quiet", skipped: "quiet",
+    "not reverted": "bad", reverted: "good", planned: "quiet",
   };
   const narrow = matchMedia("screen and (max-width: 44rem)");
   const { texts, tables, owners, trend, console: template } = JSON.parse(document.getElementById("data").textContent);

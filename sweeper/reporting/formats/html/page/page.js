@@ -254,7 +254,7 @@
       lengths = printed().map(({ api }) => api.page.len());
       const counts = printed().map(({ api, id, stateOf }) => {
         if (id === "findings")
-          api.search.fixed("print", (_, [index]) => ["open", "undetermined"].includes(stateOf(index)));
+          api.search.fixed("print", (_, [index]) => ["open", "undetermined", "not reverted"].includes(stateOf(index)));
         api.page.len(PRINTED[id]).draw();
         const { end, recordsDisplay } = api.page.info();
         return `${number.format(end)} of ${counted(recordsDisplay, id === "findings" ? "open finding" : "account")}`;
