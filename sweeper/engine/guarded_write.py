@@ -53,6 +53,7 @@ def apply_if_unchanged(
         took_effect = error.uncertain and _took_effect(read, change)
         if not took_effect:
             gone = error.reason in (Reason.REPOSITORY_DELETED, Reason.CHANGED_SINCE_EXAMINED)
+            # Where it could not be read, what is there now may be this write's effect.
             if gone and took_effect is not None:
                 return _supersede(change, error.reason)
             raise

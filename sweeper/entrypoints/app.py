@@ -31,10 +31,10 @@ from sweeper.entrypoints.bootstrap import (
     acquire_lease,
     bootstrap_client_factory,
     build_context,
+    make_change_source,
     new_header,
     put_plan,
     reports_bucket,
-    sweep_plan,
 )
 from sweeper.entrypoints.delivery import deliver_report, is_finished, make_destinations, report_file
 from sweeper.entrypoints.log_style import AUTO, LogStyle
@@ -120,7 +120,7 @@ def run_sweep(
             approve=approve,
             at_the_end=at_the_end,
         )
-        changes = sweep_plan(config, context.bucket, recorded)
+        changes = make_change_source(config, context.bucket, recorded)
         evidence = open_run.evidence
         destinations = make_destinations(
             config,

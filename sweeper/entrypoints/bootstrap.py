@@ -218,7 +218,7 @@ def put_plan(bucket: Bucket, header: Header, plan: Iterable[bytes]) -> None:
     bucket.put(state.plan_name(header.run_id), plan, "application/jsonl")
 
 
-def sweep_plan(
+def make_change_source(
     config: Config, bucket: Bucket | None, recorded: RecordedChanges | None = None
 ) -> SweepPlan:
     """Return the plan of a run; a sweep or an apply leaves contested repositories alone."""

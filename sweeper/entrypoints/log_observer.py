@@ -17,10 +17,7 @@ from sweeper.domain.model import (
     Stage,
     Target,
 )
-from sweeper.domain.reasons import Reason
-from sweeper.entrypoints.logs import NAME, log
-
-_MAX_ALIKE = 100  # failures of a stage with the same reason
+from sweeper.entrypoints.logs import NAME, FailureLog, log
 
 _FAILED_EVENTS = {
     Stage.OPEN_ACCOUNT: "account.failed",
@@ -31,14 +28,10 @@ _FAILED_EVENTS = {
 
 
 class LogObserver:
-    """Logs the stages, and what fails in them, as it happens.
-
-    Of failures with the same reason the first _MAX_ALIKE are logged: an organization that is
-    denied would write a hundred megabytes. The report has them all.
-    """
+    """Logs the stages, and what fails in them, as it happens."""
 
     def __init__(self) -> None:
-        self._alike: Counter[tuple[Stage, Reason]] = Counter()
+        self._failures = FailureLog()
 
     def begin(self, stage: Stage, total: int) -> None:
         """Log `stage.started`."""
@@ -56,22 +49,12 @@ class LogObserver:
         for item, outcome in outcomes:
             failed = outcome.unread if isinstance(outcome, OpenedAccount) else outcome
             if isinstance(failed, Failed):
-                if not self._is_due(stage, failed.reason):
-                    continue
                 # A change's item is its target and what was found there.
                 where = item[0] if stage in (Stage.ASSESS, Stage.CHANGE) else item
                 account = where.account if isinstance(where, Target) else where
-                log(
-                    logging.WARNING,
-                    _FAILED_EVENTS[stage],
-                    account_id=account.id,
-                    region=where.region if isinstance(where, Target) else None,
-                    stage=str(failed.stage),
-                    reason=str(failed.reason),
-                    error_code=failed.error_code,
-                    message=failed.message,
-                )
-            elif in_detail and stage in (Stage.OPEN_ACCOUNT, Stage.EXAMINE):
+                region = where.region if isinstance(where, Target) else None
+                self._failures.add(_FAILED_EVENTS[stage], failed, account.id, region)
+            if in_detail:
                 _log_done(item, outcome)
             if stage is Stage.ASSESS and isinstance(outcome, Examined):
                 _log_unavailable(item[0], outcome)
@@ -80,20 +63,6 @@ class LogObserver:
                 for finding in outcome.findings:
                     if finding not in before:  # an earlier process logged its own changes
                         _log_change(finding)
-
-    def _is_due(self, stage: Stage, reason: Reason) -> bool:
-        self._alike[stage, reason] += 1
-        count = self._alike[stage, reason]
-        if count == _MAX_ALIKE + 1:
-            log(
-                logging.WARNING,
-                "failures.not_logged",
-                stage=str(stage),
-                reason=str(reason),
-                logged=_MAX_ALIKE,
-                message="there are more, which are in the report",
-            )
-        return count <= _MAX_ALIKE
 
 
 def _log_done(item: Account | Target, outcome: object) -> None:

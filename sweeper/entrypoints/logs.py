@@ -10,7 +10,6 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
-from itertools import islice
 from typing import Any, TextIO
 
 if "rich" not in sys.modules:
@@ -28,12 +27,13 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter
 
 from sweeper.domain.escaping import plain
 from sweeper.domain.masking import mask, mask_message
-from sweeper.domain.model import ChangeStatus, Compliance, Stage
-from sweeper.domain.report_model import Delivery, Report
+from sweeper.domain.model import ChangeStatus, Compliance, Failed, Stage
+from sweeper.domain.reasons import Reason
+from sweeper.domain.report_model import Delivery, FailedItem, Report
 from sweeper.entrypoints.log_style import AUTO, LogStyle
 
 NAME = "sweeper"  # of this program's loggers in the standard library
-_MAX_LEFT_OUT = 100  # failures before a stage began, one line each; the report has them all
+MAX_ALIKE = 100  # failures of a stage with the same reason
 
 
 _Event = MutableMapping[str, Any]
@@ -202,28 +202,41 @@ def _withheld_because(report: Report) -> list[str]:
     return [reason for reason, _ in reasons.most_common()]
 
 
+class FailureLog:
+    """Logs failures, of each stage and reason the first MAX_ALIKE, then `failures.not_logged`.
+
+    An organization that is denied would write a hundred megabytes. The report has them all.
+    """
+
+    def __init__(self) -> None:
+        self._alike: Counter[tuple[Stage, Reason]] = Counter()
+
+    def add(
+        self, event: str, failure: Failed | FailedItem, account_id: str, region: str | None
+    ) -> None:
+        """Log `event` about the account, or its region."""
+        alike = failure.stage, failure.reason
+        self._alike[alike] += 1
+        if self._alike[alike] > MAX_ALIKE + 1:
+            return
+        fields: dict[str, Any] = {"stage": str(failure.stage), "reason": str(failure.reason)}
+        if self._alike[alike] == MAX_ALIKE + 1:
+            event = "failures.not_logged"
+            fields |= {"logged": MAX_ALIKE, "message": "there are more, which are in the report"}
+        else:
+            fields |= {"account_id": account_id, "region": region}
+            fields |= {"error_code": failure.error_code, "message": failure.message}
+        log(logging.WARNING, event, **fields)
+
+
 def _log_left_out(report: Report) -> None:
-    """Log the accounts and regions that failed before a stage began, the first of them."""
-    left_out = (
-        failure
-        for failure in report.failures
-        if failure.account_id
-        and (
-            failure.stage is Stage.ENUMERATE
-            or (failure.stage is Stage.OPEN_ACCOUNT and failure.region)
-        )
-    )
-    for failure in islice(left_out, _MAX_LEFT_OUT):
-        log(
-            logging.WARNING,
-            "target.failed" if failure.region else "account.failed",
-            account_id=failure.account_id,
-            region=failure.region,
-            stage=str(failure.stage),
-            reason=str(failure.reason),
-            error_code=failure.error_code,
-            message=failure.message,
-        )
+    """Log the accounts and regions that failed before a stage began."""
+    failures = FailureLog()
+    for each in report.failures:
+        of_region = each.stage is Stage.OPEN_ACCOUNT and each.region
+        if each.account_id and (each.stage is Stage.ENUMERATE or of_region):
+            event = "target.failed" if each.region else "account.failed"
+            failures.add(event, each, each.account_id, each.region)
 
 
 def log_finished(

@@ -34,7 +34,7 @@ from sweeper.domain.report_model import Delivery, FailedItem
 from sweeper.engine.attempts import Stop
 from sweeper.engine.pool import concurrently, with_log_context
 from sweeper.entrypoints import logs
-from sweeper.entrypoints.log_observer import _MAX_ALIKE, LogObserver
+from sweeper.entrypoints.log_observer import LogObserver
 from sweeper.entrypoints.log_style import LogStyle
 from tests import factories
 from tests.cases import case
@@ -483,17 +483,29 @@ def test_of_failures_with_the_same_reason_the_first_are_logged(
 ) -> None:
     logs.configure(terminal=False)
     observer = LogObserver()
-    for number in range(_MAX_ALIKE + 5):
+    for number in range(logs.MAX_ALIKE + 5):
         failed = Failed(Stage.EXAMINE, Reason.DENIED, f"no {number}")
         observer.done(Stage.EXAMINE, [(factories.target(), failed)])
     throttled = Failed(Stage.EXAMINE, Reason.THROTTLED, "slow down")
     observer.done(Stage.EXAMINE, [(factories.target(), throttled)])
     by_event = Counter((each["event"], each["reason"]) for each in _logged(capsys))
     assert by_event == {
-        ("target.failed", "denied"): _MAX_ALIKE,
+        ("target.failed", "denied"): logs.MAX_ALIKE,
         ("failures.not_logged", "denied"): 1,
         ("target.failed", "throttled"): 1,
     }
+
+
+def test_of_what_failed_before_a_stage_began_the_first_are_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(terminal=False)
+    unknown = factories.failure(Reason.ACCOUNT_STATE_UNKNOWN, stage=Stage.ENUMERATE, region=None)
+    failures = (unknown,) * (logs.MAX_ALIKE + 5)
+    logs.log_finished(replace(factories.report(), failures=failures), 4)
+    by_event = Counter(each["event"] for each in _logged(capsys))
+    assert by_event["account.failed"] == logs.MAX_ALIKE
+    assert by_event["failures.not_logged"] == 1
 
 
 def test_the_end_says_how_much_was_withheld_and_why(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,8 +40,8 @@ from sweeper.entrypoints.bootstrap import (
     RunContext,
     bootstrap_client_factory,
     build_context,
+    make_change_source,
     reports_bucket,
-    sweep_plan,
 )
 from sweeper.storage import run_state as state
 from sweeper.storage.journal.kinds import Header
@@ -218,7 +218,7 @@ def open_stage(
             at_the_end.callback(lease.leave)
             # Where it is lost, `lease.check` lets nothing be written.
             attempt(Stage.CHANGE, lambda _: lease.join(), None)
-        changes = sweep_plan(config, context.bucket)
+        changes = make_change_source(config, context.bucket)
         organization = header.organization
         listing = Listing(organization, failure=header.failure)
         if organization and not header.failure:

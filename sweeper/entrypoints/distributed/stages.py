@@ -94,7 +94,8 @@ def start(
     """
     loaded = settings.load(options)
     config = loaded.config
-    chosen_formats(config), chosen_plugins(config)  # that the last stage will need
+    chosen_formats(config)  # The last stage needs them, after the changes: refuse unknown ones now.
+    chosen_plugins(config)
     run = new_header(config, dry_run=dry_run)
     logs.bind_run(run.run_id)
     session = callers_session(settings.profile)
